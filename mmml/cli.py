@@ -1,0 +1,191 @@
+"""The console scripts. Nothing here imports torch before there is work for it, so ``--help`` is instant."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths
+from mmml.config.schema import check_config
+from mmml.errors import UserError
+from mmml.run_directory import RunDirectory, check_writable, timestamp
+
+FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "resume")
+FIXED_ON_EVAL = ("seed", "encoder", "method", "resume")
+
+EVAL_HELP = """\
+mmml-eval: judge a finished run, on test classes that it never saw.
+
+  mmml-eval checkpoint=RUN                          the best checkpoint of a run directory
+  mmml-eval checkpoint=FILE.ckpt episode.eval.ways=20 evaluation.episodes=10000
+  mmml-eval checkpoint=RUN name=twenty-way          write to RUN/eval/twenty-way/
+
+Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
+trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
+run: result.json, episodes.parquet (the score of every episode), exhibits.json, report.html.
+"""
+
+REPORT_HELP = """\
+mmml-report: write the report of a run, or the summary of a sweep, anew from its files.
+
+  mmml-report RUN      RUN/report.html
+  mmml-report SWEEP    SWEEP/summary.csv and summary.md
+"""
+
+
+class Checks(Callback):
+    """Hydra calls this before it makes any folder, so that a mistake leaves nothing behind."""
+
+    sweep: Path | None = None
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the config and the place of the run."""
+        run = RunDirectory(config.hydra.run.dir)
+        if run.is_run:
+            _refuse(f"hydra.run.dir={run} holds a run already: choose another folder, or resume={run}")
+        values = OmegaConf.to_container(config)
+        assert isinstance(values, dict)
+        values.pop("hydra")
+        try:
+            check_config(OmegaConf.create(values))
+            check_writable(run.path)
+        except UserError as error:
+            _refuse(str(error))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember where the sweep goes; refuse a folder that holds one."""
+        place = Path(config.hydra.sweep.dir)
+        try:
+            check_writable(place)
+        except UserError as error:
+            _refuse(str(error))
+        if any(place.glob("*/run.json")) or (place / "summary.csv").exists():
+            _refuse(f"hydra.sweep.dir={place} holds a sweep already: choose another folder")
+        Checks.sweep = place
+
+
+class Refused(SystemExit):
+    """A user's mistake found inside of Hydra, which swallows ordinary exceptions of callbacks."""
+
+
+def _refuse(message: str) -> None:
+    print(f"mmml-train: {message}", file=sys.stderr)
+    raise Refused(2)
+
+
+def train() -> None:
+    """``mmml-train``."""
+    arguments = sys.argv[1:]
+    if any(a.startswith("resume=") and a not in ("resume=", "resume=null") for a in arguments):
+        sys.exit(guarded("mmml-train", lambda: _resume(arguments)))
+    sys.exit(guarded("mmml-train", lambda: _compose_and_train(arguments)))
+
+
+def _compose_and_train(arguments: list[str]) -> int:
+    """Let Hydra compose and start one job, or the jobs of a sweep."""
+    codes: list[int] = []
+
+    def job(config: DictConfig) -> float | None:
+        from mmml.job import train_composed  # imports torch
+
+        overrides = list(HydraConfig.get().overrides.task)
+        if Checks.sweep is not None:
+            print(f"\n[{HydraConfig.get().job.num}] {' '.join(overrides)}", file=sys.stderr)
+        code, monitored = train_composed(config, HydraConfig.get().runtime.output_dir, overrides)
+        codes.append(code)
+        return monitored
+
+    # Hydra then raises what goes wrong in a composition instead of printing it.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = quote_paths(arguments)
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, [a for a in arguments if "=" in a and not a.startswith("-")])) from None
+    finally:
+        failed = _summarise(Checks.sweep) if Checks.sweep is not None else 0
+    return 1 if failed else max(codes, default=0)
+
+
+def _summarise(sweep: Path) -> int:
+    """Write the tables of a sweep; returns how many of its runs did not complete."""
+    from mmml.report.sweep import summarise
+
+    summary = summarise(sweep)
+    if summary.runs:
+        print(f"\n{summary.text}\nsummary: {sweep / 'summary.md'}")
+    return summary.failed
+
+
+def _resume(arguments: list[str]) -> int:
+    """Go on with a run, in its own directory, by its own config."""
+    if any(a.startswith("-") for a in arguments):
+        raise UserError("resume= goes on with one run: it takes key=value options only")
+    path, overrides = take_option(arguments, "resume")
+    from mmml.job import resume
+
+    return resume(path, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_RESUME))
+
+
+def evaluate() -> None:
+    """``mmml-eval``."""
+    sys.exit(guarded("mmml-eval", lambda: _evaluate(sys.argv[1:])))
+
+
+def _evaluate(arguments: list[str]) -> int:
+    if not arguments or set(arguments) & {"-h", "--help"}:
+        print(EVAL_HELP, end="")
+        return 0 if arguments else 2
+    path, rest = take_option(arguments, "checkpoint")
+    name, overrides = take_option(rest, "name", timestamp())
+    from mmml.job import evaluate
+
+    return evaluate(path, name, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_EVAL))
+
+
+def report() -> None:
+    """``mmml-report``."""
+    sys.exit(guarded("mmml-report", lambda: _report(sys.argv[1:])))
+
+
+def _report(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        print(REPORT_HELP, end="")
+        return 0 if set(arguments) & {"-h", "--help"} else 2
+    folder = Path(arguments[0])
+    from mmml.report import write_report
+    from mmml.report.sweep import is_sweep
+
+    if is_sweep(folder):
+        return 1 if _summarise(folder) else 0
+    print(write_report(folder))
+    return 0
+
+
+def take_option(arguments: list[str], key: str, default: str | None = None) -> tuple[str, list[str]]:
+    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
+    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
+    if not values and default is None:
+        raise UserError(f"{key}= is missing: give a run directory or a checkpoint file")
+    others = [a for a in arguments if not a.startswith(f"{key}=")]
+    return (values[-1] if values else default or ""), others
+
+
+def guarded(program: str, main: Callable[[], int]) -> int:
+    """Turn expected errors into one sentence on stderr and exit code 2."""
+    try:
+        return main()
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,124 @@
+"""Finding ``conf/``, applying overrides to a finished run's config, and explaining Hydra's errors."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
+from mmml.errors import UserError, nearest
+
+PATH_OPTIONS = ("resume", "checkpoint", "dataset.root", "hydra.run.dir", "hydra.sweep.dir")
+
+
+def conf_dir() -> Path:
+    """The folder of configs: ``conf/`` of a clone, else the copy inside the installed package."""
+    package = Path(__file__).resolve().parent.parent
+    return package.parent / "conf" if (package.parent / "conf" / "train.yaml").is_file() else package / "conf"
+
+
+def quote_paths(arguments: Sequence[str]) -> list[str]:
+    """Quote the values of path options, so that spaces, brackets and ``=`` in a path need no care."""
+
+    def quoted(argument: str) -> str:
+        key, equals, value = argument.partition("=")
+        if not equals or key not in PATH_OPTIONS or value[:1] in ("'", '"') or value in ("", "null"):
+            return argument
+        return f"{key}='" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+
+    return [quoted(a) for a in arguments]
+
+
+def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
+    """A finished run's resolved config with some options changed; nothing else is recomposed.
+
+    Args:
+        config: plain values.
+        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section.
+        fixed: sections that may not change.
+
+    Raises:
+        UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
+    """
+    changed = OmegaConf.create(config)
+    for text, override in zip(overrides, parse(overrides), strict=True):
+        key = override.key_or_group
+        if override.is_sweep_override() or override.is_delete() or override.is_add():
+            raise UserError(f"{text}: a finished run takes plain key=value options only")
+        section = re.split(r"[./]", key)[0]
+        if section in fixed:
+            raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
+        known = list(dotted_keys(config))
+        if key not in known:
+            raise UserError(f"{key} is no option of this run{nearest(key, known)}")
+        value = override.value()
+        if key in config and isinstance(config[key], dict) and isinstance(value, str):
+            value = compose_plain([text])[key]
+        OmegaConf.update(changed, key, value, merge=False)
+    plain = OmegaConf.to_container(changed, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items()}
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Hydra's grammar of overrides."""
+    try:
+        return OverridesParser.create().parse_overrides(overrides=list(overrides))
+    except HydraException as error:
+        raise UserError(first_lines(error)) from None
+
+
+def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
+    """The composed and resolved config of a training run, as plain values."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            composed = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, overrides)) from None
+    assert isinstance(composed, dict)
+    return {str(k): v for k, v in composed.items()}
+
+
+def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """``trainer``, ``trainer.steps``, …: every section and option of a config."""
+    for key, value in config.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from dotted_keys(value, f"{prefix}{key}.")
+
+
+def explain(error: Exception, overrides: Sequence[str]) -> str:
+    """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
+    text = str(error)
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+(.*)", text, re.DOTALL)
+    if choice:
+        group, name, known = choice.group(1), choice.group(2), choice.group(3).split()
+        return f"{group}={name}: there is no such choice{nearest(name, known)} (known: {', '.join(known)})"
+    option = re.search(r"Could not override '([^']+)'|Key '[^']+' not in '[^']+'\s+full_key: (\S+)", text)
+    if option:
+        key = option.group(1) or option.group(2)
+        groups = [
+            o for o in overrides if re.fullmatch(r"[\w/@]+=[\w-]+", o) and (conf_dir() / o.split("=")[0]).is_dir()
+        ]
+        known = list(dotted_keys(compose_plain(groups)))
+        return f"{key} is no option{nearest(key, known)}"
+    value = re.search(r"(?:Error merging override (\S+)\s+)?(Value .*)", text)
+    if value:
+        wrong = value.group(1) or (re.search(r"full_key: (\S+)", text) or ["", "an option"])[1]
+        return f"{wrong}: {value.group(2).rstrip('.')}"
+    return first_lines(error)
+
+
+def first_lines(error: Exception) -> str:
+    """The beginning of a message, on one line."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300] or type(error).__name__

@@ -1,0 +1,177 @@
+"""The options that the program itself reads: names, types and ranges.
+
+Their values stand in ``conf/``, with a comment beside each. The options of registered parts
+(dataset, encoder, method, task) are free-form here and checked against the part's signature.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mmml.errors import UserError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def require(ok: bool, option: str, value: Any, wanted: str) -> None:
+    """Raise a :class:`UserError` that names the option unless ``ok``."""
+    if not ok:
+        raise UserError(f"{option}={value} must be {wanted}")
+
+
+def is_count(value: Any) -> bool:
+    """A whole number above zero (and not a boolean)."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_range(value: Any) -> bool:
+    """``{min: a, max: b}`` with counts a ≤ b."""
+    return (
+        isinstance(value, dict)
+        and set(value) == {"min", "max"}
+        and all(map(is_count, value.values()))
+        and value["min"] <= value["max"]
+    )
+
+
+@dataclass
+class TrainEpisodes:
+    """Training episodes: each number may also be a range ``{min: a, max: b}``."""
+
+    ways: Any = MISSING
+    shots: Any = MISSING
+    queries: Any = MISSING
+    mappings: list[str] = MISSING
+
+    def __post_init__(self) -> None:
+        for name in ("ways", "shots", "queries"):
+            value = getattr(self, name)
+            ok = is_count(value) or is_range(value)
+            require(ok, f"episode.train.{name}", value, "a positive whole number, or a range {min: a, max: b}")
+        if not (is_range(self.ways) or self.ways >= 2) or (is_range(self.ways) and self.ways["min"] < 2):
+            raise UserError(f"episode.train.ways={self.ways} must be 2 or more: one class cannot be told from itself")
+        require(bool(self.mappings), "episode.train.mappings", self.mappings, "a list of at least one mapping")
+
+
+@dataclass
+class EvalEpisodes:
+    """Validation and test episodes: ways and shots may be lists, the columns of the panel."""
+
+    ways: Any = MISSING
+    shots: Any = MISSING
+    queries: int = MISSING
+    mappings: list[str] = MISSING
+
+    def __post_init__(self) -> None:
+        for name in ("ways", "shots"):
+            value = getattr(self, name)
+            values = value if isinstance(value, list) else [value]
+            ok = bool(values) and all(map(is_count, values))
+            require(ok, f"episode.eval.{name}", value, "a positive whole number, or a list of them")
+            setattr(self, name, sorted(set(values)))
+        require(min(self.ways) >= 2, "episode.eval.ways", min(self.ways), "2 or more")
+        require(self.queries > 0, "episode.eval.queries", self.queries, "a positive whole number")
+        require(bool(self.mappings), "episode.eval.mappings", self.mappings, "a list of at least one mapping")
+
+
+@dataclass
+class EpisodeConfig:
+    """What episodes look like."""
+
+    train: TrainEpisodes = MISSING
+    eval: EvalEpisodes = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """How parameters are learned. Everything called ``every`` counts steps."""
+
+    steps: int = MISSING
+    batch: int = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    warmup: int = MISSING
+    clip: float = MISSING
+    validate_every: int = MISSING
+    checkpoint_every: int = MISSING
+    monitor: str = MISSING
+    device: str = MISSING
+    precision: str = MISSING
+    channels_last: Any = MISSING
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value > 0, f"trainer.{name}", value, "a positive whole number")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            require(math.isfinite(value) and value > 0, f"trainer.{name}", value, "a positive number")
+        require(
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            "trainer.weight_decay",
+            self.weight_decay,
+            "0 or more",
+        )
+        require(self.warmup >= 0, "trainer.warmup", self.warmup, "0 or more steps")
+        require(self.precision in PRECISIONS, "trainer.precision", self.precision, " or ".join(PRECISIONS))
+        ok = self.channels_last in (True, False, "auto")
+        require(ok, "trainer.channels_last", self.channels_last, "auto, true or false")
+
+
+@dataclass
+class EvaluationConfig:
+    """How a checkpoint is judged."""
+
+    episodes: int = MISSING
+    validation_episodes: int = MISSING
+    seed: int = MISSING
+    retrieval: bool = MISSING
+    baselines: list[str] = MISSING
+    guard: bool = MISSING
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "validation_episodes"):
+            value = getattr(self, name)
+            require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
+        require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "0 or more")
+
+
+@dataclass
+class Config:
+    """A whole run. The values of dataset, encoder, method and task are dictionaries."""
+
+    seed: int = MISSING
+    resume: str | None = None
+    dataset: Any = MISSING
+    encoder: Any = MISSING
+    method: Any = MISSING
+    task: Any = MISSING
+    episode: EpisodeConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    evaluation: EvaluationConfig = MISSING
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "0 or more")
+
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def check_config(values: DictConfig | dict[str, Any]) -> Config:
+    """Types, ranges and unknown keys of the core options, everything interpolated.
+
+    Raises:
+        UserError: one sentence that names the option.
+    """
+    try:
+        plain = OmegaConf.to_container(values, resolve=True) if isinstance(values, DictConfig) else values
+        typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        config = OmegaConf.to_object(typed)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0] + (f" ({error.full_key})" if error.full_key else "")) from None
+    assert isinstance(config, Config)
+    return config

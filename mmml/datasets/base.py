@@ -1,0 +1,124 @@
+"""What a dataset gives: for each split, labelled rows with one column per modality."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mmml.errors import UserError
+from mmml.registry import Registry
+
+datasets = Registry("dataset", "mmml.datasets")
+
+SPLITS = ("train", "val", "test")
+
+
+class Per(Enum):
+    """Whether a modality is declared for each sample (a photograph) or each class (its name)."""
+
+    SAMPLE = "sample"
+    CLASS = "class"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of one modality in one split.
+
+    Attributes:
+        per: what a value belongs to.
+        values: anything of length n that takes an index array: images ``[n, H, W]`` as a uint8
+            tensor, texts ``[n]`` as an object array, embeddings ``[n, width]``.
+        starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
+    """
+
+    per: Per
+    values: Any
+    starts: np.ndarray | None = None
+
+    def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
+        """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.
+
+        Args:
+            rows: row numbers (per sample).
+            classes: class numbers (per class).
+            pick: numbers in [0, 1), shaped as ``classes``, that choose among the values of a class.
+        """
+        if self.starts is None:
+            return rows
+        first = self.starts[classes]
+        count = self.starts[classes + 1] - first
+        return first + (pick * count).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The rows of one split, sorted by class.
+
+    Attributes:
+        classes: the class identifiers, unique within the dataset.
+        starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
+        columns: by modality.
+    """
+
+    classes: list[str]
+    starts: np.ndarray
+    columns: Mapping[str, Column]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Samples in each class, ``[classes]``."""
+        return np.diff(self.starts)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class number of every row, ``[rows]``."""
+        return np.repeat(np.arange(len(self.classes)), self.counts)
+
+    def with_values(self, values: Mapping[str, Any]) -> "Samples":
+        """The same rows with other values: embeddings in place of images, say."""
+        columns = {m: replace(self.columns[m], values=v) for m, v in values.items()}
+        return replace(self, columns=columns)
+
+
+class Dataset(ABC):
+    """A source of samples. Constructing one is cheap; ``load`` does the work.
+
+    Class attributes:
+        name: what the dataset is called in configs and results.
+        modalities: what its samples hold, known before loading so that a config can be checked.
+    """
+
+    name: ClassVar[str]
+    modalities: Mapping[str, Per]
+
+    @abstractmethod
+    def load(self) -> dict[str, Samples]:
+        """The samples of each split: ``train``, ``val`` and ``test``."""
+
+
+def split_classes(classes: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:
+    """Class-disjoint splits: positions in ``classes`` for train, val and test, in their order.
+
+    Classes are ranked by a hash of the seed and their identifier, so the split does not depend
+    on the version of any library, and a class that comes or goes moves few of the others.
+
+    Args:
+        classes: class identifiers.
+        seed: ``dataset.split_seed``.
+        val: fraction of the classes for validation, in (0, 1).
+        test: the same for test; some must be left for training.
+    """
+    if not (val > 0 and test > 0 and val + test < 1):
+        raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
+
+    def rank(i: int) -> bytes:
+        return hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest()
+
+    order = sorted(range(len(classes)), key=rank)
+    n_val, n_test = round(val * len(order)), round(test * len(order))
+    parts = {"val": order[:n_val], "test": order[n_val : n_val + n_test], "train": order[n_val + n_test :]}
+    return {split: sorted(parts[split]) for split in SPLITS}

@@ -1,0 +1,52 @@
+"""A folder for what is slow to make and cheap to keep, keyed by everything that shaped it."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+log = logging.getLogger(__name__)
+
+
+def cache_dir() -> Path:
+    """``$MMML_CACHE``, else the platform's cache folder."""
+    return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
+
+
+def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays that ``make`` returns, from the cache if it was called with this key before.
+
+    The key is part of the file's name and stands beside it as JSON; a file that cannot be read
+    is made anew. Two processes may race: each writes a temporary file and renames it.
+
+    Args:
+        name: the beginning of the file's name.
+        key: everything that the arrays depend on, as JSON values.
+        make: draws, decodes or embeds; plain arrays only, no objects.
+    """
+    text = json.dumps(key, sort_keys=True, indent=1)
+    path = cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {k: file[k] for k in file.files}
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # a damaged file raises many kinds; all of them mean: make it anew
+        log.warning("%s cannot be read (%s) and is made anew", path, error)
+    arrays = make()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").write_text(text)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        Path(file.name).replace(path)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
+    return arrays

@@ -1,0 +1,70 @@
+"""The siamese network: one encoder per modality into one space, and their fusion."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmml.encoders.base import encoders
+from mmml.episodes import Examples
+from mmml.errors import UserError
+from mmml.registry import Registry
+
+fusions = Registry("fusion", "mmml.encoders")
+
+
+@fusions.register("mean")
+def mean(parts: list[Tensor]) -> Tensor:
+    """The mean over the modalities present: k × ``[..., width]`` → ``[..., width]``."""
+    return torch.stack(parts).mean(0)
+
+
+class Embedder(nn.Module):
+    """Embeds samples of any subset of its modalities.
+
+    Args:
+        encoders: by modality.
+        fusion: embeddings of the modalities present → one embedding.
+        normalize: scale each modality's embedding to length 1, so that none outweighs another.
+    """
+
+    def __init__(self, encoders: Mapping[str, nn.Module], fusion: Callable[[list[Tensor]], Tensor], normalize: bool):
+        super().__init__()
+        self.encoders = nn.ModuleDict(dict(encoders))
+        self.fusion, self.normalize = fusion, normalize
+
+    def encode(self, modality: str, raw: Any) -> Tensor:
+        """Raw values of one modality → ``[n, width]``."""
+        x = self.encoders[modality](raw)
+        return F.normalize(x.float(), dim=-1) if self.normalize else x
+
+    def fuse(self, examples: Examples) -> Tensor:
+        """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
+        n = examples.per_class
+        parts = [v.expand(-1, -1, n, -1) for v in examples.values.values()]
+        return (self.fusion(parts) if len(parts) > 1 else parts[0]).flatten(1, 2)
+
+
+def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder") -> Embedder:
+    """Construct the encoders that a run needs.
+
+    Args:
+        options: ``width``, ``normalize``, ``fusion`` and one section per modality.
+        modalities: those in use; the sections of others are left alone.
+        where: the path of ``options`` in the config.
+    """
+    parts = {}
+    for modality in sorted(modalities):
+        section = dict(options.get(modality) or {})
+        name = section.pop("name", None)
+        if name is None:
+            raise UserError(
+                f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it"
+            )
+        encoder = encoders.build(name, section, f"{where}.{modality}", width=options["width"])
+        if encoder.modality != modality:
+            raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
+        parts[modality] = encoder
+    return Embedder(parts, fusions.get(options["fusion"], f"{where}.fusion"), options["normalize"])

@@ -1,0 +1,59 @@
+"""``name: mlp_image`` and ``mlp_text``: one perceptron per branch, on flattened inputs."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.images import as_input
+from mmml.text import PAD, VOCABULARY, to_bytes
+
+
+@encoders.register("mlp_image")
+class MLPImage(Encoder):
+    """Pixels, flattened, through one hidden layer.
+
+    Args:
+        width: of the embedding.
+        size: images are resized to this many pixels on each side.
+        hidden: units of the hidden layer.
+    """
+
+    modality = "image"
+
+    def __init__(self, width: int, size: int, hidden: int):
+        super().__init__()
+        self.size = size
+        self.layers = perceptron(size * size, hidden, width)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        return self.layers(as_input(raw, self.size).flatten(1))
+
+
+@encoders.register("mlp_text")
+class MLPText(Encoder):
+    """Bytes, each embedded, flattened, through one hidden layer.
+
+    Args:
+        width: of the embedding.
+        longest: bytes read of each text.
+        channels: of each byte's embedding.
+        hidden: units of the hidden layer.
+    """
+
+    modality = "text"
+
+    def __init__(self, width: int, longest: int, channels: int, hidden: int):
+        super().__init__()
+        self.longest = longest
+        self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
+        self.layers = perceptron(longest * channels, hidden, width)
+
+    def forward(self, raw: Sequence[str]) -> Tensor:
+        tokens = to_bytes(raw, self.longest, self.longest)
+        return self.layers(self.bytes(tokens.to(self.bytes.weight.device)).flatten(1))
+
+
+def perceptron(inputs: int, hidden: int, width: int) -> nn.Sequential:
+    """Linear, ReLU, linear."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, width))

@@ -1,0 +1,62 @@
+"""Mappings: which modalities stand on the support side of an episode, and which on the query side."""
+
+import collections.abc
+from dataclasses import dataclass
+
+from mmml.datasets import Per
+from mmml.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """``image+text:image``: supports that fuse image and text, queries of images alone."""
+
+    support: tuple[str, ...]
+    query: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str, where: str = "mapping") -> "Mapping":
+        """Read ``support:query``, each side one modality or several joined by ``+``."""
+        sides = [tuple(part.strip() for part in side.split("+")) for side in str(text).split(":")]
+        if len(sides) != 2 or not all(all(side) for side in sides):
+            raise UserError(
+                f"{where}: {text!r} is no mapping; write support:query, such as text:image or image+text:image"
+            )
+        for side in sides:
+            if len(set(side)) < len(side):
+                raise UserError(f"{where}: {text!r} names a modality twice on one side")
+        return cls(*sides)
+
+    def __str__(self) -> str:
+        return f"{'+'.join(self.support)}:{'+'.join(self.query)}"
+
+    @property
+    def modalities(self) -> set[str]:
+        """Every modality on either side."""
+        return {*self.support, *self.query}
+
+    def check(self, modalities: collections.abc.Mapping[str, Per], dataset: str, where: str) -> None:
+        """Refuse a modality that the dataset lacks, and one per class that stands on both sides.
+
+        If both sides carry what is the same for a whole class, matching it is the answer.
+        """
+        for modality in (*self.support, *self.query):
+            if modality not in modalities:
+                known = ", ".join(modalities)
+                raise UserError(
+                    f"{where}: {self} needs {modality!r}, which dataset {dataset} does not have"
+                    f"{nearest(modality, modalities)} (it has {known})"
+                )
+        both = [m for m in self.support if m in self.query and modalities[m] is Per.CLASS]
+        if both:
+            raise UserError(
+                f"{where}: {self} has {both[0]!r} on both sides, and it is the same for a whole class: "
+                "matching it would be the answer; leave it out on one side"
+            )
+
+    def per_class(self, modalities: collections.abc.Mapping[str, Per]) -> tuple[bool, bool]:
+        """Whether the support side, and the query side, hold one item per class only."""
+        return (
+            all(modalities[m] is Per.CLASS for m in self.support),
+            all(modalities[m] is Per.CLASS for m in self.query),
+        )

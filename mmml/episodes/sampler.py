@@ -1,0 +1,107 @@
+"""Which samples form episode i: a pure function of (seed, split, i), without state.
+
+So resuming is one integer, ranks and workers never draw the same episode unless told to, and
+two methods can be judged on identical episodes.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmml.datasets import Samples
+from mmml.errors import UserError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Ways, shots and queries (per class) of an episode."""
+
+    ways: int
+    shots: int
+    queries: int
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B episodes of one shape, as numbers of classes and rows of a split.
+
+    Attributes:
+        shape: shared by all of them.
+        classes: ``[B, ways]``, in random order: the slot of a class says nothing about it.
+        support: rows, ``[B, ways, shots]``.
+        query: rows, ``[B, ways, queries]``; none is a support row.
+        pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
+    """
+
+    shape: Shape
+    classes: np.ndarray
+    support: np.ndarray
+    query: np.ndarray
+    pick: np.ndarray
+
+
+class Sampler:
+    """Draws the episodes of one split.
+
+    Args:
+        samples: the rows of the split.
+        seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
+        split: its name; splits have different episodes under the same seed.
+    """
+
+    def __init__(self, samples: Samples, seed: int, split: str):
+        self.samples, self.seed, self.split = samples, seed, split
+        self._key = zlib.crc32(split.encode())
+
+    def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
+        """Random numbers of episode (or step) i; other purposes have numbers of their own."""
+        return np.random.Generator(np.random.Philox(key=[self.seed, self._key], counter=[0, purpose, 0, i]))
+
+    def draw(self, numbers: Iterable[int], shape: Shape) -> Episodes:
+        """The episodes of these numbers, stacked."""
+        parts = [self._one(self.generator(i), shape) for i in numbers]
+        classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
+        return Episodes(shape, classes, support, query, pick)
+
+    def check(self, shape: Shape, where: str) -> None:
+        """Refuse a shape that this split cannot fill, naming the class that is too small."""
+        samples, need = self.samples, shape.shots + shape.queries
+        if shape.ways > len(samples.classes):
+            raise UserError(
+                f"{where}.ways={shape.ways} is more than the {len(samples.classes)} classes of the {self.split} split"
+            )
+        small = int(samples.counts.argmin())
+        if samples.counts[small] < need:
+            raise UserError(
+                f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples of a class, but class "
+                f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}"
+            )
+
+    def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
+        # Generator.choice shuffles, so slots do not follow class order.
+        classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
+        first = self.samples.starts[classes]
+        counts = self.samples.starts[classes + 1] - first
+        rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)
+        return classes, rows[:, : shape.shots], rows[:, shape.shots :], rng.random(shape.ways)
+
+
+def distinct(rng: np.random.Generator, counts: np.ndarray, k: int) -> np.ndarray:
+    """For each class, k different numbers below its count in random order: ``[classes, k]``.
+
+    Floyd's algorithm (Bentley and Floyd, 1987), all classes at once, then a shuffle: the cost
+    does not depend on how many samples a class has.
+    """
+    top = counts[:, None] - k + np.arange(k)
+    drawn = (rng.random(top.shape) * (top + 1)).astype(np.int64)
+    for j in range(1, k):
+        taken = (drawn[:, :j] == drawn[:, j : j + 1]).any(axis=1)
+        drawn[taken, j] = top[taken, j]
+    return rng.permuted(drawn, axis=1)
+
+
+def choose_int(rng: np.random.Generator, value: "int | dict[str, int]") -> int:
+    """A number as it is, or one drawn from the range ``{min, max}`` (both ends included)."""
+    return value if isinstance(value, int) else int(rng.integers(value["min"], value["max"] + 1))

@@ -1,0 +1,5 @@
+"""Evaluation: the panel of scores with intervals, guards, and what a report shows."""
+
+from mmml.evaluation.panel import Cell, Panel
+
+__all__ = ["Cell", "Panel"]

@@ -1,0 +1,30 @@
+"""Baselines that learn nothing; they stand in the same table as what was learned."""
+
+from collections.abc import Mapping
+
+from mmml.datasets import Per
+from mmml.encoders import build_embedder, encoders
+from mmml.methods import Learner
+from mmml.methods.metric import MetricLearner
+from mmml.registry import Registry
+from mmml.tasks import Task
+
+baselines = Registry("baseline", "mmml.evaluation")
+"""Functions ``(modalities of the dataset, task) -> Learner``, or None for guessing."""
+
+
+@baselines.register("chance")
+def chance(modalities: Mapping[str, Per], task: Task) -> None:
+    """Guessing; its score is known without an experiment."""
+
+
+@baselines.register("raw/nearest")
+def raw_nearest(modalities: Mapping[str, Per], task: Task) -> Learner:
+    """The nearest support item on raw inputs, by Euclidean distance (pixels, for images)."""
+    raw = {m: {"name": f"raw_{m}"} for m in modalities if f"raw_{m}" in encoders.names()}
+    embedder = build_embedder({"width": 0, "normalize": False, "fusion": "mean", **raw}, raw)
+    learner = MetricLearner(
+        embedder, task, "euclidean", "prototypical", "nearest", temperature=1.0, learn_temperature=False
+    )
+    learner.name = "raw"
+    return learner

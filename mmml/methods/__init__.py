@@ -1,0 +1,5 @@
+"""Methods: how a support set becomes predictions for queries."""
+
+from mmml.methods.learner import Learner, Predictor, methods
+
+__all__ = ["Learner", "Predictor", "methods"]

@@ -1,0 +1,72 @@
+"""The metric learner: distances in the embedding space, turned into weights on the support items."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmml.encoders import Embedder
+from mmml.episodes import Batch, Examples
+from mmml.episodes.batch import encode
+from mmml.errors import UserError, nearest
+from mmml.methods.learner import Learner, Predictor, methods
+from mmml.methods.metric.rules import rules
+from mmml.similarity import distances, losses
+from mmml.tasks import Task
+
+
+@methods.register("metric")
+class MetricLearner(Learner):
+    """Siamese encoders trained by a loss on distances; classifies by a rule on distances.
+
+    Args:
+        embedder: the encoders and their fusion.
+        task: what the predictions are.
+        distance: a name in ``mmml.similarity.distances``.
+        loss: a name in ``mmml.similarity.losses``.
+        rule: a name in ``mmml.methods.metric.rules``.
+        options: of the distance, the loss and the rule, each of which takes those that its
+            signature names; one that no part of any name takes is refused.
+    """
+
+    name = "metric"
+    transductive = False
+
+    def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, rule: str, **options: Any):
+        super().__init__()
+        self.embedder, self.task, self.rule = embedder, task, rule
+        _refuse_unknown(options)
+        self._distance = distances.get(distance, "method.distance")
+        self._rule = rules.get(rule, "method.rule")
+        wanted = losses.options_of(loss, "method.loss")
+        self._loss = losses.build(loss, {k: v for k, v in options.items() if k in wanted}, "method")
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        task = task or self.task
+        embedded = self._embed(support)
+        slots = support.slots.to(embedded.device)
+
+        def predict(query: Examples) -> Tensor:
+            weights = self._rule(self._distance, embedded, slots, self._embed(query), self._loss.temperature)
+            return task.combine(weights, slots)
+
+        return predict
+
+    def loss(self, batch: Batch) -> Tensor:
+        batch = encode(batch, self.embedder.encode)
+        losses = []
+        for mapping in batch.mappings:
+            support, query = batch.view(mapping)
+            s, q = self._embed(support), self._embed(query)
+            losses.append(self._loss(self._distance, s, support.slots.to(s.device), q, query.slots.to(q.device)))
+        return torch.stack(losses).mean()
+
+    def _embed(self, examples: Examples) -> Tensor:
+        return self.embedder.fuse(examples.encode(self.embedder.encode))
+
+
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    known = {option for name in losses.names() for option in losses.options_of(name, "method.loss")}
+    for option in options:
+        if option not in known:
+            raise UserError(f"method.{option}: no distance, loss or rule takes such an option{nearest(option, known)}")

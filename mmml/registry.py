@@ -1,0 +1,132 @@
+"""Parts looked up by name, their options checked against their own signatures.
+
+A registry fills itself at the first look-up: from every module of its package, and from
+installed packages that name modules in the entry-point group ``mmml.parts``. So a new part is
+one file, inside this repository or outside of it.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from mmml.errors import UserError, nearest
+
+T = TypeVar("T")
+
+
+class Registry:
+    """The parts of one kind, such as the encoders.
+
+    Args:
+        kind: what a part is called in messages.
+        package: the package whose modules register the built-in parts.
+    """
+
+    def __init__(self, kind: str, package: str):
+        self.kind = kind
+        self.package = package
+        self._parts: dict[str, Callable[..., Any]] = {}
+        self._filled = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator: make a class or function known under ``name``."""
+
+        def add(part: T) -> T:
+            known = self._parts.get(name)
+            if known is not None and known.__qualname__ != getattr(part, "__qualname__", None):
+                raise ValueError(f"two parts are registered as {self.kind} {name!r}")
+            self._parts[name] = typing.cast(Callable[..., Any], part)
+            return part
+
+        return add
+
+    def names(self) -> list[str]:
+        """All known names, sorted."""
+        self._fill()
+        return sorted(self._parts)
+
+    def get(self, name: str, where: str) -> Callable[..., Any]:
+        """The part called ``name``; ``where`` is the option that named it, for the message."""
+        self._fill()
+        if name not in self._parts:
+            choices = ", ".join(self.names())
+            raise UserError(
+                f"{where}={name}: there is no {self.kind} of that name{nearest(str(name), self._parts)} "
+                f"(known: {choices})"
+            )
+        return self._parts[name]
+
+    def build(self, name: str, options: Mapping[str, Any], where: str, **context: Any) -> Any:
+        """Construct part ``name`` from ``options``, which must fit its signature exactly.
+
+        Args:
+            name: a registered name.
+            options: what the user may set; names and types are checked.
+            where: the dotted path of the options in the config, for messages.
+            context: arguments that the program supplies, not the user.
+
+        Raises:
+            UserError: an option is unknown, missing or of the wrong type.
+        """
+        part = self.get(name, f"{where}.name")
+        parameters = self.options_of(name, f"{where}.name")
+        wanted = {k: p for k, p in parameters.items() if k not in context}
+        # A part that takes **options hands them on to parts of its own, and checks them there.
+        forwards = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
+        wanted = {k: p for k, p in wanted.items() if p.kind is not p.VAR_KEYWORD}
+        for key, value in options.items():
+            if key in wanted:
+                check_type(value, wanted[key].annotation, f"{where}.{key}")
+            elif not forwards:
+                raise UserError(f"{where}.{key}: {self.kind} {name!r} has no such option{nearest(key, wanted)}")
+        for key, parameter in wanted.items():
+            if key not in options and parameter.default is parameter.empty:
+                raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
+        return part(**options, **context)
+
+    def options_of(self, name: str, where: str) -> dict[str, inspect.Parameter]:
+        """The parameters that part ``name`` takes, with resolved annotations."""
+        return dict(inspect.signature(self.get(name, where), eval_str=True).parameters)
+
+    def _fill(self) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for entry in entry_points(group="mmml.parts"):
+            entry.load()
+
+
+def check_type(value: Any, annotation: Any, where: str) -> None:
+    """Refuse a value that does not have the annotated type (an int passes for a float)."""
+    if not _fits(value, annotation):
+        wanted = (
+            getattr(annotation, "__name__", str(annotation)) if not typing.get_args(annotation) else str(annotation)
+        )
+        raise UserError(f"{where}={value}: expected {wanted}, got {type(value).__name__}")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (Any, inspect.Parameter.empty):
+        return True
+    if origin is typing.Literal:
+        return value in args
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, a) for a in args)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(v, args[0]) for v in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(v, args[1]) for v in value.values())
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return value is None if annotation is type(None) else isinstance(value, origin or annotation)

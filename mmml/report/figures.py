@@ -1,0 +1,92 @@
+"""Figures as inline SVG; their ink is ``currentColor``, so they follow the page's theme."""
+
+import io
+from typing import Any
+
+INK = "#010203"  # stands for currentColor while matplotlib draws
+BLUE = "#4c78d0"
+LINES = ("-", "--", ":", "-.")
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mmml",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.15,
+    "grid.color": INK,
+    "legend.frameon": False,
+}
+
+
+def learning_curves(metrics: list[dict[str, Any]], best_step: int | None) -> str:
+    """Training loss and the validation panel against steps; empty if nothing was trained."""
+    train = [m for m in metrics if m["split"] == "train"]
+    validations = [m for m in metrics if m["split"] == "val"]
+    if not train:
+        return ""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _draw_loss(left, [m["step"] for m in train], [m["loss"] for m in train])
+        _draw_validation(right, validations, best_step)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
+
+
+def _draw_loss(axes: Any, steps: list[int], losses: list[float]) -> None:
+    axes.plot(steps, losses, color=BLUE, alpha=0.25, linewidth=0.8)
+    axes.plot(steps, smooth(losses), color=BLUE, linewidth=1.6)
+    axes.set(xlabel="step", title="training loss")
+    if min(losses) > 0:
+        axes.set_yscale("log")
+
+
+def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: int | None) -> None:
+    """One colour per mapping, one kind of line per shape of episode."""
+    import matplotlib
+
+    steps = [m["step"] for m in validations]
+    names = [k for k in (validations or [{}])[0] if k.count("/") == 2]
+    mappings = list(dict.fromkeys(n.split("/")[1] for n in names))
+    shapes = list(dict.fromkeys(n.split("/")[2] for n in names))
+    for name in names:
+        _, mapping, shape = name.split("/")
+        axes.plot(
+            steps,
+            [100 * m[name] for m in validations],
+            LINES[shapes.index(shape) % len(LINES)],
+            color=matplotlib.colormaps["tab10"](mappings.index(mapping) % 10),
+            linewidth=1.2,
+            alpha=0.85,
+        )
+    for i, mapping in enumerate(mappings):
+        axes.plot([], [], color=matplotlib.colormaps["tab10"](i % 10), label=mapping)
+    for i, shape in enumerate(shapes):
+        axes.plot([], [], LINES[i % len(LINES)], color=INK, linewidth=1, label=shape)
+    axes.set(xlabel="step", title="validation accuracy, %")
+    if best_step is not None:
+        axes.axvline(best_step, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
+    if names:
+        axes.legend(loc="lower right", fontsize=7.5, ncols=2)
+
+
+def smooth(values: list[float], memory: float = 0.95) -> list[float]:
+    """Exponential moving average, corrected for its start."""
+    out, total, weight = [], 0.0, 0.0
+    for value in values:
+        total, weight = memory * total + value, memory * weight + 1
+        out.append(total / weight)
+    return out

@@ -1,0 +1,46 @@
+"""Distances from every query to every support item: ``(query [..., q, d], support [..., s, d]) -> [..., q, s]``.
+
+Smaller is nearer. Computed in float32 at least, whatever the precision of the embeddings.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmml.registry import Registry
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+distances = Registry("distance", "mmml.similarity")
+
+
+@distances.register("sqeuclidean")
+def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
+    """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017)."""
+    query, support = _at_least_float32(query), _at_least_float32(support)
+    # Centring first keeps the cancellation in |q|² + |s|² − 2qs small.
+    centre = support.mean(dim=-2, keepdim=True).detach()
+    query, support = query - centre, support - centre
+    squares = query.square().sum(-1).unsqueeze(-1) + support.square().sum(-1).unsqueeze(-2)
+    return (squares - 2 * query @ support.transpose(-1, -2)).clamp_min(0)
+
+
+@distances.register("euclidean")
+def euclidean(query: Tensor, support: Tensor) -> Tensor:
+    """‖q − s‖, with gradient zero where q = s (the root has none there)."""
+    squared = sqeuclidean(query, support)
+    zero = squared == 0
+    return squared.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
+
+
+@distances.register("cosine")
+def cosine(query: Tensor, support: Tensor) -> Tensor:
+    """1 − cos(q, s), from 0 to 2."""
+    query, support = _at_least_float32(query), _at_least_float32(support)
+    return 1 - F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).transpose(-1, -2)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

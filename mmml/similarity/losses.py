@@ -1,0 +1,130 @@
+"""Losses that shape an embedding space, from the distances between query and support items."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from mmml.errors import UserError
+from mmml.registry import Registry
+from mmml.similarity.distances import Distance
+
+losses = Registry("loss", "mmml.similarity")
+
+
+class Loss(nn.Module, ABC):
+    """A loss over episodes; it owns the temperature at which distances become probabilities."""
+
+    @property
+    @abstractmethod
+    def temperature(self) -> Tensor:
+        """What distances are divided by before a softmax over them (positive scalar)."""
+
+    @abstractmethod
+    def forward(
+        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+    ) -> Tensor:
+        """The mean loss, a scalar.
+
+        Args:
+            distance: one of :mod:`mmml.similarity.distances`.
+            support: embeddings ``[B, s, d]``.
+            support_slots: their class slots ``[B, s]``.
+            query: embeddings ``[B, q, d]``.
+            query_slots: their class slots ``[B, q]``.
+        """
+
+
+@losses.register("contrastive")
+class Contrastive(Loss):
+    """Every (query, support) pair of an episode: ``y·d + (1 − y)·max(0, m − d)``, averaged.
+
+    Args:
+        margin: m, in the units of the distance; other classes are pushed out this far.
+        squared: ``y·d² + (1 − y)·max(0, m − d)²`` instead (Hadsell, Chopra and LeCun, 2006,
+            equation 4, without its factor ½).
+    """
+
+    def __init__(self, margin: float, squared: bool):
+        super().__init__()
+        if margin <= 0:
+            raise UserError(f"method.margin={margin} must be positive")
+        self.margin, self.squared = margin, squared
+        self.register_buffer("_one", torch.ones(()), persistent=False)
+
+    @property
+    def temperature(self) -> Tensor:
+        return self._one  # type: ignore[return-value]
+
+    def forward(
+        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+    ) -> Tensor:
+        return self.pairs(distance(query, support), same_class(query_slots, support_slots)).mean()
+
+    def pairs(self, d: Tensor, same: Tensor) -> Tensor:
+        """The loss of each pair, from distances and same-class flags of one shape."""
+        if d.shape != same.shape:
+            raise ValueError(f"distances {list(d.shape)} and labels {list(same.shape)} must match pair by pair")
+        loss = torch.where(same, d, (self.margin - d).clamp_min(0))
+        return loss.square() if self.squared else loss
+
+
+class SoftmaxLoss(Loss):
+    """A loss that compares distances by a softmax.
+
+    Args:
+        temperature: what distances are divided by; positive.
+        learn_temperature: let training change it.
+    """
+
+    def __init__(self, temperature: float, learn_temperature: bool):
+        super().__init__()
+        if temperature <= 0:
+            raise UserError(f"method.temperature={temperature} must be positive")
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
+
+    @property
+    def temperature(self) -> Tensor:
+        return self.log_temperature.exp()
+
+
+@losses.register("infonce")
+class InfoNCE(SoftmaxLoss):
+    """Contrast in both directions, as CLIP does (Radford et al., 2021), several positives allowed.
+
+    From each query, the log of the softmax mass on the support items of its class; from each
+    support item, the same over the queries (van den Oord et al., 2018, equation 4; Khosla et
+    al., 2020, equation 3, with the sum inside the logarithm).
+    """
+
+    def forward(
+        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+    ) -> Tensor:
+        logits = -distance(query, support) / self.temperature
+        same = same_class(query_slots, support_slots)
+        positives = logits.masked_fill(~same, -math.inf)
+        directions = [logits.logsumexp(dim) - positives.logsumexp(dim) for dim in (-1, -2)]
+        return (directions[0].mean() + directions[1].mean()) / 2
+
+
+@losses.register("prototypical")
+class Prototypical(SoftmaxLoss):
+    """Cross-entropy over distances to class means (Snell, Swersky and Zemel, 2017, equation 2)."""
+
+    def forward(
+        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+    ) -> Tensor:
+        logits = -distance(query, class_means(support, support_slots)) / self.temperature
+        return nn.functional.cross_entropy(logits.flatten(0, -2), query_slots.flatten())
+
+
+def same_class(query_slots: Tensor, support_slots: Tensor) -> Tensor:
+    """Whether each (query, support) pair shares its class: ``[B, q], [B, s] -> [B, q, s]``."""
+    return query_slots.unsqueeze(-1) == support_slots.unsqueeze(-2)
+
+
+def class_means(support: Tensor, slots: Tensor) -> Tensor:
+    """The mean embedding of each slot: ``[B, s, d], [B, s] -> [B, ways, d]``."""
+    members = nn.functional.one_hot(slots).to(support.dtype)
+    return members.transpose(-1, -2) @ support / members.sum(-2).unsqueeze(-1)

@@ -1,0 +1,5 @@
+"""Tasks: what must be learned from a few examples, and how it is scored. One file per task."""
+
+from mmml.tasks.base import Task, tasks
+
+__all__ = ["Task", "tasks"]

@@ -1,0 +1,92 @@
+"""Checkpoints: one file each, plain data, replaced whole or not at all."""
+
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmml.errors import UserError
+from mmml.run_directory import RunDirectory, write_atomically
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """All that a run needs to go on, or to be judged elsewhere.
+
+    Attributes:
+        config: the resolved config, plain values only.
+        trained_on: identifiers of the classes that it has learned from.
+        learner: state of the learner.
+        optimizer: state of the optimizer.
+        step: steps done. Episodes and random numbers of a step are pure functions of its
+            number, so this integer is the state of both.
+        best: ``{"monitor", "value", "step"}`` of the best validation so far, or None.
+        seconds: spent in training.
+        fitted: anything fitted to the training split.
+    """
+
+    config: dict[str, Any]
+    trained_on: list[str]
+    learner: dict[str, Any]
+    optimizer: dict[str, Any]
+    step: int
+    best: dict[str, Any] | None
+    seconds: float
+    fitted: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write to a temporary name, flush, rename."""
+        content = {f: getattr(self, f) for f in self.__dataclass_fields__}
+        write_atomically(path, lambda file: torch.save({"format": FORMAT, **content}, file))
+
+
+def load_checkpoint(path: Path, option: str) -> Checkpoint:
+    """Read a checkpoint on the CPU, as data: a pickle with anything but data in it is refused.
+
+    Args:
+        path: of the file.
+        option: what named it, for messages.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{option}={path}: there is no such file") from None
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{option}={path} is refused: it holds more than plain data, or is no checkpoint ({first_line(error)})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{option}={path} cannot be read, it may be cut short ({first_line(error)})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{option}={path} is no mmml checkpoint of format {FORMAT}")
+    return Checkpoint(**{k: v for k, v in content.items() if k != "format"})
+
+
+def find_checkpoint(path: str, option: str, prefer: str) -> Path:
+    """The checkpoint file that a path means: the file itself, or one of a run directory.
+
+    Args:
+        path: of a checkpoint or of a run directory.
+        option: what named it, for messages.
+        prefer: ``last`` or ``best``; the other serves if it is missing.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return place
+    if not place.exists():
+        raise UserError(f"{option}={path}: there is no such file or folder")
+    run = RunDirectory(place)
+    for candidate in (run.last, run.best) if prefer == "last" else (run.best, run.last):
+        if candidate.is_file():
+            return candidate
+    raise UserError(f"{option}={path} is no run: it has no checkpoints/last.ckpt or best.ckpt")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to a readable length."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,206 @@
+"""The training loop."""
+
+import hashlib
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from mmml.config.schema import TrainerConfig
+from mmml.episodes import Batch
+from mmml.errors import TrainingError, UserError, nearest
+from mmml.methods import Learner
+from mmml.run_directory import RunDirectory
+from mmml.trainer.checkpoint import Checkpoint
+from mmml.trainer.numerics import Numerics
+from mmml.trainer.signals import Interrupted, Stop
+
+log = logging.getLogger(__name__)
+
+Scores = dict[str, float]
+
+
+@dataclass
+class Parts:
+    """What the trainer needs from the rest of the program.
+
+    Attributes:
+        episodes: step number (from 0) → the batch to learn from; a pure function.
+        validate: → scores by name, higher is better, computed on fixed episodes.
+        config: the resolved config, to be stored in checkpoints.
+        trained_on: identifiers of the training classes.
+        seed: of the random numbers within steps.
+    """
+
+    episodes: Callable[[int], Batch]
+    validate: Callable[[], Scores]
+    config: dict[str, Any]
+    trained_on: list[str]
+    seed: int
+
+
+class Trainer:
+    """Trains a learner step by step, keeping the best and the last checkpoint.
+
+    Args:
+        learner: on its device already.
+        parts: episodes, validation, and what goes into checkpoints.
+        options: the section ``trainer``.
+        numerics: precision of the forward pass.
+        run: where metrics and checkpoints go.
+        stop: set when a signal asks for an end.
+    """
+
+    def __init__(
+        self, learner: Learner, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory, stop: Stop
+    ):
+        self.learner, self.parts, self.options = learner, parts, options
+        self.numerics, self.run, self.stop = numerics, run, stop
+        self.optimizer = build_optimizer(learner, options)
+        self.step, self.seconds = 0, 0.0
+        self.best: dict[str, Any] | None = None
+        self._saved: int | None = None
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint: parameters, optimizer, step, best so far."""
+        self.learner.load_state_dict(checkpoint.learner)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.step, self.seconds, self.best = checkpoint.step, checkpoint.seconds, checkpoint.best
+        self._saved = checkpoint.step
+
+    def fit(self) -> None:
+        """Train up to ``trainer.steps``.
+
+        Raises:
+            TrainingError: a loss or gradient is not finite.
+            Interrupted: after a signal, once everything is saved.
+        """
+        first, steps = self.step, self.options.steps
+        bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        with bar, self.stop.after_step():
+            while self.step < steps:
+                started = time.perf_counter()
+                loss = self._train_step()
+                self.step += 1
+                self.seconds += time.perf_counter() - started
+                self.run.append_metrics(
+                    {
+                        "step": self.step,
+                        "split": "train",
+                        "loss": loss,
+                        "lr": self._lr(),
+                        "seconds": round(self.seconds, 3),
+                    }
+                )
+                bar.update()
+                bar.set_postfix(
+                    loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-", refresh=False
+                )
+                self._validate_and_save()
+        self.save_last()
+
+    def _train_step(self) -> float:
+        """One step of gradient descent; returns its loss."""
+        torch.manual_seed(step_seed(self.parts.seed, self.step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.lr * schedule(self.step, self.options.warmup, self.options.steps)
+        self.learner.train()
+        with self.numerics.autocast():
+            loss = self.learner.loss(self.parts.episodes(self.step))
+        self._refuse_non_finite(loss, "loss")
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.clip)
+        self._refuse_non_finite(norm, "gradient")
+        self.optimizer.step()
+        return loss.item()
+
+    def _validate_and_save(self) -> None:
+        """What is due after this step: validation, checkpoints, an end."""
+        options, step = self.options, self.step
+        if step % options.validate_every == 0 or step == options.steps:
+            self._validate()
+        if step % options.checkpoint_every == 0:
+            self.save_last()
+        if self.stop.requested is not None and step < options.steps:
+            self.save_last()
+            log.info("stopped at step %d; go on with: mmml-train resume=%s", step, self.run)
+            raise Interrupted(self.stop.requested)
+
+    def _validate(self) -> None:
+        scores = self.parts.validate()
+        monitor = self.options.monitor
+        if monitor not in scores:
+            known = ", ".join(scores)
+            raise UserError(
+                f"trainer.monitor={monitor} is no validation score{nearest(monitor, scores)} (known: {known})"
+            )
+        self.run.append_metrics({"step": self.step, "split": "val", **scores})
+        log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
+        if self.best is None or scores[monitor] > self.best["value"]:
+            self.best = {"monitor": monitor, "value": scores[monitor], "step": self.step}
+            self.checkpoint().save(self.run.best)
+
+    def checkpoint(self) -> Checkpoint:
+        """The present state."""
+        return Checkpoint(
+            config=self.parts.config,
+            trained_on=self.parts.trained_on,
+            learner=self.learner.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            step=self.step,
+            best=self.best,
+            seconds=self.seconds,
+        )
+
+    def save_last(self) -> None:
+        """Write ``last.ckpt``, unless it holds this step already."""
+        if self._saved != self.step:
+            self.checkpoint().save(self.run.last)
+            self._saved = self.step
+
+    def _lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def _refuse_non_finite(self, value: torch.Tensor, what: str) -> None:
+        if torch.isfinite(value):
+            return
+        good = (
+            f"the last good checkpoint is {self.run.last} (step {self._saved})"
+            if self._saved
+            else "no checkpoint was written yet"
+        )
+        wrong = f"the {what} is {value.item()} at step {self.step + 1}"
+        raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.clip may help")
+
+
+def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019); only matrices and kernels decay."""
+    parameters = [p for p in learner.parameters() if p.requires_grad]
+    if not parameters:
+        raise UserError("encoder and method have no parameters to train; evaluate them as a baseline instead")
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr)
+
+
+def schedule(step: int, warmup: int, steps: int) -> float:
+    """The factor on the learning rate: linear to 1 over ``warmup`` steps, then a cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of one step's random numbers (dropout, augmentation): a pure function, so resuming needs no state."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

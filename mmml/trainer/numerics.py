@@ -1,0 +1,67 @@
+"""Device, precision and memory layout: static rules, never a timing, and what they chose."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mmml.config.schema import TrainerConfig
+from mmml.errors import UserError
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What a run computes with; recorded in ``run.json``."""
+
+    device: torch.device
+    precision: str
+    channels_last: bool
+
+    def autocast(self) -> torch.autocast:
+        """The context of a training step's forward pass."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def place(self, learner: nn.Module) -> None:
+        """Move a learner to the device and, if so chosen, its convolutions to channels-last."""
+        learner.to(self.device)
+        if self.channels_last:
+            learner.to(memory_format=torch.channels_last)
+
+    def record(self) -> dict[str, str | bool]:
+        """Plain values, for files."""
+        return {"device": str(self.device), "precision": self.precision, "channels_last": self.channels_last}
+
+
+def choose_numerics(learner: nn.Module, options: TrainerConfig) -> Numerics:
+    """Apply the rules where an option says ``auto``.
+
+    channels_last: if there are 2-D convolutions. bf16: on GPUs that have it, and on CPUs with
+    bf16 instructions if convolutions are channels-last (otherwise it is slower than fp32).
+    """
+    device = choose_device(options.device)
+    convolutions = any(isinstance(m, nn.Conv2d) for m in learner.modules())
+    channels_last = convolutions if options.channels_last == "auto" else bool(options.channels_last)
+    precision = options.precision
+    if precision == "auto":
+        fast = channels_last if device.type == "cpu" else True
+        precision = "bf16" if fast and has_bf16(device) else "fp32"
+    return Numerics(device, precision, channels_last)
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the first GPU if there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"trainer.device={name} is not available here; use auto or cpu") from None
+    return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,56 @@
+"""Stopping on SIGINT and SIGTERM without losing work."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to stop; its exit code is 128 + the signal's number.
+
+    Not an ``Exception``: a sweep must stop for it, and no handler may swallow it.
+    """
+
+    def __init__(self, signum: int):
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
+
+
+class Stop:
+    """Signals of the current run: raised at once, or at the end of a step inside :meth:`after_step`."""
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._waiting = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        # A second signal does not wait any longer.
+        if not self._waiting or self.requested is not None:
+            raise Interrupted(signum)
+        self.requested = signum
+
+    @contextmanager
+    def after_step(self) -> Iterator[None]:
+        """Within this block a first signal only sets ``requested``."""
+        self._waiting = True
+        try:
+            yield
+        finally:
+            self._waiting = False
+
+
+@contextmanager
+def handle_signals() -> Iterator[Stop]:
+    """Handle SIGINT and SIGTERM within this block (only possible in the main thread)."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
