@@ -105,7 +105,9 @@ def _compose_and_train(arguments: list[str]) -> int:
 
     # Hydra then raises what goes wrong in a composition instead of printing it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = quote_paths(arguments)
+    # argparse takes options in one row only, so that -m must not stand between them.
+    flags = [a for a in arguments if a in ("-m", "--multirun")]
+    sys.argv[1:] = flags + [a for a in quote_paths(arguments) if a not in flags]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
     except (HydraException, OmegaConfBaseException) as error:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
     """
     changed = OmegaConf.create(config)
-    for text, override in zip(overrides, parse(overrides), strict=True):
+    try:
+        parsed = parse(overrides)
+    except HydraException as error:
+        raise UserError(explain(error, overrides)) from None
+    for text, override in zip(overrides, parsed, strict=True):
         key = override.key_or_group
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
@@ -69,11 +74,8 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's grammar of overrides."""
-    try:
-        return OverridesParser.create().parse_overrides(overrides=list(overrides))
-    except HydraException as error:
-        raise UserError(first_lines(error)) from None
+    """Hydra's grammar of overrides; raises a ``HydraException`` for what is none."""
+    return OverridesParser.create().parse_overrides(overrides=list(overrides))
 
 
 def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
@@ -96,29 +98,30 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from dotted_keys(value, f"{prefix}{key}.")
 
 
-def explain(error: Exception, overrides: Sequence[str]) -> str:
+def explain(error: BaseException, overrides: Sequence[str]) -> str:
     """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
-    text = str(error)
-    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+(.*)", text, re.DOTALL)
+    text = "\n".join(str(e) for e in (error, error.__cause__) if e is not None)
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+((?:[\w-]+\s+)+)", text + "\n")
     if choice:
-        group, name, known = choice.group(1), choice.group(2), choice.group(3).split()
+        group, name, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
         return f"{group}={name}: there is no such choice{nearest(name, known)} (known: {', '.join(known)})"
-    option = re.search(r"Could not override '([^']+)'|Key '[^']+' not in '[^']+'\s+full_key: (\S+)", text)
+    option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
-        key = option.group(1) or option.group(2)
-        groups = [
-            o for o in overrides if re.fullmatch(r"[\w/@]+=[\w-]+", o) and (conf_dir() / o.split("=")[0]).is_dir()
-        ]
-        known = list(dotted_keys(compose_plain(groups)))
-        return f"{key} is no option{nearest(key, known)}"
-    value = re.search(r"(?:Error merging override (\S+)\s+)?(Value .*)", text)
+        key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
+        groups = [o for o in overrides if (conf_dir() / o.partition("=")[0]).is_dir()]
+        return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups)))}"
+    value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
     if value:
-        wrong = value.group(1) or (re.search(r"full_key: (\S+)", text) or ["", "an option"])[1]
-        return f"{wrong}: {value.group(2).rstrip('.')}"
+        return f"{value[1]}: {value[2].rstrip('.')}"
+    for override in overrides:
+        with suppress(HydraException):
+            parse([override])
+            continue
+        return f"{override} cannot be read: write key=value, and quote values with special characters"
     return first_lines(error)
 
 
-def first_lines(error: Exception) -> str:
+def first_lines(error: BaseException) -> str:
     """The beginning of a message, on one line."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] or type(error).__name__

@@ -172,6 +172,7 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
         typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0] + (f" ({error.full_key})" if error.full_key else "")) from None
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise UserError(key + str(error).splitlines()[0]) from None
     assert isinstance(config, Config)
     return config

@@ -34,7 +34,7 @@ def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, n
     text = json.dumps(key, sort_keys=True, indent=1)
     path = cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {k: file[k] for k in file.files}
     except FileNotFoundError:
         pass

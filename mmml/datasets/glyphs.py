@@ -94,7 +94,11 @@ def shared_characters(fonts: list[Path]) -> list[str]:
     """Letters, symbols, numbers and punctuation with a name that every font holds."""
     from fontTools.ttLib import TTFont
 
-    shared = set.intersection(*(set(TTFont(font, lazy=True).getBestCmap()) for font in fonts))
+    codes = []
+    for path in fonts:
+        with TTFont(path, lazy=True) as font:
+            codes.append(set(font.getBestCmap()))
+    shared = set.intersection(*codes)
     named = [c for c in map(chr, sorted(shared)) if unicodedata.name(c, None)]
     return [c for c in named if unicodedata.category(c)[0] in "LSNP"]
 

@@ -93,14 +93,16 @@ def _gallery(learner: Learner, embedded: Samples, mapping: Modalities) -> dict[s
 def _map(embedded: Samples) -> dict[str, Any]:
     """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der Maaten and Hinton 2008)."""
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     shown = np.linspace(0, len(embedded.classes) - 1, min(POINTS, len(embedded.classes))).round().astype(int)
     modalities = sorted(embedded.columns)
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])
     if len(means) < 5:
         return {"modalities": [], "points": {}, "classes": []}
-    tsne = TSNE(perplexity=min(30, (len(means) - 1) / 3), init="pca", random_state=0, metric="cosine")
-    places = tsne.fit_transform(means)
+    tsne = TSNE(perplexity=min(30, (len(means) - 1) / 3), init="pca", random_state=0, metric="cosine", max_iter=500)
+    with threadpool_limits(1):  # on so few points, more threads wait for one another
+        places = tsne.fit_transform(means)
     places = (places - places.min(0)) / (np.ptp(places, axis=0) + 1e-9)
     parts = np.split(places.round(4), len(modalities))
     points = {m: part.tolist() for m, part in zip(modalities, parts, strict=True)}

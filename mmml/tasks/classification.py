@@ -15,10 +15,11 @@ class Classification(Task):
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class."""
         ways = int(support_targets.max()) + 1
-        slots = torch.arange(ways, device=log_weights.device)
-        members = support_targets.unsqueeze(-2) == slots.unsqueeze(-1)  # [B, ways, s]
-        votes = log_weights.unsqueeze(-2).masked_fill(~members.unsqueeze(-3), -torch.inf)
-        return votes.logsumexp(-1)
+        slot = support_targets.unsqueeze(-2).expand_as(log_weights)
+        none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
+        largest = none.scatter_reduce(-1, slot, log_weights, "amax")
+        shares = (log_weights - largest.gather(-1, slot)).exp()
+        return largest + torch.zeros_like(largest).scatter_add(-1, slot, shares).log()
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """1 where the most probable slot is the right one. Ties go to the first slot: slots are shuffled."""

@@ -2,7 +2,7 @@
 
 import pickle
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ class Checkpoint:
             number, so this integer is the state of both.
         best: ``{"monitor", "value", "step"}`` of the best validation so far, or None.
         seconds: spent in training.
-        fitted: anything fitted to the training split.
     """
 
     config: dict[str, Any]
@@ -37,12 +36,14 @@ class Checkpoint:
     step: int
     best: dict[str, Any] | None
     seconds: float
-    fitted: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write to a temporary name, flush, rename."""
-        content = {f: getattr(self, f) for f in self.__dataclass_fields__}
+        content = {f: getattr(self, f) for f in FIELDS}
         write_atomically(path, lambda file: torch.save({"format": FORMAT, **content}, file))
+
+
+FIELDS = tuple(f.name for f in fields(Checkpoint))
 
 
 def load_checkpoint(path: Path, option: str) -> Checkpoint:
@@ -52,19 +53,20 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
         path: of the file.
         option: what named it, for messages.
     """
+    if not path.is_file():
+        raise UserError(f"{option}={path}: there is no such file")
+    if not zipfile.is_zipfile(path):  # not given to torch, which would try older formats
+        raise UserError(f"{option}={path} is no checkpoint, or is cut short")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{option}={path}: there is no such file") from None
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{option}={path} is refused: it holds more than plain data, or is no checkpoint ({first_line(error)})"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{option}={path} cannot be read, it may be cut short ({first_line(error)})") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        reason = first_line(error)
+        raise UserError(f"{option}={path} is refused: it holds more than plain data ({reason})") from None
+    except Exception as error:  # a damaged file raises many kinds
+        raise UserError(f"{option}={path} cannot be read ({first_line(error)})") from None
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != set(FIELDS):
         raise UserError(f"{option}={path} is no mmml checkpoint of format {FORMAT}")
-    return Checkpoint(**{k: v for k, v in content.items() if k != "format"})
+    return Checkpoint(**content)
 
 
 def find_checkpoint(path: str, option: str, prefer: str) -> Path:

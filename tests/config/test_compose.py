@@ -1,0 +1,71 @@
+import copy
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mmml.config.compose import apply_overrides, compose_plain, quote_paths
+from mmml.errors import UserError
+
+PLAIN = compose_plain([])
+FIXED = ("seed", "dataset")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["plain", "with space", "a=b", "[x]/run", "it's", 'say "so"', "a,b", "{k: v}", "back\\slash", "~", "ünïcode", "a\\'b"],
+)
+def test_any_path_needs_no_care(path):
+    (argument,) = quote_paths([f"hydra.run.dir={path}"])
+    assert OverridesParser.create().parse_override(argument).value() == path
+
+
+def test_other_arguments_are_left_alone():
+    arguments = ["-m", "seed=0,1", "method.loss=infonce,contrastive", "hydra.run.dir='done'", "resume=null", "--cfg", "job"]
+    assert quote_paths(arguments) == arguments
+
+
+def test_overrides_change_values_in_place():
+    before = copy.deepcopy(PLAIN)
+    got = apply_overrides(PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.guard=true"], FIXED)
+    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["guard"]) == (2000, [3, 4], True)
+    assert before == PLAIN
+
+
+def test_a_group_replaces_its_section():
+    got = apply_overrides(PLAIN, ["episode=standard"], FIXED)
+    assert got["episode"]["train"]["ways"] == 20 and got["trainer"] == PLAIN["trainer"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.stepz=3", r"trainer.stepz is no option of this run; did you mean 'trainer.steps'"),
+        ("seed=3", "seed belongs to the finished run and cannot change"),
+        ("dataset.val=0.2", "dataset belongs to the finished run"),
+        ("trainer.steps=1,2", "plain key=value options only"),
+        ("+new=1", "plain key=value options only"),
+        ("~trainer", "plain key=value options only"),
+        ("trainer.steps={", "cannot be read"),
+        ("episode=nope", "episode=nope: there is no such choice"),
+    ],
+)
+def test_refuses_what_a_finished_run_cannot_take(override, message):
+    with pytest.raises(UserError, match=message):
+        apply_overrides(PLAIN, [override], FIXED)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.stepz=3", "trainer.stepz is no option; did you mean 'trainer.steps'"),
+        ("method=metrik", r"method=metrik: there is no such choice; did you mean 'metric'\? \(known: metric\)"),
+        ("trainer.steps=abc", "trainer.steps=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        ("episode.train.wais=3", "episode.train.wais is no option; did you mean 'episode.train.ways'"),
+        ("metod=metric", "metod is no option; did you mean 'method'"),
+        ("trainer.steps={", "cannot be read"),
+    ],
+)
+def test_hydras_errors_become_one_sentence(override, message):
+    with pytest.raises(UserError, match=message) as error:
+        compose_plain([override])
+    assert "\n" not in str(error.value)

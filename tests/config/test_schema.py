@@ -1,0 +1,79 @@
+import copy
+
+import pytest
+
+from mmml.config import check_config
+from mmml.config.compose import compose_plain, conf_dir, dotted_keys
+from mmml.errors import UserError
+
+PLAIN = compose_plain([])
+
+
+def changed(key, value):
+    plain = copy.deepcopy(PLAIN)
+    *sections, last = key.split(".")
+    node = plain
+    for section in sections:
+        node = node[section]
+    node[last] = value
+    return plain
+
+
+def test_the_defaults_are_valid():
+    config = check_config(PLAIN)
+    assert config.seed == 0 and config.episode.eval.ways == [5, 20] and config.dataset["name"] == "glyphs"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("episode.eval.ways", -1, "episode.eval.ways=-1 must be a positive whole number, or a list"),
+        ("episode.eval.ways", 1, "episode.eval.ways=1 must be 2 or more"),
+        ("episode.eval.ways", [5, "x"], "episode.eval.ways="),
+        ("episode.eval.shots", [], "episode.eval.shots=\\[\\] must"),
+        ("episode.eval.queries", 0, "episode.eval.queries=0 must be a positive"),
+        ("episode.train.ways", {"min": 6, "max": 5}, "a range {min: a, max: b}"),
+        ("episode.train.ways", {"min": 1, "max": 5}, "episode.train.ways=.* must be 2 or more"),
+        ("episode.train.shots", 1.5, "episode.train.shots=1.5 must"),
+        ("episode.train.shots", True, "episode.train.shots=True must"),
+        ("episode.train.mappings", [], "at least one mapping"),
+        ("trainer.steps", 0, "trainer.steps=0 must be a positive"),
+        ("trainer.steps", "many", "trainer.steps: .*many"),
+        ("trainer.lr", float("nan"), "trainer.lr=nan must be a positive number"),
+        ("trainer.lr", -1, "trainer.lr=-1.0 must"),
+        ("trainer.clip", 0, "trainer.clip=0.0 must"),
+        ("trainer.warmup", -1, "trainer.warmup=-1 must"),
+        ("trainer.precision", "fp8", "trainer.precision=fp8 must be auto or fp32 or bf16"),
+        ("trainer.channels_last", "yes please", "trainer.channels_last=yes please must"),
+        ("evaluation.episodes", 1, "evaluation.episodes=1 must be 2 or more"),
+        ("evaluation.guard", "flase", "evaluation.guard: .*flase"),
+        ("evaluation.seed", -1, "evaluation.seed=-1"),
+        ("seed", -3, "seed=-3 must be 0 or more"),
+        ("trainer.step", 3, "step"),
+    ],
+)
+def test_refuses_with_the_option_named(key, value, message):
+    with pytest.raises(UserError, match=message):
+        check_config(changed(key, value))
+
+
+def test_false_is_false_and_lists_are_sorted():
+    config = check_config(changed("evaluation.retrieval", False))
+    assert config.evaluation.retrieval is False
+    assert check_config(changed("episode.eval.ways", [20, 5, 5])).episode.eval.ways == [5, 20]
+    assert check_config(changed("episode.eval.ways", 20)).episode.eval.ways == [20]
+
+
+def test_every_yaml_opens_with_what_it_is_and_how_to_run_it():
+    files = [p for p in conf_dir().rglob("*.yaml") if "hydra" not in p.parts]
+    assert len(files) > 8
+    for file in files:
+        head = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
+        comment = [line for line in head if line.startswith("#")]
+        assert head[0].startswith("# "), file
+        assert any("mmml-train" in line or "mmml-eval" in line for line in comment), file
+
+
+def test_every_option_of_the_schema_has_a_value():
+    missing = [k for k in dotted_keys(PLAIN) if "MISSING" in str(k)]
+    assert not missing

@@ -1,0 +1,113 @@
+"""Fixtures that many tests share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.datasets.base import Dataset
+from mmml.encoders import build_embedder
+from mmml.methods.metric import MetricLearner
+from mmml.tasks import tasks
+
+SMALL = {
+    "width": 16,
+    "normalize": True,
+    "fusion": "mean",
+    "image": {"name": "conv4", "size": 16, "channels": 8, "augment": 0.5},
+    "text": {
+        "name": "byte_transformer",
+        "channels": 16,
+        "layers": 1,
+        "heads": 2,
+        "longest": 16,
+        "dropout": 0.1,
+    },
+}
+MLP = {
+    "width": 16,
+    "normalize": True,
+    "fusion": "mean",
+    "image": {"name": "mlp_image", "size": 16, "hidden": 32},
+    "text": {"name": "mlp_text", "longest": 16, "channels": 4, "hidden": 32},
+}
+SMOKE = ["experiment=smoke", "trainer.steps=4", "trainer.validate_every=2", "trainer.checkpoint_every=1"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One cache for the whole session, apart from the user's."""
+    os.environ["MMML_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def glyphs() -> dict[str, Samples]:
+    from mmml.datasets import datasets
+
+    dataset: Dataset = datasets.build("glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset")
+    return dataset.load()
+
+
+@pytest.fixture
+def samples() -> Samples:
+    """Six classes of 4 to 9 small images; class c has c % 2 + 1 names."""
+    counts = np.array([4, 5, 6, 7, 8, 9])
+    names = [[f"name {c}.{i}" for i in range(c % 2 + 1)] for c in range(6)]
+    images = torch.randint(0, 256, (int(counts.sum()), 16, 16), generator=torch.Generator().manual_seed(0))
+    texts = np.array([n for several in names for n in several], dtype=object)
+    return Samples(
+        classes=[f"class {c}" for c in range(6)],
+        starts=np.cumsum([0, *counts]),
+        columns={
+            "image": Column(Per.SAMPLE, images.to(torch.uint8)),
+            "text": Column(Per.CLASS, texts, np.cumsum([0, *map(len, names)])),
+        },
+    )
+
+
+def make_learner(encoder: dict = SMALL, loss: str = "infonce", rule: str = "prototype", distance: str = "cosine"):
+    torch.manual_seed(0)
+    options = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
+    task = tasks.build("classification", {}, "task")
+    return MetricLearner(build_embedder(encoder, ["image", "text"]), task, distance, loss, rule, **options)
+
+
+@pytest.fixture
+def learner() -> MetricLearner:
+    return make_learner()
+
+
+def command(program: str, *arguments: str, cwd: Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess:
+    """Run a console script as a user would."""
+    code = f"import sys; sys.argv[0] = 'mmml-{program}'; from mmml.cli import {PROGRAMS[program]} as main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **env},
+    )
+
+
+PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report"}
+
+
+def only_run(cwd: Path) -> Path:
+    """The one run directory below ``outputs/``."""
+    (found,) = (p.parent for p in cwd.glob("outputs/*/*/result.json"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: None) -> Path:
+    """A finished smoke run, not to be changed by tests."""
+    cwd = tmp_path_factory.mktemp("finished")
+    done = command("train", *SMOKE, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return only_run(cwd)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.encoders import build_embedder, encoders
+from mmml.episodes import Examples
+from mmml.errors import UserError
+from mmml.text import PAD, to_bytes
+from tests.conftest import MLP, SMALL
+
+TEXTS = np.array(["a", "GREEK SMALL", "", "Ωmega, one that is longer than all"], dtype=object)
+IMAGES = torch.randint(0, 256, (6, 16, 16), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+RAW = {"image": IMAGES, "text": TEXTS}
+
+
+@pytest.mark.parametrize("options", [SMALL, MLP], ids=["small", "mlp"])
+@pytest.mark.parametrize("modality", ["image", "text"])
+class TestEveryEncoder:
+    def test_shape(self, options, modality):
+        embedder = build_embedder(options, [modality])
+        assert embedder.encode(modality, RAW[modality]).shape == (len(RAW[modality]), 16)
+
+    def test_neighbours_do_not_matter_in_evaluation_mode(self, options, modality):
+        embedder = build_embedder(options, [modality])
+        embedder.encode(modality, RAW[modality])  # moves running statistics
+        embedder.eval()
+        together = embedder.encode(modality, RAW[modality])
+        alone = torch.cat([embedder.encode(modality, RAW[modality][i : i + 1]) for i in range(len(RAW[modality]))])
+        assert torch.allclose(together, alone, atol=1e-5)
+
+    def test_evaluation_moves_nothing(self, options, modality):
+        embedder = build_embedder(options, [modality]).eval()
+        before = {k: v.clone() for k, v in embedder.state_dict().items()}
+        assert torch.equal(embedder.encode(modality, RAW[modality]), embedder.encode(modality, RAW[modality]))
+        assert all(torch.equal(v, before[k]) for k, v in embedder.state_dict().items())
+
+    def test_every_parameter_gets_a_gradient(self, options, modality):
+        torch.manual_seed(0)
+        embedder = build_embedder(options, [modality])
+        (embedder.encode(modality, RAW[modality]) * torch.randn(16)).sum().backward()
+        lacking = [n for n, p in embedder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        assert not lacking
+
+    def test_normalised_embeddings_have_length_one(self, options, modality):
+        embedder = build_embedder(options, [modality]).eval()
+        assert torch.allclose(embedder.encode(modality, RAW[modality]).norm(dim=-1), torch.ones(1))
+
+
+def test_images_of_another_size_are_resized():
+    encoder = encoders.build("conv4", {"size": 32, "channels": 4, "augment": 0.0}, "encoder.image", width=8)
+    assert encoder(IMAGES).shape == (6, 8)
+
+
+def test_augmentation_is_for_training_only():
+    encoder = encoders.build("conv4", {"size": 16, "channels": 4, "augment": 1.0}, "encoder.image", width=8)
+    assert not torch.equal(encoder.augment(IMAGES[:, None].float()), IMAGES[:, None].float())
+    encoder.eval()
+    assert torch.equal(encoder.augment(IMAGES[:, None].float()), IMAGES[:, None].float())
+
+
+def test_raw_images_are_the_pixels():
+    assert torch.equal(encoders.build("raw_image", {}, "encoder.image", width=0)(IMAGES), IMAGES.flatten(1) / 255)
+
+
+def test_bytes_are_cut_and_padded():
+    tokens = to_bytes(["ab", "", "é"], longest=1)
+    assert tokens.tolist() == [[97], [32], [0xC3]]
+    assert to_bytes(["a"], longest=8, length=3).tolist() == [[97, PAD, PAD]]
+
+
+def test_fusion_is_the_mean_with_one_text_for_all_shots():
+    embedder = build_embedder(MLP, ["image", "text"])
+    image, text = torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 1, 4)
+    examples = Examples({"image": image, "text": text}, {"image": (1, 2, 3), "text": (1, 2, 1)}, encoded=True)
+    assert torch.equal(embedder.fuse(examples), torch.full((1, 6, 4), 0.5))
+
+
+def test_a_modality_without_an_encoder_is_named():
+    with pytest.raises(UserError, match="encoder.audio is missing: a mapping uses audio"):
+        build_embedder(SMALL, ["audio"])
+
+
+def test_an_encoder_of_another_modality_is_refused():
+    with pytest.raises(UserError, match=r"encoder.image.name=mlp_text is an encoder of text, not of image"):
+        build_embedder(MLP | {"image": MLP["text"]}, ["image"])

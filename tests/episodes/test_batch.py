@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes.batch import encode
+
+MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image+text:image")]
+
+
+@pytest.fixture
+def batch(samples):
+    drawn = Sampler(samples, 0, "train").draw([0, 1], Shape(3, 2, 1))
+    return drawn, gather(samples, drawn, MAPPINGS)
+
+
+def fingerprint(modality, raw):
+    """An embedding that tells which value it came from."""
+    if modality == "image":
+        return raw.flatten(1).float()[:, :4]
+    return torch.tensor([[float(t.split()[1].split(".")[0])] * 4 for t in raw])
+
+
+def test_gathers_the_rows_that_were_drawn(samples, batch):
+    drawn, got = batch
+    images = got.support.values["image"]
+    assert torch.equal(images, samples.columns["image"].values[torch.from_numpy(drawn.support.ravel())])
+    assert got.support.shapes == {"image": (2, 3, 2), "text": (2, 3, 1)}
+    assert [int(t.split()[1].split(".")[0]) for t in got.support.values["text"]] == drawn.classes.ravel().tolist()
+
+
+def test_a_mapping_shows_its_modalities_only(batch):
+    support, query = batch[1].view(MAPPINGS[1])
+    assert list(support.values) == ["text"] and list(query.values) == ["image"]
+
+
+def test_slots_count_items_class_by_class(batch):
+    support, _ = batch[1].view(MAPPINGS[2])
+    assert support.slots.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
+    assert batch[1].view(MAPPINGS[1])[0].slots.tolist() == [[0, 1, 2]] * 2
+
+
+def test_encoding_all_at_once_equals_encoding_each_side(batch):
+    together = encode(batch[1], fingerprint)
+    for mapping in MAPPINGS:
+        for whole, raw in zip(together.view(mapping), batch[1].view(mapping), strict=True):
+            alone = raw.encode(fingerprint)
+            assert whole.encoded and alone.encoded
+            for modality in raw.values:
+                assert torch.equal(whole.values[modality], alone.values[modality])
+
+
+def test_encoded_columns_give_the_same_episodes(samples, batch):
+    drawn, got = batch
+    bank = samples.with_values({m: fingerprint(m, samples.columns[m].values) for m in ("image", "text")})
+    from_bank, directly = gather(bank, drawn, MAPPINGS, encoded=True), encode(got, fingerprint)
+    for side in ("support", "query"):
+        for modality, values in getattr(directly, side).values.items():
+            assert torch.equal(getattr(from_bank, side).values[modality], values)
+
+
+def test_names_are_picked_among_those_of_the_class(samples):
+    drawn = Sampler(samples, 0, "train").draw(range(50), Shape(6, 1, 1))
+    texts = gather(samples, drawn, [MAPPINGS[1]]).support.values["text"].reshape(50, 6)
+    seen = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
+    assert seen == {"name 1.0", "name 1.1"}
+    assert isinstance(texts, np.ndarray)

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.config.schema import EvalEpisodes
+from mmml.datasets import Per
+from mmml.episodes import Sampler
+from mmml.evaluation.baselines import baselines
+from mmml.evaluation.embed import embed_all
+from mmml.evaluation.exhibits import make_exhibits
+from mmml.evaluation.panel import chance_panel, episode_columns, episode_panel
+from mmml.evaluation.retrieval import galleries, retrieval_column, retrieval_panel
+from mmml.tasks import tasks
+from tests.conftest import MLP, make_learner
+
+MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+CLASSIFICATION = tasks.build("classification", {}, "task")
+MAPPINGS = ["image:image", "text:image", "image:text", "image+text:image"]
+
+
+def columns(ways=(2, 4), shots=(1, 2), mappings=MAPPINGS):
+    options = EvalEpisodes(ways=list(ways), shots=list(shots), queries=2, mappings=mappings)
+    return episode_columns(options, MODALITIES, CLASSIFICATION)
+
+
+def panel(learner, samples, seed=0, episodes=30, **shape):
+    return episode_panel(learner, samples, Sampler(samples, seed, "test"), columns(**shape), episodes)
+
+
+def test_every_mapping_has_the_columns_that_apply():
+    found = {(str(m), c.shape.ways, c.shape.shots) for c in columns() for m in c.mappings}
+    assert len(found) == 14
+    assert ("text:image", 4, 2) not in found and ("image:text", 4, 2) in found
+
+
+def test_a_mapping_of_names_alone_is_judged_once_whatever_the_shots():
+    assert [c.shape.shots for c in columns(shots=[5], mappings=["text:image"])] == [5, 5]
+
+
+def test_cells_are_means_of_their_episodes(samples, learner):
+    got = panel(learner, samples)
+    assert len(got.cells) == 14
+    for cell, scores in zip(got.cells, got.scores, strict=True):
+        assert cell.episodes == len(scores) == 30
+        assert cell.mean == pytest.approx(scores.mean())
+        assert 0 <= cell.mean <= 1 and cell.ci95 >= 0
+        assert (cell.split, cell.predictor, cell.candidates) == ("test", "metric/prototype", None)
+
+
+def test_chunking_changes_nothing(samples, learner, monkeypatch):
+    whole = panel(learner, samples)
+    monkeypatch.setattr("mmml.evaluation.panel.CHUNK", 7)
+    monkeypatch.setattr("mmml.evaluation.embed.CHUNK", 3)
+    for a, b in zip(whole.scores, panel(learner, samples).scores, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_judging_leaves_no_trace(samples, learner):
+    learner.train()
+    before = {k: v.clone() for k, v in learner.state_dict().items()}
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    panel(learner, samples)
+    assert torch.equal(torch.rand(1), expected)
+    assert learner.training
+    assert all(torch.equal(v, before[k]) for k, v in learner.state_dict().items())
+
+
+def test_evaluation_builds_no_graph(samples, learner):
+    embedded = embed_all(learner, samples, ["image"])
+    assert not embedded.columns["image"].values.requires_grad
+
+
+def test_all_learners_meet_the_same_episodes(samples):
+    a, b = make_learner(MLP), make_learner(MLP, rule="nearest")
+    one, other = panel(a, samples), panel(a, samples)
+    assert all(np.array_equal(x, y) for x, y in zip(one.scores, other.scores, strict=True))
+    # One shot: prototype and nearest are the same rule, so identical episodes give identical scores.
+    for cell, x, y in zip(one.cells, one.scores, panel(b, samples).scores, strict=True):
+        if cell.shots == 1:
+            assert np.array_equal(x, y)
+
+
+def test_an_untrained_learner_on_noise_is_at_chance(samples):
+    got = panel(make_learner(MLP), samples, episodes=400, ways=[4], shots=[1], mappings=["text:image"])
+    assert abs(got.cells[0].mean - 0.25) < 0.06
+
+
+def test_chance_is_exact():
+    cells = chance_panel("test", columns()).cells
+    assert {(c.ways, c.mean, c.ci95) for c in cells} == {(2, 0.5, 0.0), (4, 0.25, 0.0)}
+
+
+def test_raw_pixels_find_a_copy():
+    from mmml.datasets import Column, Samples
+
+    images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
+    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Per.SAMPLE, images)})
+    learner = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
+    assert learner.predictor_name == "raw/nearest"
+    got = episode_panel(learner, copies, Sampler(copies, 0, "test"), columns(mappings=MAPPINGS), 10)
+    assert {c.mapping for c in got.cells} == {"image:image"}
+    assert all(c.mean == 1.0 for c in got.cells)
+
+
+class TestRetrieval:
+    def test_only_pairs_of_different_modalities(self, samples):
+        mappings = [m for c in columns() for m in c.mappings]
+        column = retrieval_column(samples, dict.fromkeys(mappings))
+        assert [str(m) for m in column.mappings] == ["text:image", "image:text"]
+
+    def test_galleries_show_every_class_once_and_another_sample_each(self, samples):
+        shown = galleries(samples)
+        assert shown.support.shape == (4, 6, 1)  # the smallest class has four samples
+        assert (samples.labels[shown.support[..., 0]] == np.arange(6)).all()
+        assert len(set(shown.support.ravel().tolist())) == 24
+
+    def test_a_perfect_space_ranks_first(self, samples):
+        learner = make_learner(MLP)
+        eye = torch.eye(6)
+        encode = {
+            "image": lambda raw: eye[torch.from_numpy(samples.labels[: len(raw)])],
+            "text": lambda raw: torch.stack([eye[int(t.split()[1].split(".")[0])] for t in raw]),
+        }
+        learner.embedder.encode = lambda modality, raw: encode[modality](raw)
+        column = retrieval_column(samples, [m for c in columns() for m in c.mappings][:3])
+        scores = {(c.mapping, c.metric): c.mean for c in retrieval_panel(learner, samples, "test", column).cells}
+        assert scores["text:image", "R@1"] == 1.0 and scores["text:image", "median rank"] == 1.0
+
+    def test_the_interval_is_over_queries(self, samples, learner):
+        column = retrieval_column(samples, columns()[0].mappings)
+        cells = retrieval_panel(learner, samples, "test", column).cells
+        assert {c.episodes for c in cells} == {4} and {c.candidates for c in cells} == {6}
+        assert all(c.ci95 is None for c in cells if c.metric == "median rank")
+
+
+def test_exhibits_are_plain_and_consistent(samples, learner):
+    import json
+
+    column = retrieval_column(samples, columns()[0].mappings)
+    got = make_exhibits(learner, samples, Sampler(samples, 0, "test"), columns(), column)
+    assert json.loads(json.dumps(got)) == got
+    assert [i["label"] for i in got["items"]] == samples.classes
+    assert all(i["image"].startswith("data:image/png;base64,") for i in got["items"])
+    confusions = got["confusions"]
+    assert (confusions["ways"], confusions["shots"]) == (4, 1)
+    assert sum(p["count"] for p in confusions["pairs"]) == confusions["wrong"]
+    for gallery in got["galleries"]:
+        for row in gallery["rows"]:
+            assert (row["query"] in row["retrieved"]) == (row["rank"] <= len(row["retrieved"]))
+    assert len(got["map"]["points"]["image"]) == len(got["map"]["classes"]) == 6

@@ -1,0 +1,103 @@
+import pytest
+import torch
+
+from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.errors import UserError
+from mmml.methods.metric import rules
+from mmml.similarity import distances
+from mmml.tasks import tasks
+from tests.conftest import MLP, SMALL, make_learner
+
+MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
+SUPPORT = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [5.0, 0.0], [9.0, 0.0]]])
+SLOTS = torch.tensor([[0, 0, 1, 1]])
+QUERY = torch.tensor([[[2.9, 0.0], [4.5, 0.0]]])
+
+
+def weights(rule, slots=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
+    distance = distances.get("euclidean", "")
+    return rules.get(rule, "")(distance, support, slots, query, torch.tensor(temperature))
+
+
+@pytest.mark.parametrize("rule", ["prototype", "nearest"])
+def test_weights_sum_to_one(rule):
+    assert torch.allclose(weights(rule).exp().sum(-1), torch.ones(1, 2))
+
+
+def test_prototype_compares_with_class_means():
+    # distances to the means 1 and 7: 1.9 and 4.1; 3.5 and 2.5
+    expected = torch.tensor([[[-1.9, -4.1], [-3.5, -2.5]]]).softmax(-1)
+    assert torch.allclose(weights("prototype").exp(), expected.repeat_interleave(2, -1) / 2, atol=1e-5)
+
+
+def test_nearest_follows_the_nearest_neighbour():
+    # nearest of class 0 is at 2, of class 1 at 5
+    expected = torch.tensor([[[-0.9, -2.1], [-2.5, -0.5]]]).softmax(-1)
+    got = weights("nearest").exp()
+    assert torch.allclose(got[..., [1, 2]], expected, atol=1e-5)
+    assert got[..., [0, 3]].abs().sum() == 0
+
+
+def test_nearest_shares_among_ties():
+    support = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [3.0, 0.0], [4.0, 0.0]]])
+    got = weights("nearest", support=support, query=torch.tensor([[[2.0, 0.0]]])).exp()
+    assert torch.allclose(got, torch.tensor([[[0.25, 0.25, 0.5, 0.0]]]))
+
+
+@pytest.mark.parametrize("rule", ["prototype", "nearest"])
+def test_the_order_of_the_support_set_does_not_matter(rule):
+    order = torch.tensor([3, 0, 2, 1])
+    task = tasks.build("classification", {}, "task")
+    one = task.combine(weights(rule), SLOTS)
+    other = task.combine(weights(rule, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
+    assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
+@pytest.mark.parametrize("loss", ["infonce", "prototypical", "contrastive"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean", "sqeuclidean"])
+def test_every_parameter_learns_in_the_first_step(samples, encoder, loss, distance):
+    learner = make_learner(encoder, loss, distance=distance)
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], Shape(4, 2, 2)), MAPPINGS[:2])
+    value = learner.loss(batch)
+    assert value.shape == ()
+    value.backward()
+    lacking = [n for n, p in learner.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not lacking
+
+
+def test_the_loss_is_the_mean_over_mappings(samples):
+    learner = make_learner(MLP)
+    drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
+    each = [learner.loss(gather(samples, drawn, [m])) for m in MAPPINGS]
+    assert torch.allclose(learner.loss(gather(samples, drawn, MAPPINGS)), torch.stack(each).mean())
+
+
+def test_adapting_sees_no_query(samples, learner):
+    learner.eval()
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0], Shape(4, 1, 2)), MAPPINGS[:1])
+    support, query = batch.view(MAPPINGS[0])
+    predict = learner.adapt(support)
+    first = predict(query)
+    predict(Examples({"image": torch.zeros(8, 16, 16, dtype=torch.uint8)}, {"image": (1, 4, 2)}))
+    assert torch.equal(predict(query), first)
+
+
+def test_predictions_are_log_probabilities(samples, learner):
+    learner.eval()
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], Shape(4, 2, 2)), MAPPINGS)
+    for mapping in MAPPINGS:
+        support, query = batch.view(mapping)
+        predictions = learner.adapt(support)(query)
+        assert predictions.shape == (2, query.slots.shape[1], 4)
+        assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
+
+
+def test_an_option_that_nothing_takes_is_refused():
+    from mmml.encoders import build_embedder
+    from mmml.methods import methods
+
+    options = {"distance": "cosine", "loss": "contrastive", "rule": "prototype", "margni": 1.0, "squared": False}
+    task = tasks.build("classification", {}, "task")
+    with pytest.raises(UserError, match=r"method.margni.*did you mean 'margin'"):
+        methods.build("metric", options, "method", embedder=build_embedder(MLP, ["image"]), task=task)

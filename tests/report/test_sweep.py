@@ -1,0 +1,52 @@
+import csv
+import json
+
+import pytest
+
+from mmml.report.sweep import is_sweep, summarise
+from tests.report.test_report import CELL, RANKED
+
+
+def write(folder, number, overrides, value, mean=0.8, status="completed", error=None):
+    run = folder / str(number)
+    run.mkdir(parents=True)
+    panel = [CELL | {"mean": mean}, RANKED] if status == "completed" else []
+    best = {"monitor": "val/mean", "value": value, "step": 4} if value is not None else None
+    result = {"schema": 1, "status": status, "steps": 4, "seconds": 9.5, "overrides": overrides, "error": error}
+    (run / "result.json").write_text(json.dumps(result | {"best": best, "panel": panel}))
+    (run / "run.json").write_text("{}")
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    write(tmp_path, 0, ["seed=0", "method.loss=infonce"], 0.70, mean=0.95)
+    write(tmp_path, 1, ["seed=1", "method.loss=infonce"], 0.80, mean=0.93)
+    write(tmp_path, 2, ["seed=0", "method.loss=contrastive"], 0.90, mean=0.50)
+    write(tmp_path, 10, ["seed=1", "method.loss=broken"], None, status="failed", error={"message": "no\nsuch loss"})
+    (tmp_path / "11" / ".hydra").mkdir(parents=True)
+    (tmp_path / "11" / ".hydra" / "overrides.yaml").write_text("- seed=9\n")
+    return tmp_path
+
+
+def test_validation_ranks_and_nothing_is_hidden(sweep):
+    summary = summarise(sweep)
+    assert (summary.runs, summary.failed) == (5, 2)
+    rows = list(csv.DictReader((sweep / "summary.csv").read_text().splitlines()))
+    assert [r["run"] for r in rows] == ["2", "1", "0", "10", "11"]  # 2 is best on validation, worst on test
+    assert [r["status"] for r in rows[3:]] == ["failed", "no result"]
+    assert rows[3]["error"] == "no such loss" and rows[4]["overrides"] == "seed=9"
+    assert float(rows[0]["text:image 20-way 1-shot ci95"]) == pytest.approx(0.00121)
+    assert float(rows[0]["seconds"]) == 9.5
+
+
+def test_seeds_are_grouped_with_their_own_spread(sweep):
+    text = summarise(sweep).text
+    (group,) = [line for line in text.split("## Over seeds")[1].splitlines() if "method.loss=infonce" in line]
+    assert "| 2 " in group and "0.7500 (0.0707)" in group and "94.0 (1.4)" in group
+    assert "contrastive" not in text.split("## Over seeds")[1]  # one seed has no spread
+    assert "run 10 failed: no such loss" in text and "run 11 no result" in text
+
+
+def test_only_numbered_runs_make_a_sweep(sweep, tmp_path):
+    assert is_sweep(sweep)
+    assert not is_sweep(sweep / "0") and not is_sweep(tmp_path / "nowhere")

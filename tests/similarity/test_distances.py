@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from mmml.similarity import distances
+
+Q = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
+S = torch.tensor([[[3.0, 4.0], [0.0, 1.0], [6.0, 8.0]]])
+
+
+def get(name):
+    return distances.get(name, "method.distance")
+
+
+def test_values_are_per_pair():
+    assert torch.allclose(get("sqeuclidean")(Q, S), torch.tensor([[[25.0, 1.0, 100.0], [0.0, 18.0, 25.0]]]), atol=1e-4)
+    assert torch.allclose(get("euclidean")(Q, S), torch.tensor([[[5.0, 1.0, 10.0], [0.0, 18**0.5, 5.0]]]), atol=1e-4)
+    assert torch.allclose(get("cosine")(Q[:, 1:], S), torch.tensor([[[0.0, 0.2, 0.0]]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cosine", "euclidean", "sqeuclidean"])
+def test_shapes_do_not_broadcast_between_episodes(name):
+    q, s = torch.randn(7, 4, 3), torch.randn(7, 5, 3)
+    d = get(name)(q, s)
+    assert d.shape == (7, 4, 5)
+    one = torch.stack([get(name)(q[i : i + 1], s[i : i + 1])[0] for i in range(7)])
+    assert torch.allclose(d, one, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cosine", "euclidean", "sqeuclidean"])
+def test_gradient_is_finite_at_distance_zero(name):
+    x = torch.tensor([[[1.0, 2.0], [0.5, 0.1]]], requires_grad=True)
+    get(name)(x, x.detach().clone()).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_far_from_the_origin_little_is_lost():
+    q = torch.tensor([[[1000.0, 1000.0]]])
+    s = torch.tensor([[[1000.0, 1000.1], [1000.0, 1000.0]]])
+    assert torch.allclose(get("euclidean")(q, s), torch.tensor([[[0.1, 0.0]]]), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["cosine", "euclidean", "sqeuclidean"])
+def test_bfloat16_is_lifted_to_float32_and_float64_is_kept(name):
+    q, s = torch.randn(1, 2, 3), torch.randn(1, 4, 3)
+    assert get(name)(q.bfloat16(), s.bfloat16()).dtype == torch.float32
+    assert get(name)(q.double(), s.double()).dtype == torch.float64

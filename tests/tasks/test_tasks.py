@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mmml.tasks import tasks
+
+classification = tasks.build("classification", {}, "task")
+retrieval = tasks.build("retrieval", {}, "task")
+
+
+def test_classification_adds_votes_by_class():
+    weights = torch.tensor([[[0.5, 0.2, 0.3]]]).log()
+    votes = classification.combine(weights, torch.tensor([[1, 0, 1]])).exp()
+    assert torch.allclose(votes, torch.tensor([[[0.2, 0.8]]]))
+
+
+def test_accuracy_is_per_query():
+    predictions = torch.tensor([[[0.9, 0.1], [0.4, 0.6]]]).log()
+    assert classification.scores(predictions, torch.tensor([[0, 0]]))["accuracy"].tolist() == [[1.0, 0.0]]
+
+
+def test_ranks_and_recall():
+    fits = torch.tensor([[[0.1, 0.9, 0.5], [0.7, 0.1, 0.2]]])
+    scores = retrieval.scores(fits, torch.tensor([[0, 0]]))
+    assert scores["median rank"].tolist() == [[3.0, 1.0]]
+    assert scores["R@1"].tolist() == [[0.0, 1.0]]
+    assert scores["R@5"].tolist() == [[1.0, 1.0]]
+
+
+def test_a_collapsed_embedding_ranks_as_chance_does():
+    fits = torch.zeros(1, 101, 101)
+    scores = retrieval.scores(fits, torch.arange(101)[None])
+    assert scores["R@1"].sum() == 0
+    assert scores["median rank"].unique().tolist() == [51.0] == [retrieval.chance(101)["median rank"]]
+
+
+@pytest.mark.parametrize("task", [classification, retrieval])
+def test_chance_names_the_same_metrics(task):
+    predictions = torch.rand(1, 4, 4)
+    assert set(task.chance(4)) == set(task.scores(predictions, torch.arange(4)[None]))
+
+
+def test_chance_values():
+    assert classification.chance(5) == {"accuracy": 0.2}
+    assert retrieval.chance(4) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}

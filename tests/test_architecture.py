@@ -1,0 +1,60 @@
+"""The shape of the package: imports point one way, files stay small, nothing names a workplace."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "mmml"
+FILES = sorted(ROOT.rglob("*.py"))
+
+# What stands left knows nothing of what stands right; trainer and evaluation do not know each other.
+ORDER = [
+    {"errors", "__init__"},
+    {"registry", "run_directory", "text"},
+    {"config", "datasets"},
+    {"episodes"},
+    {"encoders", "similarity", "tasks"},
+    {"methods"},
+    {"trainer", "evaluation"},
+    {"report"},
+    {"run"},
+    {"job"},
+    {"cli"},
+]
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{a.name}" for a in node.names} if node.module == "mmml" else {node.module}
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names}
+    return {n.split(".")[1] for n in names if n.startswith("mmml.")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    for name in imported(path) - {part(path)}:
+        assert RANK[name] < RANK[part(path)], f"{path} imports mmml.{name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno <= 45, f"{path.name}: {node.name}"
+
+
+def test_reports_need_no_torch():
+    for path in (ROOT / "report").rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) torch", path.read_text(), re.MULTILINE)

@@ -1,0 +1,190 @@
+"""The console scripts as a user meets them."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SMOKE, command, only_run
+
+GOLDEN = Path(__file__).parent / "golden_job.yaml"
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys, time; sys.argv = ['mmml-train', '--help']; from mmml.cli import train\n"
+        "try: train()\n"
+        "except SystemExit as e: assert not e.code\n"
+        "heavy = {'torch', 'transformers', 'matplotlib', 'sklearn', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "HEAVY []" in done.stdout
+    assert "dataset: glyphs" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("program", ["eval", "report"])
+def test_the_other_programs_help_too(program, tmp_path):
+    done = command(program, "--help", cwd=tmp_path)
+    assert done.returncode == 0 and f"mmml-{program}:" in done.stdout
+    bare = command(program, cwd=tmp_path)
+    assert bare.returncode == 2
+
+
+def test_the_composed_config_is_as_recorded(tmp_path):
+    """A change of defaults must be meant; then write the golden file anew with: mmml-train --cfg job > it."""
+    done = command("train", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == GOLDEN.read_text()
+
+
+def test_completion_offers_choices_and_options(tmp_path):
+    env = {"COMP_LINE": "mmml-train trainer.st", "COMP_POINT": "21"}
+    done = command("train", "-sc", "query=bash", cwd=tmp_path, **env)
+    assert "trainer.steps=" in done.stdout
+    env = {"COMP_LINE": "mmml-train encoder=", "COMP_POINT": "19"}
+    done = command("train", "-sc", "query=bash", cwd=tmp_path, **env)
+    assert {"encoder=small", "encoder=mlp"} <= set(done.stdout.split())
+
+
+def assert_one_sentence(done, message, program="train"):
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith(f"mmml-{program}: ") and re.search(message, lines[0]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trainer.stepz=3"], "trainer.stepz is no option; did you mean 'trainer.steps'"),
+        (["metod=metric"], "metod is no option; did you mean 'method'"),
+        (["encoder=smal"], "encoder=smal: there is no such choice; did you mean 'small'"),
+        (["trainer.steps=abc"], "could not be converted to Integer"),
+        (["episode.eval.ways=-1"], "episode.eval.ways=-1 must be"),
+        (["episode.eval.mappings=[text:text]"], "has 'text' on both sides"),
+        (["episode.train.mappings=[imgae:image]"], "did you mean 'image'"),
+        (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 15.. classes of the train split"),
+        (["episode.eval.shots=9"], "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12"),
+        (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
+        (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
+        (["encoder.image.size=big"], "encoder.image.size=big: expected int"),
+        (["resume=nowhere"], "resume=nowhere: there is no such file or folder"),
+        (["resume=."], r"resume=\. is no run"),
+        (["-m", "resume=.", "seed=0,1"], "resume= goes on with one run"),
+        (["-m", "trainer.stepz=1,2"], "trainer.stepz is no option"),
+        (["-m", "method=metric,nope"], "method=nope: there is no such choice"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_bad_input_gets_one_sentence(arguments, message, tmp_path):
+    assert_one_sentence(command("train", *arguments, cwd=tmp_path), message)
+
+
+@pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_folder_that_cannot_be_written_is_found_before_training(option, tmp_path):
+    (tmp_path / "file").write_text("")
+    sweep = ["-m", "seed=0,1"] if "sweep" in option else []
+    done = command("train", *sweep, f"{option}=file/run", cwd=tmp_path)
+    assert_one_sentence(done, "the output folder file/run cannot be written")
+
+
+def test_a_folder_that_holds_a_run_is_not_written_to(finished, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    done = command("train", *SMOKE, f"hydra.run.dir={finished}", cwd=tmp_path)
+    assert_one_sentence(done, "holds a run already")
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+
+
+def test_a_path_with_spaces_brackets_and_equals(tmp_path):
+    folder = tmp_path / "a [b] = c's"
+    done = command("train", *SMOKE, "trainer.steps=2", f"hydra.run.dir={folder}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report.html").is_file()
+    done = command("train", f"resume={folder}", "trainer.steps=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "result.json").read_text())["steps"] == 3
+
+
+class TestEvaluation:
+    def test_writes_beside_the_run(self, finished, tmp_path):
+        done = command("eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.guard=true", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        result = json.loads((finished / "eval" / "ten" / "result.json").read_text())
+        assert {c["ways"] for c in result["panel"] if c["task"] == "classification"} == {10}
+        assert (finished / "eval" / "ten" / "report.html").is_file()
+        assert_one_sentence(
+            command("eval", f"checkpoint={finished}", "name=ten", cwd=tmp_path), "holds an evaluation already", "eval"
+        )
+
+    def test_agrees_with_the_end_of_training(self, finished, tmp_path):
+        done = command("eval", f"checkpoint={finished / 'checkpoints' / 'best.ckpt'}", "name=again", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        panels = [json.loads((finished / p).read_text())["panel"] for p in ("result.json", "eval/again/result.json")]
+        assert panels[0] == panels[1]
+
+    def test_a_checkpoint_may_be_moved(self, finished, tmp_path):
+        import shutil
+
+        shutil.copy(finished / "checkpoints" / "best.ckpt", tmp_path / "moved.ckpt")
+        done = command("eval", "checkpoint=moved.ckpt", "name=m", "evaluation.episodes=5", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert list(tmp_path.glob("outputs/eval/m/result.json"))
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ("dataset.split_seed=1", r"trained on \d+ of these test classes"),
+            ("method.rule=nearest", "method belongs to the finished run"),
+            ("episode.eval.wais=3", "did you mean 'episode.eval.ways'"),
+            ("episode.eval.ways=9999", "more than the 323 classes"),
+        ],
+    )
+    def test_refuses(self, finished, tmp_path, override, message):
+        assert_one_sentence(command("eval", f"checkpoint={finished}", override, cwd=tmp_path), message, "eval")
+
+    def test_needs_a_checkpoint(self, tmp_path):
+        assert_one_sentence(command("eval", "name=x", cwd=tmp_path), "checkpoint= is missing", "eval")
+
+
+def test_report_is_written_anew(finished, tmp_path):
+    before = (finished / "report.html").read_text()
+    done = command("report", str(finished), cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.strip().endswith("report.html")
+    assert (finished / "report.html").read_text() == before
+    with tempfile.TemporaryDirectory() as empty:
+        assert_one_sentence(command("report", empty, cwd=tmp_path), "is no run directory", "report")
+
+
+def test_the_run_directory_is_complete(finished):
+    names = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()}
+    assert names >= {
+        ".hydra/config.yaml",
+        ".hydra/overrides.yaml",
+        "config.yaml",
+        "run.json",
+        "train.log",
+        "metrics.jsonl",
+        "result.json",
+        "report.html",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "eval/test/episodes.parquet",
+    }
+    result = json.loads((finished / "result.json").read_text())
+    assert result["status"] == "completed" and result["error"] is None and result["overrides"] == SMOKE
+    predictors = {c["predictor"] for c in result["panel"]}
+    assert predictors == {"metric/prototype", "raw/nearest", "chance"}
+    info = json.loads((finished / "run.json").read_text())
+    assert info["seeds"] == {"seed": 0, "dataset.split_seed": 0, "evaluation.seed": 0}
+    assert info["numerics"]["precision"] in ("fp32", "bf16") and info["versions"]["torch"]
+
+
+def test_only_run_is_found(finished):
+    assert only_run(finished.parent.parent.parent) == finished

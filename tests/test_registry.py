@@ -1,0 +1,61 @@
+import pytest
+
+from mmml.errors import UserError
+from mmml.registry import Registry, check_type
+
+
+@pytest.fixture
+def parts() -> Registry:
+    registry = Registry("part", "mmml.tasks")
+
+    @registry.register("gear")
+    class Gear:
+        def __init__(self, teeth: int, ratio: float, label: str | None, size: int):
+            self.values = (teeth, ratio, label, size)
+
+    return registry
+
+
+OPTIONS = {"teeth": 3, "ratio": 2, "label": None}
+
+
+def test_builds_from_options_and_context(parts):
+    assert parts.build("gear", OPTIONS, "where", size=7).values == (3, 2, None, 7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tooth": 3}, "where.tooth: part 'gear' has no such option; did you mean 'teeth'"),
+        ({"teeth": "3"}, "where.teeth=3: expected int, got str"),
+        ({"teeth": True}, "expected int, got bool"),
+        ({"ratio": "fast"}, "expected float"),
+        ({"label": 3}, "expected str | None"),
+        ({"size": 3}, "no such option"),
+    ],
+)
+def test_refuses_options_that_do_not_fit(parts, change, message):
+    with pytest.raises(UserError, match=message.replace("|", r"\|")):
+        parts.build("gear", OPTIONS | change, "where", size=7)
+
+
+def test_names_a_missing_option(parts):
+    with pytest.raises(UserError, match="where.ratio is missing"):
+        parts.build("gear", {"teeth": 3, "label": None}, "where", size=7)
+
+
+def test_names_the_nearest_part(parts):
+    with pytest.raises(UserError, match="there is no part of that name; did you mean 'gear'"):
+        parts.build("geer", {}, "where")
+
+
+def test_two_parts_cannot_share_a_name(parts):
+    with pytest.raises(ValueError, match="two parts"):
+        parts.register("gear")(int)
+
+
+def test_lists_and_dictionaries_are_checked_inside():
+    check_type([1, 2], list[int], "x")
+    check_type({"a": 1.5}, dict[str, float], "x")
+    with pytest.raises(UserError):
+        check_type([1, "2"], list[int], "x")

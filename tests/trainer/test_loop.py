@@ -1,0 +1,156 @@
+import json
+import math
+
+import pytest
+import torch
+
+from mmml.config.schema import TrainerConfig
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.errors import TrainingError, UserError
+from mmml.run_directory import RunDirectory
+from mmml.trainer.checkpoint import load_checkpoint
+from mmml.trainer.loop import Parts, Trainer, build_optimizer, schedule, step_seed
+from mmml.trainer.numerics import choose_numerics
+from mmml.trainer.signals import Interrupted, Stop
+from tests.conftest import MLP, SMALL, make_learner
+
+OPTIONS = {
+    "steps": 6,
+    "batch": 1,
+    "lr": 1e-2,
+    "weight_decay": 0.1,
+    "warmup": 2,
+    "clip": 1.0,
+    "validate_every": 2,
+    "checkpoint_every": 3,
+    "monitor": "val/mean",
+    "device": "cpu",
+    "precision": "auto",
+    "channels_last": "auto",
+}
+
+
+def make_trainer(samples, folder, encoder=SMALL, scores=None, **changes):
+    learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
+    numerics = choose_numerics(learner, options)
+    numerics.place(learner)
+    sampler, mappings = Sampler(samples, 0, "train"), [Mapping.parse("image:image"), Mapping.parse("text:image")]
+
+    def episodes(step):
+        return gather(samples, sampler.draw([step], Shape(4, 1, 2)), mappings)
+
+    values = iter(scores or [])
+    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, {"seed": 0}, ["d/a"], 0)
+    return Trainer(learner, parts, options, numerics, RunDirectory(folder).create(), Stop())
+
+
+def state(trainer):
+    return {k: v.clone() for k, v in trainer.learner.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_resumed_training_is_bit_identical(samples, tmp_path):
+    whole = make_trainer(samples, tmp_path / "whole")
+    whole.fit()
+    first = make_trainer(samples, tmp_path / "cut", checkpoint_every=3)
+    first.stop.requested = 15
+    first.options.checkpoint_every = 1
+    with pytest.raises(Interrupted):
+        first.fit()
+    assert first.step == 1
+    second = make_trainer(samples, tmp_path / "cut")
+    torch.manual_seed(999)  # whatever state the new process is in
+    second.restore(load_checkpoint(second.run.last, "resume"))
+    second.fit()
+    assert same(state(whole), state(second))
+    assert whole.optimizer.state_dict()["state"][0]["exp_avg"].equal(second.optimizer.state_dict()["state"][0]["exp_avg"])
+    assert whole.best == second.best
+
+    def lines(trainer):
+        return [{k: v for k, v in m.items() if k != "seconds"} for m in trainer.run.read_metrics()]
+
+    assert lines(whole) == lines(second)
+
+
+def test_best_follows_validation_and_survives_resuming(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.4])
+    trainer.fit()
+    assert trainer.best == {"monitor": "val/mean", "value": 0.9, "step": 4}
+    assert load_checkpoint(trainer.run.best, "x").step == 4
+    assert load_checkpoint(trainer.run.last, "x").step == 6
+    again = make_trainer(samples, tmp_path, MLP, scores=[0.8], steps=8)
+    again.restore(load_checkpoint(trainer.run.last, "x"))
+    again.fit()
+    assert again.best["step"] == 4
+
+
+def test_metrics_hold_one_line_a_step(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP)
+    trainer.fit()
+    lines = [json.loads(line) for line in trainer.run.metrics.read_text().splitlines()]
+    assert [m["step"] for m in lines if m["split"] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert [m["step"] for m in lines if m["split"] == "val"] == [2, 4, 6]
+
+
+def test_a_signal_saves_before_it_ends(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, checkpoint_every=100)
+    validate = trainer.parts.validate
+    trainer.parts.validate = lambda: (trainer.stop(2, None), validate())[1]
+    with pytest.raises(Interrupted) as stopped:
+        trainer.fit()
+    assert stopped.value.exit_code == 130
+    assert load_checkpoint(trainer.run.last, "x").step == 2
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_non_finite_value_names_the_step_and_the_last_good_checkpoint(samples, tmp_path, what):
+    trainer = make_trainer(samples, tmp_path, MLP, checkpoint_every=2)
+    loss = trainer.learner.loss
+
+    def broken(batch):
+        value = loss(batch)
+        if trainer.step < 3:
+            return value
+        bad = value * math.nan
+        return bad if what == "loss" else NanGradient.apply(value)
+
+    trainer.learner.loss = broken
+    with pytest.raises(TrainingError, match=rf"the {what} is nan at step 4; the last good .*last.ckpt \(step 2\)"):
+        trainer.fit()
+    kept = load_checkpoint(trainer.run.last, "x").learner
+    assert all(torch.isfinite(v).all() for v in kept.values())
+
+
+class NanGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(context, value):
+        return value.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * math.nan
+
+
+def test_an_unknown_monitor_is_named(samples, tmp_path):
+    with pytest.raises(UserError, match=r"trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"):
+        make_trainer(samples, tmp_path, MLP, monitor="val/meen").fit()
+
+
+def test_the_schedule_warms_up_and_ends_at_zero():
+    assert [schedule(s, 4, 12) for s in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert schedule(8, 4, 12) == pytest.approx(0.5)
+    assert schedule(12, 4, 12) == pytest.approx(0.0)
+    assert schedule(0, 0, 1) == 1.0
+
+
+def test_only_matrices_decay():
+    groups = build_optimizer(make_learner(), TrainerConfig(**OPTIONS)).param_groups
+    assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
+    assert all(p.ndim >= 2 for p in groups[0]["params"]) and all(p.ndim < 2 for p in groups[1]["params"])
+
+
+def test_steps_and_seeds_have_their_own_random_numbers():
+    assert len({step_seed(seed, step) for seed in range(10) for step in range(-1, 10)}) == 110

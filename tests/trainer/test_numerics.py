@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mmml.config.schema import TrainerConfig
+from mmml.errors import UserError
+from mmml.trainer import numerics
+from mmml.trainer.numerics import choose_device, choose_numerics
+from tests.conftest import MLP, SMALL, make_learner
+from tests.trainer.test_loop import OPTIONS
+
+
+def choose(encoder, monkeypatch, bf16=True, **changes):
+    monkeypatch.setattr(numerics, "has_bf16", lambda device: bf16)
+    return choose_numerics(make_learner(encoder), TrainerConfig(**(OPTIONS | changes)))
+
+
+def test_convolutions_on_a_cpu_with_bf16(monkeypatch):
+    assert choose(SMALL, monkeypatch).record() == {"device": "cpu", "precision": "bf16", "channels_last": True}
+
+
+def test_never_bf16_without_channels_last_on_a_cpu(monkeypatch):
+    assert choose(SMALL, monkeypatch, channels_last=False).precision == "fp32"
+    assert choose(MLP, monkeypatch).record() == {"device": "cpu", "precision": "fp32", "channels_last": False}
+
+
+def test_never_bf16_where_it_is_emulated(monkeypatch):
+    assert choose(SMALL, monkeypatch, bf16=False).precision == "fp32"
+
+
+def test_everything_can_be_switched(monkeypatch):
+    assert choose(MLP, monkeypatch, precision="bf16").precision == "bf16"
+    assert choose(SMALL, monkeypatch, precision="fp32").precision == "fp32"
+
+
+def test_place_makes_kernels_channels_last(monkeypatch):
+    learner = make_learner(SMALL)
+    choose(SMALL, monkeypatch).place(learner)
+    kernels = [m.weight for m in learner.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert kernels[1].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(UserError, match="trainer.device=tpu is not available"):
+        choose_device("tpu")
