@@ -71,7 +71,10 @@ def assert_one_sentence(done, message, program="train"):
         (["episode.eval.mappings=[text:text]"], "has 'text' on both sides"),
         (["episode.train.mappings=[imgae:image]"], "did you mean 'image'"),
         (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 15.. classes of the train split"),
-        (["episode.eval.shots=9"], "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12"),
+        (
+            ["episode.eval.shots=9"],
+            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
+        ),
         (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
         (["encoder.image.size=big"], "encoder.image.size=big: expected int"),
@@ -114,7 +117,9 @@ def test_a_path_with_spaces_brackets_and_equals(tmp_path):
 
 class TestEvaluation:
     def test_writes_beside_the_run(self, finished, tmp_path):
-        done = command("eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.guard=true", cwd=tmp_path)
+        done = command(
+            "eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.guard=true", cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
         result = json.loads((finished / "eval" / "ten" / "result.json").read_text())
         assert {c["ways"] for c in result["panel"] if c["task"] == "classification"} == {10}

@@ -148,7 +148,11 @@ def test_from_inside(tmp_path):
         write(copy / "conf" / name, text)
     code = "import sys; sys.argv[0] = 'mmml-train'; from mmml.cli import train; train()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *RUN], cwd=copy, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)}
+        [sys.executable, "-c", code, *RUN],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(copy)},
     )
     assert done.returncode == 0, done.stderr
     assert_ran(copy)

@@ -101,7 +101,9 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
     """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
     text = "\n".join(str(e) for e in (error, error.__cause__) if e is not None)
-    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+((?:[\w-]+\s+)+)", text + "\n")
+    choice = re.search(
+        r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+((?:[\w-]+\s+)+)", text + "\n"
+    )
     if choice:
         group, name, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
         return f"{group}={name}: there is no such choice{nearest(name, known)} (known: {', '.join(known)})"

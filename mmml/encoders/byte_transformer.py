@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from mmml.encoders.base import Encoder, encoders
 from mmml.text import PAD, VOCABULARY, to_bytes
 
+BUCKET = 64  # texts embedded at a time
+
 
 @encoders.register("byte_transformer")
 class ByteTransformer(Encoder):
@@ -39,7 +41,13 @@ class ByteTransformer(Encoder):
         self.head = nn.Linear(channels, width)
 
     def forward(self, raw: Sequence[str]) -> Tensor:
-        tokens = to_bytes(raw, self.longest).to(self.places.device)
+        # Texts of like length together, so that little is spent on padding.
+        by_length = torch.tensor([len(text) for text in raw]).argsort(stable=True)
+        parts = [self._embed([raw[i] for i in some]) for some in by_length.split(BUCKET)]
+        return torch.cat(parts)[by_length.argsort()]
+
+    def _embed(self, texts: Sequence[str]) -> Tensor:
+        tokens = to_bytes(texts, self.longest).to(self.places.device)
         real = (tokens != PAD).unsqueeze(-1)
         x = self.bytes(tokens) + self.places[: tokens.shape[1]] * real
         x = F.gelu(self.gather(x.mT).mT)

@@ -36,9 +36,9 @@ class Embedder(nn.Module):
         self.fusion, self.normalize = fusion, normalize
 
     def encode(self, modality: str, raw: Any) -> Tensor:
-        """Raw values of one modality → ``[n, width]``."""
-        x = self.encoders[modality](raw)
-        return F.normalize(x.float(), dim=-1) if self.normalize else x
+        """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
+        x = self.encoders[modality](raw).float()
+        return F.normalize(x, dim=-1) if self.normalize else x
 
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""

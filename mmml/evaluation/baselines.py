@@ -20,11 +20,11 @@ def chance(modalities: Mapping[str, Per], task: Task) -> None:
 
 @baselines.register("raw/nearest")
 def raw_nearest(modalities: Mapping[str, Per], task: Task) -> Learner:
-    """The nearest support item on raw inputs, by Euclidean distance (pixels, for images)."""
+    """The nearest support item on raw inputs, by cosine distance (pixels, for images)."""
     raw = {m: {"name": f"raw_{m}"} for m in modalities if f"raw_{m}" in encoders.names()}
     embedder = build_embedder({"width": 0, "normalize": False, "fusion": "mean", **raw}, raw)
     learner = MetricLearner(
-        embedder, task, "euclidean", "prototypical", "nearest", temperature=1.0, learn_temperature=False
+        embedder, task, "cosine", "prototypical", "nearest", temperature=1.0, learn_temperature=False
     )
     learner.name = "raw"
     return learner

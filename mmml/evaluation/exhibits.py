@@ -16,7 +16,7 @@ from mmml.evaluation.panel import Column
 from mmml.evaluation.retrieval import galleries, rank
 from mmml.methods import Learner
 
-CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 16, 6, 500, 400
+CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 12, 6, 500, 400
 
 Exhibits = dict[str, Any]
 

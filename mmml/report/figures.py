@@ -36,7 +36,7 @@ def learning_curves(metrics: list[dict[str, Any]], best_step: int | None) -> str
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(10, 3.4), layout="constrained")
+        figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         _draw_loss(left, [m["step"] for m in train], [m["loss"] for m in train])
         _draw_validation(right, validations, best_step)
@@ -80,7 +80,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: in
     if best_step is not None:
         axes.axvline(best_step, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
     if names:
-        axes.legend(loc="lower right", fontsize=7.5, ncols=2)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=max(2, len(shapes)))
 
 
 def smooth(values: list[float], memory: float = 0.95) -> list[float]:

@@ -12,7 +12,20 @@ FIXED = ("seed", "dataset")
 
 @pytest.mark.parametrize(
     "path",
-    ["plain", "with space", "a=b", "[x]/run", "it's", 'say "so"', "a,b", "{k: v}", "back\\slash", "~", "ünïcode", "a\\'b"],
+    [
+        "plain",
+        "with space",
+        "a=b",
+        "[x]/run",
+        "it's",
+        'say "so"',
+        "a,b",
+        "{k: v}",
+        "back\\slash",
+        "~",
+        "ünïcode",
+        "a\\'b",
+    ],
 )
 def test_any_path_needs_no_care(path):
     (argument,) = quote_paths([f"hydra.run.dir={path}"])
@@ -20,7 +33,15 @@ def test_any_path_needs_no_care(path):
 
 
 def test_other_arguments_are_left_alone():
-    arguments = ["-m", "seed=0,1", "method.loss=infonce,contrastive", "hydra.run.dir='done'", "resume=null", "--cfg", "job"]
+    arguments = [
+        "-m",
+        "seed=0,1",
+        "method.loss=infonce,contrastive",
+        "hydra.run.dir='done'",
+        "resume=null",
+        "--cfg",
+        "job",
+    ]
     assert quote_paths(arguments) == arguments
 
 

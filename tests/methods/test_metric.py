@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.episodes.batch import encode
 from mmml.errors import UserError
 from mmml.methods.metric import rules
 from mmml.similarity import distances
@@ -71,6 +72,17 @@ def test_the_loss_is_the_mean_over_mappings(samples):
     drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
     each = [learner.loss(gather(samples, drawn, [m])) for m in MAPPINGS]
     assert torch.allclose(learner.loss(gather(samples, drawn, MAPPINGS)), torch.stack(each).mean())
+
+
+@pytest.mark.parametrize("loss", ["infonce", "prototypical", "contrastive"])
+def test_distances_keep_float32_under_autocast(samples, loss):
+    learner = make_learner(MLP, loss, distance="sqeuclidean").eval()
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2)), MAPPINGS)
+    embedded = encode(batch, learner.embedder.encode)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(learner.loss(embedded), learner.loss(embedded).float())
+        under = learner.loss(embedded)
+    assert torch.equal(under, learner.loss(embedded))
 
 
 def test_adapting_sees_no_query(samples, learner):

@@ -63,7 +63,9 @@ def run(finished, tmp_path):
 
 def test_the_page_is_self_contained_and_escaped(run):
     page = write_report(run).read_text()
-    outside = [u for u in re.findall(r"""(?:src|href|url\()=?["']?([^"' )>]+)""", page) if not u.startswith(("data:", "#"))]
+    outside = [
+        u for u in re.findall(r"""(?:src|href|url\()=?["']?([^"' )>]+)""", page) if not u.startswith(("data:", "#"))
+    ]
     assert not outside
     assert "run &lt;b&gt;&amp;" in page and "<b>&<" not in page
     assert page.count('class="card pair"') > 3

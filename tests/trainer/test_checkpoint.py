@@ -11,7 +11,9 @@ from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 def checkpoint(step=3):
     weights = {"w": torch.arange(6.0)}
-    return Checkpoint({"seed": 0, "method": {"rule": "prototype"}}, ["glyphs/A"], weights, {"state": {}}, step, None, 1.5)
+    return Checkpoint(
+        {"seed": 0, "method": {"rule": "prototype"}}, ["glyphs/A"], weights, {"state": {}}, step, None, 1.5
+    )
 
 
 class Payload:

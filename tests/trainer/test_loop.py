@@ -66,7 +66,9 @@ def test_resumed_training_is_bit_identical(samples, tmp_path):
     second.restore(load_checkpoint(second.run.last, "resume"))
     second.fit()
     assert same(state(whole), state(second))
-    assert whole.optimizer.state_dict()["state"][0]["exp_avg"].equal(second.optimizer.state_dict()["state"][0]["exp_avg"])
+    assert whole.optimizer.state_dict()["state"][0]["exp_avg"].equal(
+        second.optimizer.state_dict()["state"][0]["exp_avg"]
+    )
     assert whole.best == second.best
 
     def lines(trainer):

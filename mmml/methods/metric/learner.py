@@ -54,12 +54,13 @@ class MetricLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         batch = encode(batch, self.embedder.encode)
-        losses = []
-        for mapping in batch.mappings:
-            support, query = batch.view(mapping)
-            s, q = self._embed(support), self._embed(query)
-            losses.append(self._loss(self._distance, s, support.slots.to(s.device), q, query.slots.to(q.device)))
-        return torch.stack(losses).mean()
+        # Only encoders gain from bf16; products inside of distances would lose digits to it.
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
+
+    def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
+        s, q = self._embed(support), self._embed(query)
+        return self._loss(self._distance, s, support.slots.to(s.device), q, query.slots.to(q.device))
 
     def _embed(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
