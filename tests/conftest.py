@@ -46,6 +46,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; a test that wants it is skipped only where ``MMML_DATA`` is unset."""
+    if "MMML_DATA" not in os.environ:
+        pytest.skip("MMML_DATA is not set: no real data")
+    folder = Path(os.environ["MMML_DATA"])
+    assert folder.is_dir(), f"MMML_DATA={folder} is no folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
 def glyphs() -> dict[str, Samples]:
     from mmml.datasets import datasets
 

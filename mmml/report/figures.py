@@ -83,7 +83,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: in
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=max(2, len(shapes)))
 
 
-def smooth(values: list[float], memory: float = 0.95) -> list[float]:
+def smooth(values: list[float], memory: float = 0.9) -> list[float]:
     """Exponential moving average, corrected for its start."""
     out, total, weight = [], 0.0, 0.0
     for value in values:
