@@ -84,9 +84,18 @@ def _refuse(message: str) -> None:
 def train() -> None:
     """``mmml-train``."""
     arguments = sys.argv[1:]
+    if set(arguments) & {"-h", "--help"}:
+        sys.exit(guarded("mmml-train", lambda: _help(arguments)))
     if any(a.startswith("resume=") and a not in ("resume=", "resume=null") for a in arguments):
         sys.exit(guarded("mmml-train", lambda: _resume(arguments)))
     sys.exit(guarded("mmml-train", lambda: _compose_and_train(arguments)))
+
+
+def _help(arguments: list[str]) -> int:
+    from mmml.config.help import help_text
+
+    print(help_text(arguments), flush=True)
+    return 0
 
 
 def _compose_and_train(arguments: list[str]) -> int:
@@ -188,6 +197,9 @@ def guarded(program: str, main: Callable[[], int]) -> int:
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
