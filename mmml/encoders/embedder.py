@@ -35,8 +35,15 @@ class Embedder(nn.Module):
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are; the CPU if there are none."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
+        if isinstance(raw, Tensor):
+            raw = raw.to(self.device)
         x = self.encoders[modality](raw).float()
         return F.normalize(x, dim=-1) if self.normalize else x
 

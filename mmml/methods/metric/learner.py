@@ -55,7 +55,7 @@ class MetricLearner(Learner):
     def loss(self, batch: Batch) -> Tensor:
         batch = encode(batch, self.embedder.encode)
         # Only encoders gain from bf16; products inside of distances would lose digits to it.
-        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+        with torch.autocast(self.embedder.device.type, enabled=False):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
 
     def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
