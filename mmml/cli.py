@@ -15,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths
 from mmml.config.schema import check_config
-from mmml.errors import UserError
-from mmml.run_directory import RunDirectory, check_writable, timestamp
+from mmml.errors import ExpectedError, UserError
+from mmml.files import check_writable
+from mmml.run_directory import RunDirectory, timestamp
 
 FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "resume")
 FIXED_ON_EVAL = ("seed", "encoder", "method", "resume")
@@ -48,15 +49,12 @@ class Checks(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the config and the place of the run."""
-        run = RunDirectory(config.hydra.run.dir)
-        if run.is_run:
-            _refuse(f"hydra.run.dir={run} holds a run already: choose another folder, or resume={run}")
         values = OmegaConf.to_container(config)
         assert isinstance(values, dict)
         values.pop("hydra")
         try:
             check_config(OmegaConf.create(values))
-            check_writable(run.path)
+            RunDirectory(config.hydra.run.dir).check_new()
         except UserError as error:
             _refuse(str(error))
 
@@ -194,9 +192,9 @@ def guarded(program: str, main: Callable[[], int]) -> int:
     """Turn expected errors into one sentence on stderr and exit code 2."""
     try:
         return main()
-    except UserError as error:
+    except ExpectedError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

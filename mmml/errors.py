@@ -4,12 +4,24 @@ import difflib
 from collections.abc import Iterable
 
 
-class UserError(Exception):
-    """A mistake of the user's (an option, a file): exit code 2, no traceback."""
+class ExpectedError(Exception):
+    """Told to the user in one sentence, without a traceback."""
+
+    exit_code = 1
 
 
-class TrainingError(Exception):
-    """Training cannot go on (a loss that is not finite): exit code 1, no traceback."""
+class UserError(ExpectedError):
+    """A mistake of the user's (an option, a file)."""
+
+    exit_code = 2
+
+
+class TrainingError(ExpectedError):
+    """Training cannot go on (a loss that is not finite)."""
+
+
+class GuardError(ExpectedError):
+    """An evaluation that must not be believed."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ installed packages that name modules in the entry-point group ``mmml.parts``. So
 one file, inside this repository or outside of it.
 """
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -38,7 +39,7 @@ class Registry:
 
         def add(part: T) -> T:
             known = self._parts.get(name)
-            if known is not None and known.__qualname__ != getattr(part, "__qualname__", None):
+            if known is not None and _origin(known) != _origin(part):
                 raise ValueError(f"two parts are registered as {self.kind} {name!r}")
             self._parts[name] = typing.cast(Callable[..., Any], part)
             return part
@@ -61,20 +62,23 @@ class Registry:
             )
         return self._parts[name]
 
-    def build(self, name: str, options: Mapping[str, Any], where: str, **context: Any) -> Any:
+    def build(
+        self, name: str, options: Mapping[str, Any], where: str, named_by: str | None = None, **context: Any
+    ) -> Any:
         """Construct part ``name`` from ``options``, which must fit its signature exactly.
 
         Args:
             name: a registered name.
             options: what the user may set; names and types are checked.
             where: the dotted path of the options in the config, for messages.
+            named_by: the option that holds the name (``<where>.name``).
             context: arguments that the program supplies, not the user.
 
         Raises:
             UserError: an option is unknown, missing or of the wrong type.
         """
-        part = self.get(name, f"{where}.name")
-        parameters = self.options_of(name, f"{where}.name")
+        named_by = named_by or f"{where}.name"
+        part, parameters = self.get(name, named_by), self.options_of(name, named_by)
         wanted = {k: p for k, p in parameters.items() if k not in context}
         # A part that takes **options hands them on to parts of its own, and checks them there.
         forwards = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
@@ -89,6 +93,27 @@ class Registry:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
         return part(**options, **context)
 
+    def build_section(self, section: Mapping[str, Any], where: str, **context: Any) -> Any:
+        """The part that a config section names by its ``name``, from the other options of the section."""
+        options = dict(section)
+        if "name" not in options:
+            raise UserError(f"{where}.name is missing: it says which {self.kind} to build")
+        return self.build(options.pop("name"), options, where, **context)
+
+    def deal(self, name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Those of a flat section's options that part ``name`` takes by name."""
+        return {k: options[k] for k in self.options_of(name, where) if k in options}
+
+    def bind(self, name: str, options: Mapping[str, Any], where: str, named_by: str) -> Callable[..., Any]:
+        """A registered function with its options, the keyword-only parameters, filled in from a flat section."""
+        part, parameters = self.get(name, named_by), self.options_of(name, named_by)
+        wanted = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+        for key, parameter in wanted.items():
+            if key not in options:
+                raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
+            check_type(options[key], parameter.annotation, f"{where}.{key}")
+        return functools.partial(part, **{k: options[k] for k in wanted})
+
     def options_of(self, name: str, where: str) -> dict[str, inspect.Parameter]:
         """The parameters that part ``name`` takes, with resolved annotations."""
         return dict(inspect.signature(self.get(name, where), eval_str=True).parameters)
@@ -96,12 +121,17 @@ class Registry:
     def _fill(self) -> None:
         if self._filled:
             return
-        self._filled = True
+        self._filled = True  # also while it fills: parts look up one another
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in entry_points(group="mmml.parts"):
             entry.load()
+
+
+def _origin(part: Any) -> tuple[str, str]:
+    """Where a part is defined; the same after its module was imported again."""
+    return part.__module__, part.__qualname__
 
 
 def check_type(value: Any, annotation: Any, where: str) -> None:

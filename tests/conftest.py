@@ -25,7 +25,7 @@ SMALL = {
         "channels": 16,
         "layers": 1,
         "heads": 2,
-        "longest": 16,
+        "max_length": 16,
         "dropout": 0.1,
     },
 }
@@ -34,7 +34,7 @@ MLP = {
     "normalize": True,
     "fusion": "mean",
     "image": {"name": "mlp_image", "size": 16, "hidden": 32},
-    "text": {"name": "mlp_text", "longest": 16, "channels": 4, "hidden": 32},
+    "text": {"name": "mlp_text", "max_length": 16, "channels": 4, "hidden": 32},
 }
 SMOKE = ["experiment=smoke", "trainer.steps=4", "trainer.validate_every=2", "trainer.checkpoint_every=1"]
 

@@ -1,4 +1,4 @@
-"""The shape of the package: imports point one way, files stay small, nothing names a workplace."""
+"""The shape of the package: imports point one way, files and functions stay small."""
 
 import ast
 import re
@@ -12,14 +12,15 @@ FILES = sorted(ROOT.rglob("*.py"))
 # What stands left knows nothing of what stands right; trainer and evaluation do not know each other.
 ORDER = [
     {"errors", "__init__"},
-    {"registry", "run_directory", "text"},
-    {"config", "datasets"},
+    {"registry", "files", "text"},
+    {"run_directory", "config", "datasets"},
     {"episodes"},
     {"encoders", "similarity", "tasks"},
     {"methods"},
     {"trainer", "evaluation"},
     {"report"},
     {"run"},
+    {"provenance"},
     {"job"},
     {"cli"},
 ]
@@ -51,8 +52,8 @@ def test_files_and_functions_stay_small(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno <= 45, f"{path.name}: {node.name}"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno <= 40, f"{path.name}: {node.name}"
 
 
 def test_reports_need_no_torch():

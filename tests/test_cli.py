@@ -131,7 +131,9 @@ class TestEvaluation:
         assert {c["ways"] for c in result["panel"] if c["task"] == "classification"} == {10}
         assert (finished / "eval" / "ten" / "report.html").is_file()
         assert_one_sentence(
-            command("eval", f"checkpoint={finished}", "name=ten", cwd=tmp_path), "holds an evaluation already", "eval"
+            command("eval", f"checkpoint={finished}", "name=ten", cwd=tmp_path),
+            "exists already; choose another name",
+            "eval",
         )
 
     def test_agrees_with_the_end_of_training(self, finished, tmp_path):

@@ -11,9 +11,9 @@ from PIL import Image
 from mmml.datasets import Column, Per, Samples
 from mmml.episodes import Mapping, Sampler, Shape
 from mmml.evaluation.baselines import baselines
+from mmml.evaluation.embed import embed_all
 from mmml.evaluation.guards import check_independence
-from mmml.evaluation.panel import Column as PanelColumn
-from mmml.evaluation.panel import episode_panel
+from mmml.evaluation.panel import Setting, episode_panel
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 
@@ -36,10 +36,11 @@ def omniglot(real_data) -> Samples:
 def test_characters_of_another_size_and_source(omniglot):
     assert omniglot.columns["image"].values.shape == (100, 105, 105)
     task, mapping = tasks.build("classification", {}, "task"), Mapping.parse("image:image")
-    column = PanelColumn(task, Shape(5, 1, 3), (mapping,))
+    column = Setting(task, Shape(5, 1, 3), (mapping,))
     raw = baselines.get("raw/nearest", "")({"image": Per.SAMPLE}, task)
     for learner in (raw, make_learner()):
         learner.eval()
-        (cell,) = episode_panel(learner, omniglot, Sampler(omniglot, 0, "test"), [column], 100).cells
+        embedded, sampler = embed_all(learner, omniglot, ["image"]), Sampler(omniglot, 0, "test")
+        (cell,) = episode_panel(learner, embedded, sampler, [column], 100).cells
         assert cell.mean - cell.ci95 > 0.25  # chance is 0.2: even untrained, ink is worth something
-        check_independence(learner, omniglot, Sampler(omniglot, 0, "test"), column.shape, [mapping])
+        check_independence(learner, omniglot, embedded, sampler, column.shape, [mapping])

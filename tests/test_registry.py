@@ -54,6 +54,18 @@ def test_two_parts_cannot_share_a_name(parts):
         parts.register("gear")(int)
 
 
+def test_an_outside_part_cannot_take_a_built_in_name():
+    from mmml.similarity import distances
+
+    distances.names()
+
+    def cosine(query, support):
+        return query
+
+    with pytest.raises(ValueError, match="two parts are registered as distance 'cosine'"):
+        distances.register("cosine")(cosine)
+
+
 def test_lists_and_dictionaries_are_checked_inside():
     check_type([1, 2], list[int], "x")
     check_type({"a": 1.5}, dict[str, float], "x")

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
@@ -68,9 +68,14 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
             value = compose_plain([text])[key]
         OmegaConf.update(changed, key, value, merge=False)
-    plain = OmegaConf.to_container(changed, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    return plain(changed)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A config with everything resolved, as plain values."""
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return {str(k): v for k, v in values.items()}
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -83,11 +88,9 @@ def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            composed = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+            return plain(compose("train", list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, overrides)) from None
-    assert isinstance(composed, dict)
-    return {str(k): v for k, v in composed.items()}
 
 
 def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -33,11 +33,13 @@ class Column:
         values: anything of length n that takes an index array: images ``[n, H, W]`` as a uint8
             tensor, texts ``[n]`` as an object array, embeddings ``[n, width]``.
         starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
+        encoded: whether the values are embeddings already.
     """
 
     per: Per
     values: Any
     starts: np.ndarray | None = None
+    encoded: bool = False
 
     def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
         """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.
@@ -78,9 +80,9 @@ class Samples:
         """The class number of every row, ``[rows]``."""
         return np.repeat(np.arange(len(self.classes)), self.counts)
 
-    def with_values(self, values: Mapping[str, Any]) -> "Samples":
-        """The same rows with other values: embeddings in place of images, say."""
-        columns = {m: replace(self.columns[m], values=v) for m, v in values.items()}
+    def with_embeddings(self, embeddings: Mapping[str, Any]) -> "Samples":
+        """The same rows with embeddings ``[n, width]`` in place of the values of these modalities, and no others."""
+        columns = {m: replace(self.columns[m], values=v, encoded=True) for m, v in embeddings.items()}
         return replace(self, columns=columns)
 
 

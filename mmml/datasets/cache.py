@@ -4,13 +4,14 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import platformdirs
+
+from mmml.files import write_atomically, write_text
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,8 @@ def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, n
         log.warning("%s cannot be read (%s) and is made anew", path, error)
     arrays = make()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".json").write_text(text)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        Path(file.name).replace(path)
+        write_text(path.with_suffix(".json"), text)
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
         log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
     return arrays

@@ -24,5 +24,16 @@ class Encoder(nn.Module, ABC):
     modality: ClassVar[str]
 
     @abstractmethod
-    def forward(self, raw: Any) -> Tensor:
-        """``raw`` (n values as the dataset keeps them) → ``[n, width]``."""
+    def prepare(self, raw: Any) -> Tensor:
+        """Preprocess n values as the dataset keeps them → ``[n, …]``, on the device of the parameters.
+
+        Has no gradient. Random augmentation belongs here, in training mode only.
+        """
+
+    @abstractmethod
+    def forward(self, prepared: Tensor) -> Tensor:
+        """What ``prepare`` returned → ``[n, width]``: a function of tensors and parameters alone."""
+
+    def encode(self, raw: Any) -> Tensor:
+        """Raw values → ``[n, width]``."""
+        return self(self.prepare(raw))

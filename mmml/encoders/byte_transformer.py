@@ -24,38 +24,39 @@ class ByteTransformer(Encoder):
         channels: of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        longest: bytes read of each text.
+        max_length: bytes read of each text.
         dropout: between 0 and 1, in training mode.
     """
 
     modality = "text"
 
-    def __init__(self, width: int, channels: int, layers: int, heads: int, longest: int, dropout: float):
+    def __init__(self, width: int, channels: int, layers: int, heads: int, max_length: int, dropout: float):
         super().__init__()
-        self.longest = longest
+        self.max_length = max_length
         self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
-        self.places = nn.Parameter(torch.randn(longest, channels) * 0.02)
-        self.gather = nn.Conv1d(channels, channels, 5, stride=2, padding=2)
+        self.positions = nn.Parameter(torch.randn(max_length, channels) * 0.02)
+        self.pieces = nn.Conv1d(channels, channels, 5, stride=2, padding=2)
         self.layers = nn.ModuleList(Layer(channels, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, width)
 
-    def forward(self, raw: Sequence[str]) -> Tensor:
-        # Texts of like length together, so that little is spent on padding.
-        by_length = torch.tensor([len(text) for text in raw]).argsort(stable=True)
-        parts = [self._embed([raw[i] for i in some]) for some in by_length.split(BUCKET)]
-        return torch.cat(parts)[by_length.argsort()]
+    def prepare(self, raw: Sequence[str]) -> Tensor:
+        return to_bytes(raw, self.max_length).to(self.positions.device)
 
-    def _embed(self, texts: Sequence[str]) -> Tensor:
-        tokens = to_bytes(texts, self.longest).to(self.places.device)
-        real = (tokens != PAD).unsqueeze(-1)
-        x = self.bytes(tokens) + self.places[: tokens.shape[1]] * real
-        x = F.gelu(self.gather(x.mT).mT)
-        real = real[:, ::2]
+    def forward(self, prepared: Tensor) -> Tensor:
+        mask = (prepared != PAD).unsqueeze(-1)
+        x = self.bytes(prepared) + self.positions[: prepared.shape[1]] * mask
+        x, mask = F.gelu(self.pieces(x.mT).mT), mask[:, ::2]
         for layer in self.layers:
-            x = layer(x, real)
-        x = (self.norm(x) * real).sum(1) / real.sum(1)
+            x = layer(x, mask)
+        x = (self.norm(x) * mask).sum(1) / mask.sum(1)
         return self.head(x)
+
+    def encode(self, raw: Sequence[str]) -> Tensor:
+        """Texts of like length together, so that little is spent on padding."""
+        by_length = torch.tensor([len(text) for text in raw]).argsort(stable=True)
+        parts = [self(self.prepare([raw[i] for i in some])) for some in by_length.split(BUCKET)]
+        return torch.cat(parts)[by_length.argsort()]
 
 
 class Layer(nn.Module):
@@ -69,12 +70,12 @@ class Layer(nn.Module):
         self.out = nn.Linear(channels, channels)
         self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
 
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """``x`` ``[n, length, channels]``, ``real`` ``[n, length, 1]`` False on padding."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """``x`` ``[n, length, channels]``, ``mask`` ``[n, length, 1]``, False on padding."""
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(self.norms[0](x)).chunk(3, -1))
         # In bfloat16 the fused kernel is ten times slower on CPUs.
         with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
             q, k, v = (t.to(x.dtype) for t in (q, k, v))
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=real.mT.unsqueeze(1))
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.mT.unsqueeze(1))
         x = x + F.dropout(self.out(attended.transpose(1, 2).flatten(2)), self.dropout, self.training)
         return x + F.dropout(self.mlp(self.norms[1](x)), self.dropout, self.training)

@@ -29,9 +29,11 @@ class Conv4(Encoder):
         self.blocks = nn.Sequential(*(block(1 if i == 0 else channels, channels) for i in range(4)))
         self.head = nn.Linear(channels * (size // 16) ** 2, width)
 
-    def forward(self, raw: Tensor) -> Tensor:
-        images = self.augment(as_input(raw, self.size))
-        return self.head(self.blocks(images).flatten(1))
+    def prepare(self, raw: Tensor) -> Tensor:
+        return self.augment(as_input(raw, self.size, self.head.weight.device))
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.head(self.blocks(prepared).flatten(1))
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """The siamese network: one encoder per modality into one space, and their fusion."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -16,9 +16,19 @@ fusions = Registry("fusion", "mmml.encoders")
 
 
 @fusions.register("mean")
-def mean(parts: list[Tensor]) -> Tensor:
-    """The mean over the modalities present: k × ``[..., width]`` → ``[..., width]``."""
-    return torch.stack(parts).mean(0)
+class Mean(nn.Module):
+    """The mean over the modalities present.
+
+    Args:
+        width: of the embeddings.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        """Embeddings of the modalities present, in alphabetical order, each ``[..., width]`` → ``[..., width]``."""
+        return torch.stack(parts).mean(0)
 
 
 class Embedder(nn.Module):
@@ -30,7 +40,7 @@ class Embedder(nn.Module):
         normalize: scale each modality's embedding to length 1, so that none outweighs another.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], fusion: Callable[[list[Tensor]], Tensor], normalize: bool):
+    def __init__(self, encoders: Mapping[str, nn.Module], fusion: nn.Module, normalize: bool):
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
@@ -42,15 +52,13 @@ class Embedder(nn.Module):
 
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
-        if isinstance(raw, Tensor):
-            raw = raw.to(self.device)
-        x = self.encoders[modality](raw).float()
+        x = self.encoders[modality].encode(raw).float()  # type: ignore[operator]
         return F.normalize(x, dim=-1) if self.normalize else x
 
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
         n = examples.per_class
-        parts = [v.expand(-1, -1, n, -1) for v in examples.values.values()]
+        parts = [v.expand(-1, -1, n, -1) for _, v in sorted(examples.values.items())]
         return (self.fusion(parts) if len(parts) > 1 else parts[0]).flatten(1, 2)
 
 
@@ -74,4 +82,5 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         if encoder.modality != modality:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
-    return Embedder(parts, fusions.get(options["fusion"], f"{where}.fusion"), options["normalize"])
+    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=options["width"])
+    return Embedder(parts, fusion, options["normalize"])

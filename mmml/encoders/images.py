@@ -33,9 +33,9 @@ class Augment(nn.Module):
         return F.grid_sample(images, grid, align_corners=False)
 
 
-def as_input(images: Tensor, size: int) -> Tensor:
+def as_input(images: Tensor, size: int, device: torch.device) -> Tensor:
     """uint8 ``[n, H, W]`` → float ``[n, 1, size, size]`` in [0, 1], resized if need be."""
-    x = images.unsqueeze(1).float() / 255
+    x = images.to(device).unsqueeze(1).float() / 255
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
     return x

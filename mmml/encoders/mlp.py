@@ -26,8 +26,11 @@ class MLPImage(Encoder):
         self.size = size
         self.layers = perceptron(size * size, hidden, width)
 
-    def forward(self, raw: Tensor) -> Tensor:
-        return self.layers(as_input(raw, self.size).flatten(1))
+    def prepare(self, raw: Tensor) -> Tensor:
+        return as_input(raw, self.size, next(self.parameters()).device).flatten(1)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.layers(prepared)
 
 
 @encoders.register("mlp_text")
@@ -36,22 +39,24 @@ class MLPText(Encoder):
 
     Args:
         width: of the embedding.
-        longest: bytes read of each text.
+        max_length: bytes read of each text.
         channels: of each byte's embedding.
         hidden: units of the hidden layer.
     """
 
     modality = "text"
 
-    def __init__(self, width: int, longest: int, channels: int, hidden: int):
+    def __init__(self, width: int, max_length: int, channels: int, hidden: int):
         super().__init__()
-        self.longest = longest
+        self.max_length = max_length
         self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
-        self.layers = perceptron(longest * channels, hidden, width)
+        self.layers = perceptron(max_length * channels, hidden, width)
 
-    def forward(self, raw: Sequence[str]) -> Tensor:
-        tokens = to_bytes(raw, self.longest, self.longest)
-        return self.layers(self.bytes(tokens.to(self.bytes.weight.device)).flatten(1))
+    def prepare(self, raw: Sequence[str]) -> Tensor:
+        return to_bytes(raw, self.max_length, self.max_length).to(self.bytes.weight.device)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.layers(self.bytes(prepared).flatten(1))
 
 
 def perceptron(inputs: int, hidden: int, width: int) -> nn.Sequential:

@@ -14,5 +14,8 @@ class RawImage(Encoder):
     def __init__(self, width: int = 0):
         super().__init__()
 
-    def forward(self, raw: Tensor) -> Tensor:
+    def prepare(self, raw: Tensor) -> Tensor:
         return raw.flatten(1).float() / 255
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return prepared

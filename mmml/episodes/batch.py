@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
+
+Encode = Callable[[str, Any], Tensor]
+"""``(modality, n raw values) -> [n, width]``."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +22,15 @@ class Examples:
 
     Attributes:
         values: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset keeps
-            them, with their ``shape``. Encoded: embeddings ``[B, ways, n, width]``. A modality
-            per class has n = 1 where the others have n = shots or queries.
-        shapes: ``(B, ways, n)`` of each modality.
-        encoded: whether the values are embeddings.
+            them. Encoded: embeddings ``[B, ways, n, width]``.
+        shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
+            n = shots or queries.
+        encoded: the modalities whose values are embeddings.
     """
 
     values: dict[str, Any]
     shapes: dict[str, tuple[int, int, int]]
-    encoded: bool = False
+    encoded: frozenset[str] = frozenset()
 
     @property
     def per_class(self) -> int:
@@ -39,17 +43,21 @@ class Examples:
         batch, ways, _ = next(iter(self.shapes.values()))
         return torch.arange(ways).repeat_interleave(self.per_class).expand(batch, -1)
 
-    def encode(self, encoder: Callable[[str, Any], Tensor]) -> "Examples":
-        """Embeddings in place of raw values; ``encoder`` is ``(modality, raw values) -> [n, width]``."""
-        if self.encoded:
-            return self
-        values = {m: encoder(m, v).unflatten(0, self.shapes[m]) for m, v in self.values.items()}
-        return replace(self, values=values, encoded=True)
+    def encode(self, encoder: Encode) -> "Examples":
+        """Embeddings in place of what is still raw."""
+        raw = {m: v for m, v in self.values.items() if m not in self.encoded}
+        return self.with_embeddings({m: encoder(m, v) for m, v in raw.items()})
+
+    def with_embeddings(self, embeddings: dict[str, Tensor]) -> "Examples":
+        """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
+        shaped = {m: v.unflatten(0, self.shapes[m]) for m, v in embeddings.items()}
+        return replace(self, values=self.values | shaped, encoded=self.encoded | set(shaped))
 
     def only(self, modalities: Iterable[str]) -> "Examples":
         """The same items, showing only these modalities."""
         keep = list(modalities)
-        return replace(self, values={m: self.values[m] for m in keep}, shapes={m: self.shapes[m] for m in keep})
+        values, shapes = ({m: d[m] for m in keep} for d in (self.values, self.shapes))
+        return Examples(values, shapes, self.encoded & set(keep))
 
 
 @dataclass(frozen=True)
@@ -64,65 +72,53 @@ class Batch:
         """The support and the query examples that one mapping shows."""
         return self.support.only(mapping.support), self.query.only(mapping.query)
 
+    def encode(self, encoder: Encode) -> "Batch":
+        """Embeddings in place of what is still raw, each modality of both sides in one pass."""
+        sides = (self.support, self.query)
+        found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        for modality in sorted({*self.support.values, *self.query.values}):
+            raw = [(s.values[modality], f) for s, f in zip(sides, found, strict=True) if is_raw(s, modality)]
+            if raw:
+                embeddings = encoder(modality, concatenate([v for v, _ in raw])).split([len(v) for v, _ in raw])
+                for (_, into), embedding in zip(raw, embeddings, strict=True):
+                    into[modality] = embedding
+        support, query = (s.with_embeddings(f) for s, f in zip(sides, found, strict=True))
+        return Batch(support, query, self.mappings)
 
-def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], encoded: bool = False) -> Batch:
+
+def is_raw(side: Examples, modality: str) -> bool:
+    """Whether a side has a modality, and not as embeddings."""
+    return modality in side.values and modality not in side.encoded
+
+
+def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Fetch the values of some episodes.
 
     Args:
-        samples: the split that the episodes were drawn from.
+        samples: the split that the episodes were drawn from; its columns may be embeddings.
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
-        encoded: the columns hold embeddings (``[n, width]`` tensors) instead of raw values.
     """
     mappings = tuple(mappings)
     support = sorted({m for mapping in mappings for m in mapping.support})
     query = sorted({m for mapping in mappings for m in mapping.query})
     return Batch(
-        _side(samples, episodes, episodes.support, support, encoded),
-        _side(samples, episodes, episodes.query, query, encoded),
-        mappings,
+        _side(samples, episodes, episodes.support, support), _side(samples, episodes, episodes.query, query), mappings
     )
 
 
-def _side(samples: Samples, episodes: Episodes, rows: Any, modalities: list[str], encoded: bool) -> Examples:
+def _side(samples: Samples, episodes: Episodes, rows: np.ndarray, modalities: list[str]) -> Examples:
     values, shapes = {}, {}
     for modality in modalities:
         column = samples.columns[modality]
         index = column.index(rows, episodes.classes, episodes.pick)
         index = index if index.ndim == 3 else index[..., None]
         taken = column.values[index.ravel()]
-        values[modality] = taken.reshape(*index.shape, -1) if encoded else taken
+        values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
         shapes[modality] = index.shape
-    return Examples(values, shapes, encoded)
-
-
-def encode(batch: Batch, encoder: Callable[[str, Any], Tensor]) -> Batch:
-    """Replace raw values by embeddings, each modality of both sides in one pass.
-
-    Args:
-        batch: raw episodes (returned as they are if encoded already).
-        encoder: ``(modality, raw values) -> [n, width]``.
-    """
-    if batch.support.encoded:
-        return batch
-    sides = (batch.support, batch.query)
-    values: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-    for modality in sorted({*batch.support.values, *batch.query.values}):
-        held = [(s, v) for s, v in zip(sides, values, strict=True) if modality in s.values]
-        parts = [s.values[modality] for s, _ in held]
-        embeddings = encoder(modality, concatenate(parts)).split([len(p) for p in parts])
-        for (side, out), embedding in zip(held, embeddings, strict=True):
-            out[modality] = embedding.unflatten(0, side.shapes[modality])
-    support, query = (replace(s, values=v, encoded=True) for s, v in zip(sides, values, strict=True))
-    return Batch(support, query, batch.mappings)
+    return Examples(values, shapes, frozenset(m for m in modalities if samples.columns[m].encoded))
 
 
 def concatenate(parts: list[Any]) -> Any:
     """Join raw batches of one modality: tensors, or object arrays of texts."""
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    import numpy as np
-
-    return np.concatenate(parts)
+    return torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)

@@ -24,4 +24,4 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str]) -> 
         chunks = (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
         embedded[modality] = torch.cat([learner.embedder.encode(modality, chunk) for chunk in chunks])
     learner.train(training)
-    return samples.with_values(embedded)
+    return samples.with_embeddings(embedded)

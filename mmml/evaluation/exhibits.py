@@ -9,11 +9,9 @@ import numpy as np
 import torch
 
 from mmml.datasets import Per, Samples
-from mmml.episodes import Mapping as Modalities
-from mmml.episodes import Sampler, gather
-from mmml.evaluation.embed import embed_all
-from mmml.evaluation.panel import Column
-from mmml.evaluation.retrieval import galleries, rank
+from mmml.episodes import Mapping, Sampler, gather
+from mmml.evaluation.panel import CHUNK, Setting
+from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
 
 CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 12, 6, 500, 400
@@ -23,12 +21,19 @@ Exhibits = dict[str, Any]
 
 @torch.no_grad()
 def make_exhibits(
-    learner: Learner, samples: Samples, sampler: Sampler, columns: list[Column], retrieval: Column
+    learner: Learner, samples: Samples, embedded: Samples, sampler: Sampler, settings: list[Setting], retrieval: Setting
 ) -> Exhibits:
-    """All exhibits of one learner on one split, as JSON values."""
-    used = {m for c in columns for mapping in c.mappings for m in mapping.modalities}
-    embedded = embed_all(learner, samples, used)
-    widest = max(columns, key=lambda c: (c.shape.ways, -c.shape.shots))
+    """All exhibits of one learner on one split, as JSON values.
+
+    Args:
+        learner: whose mistakes are shown.
+        samples: of the split, to show them.
+        embedded: the same with the learner's embeddings.
+        sampler: of that split.
+        settings: of the panel; confusions are from the one of most ways and fewest shots.
+        retrieval: its mappings are shown as galleries.
+    """
+    widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest),
@@ -58,30 +63,32 @@ def data_uri(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, column: Column) -> dict[str, Any]:
-    """The pairs of classes most often taken for one another, under the column's first mapping."""
-    mapping = column.mappings[0]
-    wrong: Counter[tuple[int, int]] = Counter()
-    drawn = sampler.draw(range(EPISODES), column.shape)
-    support, query = gather(embedded, drawn, [mapping], encoded=True).view(mapping)
-    guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
-    for classes, guess, slot in zip(drawn.classes, guesses, slots, strict=True):
-        wrong.update(zip(classes[slot[guess != slot]].tolist(), classes[guess[guess != slot]].tolist(), strict=True))
+def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting) -> dict[str, Any]:
+    """The pairs of classes most often taken for one another, under the setting's first mapping."""
+    mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
-    for (a, b), n in wrong.items():
-        both[min(a, b), max(a, b)] += n
-    pairs = [{"classes": [a, b], "count": n} for (a, b), n in both.most_common(CONFUSIONS)]
-    shape = column.shape
+    queries = 0
+    for start in range(0, EPISODES, CHUNK):
+        drawn = sampler.draw(range(start, start + CHUNK), shape)
+        support, query = gather(embedded, drawn, [mapping]).view(mapping)
+        guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
+        truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (slots, guesses))
+        pairs = np.sort(np.stack([truth, guessed], axis=-1)[truth != guessed], axis=-1)
+        both.update(map(tuple, pairs.tolist()))
+        queries += slots.size
     return {
-        "mapping": str(mapping), "ways": shape.ways, "shots": shape.shots, "queries": int(slots.size),
-        "wrong": sum(wrong.values()), "pairs": pairs,
-    }  # fmt: skip
+        "mapping": str(mapping),
+        "ways": shape.ways,
+        "shots": shape.shots,
+        "queries": queries,
+        "wrong": both.total(),
+        "pairs": [{"classes": list(pair), "count": n} for pair, n in both.most_common(CONFUSIONS)],
+    }
 
 
-def _gallery(learner: Learner, embedded: Samples, mapping: Modalities) -> dict[str, Any]:
-    """Evenly chosen queries with the first candidates that they retrieve."""
-    batch = gather(embedded, galleries(embedded), [mapping], encoded=True)
-    fits = rank(learner, batch, mapping)[0][0]  # the first gallery
+def _gallery(learner: Learner, embedded: Samples, mapping: Mapping) -> dict[str, Any]:
+    """Evenly chosen queries with the first candidates that they retrieve, in the first gallery."""
+    fits = rank(learner, embedded, mapping, 0)[0][0]
     chosen = np.linspace(0, len(fits) - 1, min(GALLERY, len(fits))).round().astype(int).tolist()
     rows = []
     for q in chosen:

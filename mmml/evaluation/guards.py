@@ -7,62 +7,74 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
-from mmml.evaluation.embed import embed_all
-from mmml.methods import Learner
+from mmml.errors import GuardError
+from mmml.methods import Learner, Predictor
 
 TOLERANCE = 1e-5  # on probabilities and embeddings, in float32
-
-
-class GuardError(Exception):
-    """An evaluation that must not be believed."""
+TRIED = 16  # samples embedded alone
 
 
 @torch.no_grad()
 def check_independence(
-    learner: Learner, samples: Samples, sampler: Sampler, shape: Shape, mappings: Iterable[Mapping]
+    learner: Learner,
+    samples: Samples,
+    embedded: Samples,
+    sampler: Sampler,
+    shape: Shape,
+    mappings: Iterable[Mapping],
 ) -> None:
     """Queries must not influence one another, nor a sample's embedding its neighbours'.
 
     Permutes, splits and duplicates the queries of an episode and embeds samples alone; every
     prediction must stay the same. A learner that declares itself transductive is let through.
 
+    Args:
+        learner: on trial.
+        samples: of one split.
+        embedded: the same with the learner's embeddings.
+        sampler: of that split.
+        shape: of the episode to try.
+        mappings: to try, each.
+
     Raises:
         GuardError: naming the mapping and what moved.
     """
     if learner.transductive:
         return
-    mappings = list(mappings)
-    _check_embeddings(learner, samples, {m for mapping in mappings for m in mapping.modalities})
-    embedded = embed_all(learner, samples, {m for mapping in mappings for m in mapping.modalities})
-    batch = gather(embedded, sampler.draw([0], shape), mappings, encoded=True)
+    _check_embeddings(learner, samples, embedded)
+    mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
+    batch = gather(embedded, sampler.draw([0], shape), mappings)
     for mapping in mappings:
         support, query = batch.view(mapping)
-        predict = learner.adapt(support)
-        query = _flat(query)
-        whole = predict(query).exp()
-        n = query.per_class
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-        alone = torch.cat([predict(_take(query, torch.tensor([i]))).exp() for i in range(n)], dim=1)
-        permuted = predict(_take(query, order)).exp()
-        doubled = predict(_take(query, torch.arange(n).repeat(2))).exp()
-        for name, moved, still in (
-            ("permuted", permuted, whole[:, order]),
-            ("predicted one at a time", alone, whole),
-            ("duplicated", doubled, whole.repeat(1, 2, 1)),
-        ):
-            if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):
-                raise GuardError(
-                    f"{learner.predictor_name} on {mapping}: predictions change when the queries are {name}"
-                )
+        moved = _what_moves(learner.adapt(support), _flat(query))
+        if moved:
+            what = f"predictions change when the queries are {moved}"
+            raise GuardError(f"{learner.predictor_name} on {mapping}: {what}")
 
 
-def _check_embeddings(learner: Learner, samples: Samples, modalities: Iterable[str]) -> None:
+def _what_moves(predict: Predictor, query: Examples) -> str | None:
+    """The change of the queries that changes predictions, if any."""
+    n = query.per_class
+    whole = predict(query).exp()
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([predict(_take(query, torch.tensor([i]))).exp() for i in range(n)], dim=1)
+    changes = {
+        "permuted": (predict(_take(query, order)).exp(), whole[:, order]),
+        "predicted one at a time": (alone, whole),
+        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))).exp(), whole.repeat(1, 2, 1)),
+    }
+    for name, (moved, still) in changes.items():
+        if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):
+            return name
+    return None
+
+
+def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples) -> None:
     learner.eval()
-    for modality in modalities:
-        values = samples.columns[modality].values[:16]
-        together = learner.embedder.encode(modality, values)
-        alone = torch.cat([learner.embedder.encode(modality, values[i : i + 1]) for i in range(len(values))])
-        if not torch.allclose(together, alone, atol=TOLERANCE, rtol=1e-4):
+    for modality, column in embedded.columns.items():
+        values = samples.columns[modality].values
+        alone = [learner.embedder.encode(modality, values[i : i + 1]) for i in range(min(TRIED, len(values)))]
+        if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4):
             raise GuardError(f"the encoder of {modality} embeds a sample differently among others than alone")
 
 

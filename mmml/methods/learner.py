@@ -22,11 +22,13 @@ class Learner(nn.Module, ABC):
     Class attributes:
         transductive: whether the queries of an episode may influence one another's
             predictions. Every learner must declare it; every table prints it.
+        baseline: whether it learned nothing.
         rule: what results name after the method, as in ``metric/prototype``.
         name: the method's name.
     """
 
     transductive: bool
+    baseline: bool = False
     name: str
     rule: str
     embedder: Embedder

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from mmml.errors import UserError
+from mmml.files import read_json, write_text
+from mmml.report import cells as show
+from mmml.report.cells import Cell, headlines
 from mmml.report.figures import learning_curves
-from mmml.report.tables import is_fraction, pivots, show_cell
-from mmml.run_directory import RunDirectory, read_json, write_text
+from mmml.report.tables import pivots
+from mmml.run_directory import RunDirectory
 
 
 def write_report(folder: Path) -> Path:
@@ -28,7 +31,7 @@ def write_report(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cell=show_cell, shade=shade)
+    environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
     page = environment.get_template("run.html").render(contents(run, result))
     write_text(run.report, page)
     return run.report
@@ -50,34 +53,6 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def headlines(panel: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The learned predictor's hardest cell of each mapping, and its R@1."""
-    learned = [c for c in panel if c["predictor"].split("/")[0] not in ("raw", "chance")]
-    chosen: dict[tuple[str, str], dict[str, Any]] = {}
-    for cell in learned:
-        if cell["candidates"] is not None and cell["metric"] != "R@1":
-            continue
-        key = (cell["task"], f"{cell['support']}{cell['query']}")
-        hardest = chosen.get(key, cell)
-        chosen[key] = max(hardest, cell, key=lambda c: (c["ways"], -c["shots"]))
-    out = []
-    for cell in chosen.values():
-        support, query = "+".join(cell["support"]), "+".join(cell["query"])
-        ranking = cell["candidates"] is not None
-        out.append(
-            {
-                "cell": cell,
-                "title": f"{query} → {support}" if ranking else f"{support}:{query}",
-                "what": f"R@1 among {cell['candidates']}"
-                if ranking
-                else f"{cell['ways']}-way {cell['shots']}-shot accuracy",
-            }
-        )
-    return out
-
-
-def shade(cell: dict[str, Any] | None) -> int:
+def shade(cell: Cell | None) -> int:
     """How strongly a cell of a table is tinted, 0 to 40."""
-    if cell is None or not is_fraction(cell["metric"]):
-        return 0
-    return round(40 * cell["mean"] ** 2)
+    return round(40 * cell["mean"] ** 2) if cell and cell["percent"] else 0

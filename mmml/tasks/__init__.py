@@ -1,5 +1,5 @@
 """Tasks: what must be learned from a few examples, and how it is scored. One file per task."""
 
-from mmml.tasks.base import Task, tasks
+from mmml.tasks.base import Metric, Task, tasks
 
-__all__ = ["Task", "tasks"]
+__all__ = ["Metric", "Task", "tasks"]

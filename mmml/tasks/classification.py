@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-from mmml.tasks.base import Task, tasks
+from mmml.tasks.base import Metric, Task, tasks
+
+ACCURACY = Metric("accuracy")
 
 
 @tasks.register("classification")
@@ -11,6 +13,7 @@ class Classification(Task):
     """Predictions are log-probabilities of the label slots, ``[B, q, ways]``."""
 
     name = "classification"
+    metrics = (ACCURACY,)
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class."""
@@ -21,9 +24,9 @@ class Classification(Task):
         shares = (log_weights - largest.gather(-1, slot)).exp()
         return largest + torch.zeros_like(largest).scatter_add(-1, slot, shares).log()
 
-    def scores(self, predictions: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """1 where the most probable slot is the right one. Ties go to the first slot: slots are shuffled."""
-        return {"accuracy": (predictions.argmax(-1) == targets).float()}
+        return {ACCURACY: (predictions.argmax(-1) == targets).float()}
 
-    def chance(self, ways: int) -> dict[str, float]:
-        return {"accuracy": 1 / ways}
+    def chance(self, ways: int) -> dict[Metric, float]:
+        return {ACCURACY: 1 / ways}

@@ -1,26 +1,29 @@
-"""``task=retrieval``: at what rank among all candidates does the right one come?"""
+"""Retrieval: at what rank among all candidates does the right one come?
+
+Played by the evaluation across modalities; not to be chosen as ``task=`` yet.
+"""
 
 import torch
 from torch import Tensor
 
-from mmml.tasks.base import Task, tasks
+from mmml.tasks.base import Metric, Task
 
-KS = (1, 5, 10)
-RANK = "median rank"
+RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
+MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, median=True)
 
 
-@tasks.register("retrieval")
 class Retrieval(Task):
     """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
 
     name = "retrieval"
+    metrics = (*RECALLS.values(), MEDIAN_RANK)
     is_ranking = True
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """The weights are the ranking."""
         return log_weights
 
-    def scores(self, predictions: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.
 
         Candidates that tie share the mean of their ranks, so a collapsed embedding scores as chance does.
@@ -29,7 +32,7 @@ class Retrieval(Task):
         better = (predictions > right).sum(-1)
         tied = (predictions == right).sum(-1) - 1
         rank = 1 + better + tied / 2
-        return {**{f"R@{k}": (rank <= k).float() for k in KS}, RANK: rank.to(torch.float32)}
+        return {**{m: (rank <= k).float() for k, m in RECALLS.items()}, MEDIAN_RANK: rank.to(torch.float32)}
 
-    def chance(self, ways: int) -> dict[str, float]:
-        return {**{f"R@{k}": min(1.0, k / ways) for k in KS}, RANK: (ways + 1) / 2}
+    def chance(self, ways: int) -> dict[Metric, float]:
+        return {**{m: min(1.0, k / ways) for k, m in RECALLS.items()}, MEDIAN_RANK: (ways + 1) / 2}

@@ -10,15 +10,15 @@ PAD = 256
 VOCABULARY = 257
 
 
-def to_bytes(texts: Sequence[str], longest: int, length: int | None = None) -> Tensor:
-    """Texts as bytes, cut at ``longest`` and padded with ``PAD``: ``[n, length]`` int64.
+def to_bytes(texts: Sequence[str], max_length: int, length: int | None = None) -> Tensor:
+    """Texts as bytes, cut at ``max_length`` and padded with ``PAD``: ``[n, length]`` int64.
 
     Args:
         texts: any n strings; an empty one becomes a single space, so that no row is all padding.
-        longest: bytes kept of each text.
+        max_length: bytes kept of each text.
         length: of the result; by default that of the longest text kept.
     """
-    encoded = [(t or " ").encode("utf-8")[:longest] for t in texts]
+    encoded = [(t or " ").encode("utf-8")[:max_length] for t in texts]
     length = length or max(map(len, encoded))
     out = np.full((len(encoded), length), PAD, np.int64)
     for row, data in zip(out, encoded, strict=True):

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from mmml.errors import UserError
-from mmml.run_directory import RunDirectory, write_atomically
+from mmml.files import write_atomically
+from mmml.run_directory import RunDirectory
 
 FORMAT = 1
 
@@ -20,7 +21,7 @@ class Checkpoint:
 
     Attributes:
         config: the resolved config, plain values only.
-        trained_on: identifiers of the classes that it has learned from.
+        seen: identifiers of the classes that it was trained or selected on.
         learner: state of the learner.
         optimizer: state of the optimizer.
         step: steps done. Episodes and random numbers of a step are pure functions of its
@@ -30,7 +31,7 @@ class Checkpoint:
     """
 
     config: dict[str, Any]
-    trained_on: list[str]
+    seen: list[str]
     learner: dict[str, Any]
     optimizer: dict[str, Any]
     step: int

@@ -1,6 +1,5 @@
 """The training loop."""
 
-import hashlib
 import logging
 import math
 import sys
@@ -19,7 +18,7 @@ from mmml.errors import TrainingError, UserError, nearest
 from mmml.methods import Learner
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint
-from mmml.trainer.numerics import Numerics
+from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop
 
 log = logging.getLogger(__name__)
@@ -33,16 +32,18 @@ class Parts:
 
     Attributes:
         episodes: step number (from 0) → the batch to learn from; a pure function.
-        validate: → scores by name, higher is better, computed on fixed episodes.
+        validate: → scores by name, computed on fixed episodes.
+        higher_is_better: of those scores.
         config: the resolved config, to be stored in checkpoints.
-        trained_on: identifiers of the training classes.
+        seen: identifiers of the training and validation classes.
         seed: of the random numbers within steps.
     """
 
     episodes: Callable[[int], Batch]
     validate: Callable[[], Scores]
+    higher_is_better: bool
     config: dict[str, Any]
-    trained_on: list[str]
+    seen: list[str]
     seed: int
 
 
@@ -144,15 +145,20 @@ class Trainer:
             )
         self.run.append_metrics({"step": self.step, "split": "val", **scores})
         log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
-        if self.best is None or scores[monitor] > self.best["value"]:
+        if self._improves(scores[monitor]):
             self.best = {"monitor": monitor, "value": scores[monitor], "step": self.step}
             self.checkpoint().save(self.run.best)
+
+    def _improves(self, value: float) -> bool:
+        if self.best is None:
+            return True
+        return value > self.best["value"] if self.parts.higher_is_better else value < self.best["value"]
 
     def checkpoint(self) -> Checkpoint:
         """The present state."""
         return Checkpoint(
             config=self.parts.config,
-            trained_on=self.parts.trained_on,
+            seen=self.parts.seen,
             learner=self.learner.state_dict(),
             optimizer=self.optimizer.state_dict(),
             step=self.step,
@@ -199,8 +205,3 @@ def schedule(step: int, warmup: int, steps: int) -> float:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)
     return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def step_seed(seed: int, step: int) -> int:
-    """The seed of one step's random numbers (dropout, augmentation): a pure function, so resuming needs no state."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

@@ -1,5 +1,6 @@
 """Device, precision and memory layout: static rules, never a timing, and what they chose."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -65,3 +66,8 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of one step's random numbers (dropout, augmentation): a pure function, so resuming needs no state."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

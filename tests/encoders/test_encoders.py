@@ -48,7 +48,7 @@ class TestEveryEncoder:
 
 def test_images_of_another_size_are_resized():
     encoder = encoders.build("conv4", {"size": 32, "channels": 4, "augment": 0.0}, "encoder.image", width=8)
-    assert encoder(IMAGES).shape == (6, 8)
+    assert encoder.encode(IMAGES).shape == (6, 8)
 
 
 def test_augmentation_is_for_training_only():
@@ -59,19 +59,38 @@ def test_augmentation_is_for_training_only():
 
 
 def test_raw_images_are_the_pixels():
-    assert torch.equal(encoders.build("raw_image", {}, "encoder.image", width=0)(IMAGES), IMAGES.flatten(1) / 255)
+    assert torch.equal(
+        encoders.build("raw_image", {}, "encoder.image", width=0).encode(IMAGES), IMAGES.flatten(1) / 255
+    )
+
+
+def test_texts_are_embedded_alike_whatever_their_bucket(monkeypatch):
+    embedder = build_embedder(SMALL, ["text"]).eval()
+    whole = embedder.encode("text", TEXTS)
+    monkeypatch.setattr("mmml.encoders.byte_transformer.BUCKET", 2)
+    assert torch.allclose(embedder.encode("text", TEXTS), whole, atol=1e-6)
+
+
+def test_forward_is_a_function_of_tensors_and_parameters():
+    for modality, options in (("image", SMALL), ("text", SMALL), ("image", MLP), ("text", MLP)):
+        encoder = build_embedder(options, [modality]).encoders[modality].eval()
+        prepared = encoder.prepare(RAW[modality])
+        again = torch.func.functional_call(encoder, dict(encoder.state_dict()), (prepared,))
+        assert torch.equal(again, encoder(prepared))
 
 
 def test_bytes_are_cut_and_padded():
-    tokens = to_bytes(["ab", "", "é"], longest=1)
+    tokens = to_bytes(["ab", "", "é"], max_length=1)
     assert tokens.tolist() == [[97], [32], [0xC3]]
-    assert to_bytes(["a"], longest=8, length=3).tolist() == [[97, PAD, PAD]]
+    assert to_bytes(["a"], max_length=8, length=3).tolist() == [[97, PAD, PAD]]
 
 
 def test_fusion_is_the_mean_with_one_text_for_all_shots():
     embedder = build_embedder(MLP, ["image", "text"])
     image, text = torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 1, 4)
-    examples = Examples({"image": image, "text": text}, {"image": (1, 2, 3), "text": (1, 2, 1)}, encoded=True)
+    examples = Examples(
+        {"image": image, "text": text}, {"image": (1, 2, 3), "text": (1, 2, 1)}, frozenset({"image", "text"})
+    )
     assert torch.equal(embedder.fuse(examples), torch.full((1, 6, 4), 0.5))
 
 

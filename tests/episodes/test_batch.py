@@ -1,9 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.episodes.batch import encode
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image+text:image")]
 
@@ -41,22 +42,32 @@ def test_slots_count_items_class_by_class(batch):
 
 
 def test_encoding_all_at_once_equals_encoding_each_side(batch):
-    together = encode(batch[1], fingerprint)
+    together = batch[1].encode(fingerprint)
     for mapping in MAPPINGS:
         for whole, raw in zip(together.view(mapping), batch[1].view(mapping), strict=True):
             alone = raw.encode(fingerprint)
-            assert whole.encoded and alone.encoded
+            assert whole.encoded == alone.encoded == set(raw.values)
             for modality in raw.values:
                 assert torch.equal(whole.values[modality], alone.values[modality])
 
 
 def test_encoded_columns_give_the_same_episodes(samples, batch):
     drawn, got = batch
-    bank = samples.with_values({m: fingerprint(m, samples.columns[m].values) for m in ("image", "text")})
-    from_bank, directly = gather(bank, drawn, MAPPINGS, encoded=True), encode(got, fingerprint)
+    bank = samples.with_embeddings({m: fingerprint(m, samples.columns[m].values) for m in ("image", "text")})
+    from_bank, directly = gather(bank, drawn, MAPPINGS), got.encode(fingerprint)
     for side in ("support", "query"):
         for modality, values in getattr(directly, side).values.items():
             assert torch.equal(getattr(from_bank, side).values[modality], values)
+
+
+def test_one_modality_may_be_cached_and_another_raw(samples, batch):
+    drawn, got = batch
+    bank = samples.with_embeddings({"text": fingerprint("text", samples.columns["text"].values)})
+    mixed = replace(samples, columns={**samples.columns, **bank.columns})
+    whole = gather(mixed, drawn, MAPPINGS)
+    assert whole.support.encoded == {"text"}
+    for modality, values in got.encode(fingerprint).support.values.items():
+        assert torch.equal(whole.encode(fingerprint).support.values[modality], values)
 
 
 def test_names_are_picked_among_those_of_the_class(samples):

@@ -3,7 +3,9 @@ import torch
 from torch import nn
 
 from mmml.episodes import Mapping, Sampler, Shape
-from mmml.evaluation.guards import GuardError, check_independence
+from mmml.errors import GuardError
+from mmml.evaluation.embed import embed_all
+from mmml.evaluation.guards import check_independence
 from tests.conftest import MLP, SMALL, make_learner
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
@@ -11,7 +13,8 @@ MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text"
 
 def check(learner, samples):
     learner.eval()
-    check_independence(learner, samples, Sampler(samples, 0, "test"), Shape(4, 2, 2), MAPPINGS)
+    embedded = embed_all(learner, samples, ["image", "text"])
+    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), Shape(4, 2, 2), MAPPINGS)
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])

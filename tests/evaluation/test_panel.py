@@ -8,8 +8,8 @@ from mmml.episodes import Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
-from mmml.evaluation.panel import chance_panel, episode_columns, episode_panel
-from mmml.evaluation.retrieval import galleries, retrieval_column, retrieval_panel
+from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
+from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
 
@@ -20,11 +20,12 @@ MAPPINGS = ["image:image", "text:image", "image:text", "image+text:image"]
 
 def columns(ways=(2, 4), shots=(1, 2), mappings=MAPPINGS):
     options = EvalEpisodes(ways=list(ways), shots=list(shots), queries=2, mappings=mappings)
-    return episode_columns(options, MODALITIES, CLASSIFICATION)
+    return episode_settings(options, MODALITIES, CLASSIFICATION)
 
 
 def panel(learner, samples, seed=0, episodes=30, **shape):
-    return episode_panel(learner, samples, Sampler(samples, seed, "test"), columns(**shape), episodes)
+    embedded = embed_all(learner, samples, ["image", "text"])
+    return episode_panel(learner, embedded, Sampler(samples, seed, "test"), columns(**shape), episodes)
 
 
 def test_every_mapping_has_the_columns_that_apply():
@@ -98,23 +99,29 @@ def test_raw_pixels_find_a_copy():
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
     copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Per.SAMPLE, images)})
     learner = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
-    assert learner.predictor_name == "raw/nearest"
-    got = episode_panel(learner, copies, Sampler(copies, 0, "test"), columns(mappings=MAPPINGS), 10)
+    assert learner.predictor_name == "raw/nearest" and learner.baseline
+    got = episode_panel(
+        learner, embed_all(learner, copies, ["image"]), Sampler(copies, 0, "test"), columns(mappings=MAPPINGS), 10
+    )
     assert {c.mapping for c in got.cells} == {"image:image"}
     assert all(c.mean == 1.0 for c in got.cells)
+
+
+def retrieve(learner, samples, setting):
+    return retrieval_panel(learner, embed_all(learner, samples, ["image", "text"]), "test", setting)
 
 
 class TestRetrieval:
     def test_only_pairs_of_different_modalities(self, samples):
         mappings = [m for c in columns() for m in c.mappings]
-        column = retrieval_column(samples, dict.fromkeys(mappings))
+        column = retrieval_setting(samples, dict.fromkeys(mappings))
         assert [str(m) for m in column.mappings] == ["text:image", "image:text"]
 
     def test_galleries_show_every_class_once_and_another_sample_each(self, samples):
-        shown = galleries(samples)
-        assert shown.support.shape == (4, 6, 1)  # the smallest class has four samples
-        assert (samples.labels[shown.support[..., 0]] == np.arange(6)).all()
-        assert len(set(shown.support.ravel().tolist())) == 24
+        shown = np.concatenate([gallery(samples, g).support for g in range(4)])
+        assert shown.shape == (4, 6, 1)
+        assert (samples.labels[shown[..., 0]] == np.arange(6)).all()
+        assert len(set(shown.ravel().tolist())) == 24
 
     def test_a_perfect_space_ranks_first(self, samples):
         learner = make_learner(MLP)
@@ -124,29 +131,36 @@ class TestRetrieval:
             "text": lambda raw: torch.stack([eye[int(t.split()[1].split(".")[0])] for t in raw]),
         }
         learner.embedder.encode = lambda modality, raw: encode[modality](raw)
-        column = retrieval_column(samples, [m for c in columns() for m in c.mappings][:3])
-        scores = {(c.mapping, c.metric): c.mean for c in retrieval_panel(learner, samples, "test", column).cells}
+        column = retrieval_setting(samples, [m for c in columns() for m in c.mappings][:3])
+        scores = {(c.mapping, c.metric): c.mean for c in retrieve(learner, samples, column).cells}
         assert scores["text:image", "R@1"] == 1.0 and scores["text:image", "median rank"] == 1.0
 
     def test_the_interval_is_over_queries(self, samples, learner):
-        column = retrieval_column(samples, columns()[0].mappings)
-        cells = retrieval_panel(learner, samples, "test", column).cells
+        column = retrieval_setting(samples, columns()[0].mappings)
+        cells = retrieve(learner, samples, column).cells
         assert {c.episodes for c in cells} == {4} and {c.candidates for c in cells} == {6}
         assert all(c.ci95 is None for c in cells if c.metric == "median rank")
+
+    def test_the_scores_behind_a_cell_average_to_it(self, samples, learner):
+        column = retrieval_setting(samples, columns()[0].mappings)
+        panel = retrieve(learner, samples, column)
+        for cell, scores in zip(panel.cells, panel.scores, strict=True):
+            assert cell.mean == pytest.approx(scores.mean())
 
 
 def test_exhibits_are_plain_and_consistent(samples, learner):
     import json
 
-    column = retrieval_column(samples, columns()[0].mappings)
-    got = make_exhibits(learner, samples, Sampler(samples, 0, "test"), columns(), column)
+    column = retrieval_setting(samples, columns()[0].mappings)
+    embedded = embed_all(learner, samples, ["image", "text"])
+    got = make_exhibits(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), column)
     assert json.loads(json.dumps(got)) == got
     assert [i["label"] for i in got["items"]] == samples.classes
     assert all(i["image"].startswith("data:image/png;base64,") for i in got["items"])
     confusions = got["confusions"]
     assert (confusions["ways"], confusions["shots"]) == (4, 1)
     assert sum(p["count"] for p in confusions["pairs"]) == confusions["wrong"]
-    for gallery in got["galleries"]:
-        for row in gallery["rows"]:
+    for shown in got["galleries"]:
+        for row in shown["rows"]:
             assert (row["query"] in row["retrieved"]) == (row["rank"] <= len(row["retrieved"]))
     assert len(got["map"]["points"]["image"]) == len(got["map"]["classes"]) == 6

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
-from mmml.episodes.batch import encode
 from mmml.errors import UserError
 from mmml.methods.metric import rules
 from mmml.similarity import distances
@@ -78,7 +77,7 @@ def test_the_loss_is_the_mean_over_mappings(samples):
 def test_distances_keep_float32_under_autocast(samples, loss):
     learner = make_learner(MLP, loss, distance="sqeuclidean").eval()
     batch = gather(samples, Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2)), MAPPINGS)
-    embedded = encode(batch, learner.embedder.encode)
+    embedded = batch.encode(learner.embedder.encode)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(learner.loss(embedded), learner.loss(embedded).float())
         under = learner.loss(embedded)
@@ -103,6 +102,22 @@ def test_predictions_are_log_probabilities(samples, learner):
         predictions = learner.adapt(support)(query)
         assert predictions.shape == (2, query.slots.shape[1], 4)
         assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
+
+
+def test_distances_and_rules_take_options_by_name():
+    from mmml.registry import Registry
+
+    powers = Registry("distance", "mmml.similarity")
+
+    @powers.register("minkowski")
+    def minkowski(query, support, *, power: float):
+        return power
+
+    assert powers.bind("minkowski", {"power": 3.0, "margin": 1.0}, "method", "method.distance")(None, None) == 3.0
+    with pytest.raises(UserError, match=r"method.power is missing: distance 'minkowski' needs it"):
+        powers.bind("minkowski", {}, "method", "method.distance")
+    with pytest.raises(UserError, match=r"method.power=x: expected float"):
+        powers.bind("minkowski", {"power": "x"}, "method", "method.distance")
 
 
 def test_an_option_that_nothing_takes_is_refused():

@@ -8,13 +8,15 @@ from rich.console import Console
 
 from mmml.errors import UserError
 from mmml.report import panel_tables, write_report
+from mmml.report.cells import headlines, value
 from mmml.report.figures import learning_curves, smooth
-from mmml.report.tables import show_cell
 
 CELL = {
     "split": "test",
     "task": "classification",
     "predictor": "metric/prototype",
+    "baseline": False,
+    "percent": True,
     "support": ["text"],
     "query": ["image"],
     "ways": 20,
@@ -30,10 +32,15 @@ RANKED = CELL | {"task": "retrieval", "candidates": 323, "metric": "R@1", "mean"
 
 
 def test_cells_show_intervals_rounded_up():
-    assert show_cell(CELL) == "98.8 ± 0.2"
-    assert show_cell(CELL | {"predictor": "chance", "mean": 0.05, "ci95": 0.0}) == "5.0"
-    assert show_cell(RANKED | {"metric": "median rank", "mean": 3.25, "ci95": None}) == "3.2"
-    assert show_cell(None) == ""
+    assert value(CELL) == "98.8 ± 0.2"
+    assert value(CELL | {"predictor": "chance", "mean": 0.05, "ci95": 0.0}) == "5.0"
+    assert value(RANKED | {"metric": "median rank", "percent": False, "mean": 3.25, "ci95": None}) == "3.2"
+    assert value(None) == ""
+
+
+def test_headlines_are_the_hardest_learned_cells():
+    easy, raw = CELL | {"ways": 5}, CELL | {"predictor": "ours", "baseline": True, "ways": 50}
+    assert headlines([easy, CELL, CELL | {"shots": 5}, raw, RANKED, RANKED | {"metric": "R@5"}]) == [CELL, RANKED]
 
 
 def text_of(panel, width=80):

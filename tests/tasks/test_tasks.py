@@ -1,10 +1,15 @@
 import pytest
 import torch
 
-from mmml.tasks import tasks
+from mmml.tasks import Metric
+from mmml.tasks.classification import Classification
+from mmml.tasks.retrieval import Retrieval
 
-classification = tasks.build("classification", {}, "task")
-retrieval = tasks.build("retrieval", {}, "task")
+classification, retrieval = Classification(), Retrieval()
+
+
+def named(scores):
+    return {m.name: v for m, v in scores.items()}
 
 
 def test_classification_adds_votes_by_class():
@@ -15,12 +20,12 @@ def test_classification_adds_votes_by_class():
 
 def test_accuracy_is_per_query():
     predictions = torch.tensor([[[0.9, 0.1], [0.4, 0.6]]]).log()
-    assert classification.scores(predictions, torch.tensor([[0, 0]]))["accuracy"].tolist() == [[1.0, 0.0]]
+    assert named(classification.scores(predictions, torch.tensor([[0, 0]])))["accuracy"].tolist() == [[1.0, 0.0]]
 
 
 def test_ranks_and_recall():
     fits = torch.tensor([[[0.1, 0.9, 0.5], [0.7, 0.1, 0.2]]])
-    scores = retrieval.scores(fits, torch.tensor([[0, 0]]))
+    scores = named(retrieval.scores(fits, torch.tensor([[0, 0]])))
     assert scores["median rank"].tolist() == [[3.0, 1.0]]
     assert scores["R@1"].tolist() == [[0.0, 1.0]]
     assert scores["R@5"].tolist() == [[1.0, 1.0]]
@@ -28,17 +33,25 @@ def test_ranks_and_recall():
 
 def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
-    scores = retrieval.scores(fits, torch.arange(101)[None])
+    scores = named(retrieval.scores(fits, torch.arange(101)[None]))
     assert scores["R@1"].sum() == 0
-    assert scores["median rank"].unique().tolist() == [51.0] == [retrieval.chance(101)["median rank"]]
+    assert scores["median rank"].unique().tolist() == [51.0] == [named(retrieval.chance(101))["median rank"]]
 
 
 @pytest.mark.parametrize("task", [classification, retrieval])
 def test_chance_names_the_same_metrics(task):
     predictions = torch.rand(1, 4, 4)
-    assert set(task.chance(4)) == set(task.scores(predictions, torch.arange(4)[None]))
+    found = task.scores(predictions, torch.arange(4)[None])
+    assert set(task.chance(4)) == set(found) == set(task.metrics)
 
 
 def test_chance_values():
-    assert classification.chance(5) == {"accuracy": 0.2}
-    assert retrieval.chance(4) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+    assert named(classification.chance(5)) == {"accuracy": 0.2}
+    assert named(retrieval.chance(4)) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+
+
+def test_a_median_metric_takes_the_median_of_queries():
+    scores = torch.tensor([[1.0, 2.0, 9.0]])
+    assert Metric("rank", median=True).of_episodes(scores).tolist() == [2.0]
+    assert Metric("accuracy").of_episodes(scores).tolist() == [4.0]
+    assert Metric("accuracy").of_episodes(scores).dtype == torch.float64

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmml.errors import UserError
-from mmml.run_directory import write_atomically
+from mmml.files import write_atomically
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 

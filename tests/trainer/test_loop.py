@@ -30,7 +30,7 @@ OPTIONS = {
 }
 
 
-def make_trainer(samples, folder, encoder=SMALL, scores=None, **changes):
+def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **changes):
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
     numerics.place(learner)
@@ -40,7 +40,7 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, **changes):
         return gather(samples, sampler.draw([step], Shape(4, 1, 2)), mappings)
 
     values = iter(scores or [])
-    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, {"seed": 0}, ["d/a"], 0)
+    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, {"seed": 0}, ["d/a"], 0)
     return Trainer(learner, parts, options, numerics, RunDirectory(folder).create(), Stop())
 
 
@@ -87,6 +87,12 @@ def test_best_follows_validation_and_survives_resuming(samples, tmp_path):
     again.restore(load_checkpoint(trainer.run.last, "x"))
     again.fit()
     assert again.best["step"] == 4
+
+
+def test_best_is_the_lowest_where_lower_is_better(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.2], higher=False)
+    trainer.fit()
+    assert (trainer.best["value"], trainer.best["step"]) == (0.2, 6)
 
 
 def test_metrics_hold_one_line_a_step(samples, tmp_path):

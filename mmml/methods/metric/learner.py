@@ -7,7 +7,6 @@ from torch import Tensor
 
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
-from mmml.episodes.batch import encode
 from mmml.errors import UserError, nearest
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.rules import rules
@@ -36,10 +35,9 @@ class MetricLearner(Learner):
         super().__init__()
         self.embedder, self.task, self.rule = embedder, task, rule
         _refuse_unknown(options)
-        self._distance = distances.get(distance, "method.distance")
-        self._rule = rules.get(rule, "method.rule")
-        wanted = losses.options_of(loss, "method.loss")
-        self._loss = losses.build(loss, {k: v for k, v in options.items() if k in wanted}, "method")
+        self._distance = distances.bind(distance, options, "method", "method.distance")
+        self._rule = rules.bind(rule, options, "method", "method.rule")
+        self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task
@@ -53,7 +51,7 @@ class MetricLearner(Learner):
         return predict
 
     def loss(self, batch: Batch) -> Tensor:
-        batch = encode(batch, self.embedder.encode)
+        batch = batch.encode(self.embedder.encode)
         # Only encoders gain from bf16; products inside of distances would lose digits to it.
         with torch.autocast(self.embedder.device.type, enabled=False):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
@@ -67,7 +65,8 @@ class MetricLearner(Learner):
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:
-    known = {option for name in losses.names() for option in losses.options_of(name, "method.loss")}
+    registries = (distances, losses, rules)
+    known = {option for r in registries for name in r.names() for option in r.options_of(name, r.kind)}
     for option in options:
         if option not in known:
             raise UserError(f"method.{option}: no distance, loss or rule takes such an option{nearest(option, known)}")

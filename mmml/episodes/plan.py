@@ -1,0 +1,53 @@
+"""From the config to episodes: which mappings and shapes are possible, and the batch of each training step."""
+
+from collections.abc import Callable, Mapping
+
+from mmml.config.schema import EpisodeConfig, TrainEpisodes
+from mmml.datasets import Dataset, Samples
+from mmml.episodes.batch import Batch, gather
+from mmml.episodes.mapping import Mapping as EpisodeMapping
+from mmml.episodes.sampler import Sampler, Shape, choose_int
+
+SHAPE = 1  # the purpose of random numbers that choose a step's shape
+
+
+def check_mappings(options: EpisodeConfig, dataset: Dataset) -> list[EpisodeMapping]:
+    """All mappings of a config, parsed; refuses those that the dataset makes impossible, before it is loaded."""
+    found = []
+    for name, texts in (("train", options.train.mappings), ("eval", options.eval.mappings)):
+        option = f"episode.{name}.mappings"
+        for text in texts:
+            mapping = EpisodeMapping.parse(text, option)
+            mapping.check(dataset.modalities, dataset.name, option)
+            found.append(mapping)
+    return found
+
+
+def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples]) -> None:
+    """Refuse episodes that a split cannot fill, before training rather than after."""
+    train, judged = options.train, options.eval
+    largest = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
+    Sampler(samples["train"], 0, "train").check(largest, "episode.train")
+    for split in ("val", "test"):
+        shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
+        Sampler(samples[split], 0, split).check(shape, "episode.eval")
+
+
+def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:
+    """Step number → its episodes, drawn anew each step.
+
+    Args:
+        samples: of the training split.
+        options: the section ``episode.train``.
+        size: episodes in a step.
+        seed: of the run.
+    """
+    sampler = Sampler(samples, seed, "train")
+    mappings = [EpisodeMapping.parse(m) for m in options.mappings]
+
+    def batch(step: int) -> Batch:
+        rng = sampler.generator(step, SHAPE)
+        shape = Shape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
+        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings)
+
+    return batch

@@ -1,0 +1,89 @@
+"""The whole judgement of a learner: on validation while it trains, on test once at the end."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmml.config.schema import EvaluationConfig
+from mmml.datasets import Per, Samples
+from mmml.episodes import Mapping as EpisodeMapping
+from mmml.episodes import Sampler
+from mmml.evaluation.baselines import baselines
+from mmml.evaluation.embed import embed_all
+from mmml.evaluation.exhibits import make_exhibits
+from mmml.evaluation.guards import check_independence
+from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
+from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
+from mmml.methods import Learner
+from mmml.tasks import Task
+
+
+@dataclass
+class Judge:
+    """Judges learners on the splits of one dataset.
+
+    Attributes:
+        samples: by split.
+        modalities: of the dataset.
+        settings: the columns of the panel.
+        options: the section ``evaluation``.
+    """
+
+    samples: Mapping[str, Samples]
+    modalities: Mapping[str, Per]
+    settings: list[Setting]
+    options: EvaluationConfig
+
+    @property
+    def task(self) -> Task:
+        """The task of all settings."""
+        return self.settings[0].task
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Of the validation scores."""
+        return self.task.metrics[0].higher_is_better
+
+    def validate(self, learner: Learner) -> dict[str, float]:
+        """The headline metric of every cell of the validation panel by name, and their mean."""
+        samples = self.samples["val"]
+        sampler = Sampler(samples, self.options.seed, "val")
+        embedded = embed_all(learner, samples, self._modalities_of(learner))
+        panel = episode_panel(learner, embedded, sampler, self.settings, self.options.validation_episodes)
+        headline = [c for c in panel.cells if c.metric == self.task.metrics[0].name]
+        scores = {f"val/{c.mapping}/{c.ways}-way {c.shots}-shot": c.mean for c in headline}
+        return {"val/mean": sum(scores.values()) / len(scores), **scores}
+
+    def test(self, learner: Learner) -> tuple[Panel, dict[str, Any]]:
+        """The panel of the test split with its baselines, and the exhibits of the report.
+
+        Raises:
+            GuardError: with ``evaluation.guard=true``, if the learner cannot be trusted.
+        """
+        samples, panel = self.samples["test"], Panel()
+        sampler = Sampler(samples, self.options.seed, "test")
+        retrieval = retrieval_setting(samples, every_mapping(self.settings) if self.options.retrieval else [])
+        embedded = embed_all(learner, samples, self._modalities_of(learner))
+        if self.options.guard:
+            shape, mappings = self.settings[0].shape, every_mapping(self.settings)
+            check_independence(learner, samples, embedded, sampler, shape, mappings)
+        panel.extend(self._panel(learner, embedded, sampler, retrieval))
+        for name in self.options.baselines:
+            baseline = baselines.get(name, "evaluation.baselines")(self.modalities, self.task)
+            inputs = embed_all(baseline, samples, self._modalities_of(baseline))
+            panel.extend(self._panel(baseline, inputs, sampler, retrieval))
+        panel.extend(chance_panel("test", [*self.settings, retrieval]))
+        return panel, make_exhibits(learner, samples, embedded, sampler, self.settings, retrieval)
+
+    def _panel(self, learner: Learner, embedded: Samples, sampler: Sampler, retrieval: Setting) -> Panel:
+        panel = episode_panel(learner, embedded, sampler, self.settings, self.options.episodes)
+        panel.extend(retrieval_panel(learner, embedded, "test", retrieval))
+        return panel
+
+    def _modalities_of(self, learner: Learner) -> set[str]:
+        return {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
+
+
+def every_mapping(settings: Iterable[Setting]) -> list[EpisodeMapping]:
+    """The mappings of some settings, each once, in order."""
+    return list(dict.fromkeys(m for s in settings for m in s.mappings))

@@ -1,0 +1,58 @@
+"""Writing files so that a kill at any moment leaves the old one or the new one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmml.errors import UserError
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that cannot be made or written, before any work is done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
+
+
+def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
+    """Call ``write`` with a binary file that takes its place whole, or not at all.
+
+    Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
+    either the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file, atomically."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file, atomically; NaN is an error, not a token that others cannot read."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's value, or None if there is none."""
+    return json.loads(path.read_text()) if path.exists() else None

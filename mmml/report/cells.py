@@ -1,0 +1,50 @@
+"""How cells of the panel are named and shown, the same in every table."""
+
+import math
+from typing import Any
+
+Cell = dict[str, Any]
+
+
+def mapping(cell: Cell) -> str:
+    """``text:image``, or ``image → text`` (query → gallery) for a ranking."""
+    support, query = "+".join(cell["support"]), "+".join(cell["query"])
+    return f"{query} → {support}" if is_ranking(cell) else f"{support}:{query}"
+
+
+def column(cell: Cell) -> str:
+    """``20-way 1-shot``, or the metric of a ranking."""
+    return cell["metric"] if is_ranking(cell) else f"{cell['ways']}-way {cell['shots']}-shot"
+
+
+def predictor(cell: Cell) -> str:
+    """With a mark if it is transductive."""
+    return cell["predictor"] + (" (transductive)" if cell["transductive"] else "")
+
+
+def is_ranking(cell: Cell) -> bool:
+    """Whether all classes were candidates."""
+    return cell["candidates"] is not None
+
+
+def value(cell: Cell | None) -> str:
+    """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing; intervals are rounded up."""
+    if cell is None:
+        return ""
+    scale, ci95 = 100 if cell["percent"] else 1, cell["ci95"]
+    return f"{cell['mean'] * scale:.1f}" + (f" ± {math.ceil(ci95 * scale * 10) / 10:.1f}" if ci95 else "")
+
+
+def headlines(panel: list[Cell]) -> list[Cell]:
+    """What the learned predictor is quoted by: of each mapping and task the first metric in the hardest episodes."""
+    chosen: dict[tuple[str, str], Cell] = {}
+    for cell in panel:
+        if not cell["baseline"]:
+            key = (cell["task"], mapping(cell))
+            if key not in chosen or _hardness(cell) > _hardness(chosen[key]):
+                chosen[key] = cell
+    return list(chosen.values())
+
+
+def _hardness(cell: Cell) -> tuple[int, int]:
+    return cell["ways"], -cell["shots"]
