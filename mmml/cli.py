@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import mmml
 from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths
 from mmml.config.schema import check_config
 from mmml.errors import ExpectedError, UserError
@@ -43,7 +44,7 @@ mmml-report: write the report of a run, or the summary of a sweep, anew from its
 
 
 class Checks(Callback):
-    """Hydra calls this before it makes any folder, so that a mistake leaves nothing behind."""
+    """Hydra calls this before it makes any folder, so that a mistake in a core option leaves nothing behind."""
 
     sweep: Path | None = None
 
@@ -53,6 +54,8 @@ class Checks(Callback):
         assert isinstance(values, dict)
         values.pop("hydra")
         try:
+            if not config.hydra.run.dir:
+                raise UserError("hydra.run.dir= is empty: name a folder")
             check_config(OmegaConf.create(values))
             RunDirectory(config.hydra.run.dir).check_new()
         except UserError as error:
@@ -82,9 +85,12 @@ def _refuse(message: str) -> None:
 def train() -> None:
     """``mmml-train``."""
     arguments = sys.argv[1:]
+    if "--version" in arguments:
+        print(f"mmml {mmml.__version__}")
+        sys.exit(0)
     if set(arguments) & {"-h", "--help"}:
         sys.exit(guarded("mmml-train", lambda: _help(arguments)))
-    if any(a.startswith("resume=") and a not in ("resume=", "resume=null") for a in arguments):
+    if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
         sys.exit(guarded("mmml-train", lambda: _resume(arguments)))
     sys.exit(guarded("mmml-train", lambda: _compose_and_train(arguments)))
 
@@ -117,8 +123,8 @@ def _compose_and_train(arguments: list[str]) -> int:
     sys.argv[1:] = flags + [a for a in quote_paths(arguments) if a not in flags]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, [a for a in arguments if "=" in a and not a.startswith("-")])) from None
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(explain(error, [a for a in arguments if not a.startswith("-")])) from None
     finally:
         failed = _summarise(Checks.sweep) if Checks.sweep is not None else 0
     return 1 if failed else max(codes, default=0)
@@ -130,7 +136,7 @@ def _summarise(sweep: Path) -> int:
 
     summary = summarise(sweep)
     if summary.runs:
-        print(f"\n{summary.text}\nsummary: {sweep / 'summary.md'}")
+        print(f"\n{summary.short}\nsummary: {sweep / 'summary.md'}")
     return summary.failed
 
 
@@ -150,9 +156,11 @@ def evaluate() -> None:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    if not arguments or set(arguments) & {"-h", "--help"}:
+    if set(arguments) & {"-h", "--help"}:
         print(EVAL_HELP, end="")
-        return 0 if arguments else 2
+        return 0
+    for stray in (a for a in arguments if "=" not in a):
+        raise UserError(f"{stray} cannot be read: write checkpoint={stray}, or key=value for an option")
     path, rest = take_option(arguments, "checkpoint")
     name, overrides = take_option(rest, "name", timestamp())
     from mmml.job import evaluate
@@ -166,9 +174,11 @@ def report() -> None:
 
 
 def _report(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+    if set(arguments) & {"-h", "--help"}:
         print(REPORT_HELP, end="")
-        return 0 if set(arguments) & {"-h", "--help"} else 2
+        return 0
+    if len(arguments) != 1:
+        raise UserError("give one folder, a run or a sweep: mmml-report RUN")
     folder = Path(arguments[0])
     from mmml.report import write_report
     from mmml.report.sweep import is_sweep
@@ -182,8 +192,8 @@ def _report(arguments: list[str]) -> int:
 def take_option(arguments: list[str], key: str, default: str | None = None) -> tuple[str, list[str]]:
     """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
-    if not values and default is None:
-        raise UserError(f"{key}= is missing: give a run directory or a checkpoint file")
+    if not any(values) and default is None:
+        raise UserError(f"{key}= needs a run directory or a checkpoint file")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return (values[-1] if values else default or ""), others
 

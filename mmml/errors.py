@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ExpectedError(Exception):
@@ -28,3 +29,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def require(ok: bool, option: str, value: Any, wanted: str) -> None:
+    """Raise a :class:`UserError` that names the option unless ``ok``."""
+    if not ok:
+        raise UserError(f"{option}={value} must be {wanted}")

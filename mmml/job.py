@@ -1,6 +1,7 @@
 """A job around a run: its log, what it records of itself, and a ``result.json`` whatever happens."""
 
 import logging
+import re
 import sys
 import time
 import traceback
@@ -23,6 +24,7 @@ from mmml.provenance import describe
 from mmml.report import panel_tables, write_report
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from mmml.trainer.loop import Trainer
 from mmml.trainer.signals import Interrupted, Stop, handle_signals
 
 log = logging.getLogger("mmml")
@@ -36,7 +38,8 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 def train_composed(config: DictConfig, folder: str, overrides: list[str]) -> tuple[int, float | None]:
     """Train by a config that Hydra composed; returns the exit code and the best monitored value."""
     job = Job("mmml-train", RunDirectory(folder).create(), overrides)
-    code = job.execute(lambda stop: job.train(plain(config), stop))
+    values = plain(config)
+    code = job.execute(lambda stop: job.train(*runs.prepare(check_config(values), values, job.run), stop))
     return code, (job.fields["best"] or {}).get("value")
 
 
@@ -48,10 +51,10 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
         raise UserError(f"resume={path}: {run} is no run directory (it has no run.json)")
     checkpoint = load_checkpoint(file, "resume")
     changed = change(checkpoint.config)
-    check_config(changed)
+    experiment, trainer = runs.prepare(check_config(changed), changed, run, checkpoint)
     check_writable(run.path)
     job = Job("mmml-train", run, overrides)
-    return job.execute(lambda stop: job.train(changed, stop, checkpoint))
+    return job.execute(lambda stop: job.train(experiment, trainer, stop, checkpoint))
 
 
 def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
@@ -62,6 +65,8 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
     config = check_config(changed)
     run = RunDirectory(file.parent.parent)
     folder = (run if run.is_run else RunDirectory("outputs")).evaluation(name)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'")
     if folder.exists():
         raise UserError(f"name={name}: {folder} exists already; choose another name")
     experiment = runs.restore(config, checkpoint)
@@ -101,12 +106,13 @@ class Job:
         show(self.run, self.fields["panel"])
         return 0
 
-    def train(self, config: dict[str, Any], stop: Stop, checkpoint: Checkpoint | None = None) -> None:
+    def train(
+        self, experiment: runs.Experiment, trainer: Trainer, stop: Stop, resumed: Checkpoint | None = None
+    ) -> None:
         """Train, then judge the best checkpoint on the test split."""
-        experiment, trainer = runs.prepare(check_config(config), config, self.run, stop, checkpoint)
-        self._record(experiment, config, checkpoint)
+        self._record(experiment, trainer.parts.config, resumed)
         try:
-            trainer.fit()
+            trainer.fit(stop)
         finally:
             self.fields |= {"steps": trainer.step, "best": trainer.best}
         runs.load_best(experiment, self.run)
@@ -155,10 +161,10 @@ def show(run: RunDirectory, panel: list[dict[str, Any]]) -> None:
     """Write the report, print the tables."""
     write_report(run.path)
     console = Console()
-    console.width = max(console.width, 80)
+    console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
     for table in panel_tables(panel):
         console.print(table)
-    console.print(f"report: {run.report}", soft_wrap=True, highlight=False)
+    print(f"report: {run.report}")
 
 
 def keep_aside(path: Path) -> None:

@@ -22,7 +22,6 @@ from mmml.tasks import tasks
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
-from mmml.trainer.signals import Stop
 
 
 @dataclass
@@ -62,7 +61,7 @@ def assemble(config: Config) -> Experiment:
 
 
 def prepare(
-    config: Config, plain: dict[str, Any], run: RunDirectory, stop: Stop, resume: Checkpoint | None = None
+    config: Config, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
@@ -76,7 +75,7 @@ def prepare(
         seen=experiment.seen,
         seed=config.seed,
     )
-    trainer = Trainer(learner, parts, config.trainer, experiment.numerics, run, stop)
+    trainer = Trainer(learner, parts, config.trainer, experiment.numerics, run)
     if resume is not None:
         trainer.restore(resume)
     return experiment, trainer

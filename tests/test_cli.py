@@ -38,8 +38,7 @@ def test_help_shows_the_options_of_a_choice(tmp_path):
 def test_the_other_programs_help_too(program, tmp_path):
     done = command(program, "--help", cwd=tmp_path)
     assert done.returncode == 0 and f"mmml-{program}:" in done.stdout
-    bare = command(program, cwd=tmp_path)
-    assert bare.returncode == 2
+    assert_one_sentence(command(program, cwd=tmp_path), "run", program)
 
 
 def test_the_composed_config_is_as_recorded(tmp_path):
@@ -84,6 +83,21 @@ def assert_one_sentence(done, message, program="train"):
         (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
         (["encoder.image.size=big"], "encoder.image.size=big: expected int"),
+        (["experiment=null"], "experiment=null: name a choice, or leave it out"),
+        (["foo"], "foo cannot be read: write key=value"),
+        (["+steps=5"], "steps is no option; did you mean 'trainer.steps'"),
+        (["episode.train.mappings=image:image"], r"a list is written \[a,b\]"),
+        (["episode.train.mappings=['image:image','image:image']"], "names no mapping twice"),
+        (["encoder.image=3"], "encoder.image is missing"),
+        (["encoder.width=wide"], "encoder.width=wide must be a positive whole number"),
+        (["encoder.width=0"], "encoder.width=0 must be a positive whole number"),
+        (["encoder.normalize=maybe"], "encoder.normalize=maybe: expected bool"),
+        (["encoder.image.size=0"], "encoder.image.size=0 must be 16 or more"),
+        (["encoder.text.heads=3"], "encoder.text.channels=128 must be a multiple of heads=3"),
+        (["method.temperature=nan"], "method.temperature=nan must be a positive number"),
+        (["evaluation.baselines=[chanc]"], "there is no baseline of that name"),
+        (["resume="], "resume= needs a run directory or a checkpoint file"),
+        (["hydra.run.dir="], "hydra.run.dir= is empty"),
         (["resume=nowhere"], "resume=nowhere: there is no such file or folder"),
         (["resume=."], r"resume=\. is no run"),
         (["-m", "resume=.", "seed=0,1"], "resume= goes on with one run"),
@@ -153,7 +167,9 @@ class TestEvaluation:
     @pytest.mark.parametrize(
         ("override", "message"),
         [
-            ("dataset.split_seed=1", r"trained on \d+ of these test classes"),
+            ("dataset.split_seed=1", r"trained or selected on \d+ of these test classes"),
+            ("dataset.val=0.05", r"trained or selected on \d+ of these test classes"),
+            ("name=../up", "must be a plain folder name"),
             ("method.rule=nearest", "method belongs to the finished run"),
             ("episode.eval.wais=3", "did you mean 'episode.eval.ways'"),
             ("episode.eval.ways=9999", "more than the 323 classes"),
@@ -163,7 +179,15 @@ class TestEvaluation:
         assert_one_sentence(command("eval", f"checkpoint={finished}", override, cwd=tmp_path), message, "eval")
 
     def test_needs_a_checkpoint(self, tmp_path):
-        assert_one_sentence(command("eval", "name=x", cwd=tmp_path), "checkpoint= is missing", "eval")
+        assert_one_sentence(command("eval", "name=x", cwd=tmp_path), "checkpoint= needs a run directory", "eval")
+        assert_one_sentence(command("eval", "some/run", cwd=tmp_path), "write checkpoint=some/run", "eval")
+
+
+def test_a_refused_resume_touches_nothing(finished, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    for override in ("trainer.device=tpu", "trainer.steps=2", "episode.eval.ways=9999", "seed=3"):
+        assert_one_sentence(command("train", f"resume={finished}", override, cwd=tmp_path), override.split("=")[0])
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
 
 
 def test_report_is_written_anew(finished, tmp_path):

@@ -118,7 +118,12 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
     if value:
         return f"{value[1]}: {value[2].rstrip('.')}"
+    merging = re.search(r"Error merging override (\S+)", text)
+    if merging:
+        return f"{merging[1]}: the value does not fit this option (a list is written [a,b]); see mmml-train --help"
     for override in overrides:
+        if re.fullmatch(r"[\w/]+=null", override) and "Config group override" in text:
+            return f"{override}: name a choice, or leave it out"
         with suppress(HydraException):
             parse([override])
             continue

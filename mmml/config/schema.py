@@ -5,22 +5,16 @@ Their values stand in ``conf/``, with a comment beside each. The options of regi
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest, require
 
 PRECISIONS = ("auto", "fp32", "bf16")
-
-
-def require(ok: bool, option: str, value: Any, wanted: str) -> None:
-    """Raise a :class:`UserError` that names the option unless ``ok``."""
-    if not ok:
-        raise UserError(f"{option}={value} must be {wanted}")
 
 
 def is_count(value: Any) -> bool:
@@ -38,6 +32,12 @@ def is_range(value: Any) -> bool:
     )
 
 
+def check_mappings(mappings: list[str], option: str) -> None:
+    """At least one, and none twice."""
+    require(bool(mappings), option, mappings, "a list of at least one mapping")
+    require(len(set(mappings)) == len(mappings), option, mappings, "a list that names no mapping twice")
+
+
 @dataclass
 class TrainEpisodes:
     """Training episodes: each number may also be a range ``{min: a, max: b}``."""
@@ -51,10 +51,15 @@ class TrainEpisodes:
         for name in ("ways", "shots", "queries"):
             value = getattr(self, name)
             ok = is_count(value) or is_range(value)
-            require(ok, f"episode.train.{name}", value, "a positive whole number, or a range {min: a, max: b}")
+            require(
+                ok,
+                f"episode.train.{name}",
+                value,
+                "a positive whole number, or a range {min: a, max: b} with a up to b",
+            )
         if not (is_range(self.ways) or self.ways >= 2) or (is_range(self.ways) and self.ways["min"] < 2):
             raise UserError(f"episode.train.ways={self.ways} must be 2 or more: one class cannot be told from itself")
-        require(bool(self.mappings), "episode.train.mappings", self.mappings, "a list of at least one mapping")
+        check_mappings(self.mappings, "episode.train.mappings")
 
 
 @dataclass
@@ -75,7 +80,7 @@ class EvalEpisodes:
             setattr(self, name, sorted(set(values)))
         require(min(self.ways) >= 2, "episode.eval.ways", min(self.ways), "2 or more")
         require(self.queries > 0, "episode.eval.queries", self.queries, "a positive whole number")
-        require(bool(self.mappings), "episode.eval.mappings", self.mappings, "a list of at least one mapping")
+        check_mappings(self.mappings, "episode.eval.mappings")
 
 
 @dataclass
@@ -116,8 +121,8 @@ class TrainerConfig:
             self.weight_decay,
             "0 or more",
         )
-        require(self.warmup >= 0, "trainer.warmup", self.warmup, "0 or more steps")
-        require(self.precision in PRECISIONS, "trainer.precision", self.precision, " or ".join(PRECISIONS))
+        require(self.warmup >= 0, "trainer.warmup", self.warmup, "0 or more")
+        require(self.precision in PRECISIONS, "trainer.precision", self.precision, "auto, fp32 or bf16")
         ok = self.channels_last in (True, False, "auto")
         require(ok, "trainer.channels_last", self.channels_last, "auto, true or false")
 
@@ -137,7 +142,7 @@ class EvaluationConfig:
         for name in ("episodes", "validation_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
-        require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "0 or more")
+        require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
 
 
 @dataclass
@@ -155,7 +160,14 @@ class Config:
     evaluation: EvaluationConfig = MISSING
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**63, "seed", self.seed, "0 or more")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+def known_options() -> list[str]:
+    """The core options, dotted."""
+    sections = {"trainer": TrainerConfig, "evaluation": EvaluationConfig}
+    sections |= {"episode.train": TrainEpisodes, "episode.eval": EvalEpisodes}
+    return ["seed", "resume", *(f"{s}.{f.name}" for s, c in sections.items() for f in fields(c))]
 
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -172,7 +184,9 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
         typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if error.full_key else ""
-        raise UserError(key + str(error).splitlines()[0]) from None
+        key, what = error.full_key, str(error).splitlines()[0]
+        if "not in" in what:
+            raise UserError(f"{key} is no option{nearest(str(key), known_options())}") from None
+        raise UserError((f"{key}: " if key else "") + what) from None
     assert isinstance(config, Config)
     return config

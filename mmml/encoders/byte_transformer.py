@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
+from mmml.errors import require
 from mmml.text import PAD, VOCABULARY, to_bytes
 
 BUCKET = 64  # texts embedded at a time
@@ -32,6 +33,11 @@ class ByteTransformer(Encoder):
 
     def __init__(self, width: int, channels: int, layers: int, heads: int, max_length: int, dropout: float):
         super().__init__()
+        for name, value in (("channels", channels), ("heads", heads), ("max_length", max_length)):
+            require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
+        require(channels % heads == 0, "encoder.text.channels", channels, f"a multiple of heads={heads}")
+        require(layers >= 0, "encoder.text.layers", layers, "0 or more")
+        require(0 <= dropout < 1, "encoder.text.dropout", dropout, "from 0 to below 1")
         self.max_length = max_length
         self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
         self.positions = nn.Parameter(torch.randn(max_length, channels) * 0.02)

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.images import Augment, as_input
+from mmml.errors import require
 
 
 @encoders.register("conv4")
@@ -24,6 +25,8 @@ class Conv4(Encoder):
 
     def __init__(self, width: int, size: int, channels: int, augment: float):
         super().__init__()
+        require(size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times")
+        require(channels > 0, "encoder.image.channels", channels, "a positive whole number")
         self.size = size
         self.augment = Augment(augment)
         self.blocks = nn.Sequential(*(block(1 if i == 0 else channels, channels) for i in range(4)))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import encoders
 from mmml.episodes import Examples
-from mmml.errors import UserError
-from mmml.registry import Registry
+from mmml.errors import UserError, require
+from mmml.registry import Registry, check_type
 
 fusions = Registry("fusion", "mmml.encoders")
 
@@ -70,17 +70,20 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         modalities: those in use; the sections of others are left alone.
         where: the path of ``options`` in the config.
     """
+    width, normalize = (options.get(k) for k in ("width", "normalize"))
+    require(isinstance(width, int) and width > 0, f"{where}.width", width, "a positive whole number")
+    check_type(normalize, bool, f"{where}.normalize")
     parts = {}
     for modality in sorted(modalities):
-        section = dict(options.get(modality) or {})
+        section = dict(options[modality]) if isinstance(options.get(modality), Mapping) else {}
         name = section.pop("name", None)
         if name is None:
             raise UserError(
                 f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it"
             )
-        encoder = encoders.build(name, section, f"{where}.{modality}", width=options["width"])
+        encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
         if encoder.modality != modality:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
-    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=options["width"])
-    return Embedder(parts, fusion, options["normalize"])
+    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
+    return Embedder(parts, fusion, bool(normalize))

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.errors import require
+
 
 class Augment(nn.Module):
     """Random shift, rotation, scale and shear of each image, in training mode only.
@@ -14,6 +16,7 @@ class Augment(nn.Module):
 
     def __init__(self, amount: float):
         super().__init__()
+        require(0 <= amount <= 2, "encoder.image.augment", amount, "from 0 to 2")
         self.amount = amount
 
     def forward(self, images: Tensor) -> Tensor:

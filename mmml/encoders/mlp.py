@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.images import as_input
+from mmml.errors import require
 from mmml.text import PAD, VOCABULARY, to_bytes
 
 
@@ -23,6 +24,8 @@ class MLPImage(Encoder):
 
     def __init__(self, width: int, size: int, hidden: int):
         super().__init__()
+        require(size > 0, "encoder.image.size", size, "a positive whole number")
+        require(hidden > 0, "encoder.image.hidden", hidden, "a positive whole number")
         self.size = size
         self.layers = perceptron(size * size, hidden, width)
 
@@ -48,6 +51,8 @@ class MLPText(Encoder):
 
     def __init__(self, width: int, max_length: int, channels: int, hidden: int):
         super().__init__()
+        for name, value in (("max_length", max_length), ("channels", channels), ("hidden", hidden)):
+            require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
         self.max_length = max_length
         self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
         self.layers = perceptron(max_length * channels, hidden, width)

@@ -17,7 +17,7 @@ baselines = Registry("baseline", "mmml.evaluation")
 def raw_nearest(modalities: Mapping[str, Per], task: Task) -> Learner:
     """The nearest support item on raw inputs, by cosine distance (pixels, for images)."""
     raw = {m: {"name": f"raw_{m}"} for m in modalities if f"raw_{m}" in encoders.names()}
-    embedder = build_embedder({"width": 0, "normalize": False, "fusion": "mean", **raw}, raw)
+    embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
     options = {"temperature": 1.0, "learn_temperature": False}
     learner = MetricLearner(embedder, task, "cosine", "prototypical", "nearest", **options)
     learner.name, learner.baseline = "raw", True

@@ -80,6 +80,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
         "mapping": str(mapping),
         "ways": shape.ways,
         "shots": shape.shots,
+        "episodes": EPISODES,
         "queries": queries,
         "wrong": both.total(),
         "pairs": [{"classes": list(pair), "count": n} for pair, n in both.most_common(CONFUSIONS)],

@@ -34,6 +34,10 @@ class Judge:
     settings: list[Setting]
     options: EvaluationConfig
 
+    def __post_init__(self) -> None:
+        for name in self.options.baselines:  # a mistyped name is found before training
+            baselines.get(name, "evaluation.baselines")
+
     @property
     def task(self) -> Task:
         """The task of all settings."""

@@ -32,7 +32,8 @@ def value(cell: Cell | None) -> str:
     if cell is None:
         return ""
     scale, ci95 = 100 if cell["percent"] else 1, cell["ci95"]
-    return f"{cell['mean'] * scale:.1f}" + (f" ± {math.ceil(ci95 * scale * 10) / 10:.1f}" if ci95 else "")
+    has_interval = ci95 is not None and cell["episodes"] > 0
+    return f"{cell['mean'] * scale:.1f}" + (f" ± {math.ceil(ci95 * scale * 10) / 10:.1f}" if has_interval else "")
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:

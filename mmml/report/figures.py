@@ -51,7 +51,12 @@ def _draw_loss(axes: Any, steps: list[int], losses: list[float]) -> None:
     axes.plot(steps, smooth(losses), color=BLUE, linewidth=1.6)
     axes.set(xlabel="step", title="training loss")
     if min(losses) > 0:
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: int | None) -> None:

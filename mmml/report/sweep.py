@@ -22,7 +22,7 @@ class Summary:
 
     runs: int
     failed: int
-    text: str
+    short: str
 
 
 def is_sweep(folder: Path) -> bool:
@@ -40,16 +40,19 @@ def summarise(folder: Path) -> Summary:
     rows.sort(
         key=lambda r: (r["status"] != "completed", -(r["validation"] if r["validation"] is not None else -math.inf))
     )
-    text = markdown(rows)
     if rows:
         write_text(folder / "summary.csv", as_csv(rows))
-        write_text(folder / "summary.md", text)
-    return Summary(len(rows), sum(r["status"] != "completed" for r in rows), text)
+        write_text(folder / "summary.md", markdown(rows))
+    return Summary(len(rows), sum(r["status"] != "completed" for r in rows), short(rows))
 
 
 def read_run(path: Path) -> dict[str, Any]:
     """One line of the table: overrides, status, validation and test scores with intervals, seconds."""
-    result = read_json(path / "result.json") or {"status": "no result", "overrides": overrides_of(path), "panel": []}
+    result = read_json(path / "result.json") or {
+        "status": "no result.json was written",
+        "overrides": overrides_of(path),
+        "panel": [],
+    }
     learned = [c for c in result["panel"] if not c["baseline"]]
     best, error = result.get("best") or {}, result.get("error") or {}
     return {
@@ -87,32 +90,64 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
+def short(rows: list[dict[str, Any]]) -> str:
+    """For the terminal: what differs between the runs, their status and validation score."""
+    differing, _ = split_overrides(rows)
+    body = [
+        [r["run"], o, r["status"], number(r["validation"], 4), number(r["seconds"], 0)]
+        for r, o in zip(rows, differing, strict=True)
+    ]
+    parts = [title(rows), table(["run", "overrides", "status", "validation", "seconds"], body), reasons(rows)]
+    return "\n\n".join(p for p in parts if p)
+
+
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Runs ranked by validation, then groups that differ only in seed."""
     names = list(dict.fromkeys(name for r in rows for name in r["headlines"]))
+    differing, common = split_overrides(rows)
     body = [
-        [r["run"], " ".join(r["overrides"]), r["status"], number(r["validation"], 4)]
+        [r["run"], o, r["status"], number(r["validation"], 4)]
         + [show.value(r["test"].get(n)) or "–" for n in names]
         + [number(r["seconds"], 0)]
-        for r in rows
+        for r, o in zip(rows, differing, strict=True)
     ]
-    incomplete = [r for r in rows if r["status"] != "completed"]
     parts = [
-        f"# {len(rows) - len(incomplete)} of {len(rows)} runs completed, ranked by validation score",
+        "# " + title(rows),
         "Test scores are ± the 95 % interval over episodes (queries, for a ranking); they ranked nothing.",
+        f"All runs: `{' '.join(common)}`" if common else "",
         table(["run", "overrides", "status", "validation", *names, "seconds"], body),
         seed_table(rows, names),
-        "\n".join(f"- run {r['run']} {r['status']}: {r['error'] or 'no result.json was written'}" for r in incomplete),
+        reasons(rows),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
+def title(rows: list[dict[str, Any]]) -> str:
+    """How many runs completed."""
+    return f"{sum(r['status'] == 'completed' for r in rows)} of {len(rows)} runs completed, ranked by validation score"
+
+
+def reasons(rows: list[dict[str, Any]]) -> str:
+    """Why runs did not complete."""
+    return "\n".join(
+        f"- run {r['run']}: {r['status']}" + (f", {r['error']}" if r["error"] else "")
+        for r in rows
+        if r["status"] != "completed"
+    )
+
+
+def split_overrides(rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """The overrides of each run that not all share, joined, and those that all share."""
+    common = [o for o in rows[0]["overrides"] if all(o in r["overrides"] for r in rows)] if len(rows) > 1 else []
+    return [" ".join(o for o in r["overrides"] if o not in common) for r in rows], common
+
+
 def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
     """Mean and spread (sample deviation) over seeds, for groups of two or more runs."""
-    groups = defaultdict(list)
+    groups, common = defaultdict(list), split_overrides(rows)[1]
     for row in rows:
         if row["status"] == "completed":
-            groups[" ".join(o for o in row["overrides"] if not o.startswith("seed="))].append(row)
+            groups[" ".join(o for o in row["overrides"] if not o.startswith("seed=") and o not in common)].append(row)
     body = [
         [key or "(defaults)", str(len(group)), spread([r["validation"] for r in group], 4)]
         + [spread([scaled(r["test"][n]) for r in group if n in r["test"]], 1) for n in names]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from mmml.errors import UserError
+from mmml.errors import require
 from mmml.registry import Registry
 from mmml.similarity.distances import Distance
 
@@ -48,8 +48,7 @@ class Contrastive(Loss):
 
     def __init__(self, margin: float, squared: bool):
         super().__init__()
-        if margin <= 0:
-            raise UserError(f"method.margin={margin} must be positive")
+        require(margin > 0, "method.margin", margin, "a positive number")
         self.margin, self.squared = margin, squared
         self.register_buffer("_one", torch.ones(()), persistent=False)
 
@@ -80,8 +79,7 @@ class SoftmaxLoss(Loss):
 
     def __init__(self, temperature: float, learn_temperature: bool):
         super().__init__()
-        if temperature <= 0:
-            raise UserError(f"method.temperature={temperature} must be positive")
+        require(0 < temperature < math.inf, "method.temperature", temperature, "a positive number")
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
 
     @property

@@ -57,17 +57,21 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
     if not zipfile.is_zipfile(path):  # not given to torch, which would try older formats
-        raise UserError(f"{option}={path} is no checkpoint, or is cut short")
+        raise UserError(f"{option}={path} is no checkpoint, or is cut short; a run keeps last.ckpt and best.ckpt")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = first_line(error)
-        raise UserError(f"{option}={path} is refused: it holds more than plain data ({reason})") from None
+    except pickle.UnpicklingError:
+        raise UserError(f"{option}={path} is refused: it holds more than plain data, and code might run") from None
     except Exception as error:  # a damaged file raises many kinds
         raise UserError(f"{option}={path} cannot be read ({first_line(error)})") from None
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or set(content) != set(FIELDS):
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or not _well_formed(content):
         raise UserError(f"{option}={path} is no mmml checkpoint of format {FORMAT}")
     return Checkpoint(**content)
+
+
+def _well_formed(content: dict[str, Any]) -> bool:
+    kinds = {"config": dict, "seen": list, "learner": dict, "optimizer": dict, "step": int, "seconds": float}
+    return set(content) == set(FIELDS) and all(isinstance(content[k], kind) for k, kind in kinds.items())
 
 
 def find_checkpoint(path: str, option: str, prefer: str) -> Path:

@@ -56,14 +56,11 @@ class Trainer:
         options: the section ``trainer``.
         numerics: precision of the forward pass.
         run: where metrics and checkpoints go.
-        stop: set when a signal asks for an end.
     """
 
-    def __init__(
-        self, learner: Learner, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory, stop: Stop
-    ):
+    def __init__(self, learner: Learner, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory):
         self.learner, self.parts, self.options = learner, parts, options
-        self.numerics, self.run, self.stop = numerics, run, stop
+        self.numerics, self.run = numerics, run
         self.optimizer = build_optimizer(learner, options)
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] | None = None
@@ -73,11 +70,20 @@ class Trainer:
         """Go on from a checkpoint: parameters, optimizer, step, best so far."""
         self.learner.load_state_dict(checkpoint.learner)
         self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.step, self.seconds, self.best = checkpoint.step, checkpoint.seconds, checkpoint.best
+        if checkpoint.step > self.options.steps:
+            raise UserError(
+                f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps that are done; give more"
+            )
+        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        if comparable(checkpoint.config, self.parts.config):
+            self.best = checkpoint.best
         self._saved = checkpoint.step
 
-    def fit(self) -> None:
+    def fit(self, stop: Stop) -> None:
         """Train up to ``trainer.steps``.
+
+        Args:
+            stop: set when a signal asks for an end.
 
         Raises:
             TrainingError: a loss or gradient is not finite.
@@ -85,7 +91,7 @@ class Trainer:
         """
         first, steps = self.step, self.options.steps
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
-        with bar, self.stop.after_step():
+        with bar, stop.after_step():
             while self.step < steps:
                 started = time.perf_counter()
                 loss = self._train_step()
@@ -100,11 +106,13 @@ class Trainer:
                         "seconds": round(self.seconds, 3),
                     }
                 )
-                bar.update()
-                bar.set_postfix(
-                    loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-", refresh=False
-                )
                 self._validate_and_save()
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-")
+                if stop.requested is not None and self.step < steps:
+                    self.save_last()
+                    log.info("stopped at step %d; go on with: mmml-train resume=%s", self.step, self.run)
+                    raise Interrupted(stop.requested)
         self.save_last()
 
     def _train_step(self) -> float:
@@ -124,25 +132,20 @@ class Trainer:
         return loss.item()
 
     def _validate_and_save(self) -> None:
-        """What is due after this step: validation, checkpoints, an end."""
+        """What is due after this step."""
         options, step = self.options, self.step
         if step % options.validate_every == 0 or step == options.steps:
             self._validate()
         if step % options.checkpoint_every == 0:
             self.save_last()
-        if self.stop.requested is not None and step < options.steps:
-            self.save_last()
-            log.info("stopped at step %d; go on with: mmml-train resume=%s", step, self.run)
-            raise Interrupted(self.stop.requested)
 
     def _validate(self) -> None:
         scores = self.parts.validate()
         monitor = self.options.monitor
         if monitor not in scores:
-            known = ", ".join(scores)
-            raise UserError(
-                f"trainer.monitor={monitor} is no validation score{nearest(monitor, scores)} (known: {known})"
-            )
+            example = list(scores)[-1]
+            hint = nearest(monitor, scores) or f" (such as val/mean or {example!r})"
+            raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
         self.run.append_metrics({"step": self.step, "split": "val", **scores})
         log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
         if self._improves(scores[monitor]):
@@ -185,6 +188,19 @@ class Trainer:
         )
         wrong = f"the {what} is {value.item()} at step {self.step + 1}"
         raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.clip may help")
+
+
+def comparable(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether validation scores of two configs of a run measure the same."""
+    return all(
+        a == b
+        for a, b in (
+            (before["trainer"]["monitor"], now["trainer"]["monitor"]),
+            (before["episode"]["eval"], now["episode"]["eval"]),
+            (before["evaluation"]["seed"], now["evaluation"]["seed"]),
+            (before["evaluation"]["validation_episodes"], now["evaluation"]["validation_episodes"]),
+        )
+    )
 
 
 def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:

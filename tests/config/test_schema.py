@@ -43,13 +43,13 @@ def test_the_defaults_are_valid():
         ("trainer.lr", -1, "trainer.lr=-1.0 must"),
         ("trainer.clip", 0, "trainer.clip=0.0 must"),
         ("trainer.warmup", -1, "trainer.warmup=-1 must"),
-        ("trainer.precision", "fp8", "trainer.precision=fp8 must be auto or fp32 or bf16"),
+        ("trainer.precision", "fp8", "trainer.precision=fp8 must be auto, fp32 or bf16"),
         ("trainer.channels_last", "yes please", "trainer.channels_last=yes please must"),
         ("evaluation.episodes", 1, "evaluation.episodes=1 must be 2 or more"),
         ("evaluation.guard", "flase", "evaluation.guard: .*flase"),
         ("evaluation.seed", -1, "evaluation.seed=-1"),
-        ("seed", -3, "seed=-3 must be 0 or more"),
-        ("trainer.step", 3, "step"),
+        ("seed", -3, "seed=-3 must be from 0"),
+        ("trainer.step", 3, "trainer.step is no option; did you mean 'trainer.steps'"),
     ],
 )
 def test_refuses_with_the_option_named(key, value, message):

@@ -33,7 +33,8 @@ RANKED = CELL | {"task": "retrieval", "candidates": 323, "metric": "R@1", "mean"
 
 def test_cells_show_intervals_rounded_up():
     assert value(CELL) == "98.8 ± 0.2"
-    assert value(CELL | {"predictor": "chance", "mean": 0.05, "ci95": 0.0}) == "5.0"
+    assert value(CELL | {"predictor": "chance", "episodes": 0, "mean": 0.05, "ci95": 0.0}) == "5.0"
+    assert value(CELL | {"mean": 1.0, "ci95": 0.0}) == "100.0 ± 0.0"
     assert value(RANKED | {"metric": "median rank", "percent": False, "mean": 3.25, "ci95": None}) == "3.2"
     assert value(None) == ""
 

@@ -33,18 +33,27 @@ def test_validation_ranks_and_nothing_is_hidden(sweep):
     assert (summary.runs, summary.failed) == (5, 2)
     rows = list(csv.DictReader((sweep / "summary.csv").read_text().splitlines()))
     assert [r["run"] for r in rows] == ["2", "1", "0", "10", "11"]  # 2 is best on validation, worst on test
-    assert [r["status"] for r in rows[3:]] == ["failed", "no result"]
+    assert [r["status"] for r in rows[3:]] == ["failed", "no result.json was written"]
     assert rows[3]["error"] == "no such loss" and rows[4]["overrides"] == "seed=9"
     assert float(rows[0]["text:image 20-way 1-shot ci95"]) == pytest.approx(0.00121)
     assert float(rows[0]["seconds"]) == 9.5
 
 
 def test_seeds_are_grouped_with_their_own_spread(sweep):
-    text = summarise(sweep).text
+    summarise(sweep)
+    text = (sweep / "summary.md").read_text()
     (group,) = [line for line in text.split("## Over seeds")[1].splitlines() if "method.loss=infonce" in line]
     assert "| 2 " in group and "0.7500 (0.0707)" in group and "94.0 (1.4)" in group
     assert "contrastive" not in text.split("## Over seeds")[1]  # one seed has no spread
-    assert "run 10 failed: no such loss" in text and "run 11 no result" in text
+    assert "run 10: failed, no such loss" in text and "run 11: no result.json was written" in text
+
+
+def test_the_terminal_shows_what_differs(tmp_path):
+    write(tmp_path, 0, ["trainer.steps=9", "seed=0"], 0.7)
+    write(tmp_path, 1, ["trainer.steps=9", "seed=1"], 0.8)
+    short = summarise(tmp_path).short
+    assert "trainer.steps" not in short and "seed=1" in short and max(map(len, short.splitlines())) < 80
+    assert "All runs: `trainer.steps=9`" in (tmp_path / "summary.md").read_text()
 
 
 def test_only_numbered_runs_make_a_sweep(sweep, tmp_path):

@@ -73,9 +73,9 @@ def test_only_a_temperature_in_use_is_a_parameter(name, learns):
 
 
 def test_refuses_impossible_options():
-    with pytest.raises(UserError, match=r"method.margin=0 must be positive"):
+    with pytest.raises(UserError, match=r"method.margin=0 must be a positive number"):
         build("contrastive", margin=0, squared=False)
-    with pytest.raises(UserError, match=r"method.temperature=-1 must be positive"):
+    with pytest.raises(UserError, match=r"method.temperature=-1 must be a positive number"):
         build("infonce", temperature=-1, learn_temperature=True)
 
 

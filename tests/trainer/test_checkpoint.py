@@ -16,6 +16,18 @@ def checkpoint(step=3):
     )
 
 
+STRING = {
+    "format": 1,
+    "config": "x",
+    "seen": [],
+    "learner": {},
+    "optimizer": {},
+    "step": 1,
+    "best": None,
+    "seconds": 1.0,
+}
+
+
 class Payload:
     def __reduce__(self):
         return (os.system, ("touch pwned",))
@@ -49,7 +61,9 @@ def test_a_pickled_payload_is_refused_and_nothing_runs(tmp_path, monkeypatch):
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("content", [{"format": 99}, [1, 2], {"weights": torch.zeros(2)}, {"format": 1, "step": 3}])
+@pytest.mark.parametrize(
+    "content", [{"format": 99}, [1, 2], {"weights": torch.zeros(2)}, {"format": 1, "step": 3}, STRING]
+)
 def test_other_files_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match="is no mmml checkpoint"):

@@ -29,6 +29,12 @@ OPTIONS = {
     "channels_last": "auto",
 }
 
+CONFIG = {
+    "trainer": {"monitor": "val/mean"},
+    "episode": {"eval": {"ways": 5}},
+    "evaluation": {"seed": 0, "validation_episodes": 4},
+}
+
 
 def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **changes):
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
@@ -40,8 +46,8 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
         return gather(samples, sampler.draw([step], Shape(4, 1, 2)), mappings)
 
     values = iter(scores or [])
-    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, {"seed": 0}, ["d/a"], 0)
-    return Trainer(learner, parts, options, numerics, RunDirectory(folder).create(), Stop())
+    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, CONFIG, ["d/a"], 0)
+    return Trainer(learner, parts, options, numerics, RunDirectory(folder).create())
 
 
 def state(trainer):
@@ -54,17 +60,17 @@ def same(a, b):
 
 def test_resumed_training_is_bit_identical(samples, tmp_path):
     whole = make_trainer(samples, tmp_path / "whole")
-    whole.fit()
+    whole.fit(Stop())
     first = make_trainer(samples, tmp_path / "cut", checkpoint_every=3)
-    first.stop.requested = 15
-    first.options.checkpoint_every = 1
+    stop = Stop()
+    stop.requested = 15
     with pytest.raises(Interrupted):
-        first.fit()
+        first.fit(stop)
     assert first.step == 1
     second = make_trainer(samples, tmp_path / "cut")
     torch.manual_seed(999)  # whatever state the new process is in
     second.restore(load_checkpoint(second.run.last, "resume"))
-    second.fit()
+    second.fit(Stop())
     assert same(state(whole), state(second))
     assert whole.optimizer.state_dict()["state"][0]["exp_avg"].equal(
         second.optimizer.state_dict()["state"][0]["exp_avg"]
@@ -79,25 +85,42 @@ def test_resumed_training_is_bit_identical(samples, tmp_path):
 
 def test_best_follows_validation_and_survives_resuming(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.4])
-    trainer.fit()
+    trainer.fit(Stop())
     assert trainer.best == {"monitor": "val/mean", "value": 0.9, "step": 4}
     assert load_checkpoint(trainer.run.best, "x").step == 4
     assert load_checkpoint(trainer.run.last, "x").step == 6
     again = make_trainer(samples, tmp_path, MLP, scores=[0.8], steps=8)
     again.restore(load_checkpoint(trainer.run.last, "x"))
-    again.fit()
+    again.fit(Stop())
     assert again.best["step"] == 4
+
+
+def test_a_best_score_that_measured_something_else_is_forgotten(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.9, 0.9, 0.9])
+    trainer.fit(Stop())
+    again = make_trainer(samples, tmp_path, MLP, scores=[0.1], steps=8)
+    again.parts.config = CONFIG | {"episode": {"eval": {"ways": 20}}}
+    again.restore(load_checkpoint(trainer.run.last, "x"))
+    again.fit(Stop())
+    assert again.best == {"monitor": "val/mean", "value": 0.1, "step": 8}
+
+
+def test_fewer_steps_than_done_are_refused(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP)
+    trainer.fit(Stop())
+    with pytest.raises(UserError, match="trainer.steps=3 is less than the 6 steps that are done"):
+        make_trainer(samples, tmp_path, MLP, steps=3).restore(load_checkpoint(trainer.run.last, "x"))
 
 
 def test_best_is_the_lowest_where_lower_is_better(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.2], higher=False)
-    trainer.fit()
+    trainer.fit(Stop())
     assert (trainer.best["value"], trainer.best["step"]) == (0.2, 6)
 
 
 def test_metrics_hold_one_line_a_step(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP)
-    trainer.fit()
+    trainer.fit(Stop())
     lines = [json.loads(line) for line in trainer.run.metrics.read_text().splitlines()]
     assert [m["step"] for m in lines if m["split"] == "train"] == [1, 2, 3, 4, 5, 6]
     assert [m["step"] for m in lines if m["split"] == "val"] == [2, 4, 6]
@@ -106,9 +129,10 @@ def test_metrics_hold_one_line_a_step(samples, tmp_path):
 def test_a_signal_saves_before_it_ends(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP, checkpoint_every=100)
     validate = trainer.parts.validate
-    trainer.parts.validate = lambda: (trainer.stop(2, None), validate())[1]
+    stop = Stop()
+    trainer.parts.validate = lambda: (stop(2, None), validate())[1]
     with pytest.raises(Interrupted) as stopped:
-        trainer.fit()
+        trainer.fit(stop)
     assert stopped.value.exit_code == 130
     assert load_checkpoint(trainer.run.last, "x").step == 2
 
@@ -127,7 +151,7 @@ def test_a_non_finite_value_names_the_step_and_the_last_good_checkpoint(samples,
 
     trainer.learner.loss = broken
     with pytest.raises(TrainingError, match=rf"the {what} is nan at step 4; the last good .*last.ckpt \(step 2\)"):
-        trainer.fit()
+        trainer.fit(Stop())
     kept = load_checkpoint(trainer.run.last, "x").learner
     assert all(torch.isfinite(v).all() for v in kept.values())
 
@@ -144,7 +168,7 @@ class NanGradient(torch.autograd.Function):
 
 def test_an_unknown_monitor_is_named(samples, tmp_path):
     with pytest.raises(UserError, match=r"trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"):
-        make_trainer(samples, tmp_path, MLP, monitor="val/meen").fit()
+        make_trainer(samples, tmp_path, MLP, monitor="val/meen").fit(Stop())
 
 
 def test_the_schedule_warms_up_and_ends_at_zero():
