@@ -124,9 +124,10 @@ class Job:
         self._judge(experiment, self.run.path)
 
     def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
-        panel, exhibits = experiment.judge.test(experiment.learner)
-        write_evaluation(folder, panel, exhibits)
-        self.fields |= {"status": "completed", "panel": panel.plain()}
+        panel = experiment.judge.test(experiment.learner)
+        self.fields["panel"] = panel.plain()
+        write_evaluation(folder, panel, experiment.judge.exhibits(experiment.learner))
+        self.fields["status"] = "completed"
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
@@ -135,7 +136,9 @@ class Job:
         if checkpoint is not None:
             info = read_json(self.run.info) or info
             info["resumes"].append(now | {"from_step": checkpoint.step})
+            keep_aside(self.run.result)  # no longer true
             self.run.keep_metrics(checkpoint.step)
+            checkpoint.save(self.run.last)  # also when it is an earlier one: what is later is given up
         write_json(self.run.info, info)
         self.run.write_config(config)
 

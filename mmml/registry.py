@@ -86,7 +86,7 @@ class Registry:
         for key, value in options.items():
             if key in wanted:
                 check_type(value, wanted[key].annotation, f"{where}.{key}")
-            elif not forwards:
+            elif not forwards or key in context:
                 raise UserError(f"{where}.{key}: {self.kind} {name!r} has no such option{nearest(key, wanted)}")
         for key, parameter in wanted.items():
             if key not in options and parameter.default is parameter.empty:

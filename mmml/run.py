@@ -13,7 +13,7 @@ from mmml.config import Config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
 from mmml.episodes.plan import check_mappings, check_shapes, training_batches
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.methods import Learner, methods
@@ -41,12 +41,17 @@ class Experiment:
     seen: list[str] = field(default_factory=list)
 
 
-def assemble(config: Config) -> Experiment:
-    """Build every part and refuse what does not fit together, before any training."""
+def assemble(config: Config, trains: bool = True) -> Experiment:
+    """Build every part and refuse what does not fit together, before any training.
+
+    Args:
+        config: checked.
+        trains: False for a finished learner on a dataset that it need not be able to train on.
+    """
     torch.manual_seed(step_seed(config.seed, -1))  # of the initialisation
 
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
-    mappings = check_mappings(config.episode, dataset)
+    mappings = check_mappings(config.episode, dataset, trains)
     task = tasks.build_section(config.task, "task")
     embedder = build_embedder(config.encoder, {m for mapping in mappings for m in mapping.modalities})
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)
@@ -54,7 +59,7 @@ def assemble(config: Config) -> Experiment:
     numerics.place(learner)
 
     samples = dataset.load()
-    check_shapes(config.episode, samples)
+    check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     judge = Judge(samples, dataset.modalities, settings, config.evaluation)
     return Experiment(config, dataset, samples, learner, numerics, judge)
@@ -67,6 +72,7 @@ def prepare(
     experiment = assemble(config)
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     learner, judge = experiment.learner, experiment.judge
+    check_monitor(config.trainer.monitor, judge.monitors)
     parts = Parts(
         episodes=training_batches(experiment.samples["train"], config.episode.train, config.trainer.batch, config.seed),
         validate=lambda: judge.validate(learner),
@@ -81,6 +87,13 @@ def prepare(
     return experiment, trainer
 
 
+def check_monitor(monitor: str, known: list[str]) -> None:
+    """Refuse the name of no validation score before training."""
+    if monitor not in known:
+        hint = nearest(monitor, known) or f" (such as val/mean or {known[-1]!r})"
+        raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
+
+
 def load_best(experiment: Experiment, run: RunDirectory) -> None:
     """Go back to the parameters that validation selected."""
     experiment.learner.load_state_dict(load_checkpoint(run.best, "trainer").learner)
@@ -88,7 +101,7 @@ def load_best(experiment: Experiment, run: RunDirectory) -> None:
 
 def restore(config: Config, checkpoint: Checkpoint) -> Experiment:
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
-    experiment = assemble(config)
+    experiment = assemble(config, trains=False)
     try:
         experiment.learner.load_state_dict(checkpoint.learner)
     except RuntimeError:

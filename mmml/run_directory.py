@@ -54,6 +54,11 @@ class RunDirectory:
     def create(self) -> "RunDirectory":
         """Make the folders of a new run."""
         self.check_new()
+        try:
+            with self.info.open("x") as file:  # of two runs that start at once, one is refused
+                file.write("{}\n")
+        except FileExistsError:
+            self.check_new()
         self.last.parent.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -15,6 +15,7 @@ from mmml.registry import Registry
 datasets = Registry("dataset", "mmml.datasets")
 
 SPLITS = ("train", "val", "test")
+MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
 class Per(Enum):

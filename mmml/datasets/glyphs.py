@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,14 +42,7 @@ class Glyphs(Dataset):
     def load(self) -> dict[str, Samples]:
         """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; the rows of a class are its faces."""
         fonts = dejavu_faces()
-        key = {
-            "made by": "mmml.datasets.glyphs 1",
-            "fonts": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in fonts},
-            "pillow": __import__("PIL").__version__,
-            "unicode": unicodedata.unidata_version,
-            "size": [SIZE, FONT_SIZE, SAME_FACES],
-        }
-        arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
+        arrays = cached_arrays("glyphs", cache_key(fonts), lambda: draw_classes(fonts))
         images, names = torch.from_numpy(arrays["images"]), [str(n).split("\n") for n in arrays["names"]]
         ids = [n[0] for n in names]
         parts = split_classes(ids, self.split_seed, self.val, self.test)
@@ -64,6 +58,21 @@ def _samples(images: torch.Tensor, names: list[list[str]]) -> Samples:
         starts=np.arange(classes + 1) * faces,
         columns={"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column(Per.CLASS, texts, starts)},
     )
+
+
+def cache_key(fonts: list[Path]) -> dict[str, Any]:
+    """All that the drawings depend on."""
+    import PIL
+    from PIL import features
+
+    return {
+        "code": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        "fonts": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in fonts},
+        "pillow": PIL.__version__,
+        "freetype": features.version("freetype2"),
+        "raqm": features.version("raqm"),
+        "unicode": unicodedata.unidata_version,
+    }
 
 
 def dejavu_faces() -> list[Path]:

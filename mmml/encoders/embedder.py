@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.datasets.base import MODALITIES
 from mmml.encoders.base import encoders
 from mmml.episodes import Examples
-from mmml.errors import UserError, require
+from mmml.errors import UserError, nearest, require
 from mmml.registry import Registry, check_type
 
 fusions = Registry("fusion", "mmml.encoders")
@@ -73,6 +74,10 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
     width, normalize = (options.get(k) for k in ("width", "normalize"))
     require(isinstance(width, int) and width > 0, f"{where}.width", width, "a positive whole number")
     check_type(normalize, bool, f"{where}.normalize")
+    known = ("width", "normalize", "fusion", *MODALITIES)
+    for key in options:
+        if key not in known:
+            raise UserError(f"{where}.{key} is no option{nearest(key, known)}")
     parts = {}
     for modality in sorted(modalities):
         section = dict(options[modality]) if isinstance(options.get(modality), Mapping) else {}

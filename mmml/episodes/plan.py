@@ -11,26 +11,28 @@ from mmml.episodes.sampler import Sampler, Shape, choose_int
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
 
-def check_mappings(options: EpisodeConfig, dataset: Dataset) -> list[EpisodeMapping]:
-    """All mappings of a config, parsed; refuses those that the dataset makes impossible, before it is loaded."""
+def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> list[EpisodeMapping]:
+    """All mappings of a config, parsed; refuses those in use that the dataset makes impossible, before it is loaded."""
     found = []
     for name, texts in (("train", options.train.mappings), ("eval", options.eval.mappings)):
         option = f"episode.{name}.mappings"
         for text in texts:
             mapping = EpisodeMapping.parse(text, option)
-            mapping.check(dataset.modalities, dataset.name, option)
+            if trains or name == "eval":
+                mapping.check(dataset.modalities, dataset.name, option)
             found.append(mapping)
     return found
 
 
-def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples]) -> None:
+def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
     """Refuse episodes that a split cannot fill, before training rather than after."""
     train, judged = options.train, options.eval
-    largest = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
-    Sampler(samples["train"], 0, "train").check(largest, "episode.train")
-    for split in ("val", "test"):
-        shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
-        Sampler(samples[split], 0, split).check(shape, "episode.eval")
+    shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
+    Sampler(samples["test"], 0, "test").check(shape, "episode.eval")
+    if trains:
+        largest = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
+        Sampler(samples["val"], 0, "val").check(shape, "episode.eval")
+        Sampler(samples["train"], 0, "train").check(largest, "episode.train")
 
 
 def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:

@@ -10,7 +10,7 @@ import torch
 
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping, Sampler, gather
-from mmml.evaluation.panel import CHUNK, Setting
+from mmml.evaluation.panel import Setting, chunks
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
 
@@ -68,8 +68,8 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
     queries = 0
-    for start in range(0, EPISODES, CHUNK):
-        drawn = sampler.draw(range(start, start + CHUNK), shape)
+    for numbers in chunks(EPISODES, shape):
+        drawn = sampler.draw(numbers, shape)
         support, query = gather(embedded, drawn, [mapping]).view(mapping)
         guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
         truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (slots, guesses))
@@ -106,7 +106,8 @@ def _map(embedded: Samples) -> dict[str, Any]:
     shown = np.linspace(0, len(embedded.classes) - 1, min(POINTS, len(embedded.classes))).round().astype(int)
     modalities = sorted(embedded.columns)
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])
-    if len(means) < 5:
+    spread = means.std(axis=0)
+    if len(means) < 5 or not np.isfinite(means).all() or (spread > 1e-6).sum() < 2:  # nothing to lay out
         return {"modalities": [], "points": {}, "classes": []}
     tsne = TSNE(perplexity=min(30, (len(means) - 1) / 3), init="pca", random_state=0, metric="cosine", max_iter=500)
     with threadpool_limits(1):  # on so few points, more threads wait for one another

@@ -50,23 +50,26 @@ class Judge:
 
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, and their mean."""
-        samples = self.samples["val"]
-        sampler = Sampler(samples, self.options.seed, "val")
-        embedded = embed_all(learner, samples, self._modalities_of(learner))
-        panel = episode_panel(learner, embedded, sampler, self.settings, self.options.validation_episodes)
+        embedded = embed_all(learner, self.samples["val"], self._modalities_of(learner))
+        panel = episode_panel(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
         headline = [c for c in panel.cells if c.metric == self.task.metrics[0].name]
-        scores = {f"val/{c.mapping}/{c.ways}-way {c.shots}-shot": c.mean for c in headline}
-        return {"val/mean": sum(scores.values()) / len(scores), **scores}
+        means = [c.mean for c in headline]
+        return dict(zip(self.monitors, [sum(means) / len(means), *means], strict=True))
 
-    def test(self, learner: Learner) -> tuple[Panel, dict[str, Any]]:
-        """The panel of the test split with its baselines, and the exhibits of the report.
+    @property
+    def monitors(self) -> list[str]:
+        """The names of the validation scores, their mean first."""
+        cells = [(m, s.shape) for s in self.settings for m in s.mappings]
+        return ["val/mean", *(f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells)]
+
+    def test(self, learner: Learner) -> Panel:
+        """The panel of the test split, with its baselines.
 
         Raises:
             GuardError: with ``evaluation.guard=true``, if the learner cannot be trusted.
         """
         samples, panel = self.samples["test"], Panel()
-        sampler = Sampler(samples, self.options.seed, "test")
-        retrieval = retrieval_setting(samples, every_mapping(self.settings) if self.options.retrieval else [])
+        sampler, retrieval = self._sampler("test"), self._retrieval()
         embedded = embed_all(learner, samples, self._modalities_of(learner))
         if self.options.guard:
             shape, mappings = self.settings[0].shape, every_mapping(self.settings)
@@ -77,7 +80,19 @@ class Judge:
             inputs = embed_all(baseline, samples, self._modalities_of(baseline))
             panel.extend(self._panel(baseline, inputs, sampler, retrieval))
         panel.extend(chance_panel("test", [*self.settings, retrieval]))
-        return panel, make_exhibits(learner, samples, embedded, sampler, self.settings, retrieval)
+        return panel
+
+    def exhibits(self, learner: Learner) -> dict[str, Any]:
+        """What the report shows of the test split besides numbers."""
+        samples = self.samples["test"]
+        embedded = embed_all(learner, samples, self._modalities_of(learner))
+        return make_exhibits(learner, samples, embedded, self._sampler("test"), self.settings, self._retrieval())
+
+    def _sampler(self, split: str) -> Sampler:
+        return Sampler(self.samples[split], self.options.seed, split)
+
+    def _retrieval(self) -> Setting:
+        return retrieval_setting(self.samples["test"], every_mapping(self.settings) if self.options.retrieval else [])
 
     def _panel(self, learner: Learner, embedded: Samples, sampler: Sampler, retrieval: Setting) -> Panel:
         panel = episode_panel(learner, embedded, sampler, self.settings, self.options.episodes)

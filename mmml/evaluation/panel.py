@@ -16,7 +16,7 @@ from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 
-CHUNK = 100  # episodes predicted at a time; the result does not depend on it
+PAIRS = 10_000_000  # (query, support) pairs compared at a time; the result does not depend on it
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ def play(
     """The score of every episode, ``[episodes]``, by mapping and metric."""
     mappings = setting.known_to(learner)
     parts: dict[Mapping, list[dict[Metric, torch.Tensor]]] = {m: [] for m in mappings}
-    for start in range(0, episodes if mappings else 0, CHUNK):
-        drawn = sampler.draw(range(start, min(start + CHUNK, episodes)), setting.shape)
+    for numbers in chunks(episodes if mappings else 0, setting.shape):
+        drawn = sampler.draw(numbers, setting.shape)
         batch = gather(embedded, drawn, mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
@@ -169,6 +169,12 @@ def play(
         mapping: {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]}
         for mapping, several in parts.items()
     }
+
+
+def chunks(episodes: int, shape: Shape) -> Iterable[range]:
+    """The numbers of the episodes, as many at a time as memory should hold."""
+    size = max(1, PAIRS // (shape.ways**2 * shape.shots * shape.queries))
+    return (range(start, min(start + size, episodes)) for start in range(0, episodes, size))
 
 
 def chance_panel(split: str, settings: Iterable[Setting]) -> Panel:

@@ -29,8 +29,8 @@ class Retrieval(Task):
         Candidates that tie share the mean of their ranks, so a collapsed embedding scores as chance does.
         """
         right = predictions.gather(-1, targets.unsqueeze(-1))
-        better = (predictions > right).sum(-1)
-        tied = (predictions == right).sum(-1) - 1
+        better = (~(predictions <= right)).sum(-1)  # so that NaN ranks last
+        tied = ((predictions == right).sum(-1) - 1).clamp_min(0)
         rank = 1 + better + tied / 2
         return {**{m: (rank <= k).float() for k, m in RECALLS.items()}, MEDIAN_RANK: rank.to(torch.float32)}
 

@@ -82,7 +82,7 @@ def find_checkpoint(path: str, option: str, prefer: str) -> Path:
         option: what named it, for messages.
         prefer: ``last`` or ``best``; the other serves if it is missing.
     """
-    place = Path(path).expanduser()
+    place = Path(path).expanduser().resolve()
     if place.is_file():
         return place
     if not place.exists():

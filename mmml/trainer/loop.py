@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from mmml.config.schema import TrainerConfig
 from mmml.episodes import Batch
-from mmml.errors import TrainingError, UserError, nearest
+from mmml.errors import TrainingError, UserError
 from mmml.methods import Learner
 from mmml.run_directory import RunDirectory
-from mmml.trainer.checkpoint import Checkpoint
+from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop
 
@@ -68,8 +68,15 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: parameters, optimizer, step, best so far."""
-        self.learner.load_state_dict(checkpoint.learner)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
+        decays = [group["weight_decay"] for group in self.optimizer.param_groups]
+        try:
+            self.learner.load_state_dict(checkpoint.learner)
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+        except (RuntimeError, ValueError):
+            message = "the checkpoint's parameters do not fit; leave the mappings and everything about encoders alone"
+            raise UserError(message) from None
+        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
+            group["weight_decay"] = decay  # the option's value, which may have changed
         if checkpoint.step > self.options.steps:
             raise UserError(
                 f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps that are done; give more"
@@ -90,6 +97,9 @@ class Trainer:
             Interrupted: after a signal, once everything is saved.
         """
         first, steps = self.step, self.options.steps
+        self._keep_best_true()
+        if not self.run.last.exists():
+            self.save_last()  # so that a run can be resumed from its first moment
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
         with bar, stop.after_step():
             while self.step < steps:
@@ -109,7 +119,7 @@ class Trainer:
                 self._validate_and_save()
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-")
-                if stop.requested is not None and self.step < steps:
+                if stop.requested is not None:
                     self.save_last()
                     log.info("stopped at step %d; go on with: mmml-train resume=%s", self.step, self.run)
                     raise Interrupted(stop.requested)
@@ -140,17 +150,25 @@ class Trainer:
             self.save_last()
 
     def _validate(self) -> None:
-        scores = self.parts.validate()
-        monitor = self.options.monitor
-        if monitor not in scores:
-            example = list(scores)[-1]
-            hint = nearest(monitor, scores) or f" (such as val/mean or {example!r})"
-            raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
+        scores, monitor = self.parts.validate(), self.options.monitor
         self.run.append_metrics({"step": self.step, "split": "val", **scores})
         log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
         if self._improves(scores[monitor]):
             self.best = {"monitor": monitor, "value": scores[monitor], "step": self.step}
+            self.save_last()  # first, so that best.ckpt is never ahead of it
             self.checkpoint().save(self.run.best)
+
+    def _keep_best_true(self) -> None:
+        """After a restore: best.ckpt may be missing or of another course if the run was killed while saving."""
+        if self.best is None:
+            return
+        there = load_checkpoint(self.run.best, "resume").step if self.run.best.exists() else None
+        if there == self.best["step"]:
+            return
+        if self.best["step"] == self.step:
+            self.checkpoint().save(self.run.best)
+        else:
+            self.best = None
 
     def _improves(self, value: float) -> bool:
         if self.best is None:
@@ -158,7 +176,13 @@ class Trainer:
         return value > self.best["value"] if self.parts.higher_is_better else value < self.best["value"]
 
     def checkpoint(self) -> Checkpoint:
-        """The present state."""
+        """The present state.
+
+        Raises:
+            TrainingError: a parameter is not finite.
+        """
+        for name, value in self.learner.named_parameters():
+            self._refuse_non_finite(value.detach().abs().sum(), f"sum of parameter {name}")
         return Checkpoint(
             config=self.parts.config,
             seen=self.parts.seen,
@@ -183,7 +207,7 @@ class Trainer:
             return
         good = (
             f"the last good checkpoint is {self.run.last} (step {self._saved})"
-            if self._saved
+            if self._saved is not None
             else "no checkpoint was written yet"
         )
         wrong = f"the {what} is {value.item()} at step {self.step + 1}"

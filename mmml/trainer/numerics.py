@@ -25,6 +25,9 @@ class Numerics:
     def place(self, learner: nn.Module) -> None:
         """Move a learner to the device and, if so chosen, its convolutions to channels-last."""
         learner.to(self.device)
+        if self.device.type == "cuda":  # float32 means float32, and the same seed the same run
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.deterministic = True
         if self.channels_last:
             learner.to(memory_format=torch.channels_last)
 
@@ -55,8 +58,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise UserError(f"trainer.device={name} is not available here; use auto or cpu") from None
     return device
 

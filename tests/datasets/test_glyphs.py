@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from mmml.datasets.glyphs import dejavu_faces, draw, merge_lookalikes, shared_characters
+from mmml.datasets.glyphs import cache_key, dejavu_faces, draw, merge_lookalikes, shared_characters
 
 
 def test_sizes(glyphs):
@@ -60,3 +60,14 @@ def test_drawings_are_centred():
     (drawing,) = draw(["+"], dejavu_faces()[0]).astype(float)
     columns = np.flatnonzero(drawing.sum(0))
     assert abs((columns[0] + columns[-1]) / 2 - 15.5) <= 1
+
+
+def test_the_cache_key_holds_the_fonts_and_the_libraries(tmp_path, monkeypatch):
+    font = tmp_path / "a.ttf"
+    font.write_bytes(b"one")
+    before = cache_key([font])
+    assert {"code", "fonts", "pillow", "freetype", "unicode"} <= set(before)
+    font.write_bytes(b"two")
+    assert cache_key([font]) != before
+    monkeypatch.setattr("PIL.__version__", "0")
+    assert cache_key([font])["pillow"] == "0"

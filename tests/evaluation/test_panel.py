@@ -9,8 +9,10 @@ from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
-from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
+from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
+from mmml.evaluation.statistics import interval
 from mmml.tasks import tasks
+from mmml.tasks.retrieval import RECALLS
 from tests.conftest import MLP, make_learner
 
 MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
@@ -50,7 +52,7 @@ def test_cells_are_means_of_their_episodes(samples, learner):
 
 def test_chunking_changes_nothing(samples, learner, monkeypatch):
     whole = panel(learner, samples)
-    monkeypatch.setattr("mmml.evaluation.panel.CHUNK", 7)
+    monkeypatch.setattr("mmml.evaluation.panel.PAIRS", 100)
     monkeypatch.setattr("mmml.evaluation.embed.CHUNK", 3)
     for a, b in zip(whole.scores, panel(learner, samples).scores, strict=True):
         assert np.array_equal(a, b)
@@ -138,6 +140,12 @@ class TestRetrieval:
     def test_the_interval_is_over_queries(self, samples, learner):
         column = retrieval_setting(samples, columns()[0].mappings)
         cells = retrieve(learner, samples, column).cells
+        learned, setting = embed_all(learner, samples, ["image", "text"]), column
+        mapping = setting.mappings[0]
+        hits = [setting.task.scores(*rank(learner, learned, mapping, g))[RECALLS[1]] for g in range(4)]
+        expected = interval(torch.cat(hits).mean(0).double().numpy())  # six queries, not four galleries
+        (cell,) = [c for c in cells if c.metric == "R@1" and c.mapping == str(mapping)]
+        assert (cell.mean, cell.ci95) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
         assert {c.episodes for c in cells} == {4} and {c.candidates for c in cells} == {6}
         assert all(c.ci95 is None for c in cells if c.metric == "median rank")
 
@@ -164,3 +172,11 @@ def test_exhibits_are_plain_and_consistent(samples, learner):
         for row in shown["rows"]:
             assert (row["query"] in row["retrieved"]) == (row["rank"] <= len(row["retrieved"]))
     assert len(got["map"]["points"]["image"]) == len(got["map"]["classes"]) == 6
+
+
+def test_a_collapsed_space_has_no_map_and_costs_nothing_else(samples, learner):
+    learner.embedder.encode = lambda modality, raw: torch.ones(len(raw), 16)
+    embedded = embed_all(learner, samples, ["image", "text"])
+    setting = retrieval_setting(samples, columns()[0].mappings)
+    got = make_exhibits(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), setting)
+    assert got["map"]["modalities"] == [] and got["confusions"]["wrong"] > 0

@@ -55,3 +55,8 @@ def test_a_median_metric_takes_the_median_of_queries():
     assert Metric("rank", median=True).of_episodes(scores).tolist() == [2.0]
     assert Metric("accuracy").of_episodes(scores).tolist() == [4.0]
     assert Metric("accuracy").of_episodes(scores).dtype == torch.float64
+
+
+def test_predictions_that_are_no_numbers_rank_last():
+    scores = named(retrieval.scores(torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]))
+    assert scores["R@1"].sum() == 0 and scores["median rank"].min() >= 3

@@ -37,6 +37,7 @@ CONFIG = {
 
 
 def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **changes):
+    folder.mkdir(exist_ok=True)
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
     numerics.place(learner)
@@ -47,7 +48,7 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
 
     values = iter(scores or [])
     parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, CONFIG, ["d/a"], 0)
-    return Trainer(learner, parts, options, numerics, RunDirectory(folder).create())
+    return Trainer(learner, parts, options, numerics, RunDirectory(folder))
 
 
 def state(trainer):
@@ -166,9 +167,50 @@ class NanGradient(torch.autograd.Function):
         return gradient * math.nan
 
 
-def test_an_unknown_monitor_is_named(samples, tmp_path):
-    with pytest.raises(UserError, match=r"trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"):
-        make_trainer(samples, tmp_path, MLP, monitor="val/meen").fit(Stop())
+def test_weight_decay_may_change_on_resuming(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP)
+    trainer.fit(Stop())
+    again = make_trainer(samples, tmp_path, MLP, weight_decay=0.5)
+    again.restore(load_checkpoint(trainer.run.last, "x"))
+    assert [g["weight_decay"] for g in again.optimizer.param_groups] == [0.5, 0.0]
+
+
+def test_a_best_checkpoint_of_another_course_is_not_kept(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.9, 0.1, 0.2])
+    trainer.fit(Stop())
+    last = load_checkpoint(trainer.run.last, "x")
+    other = load_checkpoint(trainer.run.best, "x")
+    other.step = 5
+    other.save(trainer.run.best)  # as if the run had been killed after saving a better one
+    again = make_trainer(samples, tmp_path, MLP, scores=[0.15], steps=8)
+    again.restore(last)
+    again.fit(Stop())
+    assert again.best["step"] == 8 == load_checkpoint(trainer.run.best, "x").step
+
+
+def test_a_run_can_be_resumed_from_its_first_moment(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP)
+    trainer.parts.episodes = lambda step: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit(Stop())
+    assert load_checkpoint(trainer.run.last, "x").step == 0
+
+
+def test_parameters_that_are_not_finite_are_not_saved(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP)
+    next(trainer.learner.parameters()).data.fill_(math.inf)
+    with pytest.raises(TrainingError, match="parameter .* is inf"):
+        trainer.save_last()
+    assert not trainer.run.last.exists()
+
+
+def test_a_signal_in_the_last_step_is_heeded(samples, tmp_path):
+    stop = Stop()
+    stop.requested = 15
+    trainer = make_trainer(samples, tmp_path, MLP, steps=1)
+    with pytest.raises(Interrupted):
+        trainer.fit(stop)
+    assert load_checkpoint(trainer.run.last, "x").step == 1
 
 
 def test_the_schedule_warms_up_and_ends_at_zero():

@@ -1,0 +1,86 @@
+"""What a job does around training: which parameters are judged, what is kept, who may write."""
+
+import json
+
+import pytest
+import torch
+
+from mmml import run as runs
+from mmml.config import check_config
+from mmml.config.compose import compose_plain
+from mmml.errors import UserError
+from mmml.evaluation.judge import Judge
+from mmml.evaluation.panel import Panel
+from mmml.job import Job, keep_aside
+from mmml.run_directory import RunDirectory
+from tests.conftest import SMOKE
+
+
+def start(folder):
+    plain = compose_plain([*SMOKE, "trainer.steps=4"])
+    run = RunDirectory(folder).create()
+    return run, *runs.prepare(check_config(plain), plain, run)
+
+
+def test_the_best_parameters_are_judged_and_not_the_last(tmp_path, monkeypatch, capsys):
+    scores, judged = iter([0.9, 0.1]), []
+    monkeypatch.setattr(Judge, "validate", lambda self, learner: {"val/mean": next(scores)})
+    monkeypatch.setattr(Judge, "exhibits", lambda self, learner: {})
+
+    def test(self, learner):
+        judged.append({k: v.clone() for k, v in learner.state_dict().items()})
+        raise UserError("far enough")
+
+    monkeypatch.setattr(Judge, "test", test)
+    run, experiment, trainer = start(tmp_path / "run")
+    assert Job("mmml-train", run, []).execute(lambda stop: trainer_job(run).train(experiment, trainer, stop)) == 2
+    best, last = (torch.load(p, weights_only=True) for p in (run.best, run.last))
+    assert (best["step"], last["step"]) == (2, 4)
+    assert all(torch.equal(v, best["learner"][k]) for k, v in judged[0].items())
+
+
+def trainer_job(run):
+    return Job("mmml-train", run, [])
+
+
+def test_a_report_that_fails_does_not_cost_the_scores(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Judge, "test", lambda self, learner: Panel())
+
+    def broken(self, learner):
+        raise RuntimeError("no map today")
+
+    monkeypatch.setattr(Judge, "exhibits", broken)
+    run, experiment, trainer = start(tmp_path / "run")
+    job = Job("mmml-train", run, [])
+    assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 1
+    result = json.loads(run.result.read_text())
+    assert result["status"] == "failed" and result["panel"] == [] and "no map today" in result["error"]["message"]
+
+
+def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path):
+    RunDirectory(tmp_path / "run").create()
+    with pytest.raises(UserError, match="holds a run already"):
+        RunDirectory(tmp_path / "run").create()
+
+
+def test_an_unknown_monitor_is_found_before_training(tmp_path):
+    plain = compose_plain([*SMOKE, "trainer.monitor=val/meen"])
+    with pytest.raises(UserError, match="trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"):
+        runs.prepare(check_config(plain), plain, RunDirectory(tmp_path))
+
+
+def test_earlier_results_are_kept_in_order(tmp_path):
+    for content in ("a", "b", "c"):
+        keep_aside(tmp_path / "result.json")
+        (tmp_path / "result.json").write_text(content)
+    assert [(tmp_path / n).read_text() for n in ("result.1.json", "result.2.json", "result.json")] == ["a", "b", "c"]
+
+
+def test_metrics_are_cut_to_a_step_and_half_lines_dropped(tmp_path):
+    run = RunDirectory(tmp_path)
+    for step in (1, 2, 3):
+        run.append_metrics({"step": step})
+    with run.metrics.open("a") as file:
+        file.write('{"step": 4')
+    run.keep_metrics(2)
+    assert run.read_metrics() == [{"step": 1}, {"step": 2}]
