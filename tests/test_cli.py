@@ -78,7 +78,7 @@ def assert_one_sentence(done, message, program="train"):
         (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 15.. classes of the train split"),
         (
             ["episode.eval.shots=9"],
-            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
+            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the test split has 12",
         ),
         (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),

@@ -71,8 +71,11 @@ ENCODER = """
             super().__init__()
             self.layer = nn.Linear(pixels, width)
 
-        def forward(self, raw):
-            return self.layer(raw.flatten(1).float() / 255)
+        def prepare(self, raw):
+            return raw.flatten(1).float() / 255
+
+        def forward(self, prepared):
+            return self.layer(prepared)
     """
 DISTANCE = """
     from mmml.similarity import distances
