@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml
-from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths
+from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths, take_option
 from mmml.config.schema import check_config
-from mmml.errors import ExpectedError, UserError
+from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable
 from mmml.run_directory import RunDirectory, timestamp
 
@@ -33,6 +33,29 @@ mmml-eval: judge a finished run, on test classes that it never saw.
 Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
 trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
 run: result.json, episodes.parquet (the score of every episode), exhibits.json, report.html.
+"""
+
+PREDICT_HELP = """\
+mmml-predict: label new files from a few labelled examples of each class.
+
+  mmml-predict checkpoint=RUN support=FOLDER query=FOLDER
+  mmml-predict encoder=pretrained encoder.image.model=FOLDER support=FOLDER query=FOLDER
+  mmml-predict support=FOLDER query=FOLDER predict.features=matrix.npy method.rule=ridge
+
+support and query are manifests (metadata.csv, .jsonl or .parquet beside the files) or folders;
+support has a label for each row or a folder for each class. Without a checkpoint, a frozen
+encoder or features as they are, and a rule: prototype, nearest, ridge, attention.
+
+"""
+
+DATA_HELP = """\
+mmml-data: look at data of your own before training on it.
+
+  mmml-data check PATH                       what PATH holds, what is wrong with it, how to mend it
+  mmml-data check PATH episode.eval.ways=2   whether these episodes can be played; any option of mmml-train
+
+PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders.
+Prints a table, writes data.html (data.page=FILE), and exits with 1 if training would fail.
 """
 
 REPORT_HELP = """\
@@ -168,6 +191,47 @@ def _evaluate(arguments: list[str]) -> int:
     return evaluate(path, name, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_EVAL))
 
 
+def predict() -> None:
+    """``mmml-predict``."""
+    sys.exit(guarded("mmml-predict", lambda: _predict(sys.argv[1:])))
+
+
+def _predict(arguments: list[str]) -> int:
+    if set(arguments) & {"-h", "--help"}:
+        options = (conf_dir() / "predict.yaml").read_text().partition("\npredict:\n")[2]
+        print(PREDICT_HELP + "Options (predict.key=value):\n" + options, end="")
+        return 0
+    for stray in (a for a in arguments if "=" not in a):
+        raise UserError(f"{stray} cannot be read: write support={stray}, or key=value for an option")
+    support, rest = take_option(arguments, "support", wanted="a folder or manifest of labelled examples")
+    query, rest = take_option(rest, "query", wanted="a folder or manifest of what is to be labelled")
+    checkpoint, overrides = take_option(rest, "checkpoint", "")
+    from mmml.predict.command import predict
+
+    return predict(checkpoint or None, support, query, overrides)
+
+
+def data() -> None:
+    """``mmml-data``."""
+    sys.exit(guarded("mmml-data", lambda: _data(sys.argv[1:])))
+
+
+def _data(arguments: list[str]) -> int:
+    if not arguments or set(arguments) & {"-h", "--help"}:
+        print(DATA_HELP, end="")
+        return 0
+    command, *rest = arguments
+    if command != "check":
+        raise UserError(f"{command} is no command{nearest(command, ['check'])} (known: check)")
+    places = [a for a in rest if "=" not in a]
+    if len(places) != 1:
+        raise UserError("give one folder or manifest: mmml-data check PATH")
+    from mmml.check.command import check
+
+    page, overrides = take_option([a for a in rest if a not in places], "data.page", "data.html")
+    return check(places[0], page, overrides)
+
+
 def report() -> None:
     """``mmml-report``."""
     sys.exit(guarded("mmml-report", lambda: _report(sys.argv[1:])))
@@ -187,15 +251,6 @@ def _report(arguments: list[str]) -> int:
         return 1 if _summarise(folder) else 0
     print(write_report(folder))
     return 0
-
-
-def take_option(arguments: list[str], key: str, default: str | None = None) -> tuple[str, list[str]]:
-    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
-    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
-    if not any(values) and default is None:
-        raise UserError(f"{key}= needs a run directory or a checkpoint file")
-    others = [a for a in arguments if not a.startswith(f"{key}=")]
-    return (values[-1] if values else default or ""), others
 
 
 def guarded(program: str, main: Callable[[], int]) -> int:

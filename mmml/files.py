@@ -56,3 +56,10 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """A JSON file's value, or None if there is none."""
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def keep_aside(path: Path) -> None:
+    """Rename an earlier file to ``<name>.<number><suffix>``, so that nothing written is lost."""
+    if path.exists():
+        number = len(list(path.parent.glob(f"{path.stem}.*{path.suffix}"))) + 1
+        path.rename(path.with_name(f"{path.stem}.{number}{path.suffix}"))

@@ -19,7 +19,7 @@ from mmml.config import check_config
 from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError
 from mmml.evaluation.panel import Panel
-from mmml.files import check_writable, read_json, write_atomically, write_json
+from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json
 from mmml.provenance import describe
 from mmml.report import panel_tables, write_report
 from mmml.run_directory import RunDirectory
@@ -115,7 +115,7 @@ class Job:
             trainer.fit(stop)
         finally:
             self.fields |= {"steps": trainer.step, "best": trainer.best}
-        runs.load_best(experiment, self.run)
+        runs.finish(experiment, self.run)
         self._judge(experiment, self.run.evaluation("test"))
 
     def evaluate(self, experiment: runs.Experiment, config: dict[str, Any]) -> None:
@@ -124,9 +124,11 @@ class Job:
         self._judge(experiment, self.run.path)
 
     def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
-        panel = experiment.judge.test(experiment.learner)
+        judge, learner = experiment.judge, experiment.learner
+        embedded = judge.embed(learner)
+        panel = judge.test(learner, experiment.calibration, embedded)
         self.fields["panel"] = panel.plain()
-        write_evaluation(folder, panel, experiment.judge.exhibits(experiment.learner))
+        write_evaluation(folder, panel, judge.exhibits(learner, embedded))
         self.fields["status"] = "completed"
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
@@ -141,6 +143,7 @@ class Job:
             checkpoint.save(self.run.last)  # also when it is an earlier one: what is later is given up
         write_json(self.run.info, info)
         self.run.write_config(config)
+        self.run.write_skipped(experiment.dataset.skipped)
 
     def _failed(self, error: Exception) -> int:
         """Say what went wrong: one sentence for an expected error, a traceback for a bug."""
@@ -168,13 +171,6 @@ def show(run: RunDirectory, panel: list[dict[str, Any]]) -> None:
     for table in panel_tables(panel):
         console.print(table)
     print(f"report: {run.report}")
-
-
-def keep_aside(path: Path) -> None:
-    """Rename an earlier file to ``<name>.<number><suffix>``, so that a resumed run loses nothing."""
-    if path.exists():
-        number = len(list(path.parent.glob(f"{path.stem}.*{path.suffix}"))) + 1
-        path.rename(path.with_name(f"{path.stem}.{number}{path.suffix}"))
 
 
 def write_evaluation(folder: Path, panel: Panel, exhibits: dict[str, Any]) -> None:

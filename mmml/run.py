@@ -4,7 +4,8 @@ config ─► dataset ─► episodes ─► encoder ─► method × task ─�
                                                          └► evaluation ─► report
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ import torch
 from mmml.config import Config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
+from mmml.encoders.prepared import remember
 from mmml.episodes.plan import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError, nearest
+from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.methods import Learner, methods
@@ -30,6 +33,7 @@ class Experiment:
 
     Attributes:
         seen: identifiers of the classes that the learner was trained or selected on.
+        calibration: of the finished learner's confidence; None before.
     """
 
     config: Config
@@ -39,6 +43,7 @@ class Experiment:
     numerics: Numerics
     judge: Judge
     seen: list[str] = field(default_factory=list)
+    calibration: Calibration | None = None
 
 
 def assemble(config: Config, trains: bool = True) -> Experiment:
@@ -52,17 +57,25 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
 
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
     mappings = check_mappings(config.episode, dataset, trains)
+    used = {m for mapping in mappings for m in mapping.modalities}
+    learner, numerics = build_learner(config, used)
+    learner.task.check(config.episode)
+
+    samples = dataset.load(used)
+    check_shapes(config.episode, samples, trains)
+    settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation)
+    return Experiment(config, dataset, samples, learner, numerics, judge)
+
+
+def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, Numerics]:
+    """The learner of a config for these modalities, before training, on its device."""
     task = tasks.build_section(config.task, "task")
-    embedder = build_embedder(config.encoder, {m for mapping in mappings for m in mapping.modalities})
+    embedder = build_embedder(config.encoder, modalities)
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)
     numerics = choose_numerics(learner, config.trainer)
     numerics.place(learner)
-
-    samples = dataset.load()
-    check_shapes(config.episode, samples, trains)
-    settings = episode_settings(config.episode.eval, dataset.modalities, task)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation)
-    return Experiment(config, dataset, samples, learner, numerics, judge)
+    return learner, numerics
 
 
 def prepare(
@@ -70,11 +83,13 @@ def prepare(
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
+    experiment.learner.embedder.fit(experiment.samples["train"])
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     learner, judge = experiment.learner, experiment.judge
     check_monitor(config.trainer.monitor, judge.monitors)
+    training = remember(learner.embedder, experiment.samples["train"])
     parts = Parts(
-        episodes=training_batches(experiment.samples["train"], config.episode.train, config.trainer.batch, config.seed),
+        episodes=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.higher_is_better,
         config=plain,
@@ -94,9 +109,12 @@ def check_monitor(monitor: str, known: list[str]) -> None:
         raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
 
 
-def load_best(experiment: Experiment, run: RunDirectory) -> None:
-    """Go back to the parameters that validation selected."""
-    experiment.learner.load_state_dict(load_checkpoint(run.best, "trainer").learner)
+def finish(experiment: Experiment, run: RunDirectory) -> None:
+    """Go back to the parameters that validation selected, and let validation say how far their confidence goes."""
+    best = load_checkpoint(run.best, "trainer")
+    experiment.learner.load_state_dict(best.learner)
+    experiment.calibration = experiment.judge.calibrate(experiment.learner)
+    replace(best, calibration=experiment.calibration.plain()).save(run.best)
 
 
 def restore(config: Config, checkpoint: Checkpoint) -> Experiment:
@@ -109,6 +127,8 @@ def restore(config: Config, checkpoint: Checkpoint) -> Experiment:
             "the checkpoint's parameters do not fit these options; leave encoder and method alone"
         ) from None
     experiment.seen = checkpoint.seen
+    if checkpoint.calibration is not None:
+        experiment.calibration = Calibration.from_plain(checkpoint.calibration)
     refuse_seen_classes(experiment)
     return experiment
 
@@ -125,4 +145,4 @@ def refuse_seen_classes(experiment: Experiment) -> None:
 
 def class_ids(experiment: Experiment, split: str) -> list[str]:
     """Identifiers of a split's classes, unique among datasets."""
-    return [f"{experiment.dataset.name}/{c}" for c in experiment.samples[split].classes]
+    return [f"{experiment.dataset.identity}/{c}" for c in experiment.samples[split].classes]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class RunDirectory:
     metrics = property(lambda self: self.path / "metrics.jsonl")
     last = property(lambda self: self.path / "checkpoints" / "last.ckpt")
     best = property(lambda self: self.path / "checkpoints" / "best.ckpt")
+    skipped = property(lambda self: self.path / "skipped.txt")
     result = property(lambda self: self.path / "result.json")
     report = property(lambda self: self.path / "report.html")
     exhibits = property(lambda self: self.path / "eval" / "test" / "exhibits.json")
@@ -65,6 +66,11 @@ class RunDirectory:
     def write_config(self, config: dict[str, Any]) -> None:
         """The resolved config, as YAML."""
         write_text(self.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+    def write_skipped(self, reasons: Sequence[str]) -> None:
+        """A line for each sample that was left out as unusable; no file if there is none."""
+        if reasons:
+            write_text(self.skipped, "".join(f"{reason}\n" for reason in reasons))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The whole lines of ``metrics.jsonl``; one cut short by a kill is left out."""

@@ -105,7 +105,7 @@ def command(program: str, *arguments: str, cwd: Path, timeout: float = 120, **en
     )
 
 
-PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report"}
+PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report", "predict": "predict", "data": "data"}
 
 
 def only_run(cwd: Path) -> Path:

@@ -47,7 +47,7 @@ DATASET = """
         def __init__(self, classes: int):
             self.classes = classes
 
-        def load(self):
+        def load(self, modalities):
             return {split: self.split(i) for i, split in enumerate(("train", "val", "test"))}
 
         def split(self, number):

@@ -17,7 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, nearest
 
-PATH_OPTIONS = ("resume", "checkpoint", "dataset.root", "hydra.run.dir", "hydra.sweep.dir")
+PATH_OPTIONS = {"resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
+PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
+STORED_PATHS = ("dataset.root",)  # kept in configs, and so made independent of the working directory
 
 
 def conf_dir() -> Path:
@@ -31,8 +33,10 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
 
     def quoted(argument: str) -> str:
         key, equals, value = argument.partition("=")
-        if not equals or key not in PATH_OPTIONS or value[:1] in ("'", '"') or value in ("", "null"):
+        if not equals or key not in PATH_OPTIONS or value[:1] in ("'", '"') or value in ("", "null", "???"):
             return argument
+        if key in STORED_PATHS:
+            value = str(Path(value).expanduser().absolute())
         return f"{key}='" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
 
     return [quoted(a) for a in arguments]
@@ -50,6 +54,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
     """
     changed = OmegaConf.create(config)
+    overrides = quote_paths(overrides)
     try:
         parsed = parse(overrides)
     except HydraException as error:
@@ -83,12 +88,12 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return OverridesParser.create().parse_overrides(overrides=list(overrides))
 
 
-def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
-    """The composed and resolved config of a training run, as plain values."""
+def compose_plain(overrides: Sequence[str], name: str = "train") -> dict[str, Any]:
+    """A composed and resolved config, by default that of a training run, as plain values."""
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return plain(compose("train", list(overrides)))
+            return plain(compose(name, list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, overrides)) from None
 
@@ -135,3 +140,14 @@ def first_lines(error: BaseException) -> str:
     """The beginning of a message, on one line."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] or type(error).__name__
+
+
+def take_option(
+    arguments: list[str], key: str, default: str | None = None, wanted: str = "a run directory or a checkpoint file"
+) -> tuple[str, list[str]]:
+    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
+    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
+    if not any(values) and default is None:
+        raise UserError(f"{key}= needs {wanted}")
+    others = [a for a in arguments if not a.startswith(f"{key}=")]
+    return (values[-1] if values else default or ""), others

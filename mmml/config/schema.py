@@ -57,8 +57,6 @@ class TrainEpisodes:
                 value,
                 "a positive whole number, or a range {min: a, max: b} with a up to b",
             )
-        if not (is_range(self.ways) or self.ways >= 2) or (is_range(self.ways) and self.ways["min"] < 2):
-            raise UserError(f"episode.train.ways={self.ways} must be 2 or more: one class cannot be told from itself")
         check_mappings(self.mappings, "episode.train.mappings")
 
 
@@ -78,7 +76,6 @@ class EvalEpisodes:
             ok = bool(values) and all(map(is_count, values))
             require(ok, f"episode.eval.{name}", value, "a positive whole number, or a list of them")
             setattr(self, name, sorted(set(values)))
-        require(min(self.ways) >= 2, "episode.eval.ways", min(self.ways), "2 or more")
         require(self.queries > 0, "episode.eval.queries", self.queries, "a positive whole number")
         check_mappings(self.mappings, "episode.eval.mappings")
 

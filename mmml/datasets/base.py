@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar
@@ -31,8 +31,9 @@ class Column:
 
     Attributes:
         per: what a value belongs to.
-        values: anything of length n that takes an index array: images ``[n, H, W]`` as a uint8
-            tensor, texts ``[n]`` as an object array, embeddings ``[n, width]``.
+        values: see :class:`mmml.datasets.values.Values`: images ``[n, H, W]`` as a uint8 tensor,
+            texts ``[n]`` as an object array, files decoded as they are asked for, embeddings
+            ``[n, width]``.
         starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
         encoded: whether the values are embeddings already.
     """
@@ -65,11 +66,17 @@ class Samples:
         classes: the class identifiers, unique within the dataset.
         starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
         columns: by modality.
+        ids: what each row is called, an array of texts ``[rows]``; None if rows have no names.
+        targets: the score of each row, float32 ``[rows]``; None if there are none.
+        groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
     """
 
     classes: list[str]
     starts: np.ndarray
     columns: Mapping[str, Column]
+    ids: Any = None
+    targets: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def counts(self) -> np.ndarray:
@@ -93,14 +100,25 @@ class Dataset(ABC):
     Class attributes:
         name: what the dataset is called in configs and results.
         modalities: what its samples hold, known before loading so that a config can be checked.
+        skipped: after loading, a sentence for each sample that was left out as unusable.
     """
 
     name: ClassVar[str]
     modalities: Mapping[str, Per]
+    skipped: Sequence[str] = ()
+
+    @property
+    def identity(self) -> str:
+        """Tells its classes from those of the same name in other datasets."""
+        return self.name
 
     @abstractmethod
-    def load(self) -> dict[str, Samples]:
-        """The samples of each split: ``train``, ``val`` and ``test``."""
+    def load(self, modalities: Collection[str]) -> dict[str, Samples]:
+        """The samples of each split: ``train``, ``val`` and ``test``.
+
+        Args:
+            modalities: those in use; the columns of others may be left out.
+        """
 
 
 def split_classes(classes: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:
@@ -122,6 +140,8 @@ def split_classes(classes: Sequence[str], seed: int, val: float, test: float) ->
         return hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest()
 
     order = sorted(range(len(classes)), key=rank)
-    n_val, n_test = round(val * len(order)), round(test * len(order))
+    if len(order) < len(SPLITS):
+        raise UserError(f"{len(order)} classes cannot be split into train, val and test; give more of them")
+    n_val, n_test = max(1, round(val * len(order))), max(1, round(test * len(order)))
     parts = {"val": order[:n_val], "test": order[n_val : n_val + n_test], "train": order[n_val + n_test :]}
     return {split: sorted(parts[split]) for split in SPLITS}

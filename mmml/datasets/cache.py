@@ -21,6 +21,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
 
 
+def key_of(key: Any) -> str:
+    """A short name for a JSON value: its hash."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+
+
 def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays that ``make`` returns, from the cache if it was called with this key before.
 
@@ -32,8 +37,7 @@ def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, n
         key: everything that the arrays depend on, as JSON values.
         make: draws, decodes or embeds; plain arrays only, no objects.
     """
-    text = json.dumps(key, sort_keys=True, indent=1)
-    path = cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    path = cache_dir() / f"{name}-{key_of(key)}.npz"
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {k: file[k] for k in file.files}
@@ -43,7 +47,7 @@ def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, n
         log.warning("%s cannot be read (%s) and is made anew", path, error)
     arrays = make()
     try:
-        write_text(path.with_suffix(".json"), text)
+        write_text(path.with_suffix(".json"), json.dumps(key, sort_keys=True, indent=1))
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
         log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)

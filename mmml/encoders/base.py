@@ -1,13 +1,17 @@
 """What an encoder is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from mmml.registry import Registry
 
 encoders = Registry("encoder", "mmml.encoders")
+
+CHUNK = 512  # values that ``fit`` reads at a time
 
 
 class Encoder(nn.Module, ABC):
@@ -15,19 +19,52 @@ class Encoder(nn.Module, ABC):
 
     A subclass takes ``width`` (the embedding width that the encoders of a run share), which the
     program supplies, and options of its own, which the config supplies. In evaluation mode
-    every sample is embedded independently of its neighbours in the batch.
+    every sample is embedded independently of its neighbours in the batch, however long these are.
 
     Class attributes:
-        modality: what it reads.
+        modality: what it reads. A raw batch of n values is, by modality,
+
+            - ``image``: uint8 ``[n, H, W]`` or ``[n, C, H, W]`` with C 1 or 3, or an object array
+              of ``[C, H, W]`` whose sizes differ;
+            - ``text``: an object array of strings;
+            - ``audio``: an object array of float32 ``[samples]``, mono, 16 kHz, in [-1, 1], or
+              ``[n, samples]``;
+            - ``video``: an object array of uint8 ``[T, 3, H, W]``, or ``[n, T, 3, H, W]``;
+            - ``strokes``: an object array of float32 ``[points, 4]`` (x, y, time, number of the
+              stroke), or ``[n, points, 4]``;
+            - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array of ``[steps, d]``.
+        has_own_width: whether ``width`` may be None: the embedding is then ``own_width`` wide.
+
+    Attributes:
+        prepared_key: what ``prepare`` depends on besides the raw values, if it is slow, the same
+            in training and evaluation, and without parameters to learn; it is then called once
+            for each sample and remembered. None for most encoders.
     """
 
     modality: ClassVar[str]
+    has_own_width: ClassVar[bool] = False
+    prepared_key: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are; the CPU if there are none."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def fit(self, values: Any) -> None:
+        """Learn what preprocessing needs (a vocabulary, means) from the training split, and keep it in the state.
+
+        Called once before training, and never on a finished run. Most encoders need nothing.
+
+        Args:
+            values: of the training split alone; whatever has a length and gives raw batches by ``values[i:j]``.
+        """
 
     @abstractmethod
     def prepare(self, raw: Any) -> Tensor:
         """Preprocess n values as the dataset keeps them → ``[n, …]``, on the device of the parameters.
 
-        Has no gradient. Random augmentation belongs here, in training mode only.
+        Has no gradient. Random augmentation belongs here, in training mode only. What pads
+        shorter values is NaN, or a number that is no token.
         """
 
     @abstractmethod
@@ -36,4 +73,11 @@ class Encoder(nn.Module, ABC):
 
     def encode(self, raw: Any) -> Tensor:
         """Raw values → ``[n, width]``."""
-        return self(self.prepare(raw))
+        with torch.autocast(self.device.type, enabled=False):  # a spectrum or a warp in bf16 would be another one
+            prepared = self.prepare(raw)
+        return self(prepared)
+
+
+def chunks(values: Any) -> Iterator[Any]:
+    """The raw batches that make up a column of values."""
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))

@@ -6,19 +6,70 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.encoders.attention import Transformer
 from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.sequences import in_buckets
 from mmml.errors import require
 from mmml.text import PAD, VOCABULARY, to_bytes
 
 BUCKET = 64  # texts embedded at a time
 
 
-@encoders.register("byte_transformer")
-class ByteTransformer(Encoder):
-    """Bytes, a convolution that gathers neighbours into word pieces, then attention.
+class TextTransformer(Encoder):
+    """Tokens, a convolution that gathers neighbours, then attention.
 
-    A pre-norm transformer (Vaswani et al., 2017; Xiong et al., 2020) whose masked mean over
-    positions is the embedding. No tokenizer to train, any language.
+    A subclass says in ``prepare`` what the tokens are: ``[n, length]`` int64, no row all padding.
+
+    Args:
+        width: of the embedding.
+        channels: of the transformer; a multiple of ``heads``.
+        layers: of the transformer.
+        heads: of the attention.
+        max_length: tokens read of each text.
+        dropout: between 0 and 1, in training mode.
+        vocabulary: how many tokens there are.
+        pad: the token that is padding.
+        stride: tokens that become one position.
+    """
+
+    modality = "text"
+
+    def __init__(
+        self,
+        width: int,
+        channels: int,
+        layers: int,
+        heads: int,
+        max_length: int,
+        dropout: float,
+        vocabulary: int,
+        pad: int,
+        stride: int,
+    ):
+        super().__init__()
+        for name, value in (("channels", channels), ("max_length", max_length)):
+            require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
+        self.max_length, self.pad, self.stride = max_length, pad, stride
+        self.tokens = nn.Embedding(vocabulary, channels, padding_idx=pad)
+        self.positions = nn.Parameter(torch.randn(max_length, channels) * 0.02)
+        self.pieces = nn.Conv1d(channels, channels, 5, stride=stride, padding=2)
+        self.transformer = Transformer(channels, layers, heads, dropout, "encoder.text")
+        self.head = nn.Linear(channels, width)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        mask = (prepared != self.pad).unsqueeze(-1)
+        x = self.tokens(prepared) + self.positions[: prepared.shape[1]] * mask
+        x = F.gelu(self.pieces(x.mT).mT)
+        return self.head(self.transformer(x, mask[:, :: self.stride]))
+
+    def encode(self, raw: Sequence[str]) -> Tensor:
+        """Texts of like length together, so that little is spent on padding."""
+        return in_buckets(super().encode, raw, BUCKET)
+
+
+@encoders.register("byte_transformer")
+class ByteTransformer(TextTransformer):
+    """A transformer over UTF-8 bytes, two to a position: no tokenizer to train, any language.
 
     Args:
         width: of the embedding.
@@ -29,59 +80,8 @@ class ByteTransformer(Encoder):
         dropout: between 0 and 1, in training mode.
     """
 
-    modality = "text"
-
     def __init__(self, width: int, channels: int, layers: int, heads: int, max_length: int, dropout: float):
-        super().__init__()
-        for name, value in (("channels", channels), ("heads", heads), ("max_length", max_length)):
-            require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
-        require(channels % heads == 0, "encoder.text.channels", channels, f"a multiple of heads={heads}")
-        require(layers >= 0, "encoder.text.layers", layers, "0 or more")
-        require(0 <= dropout < 1, "encoder.text.dropout", dropout, "from 0 to below 1")
-        self.max_length = max_length
-        self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
-        self.positions = nn.Parameter(torch.randn(max_length, channels) * 0.02)
-        self.pieces = nn.Conv1d(channels, channels, 5, stride=2, padding=2)
-        self.layers = nn.ModuleList(Layer(channels, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(channels)
-        self.head = nn.Linear(channels, width)
+        super().__init__(width, channels, layers, heads, max_length, dropout, VOCABULARY, PAD, stride=2)
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
-        return to_bytes(raw, self.max_length).to(self.positions.device)
-
-    def forward(self, prepared: Tensor) -> Tensor:
-        mask = (prepared != PAD).unsqueeze(-1)
-        x = self.bytes(prepared) + self.positions[: prepared.shape[1]] * mask
-        x, mask = F.gelu(self.pieces(x.mT).mT), mask[:, ::2]
-        for layer in self.layers:
-            x = layer(x, mask)
-        x = (self.norm(x) * mask).sum(1) / mask.sum(1)
-        return self.head(x)
-
-    def encode(self, raw: Sequence[str]) -> Tensor:
-        """Texts of like length together, so that little is spent on padding."""
-        by_length = torch.tensor([len(text) for text in raw]).argsort(stable=True)
-        parts = [self(self.prepare([raw[i] for i in some])) for some in by_length.split(BUCKET)]
-        return torch.cat(parts)[by_length.argsort()]
-
-
-class Layer(nn.Module):
-    """Masked self-attention and a perceptron, each normalised before and added after."""
-
-    def __init__(self, channels: int, heads: int, dropout: float):
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.norms = nn.ModuleList([nn.LayerNorm(channels), nn.LayerNorm(channels)])
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``x`` ``[n, length, channels]``, ``mask`` ``[n, length, 1]``, False on padding."""
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(self.norms[0](x)).chunk(3, -1))
-        # In bfloat16 the fused kernel is ten times slower on CPUs.
-        with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
-            q, k, v = (t.to(x.dtype) for t in (q, k, v))
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.mT.unsqueeze(1))
-        x = x + F.dropout(self.out(attended.transpose(1, 2).flatten(2)), self.dropout, self.training)
-        return x + F.dropout(self.mlp(self.norms[1](x)), self.dropout, self.training)
+        return to_bytes(raw, self.max_length).to(self.device)

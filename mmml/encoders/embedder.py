@@ -1,14 +1,16 @@
 """The siamese network: one encoder per modality into one space, and their fusion."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.datasets import Samples
 from mmml.datasets.base import MODALITIES
-from mmml.encoders.base import encoders
+from mmml.datasets.values import Prepared
+from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Examples
 from mmml.errors import UserError, nearest, require
 from mmml.registry import Registry, check_type
@@ -46,6 +48,20 @@ class Embedder(nn.Module):
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
 
+    def items(self) -> list[tuple[str, Encoder]]:
+        """The encoders by modality."""
+        return [(m, cast(Encoder, e)) for m, e in self.encoders.items()]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing here learns."""
+        return not any(p.requires_grad for p in self.parameters())
+
+    def fit(self, samples: Samples) -> None:
+        """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
+        for modality, encoder in self.items():
+            encoder.fit(samples.columns[modality].values)
+
     @property
     def device(self) -> torch.device:
         """Where the parameters are; the CPU if there are none."""
@@ -53,14 +69,14 @@ class Embedder(nn.Module):
 
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
-        x = self.encoders[modality].encode(raw).float()  # type: ignore[operator]
+        encoder = cast(Encoder, self.encoders[modality])
+        x = (encoder(raw.tensor.to(self.device)) if isinstance(raw, Prepared) else encoder.encode(raw)).float()
         return F.normalize(x, dim=-1) if self.normalize else x
 
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
-        n = examples.per_class
-        parts = [v.expand(-1, -1, n, -1) for _, v in sorted(examples.values.items())]
-        return (self.fusion(parts) if len(parts) > 1 else parts[0]).flatten(1, 2)
+        parts = [examples.items(m) for m in sorted(examples.values)]
+        return self.fusion(parts) if len(parts) > 1 else parts[0]
 
 
 def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder") -> Embedder:
@@ -72,7 +88,8 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         where: the path of ``options`` in the config.
     """
     width, normalize = (options.get(k) for k in ("width", "normalize"))
-    require(isinstance(width, int) and width > 0, f"{where}.width", width, "a positive whole number")
+    ok = width is None or (isinstance(width, int) and width > 0)
+    require(ok, f"{where}.width", width, "a positive whole number, or null where the models have a width of their own")
     check_type(normalize, bool, f"{where}.normalize")
     known = ("width", "normalize", "fusion", *MODALITIES)
     for key in options:
@@ -86,9 +103,15 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
             raise UserError(
                 f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it"
             )
+        if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
+            raise UserError(f"{where}.width=null: encoder {name!r} has no width of its own; give a number")
         encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
         if encoder.modality != modality:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
+    widths = {m: e.own_width for m, e in parts.items()} if width is None else {}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{m} {w}" for m, w in widths.items())
+        raise UserError(f"{where}.width=null: the models differ in width ({told}); give a width, and projection: true")
     fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
     return Embedder(parts, fusion, bool(normalize))

@@ -1,10 +1,15 @@
 """Preprocessing that image encoders share."""
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmml.errors import require
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 
 
 class Augment(nn.Module):
@@ -12,11 +17,12 @@ class Augment(nn.Module):
 
     Args:
         amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
+        option: that set it, for messages.
     """
 
-    def __init__(self, amount: float):
+    def __init__(self, amount: float, option: str = "encoder.image.augment"):
         super().__init__()
-        require(0 <= amount <= 2, "encoder.image.augment", amount, "from 0 to 2")
+        require(0 <= amount <= 2, option, amount, "from 0 to 2")
         self.amount = amount
 
     def forward(self, images: Tensor) -> Tensor:
@@ -36,9 +42,35 @@ class Augment(nn.Module):
         return F.grid_sample(images, grid, align_corners=False)
 
 
-def as_input(images: Tensor, size: int, device: torch.device) -> Tensor:
-    """uint8 ``[n, H, W]`` → float ``[n, 1, size, size]`` in [0, 1], resized if need be."""
-    x = images.to(device).unsqueeze(1).float() / 255
+def as_input(images: Any, size: int, device: torch.device, colour: bool) -> Tensor:
+    """A raw batch of images → float ``[n, 3 if colour else 1, size, size]`` in [0, 1].
+
+    An image that is not square is squeezed into a square; cut it before if that matters.
+
+    Args:
+        images: uint8 ``[n, H, W]`` or ``[n, C, H, W]``, or n arrays ``[C, H, W]`` of any sizes; C is 1 or 3.
+        size: pixels on each side.
+        device: of the result.
+        colour: three channels (grey is repeated), or one (colours become their luma).
+    """
+    if isinstance(images, Tensor):
+        return _resized(images.to(device), size, colour)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, image in enumerate(images):
+        alike.setdefault(tuple(image.shape), []).append(i)
+    out = torch.empty(len(images), 3 if colour else 1, size, size, device=device)
+    for members in alike.values():
+        stacked = torch.from_numpy(np.stack([images[i] for i in members]))
+        out[members] = _resized(stacked.to(device), size, colour)
+    return out
+
+
+def _resized(images: Tensor, size: int, colour: bool) -> Tensor:
+    x = (images.unsqueeze(1) if images.ndim == 3 else images).float() / 255
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels, not {x.shape[1]}")
+    if x.shape[1] == 3 and not colour:
+        x = (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    return x
+    return x.expand(-1, 3, -1, -1) if colour else x

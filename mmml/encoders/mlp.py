@@ -1,6 +1,7 @@
 """``name: mlp_image`` and ``mlp_text``: one perceptron per branch, on flattened inputs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,19 +19,20 @@ class MLPImage(Encoder):
         width: of the embedding.
         size: images are resized to this many pixels on each side.
         hidden: units of the hidden layer.
+        colour: three channels, or one grey one (what runs did before they could say).
     """
 
     modality = "image"
 
-    def __init__(self, width: int, size: int, hidden: int):
+    def __init__(self, width: int, size: int, hidden: int, colour: bool = False):
         super().__init__()
         require(size > 0, "encoder.image.size", size, "a positive whole number")
         require(hidden > 0, "encoder.image.hidden", hidden, "a positive whole number")
-        self.size = size
-        self.layers = perceptron(size * size, hidden, width)
+        self.size, self.colour = size, colour
+        self.layers = perceptron((3 if colour else 1) * size * size, hidden, width)
 
-    def prepare(self, raw: Tensor) -> Tensor:
-        return as_input(raw, self.size, next(self.parameters()).device).flatten(1)
+    def prepare(self, raw: Any) -> Tensor:
+        return as_input(raw, self.size, self.device, self.colour).flatten(1)
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.layers(prepared)

@@ -1,21 +1,134 @@
-"""``name: raw_image``: the pixels themselves, for baselines that learn nothing."""
+"""``name: raw_image``, ``raw_text``, …: the values themselves, for baselines that learn nothing.
 
+What has a varying length is padded with NaN to a fixed one, for distances that know it.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.feature_transformer import as_tensor
+from mmml.encoders.frame_attention import evenly
+from mmml.encoders.images import as_input
+from mmml.encoders.logmel import clips, log_mel_of
+from mmml.encoders.logmel_conv import scaled
+from mmml.encoders.strokes import resampled
+
+CPU = torch.device("cpu")
 
 
-@encoders.register("raw_image")
-class RawImage(Encoder):
-    """Pixels in [0, 1], flattened; ``width`` is ignored, since nothing is compared across modalities."""
+class Raw(Encoder):
+    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared across modalities.
 
-    modality = "image"
+    Class attributes:
+        distance: the name of the distance by which to compare two of them.
+    """
+
+    distance: ClassVar[str]
 
     def __init__(self, width: int = 0):
         super().__init__()
 
-    def prepare(self, raw: Tensor) -> Tensor:
-        return raw.flatten(1).float() / 255
-
     def forward(self, prepared: Tensor) -> Tensor:
         return prepared
+
+
+@encoders.register("raw_image")
+class RawImage(Raw):
+    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else grey and 32×32 (``[n, 1024]``)."""
+
+    modality = "image"
+    distance = "cosine"
+    size = 32
+
+    def prepare(self, raw: Any) -> Tensor:
+        if isinstance(raw, Tensor) and raw.ndim == 3:
+            return raw.flatten(1).float() / 255
+        return as_input(raw, self.size, CPU, colour=False).flatten(1)
+
+
+@encoders.register("raw_text")
+class RawText(Raw):
+    """How often each trigram of characters occurs, hashed to 1,024 places (Weinberger et al., 2009)."""
+
+    modality = "text"
+    distance = "cosine"
+    places = 1024
+
+    def prepare(self, raw: Sequence[str]) -> Tensor:
+        return torch.stack([self._counts(f" {text.lower()} ") for text in raw])
+
+    def _counts(self, text: str) -> Tensor:
+        trigrams = (text[i : i + 3] for i in range(max(1, len(text) - 2)))
+        hashed = torch.tensor([zlib.crc32(t.encode()) % self.places for t in trigrams])
+        return hashed.bincount(minlength=self.places).float()
+
+
+@encoders.register("raw_audio")
+class RawAudio(Raw):
+    """A log-mel spectrum, 64 frames × 40 bands flattened, NaN after the end; longer sounds are averaged down.
+
+    Each band's mean over the clip is removed, as is usual for speech (Atal, 1974).
+    """
+
+    modality = "audio"
+    distance = "dtw"
+    mels, hop, frames = 40, 320, 64  # hop in samples: 20 ms
+
+    def prepare(self, raw: Any) -> Tensor:
+        spectra = log_mel_of(clips(raw), self.mels, self.hop, CPU)
+        spectra = scaled(spectra - spectra.nanmean(1, keepdim=True))
+        return torch.stack([self._fixed(s[~s[:, 0].isnan()]) for s in spectra]).flatten(1)
+
+    def _fixed(self, spectrum: Tensor) -> Tensor:
+        if len(spectrum) > self.frames:
+            return F.adaptive_avg_pool1d(spectrum.T, self.frames).T
+        return F.pad(spectrum, (0, 0, 0, self.frames - len(spectrum)), value=torch.nan)
+
+
+@encoders.register("raw_video")
+class RawVideo(Raw):
+    """Eight evenly spaced frames, grey, 16×16, flattened (``[n, 2048]``); of fewer, some come twice."""
+
+    modality = "video"
+    distance = "cosine"
+    frames, size = 8, 16
+
+    def prepare(self, raw: Any) -> Tensor:
+        parts = [as_input(evenly(v, self.frames), self.size, CPU, colour=False) for v in raw]
+        at = [torch.linspace(0, len(p) - 1, self.frames).round().long() for p in parts]
+        return torch.stack([p[i].flatten() for p, i in zip(parts, at, strict=True)])
+
+
+@encoders.register("raw_strokes")
+class RawStrokes(Raw):
+    """64 points of ink, centred and scaled: x and y of each (``[n, 128]``)."""
+
+    modality = "strokes"
+    distance = "modified_hausdorff"
+    points = 64
+
+    def prepare(self, raw: Any) -> Tensor:
+        return resampled(raw, self.points)[..., :2].flatten(1)
+
+
+@encoders.register("raw_features")
+class RawFeatures(Raw):
+    """A vector, or 20 steps flattened: sequences of other lengths are averaged, or repeated, to as many."""
+
+    modality = "features"
+    distance = "cosine"
+    steps = 20
+
+    def prepare(self, raw: Any) -> Tensor:
+        x = as_tensor(raw)
+        if x.ndim == 2:
+            return x.nan_to_num(0)
+        steps = (~x.isnan().all(-1)).sum(1).clamp_min(1).tolist()
+        parts = [F.adaptive_avg_pool1d(s[:n].nan_to_num(0).T, self.steps).T for s, n in zip(x, steps, strict=True)]
+        return torch.stack(parts).flatten(1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
+from mmml.datasets.values import concatenate
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
 
@@ -26,11 +27,17 @@ class Examples:
         shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
             n = shots or queries.
         encoded: the modalities whose values are embeddings.
+        targets: the score of every item, float32 ``[B, ways * n]``, where samples have scores.
+        labels: only where classes have different numbers of items: the slot of every item of each
+            modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
+            a class.
     """
 
     values: dict[str, Any]
     shapes: dict[str, tuple[int, int, int]]
     encoded: frozenset[str] = frozenset()
+    targets: Tensor | None = None
+    labels: dict[str, Tensor] | None = None
 
     @property
     def per_class(self) -> int:
@@ -40,8 +47,18 @@ class Examples:
     @property
     def slots(self) -> Tensor:
         """The label slot (0 to ways - 1) of every item, ``[B, ways * n]``."""
+        if self.labels is not None:
+            return max(self.labels.values(), key=lambda slots: slots.shape[1])
         batch, ways, _ = next(iter(self.shapes.values()))
         return torch.arange(ways).repeat_interleave(self.per_class).expand(batch, -1)
+
+    def items(self, modality: str) -> Tensor:
+        """The embeddings of a modality, those of a class repeated for each of its items: ``[B, ways * n, width]``."""
+        values: Tensor = self.values[modality]
+        if self.labels is None:
+            return values.expand(-1, -1, self.per_class, -1).flatten(1, 2)
+        each, slots = values.flatten(1, 2), self.slots.to(values.device)
+        return each if each.shape[1] == slots.shape[1] else each[torch.arange(len(each)).unsqueeze(1), slots]
 
     def encode(self, encoder: Encode) -> "Examples":
         """Embeddings in place of what is still raw."""
@@ -57,7 +74,8 @@ class Examples:
         """The same items, showing only these modalities."""
         keep = list(modalities)
         values, shapes = ({m: d[m] for m in keep} for d in (self.values, self.shapes))
-        return Examples(values, shapes, self.encoded & set(keep))
+        labels = None if self.labels is None else {m: self.labels[m] for m in keep}
+        return replace(self, values=values, shapes=shapes, encoded=self.encoded & set(keep), labels=labels)
 
 
 @dataclass(frozen=True)
@@ -116,9 +134,5 @@ def _side(samples: Samples, episodes: Episodes, rows: np.ndarray, modalities: li
         taken = column.values[index.ravel()]
         values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
         shapes[modality] = index.shape
-    return Examples(values, shapes, frozenset(m for m in modalities if samples.columns[m].encoded))
-
-
-def concatenate(parts: list[Any]) -> Any:
-    """Join raw batches of one modality: tensors, or object arrays of texts."""
-    return torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)
+    targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
+    return Examples(values, shapes, frozenset(m for m in modalities if samples.columns[m].encoded), targets)

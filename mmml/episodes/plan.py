@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from mmml.config.schema import EpisodeConfig, TrainEpisodes
-from mmml.datasets import Dataset, Samples
+from mmml.datasets import Dataset, Per, Samples
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
@@ -28,11 +28,23 @@ def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains:
     """Refuse episodes that a split cannot fill, before training rather than after."""
     train, judged = options.train, options.eval
     shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
-    Sampler(samples["test"], 0, "test").check(shape, "episode.eval")
+    for split in ("val", "test") if trains else ("test",):
+        Sampler(samples[split], 0, split).check(_shown(shape, judged.mappings, samples[split]), "episode.eval")
     if trains:
         largest = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
-        Sampler(samples["val"], 0, "val").check(shape, "episode.eval")
-        Sampler(samples["train"], 0, "train").check(largest, "episode.train")
+        shown = _shown(largest, train.mappings, samples["train"])
+        Sampler(samples["train"], 0, "train").check(shown, "episode.train")
+
+
+def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
+    """The shape, with 0 shots (queries) if no mapping shows single samples on the support (query) side."""
+    parsed = [EpisodeMapping.parse(m) for m in mappings]
+    per = {m: column.per for m, column in samples.columns.items()}
+    shots, queries = (
+        n * any(per[m] is Per.SAMPLE for mapping in parsed for m in side(mapping))
+        for n, side in ((shape.shots, lambda mapping: mapping.support), (shape.queries, lambda mapping: mapping.query))
+    )
+    return Shape(shape.ways, shots, queries)
 
 
 def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:

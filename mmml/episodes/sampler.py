@@ -66,7 +66,10 @@ class Sampler:
         return Episodes(shape, classes, support, query, pick)
 
     def check(self, shape: Shape, where: str) -> None:
-        """Refuse a shape that this split cannot fill, naming the class that is too small."""
+        """Refuse a shape that this split cannot fill, naming the class that is too small.
+
+        A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
+        """
         samples, need = self.samples, shape.shots + shape.queries
         if shape.ways > len(samples.classes):
             raise UserError(
@@ -92,9 +95,10 @@ def distinct(rng: np.random.Generator, counts: np.ndarray, k: int) -> np.ndarray
     """For each class, k different numbers below its count in random order: ``[classes, k]``.
 
     Floyd's algorithm (Bentley and Floyd, 1987), all classes at once, then a shuffle: the cost
-    does not depend on how many samples a class has.
+    does not depend on how many samples a class has. A class with fewer than k repeats some, for
+    mappings that show nothing of single samples (:meth:`Sampler.check` refuses the others).
     """
-    top = counts[:, None] - k + np.arange(k)
+    top = np.maximum(counts[:, None] - k + np.arange(k), 0)
     drawn = (rng.random(top.shape) * (top + 1)).astype(np.int64)
     for j in range(1, k):
         taken = (drawn[:, :j] == drawn[:, j : j + 1]).any(axis=1)

@@ -3,22 +3,50 @@
 from collections.abc import Mapping
 
 from mmml.datasets import Per
-from mmml.encoders import build_embedder, encoders
+from mmml.encoders import Embedder, build_embedder, encoders
 from mmml.methods import Learner
 from mmml.methods.metric import MetricLearner
 from mmml.registry import Registry
 from mmml.tasks import Task
 
 baselines = Registry("baseline", "mmml.evaluation")
-"""Functions ``(modalities of the dataset, task) -> Learner``. Chance stands in every table anyway."""
+"""Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance stands in every table anyway."""
+
+FROZEN_RULES = ("prototype", "ridge", "attention")
+TEMPERATURE = 0.07  # of the cosine distance on frozen embeddings; the vote of attention depends on it
 
 
 @baselines.register("raw/nearest")
-def raw_nearest(modalities: Mapping[str, Per], task: Task) -> Learner:
-    """The nearest support item on raw inputs, by cosine distance (pixels, for images)."""
-    raw = {m: {"name": f"raw_{m}"} for m in modalities if f"raw_{m}" in encoders.names()}
-    embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
-    options = {"temperature": 1.0, "learn_temperature": False}
-    learner = MetricLearner(embedder, task, "cosine", "prototypical", "nearest", **options)
-    learner.name, learner.baseline = "raw", True
-    return learner
+def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
+    """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
+
+    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
+    """
+    found: list[Learner] = []
+    for modality in modalities:
+        name = f"raw_{modality}"
+        if name in encoders.names():
+            distance = getattr(encoders.get(name, name), "distance", "cosine")
+            options = {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": name}}
+            embedder = build_embedder(options, [modality])
+            found.append(_untrained("raw", embedder, task, distance, "nearest", 1.0))
+    return found
+
+
+def frozen_rules(learner: Learner) -> list[Learner]:
+    """Rules that need no training, on the embeddings of a learner whose encoders are frozen; none if they are not.
+
+    They share its embedder, so what it embedded serves them too.
+    """
+    if not getattr(learner.embedder, "frozen", False):
+        return []
+    return [_untrained("frozen", learner.embedder, learner.task, "cosine", r, TEMPERATURE) for r in FROZEN_RULES]
+
+
+def _untrained(
+    name: str, embedder: Embedder, task: Task, distance: str, rule: str, temperature: float
+) -> MetricLearner:
+    options = {"temperature": temperature, "learn_temperature": False}
+    learner = MetricLearner(embedder, task, distance, "prototypical", rule, **options)
+    learner.name, learner.baseline = name, True
+    return learner.to(embedder.device)

@@ -1,7 +1,5 @@
 """What a report shows besides numbers: confusions, a retrieval gallery, a map. Plain values only."""
 
-import base64
-import io
 from collections import Counter
 from typing import Any
 
@@ -11,6 +9,7 @@ import torch
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping, Sampler, gather
 from mmml.evaluation.panel import Setting, chunks
+from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
 
@@ -43,24 +42,14 @@ def make_exhibits(
 
 
 def _item(samples: Samples, number: int) -> dict[str, Any]:
-    """How a class is shown: its identifier and, if it has images, the first one."""
-    column = samples.columns.get("image")
+    """How a class is shown: its identifier and, of the modality that shows it best, a picture of the first value."""
     item: dict[str, Any] = {"label": samples.classes[number]}
-    if column is not None:
-        row = samples.starts[number] if column.starts is None else column.starts[number]
-        item["image"] = data_uri(column.values[row].numpy())
+    for modality in (m for m in ORDER if m in samples.columns):
+        column = samples.columns[modality]
+        starts = samples.starts if column.starts is None else column.starts
+        if starts[number] < starts[number + 1]:
+            return item | picture(modality, column.values[starts[number] : starts[number] + 1][0])
     return item
-
-
-def data_uri(image: np.ndarray) -> str:
-    """A grey image ``[H, W]`` as a PNG of black ink whose opacity is the pixel's value."""
-    from PIL import Image
-
-    picture = Image.new("LA", image.shape[::-1])
-    picture.putalpha(Image.fromarray(image))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _what_moves(predict: Predictor, query: Examples) -> str | None:
     changes = {
         "permuted": (predict(_take(query, order)).exp(), whole[:, order]),
         "predicted one at a time": (alone, whole),
-        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))).exp(), whole.repeat(1, 2, 1)),
+        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))).exp(), torch.cat([whole, whole], dim=1)),
     }
     for name, (moved, still) in changes.items():
         if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):

@@ -8,11 +8,13 @@ from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
-from mmml.evaluation.baselines import baselines
+from mmml.evaluation.baselines import baselines, frozen_rules
+from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
+from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.methods import Learner
 from mmml.tasks import Task
@@ -50,7 +52,7 @@ class Judge:
 
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, and their mean."""
-        embedded = embed_all(learner, self.samples["val"], self._modalities_of(learner))
+        embedded = self.embed(learner, "val")
         panel = episode_panel(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
         headline = [c for c in panel.cells if c.metric == self.task.metrics[0].name]
         means = [c.mean for c in headline]
@@ -62,31 +64,48 @@ class Judge:
         cells = [(m, s.shape) for s in self.settings for m in s.mappings]
         return ["val/mean", *(f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells)]
 
-    def test(self, learner: Learner) -> Panel:
+    def embed(self, learner: Learner, split: str = "test") -> Samples:
+        """The samples of a split with the learner's embeddings, of the modalities that its mappings need."""
+        return embed_all(learner, self.samples[split], self._modalities_of(learner))
+
+    def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
+        """What the validation split tells of a finished learner's confidence.
+
+        Args:
+            learner: not trained any further.
+            embedded: of that split, if it has been embedded.
+        """
+        embedded = self.embed(learner, "val") if embedded is None else embedded
+        return calibrate(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
+
+    def test(self, learner: Learner, calibration: Calibration | None = None, embedded: Samples | None = None) -> Panel:
         """The panel of the test split, with its baselines.
+
+        Args:
+            learner: not trained any further.
+            calibration: of the learner; without one its confidence is judged as it is.
+            embedded: of the test split, if it has been embedded.
 
         Raises:
             GuardError: with ``evaluation.guard=true``, if the learner cannot be trusted.
         """
-        samples, panel = self.samples["test"], Panel()
-        sampler, retrieval = self._sampler("test"), self._retrieval()
-        embedded = embed_all(learner, samples, self._modalities_of(learner))
+        embedded = self.embed(learner) if embedded is None else embedded
         if self.options.guard:
-            shape, mappings = self.settings[0].shape, every_mapping(self.settings)
-            check_independence(learner, samples, embedded, sampler, shape, mappings)
-        panel.extend(self._panel(learner, embedded, sampler, retrieval))
+            shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
+            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
+        panel = self._panel(learner, embedded, calibration or Calibration())
+        panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
-            baseline = baselines.get(name, "evaluation.baselines")(self.modalities, self.task)
-            inputs = embed_all(baseline, samples, self._modalities_of(baseline))
-            panel.extend(self._panel(baseline, inputs, sampler, retrieval))
-        panel.extend(chance_panel("test", [*self.settings, retrieval]))
+            for baseline in baselines.get(name, "evaluation.baselines")(self.modalities, self.task):
+                panel.extend(self._panel(baseline, self.embed(baseline), None))
+        panel.extend(chance_panel("test", [*self.settings, self._retrieval()]))
         return panel
 
-    def exhibits(self, learner: Learner) -> dict[str, Any]:
-        """What the report shows of the test split besides numbers."""
-        samples = self.samples["test"]
-        embedded = embed_all(learner, samples, self._modalities_of(learner))
-        return make_exhibits(learner, samples, embedded, self._sampler("test"), self.settings, self._retrieval())
+    def exhibits(self, learner: Learner, embedded: Samples | None = None) -> dict[str, Any]:
+        """What the report shows of the test split besides numbers; ``embedded`` as in :meth:`test`."""
+        samples, sampler = self.samples["test"], self._sampler("test")
+        embedded = self.embed(learner) if embedded is None else embedded
+        return make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
 
     def _sampler(self, split: str) -> Sampler:
         return Sampler(self.samples[split], self.options.seed, split)
@@ -94,9 +113,23 @@ class Judge:
     def _retrieval(self) -> Setting:
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if self.options.retrieval else [])
 
-    def _panel(self, learner: Learner, embedded: Samples, sampler: Sampler, retrieval: Setting) -> Panel:
-        panel = episode_panel(learner, embedded, sampler, self.settings, self.options.episodes)
-        panel.extend(retrieval_panel(learner, embedded, "test", retrieval))
+    def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
+        """Rules without training on frozen features, each calibrated as the learner is; empty if it trained them."""
+        panel, rules = Panel(), frozen_rules(learner)
+        validation = self.embed(learner, "val") if rules and calibrated else None
+        for rule in rules:
+            calibration = self.calibrate(rule, validation) if calibrated else Calibration()
+            panel.extend(self._panel(rule, embedded, calibration))
+        return panel
+
+    def _panel(self, learner: Learner, embedded: Samples, calibration: Calibration | None) -> Panel:
+        """Every cell of a learner; those of ECE only with a calibration, which may be empty."""
+        reliability = None if calibration is None else Reliability(calibration)
+        watch = reliability.watch if reliability else None
+        panel = episode_panel(learner, embedded, self._sampler("test"), self.settings, self.options.episodes, watch)
+        if reliability:
+            panel.extend(reliability.panel(learner, "test"))
+        panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
         return panel
 
     def _modalities_of(self, learner: Learner) -> set[str]:

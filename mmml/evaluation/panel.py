@@ -1,13 +1,15 @@
 """The panel: each mapping × ways × shots, judged on fixed episodes that all learners share."""
 
 import collections.abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
@@ -16,7 +18,11 @@ from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 
-PAIRS = 10_000_000  # (query, support) pairs compared at a time; the result does not depend on it
+# What is held at a time; the result does not depend on it. So many embeddings of 512 numbers are
+# 30 MB, up to which freed memory is used again rather than fetched from the system, page by page.
+ITEMS = 15_000  # support and query items
+PAIRS = 10_000_000  # (query, support) pairs
+SMALL = 1_000_000  # pairs for which one thread is enough
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Panel:
 
     Attributes:
         cells: in the order of the table.
-        scores: for each cell, ``[episodes]``.
+        scores: for each cell, ``[episodes]``; empty for what is no mean over episodes.
     """
 
     cells: list[Cell] = field(default_factory=list)
@@ -129,9 +135,18 @@ def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[
     return found
 
 
+Watch = collections.abc.Callable[[Setting, Mapping, Tensor, Tensor], None]
+"""Is shown the predictions and the targets of some episodes."""
+
+
 @torch.no_grad()
 def episode_panel(
-    learner: Learner, embedded: Samples, sampler: Sampler, settings: Iterable[Setting], episodes: int
+    learner: Learner,
+    embedded: Samples,
+    sampler: Sampler,
+    settings: Iterable[Setting],
+    episodes: int,
+    watch: Watch | None = None,
 ) -> Panel:
     """Judge a learner on every setting; mappings that it has no encoder for are left out.
 
@@ -141,10 +156,11 @@ def episode_panel(
         sampler: of the test or validation episodes.
         settings: see :func:`episode_settings`.
         episodes: of each cell; episode i is the same for all learners and mappings.
+        watch: called with all predictions besides.
     """
     panel = Panel()
     for setting in settings:
-        for mapping, metrics in play(learner, embedded, sampler, setting, episodes).items():
+        for mapping, metrics in play(learner, embedded, sampler, setting, episodes, watch).items():
             for metric, scores in metrics.items():
                 mean, ci95 = interval(scores)
                 values = {"episodes": len(scores), "mean": mean, "ci95": ci95}
@@ -152,28 +168,62 @@ def episode_panel(
     return panel
 
 
+@torch.no_grad()
 def play(
-    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
+    learner: Learner,
+    embedded: Samples,
+    sampler: Sampler,
+    setting: Setting,
+    episodes: int,
+    watch: Watch | None = None,
 ) -> dict[Mapping, dict[Metric, np.ndarray]]:
-    """The score of every episode, ``[episodes]``, by mapping and metric."""
-    mappings = setting.known_to(learner)
-    parts: dict[Mapping, list[dict[Metric, torch.Tensor]]] = {m: [] for m in mappings}
-    for numbers in chunks(episodes if mappings else 0, setting.shape):
-        drawn = sampler.draw(numbers, setting.shape)
-        batch = gather(embedded, drawn, mappings)
-        for mapping in mappings:
-            support, query = batch.view(mapping)
-            predictions = learner.adapt(support)(query)
-            parts[mapping].append(setting.task.scores(predictions, query.slots.to(predictions.device)))
+    """The score of every episode, ``[episodes]``, by mapping and metric; arguments as of :func:`episode_panel`."""
+    parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
+    with few_threads(setting.shape, embedded):
+        for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
+            parts.setdefault(mapping, []).append(setting.task.scores(predictions, targets))
+            if watch:
+                watch(setting, mapping, predictions, targets)
     return {
         mapping: {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]}
         for mapping, several in parts.items()
     }
 
 
+def predict(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
+) -> Iterator[tuple[Mapping, Tensor, Tensor]]:
+    """Some episodes at a time: a mapping, the learner's predictions ``[B, q, …]``, and the targets ``[B, q]``."""
+    mappings = setting.known_to(learner)
+    for numbers in chunks(episodes if mappings else 0, setting.shape):
+        batch = gather(embedded, sampler.draw(numbers, setting.shape), mappings)
+        for mapping in mappings:
+            support, query = batch.view(mapping)
+            predictions = learner.adapt(support)(query)
+            yield mapping, predictions, setting.task.targets(query).to(predictions.device)
+
+
+@contextmanager
+def few_threads(shape: Shape, embedded: Samples) -> Iterator[None]:
+    """One thread for index arithmetic so small that several would mostly wait for one another.
+
+    On a machine with other work they wait for milliseconds at each of many operations; wide
+    episodes, and values that are still to be encoded, are left all threads.
+    """
+    before = torch.get_num_threads()
+    pairs = len(next(iter(chunks(PAIRS, shape)))) * shape.ways**2 * shape.shots * shape.queries
+    small = pairs < SMALL and all(column.encoded for column in embedded.columns.values())
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def chunks(episodes: int, shape: Shape) -> Iterable[range]:
     """The numbers of the episodes, as many at a time as memory should hold."""
-    size = max(1, PAIRS // (shape.ways**2 * shape.shots * shape.queries))
+    items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
+    size = max(1, min(ITEMS // items, PAIRS // pairs))
     return (range(start, min(start + size, episodes)) for start in range(0, episodes, size))
 
 

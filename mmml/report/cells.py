@@ -17,6 +17,12 @@ def column(cell: Cell) -> str:
     return cell["metric"] if is_ranking(cell) else f"{cell['ways']}-way {cell['shots']}-shot"
 
 
+def name(cell: Cell) -> str:
+    """Tells a cell from all others of a predictor: mapping, column, and the metric where it is not the usual one."""
+    extra = f" {cell['metric']}" if is_calibration(cell) else ""
+    return f"{mapping(cell)} {column(cell)}{extra}"
+
+
 def predictor(cell: Cell) -> str:
     """With a mark if it is transductive."""
     return cell["predictor"] + (" (transductive)" if cell["transductive"] else "")
@@ -25,6 +31,11 @@ def predictor(cell: Cell) -> str:
 def is_ranking(cell: Cell) -> bool:
     """Whether all classes were candidates."""
     return cell["candidates"] is not None
+
+
+def is_calibration(cell: Cell) -> bool:
+    """Whether it says how far confidence can be believed, which has a table of its own and is no score."""
+    return cell["metric"] == "ECE"
 
 
 def value(cell: Cell | None) -> str:
@@ -40,7 +51,7 @@ def headlines(panel: list[Cell]) -> list[Cell]:
     """What the learned predictor is quoted by: of each mapping and task the first metric in the hardest episodes."""
     chosen: dict[tuple[str, str], Cell] = {}
     for cell in panel:
-        if not cell["baseline"]:
+        if not cell["baseline"] and not is_calibration(cell):
             key = (cell["task"], mapping(cell))
             if key not in chosen or _hardness(cell) > _hardness(chosen[key]):
                 chosen[key] = cell

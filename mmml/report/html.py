@@ -22,6 +22,12 @@ def write_report(folder: Path) -> Path:
     result = read_json(run.result)
     if result is None:
         raise UserError(f"{folder} is no run directory: it has no result.json")
+    write_text(run.report, render("run.html", contents(run, result)))
+    return run.report
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """A page of :mod:`mmml.report.templates`, filled in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -32,9 +38,7 @@ def write_report(folder: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
-    page = environment.get_template("run.html").render(contents(run, result))
-    write_text(run.report, page)
-    return run.report
+    return environment.get_template(template).render(values)
 
 
 def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
@@ -55,4 +59,4 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
 
 def shade(cell: Cell | None) -> int:
     """How strongly a cell of a table is tinted, 0 to 40."""
-    return round(40 * cell["mean"] ** 2) if cell and cell["percent"] else 0
+    return round(40 * cell["mean"] ** 2) if cell and cell["percent"] and not show.is_calibration(cell) else 0

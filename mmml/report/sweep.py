@@ -62,8 +62,8 @@ def read_run(path: Path) -> dict[str, Any]:
         "monitor": best.get("monitor"),
         "validation": best.get("value"),
         "seconds": result.get("seconds"),
-        "test": {f"{show.mapping(c)} {show.column(c)}": c for c in learned},
-        "headlines": [f"{show.mapping(c)} {show.column(c)}" for c in show.headlines(learned)],
+        "test": {show.name(c): c for c in learned},
+        "headlines": [show.name(c) for c in show.headlines(learned)],
         "error": " ".join(str(error.get("message", "")).split()),
     }
 

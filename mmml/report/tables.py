@@ -22,7 +22,7 @@ class Row:
 
 @dataclass
 class Pivot:
-    """The cells of one task as a table."""
+    """The cells of one task and metric, or of a ranking, as a table."""
 
     title: str
     head: str
@@ -31,9 +31,13 @@ class Pivot:
 
 
 def pivots(panel: list[Cell]) -> list[Pivot]:
-    """One table for each task, rows ordered by mapping."""
-    tasks = dict.fromkeys(c["task"] for c in panel)
-    return [_pivot([c for c in panel if c["task"] == task]) for task in tasks]
+    """One table for each task and metric, one for a ranking; rows ordered by mapping, calibration last."""
+    kinds = sorted(dict.fromkeys(map(_kind, panel)), key=lambda kind: kind[0])
+    return [_pivot([c for c in panel if _kind(c) == kind]) for kind in kinds]
+
+
+def _kind(cell: Cell) -> tuple[bool, str, str]:
+    return show.is_calibration(cell), cell["task"], "" if show.is_ranking(cell) else cell["metric"]
 
 
 def _pivot(cells: list[Cell]) -> Pivot:
@@ -46,12 +50,16 @@ def _pivot(cells: list[Cell]) -> Pivot:
             if found:
                 rows.append(Row(mapping, predictor, baseline, [found.get(c) for c in columns]))
     first, played = cells[0], max(c["episodes"] for c in cells)
+    task = first["task"]
     if show.is_ranking(first):
         what, head = f"rank among all {first['candidates']}, mean of {played} galleries", "query → gallery"
+    elif show.is_calibration(first):
+        task, head = "calibration", "support:query"
+        what = f"gap between confidence and accuracy (ECE) %, queries of {played} episodes"
     else:
         unit = " %" if first["percent"] else ""
         what, head = f"{first['metric']}{unit} ± 95 % interval, {played} episodes each", "support:query"
-    return Pivot(f"{first['task']}, {first['split']} split: {what}", head, columns, rows)
+    return Pivot(f"{task}, {first['split']} split: {what}", head, columns, rows)
 
 
 def panel_tables(panel: list[Cell]) -> Iterable[Table]:

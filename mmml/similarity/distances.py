@@ -19,7 +19,7 @@ distances = Registry("distance", "mmml.similarity")
 @distances.register("sqeuclidean")
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017)."""
-    query, support = _at_least_float32(query), _at_least_float32(support)
+    query, support = at_least_float32(query), at_least_float32(support)
     # Centring first keeps the cancellation in |q|² + |s|² − 2qs small.
     centre = support.mean(dim=-2, keepdim=True).detach()
     query, support = query - centre, support - centre
@@ -38,9 +38,10 @@ def euclidean(query: Tensor, support: Tensor) -> Tensor:
 @distances.register("cosine")
 def cosine(query: Tensor, support: Tensor) -> Tensor:
     """1 − cos(q, s), from 0 to 2."""
-    query, support = _at_least_float32(query), _at_least_float32(support)
+    query, support = at_least_float32(query), at_least_float32(support)
     return 1 - F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).transpose(-1, -2)
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """In float32, or float64 if it is so already."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

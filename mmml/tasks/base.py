@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from mmml.config.schema import EpisodeConfig
+from mmml.episodes import Examples
+from mmml.errors import UserError
 from mmml.registry import Registry
 
 tasks = Registry("task", "mmml.tasks")
@@ -40,11 +43,27 @@ class Task(ABC):
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
         is_ranking: whether a prediction ranks all support items as candidates.
+        min_ways: classes that an episode must have.
+        needs_scores: whether samples must have scores.
     """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     is_ranking: ClassVar[bool] = False
+
+    min_ways: ClassVar[int] = 2
+    needs_scores: ClassVar[bool] = False
+
+    def check(self, episodes: EpisodeConfig) -> None:
+        """Refuse episodes with too few classes to tell apart."""
+        for side, ways in (("train", episodes.train.ways), ("eval", min(episodes.eval.ways))):
+            least = ways["min"] if isinstance(ways, dict) else ways
+            if least < self.min_ways:
+                raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
+
+    def targets(self, examples: Examples) -> Tensor:
+        """What is to be predicted of each item, ``[B, items]``: by default its label slot."""
+        return examples.slots
 
     @abstractmethod
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
@@ -54,6 +73,10 @@ class Task(ABC):
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
             support_targets: ``[B, s]``.
         """
+
+    @abstractmethod
+    def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """What learning descends, a scalar; arguments as of ``scores``."""
 
     @abstractmethod
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:

@@ -4,7 +4,7 @@ Played by the evaluation across modalities; not to be chosen as ``task=`` yet.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmml.tasks.base import Metric, Task
 
@@ -22,6 +22,9 @@ class Retrieval(Task):
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """The weights are the ranking."""
         return log_weights
+
+    def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.nll_loss(predictions.flatten(0, 1), targets.flatten())
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.

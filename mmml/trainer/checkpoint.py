@@ -28,6 +28,7 @@ class Checkpoint:
             number, so this integer is the state of both.
         best: ``{"monitor", "value", "step"}`` of the best validation so far, or None.
         seconds: spent in training.
+        calibration: of the finished learner's confidence, see ``mmml.evaluation.calibration``; None before.
     """
 
     config: dict[str, Any]
@@ -37,6 +38,7 @@ class Checkpoint:
     step: int
     best: dict[str, Any] | None
     seconds: float
+    calibration: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
         """Write to a temporary name, flush, rename."""
@@ -71,7 +73,9 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
 
 def _well_formed(content: dict[str, Any]) -> bool:
     kinds = {"config": dict, "seen": list, "learner": dict, "optimizer": dict, "step": int, "seconds": float}
-    return set(content) == set(FIELDS) and all(isinstance(content[k], kind) for k, kind in kinds.items())
+    calibration = content.setdefault("calibration", None)
+    complete = set(content) == set(FIELDS) and isinstance(calibration, dict | None)
+    return complete and all(isinstance(content[k], kind) for k, kind in kinds.items())
 
 
 def find_checkpoint(path: str, option: str, prefer: str) -> Path:

@@ -1,4 +1,5 @@
 import copy
+import re
 
 import pytest
 
@@ -28,12 +29,10 @@ def test_the_defaults_are_valid():
     ("key", "value", "message"),
     [
         ("episode.eval.ways", -1, "episode.eval.ways=-1 must be a positive whole number, or a list"),
-        ("episode.eval.ways", 1, "episode.eval.ways=1 must be 2 or more"),
         ("episode.eval.ways", [5, "x"], "episode.eval.ways="),
         ("episode.eval.shots", [], "episode.eval.shots=\\[\\] must"),
         ("episode.eval.queries", 0, "episode.eval.queries=0 must be a positive"),
         ("episode.train.ways", {"min": 6, "max": 5}, "a range {min: a, max: b}"),
-        ("episode.train.ways", {"min": 1, "max": 5}, "episode.train.ways=.* must be 2 or more"),
         ("episode.train.shots", 1.5, "episode.train.shots=1.5 must"),
         ("episode.train.shots", True, "episode.train.shots=True must"),
         ("episode.train.mappings", [], "at least one mapping"),
@@ -71,7 +70,7 @@ def test_every_yaml_opens_with_what_it_is_and_how_to_run_it():
         head = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
         comment = [line for line in head if line.startswith("#")]
         assert head[0].startswith("# "), file
-        assert any("mmml-train" in line or "mmml-eval" in line for line in comment), file
+        assert any(re.search(r"mmml-(train|eval|predict)", line) for line in comment), file
 
 
 def test_every_option_of_the_schema_has_a_value():

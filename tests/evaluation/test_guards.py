@@ -18,7 +18,7 @@ def check(learner, samples):
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
-@pytest.mark.parametrize("rule", ["prototype", "nearest"])
+@pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
 def test_every_encoder_and_rule_passes(samples, encoder, rule):
     check(make_learner(encoder, rule=rule), samples)
 

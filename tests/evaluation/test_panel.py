@@ -4,11 +4,11 @@ import torch
 
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per
-from mmml.episodes import Sampler
+from mmml.episodes import Sampler, Shape
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
-from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
+from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings, few_threads
 from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
 from mmml.evaluation.statistics import interval
 from mmml.tasks import tasks
@@ -48,6 +48,25 @@ def test_cells_are_means_of_their_episodes(samples, learner):
         assert cell.mean == pytest.approx(scores.mean())
         assert 0 <= cell.mean <= 1 and cell.ci95 >= 0
         assert (cell.split, cell.predictor, cell.candidates) == ("test", "metric/prototype", None)
+
+
+def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(samples, learner):
+    embedded, before = embed_all(learner, samples, ["image"]), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for shape, values, threads in (
+            (Shape(5, 5, 15), embedded, 1),
+            (Shape(200, 5, 5), embedded, 2),
+            (Shape(5, 5, 15), samples, 2),
+        ):
+            with few_threads(shape, values):
+                assert torch.get_num_threads() == threads
+            assert torch.get_num_threads() == 2
+        with pytest.raises(RuntimeError), few_threads(Shape(5, 1, 1), embedded):
+            raise RuntimeError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_chunking_changes_nothing(samples, learner, monkeypatch):
@@ -100,8 +119,9 @@ def test_raw_pixels_find_a_copy():
 
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
     copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Per.SAMPLE, images)})
-    learner = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
-    assert learner.predictor_name == "raw/nearest" and learner.baseline
+    learners = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
+    assert all(raw.predictor_name == "raw/nearest" and raw.baseline for raw in learners)
+    (learner,) = [raw for raw in learners if set(raw.embedder.encoders) == {"image"}]
     got = episode_panel(
         learner, embed_all(learner, copies, ["image"]), Sampler(copies, 0, "test"), columns(mappings=MAPPINGS), 10
     )

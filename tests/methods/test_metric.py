@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
 from mmml.methods.metric import rules
+from mmml.methods.metric.learner import side_by_side
 from mmml.similarity import distances
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL, make_learner
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
+RULES = ["prototype", "nearest", "ridge", "attention"]
 SUPPORT = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [5.0, 0.0], [9.0, 0.0]]])
 SLOTS = torch.tensor([[0, 0, 1, 1]])
 QUERY = torch.tensor([[[2.9, 0.0], [4.5, 0.0]]])
@@ -19,7 +23,7 @@ def weights(rule, slots=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
     return rules.get(rule, "")(distance, support, slots, query, torch.tensor(temperature))
 
 
-@pytest.mark.parametrize("rule", ["prototype", "nearest"])
+@pytest.mark.parametrize("rule", RULES)
 def test_weights_sum_to_one(rule):
     assert torch.allclose(weights(rule).exp().sum(-1), torch.ones(1, 2))
 
@@ -44,13 +48,69 @@ def test_nearest_shares_among_ties():
     assert torch.allclose(got, torch.tensor([[[0.25, 0.25, 0.5, 0.0]]]))
 
 
-@pytest.mark.parametrize("rule", ["prototype", "nearest"])
+def test_attention_is_a_softmax_over_all_items():
+    expected = torch.tensor([[[-2.9, -0.9, -2.1, -6.1], [-4.5, -2.5, -0.5, -4.5]]]).softmax(-1)
+    assert torch.allclose(weights("attention").exp(), expected, atol=1e-5)
+    sharper = weights("attention", temperature=0.5)
+    assert torch.allclose(sharper, (2 * expected.log()).log_softmax(-1), atol=1e-5)
+
+
+def two_shots_and_a_name():
+    """Two classes of two images each, and one name each, already embedded."""
+    images = torch.tensor([[[[0.0, 0.0], [2.0, 0.0]], [[5.0, 0.0], [9.0, 0.0]]]])
+    names = torch.tensor([[[[10.0, 0.0]], [[20.0, 0.0]]]])
+    shapes = {"image": (1, 2, 2), "text": (1, 2, 1)}
+    return Examples({"image": images, "text": names}, shapes, frozenset(shapes))
+
+
+def test_names_stand_beside_the_images_as_shots_of_their_own():
+    items, slots = side_by_side(two_shots_and_a_name())
+    assert items[0, :, 0].tolist() == [0, 2, 5, 9, 10, 20]
+    assert slots.tolist() == [[0, 0, 1, 1, 0, 1]]
+
+
+def test_names_stand_beside_images_of_which_classes_have_different_numbers():
+    images, names = torch.tensor([[[[0.0], [2.0], [5.0]]]]), torch.tensor([[[[10.0], [20.0]]]])
+    labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
+    shapes = {"image": (1, 1, 3), "text": (1, 1, 2)}
+    examples = Examples({"image": images, "text": names}, shapes, frozenset(shapes), labels=labels)
+    items, slots = side_by_side(examples)
+    assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and slots.tolist() == [[0, 0, 1, 0, 1]]
+
+
+def test_only_attention_tells_modalities_apart():
+    query = Examples({"image": torch.tensor([[[[11.0, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    # Fused with its name, class 0 is at 5 and 6, class 1 at 12.5 and 14.5; apart, the name of class 0 is at 10.
+    guesses = {
+        rule: make_learner(MLP, rule=rule, distance="euclidean").adapt(two_shots_and_a_name())(query).argmax().item()
+        for rule in RULES
+    }
+    assert guesses == {"prototype": 1, "nearest": 1, "ridge": 1, "attention": 0}
+
+
+def test_the_loss_of_attention_contrasts_with_names_too(samples):
+    drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
+    fused, apart = make_learner(MLP), make_learner(MLP, rule="attention")
+    alone, both = (gather(samples, drawn, [m]) for m in (MAPPINGS[0], MAPPINGS[3]))
+    assert torch.equal(fused.loss(alone), apart.loss(alone))
+    assert not torch.isclose(fused.loss(both), apart.loss(both))
+
+
+def test_scores_are_predicted_from_whole_samples():
+    support = replace(two_shots_and_a_name(), targets=torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    query = Examples({"image": torch.tensor([[[[12.5, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    learner = make_learner(MLP, rule="attention", distance="euclidean")
+    predicted = learner.adapt(support, tasks.build("regression", {}, "task"))(query)
+    assert predicted.item() == pytest.approx(3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_the_order_of_the_support_set_does_not_matter(rule):
     order = torch.tensor([3, 0, 2, 1])
     task = tasks.build("classification", {}, "task")
     one = task.combine(weights(rule), SLOTS)
     other = task.combine(weights(rule, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
-    assert torch.allclose(one, other, atol=1e-6)
+    assert torch.allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])

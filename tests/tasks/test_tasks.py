@@ -18,6 +18,12 @@ def test_classification_adds_votes_by_class():
     assert torch.allclose(votes, torch.tensor([[[0.2, 0.8]]]))
 
 
+def test_a_class_without_any_weight_has_none():
+    weights = torch.tensor([[[-torch.inf, -torch.inf, 0.0]]])
+    votes = classification.combine(weights, torch.tensor([[0, 0, 1]]))
+    assert votes.tolist() == [[[-torch.inf, 0.0]]]
+
+
 def test_accuracy_is_per_query():
     predictions = torch.tensor([[[0.9, 0.1], [0.4, 0.6]]]).log()
     assert named(classification.scores(predictions, torch.tensor([[0, 0]])))["accuracy"].tolist() == [[1.0, 0.0]]

@@ -9,7 +9,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError, nearest
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import rules
+from mmml.methods.metric.rules import fuses, rules
 from mmml.similarity import distances, losses
 from mmml.tasks import Task
 
@@ -37,16 +37,18 @@ class MetricLearner(Learner):
         _refuse_unknown(options)
         self._distance = distances.bind(distance, options, "method", "method.distance")
         self._rule = rules.bind(rule, options, "method", "method.rule")
+        self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task
-        embedded = self._embed(support)
-        slots = support.slots.to(embedded.device)
+        scored = task.needs_scores  # and a score belongs to a sample, not to one of its modalities
+        embedded, slots = self._items(support, fuse=self._fuses or scored)
+        targets = task.targets(support).to(slots.device) if scored else slots
 
         def predict(query: Examples) -> Tensor:
             weights = self._rule(self._distance, embedded, slots, self._embed(query), self._loss.temperature)
-            return task.combine(weights, slots)
+            return task.combine(weights, targets)
 
         return predict
 
@@ -57,11 +59,34 @@ class MetricLearner(Learner):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
 
     def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
-        s, q = self._embed(support), self._embed(query)
-        return self._loss(self._distance, s, support.slots.to(s.device), q, query.slots.to(q.device))
+        (s, slots), q = self._items(support, self._fuses), self._embed(query)
+        return self._loss(self._distance, s, slots, q, query.slots.to(q.device))
+
+    def _items(self, support: Examples, fuse: bool) -> tuple[Tensor, Tensor]:
+        """What queries are compared with: embeddings ``[B, s, width]`` and their slots ``[B, s]``."""
+        if fuse:
+            embedded, slots = self._embed(support), support.slots
+        else:
+            embedded, slots = side_by_side(support.encode(self.embedder.encode))
+        return embedded, slots.to(embedded.device)
 
     def _embed(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
+
+
+def side_by_side(support: Examples) -> tuple[Tensor, Tensor]:
+    """Every value of every modality as an item of its own, modalities in alphabetical order.
+
+    Args:
+        support: encoded, ``[B, ways, n, width]`` by modality, where n is 1 for what belongs to a
+            class: its name is one item, however many shots the class has.
+
+    Returns:
+        Embeddings ``[B, s, width]`` and slots ``[B, s]``, s = ways · Σ n.
+    """
+    parts = [support.only([m]) for m in sorted(support.values)]
+    items = torch.cat([part.values[m].flatten(1, 2) for part in parts for m in part.values], dim=1)
+    return items, torch.cat([part.slots for part in parts], dim=1)
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:

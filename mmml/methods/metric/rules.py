@@ -1,6 +1,7 @@
 """Rules: how distances become log-weights on the support items, ``[B, q, s]``, summing to 1 over s."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,9 +12,15 @@ from mmml.similarity.losses import class_means
 
 rules = Registry("rule", "mmml.methods.metric")
 
+R = TypeVar("R", bound=Callable[..., Any])
+
 
 class Rule(Protocol):
-    """What a rule looks like."""
+    """What a rule looks like.
+
+    Its support items are fused, one embedding for all modalities of a sample, unless it is
+    marked as :func:`side_by_side`.
+    """
 
     def __call__(
         self, distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor
@@ -30,12 +37,22 @@ class Rule(Protocol):
         ...
 
 
+def side_by_side(rule: R) -> R:
+    """Decorator: the support modalities are items of their own, so a class name is one more shot."""
+    rule.fuses = False  # type: ignore[attr-defined]
+    return rule
+
+
+def fuses(name: str, where: str) -> bool:
+    """Whether the rule of that name wants support modalities fused; ``where`` is the option that named it."""
+    return getattr(rules.get(name, where), "fuses", True)
+
+
 @rules.register("prototype")
 def prototype(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
     """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared evenly within a class."""
     by_class = (-distance(query, class_means(support, slots)) / temperature).log_softmax(-1)
-    shots = torch.nn.functional.one_hot(slots).sum(-2)  # [B, ways]
-    return _of_slots(by_class - shots.log().unsqueeze(-2), slots)
+    return shared_evenly(by_class, slots)
 
 
 @rules.register("nearest")
@@ -52,6 +69,22 @@ def nearest_neighbour(distance: Distance, support: Tensor, slots: Tensor, query:
     return (logits - best.logsumexp(-1, keepdim=True) - tied.log()).masked_fill(~is_best, -torch.inf)
 
 
-def _of_slots(by_class: Tensor, slots: Tensor) -> Tensor:
-    """Spread ``[B, q, ways]`` to the support items of each class: ``[B, q, s]``."""
-    return by_class.gather(-1, slots.unsqueeze(-2).expand(*by_class.shape[:-1], -1))
+@rules.register("attention")
+@side_by_side
+def attention(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
+    """Softmax over the distances to all support items (matching networks, Vinyals et al., 2016, equation 1).
+
+    A class name on the support side is a shot beside the images, as in a key-value cache
+    (Tip-Adapter, Zhang et al., 2022). With the cosine distance d = 1 − cos, an item's weight is
+    the affinity exp(−β·d) of that paper at β = 1 / temperature; but the affinities are
+    normalised over the support set, so that they are probabilities, and the names stand among
+    the keys, where Tip-Adapter adds their zero-shot logits (times 1 / α) to the votes.
+    """
+    return (-distance(query, support) / temperature).log_softmax(-1)
+
+
+def shared_evenly(by_class: Tensor, slots: Tensor) -> Tensor:
+    """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items: ``[B, q, s]``."""
+    shots = torch.nn.functional.one_hot(slots).sum(-2)  # [B, ways]
+    by_item = by_class - shots.log().unsqueeze(-2)
+    return by_item.gather(-1, slots.unsqueeze(-2).expand(*by_class.shape[:-1], -1))

@@ -1,0 +1,47 @@
+"""``mmml-data check``: from the command line to a table and a page."""
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+from mmml.check.episodes import check_episodes, suggest
+from mmml.check.findings import inspect
+from mmml.check.page import print_findings, write_page
+from mmml.config import Config, check_config
+from mmml.config.compose import compose_plain, quote_paths
+from mmml.datasets import datasets
+from mmml.files import check_writable
+from mmml.tasks import tasks
+
+GROUPS = {"dataset": "manifest", "episode": "five_way"}  # unless an override names others
+
+
+def check(path: str, page: str, overrides: list[str]) -> int:
+    """Inspect a manifest; returns the exit code, 1 if training would fail.
+
+    Args:
+        path: a manifest or a folder.
+        page: where the HTML goes.
+        overrides: of the training run that is meant to follow.
+    """
+    target = Path(page).expanduser()
+    check_writable(target.absolute().parent)
+    fixed = [f"dataset.root={Path(path).expanduser().absolute()}"]
+    fixed += [f"{group}={choice}" for group, choice in GROUPS.items() if f"{group}=" not in " ".join(overrides)]
+
+    def compose(more: list[str]) -> Config:
+        return check_config(compose_plain([*quote_paths(fixed), *overrides, *more]))
+
+    dataset = datasets.build_section(compose([]).dataset, "dataset")
+    findings = inspect(dataset)
+    chosen = any(o.startswith("episode.") for o in overrides)
+    extra = [] if chosen else suggest(dataset, findings.samples)
+    config = compose(extra)
+    findings.found += check_episodes(dataset, config, tasks.build_section(config.task, "task"), findings.samples)
+    findings.found.sort(key=lambda f: not f.stops)
+    findings.command = shlex.join(["mmml-train", *fixed[1:], fixed[0], *overrides, *extra])
+    print_findings(findings, Console())
+    write_page(findings, target)
+    print(f"page: {target}")
+    return 1 if findings.stops else 0

@@ -1,0 +1,69 @@
+"""Which episodes a manifest can play, and whether those of a config are among them."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from mmml.check.finding import Finding
+from mmml.config import Config
+from mmml.datasets import Per, Samples
+from mmml.datasets.manifest import Manifest
+from mmml.episodes.plan import check_mappings, check_shapes
+from mmml.errors import UserError
+from mmml.tasks import Task
+
+WIDEST = 32  # classes of a training episode that a suggestion goes up to
+
+
+def suggest(dataset: Manifest, samples: Mapping[str, Samples]) -> list[str]:
+    """Overrides of episodes that these samples can play, as wide as is usual."""
+    if not samples or not all(s.classes for s in samples.values()):
+        return []
+    per = dataset.modalities
+    shown = [m for m in possible_mappings(dataset) if m.split(":")[0] == m.split(":")[1]] or possible_mappings(dataset)
+    ways = min(5, len(samples["val"].classes), len(samples["test"].classes))
+    least = min(int(s.counts.min()) for s in samples.values())
+    single = any(per[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
+    shots, queries = ("[1,5]", 5) if least >= 10 or not single else ("[1]", max(1, min(5, least - 1)))
+    return [
+        f"episode.eval.mappings=[{','.join(shown)}]",
+        f"episode.eval.ways={ways}",
+        f"episode.eval.shots={shots}",
+        f"episode.eval.queries={queries}",
+        f"episode.train.ways={min(WIDEST, len(samples['train'].classes))}",
+        f"episode.train.queries={queries}",
+    ]
+
+
+def possible_mappings(dataset: Manifest) -> list[str]:
+    """Each modality to itself, and each pair across, as far as a mapping makes sense."""
+    per = dataset.modalities
+    return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
+
+
+def check_episodes(dataset: Manifest, config: Config, task: Task, samples: Mapping[str, Samples]) -> Iterable[Finding]:
+    """Whether the config's episodes can be played."""
+    try:
+        task.check(config.episode)
+        check_mappings(config.episode, dataset, trains=True)
+    except UserError as error:
+        yield Finding(True, str(error), f"choose among {', '.join(possible_mappings(dataset))}")
+        return
+    for split in samples:
+        alone = {s: samples[split if s == split else "train"] for s in samples}
+        try:
+            check_shapes(config.episode, alone, trains=True)
+        except UserError as error:
+            if f"the {split} split" in str(error):
+                yield Finding(True, str(error), mend_shape(samples[split], split))
+
+
+def mend_shape(samples: Samples, split: str) -> str:
+    """What would fit."""
+    side = "train" if split == "train" else "eval"
+    counts = np.sort(samples.counts)
+    least = int(counts[0]) if len(counts) else 0
+    return (
+        f"the {split} split can play up to {len(counts)} ways, and {max(0, least - 1)} shots with 1 query: set "
+        f"episode.{side}.ways, .shots and .queries, or give more"
+    )

@@ -1,0 +1,112 @@
+"""What is to be known of media files: sizes, durations, files of the same content."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmml.check.finding import SHOWN, Finding, many
+from mmml.datasets.manifest import Manifest
+from mmml.errors import ExpectedError
+from mmml.media import FILE_MODALITIES, probe
+
+PROBED = 2000  # files whose headers are read, evenly chosen
+
+
+def files_of(dataset: Manifest, modality: str) -> tuple[np.ndarray, list[Path]]:
+    """The number of each row's file, −1 for none, and the distinct files."""
+    codes, names = dataset.rows.codes(modality)
+    return codes, [dataset.rows.folder / n for n in names.to_pylist()]
+
+
+def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
+    """How many values there are, and how large: ``values`` and ``sizes``, for a table."""
+    rows = dataset.rows
+    if modality == "features" and dataset.matrix is not None:
+        return {"values": len(rows), "sizes": "×".join(map(str, dataset.matrix.array.shape[1:]))}
+    if modality == "text":
+        texts = rows.codes("text" if rows.has("text") else "label")[1].to_pylist()
+        return {"values": len(texts), "sizes": _range([len(t) for t in texts], "characters")}
+    assert modality in FILE_MODALITIES
+    _, files = files_of(dataset, modality)
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(PROBED, len(files))).astype(int)).tolist() if files else []
+    facts = [f for i in chosen if (f := _probe(modality, files[i]))]
+    return {"values": len(files), "sizes": _summary(modality, facts)}
+
+
+def _probe(modality: str, path: Path) -> dict[str, Any] | None:
+    try:
+        return probe(modality, path)
+    except ExpectedError:
+        return None
+
+
+def _summary(modality: str, facts: list[dict[str, Any]]) -> str:
+    units = {
+        "seconds": "seconds",
+        "rate": "Hz",
+        "width": "wide",
+        "height": "high",
+        "steps": "steps",
+        "points": "points",
+    }
+    wanted = {
+        "image": ("width", "height"),
+        "audio": ("seconds", "rate"),
+        "video": ("seconds", "width", "height"),
+        "strokes": ("points",),
+        "features": ("steps", "width"),
+    }[modality]
+    return ", ".join(_range([f[k] for f in facts if k in f], units[k]) for k in wanted) if facts else ""
+
+
+def _range(values: list[float], unit: str) -> str:
+    if not values:
+        return ""
+    low, middle, high = (
+        f"{v:.3g}" if v < 100 else f"{v:.0f}" for v in (min(values), float(np.median(values)), max(values))
+    )
+    return f"{low} {unit}" if low == high else f"{low} – {high} {unit} (median {middle})"
+
+
+def duplicates(dataset: Manifest) -> Iterable[Finding]:
+    """Different files with the same content, above all in different classes."""
+    labels, _ = dataset.labels
+    for modality in FILE_MODALITIES:
+        if not dataset.rows.has(modality):
+            continue
+        codes, files = files_of(dataset, modality)
+        same: dict[bytes, list[int]] = defaultdict(list)
+        for number, path in enumerate(files):
+            content = _digest(path)
+            if content:
+                same[content].append(number)
+        twins = [several for several in same.values() if len(several) > 1]
+        if not twins:
+            continue
+        classes_of: dict[int, set[int]] = defaultdict(set)
+        for code, label in zip(codes.tolist(), labels.tolist(), strict=True):
+            classes_of[code].add(label)
+        across = [t for t in twins if len(set().union(*(classes_of[n] for n in t)) - {-1}) > 1]
+        told = tuple(
+            " = ".join(str(files[n].relative_to(dataset.rows.folder)) for n in t) for t in (across or twins)[:SHOWN]
+        )
+        what = f"{many(len(twins), 'group')} of {modality} files have the same content"
+        what += f", {len(across)} of them across classes" if across else ""
+        yield Finding(
+            False,
+            what,
+            "keep one of each, or give them one group: a copy in support and query makes scores too good",
+            told,
+        )
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None

@@ -1,0 +1,80 @@
+"""The findings as tables for the terminal and as a page with a sample of each class."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from mmml.check.finding import many
+from mmml.check.findings import Findings
+from mmml.datasets import Samples
+from mmml.evaluation.pictures import ORDER, picture
+from mmml.files import write_text
+from mmml.report.html import render
+
+CLASSES = 60  # shown of each split
+
+
+def print_findings(findings: Findings, console: Console) -> None:
+    """What a terminal shows."""
+    for title, rows in (("splits", findings.counts), ("modalities", findings.modalities)):
+        if rows:
+            table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+            for name in rows[0]:
+                table.add_column(name, overflow="fold")
+            for row in rows:
+                table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+            console.print(table)
+    for finding in findings.found:
+        sign, style = ("✗", "bold red") if finding.stops else ("!", "bold yellow")
+        console.print(f"[{style}]{sign}[/] ", end="")
+        console.print(finding.what, markup=False, highlight=False)
+        console.print(f"  {finding.mend}", markup=False, highlight=False, style="dim")
+        for example in finding.examples:
+            console.print(f"    {example}", markup=False, highlight=False, style="dim")
+    console.print(verdict(findings), markup=False, highlight=False)
+    if not findings.stops:
+        console.print(f"Next: {findings.command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def verdict(findings: Findings) -> str:
+    """The result in one line."""
+    stops = sum(f.stops for f in findings.found)
+    if stops:
+        return f"Training would fail: {many(stops, 'thing')} to mend."
+    return "Training can start." + (f" {many(len(findings.found), 'thing')} to know." if findings.found else "")
+
+
+def write_page(findings: Findings, path: Path) -> None:
+    """One self-contained HTML file."""
+    values = {
+        "name": findings.name,
+        "verdict": verdict(findings),
+        "command": "" if findings.stops else findings.command,
+        "found": findings.found,
+        "tables": [("Splits", findings.counts), ("Modalities", findings.modalities)],
+        "classes": {split: items(samples) for split, samples in findings.samples.items()},
+        "total": {split: len(samples.classes) for split, samples in findings.samples.items()},
+    }
+    write_text(path, render("data.html", values))
+
+
+def items(samples: Samples) -> list[dict[str, Any]]:
+    """One sample of each class, or of as many as a page should show."""
+    chosen = np.linspace(0, len(samples.classes) - 1, min(CLASSES, len(samples.classes))).round().astype(int)
+    return [_item(samples, int(c)) for c in chosen]
+
+
+def _item(samples: Samples, number: int) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for modality, column in samples.columns.items():
+        starts = samples.starts if column.starts is None else column.starts
+        if starts[number] < starts[number + 1]:
+            shown[modality] = column.values[starts[number] : starts[number] + 1][0]
+    pictures = [picture(m, shown[m]) for m in ORDER if m in shown]
+    count = many(int(samples.counts[number]), "sample")
+    label, text = samples.classes[number], shown.get("text", "")
+    return {"label": label, "count": count, "pictures": pictures, "text": "" if text == label else text}

@@ -1,0 +1,45 @@
+"""The options of ``mmml-predict`` that no part of a run has."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mmml.errors import UserError, nearest, require
+
+
+@dataclass
+class PredictOptions:
+    """The section ``predict``; see ``conf/predict.yaml``."""
+
+    mapping: str | None
+    reject: float | None
+    nearest: int
+    output: str
+    columns: dict[str, str]
+    features: str | None
+    device: str
+
+    def __post_init__(self) -> None:
+        require(self.nearest >= 0, "predict.nearest", self.nearest, "0 or more")
+        require(self.reject is None or 0 < self.reject < 1, "predict.reject", self.reject, "between 0 and 1, or null")
+        require(bool(self.output), "predict.output", self.output, "the name of a file")
+
+
+def check_predict(section: dict[str, Any]) -> PredictOptions:
+    """Types, ranges and unknown keys of the section.
+
+    Raises:
+        UserError: one sentence that names the option.
+    """
+    known = [f.name for f in fields(PredictOptions)]
+    for key in section:
+        if key not in known:
+            raise UserError(f"predict.{key} is no option{nearest(key, known)}")
+    try:
+        found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PredictOptions), section))
+    except OmegaConfBaseException as error:
+        raise UserError(f"predict.{error.full_key}: {str(error).splitlines()[0]}") from None
+    assert isinstance(found, PredictOptions)
+    return found

@@ -1,0 +1,83 @@
+"""Media files → values in a mapped file of the cache: each file is decoded once, and never again."""
+
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.values import Ragged, file_identity
+from mmml.files import read_json, write_json
+from mmml.media import VERSION, Limits
+from mmml.media.pool import Pool
+
+log = logging.getLogger(__name__)
+
+DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
+
+
+def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[Ragged, dict[int, str]]:
+    """The decoded files, from the cache if it holds just these, and why some could not be decoded.
+
+    A file that could not be decoded has an empty array in its place.
+
+    Args:
+        modality: of all of them.
+        paths: absolute.
+        limits: sizes and rates to decode to.
+
+    Returns:
+        The arrays in the order of ``paths``, and one sentence for each position that failed.
+    """
+    key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
+    folder = cache_dir() / f"{modality}-{key}"
+    if not (folder / "about.json").exists():
+        try:
+            folder = _decode_into(folder, modality, paths, limits)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
+            folder = _decode_into(Path(tempfile.mkdtemp(prefix="mmml-")) / folder.name, modality, paths, limits)
+    shapes = np.load(folder / "shapes.npy", allow_pickle=False)
+    empty = not shapes.prod(axis=1).any()
+    data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
+    failures = read_json(folder / "about.json")["failures"]
+    return Ragged(data, shapes, key), {int(i): why for i, why in failures.items()}
+
+
+def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> Path:
+    """Fill a folder of the cache; it gets its name once it is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{modality}-", dir=folder.parent))
+    try:
+        shapes, failures = [], {}
+        bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
+        with (partial / "data.bin").open("wb") as file, Pool() as pool, bar:
+            for i, decoded in enumerate(pool.decode(modality, paths, limits)):
+                if isinstance(decoded, str):
+                    failures[i] = decoded
+                else:
+                    file.write(np.ascontiguousarray(decoded, DTYPES[modality]).tobytes())
+                shapes.append(() if isinstance(decoded, str) else decoded.shape)
+                bar.update()
+        np.save(partial / "shapes.npy", table(shapes))
+        write_json(partial / "about.json", {"modality": modality, "limits": asdict(limits), "failures": failures})
+        if not (folder / "about.json").exists():  # another process may have been faster
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Shapes as ``[n, dimensions]``: zeros where a file failed, a leading 1 where a vector stands among sequences."""
+    dimensions = max((len(s) for s in shapes), default=0) or 1
+    return np.array([(1,) * (dimensions - len(s)) + s if s else (0,) * dimensions for s in shapes], np.int64).reshape(
+        -1, dimensions
+    )

@@ -1,0 +1,153 @@
+"""From the rows of a manifest to columns of values: decoded files, texts, features."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mmml.datasets.base import Column, Per, Samples
+from mmml.datasets.decoded import decode_files
+from mmml.datasets.manifest.features import bad_rows
+from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.values import Matrix, Rows, Values, objects
+from mmml.media import FILE_MODALITIES, Limits
+
+
+class Texts:
+    """Texts in columnar memory: a tenth of what as many Python strings take.
+
+    Args:
+        array: of texts; an empty cell is the empty text.
+    """
+
+    def __init__(self, array: pa.Array):
+        self.array = array
+
+    @property
+    def identity(self) -> str:
+        """A hash of all texts."""
+        return hashlib.sha256("\0".join(t or "" for t in self.array.to_pylist()).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        if isinstance(index, slice):
+            index = np.arange(len(self))[index]
+        return objects([t or "" for t in self.array.take(pa.array(index)).to_pylist()])
+
+
+@dataclass
+class Source:
+    """The values of one modality for all rows of a manifest.
+
+    Attributes:
+        values: the distinct ones.
+        of_row: the position of each row's value, −1 where it has none.
+    """
+
+    values: Values
+    of_row: np.ndarray
+
+
+def open_sources(
+    rows: ManifestRows, modalities: Collection[str], limits: Limits, matrix: Matrix | None
+) -> dict[str, Source]:
+    """Decode what these modalities need; rows whose values cannot be used are noted in ``rows.problems``."""
+    return {m: _open(rows, m, limits, matrix) for m in sorted(modalities)}
+
+
+def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | None) -> Source:
+    if modality == "features" and matrix is not None:
+        bad = np.isin(np.arange(len(rows)), bad_rows(matrix))
+        rows.report(bad, "its features hold a number that is not finite")
+        return Source(matrix, np.arange(len(rows)))
+    if modality == "text":
+        codes, texts = rows.codes("text" if rows.has("text") else "label")
+        return Source(Texts(texts), codes)
+    assert modality in FILE_MODALITIES
+    codes, names = rows.codes(modality)
+    wanted = np.zeros(len(names), bool)  # not files of rows that are refused already, perhaps for their path
+    wanted[np.delete(codes, list(rows.problems))] = True
+    wanted = wanted & (np.arange(len(names)) >= 0)
+    paths = [rows.folder / names[i].as_py() for i in np.flatnonzero(wanted)]
+    values, failures = decode_files(modality, paths, limits)
+    position = np.full(len(names) + 1, -1)
+    position[np.flatnonzero(wanted)] = np.arange(len(paths))
+    of_row = position[codes]
+    for i, why in (failures | _misfits(modality, values.shapes, failures)).items():
+        rows.report(of_row == i, f"{paths[i]}: {why}")
+    return Source(values, of_row)
+
+
+def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:
+    """Features whose width differs from that of most."""
+    good = [i for i in range(len(shapes)) if i not in failures]
+    if modality != "features" or not good:
+        return {}
+    widths, counts = np.unique(shapes[good, -1], return_counts=True)
+    usual = widths[counts.argmax()]
+    return {i: f"it has width {shapes[i, -1]} where most have {usual}" for i in good if shapes[i, -1] != usual}
+
+
+def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> dict[str, Per]:
+    """The modalities of a manifest, each per class if it is the same for all rows of a class, else per sample.
+
+    Labels serve as texts where there is no column of texts.
+
+    Args:
+        rows: of the manifest.
+        labels: the class of each row, −1 for none.
+        matrix: features for all rows, if they come as one.
+    """
+    found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, "text") if rows.has(m)}
+    if matrix is not None:
+        found["features"] = _per(labels, np.arange(len(rows)))
+    if not rows.has("text") and rows.has("label"):
+        found["text"] = Per.CLASS
+    return found
+
+
+def _per(labels: np.ndarray, codes: np.ndarray) -> Per:
+    known = (labels >= 0) & (codes >= 0)
+    pairs = np.unique(labels[known] * (codes.max(initial=0) + 1) + codes[known])
+    return Per.CLASS if len(pairs) == len(np.unique(labels[known])) else Per.SAMPLE
+
+
+def make_samples(
+    rows: ManifestRows,
+    order: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    sources: Mapping[str, Source],
+    per: Mapping[str, Per],
+) -> Samples:
+    """Samples of some rows.
+
+    Args:
+        rows: of the manifest.
+        order: positions of the rows, sorted by class.
+        labels: the class of each of them, from 0 without gaps.
+        names: of the classes.
+        sources: of the modalities wanted.
+        per: what each modality belongs to.
+    """
+    columns: dict[str, Column] = {}
+    for modality, source in sources.items():
+        own = source.of_row[order]
+        if per[modality] is Per.SAMPLE:
+            columns[modality] = Column(Per.SAMPLE, Rows(source.values, own))
+        else:
+            pairs = np.unique(np.stack([labels, own])[:, own >= 0], axis=1)
+            starts = np.searchsorted(pairs[0], np.arange(len(names) + 1))
+            columns[modality] = Column(Per.CLASS, Rows(source.values, pairs[1]), starts)
+    extra: dict[str, Any] = {}
+    if rows.has("score"):
+        extra["targets"] = rows.column("score").to_numpy(zero_copy_only=False)[order].astype(np.float32)
+    if rows.has("group"):
+        extra["groups"] = rows.codes("group")[0][order]
+    starts = np.searchsorted(labels, np.arange(len(names) + 1))
+    return Samples(names, starts, columns, ids=rows.column("id").take(pa.array(order)), **extra)

@@ -1,0 +1,74 @@
+"""Feature vectors for all rows at once: a ``.npy`` matrix, or a vector column of a Parquet file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mmml.datasets.cache import cache_dir, cached_arrays, key_of
+from mmml.datasets.values import Matrix, file_identity
+from mmml.errors import UserError
+from mmml.files import write_atomically
+
+CHUNK = 65_536  # rows looked at together
+
+
+def load_matrix(path: Path, option: str) -> Matrix:
+    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read."""
+    if not path.is_file():
+        raise UserError(f"{option}={path}: there is no such file")
+    try:
+        matrix = Matrix(path)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{option}={path} is no .npy matrix ({' '.join(str(error).split())[:120]})") from None
+    array = matrix.array
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or 0 in array.shape[1:]:
+        shape = "×".join(map(str, array.shape))
+        raise UserError(
+            f"{option}={path} holds {array.dtype} {shape}; numbers [rows, width] or [rows, steps, width] are needed"
+        )
+    return matrix
+
+
+def vector_column(path: Path) -> Matrix | None:
+    """The column ``features`` of a Parquet file (lists of one length), copied once to a matrix in the cache."""
+    import pyarrow.parquet as pq
+
+    if path.suffix != ".parquet" or "features" not in pq.read_schema(path).names:
+        return None
+    file = pq.ParquetFile(path)
+    target = cache_dir() / f"features-{key_of(file_identity(path))}.npy"
+    if not target.exists():
+        write_atomically(target, lambda out: _copy(file, path, out))
+    return Matrix(target)
+
+
+def _copy(file: Any, path: Path, out: Any) -> None:
+    width, row = 0, 0
+    for batch in file.iter_batches(columns=["features"], batch_size=CHUNK):
+        column = batch.column(0)
+        lengths = pa.compute.list_value_length(column)
+        if column.null_count or len(set(lengths.to_pylist())) != 1 or (width and lengths[0].as_py() != width):
+            raise UserError(f"{path}: the vectors in column 'features' have different lengths, or some are missing")
+        if not width:
+            width = lengths[0].as_py()
+            header = {"descr": "<f4", "fortran_order": False, "shape": (file.metadata.num_rows, width)}
+            np.lib.format.write_array_header_1_0(out, header)
+        values = column.flatten().to_numpy(zero_copy_only=False)
+        out.write(np.ascontiguousarray(values, "<f4").tobytes())
+        row += len(batch)
+
+
+def bad_rows(matrix: Matrix) -> np.ndarray:
+    """Positions of the rows with a number that is not finite; found once, then remembered."""
+    if matrix.array.dtype.kind != "f":
+        return np.empty(0, np.int64)
+
+    def find() -> dict[str, np.ndarray]:
+        axes = tuple(range(1, matrix.array.ndim))
+        starts = range(0, len(matrix), CHUNK)
+        parts = [i + np.flatnonzero(~np.isfinite(matrix.array[i : i + CHUNK]).all(axis=axes)) for i in starts]
+        return {"rows": np.concatenate(parts) if parts else np.empty(0, np.int64)}
+
+    return cached_arrays("finite", {"matrix": matrix.identity}, find)["rows"]

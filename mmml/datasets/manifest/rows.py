@@ -1,0 +1,223 @@
+"""What the columns of a manifest mean, and which of its rows cannot be used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmml.datasets.manifest.files import CELL, SPLIT_NAMES, find, read
+from mmml.errors import UserError, nearest
+from mmml.media import FILE_MODALITIES
+
+PLAIN = ("id", "label", "text", "score", "split", "group")
+
+
+@dataclass
+class ManifestRows:
+    """The rows of a manifest, by column.
+
+    Attributes:
+        path: of the manifest, or of the folder whose subfolders are the classes.
+        table: ``id`` always, and those of ``label``, ``text``, ``score``, ``split``, ``group``
+            and the modalities of files (paths relative to the folder) that the manifest has; all
+            are texts, null where empty, but ``score``, which is a number.
+        ignored: names of columns that mean nothing to mmml.
+        problems: why a row cannot be used, by its position.
+    """
+
+    path: Path
+    table: pa.Table
+    ignored: list[str] = field(default_factory=list)
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def folder(self) -> Path:
+        """What paths are relative to."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self.table.column_names
+
+    def column(self, name: str) -> pa.Array:
+        """One column, in one piece."""
+        return self.table[name].combine_chunks()
+
+    def codes(self, name: str) -> tuple[np.ndarray, pa.Array]:
+        """A text column as numbers, −1 where empty, and the distinct texts that they stand for."""
+        encoded = self.column(name).dictionary_encode()
+        return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+
+    def name_row(self, i: int) -> str:
+        """How a message names a row: its number from 1 (the header does not count) and its id."""
+        return f"row {i + 1} of {self.path} ({self.table['id'][i].as_py()})"
+
+    def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
+        """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
+        mask = mask if isinstance(mask, np.ndarray) else pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
+        for i in np.flatnonzero(mask).tolist():
+            self.problems.setdefault(i, why)
+
+
+def read_rows(root: str, option: str, columns: Mapping[str, str]) -> ManifestRows:
+    """Read a manifest and find what is wrong with its rows, without opening a media file.
+
+    Args:
+        root: a manifest or the folder that it lies in.
+        option: what named it, for messages.
+        columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
+
+    Raises:
+        UserError: it cannot be read, or has no column with a modality.
+    """
+    path = find(root, option)
+    table = read(path, option)
+    named, ignored = _interpret(table, columns, path)
+    named = _explode(named)
+    modalities = [m for m in FILE_MODALITIES if m in named]
+    if not modalities and "text" not in named and "features" not in table.column_names:
+        wanted = [f"{m}_file_name" for m in FILE_MODALITIES] + ["text"]
+        hints = [hint for name in ignored if (hint := nearest(name, wanted))]
+        raise UserError(
+            f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
+            f"(it has {', '.join(table.column_names)}; dataset.columns names others)"
+        )
+    if "id" not in named:
+        first = [named[m] for m in modalities] + [
+            _numbers(len(table) if not named else len(next(iter(named.values()))))
+        ]
+        named["id"] = pc.coalesce(*first)
+        explicit = False
+    else:
+        explicit = True
+    rows = ManifestRows(path, pa.table(named), ignored)
+    _check(rows, modalities, explicit)
+    return rows
+
+
+def _numbers(count: int) -> pa.Array:
+    return pa.array(np.arange(1, count + 1)).cast(pa.string())
+
+
+def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Columns by what they mean, as texts (or lists of texts), and the names of the others."""
+    meanings = {name: name for name in PLAIN}
+    meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {f"{m}_file_names": f"{m}*" for m in FILE_MODALITIES}
+    for meaning, name in columns.items():
+        if meaning not in (*PLAIN, *FILE_MODALITIES):
+            known = (*PLAIN, *FILE_MODALITIES)
+            raise UserError(f"dataset.columns.{meaning} is no kind of column{nearest(meaning, known)}")
+        if name not in table.column_names:
+            hint = nearest(name, table.column_names)
+            raise UserError(f"dataset.columns.{meaning}={name}: {path} has no such column{hint}")
+        meanings = {k: v for k, v in meanings.items() if v != meaning} | {name: meaning}
+    named = {meanings[n]: _texts(table[n], meanings[n]) for n in table.column_names if n in meanings}
+    return named, [n for n in table.column_names if n not in meanings]
+
+
+def _texts(values: pa.ChunkedArray, meaning: str) -> pa.Array:
+    """Trimmed texts, null where empty; lists of paths stay lists."""
+    array = values.combine_chunks()
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        if not meaning.endswith("*"):
+            array = pa.array([None if v is None else ";".join(map(str, v)) for v in array.to_pylist()], pa.string())
+        return array
+    if pa.types.is_struct(array.type) or pa.types.is_null(array.type):
+        array = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.large_string())
+    try:
+        array = array.cast(pa.large_string())
+    except pa.ArrowException:
+        array = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.large_string())
+    if meaning != "text":
+        array = pc.utf8_trim_whitespace(array)
+    return pc.if_else(pc.equal(pc.binary_length(array), 0), None, array)
+
+
+def _explode(named: dict[str, Any]) -> dict[str, Any]:
+    """A row with several files (a list, or texts with ``;`` between) → a row for each, all of one group."""
+    several = [n for n in named if n.endswith("*")]
+    if not several:
+        return named
+    lists = {n: _as_lists(named[n]) for n in several}
+    counts = [max(1, *(len(lists[n][i]) for n in several)) for i in range(len(next(iter(lists.values()))))]
+    repeat = np.repeat(np.arange(len(counts)), counts)
+    exploded = {n: v.take(pa.array(repeat)) for n, v in named.items() if n not in several}
+    for n in several:
+        files = [f for several_files, k in zip(lists[n], counts, strict=True) for f in _padded(several_files, k)]
+        exploded[n.rstrip("*")] = pa.array(files, pa.large_string())
+    if "group" not in named:
+        exploded["group"] = pa.array(repeat).cast(pa.large_string())
+    if "id" in named:
+        numbers = pa.array(np.concatenate([np.arange(k) for k in counts])).cast(pa.large_string())
+        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, "#")
+    return exploded
+
+
+def _as_lists(column: pa.Array) -> list[list[str]]:
+    values = column.to_pylist()
+    return [[f.strip() for f in v.split(";") if f.strip()] if isinstance(v, str) else list(v or []) for v in values]
+
+
+def _padded(files: list[str], count: int) -> list[str | None]:
+    return [*files, *[None] * (count - len(files))]
+
+
+def _check(rows: ManifestRows, modalities: list[str], explicit_ids: bool) -> None:
+    """Note the rows that cannot be used whatever the run needs of them."""
+    for modality in modalities:
+        path = rows.column(modality)
+        inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
+        rows.report(inside, f"its {modality} file lies outside of the folder; paths are relative to it")
+        rows.report(
+            pc.match_substring_regex(path, r"[\x00-\x1f]"),
+            f"its {modality} file name holds a line break or "
+            "another control character; is a quotation mark before it not closed?",
+        )
+    for name in rows.table.column_names:
+        if pa.types.is_large_string(rows.table[name].type):
+            rows.report(
+                pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long"
+            )
+    if rows.has("label"):
+        label = rows.column("label")
+        rows.report(pc.is_null(label), "it has no label")
+        rows.report(
+            pc.match_substring_regex(label, r"[\x00-\x1f]"),
+            "its label holds a line break; is a quotation mark before it not closed?",
+        )
+    _check_split(rows)
+    _check_score(rows)
+    if explicit_ids:
+        codes, _ = rows.codes("id")
+        first = np.zeros(len(codes), bool)
+        first[np.unique(codes, return_index=True)[1]] = True
+        rows.report(codes < 0, "it has no id")
+        rows.report(~first, "its id is that of an earlier row")
+
+
+def _check_split(rows: ManifestRows) -> None:
+    if not rows.has("split"):
+        return
+    codes, texts = rows.codes("split")
+    canonical = [SPLIT_NAMES.get(t.lower()) for t in texts.to_pylist()]
+    known = np.array([c is not None for c in canonical] + [False])
+    rows.report(~known[codes], "its split is none of train, val and test")
+    values = pa.array([*canonical, None], pa.large_string()).take(pa.array(codes % (len(canonical) + 1)))
+    rows.table = rows.table.set_column(rows.table.column_names.index("split"), "split", values)
+
+
+def _check_score(rows: ManifestRows) -> None:
+    if not rows.has("score"):
+        return
+    texts = rows.column("score")
+    number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
+    rows.report(pc.invert(number), "its score is no number")
+    values = pc.if_else(number, texts, None).cast(pa.float64())
+    rows.table = rows.table.set_column(rows.table.column_names.index("score"), "score", values)

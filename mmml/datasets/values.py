@@ -1,0 +1,164 @@
+"""Where a column keeps its values: in memory, or in files that are mapped and read as needed.
+
+Values have a length, and take a slice or an array of positions, which gives a *raw batch*: a
+tensor where all values have one shape, else an object array of numpy arrays (or of texts).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+Index = np.ndarray | slice
+
+
+class Values(Protocol):
+    """n values of one modality; tensors and object arrays are such."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """The raw batch at these positions."""
+        ...
+
+
+class Matrix:
+    """Arrays of one shape in a ``.npy`` file, read as they are asked for.
+
+    Args:
+        path: of the file, ``[n, …]`` in any number type.
+        dtype: of the batches.
+    """
+
+    def __init__(self, path: Path, dtype: Any = np.float32):
+        self.path, self.dtype = path, dtype
+        self.array = np.load(path, mmap_mode="r", allow_pickle=False)
+        self.identity = repr(file_identity(path))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Index) -> torch.Tensor:
+        return torch.from_numpy(np.array(self.array[index], self.dtype))
+
+
+class Ragged:
+    """Arrays of differing shapes, one after the other in a mapped file.
+
+    Args:
+        data: all numbers, ``[total]``.
+        shapes: of each array, ``[n, dimensions]``.
+        identity: changes whenever the numbers do.
+    """
+
+    def __init__(self, data: np.ndarray, shapes: np.ndarray, identity: str):
+        self.data, self.shapes, self.identity = data, shapes, identity
+        self.starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+        self.uniform = len(shapes) > 0 and bool((shapes == shapes[0]).all())
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: Index) -> Any:
+        if self.uniform:
+            return torch.from_numpy(np.array(self.data.reshape(len(self), *self.shapes[0])[index]))
+        positions = np.arange(len(self))[index]
+        return objects([self.data[self.starts[i] : self.starts[i + 1]].reshape(self.shapes[i]) for i in positions])
+
+
+class Rows:
+    """Some of the values, in another order, perhaps repeatedly.
+
+    Args:
+        values: all of them.
+        rows: which, ``[n]``.
+    """
+
+    def __init__(self, values: Values, rows: np.ndarray):
+        self.values, self.rows = values, rows
+
+    @property
+    def identity(self) -> str:
+        """That of all values, and which of them."""
+        return f"{identity_of(self.values)}/{_hash(self.rows.tobytes())}"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Index) -> Any:
+        return self.values[self.rows[index]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch that an encoder's preprocessing (and what of it is frozen) has read already, ``[n, …]``."""
+
+    tensor: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+
+class PreparedValues:
+    """Values that an encoder has read already.
+
+    Args:
+        values: a tensor or matrix ``[n, …]``.
+    """
+
+    def __init__(self, values: Values):
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Index) -> Prepared:
+        return Prepared(self.values[index])
+
+
+def objects(parts: Sequence[Any]) -> np.ndarray:
+    """An object array ``[n]`` that holds arrays or texts as they are."""
+    array = np.empty(len(parts), dtype=object)
+    for i, part in enumerate(parts):  # not at once: numpy would look inside of arrays of one shape
+        array[i] = part
+    return array
+
+
+def concatenate(batches: Sequence[Any]) -> Any:
+    """Join raw batches of one column."""
+    if isinstance(batches[0], Prepared):
+        return Prepared(torch.cat([b.tensor for b in batches]))
+    return torch.cat(list(batches)) if isinstance(batches[0], torch.Tensor) else np.concatenate(batches)
+
+
+def identity_of(values: Values) -> str:
+    """A text that changes whenever the values do: of files what tells that they changed, else a hash of the content."""
+    known = getattr(values, "identity", None)
+    if known is not None:
+        return str(known)
+    content = values[:]
+    if isinstance(content, torch.Tensor):
+        return _hash(repr((content.dtype, content.shape)).encode() + content.contiguous().numpy().tobytes())
+    return _hash(repr(list(content)).encode())
+
+
+def file_identity(path: Path) -> list[Any]:
+    """What changes whenever a file's content does: its place, size, times of change and inode; None if missing.
+
+    The time of the inode's change cannot be set back by copying or touching.
+    """
+    try:
+        facts = path.stat()
+    except OSError:
+        return [str(path), None]
+    return [str(path), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -1,0 +1,128 @@
+"""``name: feature_transformer``: vectors, or sequences of them, that another program computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmml.encoders.attention import Transformer
+from mmml.encoders.base import Encoder, chunks, encoders
+from mmml.encoders.sequences import as_float, pad, unpad
+from mmml.errors import UserError, require
+
+CLIP = 5.0  # deviations from the mean; features reach ±255 where most are below 1
+
+
+@encoders.register("feature_transformer")
+class FeatureTransformer(Encoder):
+    """Standardised features, a linear layer, attention over the steps if there are any, a linear layer.
+
+    Means and deviations come from the training split, and so does the number of features. A
+    step that is zero throughout counts as missing: it is left out of them, and of the attention.
+
+    Args:
+        width: of the embedding.
+        steps: read of each sequence, at most.
+        channels: of the transformer; a multiple of ``heads``.
+        layers: of the transformer; vectors skip it.
+        heads: of the attention.
+        dropout: between 0 and 1, in training mode.
+    """
+
+    modality = "features"
+
+    def __init__(self, width: int, steps: int, channels: int, layers: int, heads: int, dropout: float):
+        super().__init__()
+        require(steps > 0, "encoder.features.steps", steps, "a positive whole number")
+        require(channels > 0, "encoder.features.channels", channels, "a positive whole number")
+        self.steps = steps
+        self.first = Standardised(channels)
+        self.positions = nn.Parameter(torch.randn(steps, channels) * 0.02)
+        self.transformer = Transformer(channels, layers, heads, dropout, "encoder.features")
+        self.head = nn.Linear(channels, width)
+
+    def fit(self, values: Any) -> None:
+        count, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
+        for raw in chunks(values):
+            rows = as_tensor(raw).double().flatten(0, -2)
+            rows = rows[~missing(rows)]
+            count = count + rows.isfinite().sum(0)
+            rows = rows.nan_to_num(0, 0, 0)
+            total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+        mean = total / count.clamp_min(1)
+        deviation = (squares / count.clamp_min(1) - mean.square()).clamp_min(0).sqrt()
+        constant = deviation <= 1e-6 * mean.abs()
+        self.first.materialise(len(mean))
+        self.first.mean.copy_(mean)
+        self.first.deviation.copy_(deviation.masked_fill(constant, 1))
+
+    def prepare(self, raw: Any) -> Tensor:
+        x = as_tensor(raw).to(self.device)
+        if x.ndim == 3:
+            x = x[:, : self.steps]
+        absent = missing(x)
+        x = self.first.standardise(x).masked_fill(absent.unsqueeze(-1), 0)
+        if x.ndim == 3:
+            absent[:, 0] &= ~absent.all(1)  # something must be left to attend to
+            x = x.masked_fill(absent.unsqueeze(-1), torch.nan)
+        return x
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        if prepared.ndim == 2:
+            return self.head(F.gelu(self.transformer.norm(self.first(prepared))))
+        x, mask = unpad(prepared)
+        return self.head(F.gelu(self.transformer(self.first(x) + self.positions[: x.shape[1]], mask)))
+
+
+class Standardised(nn.Linear):
+    """A linear layer on standardised inputs, which has no inputs until it is told, or loads, how many."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, outputs: int):
+        super().__init__(0, outputs)
+        self.register_buffer("mean", torch.zeros(0))
+        self.register_buffer("deviation", torch.ones(0))
+
+    def reset_parameters(self) -> None:
+        """As any linear layer, once there are inputs."""
+        if self.in_features:
+            super().reset_parameters()
+        else:
+            nn.init.zeros_(self.bias)
+
+    def materialise(self, inputs: int) -> None:
+        """Take ``inputs`` numbers from now on; parameters stay the same objects, for optimizers."""
+        self.in_features = inputs
+        self.weight.data = self.weight.data.new_empty(self.out_features, inputs)
+        self.mean, self.deviation = self.mean.new_zeros(inputs), self.deviation.new_ones(inputs)
+        self.reset_parameters()
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """``[..., d]`` → the same, mostly within ±1 and never beyond ±``CLIP``; the mean for NaN."""
+        if x.shape[-1] != self.in_features:
+            learnt = f"{self.in_features} features were fitted" if self.in_features else "no training data was seen yet"
+            raise UserError(f"encoder.features.name=feature_transformer: samples have {x.shape[-1]} features; {learnt}")
+        return ((x - self.mean) / self.deviation).nan_to_num(0).clamp(-CLIP, CLIP)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        weight = state_dict.get(f"{prefix}weight")
+        if weight is not None and self.in_features == 0:
+            self.materialise(weight.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def as_tensor(raw: Any) -> Tensor:
+    """A raw batch of features as float32 ``[n, d]`` or ``[n, steps, d]``, NaN after the last step of each."""
+    if isinstance(raw, Tensor):
+        return raw.float()
+    parts = [as_float(value) for value in raw]
+    return torch.stack(parts) if parts[0].ndim == 1 else pad(parts)
+
+
+def missing(rows: Tensor) -> Tensor:
+    """Which vectors of ``[..., d]`` are zero, or NaN, throughout: ``[...]``."""
+    return ((rows == 0) | rows.isnan()).all(-1)

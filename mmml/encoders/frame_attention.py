@@ -1,0 +1,90 @@
+"""``name: frame_attention``: convolutions on each frame of a video, attention over its frames."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmml.encoders.attention import Transformer
+from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.conv4 import four_blocks
+from mmml.encoders.images import Augment, as_input
+from mmml.encoders.sequences import in_buckets, pad
+from mmml.errors import require
+
+BUCKET = 32  # videos embedded at a time in evaluation mode
+
+
+@encoders.register("frame_attention")
+class FrameAttention(Encoder):
+    """The trunk of ``conv4`` on every frame, then a transformer whose masked mean is the embedding.
+
+    A factorised video transformer (Arnab et al., 2021, model 2) with a convolutional trunk
+    (Vinyals et al., 2016).
+
+    Args:
+        width: of the embedding.
+        size: frames are resized to this many pixels on each side.
+        frames: read of each video, at most; of a longer one, so many evenly spaced.
+        differences: also show, as three more channels, what changed since the frame before.
+        channels: of the trunk's blocks, and of the transformer; a multiple of ``heads``.
+        layers: of the transformer.
+        heads: of the attention.
+        dropout: between 0 and 1, in training mode.
+        augment: strength of the random warps in training (one for all frames), 0 for none.
+    """
+
+    modality = "video"
+
+    def __init__(
+        self,
+        width: int,
+        size: int,
+        frames: int,
+        differences: bool,
+        channels: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        augment: float,
+    ):
+        super().__init__()
+        require(size >= 16, "encoder.video.size", size, "16 or more: four poolings halve it four times")
+        require(frames > 0, "encoder.video.frames", frames, "a positive whole number")
+        require(channels > 0, "encoder.video.channels", channels, "a positive whole number")
+        self.size, self.frames, self.differences = size, frames, differences
+        self.augment = Augment(augment, "encoder.video.augment")
+        self.trunk = four_blocks(6 if differences else 3, channels)
+        self.tokens = nn.Linear(channels * (size // 16) ** 2, channels)
+        self.positions = nn.Parameter(torch.randn(frames, channels) * 0.02)
+        self.transformer = Transformer(channels, layers, heads, dropout, "encoder.video")
+        self.head = nn.Linear(channels, width)
+
+    def prepare(self, raw: Any) -> Tensor:
+        parts = [as_input(evenly(v, self.frames), self.size, self.device, colour=True) for v in raw]
+        x = pad(parts)  # [n, frames, 3, size, size]
+        padding = x.isnan()
+        x = self.augment(x.masked_fill(padding, 0).flatten(1, 2)).view(x.shape)
+        if self.differences:
+            change = x.diff(dim=1, prepend=x[:, :1])
+            x, padding = torch.cat([x, change], dim=2), torch.cat([padding, padding], dim=2)
+        return x.masked_fill(padding, torch.nan)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        real = ~prepared[:, :, 0, 0, 0].isnan()
+        seen = self.tokens(self.trunk(prepared[real]).flatten(1))
+        x = seen.new_zeros(*real.shape, seen.shape[-1])
+        x[real] = seen
+        return self.head(self.transformer(x + self.positions[: real.shape[1]], real.unsqueeze(-1)))
+
+    def encode(self, raw: Any) -> Tensor:
+        """In evaluation mode, videos of like length together; in training they share batch statistics."""
+        return super().encode(raw) if self.training else in_buckets(super().encode, raw, BUCKET)
+
+
+def evenly(video: Any, count: int) -> Any:
+    """At most ``count`` frames of ``[T, …]``, evenly spaced, in order; the first and the last among them."""
+    if len(video) <= count:
+        return video
+    at = torch.linspace(0, len(video) - 1, count).round().long()
+    return video[at] if isinstance(video, Tensor) else video[at.numpy()]

@@ -1,0 +1,284 @@
+"""``name: pretrained_text``, ``pretrained_image``, ``pretrained_audio``: models of Hugging Face's transformers.
+
+A model is named as on the hub, or by a local folder, which is read without any network. It may
+be one of a pair that shares a space (CLIP, Radford et al. 2021; SigLIP, Zhai et al. 2023): then
+its side of the pair is used. Frozen, it reads each sample once (see
+:mod:`mmml.encoders.prepared`) and its weights stay out of checkpoints, which hold their hash.
+"""
+
+import copy
+import functools
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmml.encoders.base import Encoder, encoders
+from mmml.errors import UserError, require
+
+RATE = 16_000  # Hz, of the dataset's audio
+
+
+class Pretrained(Encoder):
+    """A pretrained trunk and, if asked for, a learned projection.
+
+    Args:
+        width: of the embedding; None takes the model's own.
+        model: a local folder or a name on the hub.
+        tune: how many of the last blocks are trained: 0 freezes the model, −1 trains all of it.
+        projection: whether a learned linear layer follows; without it, ``width`` must be the model's own.
+    """
+
+    has_own_width = True
+
+    def __init__(self, width: int | None, model: str, tune: int, projection: bool):
+        super().__init__()
+        require(tune >= -1, f"encoder.{self.modality}.tune", tune, "0 (frozen), a number of blocks, or -1 (all)")
+        self.option = f"encoder.{self.modality}.model"
+        self.source, self.frozen = model, tune == 0
+        self.processor = load(PROCESSORS[self.modality], model, self.option)
+        trunk: Any = load("AutoModel", model, self.option)
+        if self.frozen:  # kept out of the parameters, and so out of checkpoints, on purpose
+            self.__dict__["trunk"] = trunk
+        else:
+            self.trunk = unfreeze(copy.deepcopy(trunk), tune)
+        features = width_of(trunk)
+        if not projection and width not in (None, features):
+            raise UserError(
+                f"encoder.width={width}: {self.option}={model} gives {features} numbers; set "
+                f"encoder.width={features} or null, or encoder.{self.modality}.projection=true"
+            )
+        self.own_width = width or features
+        self.head: nn.Module = nn.Linear(features, self.own_width) if projection else nn.Identity()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.trunk.parameters()).device
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        if self.frozen:  # the model moves along, though it is no submodule
+            self.trunk._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def reading(self) -> tuple[Any, ...]:
+        """The options and vocabulary that preprocessing depends on."""
+        return ()
+
+    @abstractmethod
+    def inputs(self, raw: Any) -> Tensor:
+        """What the model reads, as one tensor ``[n, …]``."""
+
+    @abstractmethod
+    def features(self, inputs: Tensor) -> Tensor:
+        """What the model says, ``[n, features]``."""
+
+    def prepare(self, raw: Any) -> Tensor:
+        inputs = self.inputs(raw).to(self.device)
+        if not self.frozen:
+            return inputs
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self.features(inputs)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.head(prepared if self.frozen else self.features(prepared))
+
+    @property
+    def prepared_key(self) -> str | None:  # type: ignore[override]
+        """All that a frozen model's features depend on besides the raw values."""
+        return self.fingerprint if self.frozen else None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of the model's weights and config, the preprocessing and the libraries."""
+        import transformers
+
+        about = (type(self).__name__, transformers.__version__, torch.__version__, *self.reading())
+        digest = hashlib.sha256(repr(about).encode())
+        config: Any = self.trunk.config
+        digest.update(json.dumps(config.to_dict(), sort_keys=True, default=str).encode())
+        digest.update(repr(self.processor).replace(self.source, "").encode())
+        for name, value in self.trunk.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    def get_extra_state(self) -> str:
+        """For checkpoints: which frozen model they belong to."""
+        return self.fingerprint if self.frozen else ""
+
+    def set_extra_state(self, state: str) -> None:
+        """Refuse another frozen model than the checkpoint's."""
+        if self.frozen and state != self.fingerprint:
+            raise UserError(
+                f"{self.option}={self.source} is not what the run was trained with: other weights, or another "
+                "version of transformers or torch"
+            )
+
+
+@encoders.register("pretrained_text")
+class PretrainedText(Pretrained):
+    """A language model: the mean over tokens, or what the folder's own pooling says; or the text side of a pair.
+
+    Args:
+        width, model, tune, projection: see :class:`Pretrained`.
+        max_length: tokens read of each text.
+    """
+
+    modality = "text"
+
+    def __init__(self, width: int | None, model: str, tune: int, projection: bool, max_length: int):
+        require(max_length > 0, "encoder.text.max_length", max_length, "a positive whole number")
+        super().__init__(width, model, tune, projection)
+        self.max_length, self.first_token = max_length, pools_first_token(model)
+
+    def reading(self) -> tuple[Any, ...]:
+        return self.max_length, self.first_token, sorted(self.processor.get_vocab().items())
+
+    def inputs(self, raw: Sequence[str]) -> Tensor:
+        """Token numbers and mask, ``[n, 2, length]``."""
+        read = self.processor(
+            list(raw),
+            padding="max_length" if is_pair(self.trunk) else True,  # as pairs were trained
+            truncation=True,
+            max_length=self.max_length,
+            return_tensors="pt",
+            return_attention_mask=True,
+        )
+        return torch.stack([read["input_ids"], read["attention_mask"]], dim=1)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        tokens, mask = inputs.unbind(1)
+        if is_pair(self.trunk):
+            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=mask))  # type: ignore[operator]
+        states = self.trunk(input_ids=tokens, attention_mask=mask).last_hidden_state
+        if self.first_token:
+            return states[:, 0]
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+@encoders.register("pretrained_image")
+class PretrainedImage(Pretrained):
+    """A vision model: its pooled output, or the mean over patches; or the image side of a pair."""
+
+    modality = "image"
+
+    def inputs(self, raw: Any) -> Tensor:
+        """Pixels as the model's own preprocessing makes them, ``[n, 3, height, width]``."""
+        images = [torch.as_tensor(image) for image in raw]
+        colour = [(i.unsqueeze(0) if i.ndim == 2 else i).expand(3, -1, -1) for i in images]
+        return self.processor(colour, return_tensors="pt")["pixel_values"]
+
+    def features(self, inputs: Tensor) -> Tensor:
+        model: Any = self.trunk
+        return pooled(model.get_image_features(pixel_values=inputs) if is_pair(model) else model(pixel_values=inputs))
+
+
+@encoders.register("pretrained_audio")
+class PretrainedAudio(Pretrained):
+    """A speech or sound model: the mean over time of its last states; or the audio side of a pair."""
+
+    modality = "audio"
+
+    def prepare(self, raw: Any) -> Tensor:
+        """One by one: padding would reach through normalisation into what is embedded."""
+        if not self.frozen and len({len(clip) for clip in raw}) > 1:
+            raise UserError("encoder.audio.tune: clips of different lengths can only be read by a frozen model")
+        return torch.cat([super(PretrainedAudio, self).prepare(clip) for clip in raw])
+
+    def inputs(self, raw: Any) -> Tensor:
+        """One clip ``[samples]`` at 16 kHz as the model's own preprocessing makes it, ``[1, …]``."""
+        from scipy.signal import resample_poly
+
+        rate = getattr(self.processor, "sampling_rate", RATE)
+        clip = torch.as_tensor(raw).numpy()
+        clip = clip if rate == RATE else resample_poly(clip, rate, RATE)
+        read = self.processor(clip, sampling_rate=rate, return_tensors="pt")
+        return next(read[k] for k in ("input_features", "input_values") if k in read)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        model: Any = self.trunk
+        if is_pair(model):
+            return pooled(model.get_audio_features(input_features=inputs))
+        return model(inputs).last_hidden_state.mean(1)
+
+
+PROCESSORS = {"text": "AutoTokenizer", "image": "AutoImageProcessor", "audio": "AutoFeatureExtractor"}
+
+
+def is_pair(model: nn.Module) -> bool:
+    """Whether the model embeds texts and something else into one space."""
+    return hasattr(model, "get_text_features")
+
+
+def pooled(output: Any) -> Tensor:
+    """``[n, features]`` from what models of different families return."""
+    if isinstance(output, Tensor):
+        return output
+    if getattr(output, "pooler_output", None) is not None:
+        return output.pooler_output.flatten(1)
+    states = output.last_hidden_state
+    return states.flatten(2).mean(2) if states.ndim == 4 else states.mean(1)
+
+
+def width_of(model: nn.Module) -> int:
+    """The numbers that a model gives for each sample."""
+    config: Any = model.config
+    if is_pair(model):
+        return int(getattr(config, "projection_dim", None) or config.text_config.hidden_size)
+    return int(getattr(config, "hidden_size", None) or config.hidden_sizes[-1])
+
+
+def unfreeze(model: nn.Module, blocks: int) -> nn.Module:
+    """Let the last so many blocks of the longest stack learn; −1 lets everything."""
+    if blocks < 0:
+        return model.requires_grad_(True)
+    stacks = [list(m) for m in model.modules() if isinstance(m, nn.ModuleList)]
+    for block in max(stacks, key=len)[-blocks:]:
+        block.requires_grad_(True)
+    return model
+
+
+@functools.cache
+def load(kind: str, name: str, option: str) -> Any:
+    """A model (frozen, in evaluation mode) or what turns raw values into its inputs; each is loaded once.
+
+    Args:
+        kind: of transformers' automatic classes.
+        name: a local folder or a name on the hub.
+        option: what named it, for messages.
+
+    Raises:
+        UserError: there is no such folder or model, or it cannot be loaded.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
+        raise UserError(f"{option}={name}: there is no such folder")
+    try:
+        import transformers
+    except ImportError:
+        raise UserError(f"{option} needs the package transformers: pip install 'mmml[pretrained]'") from None
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        found = getattr(transformers, kind).from_pretrained(
+            str(folder) if folder.is_dir() else name, local_files_only=folder.is_dir()
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise UserError(f"{option}={name} cannot be loaded ({' '.join(str(error).split())[:160]})") from None
+    return found.eval().float().requires_grad_(False) if isinstance(found, nn.Module) else found
+
+
+def pools_first_token(name: str) -> bool:
+    """Whether a sentence encoder's folder says that its first token is the embedding."""
+    try:
+        pooling = json.loads((Path(name).expanduser() / "1_Pooling" / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(pooling.get("pooling_mode_cls_token"))

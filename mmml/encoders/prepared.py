@@ -1,0 +1,73 @@
+"""Frozen encoders read each sample once; what they said is kept in the cache."""
+
+import logging
+import sys
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mmml.datasets import Samples
+from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
+from mmml.encoders.base import Encoder
+from mmml.encoders.embedder import Embedder
+from mmml.files import write_atomically, write_json
+
+log = logging.getLogger(__name__)
+
+CHUNK = 64  # samples read at a time; the result does not depend on it
+
+
+def remember(embedder: Embedder, samples: Samples) -> Samples:
+    """The same samples, with what frozen encoders make of them in place of the raw values."""
+    columns = {
+        m: replace(c, values=remembered(embedder, m, c.values)) if m in embedder.encoders else c
+        for m, c in samples.columns.items()
+    }
+    return replace(samples, columns=columns)
+
+
+def remembered(embedder: Embedder, modality: str, values: Values) -> Values:
+    """What a frozen encoder has read of the values, from the cache; the values themselves for any other encoder."""
+    encoder = cast(Encoder, embedder.encoders[modality])
+    return values if encoder.prepared_key is None else prepare_once(encoder, values)
+
+
+def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
+    """What an encoder's ``prepare`` gives for all values, from the cache if it has seen just these.
+
+    The key is a hash of all that the result depends on: the encoder's weights, preprocessing
+    and library, and the content of the values; it stands beside the file.
+    """
+    about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
+    path = cache_dir() / f"prepared-{key_of(about)}.npy"
+    if not path.exists():
+        try:
+            write_atomically(path, lambda file: _fill(file, encoder, values))
+            write_json(path.with_suffix(".json"), about)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
+            with torch.no_grad():
+                return PreparedValues(torch.cat([encoder.prepare(values[s]).cpu() for s in _chunks(len(values))]))
+    return PreparedValues(Matrix(path))
+
+
+@torch.no_grad()
+def _fill(file: Any, encoder: Encoder, values: Values) -> None:
+    encoder.eval()
+    bar = tqdm(total=len(values), desc=f"reading {encoder.modality}", unit="sample", disable=not sys.stderr.isatty())
+    with bar:
+        for number, chunk in enumerate(_chunks(len(values))):
+            part = encoder.prepare(values[chunk]).float().cpu().numpy()
+            if number == 0:
+                shape = (len(values), *part.shape[1:])
+                np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            file.write(np.ascontiguousarray(part, "<f4").tobytes())
+            bar.update(len(part))
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(i, i + CHUNK) for i in range(0, count, CHUNK)]

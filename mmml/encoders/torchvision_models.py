@@ -1,0 +1,98 @@
+"""``name: torchvision``: any image classifier of torchvision, with or without weights from a file."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.images import Augment, as_input
+from mmml.errors import UserError, nearest, require
+
+# Pictures of ImageNet, by channel, in [0, 1]: what published weights expect.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# These would return several outputs in training, and warn of how they are initialised.
+SINGLE_OUTPUT = {"aux_logits": False, "init_weights": False}
+SPECIAL = {"googlenet": SINGLE_OUTPUT, "inception_v3": SINGLE_OUTPUT}
+
+
+@encoders.register("torchvision")
+class Torchvision(Encoder):
+    """A classifier whose last layer gives the embedding in place of ImageNet's 1,000 classes.
+
+    Args:
+        width: of the embedding.
+        model: a classification model's name in torchvision, such as ``resnet18`` (He et al., 2016).
+        weights: a file with a state dict of that model, as ``torch.save`` writes it; null starts
+            from random numbers. Nothing is downloaded.
+        size: images are resized to this many pixels on each side; some models take one size only.
+        augment: strength of the random warps in training, 0 for none.
+
+    Raises:
+        UserError: there is no such model or file, or they do not fit.
+    """
+
+    modality = "image"
+
+    def __init__(self, width: int, model: str, weights: str | None, size: int, augment: float):
+        super().__init__()
+        require(size > 0, "encoder.image.size", size, "a positive whole number")
+        self.size = size
+        self.augment = Augment(augment)
+        self.model = _build(model, width)
+        _check_size(self.model, model, size)
+        if weights is not None:
+            _load(self.model, Path(weights).expanduser())
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+
+    def prepare(self, raw: Any) -> Tensor:
+        return (self.augment(as_input(raw, self.size, self.device, colour=True)) - self.mean) / self.std
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.model(prepared)
+
+
+def _build(name: str, width: int) -> nn.Module:
+    try:
+        models = importlib.import_module("torchvision.models")  # it takes a second, and not all need it
+    except ImportError:
+        raise UserError("encoder.image.name=torchvision needs that package; pip install torchvision") from None
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"encoder.image.model={name}: torchvision has no such classifier{nearest(name, known)}")
+    return models.get_model(name, weights=None, num_classes=width, **SPECIAL.get(name, {}))
+
+
+@torch.no_grad()
+def _check_size(model: nn.Module, name: str, size: int) -> None:
+    training = model.training
+    try:
+        model.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"encoder.image.size={size}: {name} takes no such images ({error})") from None
+    model.train(training)
+
+
+def _load(model: nn.Module, path: Path) -> None:
+    """Take over all weights but those of the last layer, whose width is another."""
+    if not path.is_file():
+        raise UserError(
+            f"encoder.image.weights={path}: there is no such file "
+            "(a finished run has its own weights and needs none: encoder.image.weights=null)"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # a damaged file raises many kinds
+        state = None
+    if not isinstance(state, dict):
+        raise UserError(f"encoder.image.weights={path} cannot be read as a state dict")
+    own = model.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and getattr(v, "shape", None) == own[k].shape}
+    layers = {k.rpartition(".")[0] for k in own.keys() - fitting.keys() if not k.endswith("num_batches_tracked")}
+    if len(layers) > 1:
+        raise UserError(f"encoder.image.weights={path} does not fit the model: {len(layers)} layers would lack weights")
+    model.load_state_dict(fitting, strict=False)

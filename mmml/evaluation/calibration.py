@@ -1,0 +1,205 @@
+"""Whether confidence can be believed, and what belongs to no class at all: fitted on validation, used on test."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmml.datasets import Samples
+from mmml.encoders import Embedder
+from mmml.episodes import Examples, Sampler, Shape, gather
+from mmml.episodes import Mapping as EpisodeMapping
+from mmml.errors import UserError, require
+from mmml.evaluation.panel import Setting, chunks, few_threads, predict
+from mmml.evaluation.scaling import fit_rescaling, rescale
+from mmml.methods import Learner
+from mmml.similarity.distances import cosine
+from mmml.similarity.losses import class_means
+from mmml.tasks.classification import Classification
+
+BINS = 15
+LEVELS = np.linspace(0, 1, 101)  # of the quantiles that are kept
+
+
+def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """The bin of every prediction, ``[n]``, so that bins hold equally many; equal confidences share one.
+
+    Bins of equal width would leave most of them nearly empty where most predictions are sure.
+    """
+    edges = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
+    return np.searchsorted(edges, confidence, side="right")
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:
+    """How far confidence is from accuracy, from 0 to 1 (Naeini et al., 2015; Guo et al., 2017, equation 3).
+
+    ``Σ_b n_b / n · |accuracy_b − confidence_b|``, over bins of equally many predictions.
+
+    Args:
+        confidence: the probability of the predicted class, ``[n]``, n > 0.
+        correct: whether it was right, ``[n]``.
+        bins: at most so many.
+    """
+    gap = np.asarray(correct, float) - np.asarray(confidence, float)
+    return float(np.abs(np.bincount(bins_of(np.asarray(confidence), bins), gap)).sum() / len(gap))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What validation tells of one mapping, ways and shots.
+
+    Attributes:
+        mapping: as in configs.
+        temperature, slope: of :func:`mmml.evaluation.scaling.rescale`.
+        known, unknown: the novelty (:func:`novelty`) of queries whose class is, or is not, in the
+            support set: the quantiles from 0 to 100 %, equally spaced.
+    """
+
+    mapping: str
+    ways: int
+    shots: int
+    temperature: float
+    known: list[float]
+    unknown: list[float]
+    slope: float = 0.0
+
+    def apply(self, log_probabilities: Tensor) -> Tensor:
+        """Log-probabilities that can be believed, ``[…, ways]`` in float64; their order stays."""
+        return rescale(log_probabilities, self.temperature, self.slope)
+
+    def threshold(self, reject: float) -> float:
+        """The novelty above which this share of queries of unknown classes lies, such as 0.9."""
+        require(0 < reject < 1, "reject", reject, "a number between 0 and 1")
+        return float(np.interp(1 - reject, np.linspace(0, 1, len(self.unknown)), self.unknown))
+
+    def lost(self, reject: float) -> float:
+        """The share of queries of known classes that the same threshold rejects, from 0 to 1."""
+        kept = np.interp(self.threshold(reject), self.known, np.linspace(0, 1, len(self.known)))
+        return 1 - float(kept)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Entries for the mappings, ways and shots that were tried; none leaves every prediction as it is."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def of(self, mapping: EpisodeMapping | str, ways: int, shots: int) -> Entry | None:
+        """The entry of a mapping, in either order of its modalities, whose ways and shots are nearest in ratio.
+
+        None if there is none of that mapping.
+        """
+        wanted = _sides(str(mapping))
+
+        def far(entry: Entry) -> float:
+            return math.hypot(math.log(ways / entry.ways), math.log(max(shots, 1) / entry.shots))
+
+        return min((e for e in self.entries if _sides(e.mapping) == wanted), key=far, default=None)
+
+    def apply(self, mapping: EpisodeMapping | str, ways: int, shots: int, log_probabilities: Tensor) -> Tensor:
+        """Log-probabilities that can be believed, ``[…, ways]`` in float64; as they are if nothing is known."""
+        entry = self.of(mapping, ways, shots)
+        return log_probabilities.double() if entry is None else entry.apply(log_probabilities)
+
+    def plain(self) -> dict[str, Any]:
+        """As a checkpoint holds it."""
+        return {"entries": [asdict(e) for e in self.entries]}
+
+    @classmethod
+    def from_plain(cls, content: Mapping[str, Any]) -> "Calibration":
+        """From what :meth:`plain` gave."""
+        return cls(tuple(Entry(**e) for e in content["entries"]))
+
+
+def _sides(mapping: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(side.split("+")) for side in mapping.split(":"))
+
+
+@torch.no_grad()
+def calibrate(
+    learner: Learner, embedded: Samples, sampler: Sampler, settings: Iterable[Setting], episodes: int
+) -> Calibration:
+    """Fit confidences and novelties, a pure function of its arguments.
+
+    Settings of other tasks than classification, and shapes that the split cannot fill, are left out.
+
+    Args:
+        learner: finished; its task is classification.
+        embedded: the samples of the validation split, by :func:`mmml.evaluation.embed.embed_all`.
+        sampler: of that split.
+        settings: the columns of the panel.
+        episodes: of each.
+    """
+    entries = []
+    for setting in settings:
+        if not isinstance(setting.task, Classification) or not _can_fill(sampler, setting.shape):
+            continue
+        with few_threads(setting.shape, embedded):
+            rescalings = _rescalings(learner, embedded, sampler, setting, episodes)
+            novelties = _novelties(learner, embedded, sampler, setting, episodes)
+        for mapping, several in novelties.items():
+            known, unknown = (np.quantile(n, LEVELS).tolist() for n in several)
+            shape, (temperature, slope) = setting.shape, rescalings[mapping]
+            entries.append(Entry(str(mapping), shape.ways, shape.shots, temperature, known, unknown, slope))
+    return Calibration(tuple(entries))
+
+
+def _can_fill(sampler: Sampler, shape: Shape) -> bool:
+    try:
+        sampler.check(shape, "episode.eval")
+    except UserError:
+        return False
+    return True
+
+
+def _rescalings(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
+) -> dict[EpisodeMapping, tuple[float, float]]:
+    parts: dict[EpisodeMapping, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
+        part = predictions.flatten(0, 1).cpu().numpy(), targets.flatten().cpu().numpy()
+        parts.setdefault(mapping, []).append(part)
+    return {m: fit_rescaling(*map(np.concatenate, zip(*several, strict=True))) for m, several in parts.items()}
+
+
+def _novelties(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
+) -> dict[EpisodeMapping, tuple[np.ndarray, np.ndarray]]:
+    """The novelty of known and of unknown queries, each ``[n]``.
+
+    Episodes have one class more than the setting. Each query meets all of them but its own, when
+    it is unknown, and all of them but another one, when it is known. A split without one class
+    more has episodes of its own size, so that the queries meet one class too few.
+    """
+    shape, mappings = setting.shape, setting.known_to(learner)
+    wide = Shape(min(shape.ways + 1, len(embedded.classes)), shape.shots, shape.queries)
+    parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
+    for numbers in chunks(episodes if mappings else 0, wide):
+        batch = gather(embedded, sampler.draw(numbers, wide), mappings)
+        for mapping in mappings:
+            support, query = batch.view(mapping)
+            distances = class_distances(learner.embedder, support, query)
+            own = query.slots.to(distances.device).unsqueeze(-1)
+            for left_out, found in zip(((own + 1) % wide.ways, own), parts[mapping], strict=True):
+                found.append(distances.scatter(-1, left_out, torch.inf).amin(-1).flatten())
+    return {
+        m: (torch.cat(known).cpu().numpy(), torch.cat(unknown).cpu().numpy()) for m, (known, unknown) in parts.items()
+    }
+
+
+def novelty(embedder: Embedder, support: Examples, query: Examples) -> Tensor:
+    """How far a query is from every class of a support set: the cosine distance to the nearest mean, ``[B, q]``.
+
+    From 0 to 2, whatever the method and its distance.
+    """
+    return class_distances(embedder, support, query).amin(-1)
+
+
+def class_distances(embedder: Embedder, support: Examples, query: Examples) -> Tensor:
+    """The cosine distance of queries to the mean of the support embeddings of each class, ``[B, q, ways]``."""
+    s, q = (embedder.fuse(side.encode(embedder.encode)) for side in (support, query))
+    return cosine(q, class_means(s, support.slots.to(s.device)))

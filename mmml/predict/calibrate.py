@@ -1,0 +1,74 @@
+"""What a support set itself tells of confidence, where no checkpoint does: parts of it are left out and predicted."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mmml.datasets import Samples
+from mmml.episodes import Examples, Mapping
+from mmml.evaluation.calibration import LEVELS, Entry, class_distances
+from mmml.evaluation.scaling import fit_temperature
+from mmml.methods import Learner
+from mmml.predict.inputs import whole_support
+
+FOLDS = 5
+
+
+@torch.no_grad()
+def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -> Entry | None:
+    """The temperature and the novelties of a support set, by cross-validation in up to five folds.
+
+    One more prediction than there are, as sure as the median one, is counted as wrong: so a few
+    right ones never make certainty (the rule of succession, Laplace 1774).
+
+    Args:
+        learner: a classifier.
+        samples: the support set, encoded.
+        mapping: what is learned from, and what is predicted for.
+
+    Returns:
+        None if nothing can be left out: each class has one sample, or the supports do not show
+        what the queries do.
+    """
+    shows = {m for m, column in samples.columns.items() if column.starts is None}
+    counts = samples.counts
+    if not set(mapping.query) <= shows or counts.max() < 2 or len(counts) < 2:
+        return None
+    place, spare = np.concatenate([np.arange(n) for n in counts]), np.repeat(counts > 1, counts)
+    folds = min(FOLDS, int(counts.max()))
+    parts = [_left_out(learner, samples, mapping, spare & (place % folds == fold)) for fold in range(folds)]
+    logits, targets, known, unknown = (np.concatenate(p) for p in zip(*parts, strict=True))
+    temperature = fit_temperature(*with_one_wrong(logits, targets))
+    quantiles = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
+    return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, *quantiles)
+
+
+def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Predictions for the samples of a mask by the others: log-probabilities, classes, and novelties."""
+    support = whole_support(rows_of(samples, ~held), mapping.support)
+    values = {m: samples.columns[m].values[held][None, None] for m in mapping.query}
+    query = Examples(values, {m: (1, 1, int(held.sum())) for m in values}, frozenset(values))
+    own = torch.from_numpy(samples.labels[held])
+    logits = learner.adapt(support)(query)[0]
+    distances = class_distances(learner.embedder, support, query)[0].cpu()
+    others = distances.scatter(-1, own.unsqueeze(-1), torch.inf).amin(-1)
+    return logits.cpu().numpy(), own.numpy(), distances.amin(-1).numpy(), others.numpy()
+
+
+def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
+    """Some rows of encoded samples; every class keeps its number, and what belongs to classes stays."""
+    columns = {
+        m: replace(c, values=c.values[torch.from_numpy(mask)]) if c.starts is None else c
+        for m, c in samples.columns.items()
+    }
+    starts = np.concatenate([[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))])
+    return replace(samples, starts=starts, columns=columns)
+
+
+def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its runner-up as target."""
+    sureness = np.exp(logits.max(-1))
+    median = int(np.argsort(sureness, kind="stable")[len(sureness) // 2])
+    runner_up = int(np.argsort(-logits[median], kind="stable")[1])
+    return np.vstack([logits, logits[median : median + 1]]), np.append(targets, runner_up)

@@ -1,0 +1,136 @@
+"""``mmml-predict``: from the command line to ``predictions.csv``."""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from mmml.config import check_config
+from mmml.config.compose import apply_overrides, compose_plain
+from mmml.config.predict import PredictOptions, check_predict
+from mmml.errors import UserError
+from mmml.files import check_writable, keep_aside
+from mmml.predict.inputs import Queries, Reading, Support
+from mmml.predict.model import Model, Prediction, limits_of, load, untrained
+from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+
+NONE = "none of these"
+FIXED = ("seed", "dataset", "task", "resume")
+
+
+def predict(checkpoint: str | None, support: str, query: str, overrides: list[str]) -> int:
+    """Adapt, predict every query, write the file, show a summary; returns the exit code.
+
+    Args:
+        checkpoint: a run directory or a file; None composes an encoder that was not trained here.
+        support: labelled files.
+        query: files to label.
+        overrides: ``predict.*``, and those of the learner.
+    """
+    own = [o for o in overrides if o.startswith("predict.")]
+    others = [o for o in overrides if o not in own]
+    composed = compose_plain(own if checkpoint else overrides, "predict")
+    options = check_predict(composed.pop("predict"))
+    output = Path(options.output).expanduser()
+    check_writable(output.parent)
+    model = _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options)
+    queries = Queries(query, model.reading)
+    adapted = model.adapt(support, options.mapping, queries)
+    keep_aside(output)
+    tally = Tally(queries)
+    write(output, tally.watch(adapted.predict(queries, options.reject, options.nearest)), options.nearest)
+    tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
+    return 0
+
+
+def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:
+    stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
+    config = check_config(apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED))
+    return load(checkpoint, config, Reading(options.columns, options.features, limits_of(config)))
+
+
+def _untrained(sections: dict[str, Any], support: str, query: str, options: PredictOptions) -> Model:
+    """A frozen encoder, of the modalities that support and queries share."""
+    reading = Reading(options.columns, options.features)
+    if options.mapping is None:
+        both = set(Support(support, reading, one_way=False).per) & Queries(query, reading).modalities
+        modalities = {m for m in both if isinstance(sections["encoder"].get(m), dict)}
+        if not modalities:
+            raise UserError(
+                f"support and query share {', '.join(sorted(both)) or 'no modality'}, and this encoder reads "
+                "none of it; choose an encoder, or say what to compare by predict.mapping=support:query"
+            )
+        mapping = "+".join(sorted(modalities))
+        options.mapping = f"{mapping}:{mapping}"
+    values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
+    values["episode"]["train"]["mappings"] = [options.mapping]
+    model = untrained(check_config(values | sections), reading)
+    if not model.learner.embedder.frozen:
+        raise UserError("this encoder has parameters that nobody has trained: give a checkpoint, or encoder=pretrained")
+    return model
+
+
+def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
+    """One line for each query, as soon as it is known."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
+        for p in predictions:
+            near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
+            label = NONE if p.label is None and p.problem is None else p.label or ""
+            probability = "" if p.probability is None else f"{p.probability:.4f}"
+            table.writerow([p.id, label, probability, *near, p.problem or ""])
+
+
+class Tally:
+    """Counts what was predicted, and how much of it was right where the queries have labels.
+
+    Args:
+        queries: being predicted.
+    """
+
+    def __init__(self, queries: Queries):
+        self.count = len(queries)
+        self.truth = queries.rows.column("label").to_pylist() if queries.rows.has("label") else None
+        self.labels: Counter[str] = Counter()
+        self.sure: Counter[str] = Counter()
+        self.right = self.judged = self.unread = 0
+
+    def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """The same predictions, counted, with a progress bar."""
+        bar = tqdm(predictions, total=self.count, desc="predicting", unit="query", disable=not sys.stderr.isatty())
+        for i, p in enumerate(bar):
+            if p.problem is not None:
+                self.unread += 1
+            else:
+                label = NONE if p.label is None else p.label if p.probability is not None else "a score"
+                self.labels[label] += 1
+                self.sure[label] += p.probability or 0  # type: ignore[assignment]
+                if self.truth is not None and self.truth[i] is not None and p.probability is not None:
+                    self.judged += 1
+                    self.right += p.label == self.truth[i]
+            yield p
+
+    def show(self, title: str, output: Path) -> None:
+        """A table on the terminal."""
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+        for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
+            table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+        for label, count in self.labels.most_common(20):
+            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, "a score") else ""
+            table.add_row(label, f"{count:,}", mean)
+        if len(self.labels) > 20:
+            table.add_row(f"… and {len(self.labels) - 20} more", "", "")
+        console = Console()
+        console.print(table)
+        if self.judged:
+            console.print(f"right: {self.right / self.judged:.1%} of the {self.judged:,} queries with a label")
+        if self.unread:
+            console.print(f"could not be read: {self.unread:,} (see the column problem)")
+        print(f"predictions: {output}")

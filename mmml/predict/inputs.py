@@ -1,0 +1,182 @@
+"""Support sets and queries from files of the user's."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmml.datasets import Per, Samples
+from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources
+from mmml.datasets.manifest.features import load_matrix, vector_column
+from mmml.datasets.manifest.rows import ManifestRows, read_rows
+from mmml.datasets.values import Matrix, objects
+from mmml.episodes import Examples
+from mmml.errors import UserError
+from mmml.media import FILE_MODALITIES, Limits
+from mmml.media.pool import Pool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read.
+
+    Attributes:
+        columns: the tables' own names for columns.
+        features: a ``.npy`` matrix beside each table; None if features come otherwise or not at all.
+        limits: what media are decoded to.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    features: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def rows(self, path: str, option: str) -> ManifestRows:
+        """The table of a folder or manifest."""
+        return read_rows(path, option, self.columns)
+
+    def matrix(self, rows: ManifestRows, option: str) -> Matrix | None:
+        """Features for all rows, if they come as one matrix."""
+        if self.features is None:
+            return vector_column(rows.path)
+        matrix = load_matrix(rows.folder / self.features, "predict.features")
+        if len(matrix) != len(rows):
+            raise UserError(f"predict.features={self.features} has {len(matrix)} rows, and {option} {len(rows)}")
+        return matrix
+
+
+class Support:
+    """A support set: every row of a manifest, labelled (or each a class of its own).
+
+    Args:
+        path: of the manifest or folder.
+        reading: how files are read.
+        one_way: whether all rows form one class, as for regression.
+    """
+
+    def __init__(self, path: str, reading: Reading, one_way: bool):
+        self.reading = reading
+        self.rows = reading.rows(path, "support")
+        self.matrix = reading.matrix(self.rows, "support")
+        codes, names = self.rows.codes("label" if self.rows.has("label") else "id")
+        self.codes = np.zeros_like(codes) if one_way else codes
+        self.names: list[str] = ["all"] if one_way else names.to_pylist()
+        self.per = declared(self.rows, self.codes, self.matrix)
+
+    def samples(self, modalities: Collection[str]) -> Samples:
+        """All rows with these modalities.
+
+        Raises:
+            UserError: naming the first row that cannot be used.
+        """
+        sources = open_sources(self.rows, modalities, self.reading.limits, self.matrix)
+        for modality, source in sources.items():
+            if self.per[modality] is Per.SAMPLE:
+                self.rows.report(source.of_row < 0, f"it has no {modality}")
+        for i, why in sorted(self.rows.problems.items()):
+            raise UserError(f"support: {self.rows.name_row(i)}: {why}")
+        order = np.argsort(self.codes, kind="stable")
+        return make_samples(self.rows, order, self.codes[order], self.names, sources, self.per)
+
+
+def whole_support(samples: Samples, modalities: Collection[str]) -> Examples:
+    """All samples as one support set, however many each class has.
+
+    Args:
+        samples: raw or encoded.
+        modalities: shown.
+    """
+    values, labels = {}, {}
+    for modality in sorted(modalities):
+        column = samples.columns[modality]
+        counts = samples.counts if column.starts is None else np.diff(column.starts)
+        if column.starts is None:
+            index = np.arange(len(column.values))
+        else:
+            if (counts == 0).any():
+                raise UserError(f"support: class {samples.classes[int(counts.argmin())]!r} has no {modality}")
+            index, counts = column.starts[:-1], np.ones_like(counts)  # the first of a class's names
+        taken = column.values[index]
+        values[modality] = taken.view(1, 1, len(index), -1) if column.encoded else taken
+        labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
+    shapes = {m: (1, 1, slots.shape[1]) for m, slots in labels.items()}
+    encoded = frozenset(m for m in labels if samples.columns[m].encoded)
+    targets = None if samples.targets is None else torch.from_numpy(samples.targets)[None]
+    return Examples(values, shapes, encoded, targets, labels)
+
+
+@dataclass
+class Chunk:
+    """Some queries.
+
+    Attributes:
+        rows: their positions in the manifest.
+        examples: those that could be read, as one query set.
+        problems: why the others could not, by position.
+    """
+
+    rows: np.ndarray
+    examples: Examples
+    problems: dict[int, str]
+
+
+class Queries:
+    """The rows of a manifest, read some at a time.
+
+    Args:
+        path: of the manifest or folder.
+        reading: how files are read.
+    """
+
+    def __init__(self, path: str, reading: Reading):
+        self.reading = reading
+        self.rows = reading.rows(path, "query")
+        self.matrix = reading.matrix(self.rows, "query")
+        self.modalities = {m for m in (*FILE_MODALITIES, "text") if self.rows.has(m)}
+        self.modalities |= {"features"} if self.matrix is not None else set()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def chunks(self, modalities: Collection[str], size: int) -> Iterator[Chunk]:
+        """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile."""
+        with Pool() as pool:
+            streams = {m: self._stream(pool, m) for m in sorted(modalities)}
+            for start in range(0, len(self), size):
+                rows = np.arange(start, min(start + size, len(self)))
+                yield self._chunk(rows, {m: [next(s) for _ in rows] for m, s in streams.items()})
+
+    def _stream(self, pool: Pool, modality: str) -> Iterator[Any]:
+        """The value of every row, or a sentence on why there is none."""
+        if modality == "features" and self.matrix is not None:
+            return (self.matrix[i : i + 1][0] for i in range(len(self)))
+        if modality == "text":
+            texts = Texts(self.rows.column("text"))
+            return (np.array(texts[i : i + 1][0], object) for i in range(len(self)))
+        names = self.rows.column(modality).to_pylist()
+        paths = [self.rows.folder / (n or "") for n in names]
+        refused = self.rows.problems
+        return pool.decode(
+            modality, [Path("/refused") if i in refused else p for i, p in enumerate(paths)], self.reading.limits
+        )
+
+    def _chunk(self, rows: np.ndarray, values: Mapping[str, list[Any]]) -> Chunk:
+        problems = {i: why for i, why in self.rows.problems.items() if rows[0] <= i <= rows[-1]}
+        for modality, several in values.items():
+            for i, value in zip(rows.tolist(), several, strict=True):
+                if isinstance(value, str):
+                    problems.setdefault(i, f"its {modality} file: {value}")
+        good = [k for k, i in enumerate(rows.tolist()) if i not in problems]
+        raw = {m: as_batch([several[k] for k in good]) for m, several in values.items()}
+        examples = Examples(raw, {m: (1, 1, len(good)) for m in raw})
+        return Chunk(rows, examples, problems)
+
+
+def as_batch(values: list[Any]) -> Any:
+    """A raw batch: a tensor where all values have one shape, else an object array."""
+    if values and isinstance(values[0], np.ndarray) and values[0].dtype == object:
+        return objects([v.item() for v in values])
+    shapes = {tuple(v.shape) for v in values}
+    return torch.stack([torch.as_tensor(v) for v in values]) if len(shapes) == 1 else objects(values)

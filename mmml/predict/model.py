@@ -1,0 +1,229 @@
+"""A finished learner (or a frozen encoder) that adapts to new classes and predicts.
+
+import mmml
+
+model = mmml.load("outputs/2026-11-24/04-25-56-glyphs-metric")
+for prediction in model.adapt("five-examples/").predict("unlabelled/"):
+    print(prediction.id, prediction.label, prediction.probability)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmml.config import Config, check_config
+from mmml.datasets import Samples
+from mmml.episodes import Examples, Mapping
+from mmml.errors import UserError
+from mmml.evaluation.calibration import Calibration, Entry
+from mmml.evaluation.embed import embed_all
+from mmml.media import Limits
+from mmml.methods import Learner
+from mmml.predict.calibrate import calibrate_on_support
+from mmml.predict.inputs import Queries, Reading, Support, whole_support
+from mmml.run import build_learner
+from mmml.similarity.distances import cosine
+from mmml.similarity.losses import class_means
+from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+
+CHUNK = 512  # queries predicted at a time; the result does not depend on it
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one query.
+
+    Attributes:
+        id: of the query.
+        label: the most probable class, or None for none of these; a score as text for regression.
+        probability: calibrated, of that class; None for a score.
+        nearest: the ids of the most similar support samples, the nearest first.
+        problem: why there is no prediction, if the query could not be read.
+    """
+
+    id: str
+    label: str | None
+    probability: float | None
+    nearest: tuple[str, ...]
+    problem: str | None = None
+
+
+@dataclass
+class Model:
+    """A learner that is ready to adapt.
+
+    Attributes:
+        learner: in evaluation mode.
+        mappings: that it was trained or evaluated with; empty if it was not trained.
+        calibration: measured on validation episodes; None if there is none.
+        reading: how files are read.
+    """
+
+    learner: Learner
+    mappings: list[Mapping]
+    calibration: Calibration | None
+    reading: Reading
+
+    def adapt(self, support: str, mapping: str | None = None, query: Queries | None = None) -> "Adapted":
+        """Learn the classes of a support set.
+
+        Args:
+            support: a manifest, or a folder with one, or a folder of class folders.
+            mapping: what to learn from and what to predict for, such as ``image:image``; by
+                default the first that the support set allows.
+            query: the queries, if known: the mapping then fits them, too.
+
+        Raises:
+            UserError: a sample cannot be read, or the support set does not hold what is needed.
+        """
+        regression = self.learner.task.needs_scores
+        source = Support(support, self.reading, one_way=regression)
+        if regression and not source.rows.has("score"):
+            raise UserError(f"support={support} has no column score, which task={self.learner.task.name} needs")
+        chosen = self._choose(mapping, set(source.per), query.modalities if query else None)
+        return Adapted(self, chosen, source.samples(chosen.support))
+
+    def _choose(self, text: str | None, support: set[str], query: set[str] | None) -> Mapping:
+        known = set(self.learner.embedder.encoders)
+        if text is not None:
+            mapping = Mapping.parse(text, "predict.mapping")
+            for side, modalities, has in (("support", mapping.support, support), ("query", mapping.query, query)):
+                lacking = sorted(set(modalities) - (has if has is not None else known) | set(modalities) - known)
+                if lacking:
+                    raise UserError(f"predict.mapping={text}: the {side} (or the model) has no {lacking[0]}")
+            return mapping
+        shared = tuple(sorted(known & support & (query if query is not None else known)))
+        candidates = [*self.mappings, *([Mapping(shared, shared)] if shared else [])]
+        for mapping in candidates:
+            if set(mapping.support) <= support & known and set(mapping.query) <= (query or known) & known:
+                return mapping
+        raise UserError(
+            f"the support set has {', '.join(sorted(support))}, the queries {', '.join(sorted(query or known))}, and "
+            f"the model reads {', '.join(sorted(known))}; name what to compare by predict.mapping=support:query"
+        )
+
+
+class Adapted:
+    """A learner that knows the classes of a support set.
+
+    Args:
+        model: that adapted.
+        mapping: what it learned from, and what it predicts for.
+        samples: the support set, raw.
+    """
+
+    def __init__(self, model: Model, mapping: Mapping, samples: Samples):
+        learner = model.learner
+        self.model, self.mapping = model, mapping
+        self.samples = embed_all(learner, samples, mapping.support)
+        support = whole_support(self.samples, mapping.support)
+        with torch.no_grad():
+            self._predict = learner.adapt(support)
+            self._support = learner.embedder.fuse(support)[0]
+        self._slots = support.slots[0]
+        self.entry = None if learner.task.needs_scores else self._calibration()
+
+    def _calibration(self) -> Entry | None:
+        """What validation told of such episodes, else what the support set tells of itself."""
+        samples, calibration = self.samples, self.model.calibration
+        shots = round(len(self._slots) / len(samples.classes))
+        found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
+        return found or calibrate_on_support(self.model.learner, samples, self.mapping)
+
+    def predict(self, query: str | Queries, reject: float | None = None, nearest: int = 3) -> Iterator[Prediction]:
+        """Predictions in the order of the queries, read a few hundred at a time.
+
+        Args:
+            query: a manifest, or a folder of files.
+            reject: the share of queries of unknown classes that should get no label, between 0
+                and 1; None labels every query.
+            nearest: how many support samples to name.
+        """
+        queries = Queries(query, self.model.reading) if isinstance(query, str) else query
+        threshold = self._threshold(reject)
+        per_class = len(self._slots) == len(self.samples.classes) != len(self.samples.labels)
+        names = self.samples.classes if per_class else self.samples.ids.to_pylist()
+        for chunk in queries.chunks(self.mapping.query, CHUNK):
+            found = self._of_chunk(chunk.examples, threshold, nearest) if len(chunk.problems) < len(chunk.rows) else []
+            told = iter(found)
+            for i in chunk.rows.tolist():
+                identity = queries.rows.table["id"][i].as_py()
+                if i in chunk.problems:
+                    yield Prediction(identity, None, None, (), chunk.problems[i])
+                else:
+                    label, probability, near = next(told)
+                    yield Prediction(identity, label, probability, tuple(names[n] for n in near))
+
+    @torch.no_grad()
+    def _of_chunk(
+        self, examples: Examples, threshold: float | None, nearest: int
+    ) -> list[tuple[str | None, float | None, list[int]]]:
+        """Label, probability and nearest support samples of each query."""
+        embedder = self.model.learner.embedder
+        query = examples.encode(embedder.encode)
+        predictions, fused = self._predict(query)[0].cpu(), embedder.fuse(query)[0]
+        distances = 1 - F.normalize(fused, dim=-1) @ F.normalize(self._support, dim=-1).T
+        near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
+        if self.model.learner.task.needs_scores:
+            return [(f"{score:.6g}", None, n) for score, n in zip(predictions.tolist(), near, strict=True)]
+        probability, label = self._probabilities(predictions).max(-1)
+        labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
+        if threshold is not None:
+            far = self._novelty(fused) > threshold
+            labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
+        return list(zip(labels, probability.tolist(), near, strict=True))
+
+    def _probabilities(self, log_probabilities: Tensor) -> Tensor:
+        return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()
+
+    def _novelty(self, fused: Tensor) -> Tensor:
+        """The cosine distance of each query to the nearest class mean, ``[q]``; see ``mmml.evaluation.calibration``."""
+        slots = self._slots.to(self._support.device)
+        return cosine(fused, class_means(self._support[None], slots[None])[0]).amin(-1).cpu()
+
+    def _threshold(self, reject: float | None) -> float | None:
+        if reject is None:
+            return None
+        if not 0 < reject < 1:
+            raise UserError(f"predict.reject={reject} must be between 0 and 1")
+        if self.entry is None:
+            raise UserError(
+                "predict.reject needs a checkpoint whose calibration knows this mapping, or two samples of each class"
+            )
+        return self.entry.threshold(reject)
+
+
+def load(checkpoint: str, config: Config | None = None, reading: Reading | None = None) -> Model:
+    """A finished run, ready to adapt.
+
+    Args:
+        checkpoint: a run directory or a checkpoint file.
+        config: the run's own, with changes.
+        reading: how files are read; by default as in training.
+
+    Raises:
+        UserError: there is no checkpoint, or it cannot be read.
+    """
+    stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
+    config = config or check_config(stored.config)
+    model = untrained(config, reading or Reading(limits=limits_of(config)))
+    model.learner.load_state_dict(stored.learner)
+    model.learner.eval()
+    model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
+    return model
+
+
+def untrained(config: Config, reading: Reading) -> Model:
+    """The learner of a config as it is before training."""
+    mappings = [Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)]
+    learner, _ = build_learner(config, {m for mapping in mappings for m in mapping.modalities})
+    return Model(learner.eval(), list(dict.fromkeys(mappings)), None, reading)
+
+
+def limits_of(config: Config) -> Limits:
+    """What media were decoded to in training."""
+    known = Limits.__dataclass_fields__
+    return Limits(**{k: v for k, v in config.dataset.items() if k in known})

@@ -1,0 +1,31 @@
+"""Distances between long items, a few pairs at a time."""
+
+import torch
+from torch import Tensor
+
+from mmml.similarity.distances import Distance
+
+CELLS = 2**21  # numbers computed at a time; of no influence on the result
+
+
+def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) -> Tensor:
+    """A distance over some episodes and some queries at a time, so that memory stays small.
+
+    Args:
+        distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.
+        query: ``[..., q, d]``.
+        support: ``[..., s, d]``.
+        cells: numbers that one pair needs.
+    """
+    lead, (q, s) = query.shape[:-2], (query.shape[-2], support.shape[-2])
+    queries = max(1, CELLS // (s * cells))
+    episodes = max(1, CELLS // (q * s * cells))
+    rows = [
+        torch.cat([distance(part, some_support) for part in some_query.split(queries, dim=1)], dim=1)
+        for some_query, some_support in zip(
+            query.reshape(-1, q, query.shape[-1]).split(episodes),
+            support.reshape(-1, s, support.shape[-1]).split(episodes),
+            strict=True,
+        )
+    ]
+    return torch.cat(rows).view(*lead, q, s)

@@ -1,0 +1,39 @@
+"""Distances between sets of points."""
+
+import torch
+from torch import Tensor
+
+from mmml.similarity.chunks import in_chunks
+from mmml.similarity.distances import at_least_float32, distances, euclidean
+
+AXES = 2  # numbers that make up a point: items are [points × AXES], NaN after the last point
+
+
+@distances.register("modified_hausdorff")
+def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
+    """The larger of two means: from each point to the nearest of the other set, in either direction.
+
+    Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015).
+    Items are points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
+    """
+    points = max(query.shape[-1], support.shape[-1]) // AXES
+    return in_chunks(_sets, at_least_float32(query), at_least_float32(support), points * points)
+
+
+def _sets(query: Tensor, support: Tensor) -> Tensor:
+    (q, a), (s, b) = (_points(x) for x in (query, support))
+    between = euclidean(q.flatten(1, 2), s.flatten(1, 2))
+    between = between.unflatten(1, q.shape[1:3]).unflatten(3, s.shape[1:3])  # [B, q, points, s, points]
+    there = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]
+    back = between.masked_fill(~a[:, :, :, None, None], torch.inf).amin(2)  # [B, q, s, points of s]
+    return torch.maximum(_mean(there, a.unsqueeze(2)), _mean(back, b.unsqueeze(1)))
+
+
+def _points(x: Tensor) -> tuple[Tensor, Tensor]:
+    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which there are ``[B, n, points]``."""
+    x = x.unflatten(-1, (-1, AXES))
+    return x.nan_to_num(0), ~x[..., 0].isnan()
+
+
+def _mean(x: Tensor, present: Tensor) -> Tensor:
+    return x.masked_fill(~present, 0).sum(-1) / present.sum(-1)

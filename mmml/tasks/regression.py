@@ -1,0 +1,42 @@
+"""``task=regression``: which number belongs to a query? An episode's classes are the quantities."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from mmml.episodes import Examples
+from mmml.tasks.base import Metric, Task, tasks
+
+MAE = Metric("MAE", percent=False, higher_is_better=False)
+
+
+@tasks.register("regression")
+class Regression(Task):
+    """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
+
+    A sample's label says which quantity its score measures, so an episode has one way.
+    """
+
+    name = "regression"
+    metrics = (MAE,)
+    min_ways: ClassVar[int] = 1
+    needs_scores: ClassVar[bool] = True
+
+    def targets(self, examples: Examples) -> Tensor:
+        assert examples.targets is not None
+        return examples.targets
+
+    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+        """Their weighted mean (Nadaraya 1964; Watson 1964)."""
+        return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
+
+    def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        return (predictions - targets).square().mean()
+
+    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+        """The distance of every prediction from the truth."""
+        return {MAE: (predictions - targets).abs()}
+
+    def chance(self, ways: int) -> dict[Metric, float]:
+        """Unknown without the scores."""
+        return {}

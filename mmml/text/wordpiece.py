@@ -1,0 +1,82 @@
+"""The tokenizer that is trained: word pieces."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from mmml.errors import UserError
+
+PAD, UNKNOWN = 0, 1
+SPECIAL = ["[PAD]", "[UNK]"]
+
+
+class WordPieces:
+    """WordPiece (Schuster and Nakajima, 2012; Devlin et al., 2019), by the library ``tokenizers``.
+
+    Args:
+        state: what ``state`` was before: the trained tokenizer as JSON.
+    """
+
+    def __init__(self, state: str):
+        self.state = state
+        self._tokenizer = _library().Tokenizer.from_str(state)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocabulary: int) -> "WordPieces":
+        """Learn at most ``vocabulary`` pieces from texts; the same texts give the same pieces.
+
+        A third of them at most are single characters (they count twice: at the start of a word
+        and within), the most frequent ones; words with others are unknown.
+        """
+        library = _library()
+        tokenizer = _empty(library, {})
+        split, clean = tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.normalizer.normalize_str
+        words = Counter(word for text in texts for word, _ in split(clean(text)))
+        counts: Counter[str] = Counter()
+        for word, count in words.items():
+            counts.update(dict.fromkeys(word, count))
+        alphabet = sorted(counts, key=lambda c: (-counts[c], c))[: (vocabulary - len(SPECIAL)) // 3]
+        within = sorted({c for word in words for c in word[1:]} & set(alphabet))
+        # The library numbers characters in an order that changes from call to call, and breaks
+        # ties by these numbers; as special tokens, they come in the order given.
+        trainer = library.trainers.WordPieceTrainer(
+            vocab_size=vocabulary,
+            special_tokens=[*SPECIAL, *alphabet, *(f"##{c}" for c in within)],
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(sorted(words.elements()), trainer)
+        return cls(_empty(library, tokenizer.get_vocab()).to_str())
+
+    def __len__(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    def __call__(self, texts: Sequence[str], max_length: int) -> Tensor:
+        """Texts as pieces, cut at ``max_length`` and padded with ``PAD``: ``[n, longest]`` int64.
+
+        A text without any piece becomes ``UNKNOWN``, so that no row is all padding.
+        """
+        encoded = self._tokenizer.encode_batch([str(t) for t in texts])
+        rows = [torch.tensor(e.ids[:max_length] or [UNKNOWN]) for e in encoded]
+        return pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+
+def _empty(library: Any, vocabulary: dict[str, int]) -> Any:
+    """A tokenizer of this vocabulary: lower case, words and punctuation apart, no special tokens in texts."""
+    tokenizer = library.Tokenizer(library.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
+    tokenizer.normalizer = library.normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _library() -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError("word pieces need the package tokenizers; pip install tokenizers") from None
+    return tokenizers

@@ -1,0 +1,54 @@
+"""How long 1,000 five-way episodes take on cached features: ``python scripts/bench_rules.py``.
+
+Drawing, gathering and predicting together, as the panel does them: 15 queries a class, 512
+numbers a sample, 2 threads at most (small episodes take one).
+"""
+
+import time
+
+import numpy as np
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.encoders import build_embedder
+from mmml.episodes import Mapping, Sampler, Shape
+from mmml.evaluation.panel import Setting, play
+from mmml.methods.metric import MetricLearner
+from mmml.tasks import tasks
+
+EPISODES, WAYS, QUERIES, WIDTH = 1000, 5, 15, 512
+CLASSES, EACH, ROUNDS, THREADS = 100, 60, 5, 2
+RULES = ("prototype", "ridge", "attention")
+
+
+def cached_features() -> Samples:
+    """Classes in a space: a random centre each, and as much noise."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(CLASSES, 1, WIDTH, generator=generator)
+    values = centres + 4 * torch.randn(CLASSES, EACH, WIDTH, generator=generator)
+    column = Column(Per.SAMPLE, values.flatten(0, 1), encoded=True)
+    return Samples([str(c) for c in range(CLASSES)], np.arange(CLASSES + 1) * EACH, {"image": column})
+
+
+def main() -> None:
+    """Print the best of some rounds in seconds, and the accuracy, of each rule and number of shots."""
+    torch.set_num_threads(THREADS)
+    samples, task, mapping = cached_features(), tasks.build("classification", {}, "task"), Mapping.parse("image:image")
+    raw = {"image": {"name": "raw_image"}}
+    embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
+    sampler, options = Sampler(samples, 0, "test"), {"temperature": 0.1, "learn_temperature": False}
+    print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
+    for shots in (1, 5):
+        setting = Setting(task, Shape(WAYS, shots, QUERIES), (mapping,))
+        for rule in RULES:
+            learner = MetricLearner(embedder, task, "cosine", "prototypical", rule, **options)
+            seconds = []
+            for _ in range(ROUNDS):
+                started = time.perf_counter()
+                scores = play(learner, samples, sampler, setting, EPISODES)[mapping][task.metrics[0]]
+                seconds.append(time.perf_counter() - started)
+            print(f"{shots}-shot {rule:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()

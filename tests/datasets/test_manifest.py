@@ -1,0 +1,270 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from mmml.datasets import Per, datasets
+from mmml.errors import UserError
+from tests.datasets.making import OPTIONS, draw, pictures, write_csv, write_jsonl
+
+
+def manifest(root, **options):
+    return datasets.build("manifest", {**OPTIONS, "root": str(root), **options}, "dataset")
+
+
+def load(root, *modalities, **options):
+    return manifest(root, **options).load(set(modalities))
+
+
+def refusal(root, *modalities, **options):
+    with pytest.raises(UserError) as error:
+        dataset = manifest(root, **options)
+        dataset.load(set(modalities or dataset.modalities))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_table_of_pictures_gives_class_disjoint_splits(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    splits = load(tmp_path, "image", "text")
+    assert [len(splits[s].classes) for s in ("train", "val", "test")] == [4, 1, 1]
+    assert sorted(c for s in splits.values() for c in s.classes) == [f"class {c}" for c in range(6)]
+    train = splits["train"]
+    assert train.counts.tolist() == [4] * 4 and train.columns["image"].per is Per.SAMPLE
+    assert train.columns["text"].per is Per.CLASS  # the label serves as text
+    assert list(train.columns["text"].values[:]) == train.classes
+
+
+def test_every_row_keeps_its_own_picture(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path)[::-1])
+    for samples in load(tmp_path, "image").values():
+        images = samples.columns["image"].values
+        for row, name in enumerate(samples.ids.to_pylist()):
+            expected = np.moveaxis(np.asarray(Image.open(tmp_path / name)), -1, 0)
+            assert torch.equal(images[np.array([row])][0], torch.from_numpy(expected))
+            assert samples.classes[samples.labels[row]] == f"class {name[1]}"
+
+
+def test_class_folders_need_no_table(tmp_path):
+    pictures(tmp_path)
+    splits = load(tmp_path, "image")
+    assert sorted(c for s in splits.values() for c in s.classes) == [f"c{c}" for c in range(6)]
+
+
+def test_split_folders_are_the_splits(tmp_path):
+    for split, c in (("train", 0), ("train", 1), ("validation", 2), ("test", 3)):
+        draw(tmp_path / split / f"c{c}" / "a.png", c)
+    splits = load(tmp_path, "image")
+    assert {s: part.classes for s, part in splits.items()} == {"train": ["c0", "c1"], "val": ["c2"], "test": ["c3"]}
+
+
+def test_a_class_in_two_splits_is_refused(tmp_path):
+    rows = [row | {"split": "test" if i == 3 else "train"} for i, row in enumerate(pictures(tmp_path))]
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert "class 'class 0' is in split train and in split test" in refusal(tmp_path, "image")
+
+
+def test_what_is_the_same_for_a_class_belongs_to_the_class(tmp_path):
+    rows = [row | {"text": f"the name of {row['label']}"} for row in pictures(tmp_path)]
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert manifest(tmp_path).modalities == {"image": Per.SAMPLE, "text": Per.CLASS}
+    rows[0]["text"] = "another"
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert manifest(tmp_path).modalities["text"] is Per.SAMPLE
+
+
+def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):
+    rows = [{"photo": f"c{i}/0.png", "caption": f"{i} {k}"} for i in range(6) for k in range(5)]
+    pictures(tmp_path, each=1)
+    write_csv(tmp_path / "pairs.csv", rows)
+    splits = load(tmp_path / "pairs.csv", "image", "text", columns={"image": "photo", "text": "caption"})
+    train = splits["train"]
+    assert train.columns["image"].per is Per.CLASS and train.columns["text"].per is Per.SAMPLE
+    assert len(train.columns["image"].values) == len(train.classes) == 4 and train.counts.tolist() == [5] * 4
+    texts = train.columns["text"].values[:]
+    assert all(name == f"c{text[0]}/0.png" for name, text in zip(np.repeat(train.classes, 5), texts, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_json_and_parquet_say_the_same_as_csv(tmp_path, kind):
+    rows = pictures(tmp_path)
+    expected = load(write_csv(tmp_path / "a.csv", rows), "image")
+    if kind == "jsonl":
+        path = write_jsonl(tmp_path / "metadata.jsonl", rows)
+    else:
+        path = tmp_path / "metadata.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    found = load(path, "image")
+    for split in expected:
+        assert found[split].classes == expected[split].classes
+        assert found[split].ids.to_pylist() == expected[split].ids.to_pylist()
+
+
+def test_numbers_serve_as_labels_in_json(tmp_path):
+    rows = [row | {"label": int(row["label"][-1])} for row in pictures(tmp_path)]
+    write_jsonl(tmp_path / "metadata.jsonl", rows)
+    assert sorted(c for s in load(tmp_path, "image").values() for c in s.classes) == list("012345")
+
+
+def test_several_files_are_several_samples_of_one_group(tmp_path):
+    pictures(tmp_path)
+    rows = [{"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]} for c in range(6)]
+    write_jsonl(tmp_path / "metadata.jsonl", rows)
+    train = load(tmp_path, "image")["train"]
+    assert train.counts.tolist() == [2] * 4 and len(set(train.groups.tolist())) == 4
+    assert train.ids.to_pylist()[0].endswith("#0")
+
+
+def test_scores_become_targets(tmp_path):
+    rows = [row | {"score": f"{i / 2}"} for i, row in enumerate(pictures(tmp_path))]
+    write_csv(tmp_path / "metadata.csv", rows)
+    for samples in load(tmp_path, "image").values():
+        wanted = [float(rows[4 * int(n[1]) + int(n[3])]["score"]) for n in samples.ids.to_pylist()]
+        assert samples.targets.tolist() == wanted
+
+
+@pytest.mark.parametrize("way", ["matrix", "parquet", "files"])
+def test_features_in_one_matrix_a_vector_column_or_files(tmp_path, way):
+    features = np.arange(24 * 3, dtype=np.float32).reshape(24, 3)
+    rows = [{"id": f"r{i}", "label": f"c{i // 4}"} for i in range(24)]
+    options = {}
+    if way == "matrix":
+        np.save(tmp_path / "m.npy", features.astype(np.float16))
+        write_csv(tmp_path / "metadata.csv", [r | {"text": r["id"]} for r in rows])
+        options = {"features": "m.npy"}
+    elif way == "parquet":
+        table = pa.Table.from_pylist(rows).append_column("features", pa.array(features.tolist()))
+        pq.write_table(table, tmp_path / "metadata.parquet", row_group_size=5)
+    else:
+        for i, vector in enumerate(features):
+            np.save(tmp_path / f"{i}.npy", vector)
+        write_csv(tmp_path / "metadata.csv", [r | {"features_file_name": f"{i}.npy"} for i, r in enumerate(rows)])
+    for samples in load(tmp_path, "features", **options).values():
+        rows_of = [int(n[1:]) for n in samples.ids.to_pylist()]
+        assert np.array_equal(samples.columns["features"].values[np.arange(len(rows_of))], features[rows_of])
+
+
+def test_a_matrix_with_another_number_of_rows_is_refused(tmp_path):
+    np.save(tmp_path / "m.npy", np.zeros((5, 2)))
+    write_csv(tmp_path / "metadata.csv", [{"label": "a", "text": str(i)} for i in range(6)])
+    assert "has 5 rows" in refusal(tmp_path, features="m.npy")
+
+
+BAD = {
+    "no label": ({"label": ""}, "it has no label"),
+    "missing file": ({"image_file_name": "c9/9.png"}, "c9/9.png: it cannot be opened"),
+    "path outside": ({"image_file_name": "../secret.png"}, "lies outside of the folder"),
+    "absolute path": ({"image_file_name": "/etc/passwd"}, "lies outside of the folder"),
+    "unknown split": ({"split": "trian"}, "its split is none of train, val and test"),
+    "no number": ({"score": "much"}, "its score is no number"),
+    "infinite": ({"score": "inf"}, "its score is no number"),
+    "same id": ({"id": "r1"}, "its id is that of an earlier row"),
+    "unclosed quote": ({"label": 'a\nb,"c'}, "its label holds a line break"),
+    "ten megabytes": ({"text": "x" * 10_000_000}, "its text is over a million bytes long"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_row_that_cannot_be_used_is_named_or_skipped(tmp_path, name):
+    change, why = BAD[name]
+    split = ["train"] * 16 + ["val"] * 4 + ["test"] * 4
+    rows = [
+        row | {"id": f"r{i}", "score": "1.5", "split": split[i], "text": f"text {i}"}
+        for i, row in enumerate(pictures(tmp_path))
+    ]
+    rows[5] |= change
+    write_csv(tmp_path / "metadata.csv", rows)
+    told = refusal(tmp_path, "image")
+    assert why in told and "row 6 of" in told and "dataset.on_bad_sample=skip" in told
+    dataset = manifest(tmp_path, on_bad_sample="skip")
+    kept = dataset.load({"image"})
+    assert sum(int(s.counts.sum()) for s in kept.values()) == 23
+    (line,) = dataset.skipped
+    assert why in line and "row 6 of" in line
+
+
+TABLES = {
+    "empty file": (b"", "is empty"),
+    "header only": (b"image_file_name,label\n", "has no rows"),
+    "not UTF-8": (b"image_file_name,label\na.png,caf\xe9\n", "line 2 is not UTF-8"),
+    "UTF-16": ("image_file_name,label\na.png,b\n".encode("utf-16"), "UTF-8"),
+    "too few cells": (b"image_file_name,label\na.png\n", "row 1 (line 2) has 1 cells"),
+    "too many cells": (b"image_file_name,label\na.png,b,c\n", "row 1 (line 2) has 3 cells"),
+    "one name twice": (b"label,label\na,b\n", "names column 'label' twice"),
+    "nothing of use": (b"label,colour\na,b\n", "has no column with a modality"),
+    "near miss": (b"label,image_filename\na,b.png\n", "did you mean 'image_file_name'"),
+    "binary": (bytes(range(256)) * 20, ""),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, name):
+    content, why = TABLES[name]
+    (tmp_path / "metadata.csv").write_bytes(content)
+    assert why in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"label": "a", "text": "b"}\n{"label": ', "line 2 is no JSON"),
+        (b"[1, 2]\n", "no JSON object"),
+        (b'{"label": "caf\xe9"}\n', "line 1 is not UTF-8"),
+        (b"[" * 100_000 + b"\n", "line 1 is no JSON"),
+        (b"", ""),
+    ],
+)
+def test_a_damaged_json_table_is_refused(tmp_path, content, why):
+    (tmp_path / "metadata.jsonl").write_bytes(content)
+    assert why in refusal(tmp_path)
+
+
+def test_a_damaged_parquet_table_is_refused(tmp_path):
+    pq.write_table(pa.table({"label": ["a", "b"], "text": ["x", "y"]}), tmp_path / "metadata.parquet")
+    whole = (tmp_path / "metadata.parquet").read_bytes()
+    for content in (b"", whole[:40], whole[:-8], b"PAR1" * 4):
+        (tmp_path / "metadata.parquet").write_bytes(content)
+        assert "cannot be read" in refusal(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    rows = pictures(tmp_path)
+    text = write_csv(tmp_path / "metadata.csv", rows).read_text()
+    (tmp_path / "metadata.csv").write_text("\ufeff" + text, encoding="utf-8")
+    assert load(tmp_path, "image")["train"].counts.sum() == 16
+
+
+def test_a_quoted_cell_may_hold_commas_and_line_breaks(tmp_path):
+    rows = [row | {"text": f'a, "b"\nand {i}'} for i, row in enumerate(pictures(tmp_path))]
+    write_csv(tmp_path / "metadata.csv", rows)
+    texts = [t for s in load(tmp_path, "image", "text").values() for t in s.columns["text"].values[:]]
+    assert sorted(texts) == sorted(r["text"] for r in rows)
+
+
+def test_two_tables_in_one_folder_are_refused(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    write_jsonl(tmp_path / "metadata.jsonl", [{"label": "a", "text": "b"}])
+    assert "name the file to be read" in refusal(tmp_path)
+
+
+def test_unknown_columns_of_the_users_are_named(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    assert "has no such column; did you mean 'label'" in refusal(tmp_path, columns={"text": "labl"})
+    assert "no kind of column; did you mean 'text'" in refusal(tmp_path, columns={"texts": "label"})
+
+
+def test_too_few_classes_to_split_is_refused(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path, classes=2))
+    assert "2 classes cannot be split" in refusal(tmp_path, "image")
+
+
+def test_a_changed_file_is_decoded_anew(tmp_path):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    before = load(tmp_path, "image")["train"].columns["image"].values[:]
+    draw(tmp_path / "c0" / "0.png", 7)
+    after = {s: p.columns["image"].values[:] for s, p in load(tmp_path, "image").items()}
+    fresh = np.moveaxis(np.asarray(Image.open(tmp_path / "c0" / "0.png")), -1, 0)
+    assert any((image.numpy() == fresh).all() for images in after.values() for image in images)
+    assert before.shape == (16, 3, 12, 12)

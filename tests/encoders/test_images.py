@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.encoders import encoders
+from mmml.encoders.images import as_input
+from mmml.encoders.raw import RawImage
+from mmml.errors import UserError
+from tests.encoders.material import RAGGED, UNIFORM, fresh, objects
+
+CPU = torch.device("cpu")
+
+
+def test_grey_images_are_repeated_and_colours_become_luma():
+    grey = torch.full((1, 4, 4), 51, dtype=torch.uint8)
+    assert torch.equal(as_input(grey, 4, CPU, colour=True), torch.full((1, 3, 4, 4), 0.2))
+    red = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 255
+    assert torch.allclose(as_input(red, 4, CPU, colour=False), torch.full((1, 1, 4, 4), 0.299))
+    assert torch.equal(as_input(red, 4, CPU, colour=True), red / 255)
+
+
+def test_sizes_are_squeezed_each_in_its_place():
+    values = [np.full((c, h, w), v, np.uint8) for c, h, w, v in ((3, 9, 5, 0), (1, 30, 30, 51), (3, 9, 5, 102))]
+    x = as_input(objects(values), 8, CPU, colour=True)
+    assert x.shape == (3, 3, 8, 8)
+    assert torch.allclose(x.mean((1, 2, 3)), torch.tensor([0.0, 0.2, 0.4]))
+
+
+def test_other_numbers_of_channels_are_refused():
+    with pytest.raises(ValueError, match="1 or 3 channels, not 4"):
+        as_input(torch.zeros(1, 4, 8, 8, dtype=torch.uint8), 8, CPU, colour=True)
+
+
+def test_colour_tells_colours_apart_and_grey_does_not():
+    one, other = torch.zeros(2, 1, 3, 16, 16, dtype=torch.uint8)
+    one[:, 0], other[:, 1] = 100, round(100 * 0.299 / 0.587)  # the same luma, but for rounding
+    for colour in (True, False):
+        encoder = fresh("conv4", colour=colour).eval()
+        assert torch.allclose(encoder.encode(one), encoder.encode(other), atol=1e-3) != colour
+
+
+def test_resnet12_has_the_published_size():
+    options = {"size": 84, "channels": [64, 160, 320, 640], "colour": True, "augment": 0.0}
+    encoder = encoders.build("resnet12", options, "encoder.image", width=5)
+    convolutions = sum(p.numel() for p in encoder.blocks.parameters() if p.ndim == 4)
+    assert convolutions == sum(9 * (i * o + 2 * o * o) + i * o for i, o in ((3, 64), (64, 160), (160, 320), (320, 640)))
+    assert encoder.blocks(torch.zeros(1, 3, 84, 84)).shape == (1, 640, 5, 5)
+
+
+@pytest.mark.parametrize("channels", [[8, 8, 8], [8, 8, 8, 0], []])
+def test_resnet12_wants_four_widths(channels):
+    with pytest.raises(UserError, match=r"encoder.image.channels=.* must be four positive whole numbers"):
+        fresh("resnet12", channels=channels)
+
+
+class TestTorchvision:
+    @pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "googlenet"])
+    def test_any_model_takes_the_width(self, model):
+        encoder = fresh("torchvision", model=model)
+        assert encoder.encode(RAGGED["image"]).shape == (5, 12)
+
+    def test_an_unknown_model_has_a_nearest(self):
+        with pytest.raises(UserError, match=r"encoder.image.model=resnet19: .* did you mean 'resnet1"):
+            fresh("torchvision", model="resnet19")
+
+    def test_segmentation_is_no_classification(self):
+        with pytest.raises(UserError, match="no such classifier"):
+            fresh("torchvision", model="fcn_resnet50")
+
+    def test_a_size_that_the_model_does_not_take_is_refused(self):
+        with pytest.raises(UserError, match=r"encoder.image.size=8: squeezenet1_1 takes no such images"):
+            fresh("torchvision", size=8)
+
+    def test_weights_are_taken_over_but_for_the_last_layer(self, tmp_path):
+        from torchvision.models import squeezenet1_1
+
+        published = squeezenet1_1(weights=None)
+        torch.save(published.state_dict(), tmp_path / "weights.pth")
+        encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+        assert torch.equal(encoder.model.features[0].weight, published.features[0].weight)
+        assert encoder.encode(UNIFORM["image"]).shape == (5, 12)
+
+    def test_missing_weights_are_refused_at_once(self, tmp_path):
+        with pytest.raises(UserError, match=r"encoder.image.weights=.*none.pth: there is no such file"):
+            fresh("torchvision", weights=str(tmp_path / "none.pth"))
+
+    def test_weights_of_another_model_are_refused(self, tmp_path):
+        torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "weights.pth")
+        with pytest.raises(UserError, match=r"does not fit the model: \d+ layers would lack weights"):
+            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+
+    @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04."])
+    def test_what_is_no_state_dict_is_refused(self, tmp_path, content):
+        (tmp_path / "weights.pth").write_bytes(content)
+        with pytest.raises(UserError, match="cannot be read as a state dict"):
+            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+
+    def test_a_tensor_is_no_state_dict(self, tmp_path):
+        torch.save(torch.zeros(3), tmp_path / "weights.pth")
+        with pytest.raises(UserError, match="cannot be read as a state dict"):
+            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+
+
+def test_raw_images_of_many_sizes_are_grey_and_small():
+    assert RawImage().encode(RAGGED["image"]).shape == (5, 32 * 32)

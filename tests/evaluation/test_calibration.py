@@ -1,0 +1,173 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.episodes import Examples, Mapping, Sampler, Shape
+from mmml.errors import UserError
+from mmml.evaluation.calibration import Calibration, Entry, calibrate, expected_calibration_error, novelty
+from mmml.evaluation.panel import Setting, episode_panel
+from mmml.evaluation.reliability import Reliability, ece_interval
+from mmml.tasks import tasks
+from tests.conftest import MLP, make_learner
+
+CLASSIFICATION = tasks.build("classification", {}, "task")
+IMAGES = Mapping.parse("image:image")
+QUARTERS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_error_is_the_gap_in_each_bin_weighted_by_its_size():
+    confidence = np.array([0.6, 0.6, 0.6, 0.6, 0.9, 0.9, 0.9, 0.9])
+    correct = np.array([1, 0, 0, 0, 1, 1, 1, 0])
+    assert expected_calibration_error(confidence, correct, bins=2) == pytest.approx((0.35 + 0.15) / 2)
+    assert expected_calibration_error(confidence, correct, bins=1) == pytest.approx(0.25)
+    # A gap up and a gap down are two gaps.
+    assert expected_calibration_error(confidence, np.array([1, 1, 1, 1, 1, 1, 0, 0]), bins=2) == pytest.approx(0.4)
+
+
+def test_bins_hold_equally_many():
+    confidence = np.array([0.5, 0.91, 0.92, 0.93])
+    correct = np.array([0, 1, 1, 1])
+    # Two and two: |0 + 1 − 0.5 − 0.91| and |2 − 0.92 − 0.93|; equal widths would take the first alone.
+    assert expected_calibration_error(confidence, correct, bins=2) == pytest.approx((0.41 + 0.15) / 4)
+
+
+def test_equal_confidences_share_a_bin_whatever_their_order():
+    confidence, correct = np.full(100, 0.5), np.arange(100) < 50
+    assert expected_calibration_error(confidence, correct) == pytest.approx(0)
+    assert expected_calibration_error(confidence, correct[::-1]) == pytest.approx(0)
+
+
+def test_the_interval_is_over_episodes():
+    rng = np.random.default_rng(0)
+    confidence = np.full((400, 10), 0.7)
+    apart = rng.random((400, 10)) < 0.5
+    together = np.repeat(rng.random((400, 1)) < 0.5, 10, axis=1)
+    mean, half = ece_interval(confidence, apart)
+    assert mean == pytest.approx(expected_calibration_error(confidence.ravel(), apart.ravel()))
+    assert half == pytest.approx(1.96 * 0.5 / 4000**0.5, rel=0.15)
+    # Queries of an episode that are right or wrong together tell as much as one of them.
+    assert ece_interval(confidence, together)[1] == pytest.approx(1.96 * 0.5 / 400**0.5, rel=0.15)
+    assert ece_interval(confidence[:1], apart[:1])[1] is None
+
+
+def entry(mapping="image:image", ways=5, shots=1, **values):
+    defaults = {"temperature": 2.0, "slope": 0.0, "known": QUARTERS, "unknown": [1.0, 1.25, 1.5, 1.75, 2.0]}
+    return Entry(mapping, ways, shots, **(defaults | values))
+
+
+def test_a_threshold_rejects_the_share_asked_for():
+    found = entry()
+    assert found.threshold(0.75) == pytest.approx(1.25)
+    assert found.lost(0.75) == 0
+    overlapping = entry(unknown=QUARTERS)
+    assert overlapping.threshold(0.9) == pytest.approx(0.1)
+    assert overlapping.lost(0.9) == pytest.approx(0.9)
+    for share in (0.0, 1.0, 90.0):
+        with pytest.raises(UserError, match="reject"):
+            found.threshold(share)
+
+
+def test_the_nearest_entry_of_a_mapping_is_nearest_in_ratio():
+    entries = [entry(ways=w, shots=s) for w in (5, 20) for s in (1, 5)] + [entry("image+text:image", 5, 1)]
+    calibration = Calibration(tuple(entries))
+    assert calibration.of("image:image", 9, 2) is entries[0]
+    assert calibration.of(IMAGES, 11, 3) is entries[3]
+    assert calibration.of("text+image:image", 100, 7) is entries[4]
+    assert calibration.of("text:image", 5, 1) is None
+
+
+def test_what_is_not_known_is_left_as_it_is():
+    logs = torch.tensor([[0.75, 0.25]]).log()
+    assert torch.equal(Calibration().apply("image:image", 2, 1, logs), logs.double())
+    warm = Calibration((entry(),)).apply("image:image", 2, 1, logs)
+    assert torch.allclose(warm, (logs.double() / 2).log_softmax(-1))
+
+
+def test_a_calibration_is_plain_data():
+    calibration = Calibration((entry(), entry("text:image", slope=0.5)))
+    plain = json.loads(json.dumps(calibration.plain()))
+    assert Calibration.from_plain(plain) == calibration
+
+
+def test_novelty_is_the_distance_to_the_nearest_class_mean(learner):
+    support = torch.tensor([[[[1.0, 0.0], [1.0, 2.0]], [[0.0, -1.0], [0.0, -3.0]]]])  # means: up right, and down
+    query = torch.tensor([[[[2.0, 2.0]], [[-1.0, 0.0]]]])
+    sides = (Examples({"image": v}, {"image": tuple(v.shape[:3])}, frozenset({"image"})) for v in (support, query))
+    assert novelty(learner.embedder, *sides)[0].tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+
+
+def directions(classes=6, noise=0.0):
+    """Embedded samples: class c points in direction c, more or less."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.eye(classes).repeat_interleave(8, 0)
+    values = values + noise * torch.randn(values.shape, generator=generator)
+    column = Column(Per.SAMPLE, values, encoded=True)
+    return Samples([str(c) for c in range(classes)], np.arange(classes + 1) * 8, {"image": column})
+
+
+def calibrated(samples, *shapes, episodes=60, rule="prototype"):
+    settings = [Setting(CLASSIFICATION, shape, (IMAGES,)) for shape in shapes]
+    return calibrate(make_learner(MLP, rule=rule), samples, Sampler(samples, 0, "val"), settings, episodes)
+
+
+def test_known_and_unknown_queries_are_told_apart():
+    (found,) = calibrated(directions(), Shape(3, 2, 2)).entries
+    assert (found.mapping, found.ways, found.shots) == ("image:image", 3, 2)
+    assert found.known == pytest.approx([0.0] * 101, abs=1e-6)
+    assert found.unknown == pytest.approx([1.0] * 101, abs=1e-6)
+    assert found.lost(0.9) == 0
+
+
+def test_unknown_queries_meet_as_many_classes_as_there_are_ways(monkeypatch):
+    drawn = []
+    draw = Sampler.draw
+    monkeypatch.setattr(Sampler, "draw", lambda s, n, shape: (drawn.append(shape.ways), draw(s, n, shape))[1])
+    calibrated(directions(6), Shape(3, 1, 2))
+    assert drawn == [3, 4]
+    drawn.clear()
+    calibrated(directions(6), Shape(6, 1, 2))
+    assert drawn == [6, 6]  # there is no further class
+
+
+def test_the_threshold_holds_on_other_episodes():
+    samples = directions(20, noise=0.6)
+    (found,) = calibrated(samples, Shape(4, 1, 4), episodes=200).entries
+    again = calibrate(
+        make_learner(MLP),
+        samples,
+        Sampler(samples, 1, "val"),
+        [Setting(CLASSIFICATION, Shape(4, 1, 4), (IMAGES,))],
+        200,
+    ).entries[0]
+    rejected = 1 - np.interp(found.threshold(0.9), again.unknown, np.linspace(0, 1, 101))
+    assert rejected == pytest.approx(0.9, abs=0.03)
+    assert again.lost(0.9) == pytest.approx(found.lost(0.9), abs=0.05)
+
+
+def test_it_is_a_pure_function():
+    samples = directions(8, noise=0.5)
+    assert calibrated(samples, Shape(3, 1, 2)) == calibrated(samples, Shape(3, 1, 2))
+
+
+def test_shapes_that_validation_cannot_fill_are_left_out():
+    assert [e.ways for e in calibrated(directions(6), Shape(3, 1, 2), Shape(7, 1, 2), Shape(3, 8, 2)).entries] == [3]
+
+
+@pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
+def test_calibrated_confidence_is_nearer_to_accuracy(rule):
+    samples, shape = directions(12, noise=0.45), Shape(5, 4, 4)
+    learner = make_learner(MLP, rule=rule)
+    calibration = calibrated(samples, shape, episodes=200, rule=rule)
+    errors = []
+    for given in (Calibration(), calibration):
+        reliability = Reliability(given)
+        setting = Setting(CLASSIFICATION, shape, (IMAGES,))
+        episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, reliability.watch)
+        panel = reliability.panel(learner, "test")
+        (cell,), (scores,) = panel.cells, panel.scores
+        assert (cell.metric, cell.percent, cell.episodes, len(scores)) == ("ECE", True, 200, 0)
+        errors.append(cell.mean)
+    assert errors[1] < 0.05 < errors[0]

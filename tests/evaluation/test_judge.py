@@ -1,0 +1,111 @@
+import pytest
+import torch
+
+from mmml.config.schema import EvalEpisodes, EvaluationConfig
+from mmml.datasets import Per
+from mmml.evaluation.judge import Judge
+from mmml.evaluation.panel import episode_settings
+from mmml.tasks import tasks
+from tests.conftest import MLP, make_learner
+
+MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+
+
+@pytest.fixture
+def judge(samples):
+    options = EvalEpisodes(ways=[3], shots=[1, 2], queries=2, mappings=["image:image", "text:image"])
+    settings = episode_settings(options, MODALITIES, tasks.build("classification", {}, "task"))
+    evaluation = EvaluationConfig(20, 20, 0, True, ["raw/nearest"], False)
+    return Judge({"val": samples, "test": samples}, MODALITIES, settings, evaluation)
+
+
+@pytest.fixture
+def frozen():
+    learner = make_learner(MLP)
+    learner.embedder.requires_grad_(False)
+    return learner
+
+
+def ece(panel):
+    return {c.predictor for c in panel.cells if c.metric == "ECE"}
+
+
+def counted(learner, monkeypatch):
+    """How many values were embedded, once the list is summed up."""
+    seen, encode = [], learner.embedder.encode
+
+    def count(modality, raw):
+        seen.append(len(raw))
+        return encode(modality, raw)
+
+    monkeypatch.setattr(learner.embedder, "encode", count)
+    return seen
+
+
+def test_the_panel_and_the_exhibits_share_one_embedding(judge, learner, samples, monkeypatch):
+    seen = counted(learner, monkeypatch)
+    embedded = judge.embed(learner)
+    judge.test(learner, embedded=embedded)
+    judge.exhibits(learner, embedded)
+    assert sum(seen) == sum(len(c.values) for c in samples.columns.values())
+
+
+def test_rules_on_frozen_features_embed_nothing_again(judge, frozen, samples, monkeypatch):
+    seen = counted(frozen, monkeypatch)
+    panel = judge.test(frozen, embedded=judge.embed(frozen))
+    assert sum(seen) == sum(len(c.values) for c in samples.columns.values())
+    rows = {(c.predictor, c.mapping, c.shots) for c in panel.cells if c.metric == "accuracy"}
+    assert rows >= {
+        (f"frozen/{rule}", *where)
+        for rule in ("prototype", "ridge", "attention")
+        for where in (("image:image", 1), ("image:image", 2), ("text:image", 1))
+    }
+    assert all(c.baseline for c in panel.cells if c.predictor.startswith("frozen/"))
+
+
+def test_the_same_rule_on_the_same_features_has_the_same_score(judge, frozen):
+    cells = judge.test(frozen).cells
+    of = {p: [c.mean for c in cells if c.predictor == p and c.metric == "accuracy"] for p in ("metric/prototype",)}
+    assert of["metric/prototype"] == [
+        c.mean for c in cells if c.predictor == "frozen/prototype" and c.metric == "accuracy"
+    ]
+
+
+def test_confidence_is_judged_where_something_was_learned_or_frozen(judge, learner, frozen):
+    assert ece(judge.test(learner)) == {"metric/prototype"}
+    rows = {"metric/prototype", "frozen/prototype", "frozen/ridge", "frozen/attention"}
+    assert ece(judge.test(frozen, judge.calibrate(frozen))) == rows
+
+
+def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
+    calibration = judge.calibrate(learner)
+    assert {(e.mapping, e.ways, e.shots) for e in calibration.entries} == {
+        ("image:image", 3, 1),
+        ("image:image", 3, 2),
+        ("text:image", 3, 1),
+    }
+    before, after = judge.test(learner), judge.test(learner, calibration)
+    for one, other in zip(before.cells, after.cells, strict=True):
+        assert (one == other) == (one.metric != "ECE" or one.predictor != "metric/prototype")
+
+
+def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
+    def errors(panel):
+        return [c.mean for c in panel.cells if c.metric == "ECE" and c.predictor == "frozen/ridge"]
+
+    before, after = judge.test(frozen), judge.test(frozen, judge.calibrate(frozen))
+    assert all(b < a for a, b in zip(errors(before), errors(after), strict=True))
+
+
+def test_validation_selects_by_the_score_alone(judge, learner):
+    scores = judge.validate(learner)
+    assert list(scores) == judge.monitors and len(scores) == 4
+    assert all(0 <= s <= 1 for s in scores.values())
+
+
+def test_judging_changes_no_parameter_and_no_mode(judge, frozen):
+    frozen.train()
+    before = {k: v.clone() for k, v in frozen.state_dict().items()}
+    judge.test(frozen, judge.calibrate(frozen))
+    assert frozen.training and frozen.embedder.training
+    assert all(torch.equal(v, before[k]) for k, v in frozen.state_dict().items())

@@ -1,0 +1,45 @@
+import json
+
+from mmml.report.cells import headlines, name
+from mmml.report.html import shade
+from mmml.report.sweep import read_run
+from mmml.report.tables import pivots
+from tests.report.test_report import CELL, RANKED, text_of
+
+GAP = CELL | {"metric": "ECE", "mean": 0.031, "ci95": 0.002}
+FROZEN = {"predictor": "frozen/ridge", "baseline": True}
+CHANCE = CELL | {"predictor": "chance", "baseline": True, "episodes": 0, "mean": 0.05, "ci95": 0.0}
+PANEL = [CELL, GAP, RANKED, CELL | FROZEN, GAP | FROZEN, CHANCE]
+
+
+def test_calibration_has_a_table_of_its_own_after_the_scores():
+    tables = pivots(PANEL)
+    assert [t.title.split(",")[0] for t in tables] == ["classification", "retrieval", "calibration"]
+    assert [r.predictor for r in tables[0].rows] == ["metric/prototype", "frozen/ridge", "chance"]
+    assert [r.predictor for r in tables[2].rows] == ["metric/prototype", "frozen/ridge"]
+    assert tables[0].rows[0].cells == [CELL] and tables[2].rows[0].cells == [GAP]
+    assert tables[2].columns == ["20-way 1-shot"]
+
+
+def test_it_is_shown_in_percent_and_its_interval():
+    text = text_of(PANEL)
+    assert "3.1 ± 0.2" in text and "98.8 ± 0.2" in text and "(ECE) %" in " ".join(text.split())
+
+
+def test_metrics_of_one_task_do_not_hide_one_another():
+    other = CELL | {"metric": "F1", "mean": 0.5}
+    assert [t.rows[0].cells for t in pivots([CELL, other])] == [[CELL], [other]]
+
+
+def test_it_is_no_headline_and_no_colour():
+    assert headlines([GAP, CELL, GAP | {"ways": 50}]) == [CELL]
+    assert shade(GAP | {"mean": 0.9}) == 0 and shade(CELL) > 0
+
+
+def test_a_sweep_keeps_the_two_apart(tmp_path):
+
+    result = {"status": "completed", "overrides": [], "panel": PANEL}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    row = read_run(tmp_path)
+    assert row["test"][name(CELL)] == CELL and row["test"][name(GAP)] == GAP
+    assert row["headlines"] == [name(CELL), name(RANKED)]
