@@ -62,9 +62,10 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
     learner.task.check(config.episode)
 
     samples = dataset.load(used)
+    learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation, config.episode.by_group)
     return Experiment(config, dataset, samples, learner, numerics, judge)
 
 
@@ -89,7 +90,7 @@ def prepare(
     check_monitor(config.trainer.monitor, judge.monitors)
     training = remember(learner.embedder, experiment.samples["train"])
     parts = Parts(
-        episodes=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
+        episodes=training_batches(training, config.episode, config.trainer.batch, config.seed),
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.higher_is_better,
         config=plain,

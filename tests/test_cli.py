@@ -31,7 +31,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
 
 def test_help_shows_the_options_of_a_choice(tmp_path):
     done = command("train", "encoder=mlp", "--help", cwd=tmp_path)
-    assert "encoder=mlp*, small" in done.stdout and "name: mlp_image" in done.stdout and "conv4" not in done.stdout
+    assert "encoder=mlp*, pretrained" in done.stdout and "name: mlp_image" in done.stdout and "conv4" not in done.stdout
 
 
 @pytest.mark.parametrize("program", ["eval", "report"])
@@ -78,7 +78,7 @@ def assert_one_sentence(done, message, program="train"):
         (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 15.. classes of the train split"),
         (
             ["episode.eval.shots=9"],
-            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the test split has 12",
+            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
         ),
         (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),

@@ -25,9 +25,9 @@ def start(folder):
 def test_the_best_parameters_are_judged_and_not_the_last(tmp_path, monkeypatch, capsys):
     scores, judged = iter([0.9, 0.1]), []
     monkeypatch.setattr(Judge, "validate", lambda self, learner: {"val/mean": next(scores)})
-    monkeypatch.setattr(Judge, "exhibits", lambda self, learner: {})
+    monkeypatch.setattr(Judge, "exhibits", lambda self, *_: {})
 
-    def test(self, learner):
+    def test(self, learner, *_):
         judged.append({k: v.clone() for k, v in learner.state_dict().items()})
         raise UserError("far enough")
 
@@ -44,9 +44,9 @@ def trainer_job(run):
 
 
 def test_a_report_that_fails_does_not_cost_the_scores(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Judge, "test", lambda self, learner: Panel())
+    monkeypatch.setattr(Judge, "test", lambda self, *_: Panel())
 
-    def broken(self, learner):
+    def broken(self, *_):
         raise RuntimeError("no map today")
 
     monkeypatch.setattr(Judge, "exhibits", broken)

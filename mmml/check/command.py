@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmml.check.episodes import check_episodes, suggest
+from mmml.check.episodes import check_episodes, groups, suggest
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
@@ -13,8 +13,6 @@ from mmml.config.compose import compose_plain, quote_paths
 from mmml.datasets import datasets
 from mmml.files import check_writable
 from mmml.tasks import tasks
-
-GROUPS = {"dataset": "manifest", "episode": "five_way"}  # unless an override names others
 
 
 def check(path: str, page: str, overrides: list[str]) -> int:
@@ -28,19 +26,21 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     target = Path(page).expanduser()
     check_writable(target.absolute().parent)
     fixed = [f"dataset.root={Path(path).expanduser().absolute()}"]
-    fixed += [f"{group}={choice}" for group, choice in GROUPS.items() if f"{group}=" not in " ".join(overrides)]
+    named = {o.partition("=")[0] for o in overrides}
+    fixed += [] if "dataset" in named else ["dataset=manifest"]
 
     def compose(more: list[str]) -> Config:
-        return check_config(compose_plain([*quote_paths(fixed), *overrides, *more]))
+        return check_config(compose_plain([*quote_paths(fixed), *more, *overrides]))
 
     dataset = datasets.build_section(compose([]).dataset, "dataset")
     findings = inspect(dataset)
-    chosen = any(o.startswith("episode.") for o in overrides)
-    extra = [] if chosen else suggest(dataset, findings.samples)
+    extra = [g for g in groups(dataset) if g.partition("=")[0] not in named]
+    if not any(o.startswith("episode.") for o in overrides):
+        extra += suggest(dataset, findings.samples)
     config = compose(extra)
     findings.found += check_episodes(dataset, config, tasks.build_section(config.task, "task"), findings.samples)
     findings.found.sort(key=lambda f: not f.stops)
-    findings.command = shlex.join(["mmml-train", *fixed[1:], fixed[0], *overrides, *extra])
+    findings.command = shlex.join(["mmml-train", *reversed(fixed), *extra, *overrides])
     print_findings(findings, Console())
     write_page(findings, target)
     print(f"page: {target}")

@@ -8,11 +8,16 @@ from mmml.check.finding import Finding
 from mmml.config import Config
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest import Manifest
-from mmml.episodes.plan import check_mappings, check_shapes
+from mmml.episodes.plan import check_mappings, check_shape
 from mmml.errors import UserError
 from mmml.tasks import Task
 
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
+
+
+def groups(dataset: Manifest) -> list[str]:
+    """The choices that suit these samples: scores ask for regression."""
+    return ["task=regression", "episode=regression"] if dataset.rows.has("score") else ["episode=five_way"]
 
 
 def suggest(dataset: Manifest, samples: Mapping[str, Samples]) -> list[str]:
@@ -21,8 +26,19 @@ def suggest(dataset: Manifest, samples: Mapping[str, Samples]) -> list[str]:
         return []
     per = dataset.modalities
     shown = [m for m in possible_mappings(dataset) if m.split(":")[0] == m.split(":")[1]] or possible_mappings(dataset)
-    ways = min(5, len(samples["val"].classes), len(samples["test"].classes))
     least = min(int(s.counts.min()) for s in samples.values())
+    if dataset.rows.has("score"):
+        queries = max(1, min(20, least // 2))
+        few = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
+        both = [f"episode.{side}.mappings=[{','.join(shown)}]" for side in ("eval", "train")]
+        return [
+            *both,
+            f"episode.eval.shots={few}".replace(" ", ""),
+            f"episode.eval.queries={queries}",
+            f"episode.train.shots={few[-1]}",
+            f"episode.train.queries={queries}",
+        ]
+    ways = min(5, len(samples["val"].classes), len(samples["test"].classes))
     single = any(per[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
     shots, queries = ("[1,5]", 5) if least >= 10 or not single else ("[1]", max(1, min(5, least - 1)))
     return [
@@ -49,13 +65,11 @@ def check_episodes(dataset: Manifest, config: Config, task: Task, samples: Mappi
     except UserError as error:
         yield Finding(True, str(error), f"choose among {', '.join(possible_mappings(dataset))}")
         return
-    for split in samples:
-        alone = {s: samples[split if s == split else "train"] for s in samples}
+    for split, part in samples.items():
         try:
-            check_shapes(config.episode, alone, trains=True)
+            check_shape(config.episode, part, split)
         except UserError as error:
-            if f"the {split} split" in str(error):
-                yield Finding(True, str(error), mend_shape(samples[split], split))
+            yield Finding(True, str(error), mend_shape(part, split))
 
 
 def mend_shape(samples: Samples, split: str) -> str:

@@ -96,7 +96,8 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
     """Rows that cannot be used, by what is wrong with them."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
-        kinds[why.rpartition(": ")[2]].append(i)  # without the file's name
+        about_file = why.startswith(str(dataset.rows.folder))
+        kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
         mend = (
             "they are left out (dataset.on_bad_sample=skip)"

@@ -84,6 +84,7 @@ class EvalEpisodes:
 class EpisodeConfig:
     """What episodes look like."""
 
+    by_group: bool = False  # what older checkpoints meant
     train: TrainEpisodes = MISSING
     eval: EvalEpisodes = MISSING
 

@@ -34,6 +34,7 @@ class Encoder(nn.Module, ABC):
               stroke), or ``[n, points, 4]``;
             - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array of ``[steps, d]``.
         has_own_width: whether ``width`` may be None: the embedding is then ``own_width`` wide.
+        needs_distance: the only distance that can compare its embeddings; None for most.
 
     Attributes:
         prepared_key: what ``prepare`` depends on besides the raw values, if it is slow, the same
@@ -43,6 +44,7 @@ class Encoder(nn.Module, ABC):
 
     modality: ClassVar[str]
     has_own_width: ClassVar[bool] = False
+    needs_distance: ClassVar[str | None] = None
     prepared_key: str | None = None
 
     @property

@@ -78,6 +78,7 @@ class RawAudio(Raw):
 
     modality = "audio"
     distance = "dtw"
+    needs_distance = "dtw"
     mels, hop, frames = 40, 320, 64  # hop in samples: 20 ms
 
     def prepare(self, raw: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from mmml.config.schema import EpisodeConfig, TrainEpisodes
+from mmml.config.schema import EpisodeConfig
 from mmml.datasets import Dataset, Per, Samples
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
@@ -26,14 +26,20 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
     """Refuse episodes that a split cannot fill, before training rather than after."""
+    for split in ("val", "test", "train") if trains else ("test",):
+        check_shape(options, samples[split], split)
+
+
+def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
+    """Refuse the episodes of one split if it cannot fill them."""
     train, judged = options.train, options.eval
-    shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
-    for split in ("val", "test") if trains else ("test",):
-        Sampler(samples[split], 0, split).check(_shown(shape, judged.mappings, samples[split]), "episode.eval")
-    if trains:
-        largest = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
-        shown = _shown(largest, train.mappings, samples["train"])
-        Sampler(samples["train"], 0, "train").check(shown, "episode.train")
+    if split == "train":
+        shape = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
+    else:
+        shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
+    side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
+    sampler = Sampler(samples, 0, split, options.by_group)
+    sampler.check(_shown(shape, mappings, samples), f"episode.{side}")
 
 
 def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
@@ -47,16 +53,17 @@ def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
     return Shape(shape.ways, shots, queries)
 
 
-def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:
+def training_batches(samples: Samples, episodes: EpisodeConfig, size: int, seed: int) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
     Args:
         samples: of the training split.
-        options: the section ``episode.train``.
+        episodes: the section ``episode``.
         size: episodes in a step.
         seed: of the run.
     """
-    sampler = Sampler(samples, seed, "train")
+    options = episodes.train
+    sampler = Sampler(samples, seed, "train", episodes.by_group)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

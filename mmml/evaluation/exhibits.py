@@ -12,6 +12,7 @@ from mmml.evaluation.panel import Setting, chunks
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
+from mmml.tasks.classification import Classification
 
 CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 12, 6, 500, 400
 
@@ -33,9 +34,10 @@ def make_exhibits(
         retrieval: its mappings are shown as galleries.
     """
     widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
+    is_classifier = isinstance(learner.task, Classification)
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
-        "confusions": _confusions(learner, embedded, sampler, widest),
+        "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,
         "galleries": [_gallery(learner, embedded, m) for m in retrieval.mappings],
         "map": _map(embedded),
     }

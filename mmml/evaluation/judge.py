@@ -29,12 +29,14 @@ class Judge:
         modalities: of the dataset.
         settings: the columns of the panel.
         options: the section ``evaluation``.
+        by_group: whether episodes keep each group on one side.
     """
 
     samples: Mapping[str, Samples]
     modalities: Mapping[str, Per]
     settings: list[Setting]
     options: EvaluationConfig
+    by_group: bool = False
 
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
@@ -108,10 +110,11 @@ class Judge:
         return make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
 
     def _sampler(self, split: str) -> Sampler:
-        return Sampler(self.samples[split], self.options.seed, split)
+        return Sampler(self.samples[split], self.options.seed, split, self.by_group)
 
     def _retrieval(self) -> Setting:
-        return retrieval_setting(self.samples["test"], every_mapping(self.settings) if self.options.retrieval else [])
+        ranks = self.options.retrieval and not self.task.needs_scores
+        return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if it trained them."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
 from mmml.registry import Registry
+from mmml.similarity.distances import cosine
 from mmml.tasks import Task
 
 methods = Registry("method", "mmml.methods")
@@ -47,6 +48,10 @@ class Learner(nn.Module, ABC):
             support: B support sets.
             task: another task than the learner's own, to be served by the same adaptation.
         """
+
+    def compare(self, query: Tensor, support: Tensor) -> Tensor:
+        """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""
+        return cosine(query, support)
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:

@@ -14,6 +14,8 @@ from tqdm import tqdm
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
+from mmml.encoders.base import encoders
+from mmml.episodes import Mapping
 from mmml.errors import UserError
 from mmml.files import check_writable, keep_aside
 from mmml.predict.inputs import Queries, Reading, Support
@@ -39,7 +41,9 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     options = check_predict(composed.pop("predict"))
     output = Path(options.output).expanduser()
     check_writable(output.parent)
-    model = _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options)
+    model = (
+        _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options, others)
+    )
     queries = Queries(query, model.reading)
     adapted = model.adapt(support, options.mapping, queries)
     keep_aside(output)
@@ -55,7 +59,9 @@ def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> 
     return load(checkpoint, config, Reading(options.columns, options.features, limits_of(config)))
 
 
-def _untrained(sections: dict[str, Any], support: str, query: str, options: PredictOptions) -> Model:
+def _untrained(
+    sections: dict[str, Any], support: str, query: str, options: PredictOptions, overrides: list[str]
+) -> Model:
     """A frozen encoder, of the modalities that support and queries share."""
     reading = Reading(options.columns, options.features)
     if options.mapping is None:
@@ -68,12 +74,21 @@ def _untrained(sections: dict[str, Any], support: str, query: str, options: Pred
             )
         mapping = "+".join(sorted(modalities))
         options.mapping = f"{mapping}:{mapping}"
+    _choose_distance(sections, Mapping.parse(options.mapping, "predict.mapping"), overrides)
     values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
     values["episode"]["train"]["mappings"] = [options.mapping]
     model = untrained(check_config(values | sections), reading)
     if not model.learner.embedder.frozen:
         raise UserError("this encoder has parameters that nobody has trained: give a checkpoint, or encoder=pretrained")
     return model
+
+
+def _choose_distance(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
+    """Raw values of one modality are compared by the distance that suits them, unless another was asked for."""
+    names = {sections["encoder"].get(m, {}).get("name") for m in mapping.modalities}
+    if len(names) == 1 and not any(o.startswith("method.distance=") for o in overrides):
+        suits = getattr(encoders.get(names.pop(), "encoder"), "distance", None)
+        sections["method"]["distance"] = suits or sections["method"]["distance"]
 
 
 def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:

@@ -35,7 +35,7 @@ class Reading:
 
     def rows(self, path: str, option: str) -> ManifestRows:
         """The table of a folder or manifest."""
-        return read_rows(path, option, self.columns)
+        return read_rows(path, option, self.columns, self.features is not None)
 
     def matrix(self, rows: ManifestRows, option: str) -> Matrix | None:
         """Features for all rows, if they come as one matrix."""

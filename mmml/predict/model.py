@@ -7,11 +7,11 @@ for prediction in model.adapt("five-examples/").predict("unlabelled/"):
     print(prediction.id, prediction.label, prediction.probability)
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.config import Config, check_config
@@ -59,6 +59,7 @@ class Model:
         learner: in evaluation mode.
         mappings: that it was trained or evaluated with; empty if it was not trained.
         calibration: measured on validation episodes; None if there is none.
+        as_judged: whether the method is still the one whose confidence was measured.
         reading: how files are read.
     """
 
@@ -66,6 +67,7 @@ class Model:
     mappings: list[Mapping]
     calibration: Calibration | None
     reading: Reading
+    as_judged: bool = True
 
     def adapt(self, support: str, mapping: str | None = None, query: Queries | None = None) -> "Adapted":
         """Learn the classes of a support set.
@@ -131,7 +133,10 @@ class Adapted:
         samples, calibration = self.samples, self.model.calibration
         shots = round(len(self._slots) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
-        return found or calibrate_on_support(self.model.learner, samples, self.mapping)
+        if found and self.model.as_judged:
+            return found
+        own = calibrate_on_support(self.model.learner, samples, self.mapping)
+        return replace(own, known=found.known, unknown=found.unknown) if own and found else own
 
     def predict(self, query: str | Queries, reject: float | None = None, nearest: int = 3) -> Iterator[Prediction]:
         """Predictions in the order of the queries, read a few hundred at a time.
@@ -165,7 +170,7 @@ class Adapted:
         embedder = self.model.learner.embedder
         query = examples.encode(embedder.encode)
         predictions, fused = self._predict(query)[0].cpu(), embedder.fuse(query)[0]
-        distances = 1 - F.normalize(fused, dim=-1) @ F.normalize(self._support, dim=-1).T
+        distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
         if self.model.learner.task.needs_scores:
             return [(f"{score:.6g}", None, n) for score, n in zip(predictions.tolist(), near, strict=True)]
@@ -193,7 +198,10 @@ class Adapted:
             raise UserError(
                 "predict.reject needs a checkpoint whose calibration knows this mapping, or two samples of each class"
             )
-        return self.entry.threshold(reject)
+        threshold = self.entry.threshold(reject)
+        if math.isnan(threshold):
+            raise UserError("predict.reject needs embeddings that cosines can compare; these are raw sequences")
+        return threshold
 
 
 def load(checkpoint: str, config: Config | None = None, reading: Reading | None = None) -> Model:
@@ -213,6 +221,7 @@ def load(checkpoint: str, config: Config | None = None, reading: Reading | None 
     model.learner.load_state_dict(stored.learner)
     model.learner.eval()
     model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
+    model.as_judged = config.method == stored.config["method"]
     return model
 
 

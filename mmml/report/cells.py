@@ -43,8 +43,11 @@ def value(cell: Cell | None) -> str:
     if cell is None:
         return ""
     scale, ci95 = 100 if cell["percent"] else 1, cell["ci95"]
-    has_interval = ci95 is not None and cell["episodes"] > 0
-    return f"{cell['mean'] * scale:.1f}" + (f" ± {math.ceil(ci95 * scale * 10) / 10:.1f}" if has_interval else "")
+    digits = 1 if cell["percent"] or is_ranking(cell) else 3
+    told = f"{cell['mean'] * scale:.{digits}f}"
+    if ci95 is None or cell["episodes"] == 0:
+        return told
+    return f"{told} ± {math.ceil(ci95 * scale * 10**digits) / 10**digits:.{digits}f}"
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:

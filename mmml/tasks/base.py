@@ -1,12 +1,14 @@
 """What a task supplies; it knows no method."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
+from mmml.datasets import Samples
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.registry import Registry
@@ -60,6 +62,11 @@ class Task(ABC):
             least = ways["min"] if isinstance(ways, dict) else ways
             if least < self.min_ways:
                 raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
+
+    def check_samples(self, samples: Mapping[str, Samples]) -> None:
+        """Refuse samples without the targets that the task needs."""
+        if self.needs_scores and any(s.targets is None for s in samples.values()):
+            raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
 
     def targets(self, examples: Examples) -> Tensor:
         """What is to be predicted of each item, ``[B, items]``: by default its label slot."""

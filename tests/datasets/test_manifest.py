@@ -43,7 +43,7 @@ def test_every_row_keeps_its_own_picture(tmp_path):
         images = samples.columns["image"].values
         for row, name in enumerate(samples.ids.to_pylist()):
             expected = np.moveaxis(np.asarray(Image.open(tmp_path / name)), -1, 0)
-            assert torch.equal(images[np.array([row])][0], torch.from_numpy(expected))
+            assert torch.equal(images[np.array([row])][0], torch.from_numpy(expected.copy()))
             assert samples.classes[samples.labels[row]] == f"class {name[1]}"
 
 

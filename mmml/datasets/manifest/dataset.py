@@ -66,7 +66,7 @@ class Manifest(Dataset):
     @cached_property
     def rows(self) -> ManifestRows:
         """The table, read once."""
-        return read_rows(self.root, "dataset.root", self.columns)
+        return read_rows(self.root, "dataset.root", self.columns, self.features is not None)
 
     @cached_property
     def matrix(self) -> Matrix | None:

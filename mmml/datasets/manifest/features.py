@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmml.datasets.cache import cache_dir, cached_arrays, key_of
+from mmml.datasets.manifest.files import VECTORS, has_vectors
 from mmml.datasets.values import Matrix, file_identity
 from mmml.errors import UserError
 from mmml.files import write_atomically
@@ -35,7 +36,7 @@ def vector_column(path: Path) -> Matrix | None:
     """The column ``features`` of a Parquet file (lists of one length), copied once to a matrix in the cache."""
     import pyarrow.parquet as pq
 
-    if path.suffix != ".parquet" or "features" not in pq.read_schema(path).names:
+    if not has_vectors(path):
         return None
     file = pq.ParquetFile(path)
     target = cache_dir() / f"features-{key_of(file_identity(path))}.npy"
@@ -46,7 +47,7 @@ def vector_column(path: Path) -> Matrix | None:
 
 def _copy(file: Any, path: Path, out: Any) -> None:
     width, row = 0, 0
-    for batch in file.iter_batches(columns=["features"], batch_size=CHUNK):
+    for batch in file.iter_batches(columns=[VECTORS], batch_size=CHUNK):
         column = batch.column(0)
         lengths = pa.compute.list_value_length(column)
         if column.null_count or len(set(lengths.to_pylist())) != 1 or (width and lengths[0].as_py() != width):

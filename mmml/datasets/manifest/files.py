@@ -24,6 +24,7 @@ SUFFIXES = {
     "features": ".npy",
 }
 MODALITY_OF_SUFFIX = {suffix: modality for modality, several in SUFFIXES.items() for suffix in several.split()}
+VECTORS = "features"  # the column of a Parquet file that holds them
 CELL = 1 << 20  # bytes that one cell may hold
 BLOCK = 16 << 20  # bytes read at a time; a row must fit
 
@@ -88,8 +89,8 @@ def read_csv(path: Path) -> pa.Table:
 def _header(path: Path) -> list[str]:
     """The names of the columns."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader([file.readline(CELL)], strict=True), [])
+        with path.open("rb") as file:
+            names = next(csv.reader([file.readline(CELL).decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: the header cannot be read as CSV in UTF-8 ({error})") from None
     names = [n.strip() for n in names]
@@ -175,7 +176,14 @@ def read_parquet(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
-    return pq.read_table(path, columns=[n for n in names if n != "features"])
+    return pq.read_table(path, columns=[n for n in names if n != VECTORS])
+
+
+def has_vectors(path: Path) -> bool:
+    """Whether a manifest is a Parquet file with a vector column."""
+    import pyarrow.parquet as pq
+
+    return path.suffix == ".parquet" and VECTORS in pq.read_schema(path).names
 
 
 def read_folders(path: Path, option: str) -> pa.Table:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.datasets.manifest.files import CELL, SPLIT_NAMES, find, read
+from mmml.datasets.manifest.files import CELL, SPLIT_NAMES, find, has_vectors, read
 from mmml.errors import UserError, nearest
 from mmml.media import FILE_MODALITIES
 
@@ -66,13 +66,14 @@ class ManifestRows:
             self.problems.setdefault(i, why)
 
 
-def read_rows(root: str, option: str, columns: Mapping[str, str]) -> ManifestRows:
+def read_rows(root: str, option: str, columns: Mapping[str, str], matrix: bool = False) -> ManifestRows:
     """Read a manifest and find what is wrong with its rows, without opening a media file.
 
     Args:
         root: a manifest or the folder that it lies in.
         option: what named it, for messages.
         columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
+        matrix: whether its features come in a file of their own.
 
     Raises:
         UserError: it cannot be read, or has no column with a modality.
@@ -82,21 +83,17 @@ def read_rows(root: str, option: str, columns: Mapping[str, str]) -> ManifestRow
     named, ignored = _interpret(table, columns, path)
     named = _explode(named)
     modalities = [m for m in FILE_MODALITIES if m in named]
-    if not modalities and "text" not in named and "features" not in table.column_names:
+    if not (modalities or "text" in named or matrix or has_vectors(path)):
         wanted = [f"{m}_file_name" for m in FILE_MODALITIES] + ["text"]
         hints = [hint for name in ignored if (hint := nearest(name, wanted))]
         raise UserError(
             f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
             f"(it has {', '.join(table.column_names)}; dataset.columns names others)"
         )
-    if "id" not in named:
-        first = [named[m] for m in modalities] + [
-            _numbers(len(table) if not named else len(next(iter(named.values()))))
-        ]
-        named["id"] = pc.coalesce(*first)
-        explicit = False
-    else:
-        explicit = True
+    explicit = "id" in named
+    if not explicit:
+        count = len(next(iter(named.values()), table))
+        named["id"] = pc.coalesce(*(named[m] for m in modalities), _numbers(count))
     rows = ManifestRows(path, pa.table(named), ignored)
     _check(rows, modalities, explicit)
     return rows
@@ -156,7 +153,7 @@ def _explode(named: dict[str, Any]) -> dict[str, Any]:
         exploded["group"] = pa.array(repeat).cast(pa.large_string())
     if "id" in named:
         numbers = pa.array(np.concatenate([np.arange(k) for k in counts])).cast(pa.large_string())
-        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, "#")
+        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", pa.large_string()))
     return exploded
 
 

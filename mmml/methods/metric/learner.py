@@ -36,6 +36,7 @@ class MetricLearner(Learner):
         self.embedder, self.task, self.rule = embedder, task, rule
         _refuse_unknown(options)
         self._distance = distances.bind(distance, options, "method", "method.distance")
+        _refuse_incomparable(embedder, distance)
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
@@ -51,6 +52,9 @@ class MetricLearner(Learner):
             return task.combine(weights, targets)
 
         return predict
+
+    def compare(self, query: Tensor, support: Tensor) -> Tensor:
+        return self._distance(query, support)
 
     def loss(self, batch: Batch) -> Tensor:
         batch = batch.encode(self.embedder.encode)
@@ -87,6 +91,16 @@ def side_by_side(support: Examples) -> tuple[Tensor, Tensor]:
     parts = [support.only([m]) for m in sorted(support.values)]
     items = torch.cat([part.values[m].flatten(1, 2) for part in parts for m in part.values], dim=1)
     return items, torch.cat([part.slots for part in parts], dim=1)
+
+
+def _refuse_incomparable(embedder: Embedder, distance: str) -> None:
+    """Embeddings with gaps make any distance but theirs NaN."""
+    for modality, encoder in embedder.items():
+        if encoder.needs_distance not in (None, distance):
+            raise UserError(
+                f"method.distance={distance} cannot compare what encoder.{modality} gives: "
+                f"set method.distance={encoder.needs_distance}"
+            )
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from mmml.cli import _data
+from mmml.errors import UserError
+from tests.datasets.making import draw, pictures, write_csv
+
+
+def check(root, capsys, *overrides) -> tuple[int, str]:
+    code = _data(["check", str(root), f"data.page={root.parent / 'page.html'}", *overrides])
+    return code, " ".join(capsys.readouterr().out.split())
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return pictures(tmp_path / "set", classes=10, each=4)
+
+
+def test_a_good_manifest_passes_and_says_how_to_train(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "Training can start." in told
+    assert "train 6 24 4 (class 1) 4 (class 1)" in told
+    assert "image sample 40 12 wide, 12 high" in told
+    assert "Next: mmml-train dataset=manifest dataset.root=" in told and "episode=five_way" in told
+    assert "episode.eval.ways=2" in told
+
+
+def test_the_page_shows_one_sample_of_each_class(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    check(tmp_path / "set", capsys)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/png;base64,") == 10 and all(f"class {c}" in page for c in range(10))
+    assert "http://" not in page and "https://" not in page
+
+
+def test_what_the_suggested_command_says_can_be_trained(tmp_path, rows, capsys):
+    """The suggestion is checked by the very checks that training makes."""
+    from mmml import run as runs
+    from mmml.config import check_config
+    from mmml.config.compose import compose_plain
+
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    _, told = check(tmp_path / "set", capsys)
+    overrides = [o.strip("'") for o in told.partition("Next: mmml-train ")[2].partition(" page:")[0].split()]
+    assert runs.assemble(check_config(compose_plain(overrides)))
+
+
+BAD = {
+    "missing file": (lambda rows, root: rows[0].update(image_file_name="none.png"), "it cannot be opened"),
+    "damaged file": (lambda rows, root: (root / "c1" / "0.png").write_bytes(b"\x89PNG cut"), "it is damaged"),
+    "no label": (lambda rows, root: rows[0].update(label=""), "it has no label"),
+    "outside": (lambda rows, root: rows[0].update(image_file_name="../x.png"), "lies outside of the folder"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_rows_stop_training_and_are_told_with_the_mend(tmp_path, rows, capsys, name):
+    change, why = BAD[name]
+    change(rows, tmp_path / "set")
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 1 and why in told and "Training would fail" in told and "row" in told
+    assert "dataset.on_bad_sample=skip" in told and "Next:" not in told
+    code, told = check(tmp_path / "set", capsys, "dataset.on_bad_sample=skip")
+    assert why in told and "they are left out" in told
+
+
+def test_skipping_makes_a_class_too_small_and_that_is_told(tmp_path, rows, capsys):
+    for i in range(3):
+        rows[i]["image_file_name"] = "none.png"
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys, "dataset.on_bad_sample=skip", "episode.eval.ways=2")
+    assert code == 1 and "samples of a class, but class 'class 0'" in told and "can play up to" in told
+
+
+def test_more_ways_than_classes(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys, "episode.eval.ways=5")
+    assert code == 1 and "episode.eval.ways=5 is more than the 2 classes" in told and "up to 2 ways" in told
+
+
+def test_copies_across_classes_are_found_by_content(tmp_path, rows, capsys):
+    (tmp_path / "set" / "c1" / "0.png").write_bytes((tmp_path / "set" / "c0" / "0.png").read_bytes())
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "1 group of image files have the same content, 1 of them across classes" in told
+    assert "c0/0.png = c1/0.png" in told
+
+
+def test_classes_and_groups_that_straddle_splits(tmp_path, rows, capsys):
+    for i, row in enumerate(rows):
+        row |= {"split": ["train", "val", "test"][i // 14], "group": f"g{i % 3}"}
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 1 and "class 'class 3' is in split train and in split val" in told
+    for row in rows:
+        row["split"] = "train" if row["label"] < "class 6" else "val" if row["label"] < "class 8" else "test"
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "3 groups (near duplicates, one speaker's takes) have samples in more than one split" in told
+
+
+def test_a_misspelt_column_is_told(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", [{**row, "grup": "a"} for row in rows])
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "column 'grup' is ignored; did you mean 'group'?" in told
+
+
+def test_scores_suggest_regression(tmp_path, capsys):
+    root = tmp_path / "set"
+    root.mkdir()
+    rows = [{"label": f"q{q}", "score": i, "text": f"text {q} {i}"} for q in range(8) for i in range(60)]
+    write_csv(root / "metadata.csv", rows)
+    code, told = check(root, capsys)
+    assert code == 0 and "task=regression episode=regression" in told
+
+
+def test_texts_and_matrices_are_measured(tmp_path, capsys):
+    root = tmp_path / "set"
+    root.mkdir()
+    np.save(root / "m.npy", np.ones((40, 3), np.float32))
+    write_csv(root / "metadata.csv", [{"label": f"c{i // 4}", "text": "ab" * (1 + i % 3)} for i in range(40)])
+    code, told = check(root, capsys, "dataset.features=m.npy")
+    assert code == 0 and "features sample 40 3" in told and "2 – 6 characters (median 4)" in told
+
+
+def test_what_is_no_manifest_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        _data(["check", str(tmp_path / "none"), f"data.page={tmp_path / 'page.html'}"])
+    with pytest.raises(UserError, match="neither metadata.csv"):
+        _data(["check", str(tmp_path), f"data.page={tmp_path / 'page.html'}"])
+    with pytest.raises(UserError, match="chek is no command; did you mean 'check'"):
+        _data(["chek", str(tmp_path)])
+    draw(tmp_path / "c0" / "a.png", 0)
+    with pytest.raises(UserError, match="give one folder"):
+        _data(["check"])
