@@ -39,7 +39,8 @@ def train_composed(config: DictConfig, folder: str, overrides: list[str]) -> tup
     """Train by a config that Hydra composed; returns the exit code and the best monitored value."""
     job = Job("mmml-train", RunDirectory(folder).create(), overrides)
     values = plain(config)
-    code = job.execute(lambda stop: job.train(*runs.prepare(check_config(values), values, job.run), stop))
+    with job.run.locked():
+        code = job.execute(lambda stop: job.train(*runs.prepare(check_config(values), values, job.run), stop))
     return code, (job.fields["best"] or {}).get("value")
 
 
@@ -49,12 +50,13 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
     run = RunDirectory(file.parent.parent)
     if not run.is_run:
         raise UserError(f"resume={path}: {run} is no run directory (it has no run.json)")
-    checkpoint = load_checkpoint(file, "resume")
-    changed = change(checkpoint.config)
-    experiment, trainer = runs.prepare(check_config(changed), changed, run, checkpoint)
     check_writable(run.path)
-    job = Job("mmml-train", run, overrides)
-    return job.execute(lambda stop: job.train(experiment, trainer, stop, checkpoint))
+    with run.locked():
+        checkpoint = load_checkpoint(file, "resume")
+        changed = change(checkpoint.config)
+        experiment, trainer = runs.prepare(check_config(changed), changed, run, checkpoint)
+        job = Job("mmml-train", run, overrides)
+        return job.execute(lambda stop: job.train(experiment, trainer, stop, checkpoint))
 
 
 def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:

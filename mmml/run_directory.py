@@ -1,8 +1,10 @@
 """The run directory: everything that one run wrote, and the only place that names its files."""
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,22 @@ class RunDirectory:
             self.check_new()
         self.last.parent.mkdir(parents=True, exist_ok=True)
         return self
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it when the process ends, however it does.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        with (self.path / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(
+                    f"{self} is in use: another process trains there now; wait for it, or stop it"
+                ) from None
+            yield
 
     def write_config(self, config: dict[str, Any]) -> None:
         """The resolved config, as YAML."""

@@ -1,6 +1,7 @@
 """What a job does around training: which parameters are judged, what is kept, who may write."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from mmml.config.compose import compose_plain
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Panel
-from mmml.job import Job, keep_aside
+from mmml.files import keep_aside
+from mmml.job import Job, resume
 from mmml.run_directory import RunDirectory
 from tests.conftest import SMOKE
 
@@ -61,6 +63,16 @@ def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path):
     RunDirectory(tmp_path / "run").create()
     with pytest.raises(UserError, match="holds a run already"):
         RunDirectory(tmp_path / "run").create()
+
+
+def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="is in use: another process"):
+        resume(str(tmp_path / "run"), ["trainer.steps=5"], lambda config: config)
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+    with RunDirectory(tmp_path / "run").locked():
+        pass  # and it is free again
 
 
 def test_an_unknown_monitor_is_found_before_training(tmp_path):

@@ -16,7 +16,7 @@ class Mapping:
 
     @classmethod
     def parse(cls, text: str, where: str = "mapping") -> "Mapping":
-        """Read ``support:query``, each side one modality or several joined by ``+``."""
+        """Read ``support:query``, each side one modality or several joined by ``+``, in whatever order."""
         sides = [tuple(part.strip() for part in side.split("+")) for side in str(text).split(":")]
         if len(sides) != 2 or not all(all(side) for side in sides):
             raise UserError(
@@ -25,7 +25,7 @@ class Mapping:
         for side in sides:
             if len(set(side)) < len(side):
                 raise UserError(f"{where}: {text!r} names a modality twice on one side")
-        return cls(*sides)
+        return cls(*(tuple(sorted(side)) for side in sides))
 
     def __str__(self) -> str:
         return f"{'+'.join(self.support)}:{'+'.join(self.query)}"

@@ -7,6 +7,7 @@ from mmml.datasets import Dataset, Per, Samples
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
+from mmml.errors import UserError
 
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
@@ -16,11 +17,12 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
     found = []
     for name, texts in (("train", options.train.mappings), ("eval", options.eval.mappings)):
         option = f"episode.{name}.mappings"
-        for text in texts:
-            mapping = EpisodeMapping.parse(text, option)
-            if trains or name == "eval":
-                mapping.check(dataset.modalities, dataset.name, option)
-            found.append(mapping)
+        parsed = [EpisodeMapping.parse(text, option) for text in texts]
+        if len(set(parsed)) < len(parsed):
+            raise UserError(f"{option} names a mapping twice: the order of modalities makes no difference")
+        for mapping in parsed if trains or name == "eval" else ():
+            mapping.check(dataset.modalities, dataset.name, option)
+        found += parsed
     return found
 
 

@@ -89,16 +89,13 @@ class Calibration:
     entries: tuple[Entry, ...] = ()
 
     def of(self, mapping: EpisodeMapping | str, ways: int, shots: int) -> Entry | None:
-        """The entry of a mapping, in either order of its modalities, whose ways and shots are nearest in ratio.
-
-        None if there is none of that mapping.
-        """
-        wanted = _sides(str(mapping))
+        """The entry of a mapping whose ways and shots are nearest in ratio; None if there is none of that mapping."""
+        wanted = str(EpisodeMapping.parse(str(mapping)))
 
         def far(entry: Entry) -> float:
             return math.hypot(math.log(ways / entry.ways), math.log(max(shots, 1) / entry.shots))
 
-        return min((e for e in self.entries if _sides(e.mapping) == wanted), key=far, default=None)
+        return min((e for e in self.entries if e.mapping == wanted), key=far, default=None)
 
     def apply(self, mapping: EpisodeMapping | str, ways: int, shots: int, log_probabilities: Tensor) -> Tensor:
         """Log-probabilities that can be believed, ``[…, ways]`` in float64; as they are if nothing is known."""
@@ -113,10 +110,6 @@ class Calibration:
     def from_plain(cls, content: Mapping[str, Any]) -> "Calibration":
         """From what :meth:`plain` gave."""
         return cls(tuple(Entry(**e) for e in content["entries"]))
-
-
-def _sides(mapping: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(side.split("+")) for side in mapping.split(":"))
 
 
 @torch.no_grad()

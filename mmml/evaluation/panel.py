@@ -2,7 +2,7 @@
 
 import collections.abc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
@@ -203,17 +203,21 @@ def predict(
             yield mapping, predictions, setting.task.targets(query).to(predictions.device)
 
 
-@contextmanager
-def few_threads(shape: Shape, embedded: Samples) -> Iterator[None]:
-    """One thread for index arithmetic so small that several would mostly wait for one another.
-
-    On a machine with other work they wait for milliseconds at each of many operations; wide
-    episodes, and values that are still to be encoded, are left all threads.
-    """
-    before = torch.get_num_threads()
+def few_threads(shape: Shape, embedded: Samples) -> AbstractContextManager[None]:
+    """One thread for small episodes; wide ones, and values that are still to be encoded, are left all threads."""
     pairs = len(next(iter(chunks(PAIRS, shape)))) * shape.ways**2 * shape.shots * shape.queries
     small = pairs < SMALL and all(column.encoded for column in embedded.columns.values())
-    torch.set_num_threads(1 if small else before)
+    return one_thread() if small else nullcontext()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For index arithmetic so small that several threads would mostly wait for one another.
+
+    On a machine with other work they wait for milliseconds at each of many operations.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:

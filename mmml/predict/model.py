@@ -20,6 +20,7 @@ from mmml.episodes import Examples, Mapping
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
+from mmml.evaluation.panel import one_thread
 from mmml.media import Limits
 from mmml.methods import Learner
 from mmml.predict.calibrate import calibrate_on_support
@@ -135,7 +136,8 @@ class Adapted:
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
         if found and self.model.as_judged:
             return found
-        own = calibrate_on_support(self.model.learner, samples, self.mapping)
+        with one_thread():
+            own = calibrate_on_support(self.model.learner, samples, self.mapping)
         return replace(own, known=found.known, unknown=found.unknown) if own and found else own
 
     def predict(self, query: str | Queries, reject: float | None = None, nearest: int = 3) -> Iterator[Prediction]:
@@ -167,9 +169,14 @@ class Adapted:
         self, examples: Examples, threshold: float | None, nearest: int
     ) -> list[tuple[str | None, float | None, list[int]]]:
         """Label, probability and nearest support samples of each query."""
-        embedder = self.model.learner.embedder
-        query = examples.encode(embedder.encode)
-        predictions, fused = self._predict(query)[0].cpu(), embedder.fuse(query)[0]
+        query = examples.encode(self.model.learner.embedder.encode)
+        with one_thread():
+            return self._of_encoded(query, threshold, nearest)
+
+    def _of_encoded(
+        self, query: Examples, threshold: float | None, nearest: int
+    ) -> list[tuple[str | None, float | None, list[int]]]:
+        predictions, fused = self._predict(query)[0].cpu(), self.model.learner.embedder.fuse(query)[0]
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
         if self.model.learner.task.needs_scores:

@@ -14,6 +14,10 @@ def test_reads_and_writes():
     assert mapping.modalities == {"image", "text"}
 
 
+def test_the_order_of_fused_modalities_makes_no_difference():
+    assert Mapping.parse("text+image:image") == Mapping.parse("image+text:image")
+
+
 @pytest.mark.parametrize("text", ["image", "image:", ":image", "a:b:c", "image+:text", "image+image:text"])
 def test_refuses_what_is_no_mapping(text):
     with pytest.raises(UserError, match="option: "):

@@ -1,7 +1,8 @@
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.episodes.plan import check_shapes, training_batches
+from mmml.datasets import Per
+from mmml.episodes.plan import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError
 
 TRAIN = TrainEpisodes(ways={"min": 2, "max": 4}, shots=1, queries=2, mappings=["image:image"])
@@ -29,6 +30,15 @@ def test_episodes_within_a_step_differ_and_steps_do_not_overlap(samples):
 def test_a_range_of_ways_is_used(samples):
     batches = training_batches(samples, EpisodeConfig(train=TRAIN, eval=EVAL), size=1, seed=0)
     assert {batches(step).support.shapes["image"][1] for step in range(40)} == {2, 3, 4}
+
+
+def test_a_mapping_may_not_come_twice_in_another_order(samples):
+    class Both:
+        name, modalities = "both", {"image": Per.SAMPLE, "text": Per.SAMPLE}
+
+    judged = EvalEpisodes(ways=[2], shots=[1], queries=2, mappings=["image+text:image", "text+image:image"])
+    with pytest.raises(UserError, match="episode.eval.mappings names a mapping twice"):
+        check_mappings(EpisodeConfig(train=TRAIN, eval=judged), Both(), trains=True)
 
 
 def test_only_what_is_used_must_fit(samples):

@@ -1,0 +1,177 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mmml
+from mmml.config import check_config
+from mmml.config.compose import compose_plain
+from mmml.errors import UserError
+from mmml.predict.inputs import Reading
+from mmml.predict.model import untrained
+from tests.datasets.making import pictures, write_csv
+from tests.predict.making import features
+
+MAPPINGS = ["episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"]
+
+
+def model_of(*overrides: str):
+    plain = compose_plain(["encoder=raw", *MAPPINGS, *overrides])
+    return untrained(check_config(plain), Reading(features="f.npy"))
+
+
+@pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
+def test_every_rule_labels_new_rows_without_training(tmp_path, rule):
+    support = features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
+    query = features(tmp_path / "q", [2, 2, 1, 0, 1], seed=1, labelled=False)
+    found = list(model_of(f"method.rule={rule}").adapt(str(support)).predict(str(query)))
+    assert [p.label for p in found] == ["c2", "c2", "c1", "c0", "c1"]
+    assert [p.id for p in found] == [f"q{i}" for i in range(5)]
+    assert all(1 / 3 < p.probability < 1 and p.problem is None for p in found)
+
+
+def test_the_nearest_support_samples_are_named(tmp_path):
+    support = features(tmp_path / "s", [0, 0, 1, 1, 2, 2], seed=0, noise=0.01)
+    query = features(tmp_path / "q", [1, 2], seed=1, noise=0.01)
+    found = list(model_of().adapt(str(support)).predict(str(query), nearest=2))
+    assert {found[0].nearest, found[1].nearest} <= {("s2", "s3"), ("s3", "s2"), ("s4", "s5"), ("s5", "s4")}
+    assert found[0].nearest[0] in ("s2", "s3") and found[1].nearest[0] in ("s4", "s5")
+
+
+def test_queries_do_not_influence_one_another(tmp_path, monkeypatch):
+    support = features(tmp_path / "s", [0, 1, 2] * 3, seed=0)
+    query = features(tmp_path / "q", [0, 1, 2] * 4, seed=1)
+    adapted = model_of().adapt(str(support))
+    together = list(adapted.predict(str(query)))
+    monkeypatch.setattr("mmml.predict.model.CHUNK", 5)
+    apart = list(adapted.predict(str(query)))
+    assert [p.label for p in together] == [p.label for p in apart]
+    assert np.allclose([p.probability for p in together], [p.probability for p in apart], atol=1e-6)
+
+
+def test_classes_may_have_different_numbers_of_samples(tmp_path):
+    support = features(tmp_path / "s", [0, 0, 0, 0, 0, 0, 1, 2, 2], seed=0, noise=0.1)
+    query = features(tmp_path / "q", [0, 1, 2], seed=1, noise=0.1)
+    for rule in ("prototype", "nearest", "ridge", "attention"):
+        found = model_of(f"method.rule={rule}").adapt(str(support)).predict(str(query))
+        assert [p.label for p in found] == ["c0", "c1", "c2"], rule
+
+
+def test_what_belongs_to_no_class_is_rejected(tmp_path):
+    support = features(tmp_path / "s", [0, 1, 2] * 6, seed=0, noise=0.05)
+    query = features(tmp_path / "q", [0, 1, 2, 5, 6, 7], seed=1, noise=0.05)
+    found = list(model_of().adapt(str(support)).predict(str(query), reject=0.99))
+    assert [p.label for p in found] == ["c0", "c1", "c2", None, None, None]
+
+
+def test_rejection_needs_something_to_calibrate_on(tmp_path):
+    support = features(tmp_path / "s", [0, 1, 2], seed=0)
+    adapted = model_of().adapt(str(support))
+    with pytest.raises(UserError, match="predict.reject needs a checkpoint"):
+        list(adapted.predict(str(support), reject=0.9))
+    with pytest.raises(UserError, match="predict.reject=2 must be between 0 and 1"):
+        list(model_of().adapt(str(features(tmp_path / "t", [0, 1] * 2, seed=0))).predict(str(support), reject=2))
+
+
+def test_scores_are_predicted_from_like_samples(tmp_path):
+    root = features(tmp_path / "s", [0, 1, 2] * 5, seed=0, noise=0.01)
+    rows = [{"id": i, "label": "size", "score": c} for i, c in enumerate([0, 1, 2] * 5)]
+    write_csv(root / "metadata.csv", rows)
+    query = features(tmp_path / "q", [2, 0], seed=1, noise=0.01)
+    model = model_of("task=regression", "episode=regression", "method.rule=attention", "method.temperature=0.01")
+    found = list(model.adapt(str(root)).predict(str(query)))
+    assert [float(p.label) for p in found] == pytest.approx([2, 0], abs=0.05)
+    assert all(p.probability is None for p in found)
+    with pytest.raises(UserError, match="has no column score"):
+        model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
+
+
+def test_ten_lines_of_python(finished, tmp_path, monkeypatch):
+    """The example of docs/own-data.md, on a run of this session."""
+    rows = pictures(tmp_path / "five-examples", classes=3, each=5)
+    pictures(tmp_path / "unlabelled", classes=3, each=2)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(mmml.__file__).parent.parent / "docs" / "own-data.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    assert len(code.splitlines()) <= 10 and len(rows) == 15
+    exec(code.replace("outputs/DATE/RUN", str(finished)), {})
+
+
+def test_a_finished_run_adapts_to_new_classes(finished, tmp_path):
+    rows = pictures(tmp_path / "s", classes=3, each=2)
+    write_csv(tmp_path / "s" / "metadata.csv", rows)
+    pictures(tmp_path / "q", classes=2, each=2)
+    model = mmml.load(str(finished))
+    adapted = model.adapt(str(tmp_path / "s"))
+    assert str(adapted.mapping) == "image:image" and adapted.entry is not None  # calibrated on validation
+    found = list(adapted.predict(str(tmp_path / "q")))
+    assert len(found) == 4 and {p.label for p in found} <= {"class 0", "class 1", "class 2"}
+
+
+def test_names_alone_are_enough_across_modalities(finished, tmp_path):
+    write_csv(tmp_path / "names.csv", [{"text": t, "label": t} for t in ("LATIN SMALL LETTER A", "DIGIT ONE")])
+    pictures(tmp_path / "q", classes=2, each=2)
+    adapted = mmml.load(str(finished)).adapt(str(tmp_path / "names.csv"), "text:image")
+    found = list(adapted.predict(str(tmp_path / "q"), nearest=2))
+    assert {p.label for p in found} <= {"LATIN SMALL LETTER A", "DIGIT ONE"} and len(found) == 4
+    assert all(set(p.nearest) == {"1", "2"} for p in found)
+
+
+def test_a_query_that_cannot_be_read_is_told_and_the_others_predicted(finished, tmp_path):
+    pictures(tmp_path / "s", classes=2, each=2)
+    pictures(tmp_path / "q", classes=2, each=2)
+    (tmp_path / "q" / "c0" / "1.png").write_bytes(b"no picture")
+    found = list(mmml.load(str(finished)).adapt(str(tmp_path / "s")).predict(str(tmp_path / "q")))
+    assert [p.problem is None for p in found] == [True, False, True, True]
+    assert "damaged" in found[1].problem and found[1].label is None and found[1].probability is None
+
+
+def test_a_support_sample_that_cannot_be_read_is_named(finished, tmp_path):
+    pictures(tmp_path / "s", classes=2, each=2)
+    (tmp_path / "s" / "c0" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"support: row 2 of .*1.png: it is damaged"):
+        mmml.load(str(finished)).adapt(str(tmp_path / "s"))
+
+
+def test_a_mapping_that_the_support_set_does_not_allow(finished, tmp_path):
+    pictures(tmp_path / "s", classes=2, each=2)
+    model = mmml.load(str(finished))
+    with pytest.raises(UserError, match="predict.mapping=audio:image: the support .* has no audio"):
+        model.adapt(str(tmp_path / "s"), "audio:image")
+    write_csv(tmp_path / "t.csv", [{"strokes_file_name": "a.json", "label": "a"}])
+    (tmp_path / "a.json").write_text("[[[0, 0], [1, 1]]]")
+    (tmp_path / "q").mkdir()
+    with pytest.raises(UserError, match="the model reads image, text"):
+        from mmml.predict.inputs import Queries
+
+        model.adapt(str(tmp_path / "t.csv"), query=Queries(str(tmp_path / "t.csv"), model.reading))
+
+
+def test_another_rule_than_the_judged_one_is_calibrated_anew(finished, tmp_path):
+    from mmml.config.compose import apply_overrides
+    from mmml.predict.model import load
+    from mmml.trainer.checkpoint import load_checkpoint
+
+    pictures(tmp_path / "s", classes=3, each=4)
+    stored = load_checkpoint(finished / "checkpoints" / "best.ckpt", "checkpoint")
+    assert stored.calibration["entries"]
+    changed = check_config(apply_overrides(stored.config, ["method.rule=nearest"], []))
+    judged = load(str(finished)).adapt(str(tmp_path / "s")).entry
+    other = load(str(finished), changed).adapt(str(tmp_path / "s")).entry
+    assert judged.temperature in [e["temperature"] for e in stored.calibration["entries"]]
+    assert other.temperature not in [e["temperature"] for e in stored.calibration["entries"]]
+    assert other.unknown == judged.unknown  # novelty knows no rule
+
+
+def test_raw_sounds_are_compared_by_dtw_only():
+    with pytest.raises(UserError, match="set method.distance=dtw"):
+        plain = compose_plain(["encoder=raw", "episode.eval.mappings=[audio:audio]"])
+        plain["episode"]["train"]["mappings"] = ["audio:audio"]
+        untrained(check_config(plain), Reading())
+
+
+def test_evaluation_mode(finished):
+    assert not mmml.load(str(finished)).learner.training
+    assert torch.is_grad_enabled()
