@@ -72,15 +72,25 @@ def _untrained(
                 f"support and query share {', '.join(sorted(both)) or 'no modality'}, and this encoder reads "
                 "none of it; choose an encoder, or say what to compare by predict.mapping=support:query"
             )
-        mapping = "+".join(sorted(modalities))
-        options.mapping = f"{mapping}:{mapping}"
-    _choose_distance(sections, Mapping.parse(options.mapping, "predict.mapping"), overrides)
+        shared = "+".join(sorted(modalities))
+        options.mapping = f"{shared}:{shared}"
+    mapping = Mapping.parse(options.mapping, "predict.mapping")
+    _leave_out_projections(sections["encoder"])
+    _choose_distance(sections, mapping, overrides)
     values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
     values["episode"]["train"]["mappings"] = [options.mapping]
     model = untrained(check_config(values | sections), reading)
     if not model.learner.embedder.frozen:
         raise UserError("this encoder has parameters that nobody has trained: give a checkpoint, or encoder=pretrained")
     return model
+
+
+def _leave_out_projections(encoder: dict[str, Any]) -> None:
+    """What nobody has trained would be noise: models give their own embeddings, of their own width."""
+    projected = [section for section in encoder.values() if isinstance(section, dict) and section.get("projection")]
+    for section in projected:
+        section["projection"] = False
+    encoder["width"] = None if projected else encoder["width"]
 
 
 def _choose_distance(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
