@@ -12,13 +12,13 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.hub import load, pools_first_token
 from mmml.errors import UserError, require
 
 RATE = 16_000  # Hz, of the dataset's audio
@@ -243,42 +243,3 @@ def unfreeze(model: nn.Module, blocks: int) -> nn.Module:
     for block in max(stacks, key=len)[-blocks:]:
         block.requires_grad_(True)
     return model
-
-
-@functools.cache
-def load(kind: str, name: str, option: str) -> Any:
-    """A model (frozen, in evaluation mode) or what turns raw values into its inputs; each is loaded once.
-
-    Args:
-        kind: of transformers' automatic classes.
-        name: a local folder or a name on the hub.
-        option: what named it, for messages.
-
-    Raises:
-        UserError: there is no such folder or model, or it cannot be loaded.
-    """
-    folder = Path(name).expanduser()
-    if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
-        raise UserError(f"{option}={name}: there is no such folder")
-    try:
-        import transformers
-    except ImportError:
-        raise UserError(f"{option} needs the package transformers: pip install 'mmml[pretrained]'") from None
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        found = getattr(transformers, kind).from_pretrained(
-            str(folder) if folder.is_dir() else name, local_files_only=folder.is_dir()
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise UserError(f"{option}={name} cannot be loaded ({' '.join(str(error).split())[:160]})") from None
-    return found.eval().float().requires_grad_(False) if isinstance(found, nn.Module) else found
-
-
-def pools_first_token(name: str) -> bool:
-    """Whether a sentence encoder's folder says that its first token is the embedding."""
-    try:
-        pooling = json.loads((Path(name).expanduser() / "1_Pooling" / "config.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return bool(pooling.get("pooling_mode_cls_token"))

