@@ -124,5 +124,6 @@ def straddling_groups(samples: dict[str, Samples]) -> Iterable[Finding]:
         yield Finding(
             False,
             f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples in more than one split",
-            "give each group one split, if the groups of new data will be new, too",
+            "give each group one split, if the groups of new data will be new, too; episode.by_group=true keeps a "
+            "group on one side of an episode",
         )

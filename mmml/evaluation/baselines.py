@@ -36,9 +36,11 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
 def frozen_rules(learner: Learner) -> list[Learner]:
     """Rules that need no training, on the embeddings of a learner whose encoders are frozen; none if they are not.
 
+    None either for raw sequences, which have no mean.
+
     They share its embedder, so what it embedded serves them too.
     """
-    if not getattr(learner.embedder, "frozen", False):
+    if not learner.embedder.frozen or any(e.needs_distance for _, e in learner.embedder.items()):
         return []
     return [_untrained("frozen", learner.embedder, learner.task, "cosine", r, TEMPERATURE) for r in FROZEN_RULES]
 

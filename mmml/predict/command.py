@@ -76,7 +76,7 @@ def _untrained(
         options.mapping = f"{shared}:{shared}"
     mapping = Mapping.parse(options.mapping, "predict.mapping")
     _leave_out_projections(sections["encoder"])
-    _choose_distance(sections, mapping, overrides)
+    _suit_raw_values(sections, mapping, overrides)
     values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
     values["episode"]["train"]["mappings"] = [options.mapping]
     model = untrained(check_config(values | sections), reading)
@@ -93,12 +93,17 @@ def _leave_out_projections(encoder: dict[str, Any]) -> None:
     encoder["width"] = None if projected else encoder["width"]
 
 
-def _choose_distance(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
-    """Raw values of one modality are compared by the distance that suits them, unless another was asked for."""
+def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
+    """Raw values of one modality are compared by the distance and the rule that suit them, unless others are named."""
     names = {sections["encoder"].get(m, {}).get("name") for m in mapping.modalities}
-    if len(names) == 1 and not any(o.startswith("method.distance=") for o in overrides):
-        suits = getattr(encoders.get(names.pop(), "encoder"), "distance", None)
-        sections["method"]["distance"] = suits or sections["method"]["distance"]
+    if len(names) > 1:
+        return
+    encoder, method = encoders.get(names.pop(), "encoder"), sections["method"]
+    suits = {"distance": getattr(encoder, "distance", None)}
+    suits["rule"] = "nearest" if getattr(encoder, "needs_distance", None) else None
+    for option, value in suits.items():
+        if value and not any(o.startswith(f"method.{option}=") for o in overrides):
+            method[option] = value
 
 
 def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:

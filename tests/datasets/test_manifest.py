@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from mmml.datasets import Per, datasets
+from mmml.datasets.manifest import read_rows
 from mmml.errors import UserError
 from tests.datasets.making import OPTIONS, draw, pictures, write_csv, write_jsonl
 
@@ -51,6 +52,16 @@ def test_class_folders_need_no_table(tmp_path):
     pictures(tmp_path)
     splits = load(tmp_path, "image")
     assert sorted(c for s in splits.values() for c in s.classes) == [f"c{c}" for c in range(6)]
+
+
+def test_files_outside_of_folders_have_no_label(tmp_path):
+    draw(tmp_path / "b.png", 1)
+    draw(tmp_path / "a.png", 0)
+    (tmp_path / "notes.txt").write_text("no media")
+    rows = read_rows(str(tmp_path), "query", {})
+    assert rows.column("id").to_pylist() == ["a.png", "b.png"] and not rows.has("label")
+    draw(tmp_path / "cat" / "c.png", 0)
+    assert read_rows(str(tmp_path), "query", {}).problems == {0: "it has no label", 1: "it has no label"}
 
 
 def test_split_folders_are_the_splits(tmp_path):

@@ -187,26 +187,35 @@ def has_vectors(path: Path) -> bool:
 
 
 def read_folders(path: Path, option: str) -> pa.Table:
-    """``train/cat/1.png`` or ``cat/1.png``: the folder is the label, the suffix tells the modality."""
+    """``train/cat/1.png`` or ``cat/1.png``: the folder is the label, the suffix tells the modality.
+
+    A file that lies in no folder has no label.
+    """
     splits = [p for p in sorted(path.iterdir()) if p.is_dir() and p.name in SPLIT_NAMES]
-    rows: list[dict[str, str]] = []
-    for split, top in [(p.name, p) for p in splits] or [("", path)]:
-        for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            for name in _files_below(folder):
-                modality = MODALITY_OF_SUFFIX.get(name.suffix.lower())
-                if modality is not None:
-                    row = {f"{modality}_file_name": str(name.relative_to(path)), "label": folder.name}
-                    rows.append(row | ({"split": split} if split else {}))
+    rows = (
+        [row for p in splits for row in _labelled(path, p, {"split": p.name})] if splits else _labelled(path, path, {})
+    )
     if not rows:
         hint = nearest("metadata.csv", [p.name for p in path.iterdir()])
         raise UserError(
-            f"{option}={path} has neither {', '.join(NAMES)} nor folders of media files, one for each class{hint}"
+            f"{option}={path} has neither {', '.join(NAMES)} nor media files, nor folders of them for each class{hint}"
         )
     names = list(dict.fromkeys(k for row in rows for k in row))
     return pa.table({n: [row.get(n) for row in rows] for n in names})
 
 
+def _labelled(path: Path, top: Path, also: dict[str, str]) -> list[dict[str, str]]:
+    """A row for each media file below ``top``, its name relative to ``path``."""
+    rows = []
+    for name in _files_below(top):
+        modality, folders = MODALITY_OF_SUFFIX.get(name.suffix.lower()), name.relative_to(top).parts[:-1]
+        if modality is not None:
+            label = {"label": folders[0]} if folders else {}
+            rows.append({f"{modality}_file_name": str(name.relative_to(path)), **label, **also})
+    return rows
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
         yield from (Path(place) / n for n in sorted(names) if not n.startswith("."))

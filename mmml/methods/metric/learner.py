@@ -9,7 +9,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError, nearest
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import fuses, rules
+from mmml.methods.metric.rules import averages, fuses, rules
 from mmml.similarity import distances, losses
 from mmml.tasks import Task
 
@@ -36,7 +36,7 @@ class MetricLearner(Learner):
         self.embedder, self.task, self.rule = embedder, task, rule
         _refuse_unknown(options)
         self._distance = distances.bind(distance, options, "method", "method.distance")
-        _refuse_incomparable(embedder, distance)
+        _refuse_incomparable(embedder, distance, rule)
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
@@ -93,9 +93,14 @@ def side_by_side(support: Examples) -> tuple[Tensor, Tensor]:
     return items, torch.cat([part.slots for part in parts], dim=1)
 
 
-def _refuse_incomparable(embedder: Embedder, distance: str) -> None:
-    """Embeddings with gaps make any distance but theirs NaN."""
+def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
+    """Embeddings with gaps make any distance but theirs NaN, and have no mean."""
     for modality, encoder in embedder.items():
+        if encoder.needs_distance and averages(rule, "method.rule"):
+            raise UserError(
+                f"method.rule={rule} averages what encoder.{modality} gives, which has no mean: "
+                "set method.rule=nearest or attention"
+            )
         if encoder.needs_distance not in (None, distance):
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "

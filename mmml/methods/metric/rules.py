@@ -43,12 +43,24 @@ def side_by_side(rule: R) -> R:
     return rule
 
 
+def averaging(rule: R) -> R:
+    """Decorator: the rule computes with embeddings, and does not just compare them by the distance."""
+    rule.averages = True  # type: ignore[attr-defined]
+    return rule
+
+
+def averages(name: str, where: str) -> bool:
+    """Whether the rule of that name computes with embeddings; ``where`` is the option that named it."""
+    return getattr(rules.get(name, where), "averages", False)
+
+
 def fuses(name: str, where: str) -> bool:
     """Whether the rule of that name wants support modalities fused; ``where`` is the option that named it."""
     return getattr(rules.get(name, where), "fuses", True)
 
 
 @rules.register("prototype")
+@averaging
 def prototype(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
     """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared evenly within a class."""
     by_class = (-distance(query, class_means(support, slots)) / temperature).log_softmax(-1)
