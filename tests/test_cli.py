@@ -34,11 +34,12 @@ def test_help_shows_the_options_of_a_choice(tmp_path):
     assert "encoder=mlp*, pretrained" in done.stdout and "name: mlp_image" in done.stdout and "conv4" not in done.stdout
 
 
-@pytest.mark.parametrize("program", ["eval", "report"])
+@pytest.mark.parametrize("program", ["eval", "report", "predict", "data"])
 def test_the_other_programs_help_too(program, tmp_path):
     done = command(program, "--help", cwd=tmp_path)
     assert done.returncode == 0 and f"mmml-{program}:" in done.stdout
-    assert_one_sentence(command(program, cwd=tmp_path), "run", program)
+    message = {"predict": "support= needs", "data": "mmml-data check PATH"}.get(program, "run")
+    assert_one_sentence(command(program, *(["check"] if program == "data" else []), cwd=tmp_path), message, program)
 
 
 def test_the_composed_config_is_as_recorded(tmp_path):

@@ -9,7 +9,7 @@ from mmml.check.episodes import check_episodes, groups, suggest
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
-from mmml.config.compose import compose_plain, quote_paths
+from mmml.config.compose import compose_plain
 from mmml.datasets import datasets
 from mmml.files import check_writable
 from mmml.tasks import tasks
@@ -30,7 +30,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     fixed += [] if "dataset" in named else ["dataset=manifest"]
 
     def compose(more: list[str]) -> Config:
-        return check_config(compose_plain([*quote_paths(fixed), *more, *overrides]))
+        return check_config(compose_plain([*fixed, *more, *overrides]))
 
     dataset = datasets.build_section(compose([]).dataset, "dataset")
     findings = inspect(dataset)

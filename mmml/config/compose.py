@@ -93,9 +93,9 @@ def compose_plain(overrides: Sequence[str], name: str = "train") -> dict[str, An
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return plain(compose(name, list(overrides)))
+            return plain(compose(name, quote_paths(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, overrides)) from None
+        raise UserError(explain(error, overrides, name)) from None
 
 
 def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -106,20 +106,20 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from dotted_keys(value, f"{prefix}{key}.")
 
 
-def explain(error: BaseException, overrides: Sequence[str]) -> str:
+def explain(error: BaseException, overrides: Sequence[str], name: str = "train") -> str:
     """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
     text = "\n".join(str(e) for e in (error, error.__cause__) if e is not None)
     choice = re.search(
         r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+((?:[\w-]+\s+)+)", text + "\n"
     )
     if choice:
-        group, name, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
-        return f"{group}={name}: there is no such choice{nearest(name, known)} (known: {', '.join(known)})"
+        group, chosen, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
+        return f"{group}={chosen}: there is no such choice{nearest(chosen, known)} (known: {', '.join(known)})"
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
         groups = [o for o in overrides if (conf_dir() / o.partition("=")[0]).is_dir()]
-        return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups)))}"
+        return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
     value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
     if value:
         return f"{value[1]}: {value[2].rstrip('.')}"

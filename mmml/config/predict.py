@@ -17,7 +17,7 @@ class PredictOptions:
     reject: float | None
     nearest: int
     output: str
-    columns: dict[str, str]
+    columns: dict[str, str] | None
     features: str | None
     device: str
 

@@ -56,14 +56,14 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
 def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
     config = check_config(apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED))
-    return load(checkpoint, config, Reading(options.columns, options.features, limits_of(config)))
+    return load(checkpoint, config, Reading(options.columns or {}, options.features, limits_of(config)))
 
 
 def _untrained(
     sections: dict[str, Any], support: str, query: str, options: PredictOptions, overrides: list[str]
 ) -> Model:
     """A frozen encoder, of the modalities that support and queries share."""
-    reading = Reading(options.columns, options.features)
+    reading = Reading(options.columns or {}, options.features)
     if options.mapping is None:
         both = set(Support(support, reading, one_way=False).per) & Queries(query, reading).modalities
         modalities = {m for m in both if isinstance(sections["encoder"].get(m), dict)}

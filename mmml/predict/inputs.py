@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mmml.datasets import Per, Samples
-from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources
+from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.rows import ManifestRows, read_rows
 from mmml.datasets.values import Matrix, objects
@@ -135,7 +135,9 @@ class Queries:
         self.rows = reading.rows(path, "query")
         self.matrix = reading.matrix(self.rows, "query")
         self.modalities = {m for m in (*FILE_MODALITIES, "text") if self.rows.has(m)}
-        self.modalities |= {"features"} if self.matrix is not None else set()
+        if self.matrix is not None:
+            self.modalities |= {"features"}
+            report_bad_rows(self.rows, self.matrix)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmml.config.compose import compose_plain
 from mmml.datasets import Per, datasets
 from mmml.datasets.manifest import read_rows
 from mmml.errors import UserError
@@ -84,6 +85,15 @@ def test_what_is_the_same_for_a_class_belongs_to_the_class(tmp_path):
     rows[0]["text"] = "another"
     write_csv(tmp_path / "metadata.csv", rows)
     assert manifest(tmp_path).modalities["text"] is Per.SAMPLE
+
+
+def test_columns_are_named_on_the_command_line(tmp_path):
+    rows = [{"photo": r["image_file_name"], "kind": r["label"]} for r in pictures(tmp_path)]
+    write_csv(tmp_path / "metadata.csv", rows)
+    options = compose_plain(
+        ["dataset=manifest", f"dataset.root={tmp_path}", "dataset.columns={image: photo, label: kind}"]
+    )["dataset"]
+    assert datasets.build_section(options, "dataset").modalities["image"] is Per.SAMPLE
 
 
 def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):

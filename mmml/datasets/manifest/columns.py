@@ -62,8 +62,7 @@ def open_sources(
 
 def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | None) -> Source:
     if modality == "features" and matrix is not None:
-        bad = np.isin(np.arange(len(rows)), bad_rows(matrix))
-        rows.report(bad, "its features hold a number that is not finite")
+        report_bad_rows(rows, matrix)
         return Source(matrix, np.arange(len(rows)))
     if modality == "text":
         codes, texts = rows.codes("text" if rows.has("text") else "label")
@@ -81,6 +80,11 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     for i, why in (failures | _misfits(modality, values.shapes, failures)).items():
         rows.report(of_row == i, f"{paths[i]}: {why}")
     return Source(values, of_row)
+
+
+def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:
+    """Note the rows whose features hold NaN or an infinite number."""
+    rows.report(np.isin(np.arange(len(rows)), bad_rows(matrix)), "its features hold a number that is not finite")
 
 
 def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:

@@ -27,7 +27,7 @@ class Manifest(Dataset):
     Args:
         root: a folder with ``metadata.csv``, ``.jsonl`` or ``.parquet``, such a file, or a folder
             of class folders.
-        columns: the table's own names for columns, such as ``{"text": "caption"}``.
+        columns: the table's own names for columns, such as ``{"text": "caption"}``; null for none.
         features: a ``.npy`` matrix beside the table, one row (``[width]`` or ``[steps, width]``)
             for each of its rows; null if features come otherwise or not at all.
         on_bad_sample: ``error``, or ``skip`` the rows that cannot be used.
@@ -41,7 +41,7 @@ class Manifest(Dataset):
     def __init__(
         self,
         root: str,
-        columns: dict[str, str],
+        columns: dict[str, str] | None,
         features: str | None,
         on_bad_sample: Literal["error", "skip"],
         split_seed: int,
@@ -52,7 +52,7 @@ class Manifest(Dataset):
         video_frames: int,
         video_side: int,
     ):
-        self.root, self.columns, self.features = root, columns, features
+        self.root, self.columns, self.features = root, columns or {}, features
         self.on_bad_sample = on_bad_sample
         self.split_seed, self.val, self.test = split_seed, val, test
         self.limits = Limits(image_side, audio_seconds=audio_seconds, video_frames=video_frames, video_side=video_side)
