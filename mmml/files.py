@@ -3,11 +3,14 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmml.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def check_writable(path: Path) -> None:
@@ -51,6 +54,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file, atomically; NaN is an error, not a token that others cannot read."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_npy(file: Any, rows: int, parts: "Iterable[np.ndarray]") -> None:
+    """Arrays ``[n, …]`` that together have so many rows, as one float32 ``.npy``, without holding all of them."""
+    import numpy as np  # not for --help
+
+    for number, part in enumerate(parts):
+        if number == 0:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, *part.shape[1:])}
+            np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(part, "<f4").tobytes())
 
 
 def read_json(path: Path) -> Any:

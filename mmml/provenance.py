@@ -16,7 +16,7 @@ from mmml.run import Experiment
 
 def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """What it takes to understand and repeat a run."""
-    config = experiment.config
+    config, metric = experiment.config, experiment.judge.task.metrics[0]
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": list(command),
@@ -39,6 +39,7 @@ def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
         },
         "classes": {split: len(s.classes) for split, s in experiment.samples.items()},
         "parameters": sum(p.numel() for p in experiment.learner.parameters()),
+        "validation": {"metric": metric.name, "percent": metric.percent},
         "predictor": experiment.learner.predictor_name,
         "transductive": experiment.learner.transductive,
     }

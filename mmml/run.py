@@ -14,6 +14,7 @@ from mmml.config import Config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
 from mmml.encoders.prepared import remember
+from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
@@ -61,11 +62,11 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
     learner, numerics = build_learner(config, used)
     learner.task.check(config.episode)
 
-    samples = dataset.load(used)
+    samples = groups_for_episodes(dataset.load(used), config.episode.by_group)
     learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation, config.episode.by_group)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation)
     return Experiment(config, dataset, samples, learner, numerics, judge)
 
 
@@ -84,13 +85,14 @@ def prepare(
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
-    experiment.learner.embedder.fit(experiment.samples["train"])
+    if resume is None:
+        experiment.learner.embedder.fit(experiment.samples["train"])
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     learner, judge = experiment.learner, experiment.judge
     check_monitor(config.trainer.monitor, judge.monitors)
     training = remember(learner.embedder, experiment.samples["train"])
     parts = Parts(
-        episodes=training_batches(training, config.episode, config.trainer.batch, config.seed),
+        episodes=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.higher_is_better,
         config=plain,

@@ -14,7 +14,7 @@ from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.predict.command import write
 from mmml.predict.inputs import Queries, Reading
-from mmml.predict.model import untrained
+from mmml.predict.model import untrained_model
 
 QUERIES, WIDTH, CLASSES, SHOTS = 10_000, 512, 20, 5
 RULES = ("prototype", "nearest", "ridge", "attention")
@@ -40,7 +40,7 @@ def main() -> None:
         mappings = "episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"
         for rule in RULES:
             config = compose_plain(["encoder=raw", f"method.rule={rule}", *mappings])
-            model = untrained(check_config(config), Reading(features="f.npy"))
+            model = untrained_model(check_config(config), Reading(features="f.npy"))
             started = time.perf_counter()
             queries = Queries(str(root / "query"), model.reading)
             found = list(model.adapt(str(root / "support"), query=queries).predict(queries))

@@ -31,7 +31,11 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
 
 def test_help_shows_the_options_of_a_choice(tmp_path):
     done = command("train", "encoder=mlp", "--help", cwd=tmp_path)
-    assert "encoder=mlp*, pretrained" in done.stdout and "name: mlp_image" in done.stdout and "conv4" not in done.stdout
+    assert (
+        "encoder=mlp*, pretrained, raw, small" in done.stdout
+        and "encoder/text=byte_transformer, mlp_text*" in done.stdout
+    )
+    assert "name: mlp_image" in done.stdout and "name: conv4" not in done.stdout and "defaults" not in done.stdout
 
 
 @pytest.mark.parametrize("program", ["eval", "report", "predict", "data"])

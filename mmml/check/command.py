@@ -11,6 +11,7 @@ from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
 from mmml.config.compose import compose_plain
 from mmml.datasets import datasets
+from mmml.errors import UserError
 from mmml.files import check_writable
 from mmml.tasks import tasks
 
@@ -25,9 +26,10 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     """
     target = Path(page).expanduser()
     check_writable(target.absolute().parent)
-    fixed = [f"dataset.root={Path(path).expanduser().absolute()}"]
+    fixed = ["dataset=manifest", f"dataset.root={Path(path).expanduser().absolute()}"]
     named = {o.partition("=")[0] for o in overrides}
-    fixed += [] if "dataset" in named else ["dataset=manifest"]
+    if "dataset" in named:
+        raise UserError("mmml-data check looks at manifests: leave dataset= out")
 
     def compose(more: list[str]) -> Config:
         return check_config(compose_plain([*fixed, *more, *overrides]))
@@ -40,7 +42,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     config = compose(extra)
     findings.found += check_episodes(dataset, config, tasks.build_section(config.task, "task"), findings.samples)
     findings.found.sort(key=lambda f: not f.stops)
-    findings.command = shlex.join(["mmml-train", *reversed(fixed), *extra, *overrides])
+    findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
     print_findings(findings, Console())
     write_page(findings, target)
     print(f"page: {target}")

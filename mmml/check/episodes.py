@@ -8,6 +8,7 @@ from mmml.check.finding import Finding
 from mmml.config import Config
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest import Manifest
+from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_mappings, check_shape
 from mmml.errors import UserError
 from mmml.tasks import Task
@@ -64,6 +65,11 @@ def check_episodes(dataset: Manifest, config: Config, task: Task, samples: Mappi
         check_mappings(config.episode, dataset, trains=True)
     except UserError as error:
         yield Finding(True, str(error), f"choose among {', '.join(possible_mappings(dataset))}")
+        return
+    try:
+        samples = groups_for_episodes(samples, config.episode.by_group)
+    except UserError as error:
+        yield Finding(True, str(error), "or leave episode.by_group out")
         return
     for split, part in samples.items():
         try:

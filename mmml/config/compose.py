@@ -19,7 +19,8 @@ from mmml.errors import UserError, nearest
 
 PATH_OPTIONS = {"resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
-STORED_PATHS = ("dataset.root",)  # kept in configs, and so made independent of the working directory
+MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
+STORED_PATHS = re.compile(r"dataset\.root|" + MODEL_OPTIONS.pattern)  # kept in configs, so made absolute if they exist
 
 
 def conf_dir() -> Path:
@@ -33,9 +34,10 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
 
     def quoted(argument: str) -> str:
         key, equals, value = argument.partition("=")
-        if not equals or key not in PATH_OPTIONS or value[:1] in ("'", '"') or value in ("", "null", "???"):
+        is_path = key in PATH_OPTIONS or MODEL_OPTIONS.fullmatch(key)
+        if not equals or not is_path or value[:1] in ("'", '"') or value in ("", "null", "???"):
             return argument
-        if key in STORED_PATHS:
+        if STORED_PATHS.fullmatch(key) and (key == "dataset.root" or Path(value).expanduser().exists()):
             value = str(Path(value).expanduser().absolute())
         return f"{key}='" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
 

@@ -3,8 +3,9 @@
 Reads the files of ``conf/`` as text; composing them would take a second.
 """
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,19 +34,41 @@ def help_text(arguments: Sequence[str]) -> str:
     own = [Path(value) for flag, value in pairwise(arguments) if flag in ("--config-dir", "-cd")]
     folders = [conf_dir(), *own]
     train = (conf_dir() / "train.yaml").read_text()
-    defaults = [d for d in yaml.safe_load(train)["defaults"] if isinstance(d, dict)]
-    chosen = {g: c for d in defaults for g, c in d.items() if not g.startswith("override ")}
-    chosen |= {g: c for g, _, c in (a.partition("=") for a in arguments) if g in chosen}
+    asked = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
+    chosen = dict(_choices(train, "", folders, asked))
+    known = {group: _files(folders, group) for group in chosen}
     parts = [HEAD, "Choices (group=choice; * marks the one whose options are shown):\n"]
-    files = {group: _files(folders, group) for group in chosen}
-    for group, known in files.items():
-        parts.append(f"  {group}=" + ", ".join(f"{n}*" if n == chosen[group] else n for n in known))
+    for group, files in known.items():
+        parts.append(f"  {group}=" + ", ".join(f"{n}*" if n == chosen[group] else n for n in files))
     parts.append("\nOptions (key=value):\n")
     parts.append(textwrap.indent(train[train.index("\nseed:") : train.index("\nhydra:")].strip(), "  ") + "\n")
-    for group, known in files.items():
-        if chosen[group] in known:
-            parts.append(f"  {group}:\n" + textwrap.indent(known[chosen[group]].read_text().strip(), "    ") + "\n")
+    for group, files in known.items():
+        file = files.get(chosen[group] or "")
+        if file is not None:
+            options = _without_defaults(file.read_text()).strip()
+            parts.append(f"  {group.replace('/', '.')}:\n" + textwrap.indent(options, "    ") + "\n")
     return "\n".join(parts)
+
+
+def _choices(
+    content: str, prefix: str, folders: Sequence[Path], asked: Mapping[str, str]
+) -> Iterator[tuple[str, str | None]]:
+    """The groups that a file's defaults list chooses from, those of the chosen files included, and each choice."""
+    defaults = (yaml.safe_load(content) or {}).get("defaults", [])
+    for default in (d for d in defaults if isinstance(d, dict)):
+        for name, choice in default.items():
+            if not name.startswith("override "):
+                group = prefix + name
+                chosen = asked.get(group, choice)
+                yield group, chosen
+                file = _files(folders, group).get(chosen or "")
+                if file is not None:
+                    yield from _choices(file.read_text(), f"{group}/", folders, asked)
+
+
+def _without_defaults(text: str) -> str:
+    """A file's text less its defaults list, which the choices show."""
+    return re.sub(r"(?m)^defaults:.*\n(?:  .*\n)*", "", text)
 
 
 def _files(folders: Sequence[Path], group: str) -> dict[str, Path]:

@@ -5,7 +5,8 @@ Their values stand in ``conf/``, with a comment beside each. The options of regi
 """
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -163,9 +164,14 @@ class Config:
 
 def known_options() -> list[str]:
     """The core options, dotted."""
-    sections = {"trainer": TrainerConfig, "evaluation": EvaluationConfig}
-    sections |= {"episode.train": TrainEpisodes, "episode.eval": EvalEpisodes}
-    return ["seed", "resume", *(f"{s}.{f.name}" for s, c in sections.items() for f in fields(c))]
+
+    def below(part: type, prefix: str) -> Iterator[str]:
+        for f in fields(part):
+            yield prefix + f.name
+            if isinstance(f.type, type) and is_dataclass(f.type):
+                yield from below(f.type, f"{prefix}{f.name}.")
+
+    return list(below(Config, ""))
 
 
 ConfigStore.instance().store(name="schema", node=Config)

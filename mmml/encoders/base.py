@@ -34,7 +34,9 @@ class Encoder(nn.Module, ABC):
               stroke), or ``[n, points, 4]``;
             - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array of ``[steps, d]``.
         has_own_width: whether ``width`` may be None: the embedding is then ``own_width`` wide.
-        needs_distance: the only distance that can compare its embeddings; None for most.
+        distance: by which its embeddings are best compared, for those that learn nothing; None for most.
+        has_gaps: whether embeddings hold NaN for what is missing: only ``distance`` can compare them,
+            and they have no mean.
 
     Attributes:
         prepared_key: what ``prepare`` depends on besides the raw values, if it is slow, the same
@@ -44,7 +46,8 @@ class Encoder(nn.Module, ABC):
 
     modality: ClassVar[str]
     has_own_width: ClassVar[bool] = False
-    needs_distance: ClassVar[str | None] = None
+    distance: ClassVar[str | None] = None
+    has_gaps: ClassVar[bool] = False
     prepared_key: str | None = None
 
     @property

@@ -13,6 +13,7 @@ from torch import nn
 from mmml.errors import UserError
 
 PATIENCE = 10.0  # seconds to wait for the hub
+POOLING = "1_Pooling/config.json"  # where sentence encoders keep how tokens become one embedding
 
 
 @functools.cache
@@ -81,9 +82,26 @@ def hub_is_out_of_reach() -> str | None:
 
 
 def pools_first_token(name: str) -> bool:
-    """Whether a sentence encoder's folder says that its first token is the embedding."""
+    """Whether a sentence encoder says, in its folder or on the hub, that its first token is the embedding."""
+    path = Path(name).expanduser() / POOLING if Path(name).expanduser().is_dir() else _file_of(name, POOLING)
     try:
-        pooling = json.loads((Path(name).expanduser() / "1_Pooling" / "config.json").read_text())
+        pooling = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError):
         return False
     return bool(pooling.get("pooling_mode_cls_token"))
+
+
+def _file_of(name: str, file: str) -> Path | None:
+    """A file of a model on the hub, if need be from the cache on this machine; None if there is none."""
+    import huggingface_hub as hub
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    known = hub.try_to_load_from_cache(name, file)
+    if isinstance(known, str):
+        return Path(known)
+    if known is not None or hub_is_out_of_reach():  # it is known that there is none, or nobody can be asked
+        return None
+    try:
+        return Path(hub.hf_hub_download(name, file))
+    except (EntryNotFoundError, HfHubHTTPError, OSError):
+        return None

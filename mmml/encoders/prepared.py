@@ -2,8 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from mmml.datasets.cache import cache_dir, key_of
 from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
 from mmml.encoders.base import Encoder
 from mmml.encoders.embedder import Embedder
-from mmml.files import write_atomically, write_json
+from mmml.files import write_atomically, write_json, write_npy
 
 log = logging.getLogger(__name__)
 
@@ -46,28 +47,24 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
     path = cache_dir() / f"prepared-{key_of(about)}.npy"
     if not path.exists():
         try:
-            write_atomically(path, lambda file: _fill(file, encoder, values))
+            write_atomically(path, lambda file: write_npy(file, len(values), _read(encoder, values)))
             write_json(path.with_suffix(".json"), about)
         except OSError as error:
             log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
-            with torch.no_grad():
-                return PreparedValues(torch.cat([encoder.prepare(values[s]).cpu() for s in _chunks(len(values))]))
+            return PreparedValues(torch.from_numpy(np.concatenate(list(_read(encoder, values)))))
     return PreparedValues(Matrix(path))
 
 
-@torch.no_grad()
-def _fill(file: Any, encoder: Encoder, values: Values) -> None:
+def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:
+    """What ``prepare`` gives, in evaluation mode, some values at a time."""
+    training = encoder.training
     encoder.eval()
     bar = tqdm(total=len(values), desc=f"reading {encoder.modality}", unit="sample", disable=not sys.stderr.isatty())
-    with bar:
-        for number, chunk in enumerate(_chunks(len(values))):
-            part = encoder.prepare(values[chunk]).float().cpu().numpy()
-            if number == 0:
-                shape = (len(values), *part.shape[1:])
-                np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            file.write(np.ascontiguousarray(part, "<f4").tobytes())
-            bar.update(len(part))
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(i, i + CHUNK) for i in range(0, count, CHUNK)]
+    try:
+        with bar, torch.no_grad():
+            for start in range(0, len(values), CHUNK):
+                part = encoder.prepare(values[start : start + CHUNK]).float().cpu().numpy()
+                yield part
+                bar.update(len(part))
+    finally:
+        encoder.train(training)

@@ -5,7 +5,7 @@ What has a varying length is padded with NaN to a fixed one, for distances that 
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +23,7 @@ CPU = torch.device("cpu")
 
 
 class Raw(Encoder):
-    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared across modalities.
-
-    Class attributes:
-        distance: the name of the distance by which to compare two of them.
-    """
-
-    distance: ClassVar[str]
+    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared across modalities."""
 
     def __init__(self, width: int = 0):
         super().__init__()
@@ -78,7 +72,7 @@ class RawAudio(Raw):
 
     modality = "audio"
     distance = "dtw"
-    needs_distance = "dtw"
+    has_gaps = True
     mels, hop, frames = 40, 320, 64  # hop in samples: 20 ms
 
     def prepare(self, raw: Any) -> Tensor:

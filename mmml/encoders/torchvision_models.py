@@ -1,6 +1,5 @@
 """``name: torchvision``: any image classifier of torchvision, with or without weights from a file."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,8 @@ class Torchvision(Encoder):
         width: of the embedding.
         model: a classification model's name in torchvision, such as ``resnet18`` (He et al., 2016).
         weights: a file with a state dict of that model, as ``torch.save`` writes it; null starts
-            from random numbers. Nothing is downloaded.
+            from random numbers. Nothing is downloaded. Read when training starts; a finished run
+            has its own.
         size: images are resized to this many pixels on each side; some models take one size only.
         augment: strength of the random warps in training, 0 for none.
 
@@ -40,14 +40,16 @@ class Torchvision(Encoder):
     def __init__(self, width: int, model: str, weights: str | None, size: int, augment: float):
         super().__init__()
         require(size > 0, "encoder.image.size", size, "a positive whole number")
-        self.size = size
+        self.size, self.weights = size, weights
         self.augment = Augment(augment)
         self.model = _build(model, width)
         _check_size(self.model, model, size)
-        if weights is not None:
-            _load(self.model, Path(weights).expanduser())
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+
+    def fit(self, values: Any) -> None:
+        if self.weights is not None:
+            _load(self.model, Path(self.weights).expanduser())
 
     def prepare(self, raw: Any) -> Tensor:
         return (self.augment(as_input(raw, self.size, self.device, colour=True)) - self.mean) / self.std
@@ -57,10 +59,8 @@ class Torchvision(Encoder):
 
 
 def _build(name: str, width: int) -> nn.Module:
-    try:
-        models = importlib.import_module("torchvision.models")  # it takes a second, and not all need it
-    except ImportError:
-        raise UserError("encoder.image.name=torchvision needs that package; pip install torchvision") from None
+    from torchvision import models  # it takes a second, and not all need it
+
     known = models.list_models(module=models)
     if name not in known:
         raise UserError(f"encoder.image.model={name}: torchvision has no such classifier{nearest(name, known)}")
@@ -80,10 +80,7 @@ def _check_size(model: nn.Module, name: str, size: int) -> None:
 def _load(model: nn.Module, path: Path) -> None:
     """Take over all weights but those of the last layer, whose width is another."""
     if not path.is_file():
-        raise UserError(
-            f"encoder.image.weights={path}: there is no such file "
-            "(a finished run has its own weights and needs none: encoder.image.weights=null)"
-        )
+        raise UserError(f"encoder.image.weights={path}: there is no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # a damaged file raises many kinds

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from mmml.config.schema import EpisodeConfig
+from mmml.config.schema import EpisodeConfig, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
@@ -40,8 +40,7 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     else:
         shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
-    sampler = Sampler(samples, 0, split, options.by_group)
-    sampler.check(_shown(shape, mappings, samples), f"episode.{side}")
+    Sampler(samples, 0, split).check(_shown(shape, mappings, samples), f"episode.{side}")
 
 
 def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
@@ -55,17 +54,16 @@ def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
     return Shape(shape.ways, shots, queries)
 
 
-def training_batches(samples: Samples, episodes: EpisodeConfig, size: int, seed: int) -> Callable[[int], Batch]:
+def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
     Args:
         samples: of the training split.
-        episodes: the section ``episode``.
+        options: the section ``episode.train``.
         size: episodes in a step.
         seed: of the run.
     """
-    options = episodes.train
-    sampler = Sampler(samples, seed, "train", episodes.by_group)
+    sampler = Sampler(samples, seed, "train")
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

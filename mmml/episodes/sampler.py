@@ -47,17 +47,13 @@ class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split.
+        samples: the rows of the split; if they have groups, each stands on one side of an episode only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
-        by_group: keep each group of near duplicates on one side of an episode.
     """
 
-    def __init__(self, samples: Samples, seed: int, split: str, by_group: bool = False):
+    def __init__(self, samples: Samples, seed: int, split: str):
         self.samples, self.seed, self.split = samples, seed, split
-        if by_group and samples.groups is None:
-            raise UserError("episode.by_group=true needs groups, and this dataset has none: give it a column `group`")
-        self.groups = samples.groups if by_group else None
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
@@ -86,7 +82,7 @@ class Sampler:
                 f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples of a class, but class "
                 f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}"
             )
-        if self.groups is not None:
+        if samples.groups is not None:
             for c in range(len(samples.classes)):
                 self._apart(self.generator(0), np.array([c]), shape, where)
 
@@ -94,10 +90,10 @@ class Sampler:
         self, rng: np.random.Generator, classes: np.ndarray, shape: Shape, where: str = "episode"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Support and query rows of these classes without a common group."""
-        assert self.groups is not None
-        starts = self.samples.starts
+        starts, groups = self.samples.starts, self.samples.groups
+        assert groups is not None
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
-        found = draw_apart(rng, rows, self.groups, shape.shots, shape.queries)
+        found = draw_apart(rng, rows, groups, shape.shots, shape.queries)
         if found is None:
             names = ", ".join(repr(self.samples.classes[c]) for c in classes)
             raise UserError(
@@ -109,7 +105,7 @@ class Sampler:
     def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
         # Generator.choice shuffles, so slots do not follow class order.
         classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
-        if self.groups is not None:
+        if self.samples.groups is not None:
             return (classes, *self._apart(rng, classes, shape), rng.random(shape.ways))
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first

@@ -26,7 +26,7 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     for modality in modalities:
         name = f"raw_{modality}"
         if name in encoders.names():
-            distance = getattr(encoders.get(name, name), "distance", "cosine")
+            distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
             options = {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": name}}
             embedder = build_embedder(options, [modality])
             found.append(_untrained("raw", embedder, task, distance, "nearest", 1.0))
@@ -40,7 +40,7 @@ def frozen_rules(learner: Learner) -> list[Learner]:
 
     They share its embedder, so what it embedded serves them too.
     """
-    if not learner.embedder.frozen or any(e.needs_distance for _, e in learner.embedder.items()):
+    if not learner.embedder.frozen or any(e.has_gaps for _, e in learner.embedder.items()):
         return []
     return [_untrained("frozen", learner.embedder, learner.task, "cosine", r, TEMPERATURE) for r in FROZEN_RULES]
 

@@ -19,33 +19,8 @@ from mmml.evaluation.scaling import fit_rescaling, rescale
 from mmml.methods import Learner
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
-from mmml.tasks.classification import Classification
 
-BINS = 15
 LEVELS = np.linspace(0, 1, 101)  # of the quantiles that are kept
-
-
-def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin of every prediction, ``[n]``, so that bins hold equally many; equal confidences share one.
-
-    Bins of equal width would leave most of them nearly empty where most predictions are sure.
-    """
-    edges = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
-    return np.searchsorted(edges, confidence, side="right")
-
-
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence is from accuracy, from 0 to 1 (Naeini et al., 2015; Guo et al., 2017, equation 3).
-
-    ``Σ_b n_b / n · |accuracy_b − confidence_b|``, over bins of equally many predictions.
-
-    Args:
-        confidence: the probability of the predicted class, ``[n]``, n > 0.
-        correct: whether it was right, ``[n]``.
-        bins: at most so many.
-    """
-    gap = np.asarray(correct, float) - np.asarray(confidence, float)
-    return float(np.abs(np.bincount(bins_of(np.asarray(confidence), bins), gap)).sum() / len(gap))
 
 
 @dataclass(frozen=True)
@@ -55,8 +30,8 @@ class Entry:
     Attributes:
         mapping: as in configs.
         temperature, slope: of :func:`mmml.evaluation.scaling.rescale`.
-        known, unknown: the novelty (:func:`novelty`) of queries whose class is, or is not, in the
-            support set: the quantiles from 0 to 100 %, equally spaced.
+        known, unknown: the novelty (the cosine distance to the nearest class mean) of queries whose
+            class is, or is not, in the support set: the quantiles from 0 to 100 %, equally spaced.
     """
 
     mapping: str
@@ -129,7 +104,7 @@ def calibrate(
     """
     entries = []
     for setting in settings:
-        if not isinstance(setting.task, Classification) or not _can_fill(sampler, setting.shape):
+        if not setting.task.gives_probabilities or not _can_fill(sampler, setting.shape):
             continue
         with few_threads(setting.shape, embedded):
             rescalings = _rescalings(learner, embedded, sampler, setting, episodes)
@@ -182,14 +157,6 @@ def _novelties(
     return {
         m: (torch.cat(known).cpu().numpy(), torch.cat(unknown).cpu().numpy()) for m, (known, unknown) in parts.items()
     }
-
-
-def novelty(embedder: Embedder, support: Examples, query: Examples) -> Tensor:
-    """How far a query is from every class of a support set: the cosine distance to the nearest mean, ``[B, q]``.
-
-    From 0 to 2, whatever the method and its distance.
-    """
-    return class_distances(embedder, support, query).amin(-1)
 
 
 def class_distances(embedder: Embedder, support: Examples, query: Examples) -> Tensor:

@@ -12,7 +12,6 @@ from mmml.evaluation.panel import Setting, chunks
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
-from mmml.tasks.classification import Classification
 
 CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 12, 6, 500, 400
 
@@ -34,7 +33,7 @@ def make_exhibits(
         retrieval: its mappings are shown as galleries.
     """
     widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
-    is_classifier = isinstance(learner.task, Classification)
+    is_classifier = learner.task.gives_probabilities
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,
@@ -50,7 +49,8 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
         column = samples.columns[modality]
         starts = samples.starts if column.starts is None else column.starts
         if starts[number] < starts[number + 1]:
-            return item | picture(modality, column.values[starts[number] : starts[number] + 1][0])
+            value = column.values[starts[number] : starts[number] + 1][0]
+            return item | {"modality": modality} | picture(modality, value)
     return item
 
 

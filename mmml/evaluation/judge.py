@@ -29,14 +29,12 @@ class Judge:
         modalities: of the dataset.
         settings: the columns of the panel.
         options: the section ``evaluation``.
-        by_group: whether episodes keep each group on one side.
     """
 
     samples: Mapping[str, Samples]
     modalities: Mapping[str, Per]
     settings: list[Setting]
     options: EvaluationConfig
-    by_group: bool = False
 
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
@@ -110,7 +108,7 @@ class Judge:
         return make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
 
     def _sampler(self, split: str) -> Sampler:
-        return Sampler(self.samples[split], self.options.seed, split, self.by_group)
+        return Sampler(self.samples[split], self.options.seed, split)
 
     def _retrieval(self) -> Setting:
         ranks = self.options.retrieval and not self.task.needs_scores

@@ -14,16 +14,6 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF")  # others (EPS) run programs
 MAX_PIXELS = 100_000_000
 GREY = ("1", "L", "LA", "La")
-ORIENTATION = 0x0112  # the EXIF tag that says how to turn the pixels upright:
-UPRIGHT = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
@@ -65,13 +55,12 @@ def _opened(file: BinaryIO) -> Iterator["Image"]:
 
 
 def _upright(image: "Image") -> "Image":
-    from PIL import Image
+    from PIL import ImageOps
 
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return ImageOps.exif_transpose(image)
     except Exception:  # damaged notes about an image do not damage the image
-        turn = None
-    return image.transpose(Image.Transpose[turn]) if turn else image
+        return image
 
 
 def _eight_bits(image: "Image") -> "Image":

@@ -1,11 +1,12 @@
 """``mmml-predict``: from the command line to ``predictions.csv``."""
 
 import csv
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -14,15 +15,15 @@ from tqdm import tqdm
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
-from mmml.encoders.base import encoders
+from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError
 from mmml.files import check_writable, keep_aside
 from mmml.predict.inputs import Queries, Reading, Support
-from mmml.predict.model import Model, Prediction, limits_of, load, untrained
+from mmml.predict.model import Model, Prediction, limits_of, trained_model, untrained_model
 from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
 
-NONE = "none of these"
+NONE, SCORE = "none of these", "a score"
 FIXED = ("seed", "dataset", "task", "resume")
 
 
@@ -50,13 +51,16 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     tally = Tally(queries)
     write(output, tally.watch(adapted.predict(queries, options.reject, options.nearest)), options.nearest)
     tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
+    if options.reject is not None and adapted.entry is not None:
+        lost = adapted.entry.lost(options.reject)
+        print(f"predict.reject={options.reject} also rejects about {lost:.0%} of the queries whose class is known")
     return 0
 
 
 def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
     config = check_config(apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED))
-    return load(checkpoint, config, Reading(options.columns or {}, options.features, limits_of(config)))
+    return trained_model(stored, config, Reading(options.columns or {}, options.features, limits_of(config)))
 
 
 def _untrained(
@@ -75,11 +79,12 @@ def _untrained(
         shared = "+".join(sorted(modalities))
         options.mapping = f"{shared}:{shared}"
     mapping = Mapping.parse(options.mapping, "predict.mapping")
-    _leave_out_projections(sections["encoder"])
+    if not any(re.match(r"encoder\.(width|\w+\.projection)=", o) for o in overrides):
+        _leave_out_projections(sections["encoder"])
     _suit_raw_values(sections, mapping, overrides)
     values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
     values["episode"]["train"]["mappings"] = [options.mapping]
-    model = untrained(check_config(values | sections), reading)
+    model = untrained_model(check_config(values | sections), reading)
     if not model.learner.embedder.frozen:
         raise UserError("this encoder has parameters that nobody has trained: give a checkpoint, or encoder=pretrained")
     return model
@@ -98,9 +103,8 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
     names = {sections["encoder"].get(m, {}).get("name") for m in mapping.modalities}
     if len(names) > 1:
         return
-    encoder, method = encoders.get(names.pop(), "encoder"), sections["method"]
-    suits = {"distance": getattr(encoder, "distance", None)}
-    suits["rule"] = "nearest" if getattr(encoder, "needs_distance", None) else None
+    encoder, method = cast(type[Encoder], encoders.get(names.pop(), "encoder")), sections["method"]
+    suits = {"distance": encoder.distance, "rule": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method.{option}=") for o in overrides):
             method[option] = value
@@ -113,9 +117,15 @@ def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
         table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
         for p in predictions:
             near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
-            label = NONE if p.label is None and p.problem is None else p.label or ""
             probability = "" if p.probability is None else f"{p.probability:.4f}"
-            table.writerow([p.id, label, probability, *near, p.problem or ""])
+            table.writerow([p.id, answer(p), probability, *near, p.problem or ""])
+
+
+def answer(p: Prediction) -> str:
+    """What the column ``prediction`` says."""
+    if p.problem is not None:
+        return ""
+    return f"{p.score:.6g}" if p.score is not None else p.label if p.label is not None else NONE
 
 
 class Tally:
@@ -139,10 +149,10 @@ class Tally:
             if p.problem is not None:
                 self.unread += 1
             else:
-                label = NONE if p.label is None else p.label if p.probability is not None else "a score"
+                label = SCORE if p.score is not None else answer(p)
                 self.labels[label] += 1
                 self.sure[label] += p.probability or 0  # type: ignore[assignment]
-                if self.truth is not None and self.truth[i] is not None and p.probability is not None:
+                if self.truth is not None and self.truth[i] is not None and p.score is None:
                     self.judged += 1
                     self.right += p.label == self.truth[i]
             yield p
@@ -153,7 +163,7 @@ class Tally:
         for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
             table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
         for label, count in self.labels.most_common(20):
-            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, "a score") else ""
+            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, SCORE) else ""
             table.add_row(label, f"{count:,}", mean)
         if len(self.labels) > 20:
             table.add_row(f"… and {len(self.labels) - 20} more", "", "")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from mmml.datasets import Per, Samples
@@ -41,7 +42,7 @@ class Reading:
         """Features for all rows, if they come as one matrix."""
         if self.features is None:
             return vector_column(rows.path)
-        matrix = load_matrix(rows.folder / self.features, "predict.features")
+        matrix = load_matrix(rows.folder / Path(self.features).expanduser(), "predict.features")
         if len(matrix) != len(rows):
             raise UserError(f"predict.features={self.features} has {len(matrix)} rows, and {option} {len(rows)}")
         return matrix
@@ -144,6 +145,9 @@ class Queries:
 
     def chunks(self, modalities: Collection[str], size: int) -> Iterator[Chunk]:
         """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile."""
+        for modality in modalities:
+            if self.rows.has(modality):
+                self.rows.report(pc.is_null(self.rows.column(modality)), f"it has no {modality}")
         with Pool() as pool:
             streams = {m: self._stream(pool, m) for m in sorted(modalities)}
             for start in range(0, len(self), size):

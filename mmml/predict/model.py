@@ -10,6 +10,7 @@ for prediction in model.adapt("five-examples/").predict("unlabelled/"):
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -28,9 +29,12 @@ from mmml.predict.inputs import Queries, Reading, Support, whole_support
 from mmml.run import build_learner
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
-from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 CHUNK = 512  # queries predicted at a time; the result does not depend on it
+
+Found = tuple[str | None, float | None, float | None, list[int]]
+"""Label, probability, score, and numbers of the nearest support samples of a query."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class Prediction:
 
     Attributes:
         id: of the query.
-        label: the most probable class, or None for none of these; a score as text for regression.
-        probability: calibrated, of that class; None for a score.
+        label: the most probable class; None for none of these.
+        probability: calibrated, of that class.
+        score: in place of the two, for regression.
         nearest: the ids of the most similar support samples, the nearest first.
         problem: why there is no prediction, if the query could not be read.
     """
@@ -48,6 +53,7 @@ class Prediction:
     id: str
     label: str | None
     probability: float | None
+    score: float | None
     nearest: tuple[str, ...]
     problem: str | None = None
 
@@ -159,34 +165,30 @@ class Adapted:
             for i in chunk.rows.tolist():
                 identity = queries.rows.table["id"][i].as_py()
                 if i in chunk.problems:
-                    yield Prediction(identity, None, None, (), chunk.problems[i])
+                    yield Prediction(identity, None, None, None, (), chunk.problems[i])
                 else:
-                    label, probability, near = next(told)
-                    yield Prediction(identity, label, probability, tuple(names[n] for n in near))
+                    label, probability, score, near = next(told)
+                    yield Prediction(identity, label, probability, score, tuple(names[n] for n in near))
 
     @torch.no_grad()
-    def _of_chunk(
-        self, examples: Examples, threshold: float | None, nearest: int
-    ) -> list[tuple[str | None, float | None, list[int]]]:
-        """Label, probability and nearest support samples of each query."""
+    def _of_chunk(self, examples: Examples, threshold: float | None, nearest: int) -> list[Found]:
+        """What is said of each query."""
         query = examples.encode(self.model.learner.embedder.encode)
         with one_thread():
             return self._of_encoded(query, threshold, nearest)
 
-    def _of_encoded(
-        self, query: Examples, threshold: float | None, nearest: int
-    ) -> list[tuple[str | None, float | None, list[int]]]:
+    def _of_encoded(self, query: Examples, threshold: float | None, nearest: int) -> list[Found]:
         predictions, fused = self._predict(query)[0].cpu(), self.model.learner.embedder.fuse(query)[0]
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
         if self.model.learner.task.needs_scores:
-            return [(f"{score:.6g}", None, n) for score, n in zip(predictions.tolist(), near, strict=True)]
+            return [(None, None, score, n) for score, n in zip(predictions.tolist(), near, strict=True)]
         probability, label = self._probabilities(predictions).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
             far = self._novelty(fused) > threshold
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
-        return list(zip(labels, probability.tolist(), near, strict=True))
+        return list(zip(labels, probability.tolist(), repeat(None), near, strict=False))
 
     def _probabilities(self, log_probabilities: Tensor) -> Tensor:
         return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()
@@ -211,20 +213,29 @@ class Adapted:
         return threshold
 
 
-def load(checkpoint: str, config: Config | None = None, reading: Reading | None = None) -> Model:
-    """A finished run, ready to adapt.
+def load(checkpoint: str) -> Model:
+    """A finished run, ready to adapt; files are read as in training.
 
     Args:
         checkpoint: a run directory or a checkpoint file.
-        config: the run's own, with changes.
-        reading: how files are read; by default as in training.
 
     Raises:
         UserError: there is no checkpoint, or it cannot be read.
     """
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
-    config = config or check_config(stored.config)
-    model = untrained(config, reading or Reading(limits=limits_of(config)))
+    config = check_config(stored.config)
+    return trained_model(stored, config, Reading(limits=limits_of(config)))
+
+
+def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model:
+    """The learner of a checkpoint.
+
+    Args:
+        stored: the checkpoint.
+        config: its own, perhaps with changes.
+        reading: how files are read.
+    """
+    model = untrained_model(config, reading)
     model.learner.load_state_dict(stored.learner)
     model.learner.eval()
     model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
@@ -232,7 +243,7 @@ def load(checkpoint: str, config: Config | None = None, reading: Reading | None 
     return model
 
 
-def untrained(config: Config, reading: Reading) -> Model:
+def untrained_model(config: Config, reading: Reading) -> Model:
     """The learner of a config as it is before training."""
     mappings = [Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)]
     learner, _ = build_learner(config, {m for mapping in mappings for m in mapping.modalities})

@@ -42,12 +42,21 @@ def value(cell: Cell | None) -> str:
     """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing; intervals are rounded up."""
     if cell is None:
         return ""
-    scale, ci95 = 100 if cell["percent"] else 1, cell["ci95"]
-    digits = 1 if cell["percent"] or is_ranking(cell) else 3
-    told = f"{cell['mean'] * scale:.{digits}f}"
-    if ci95 is None or cell["episodes"] == 0:
+    places, told = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
+    if cell["ci95"] is None or cell["episodes"] == 0:
         return told
-    return f"{told} ± {math.ceil(ci95 * scale * 10**digits) / 10**digits:.{digits}f}"
+    ci95 = cell["ci95"] * (100 if cell["percent"] else 1) * 10**places
+    return f"{told} ± {math.ceil(ci95) / 10**places:.{places}f}"
+
+
+def scaled(cell: Cell) -> float:
+    """The mean as it is shown."""
+    return cell["mean"] * (100 if cell["percent"] else 1)
+
+
+def digits(cell: Cell) -> int:
+    """How many places are shown behind the point."""
+    return 1 if cell["percent"] or is_ranking(cell) else 3
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:

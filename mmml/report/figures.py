@@ -25,8 +25,15 @@ STYLE = {
 }
 
 
-def learning_curves(metrics: list[dict[str, Any]], best_step: int | None) -> str:
-    """Training loss and the validation panel against steps; empty if nothing was trained."""
+def learning_curves(metrics: list[dict[str, Any]], best_step: int | None, score: str, percent: bool) -> str:
+    """Training loss and the validation panel against steps; empty if nothing was trained.
+
+    Args:
+        metrics: the lines of ``metrics.jsonl``.
+        best_step: that validation selected.
+        score: the metric of the validation panel.
+        percent: whether it is shown times 100.
+    """
     train = [m for m in metrics if m["split"] == "train"]
     validations = [m for m in metrics if m["split"] == "val"]
     if not train:
@@ -39,7 +46,10 @@ def learning_curves(metrics: list[dict[str, Any]], best_step: int | None) -> str
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         _draw_loss(left, [m["step"] for m in train], [m["loss"] for m in train])
-        _draw_validation(right, validations, best_step)
+        _draw_validation(right, validations, 100 if percent else 1)
+        right.set(xlabel="step", title=f"validation {score}" + (", %" if percent else ""))
+        if best_step is not None:
+            right.axvline(best_step, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
@@ -59,7 +69,7 @@ def _draw_loss(axes: Any, steps: list[int], losses: list[float]) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: int | None) -> None:
+def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float) -> None:
     """One colour per mapping, one kind of line per shape of episode."""
     import matplotlib
 
@@ -71,7 +81,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: in
         _, mapping, shape = name.split("/")
         axes.plot(
             steps,
-            [100 * m[name] for m in validations],
+            [scale * m[name] for m in validations],
             LINES[shapes.index(shape) % len(LINES)],
             color=matplotlib.colormaps["tab10"](mappings.index(mapping) % 10),
             linewidth=1.2,
@@ -81,9 +91,6 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], best_step: in
         axes.plot([], [], color=matplotlib.colormaps["tab10"](i % 10), label=mapping)
     for i, shape in enumerate(shapes):
         axes.plot([], [], LINES[i % len(LINES)], color=INK, linewidth=1, label=shape)
-    axes.set(xlabel="step", title="validation accuracy, %")
-    if best_step is not None:
-        axes.axvline(best_step, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
     if names:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=max(2, len(shapes)))
 

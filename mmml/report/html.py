@@ -43,16 +43,17 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     """The values that the template shows."""
-    panel, best = result["panel"], result["best"] or {}
+    panel, best, info = result["panel"], result["best"] or {}, read_json(run.info) or {}
+    score = info.get("validation", {"metric": "accuracy", "percent": True})
     exhibits = read_json(run.exhibits) or read_json(run.path / "exhibits.json") or {}
     return {
         "name": run.path.resolve().name,
         "result": result,
-        "info": read_json(run.info) or {},
+        "info": info,
         "config": run.config.read_text() if run.config.exists() else "",
         "tables": pivots(panel),
         "headlines": headlines(panel),
-        "curves": learning_curves(run.read_metrics(), best.get("step")),
+        "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
         "exhibits": exhibits,
     }
 

@@ -37,9 +37,7 @@ def summarise(folder: Path) -> Summary:
     at the end, with their reason.
     """
     rows = [read_run(path) for path in runs_below(folder)] if folder.is_dir() else []
-    rows.sort(
-        key=lambda r: (r["status"] != "completed", -(r["validation"] if r["validation"] is not None else -math.inf))
-    )
+    rows.sort(key=lambda r: (r["status"] != "completed", r["rank"]))
     if rows:
         write_text(folder / "summary.csv", as_csv(rows))
         write_text(folder / "summary.md", markdown(rows))
@@ -61,11 +59,19 @@ def read_run(path: Path) -> dict[str, Any]:
         "status": result["status"],
         "monitor": best.get("monitor"),
         "validation": best.get("value"),
+        "rank": rank(best),
         "seconds": result.get("seconds"),
         "test": {show.name(c): c for c in learned},
         "headlines": [show.name(c) for c in show.headlines(learned)],
         "error": " ".join(str(error.get("message", "")).split()),
     }
+
+
+def rank(best: dict[str, Any]) -> float:
+    """The smaller, the better the best validation score; runs without one come last."""
+    if best.get("value") is None:
+        return math.inf
+    return -best["value"] if best.get("higher_is_better", True) else best["value"]
 
 
 def overrides_of(path: Path) -> list[str]:
@@ -149,8 +155,8 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
         if row["status"] == "completed":
             groups[" ".join(o for o in row["overrides"] if not o.startswith("seed=") and o not in common)].append(row)
     body = [
-        [key or "(defaults)", str(len(group)), spread([r["validation"] for r in group], 4)]
-        + [spread([scaled(r["test"][n]) for r in group if n in r["test"]], 1) for n in names]
+        [key or "(defaults)", str(len(group)), deviation([r["validation"] for r in group], 4)]
+        + [spread([r["test"][n] for r in group if n in r["test"]]) for n in names]
         for key, group in groups.items()
         if len(group) > 1
     ]
@@ -159,12 +165,12 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
     return "## Over seeds: mean (sample deviation)\n\n" + table(["overrides", "seeds", "validation", *names], body)
 
 
-def scaled(cell: dict[str, Any]) -> float:
-    """The mean as it is shown."""
-    return cell["mean"] * (100 if cell["percent"] else 1)
+def spread(cells: list[show.Cell]) -> str:
+    """``mean (deviation)`` of the means of some cells, as tables show them."""
+    return deviation([show.scaled(c) for c in cells], show.digits(cells[0]) if cells else 1)
 
 
-def spread(values: list[float], digits: int) -> str:
+def deviation(values: list[float], digits: int) -> str:
     """``mean (deviation)``, or a dash for fewer than two."""
     if len(values) < 2:
         return "–"

@@ -47,6 +47,7 @@ class Task(ABC):
         is_ranking: whether a prediction ranks all support items as candidates.
         min_ways: classes that an episode must have.
         needs_scores: whether samples must have scores.
+        gives_probabilities: whether predictions are log-probabilities of label slots, ``[B, q, ways]``.
     """
 
     name: ClassVar[str]
@@ -55,6 +56,7 @@ class Task(ABC):
 
     min_ways: ClassVar[int] = 2
     needs_scores: ClassVar[bool] = False
+    gives_probabilities: ClassVar[bool] = False
 
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse episodes with too few classes to tell apart."""

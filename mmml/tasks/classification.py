@@ -14,6 +14,7 @@ class Classification(Task):
 
     name = "classification"
     metrics = (ACCURACY,)
+    gives_probabilities = True
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class; −inf for a class without any weight."""

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mmml.errors import UserError
-
 PAD, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
 
@@ -22,8 +20,10 @@ class WordPieces:
     """
 
     def __init__(self, state: str):
+        import tokenizers  # not all runs need it
+
         self.state = state
-        self._tokenizer = _library().Tokenizer.from_str(state)
+        self._tokenizer = tokenizers.Tokenizer.from_str(state)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> "WordPieces":
@@ -32,8 +32,9 @@ class WordPieces:
         A third of them at most are single characters (they count twice: at the start of a word
         and within), the most frequent ones; words with others are unknown.
         """
-        library = _library()
-        tokenizer = _empty(library, {})
+        from tokenizers import trainers
+
+        tokenizer = _empty({})
         split, clean = tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.normalizer.normalize_str
         words = Counter(word for text in texts for word, _ in split(clean(text)))
         counts: Counter[str] = Counter()
@@ -43,7 +44,7 @@ class WordPieces:
         within = sorted({c for word in words for c in word[1:]} & set(alphabet))
         # The library numbers characters in an order that changes from call to call, and breaks
         # ties by these numbers; as special tokens, they come in the order given.
-        trainer = library.trainers.WordPieceTrainer(
+        trainer = trainers.WordPieceTrainer(
             vocab_size=vocabulary,
             special_tokens=[*SPECIAL, *alphabet, *(f"##{c}" for c in within)],
             initial_alphabet=alphabet,
@@ -51,7 +52,7 @@ class WordPieces:
             show_progress=False,
         )
         tokenizer.train_from_iterator(sorted(words.elements()), trainer)
-        return cls(_empty(library, tokenizer.get_vocab()).to_str())
+        return cls(_empty(tokenizer.get_vocab()).to_str())
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
@@ -66,17 +67,11 @@ class WordPieces:
         return pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 
-def _empty(library: Any, vocabulary: dict[str, int]) -> Any:
+def _empty(vocabulary: dict[str, int]) -> Any:
     """A tokenizer of this vocabulary: lower case, words and punctuation apart, no special tokens in texts."""
-    tokenizer = library.Tokenizer(library.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
-    tokenizer.normalizer = library.normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     return tokenizer
-
-
-def _library() -> Any:
-    try:
-        import tokenizers
-    except ImportError:
-        raise UserError("word pieces need the package tokenizers; pip install tokenizers") from None
-    return tokenizers

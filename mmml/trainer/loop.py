@@ -154,7 +154,12 @@ class Trainer:
         self.run.append_metrics({"step": self.step, "split": "val", **scores})
         log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
         if self._improves(scores[monitor]):
-            self.best = {"monitor": monitor, "value": scores[monitor], "step": self.step}
+            self.best = {
+                "monitor": monitor,
+                "value": scores[monitor],
+                "step": self.step,
+                "higher_is_better": self.parts.higher_is_better,
+            }
             self.save_last()  # first, so that best.ckpt is never ahead of it
             self.checkpoint().save(self.run.best)
 

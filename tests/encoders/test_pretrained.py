@@ -115,14 +115,14 @@ def test_both_sides_of_a_pair_share_a_space(clip):
     assert embedder.frozen and embedder.encode("image", RAGGED["image"]).shape == (5, 8)
 
 
-def test_a_frozen_model_stays_out_of_checkpoints_which_know_it_by_its_hash(minilm, clip):
+def test_a_frozen_model_stays_out_of_checkpoints_which_know_it_by_its_hash(minilm):
     encoder = text(minilm, width=16, projection=True)
     state = encoder.state_dict()
     assert sum(v.numel() for v in state.values() if isinstance(v, torch.Tensor)) == 384 * 16 + 16
     assert [n for n, p in encoder.named_parameters()] == ["head.weight", "head.bias"]
     text(minilm, width=16, projection=True).load_state_dict(state)
-    other = text(clip, width=16, projection=True, max_length=16)
-    with pytest.raises((UserError, RuntimeError), match="is not what the run was trained with|size mismatch"):
+    other = text(minilm, width=16, projection=True, max_length=16)  # reads less of each text
+    with pytest.raises(UserError, match="is not what the run was trained with"):
         other.load_state_dict(state)
 
 

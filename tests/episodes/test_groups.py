@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
 from mmml.datasets import Samples
 from mmml.episodes import Sampler, Shape
+from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_shapes, training_batches
 from mmml.errors import UserError
 
@@ -22,7 +23,7 @@ def of_groups(groups: list[list[int]]) -> Samples:
 @given(speakers=st.integers(3, 8), seed=st.integers(0, 2**40), number=st.integers(0, 2**40))
 def test_no_group_is_on_both_sides_of_an_episode_in_any_class(speakers, seed, number):
     samples = of_groups([list(range(speakers)) * 4] * 5)
-    drawn = Sampler(samples, seed, "train", by_group=True).draw([number], Shape(3, 2, 3))
+    drawn = Sampler(samples, seed, "train").draw([number], Shape(3, 2, 3))
     groups = samples.groups
     assert not set(groups[drawn.support].ravel()) & set(groups[drawn.query].ravel())
     rows = np.concatenate([drawn.support, drawn.query], axis=2)
@@ -32,36 +33,38 @@ def test_no_group_is_on_both_sides_of_an_episode_in_any_class(speakers, seed, nu
 
 def test_without_the_option_groups_mix():
     samples = of_groups([[0, 1, 2] * 4] * 5)
-    drawn = Sampler(samples, 0, "train").draw([0], Shape(3, 2, 3))
+    mixed = groups_for_episodes({"train": samples}, by_group=False)["train"]
+    drawn = Sampler(mixed, 0, "train").draw([0], Shape(3, 2, 3))
     assert set(samples.groups[drawn.support].ravel()) & set(samples.groups[drawn.query].ravel())
+    assert groups_for_episodes({"train": samples}, by_group=True)["train"] is samples
 
 
 def test_an_episode_is_a_pure_function_of_its_number():
     samples = of_groups([[0, 1, 2, 3] * 4] * 5)
     shape = Shape(3, 1, 2)
-    together = Sampler(samples, 0, "test", by_group=True).draw([5, 3], shape)
-    alone = Sampler(samples, 0, "test", by_group=True).draw([3], shape)
+    together = Sampler(samples, 0, "test").draw([5, 3], shape)
+    alone = Sampler(samples, 0, "test").draw([3], shape)
     assert together.query[1].tolist() == alone.query[0].tolist()
 
 
 def test_a_class_of_one_group_is_named_before_training():
     samples = of_groups([[0, 1, 2, 3], [4, 4, 4, 4], [0, 1, 2, 3]])
     with pytest.raises(UserError, match="groups of class 'c1' of the val split cannot be shared out between shots=1"):
-        Sampler(samples, 0, "val", by_group=True).check(Shape(2, 1, 1), "episode.eval")
+        Sampler(samples, 0, "val").check(Shape(2, 1, 1), "episode.eval")
 
 
 def test_a_dataset_without_groups_is_refused(samples):
     with pytest.raises(UserError, match="episode.by_group=true needs groups"):
-        Sampler(samples, 0, "val", by_group=True)
+        groups_for_episodes({"val": samples}, by_group=True)
 
 
-def test_training_and_the_check_before_it_obey_the_option(samples):
+def test_training_and_the_check_before_it_keep_groups_apart(samples):
     train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=["image:image"])
     judged = EvalEpisodes(ways=[2], shots=[1], queries=1, mappings=["image:image"])
     grouped = replace(samples, groups=np.arange(len(samples.labels)) % 2)
     options = EpisodeConfig(by_group=True, train=train, eval=judged)
-    batch = training_batches(grouped, options, size=1, seed=0)(0)
-    drawn = Sampler(grouped, 0, "train", by_group=True).draw([0], Shape(2, 1, 1))
+    batch = training_batches(grouped, options.train, size=1, seed=0)(0)
+    drawn = Sampler(grouped, 0, "train").draw([0], Shape(2, 1, 1))
     assert batch.support.values["image"].equal(grouped.columns["image"].values[drawn.support.ravel()])
     one_group = replace(samples, groups=np.zeros(len(samples.labels), int))
     with pytest.raises(UserError, match="of the val split cannot be shared out"):

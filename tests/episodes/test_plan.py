@@ -10,25 +10,25 @@ EVAL = EvalEpisodes(ways=[2], shots=[1], queries=2, mappings=["image:image"])
 
 
 def test_every_step_draws_anew_and_the_same_again(samples):
-    batches = training_batches(samples, EpisodeConfig(train=TRAIN, eval=EVAL), size=2, seed=0)
+    batches = training_batches(samples, TRAIN, size=2, seed=0)
     images = [batches(step).support.values["image"].tolist() for step in range(6)]
     assert len({str(i) for i in images}) == 6
     assert batches(3).support.values["image"].tolist() == images[3]
-    other = training_batches(samples, EpisodeConfig(train=TRAIN, eval=EVAL), size=2, seed=1)
+    other = training_batches(samples, TRAIN, size=2, seed=1)
     assert other(3).support.values["image"].tolist() != images[3]
 
 
 def test_episodes_within_a_step_differ_and_steps_do_not_overlap(samples):
     shape = TrainEpisodes(ways=3, shots=1, queries=1, mappings=["image:image"])
-    one = training_batches(samples, EpisodeConfig(train=shape, eval=EVAL), size=1, seed=0)
-    two = training_batches(samples, EpisodeConfig(train=shape, eval=EVAL), size=2, seed=0)
+    one = training_batches(samples, shape, size=1, seed=0)
+    two = training_batches(samples, shape, size=2, seed=0)
     singles = [one(step).support.values["image"] for step in range(4)]
     pairs = [image for step in range(2) for image in two(step).support.values["image"].split(3)]
     assert all(a.equal(b) for a, b in zip(singles, pairs, strict=True))
 
 
 def test_a_range_of_ways_is_used(samples):
-    batches = training_batches(samples, EpisodeConfig(train=TRAIN, eval=EVAL), size=1, seed=0)
+    batches = training_batches(samples, TRAIN, size=1, seed=0)
     assert {batches(step).support.shapes["image"][1] for step in range(40)} == {2, 3, 4}
 
 

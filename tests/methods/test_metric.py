@@ -6,7 +6,7 @@ import torch
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
 from mmml.methods.metric import rules
-from mmml.methods.metric.learner import side_by_side
+from mmml.methods.metric.learner import as_items
 from mmml.similarity import distances
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL, make_learner
@@ -64,7 +64,7 @@ def two_shots_and_a_name():
 
 
 def test_names_stand_beside_the_images_as_shots_of_their_own():
-    items, slots = side_by_side(two_shots_and_a_name())
+    items, slots = as_items(two_shots_and_a_name())
     assert items[0, :, 0].tolist() == [0, 2, 5, 9, 10, 20]
     assert slots.tolist() == [[0, 0, 1, 1, 0, 1]]
 
@@ -74,7 +74,7 @@ def test_names_stand_beside_images_of_which_classes_have_different_numbers():
     labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
     shapes = {"image": (1, 1, 3), "text": (1, 1, 2)}
     examples = Examples({"image": images, "text": names}, shapes, frozenset(shapes), labels=labels)
-    items, slots = side_by_side(examples)
+    items, slots = as_items(examples)
     assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and slots.tolist() == [[0, 0, 1, 0, 1]]
 
 

@@ -3,14 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
 from mmml.predict.inputs import Reading
-from mmml.predict.model import untrained
+from mmml.predict.model import untrained_model
 from tests.datasets.making import pictures, write_csv
 from tests.predict.making import features
 
@@ -19,7 +18,7 @@ MAPPINGS = ["episode.eval.mappings=[features:features]", "episode.train.mappings
 
 def model_of(*overrides: str):
     plain = compose_plain(["encoder=raw", *MAPPINGS, *overrides])
-    return untrained(check_config(plain), Reading(features="f.npy"))
+    return untrained_model(check_config(plain), Reading(features="f.npy"))
 
 
 @pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
@@ -83,13 +82,13 @@ def test_scores_are_predicted_from_like_samples(tmp_path):
     query = features(tmp_path / "q", [2, 0], seed=1, noise=0.01)
     model = model_of("task=regression", "episode=regression", "method.rule=attention", "method.temperature=0.01")
     found = list(model.adapt(str(root)).predict(str(query)))
-    assert [float(p.label) for p in found] == pytest.approx([2, 0], abs=0.05)
-    assert all(p.probability is None for p in found)
+    assert [p.score for p in found] == pytest.approx([2, 0], abs=0.05)
+    assert all(p.label is None and p.probability is None for p in found)
     with pytest.raises(UserError, match="has no column score"):
         model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
 
 
-def test_ten_lines_of_python(finished, tmp_path, monkeypatch):
+def test_ten_lines_of_python(finished, tmp_path, monkeypatch, capsys):
     """The example of docs/own-data.md, on a run of this session."""
     rows = pictures(tmp_path / "five-examples", classes=3, each=5)
     pictures(tmp_path / "unlabelled", classes=3, each=2)
@@ -98,6 +97,8 @@ def test_ten_lines_of_python(finished, tmp_path, monkeypatch):
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     assert len(code.splitlines()) <= 10 and len(rows) == 15
     exec(code.replace("outputs/DATE/RUN", str(finished)), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and all(re.match(r"c\d/\d.png c\d 0\.\d+ \('c\d/", line) for line in lines)
 
 
 def test_a_finished_run_adapts_to_new_classes(finished, tmp_path):
@@ -152,15 +153,15 @@ def test_a_mapping_that_the_support_set_does_not_allow(finished, tmp_path):
 
 def test_another_rule_than_the_judged_one_is_calibrated_anew(finished, tmp_path):
     from mmml.config.compose import apply_overrides
-    from mmml.predict.model import load
+    from mmml.predict.model import trained_model
     from mmml.trainer.checkpoint import load_checkpoint
 
     pictures(tmp_path / "s", classes=3, each=4)
     stored = load_checkpoint(finished / "checkpoints" / "best.ckpt", "checkpoint")
     assert stored.calibration["entries"]
     changed = check_config(apply_overrides(stored.config, ["method.rule=nearest"], []))
-    judged = load(str(finished)).adapt(str(tmp_path / "s")).entry
-    other = load(str(finished), changed).adapt(str(tmp_path / "s")).entry
+    judged = mmml.load(str(finished)).adapt(str(tmp_path / "s")).entry
+    other = trained_model(stored, changed, Reading()).adapt(str(tmp_path / "s")).entry
     assert judged.temperature in [e["temperature"] for e in stored.calibration["entries"]]
     assert other.temperature not in [e["temperature"] for e in stored.calibration["entries"]]
     assert other.unknown == judged.unknown  # novelty knows no rule
@@ -170,17 +171,12 @@ def test_raw_sounds_are_compared_by_dtw_only():
     with pytest.raises(UserError, match="set method.distance=dtw"):
         plain = compose_plain(["encoder=raw", "method.rule=nearest", "episode.eval.mappings=[audio:audio]"])
         plain["episode"]["train"]["mappings"] = ["audio:audio"]
-        untrained(check_config(plain), Reading())
+        untrained_model(check_config(plain), Reading())
 
 
 def test_what_has_no_mean_is_not_averaged():
-    with pytest.raises(UserError, match="method.rule=ridge averages what encoder.audio gives"):
+    with pytest.raises(UserError, match="method.rule=ridge computes with what encoder.audio gives"):
         plain = compose_plain(["encoder=raw", "episode.eval.mappings=[audio:audio]", "method.rule=ridge"])
         plain["method"]["distance"] = "dtw"
         plain["episode"]["train"]["mappings"] = ["audio:audio"]
-        untrained(check_config(plain), Reading())
-
-
-def test_evaluation_mode(finished):
-    assert not mmml.load(str(finished)).learner.training
-    assert torch.is_grad_enabled()
+        untrained_model(check_config(plain), Reading())

@@ -39,6 +39,19 @@ def test_validation_ranks_and_nothing_is_hidden(sweep):
     assert float(rows[0]["seconds"]) == 9.5
 
 
+def test_errors_are_ranked_the_smaller_the_better(tmp_path):
+    for number, value in enumerate((1.5, 0.9, 1.2)):
+        write(tmp_path, number, [f"seed={number}"], value)
+        result = json.loads((tmp_path / str(number) / "result.json").read_text())
+        result["best"]["higher_is_better"] = False
+        result["panel"] = [CELL | {"metric": "MAE", "percent": False, "mean": value / 2, "ci95": 0.01}]
+        (tmp_path / str(number) / "result.json").write_text(json.dumps(result))
+    summarise(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
+    assert [r["run"] for r in rows] == ["1", "2", "0"]
+    assert "0.600 (0.150)" in (tmp_path / "summary.md").read_text()
+
+
 def test_seeds_are_grouped_with_their_own_spread(sweep):
     summarise(sweep)
     text = (sweep / "summary.md").read_text()

@@ -70,15 +70,16 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     assert modality in FILE_MODALITIES
     codes, names = rows.codes(modality)
     wanted = np.zeros(len(names), bool)  # not files of rows that are refused already, perhaps for their path
-    wanted[np.delete(codes, list(rows.problems))] = True
-    wanted = wanted & (np.arange(len(names)) >= 0)
+    kept = np.delete(codes, list(rows.problems))
+    wanted[kept[kept >= 0]] = True
     paths = [rows.folder / names[i].as_py() for i in np.flatnonzero(wanted)]
     values, failures = decode_files(modality, paths, limits)
     position = np.full(len(names) + 1, -1)
     position[np.flatnonzero(wanted)] = np.arange(len(paths))
     of_row = position[codes]
-    for i, why in (failures | _misfits(modality, values.shapes, failures)).items():
-        rows.report(of_row == i, f"{paths[i]}: {why}")
+    bad = failures | _misfits(modality, values.shapes, failures)
+    for row in np.flatnonzero(np.isin(of_row, list(bad))).tolist():
+        rows.problems.setdefault(row, f"{paths[of_row[row]]}: {bad[int(of_row[row])]}")
     return Source(values, of_row)
 
 

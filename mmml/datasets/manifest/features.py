@@ -1,16 +1,17 @@
 """Feature vectors for all rows at once: a ``.npy`` matrix, or a vector column of a Parquet file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from mmml.datasets.cache import cache_dir, cached_arrays, key_of
 from mmml.datasets.manifest.files import VECTORS, has_vectors
 from mmml.datasets.values import Matrix, file_identity
 from mmml.errors import UserError
-from mmml.files import write_atomically
+from mmml.files import write_atomically, write_npy
 
 CHUNK = 65_536  # rows looked at together
 
@@ -41,24 +42,20 @@ def vector_column(path: Path) -> Matrix | None:
     file = pq.ParquetFile(path)
     target = cache_dir() / f"features-{key_of(file_identity(path))}.npy"
     if not target.exists():
-        write_atomically(target, lambda out: _copy(file, path, out))
+        write_atomically(target, lambda out: write_npy(out, file.metadata.num_rows, _vectors(file, path)))
     return Matrix(target)
 
 
-def _copy(file: Any, path: Path, out: Any) -> None:
-    width, row = 0, 0
+def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
+    """The vectors of some rows at a time, ``[n, width]``."""
+    width = None
     for batch in file.iter_batches(columns=[VECTORS], batch_size=CHUNK):
         column = batch.column(0)
-        lengths = pa.compute.list_value_length(column)
-        if column.null_count or len(set(lengths.to_pylist())) != 1 or (width and lengths[0].as_py() != width):
-            raise UserError(f"{path}: the vectors in column 'features' have different lengths, or some are missing")
-        if not width:
-            width = lengths[0].as_py()
-            header = {"descr": "<f4", "fortran_order": False, "shape": (file.metadata.num_rows, width)}
-            np.lib.format.write_array_header_1_0(out, header)
-        values = column.flatten().to_numpy(zero_copy_only=False)
-        out.write(np.ascontiguousarray(values, "<f4").tobytes())
-        row += len(batch)
+        lengths = {*pc.list_value_length(column).to_pylist()} | ({width} if width else set())
+        if column.null_count or len(lengths) != 1:
+            raise UserError(f"{path}: the vectors in column {VECTORS!r} have different lengths, or some are missing")
+        width = lengths.pop()
+        yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width)
 
 
 def bad_rows(matrix: Matrix) -> np.ndarray:

@@ -9,7 +9,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError, nearest
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import averages, fuses, rules
+from mmml.methods.metric.rules import fuses, needs_vectors, rules
 from mmml.similarity import distances, losses
 from mmml.tasks import Task
 
@@ -71,14 +71,14 @@ class MetricLearner(Learner):
         if fuse:
             embedded, slots = self._embed(support), support.slots
         else:
-            embedded, slots = side_by_side(support.encode(self.embedder.encode))
+            embedded, slots = as_items(support.encode(self.embedder.encode))
         return embedded, slots.to(embedded.device)
 
     def _embed(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
 
-def side_by_side(support: Examples) -> tuple[Tensor, Tensor]:
+def as_items(support: Examples) -> tuple[Tensor, Tensor]:
     """Every value of every modality as an item of its own, modalities in alphabetical order.
 
     Args:
@@ -94,17 +94,17 @@ def side_by_side(support: Examples) -> tuple[Tensor, Tensor]:
 
 
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
-    """Embeddings with gaps make any distance but theirs NaN, and have no mean."""
+    """Embeddings with gaps make any distance but their own NaN."""
     for modality, encoder in embedder.items():
-        if encoder.needs_distance and averages(rule, "method.rule"):
+        if encoder.has_gaps and needs_vectors(rule, "method.rule"):
             raise UserError(
-                f"method.rule={rule} averages what encoder.{modality} gives, which has no mean: "
+                f"method.rule={rule} computes with what encoder.{modality} gives, which has gaps: "
                 "set method.rule=nearest or attention"
             )
-        if encoder.needs_distance not in (None, distance):
+        if encoder.has_gaps and encoder.distance != distance:
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
-                f"set method.distance={encoder.needs_distance}"
+                f"set method.distance={encoder.distance}"
             )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.methods.metric.rules import averaging, rules, shared_evenly
+from mmml.methods.metric.rules import on_vectors, rules, shared_evenly
 from mmml.similarity.distances import Distance, cosine
 
 EPSILON = 1e-12  # as F.normalize has it
@@ -25,7 +25,7 @@ ONE_SHOT = STRENGTHS.index(1.0)
 
 
 @rules.register("ridge")
-@averaging
+@on_vectors
 def ridge(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
     """Softmax over the scores of a ridge regression of one-hot slots, shared evenly within a class.
 

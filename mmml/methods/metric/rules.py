@@ -43,15 +43,15 @@ def side_by_side(rule: R) -> R:
     return rule
 
 
-def averaging(rule: R) -> R:
+def on_vectors(rule: R) -> R:
     """Decorator: the rule computes with embeddings, and does not just compare them by the distance."""
-    rule.averages = True  # type: ignore[attr-defined]
+    rule.needs_vectors = True  # type: ignore[attr-defined]
     return rule
 
 
-def averages(name: str, where: str) -> bool:
+def needs_vectors(name: str, where: str) -> bool:
     """Whether the rule of that name computes with embeddings; ``where`` is the option that named it."""
-    return getattr(rules.get(name, where), "averages", False)
+    return getattr(rules.get(name, where), "needs_vectors", False)
 
 
 def fuses(name: str, where: str) -> bool:
@@ -60,7 +60,7 @@ def fuses(name: str, where: str) -> bool:
 
 
 @rules.register("prototype")
-@averaging
+@on_vectors
 def prototype(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
     """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared evenly within a class."""
     by_class = (-distance(query, class_means(support, slots)) / temperature).log_softmax(-1)
