@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(checkpoint: str) -> "Model":
+def load(checkpoint: str, device: str = "auto") -> "Model":
     """A finished run (its directory, or a checkpoint file), ready to adapt to new classes.
 
     ``mmml.load(checkpoint).adapt(support).predict(query)``; see :mod:`mmml.predict.model`.
@@ -18,4 +18,4 @@ def load(checkpoint: str) -> "Model":
     """
     from mmml.predict import load  # imports torch
 
-    return load(checkpoint)
+    return load(checkpoint, device)

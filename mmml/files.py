@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,7 +31,7 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     either the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")  # machines may share a folder
     try:
         with temporary.open("wb") as file:
             write(file)

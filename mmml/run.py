@@ -61,6 +61,7 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
     used = {m for mapping in mappings for m in mapping.modalities}
     learner, numerics = build_learner(config, used)
     learner.task.check(config.episode)
+    learner.task.check_mappings(mappings, dataset.modalities)
 
     samples = groups_for_episodes(dataset.load(used), config.episode.by_group)
     learner.task.check_samples(samples)
@@ -88,6 +89,10 @@ def prepare(
     if resume is None:
         experiment.learner.embedder.fit(experiment.samples["train"])
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
+    if resume is not None and resume.seen != experiment.seen:
+        raise UserError(
+            "the dataset's training and validation classes are not those that the run began with: train anew"
+        )
     learner, judge = experiment.learner, experiment.judge
     check_monitor(config.trainer.monitor, judge.monitors)
     training = remember(learner.embedder, experiment.samples["train"])

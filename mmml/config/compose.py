@@ -66,7 +66,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
         section = re.split(r"[./]", key)[0]
-        if section in fixed:
+        if section in fixed and not MODEL_OPTIONS.fullmatch(key):  # a model may have moved
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         known = list(dotted_keys(config))
         if key not in known:

@@ -1,9 +1,13 @@
 """A folder for what is slow to make and cheap to keep, keyed by everything that shaped it."""
 
+import atexit
+import functools
 import hashlib
 import json
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,14 @@ log = logging.getLogger(__name__)
 def cache_dir() -> Path:
     """``$MMML_CACHE``, else the platform's cache folder."""
     return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
+
+
+@functools.cache
+def scratch_dir() -> Path:
+    """A folder for this process alone, for when the cache cannot be written; it goes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="mmml-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def key_of(key: Any) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.cache import cache_dir, key_of, scratch_dir
 from mmml.datasets.values import Ragged, file_identity
 from mmml.files import read_json, write_json
 from mmml.media import VERSION, Limits
-from mmml.media.pool import Pool
+from mmml.media.pool import Failure, Pool
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[
             folder = _decode_into(folder, modality, paths, limits)
         except OSError as error:
             log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
-            folder = _decode_into(Path(tempfile.mkdtemp(prefix="mmml-")) / folder.name, modality, paths, limits)
+            folder = _decode_into(scratch_dir() / folder.name, modality, paths, limits)
     shapes = np.load(folder / "shapes.npy", allow_pickle=False)
     empty = not shapes.prod(axis=1).any()
     data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
@@ -51,28 +51,45 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[
 
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> Path:
-    """Fill a folder of the cache; it gets its name once it is whole."""
+    """Fill a folder of the cache, which gets its name once it is whole; returns where the files are.
+
+    What failed for lack of time or memory may not fail again, and is not kept.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{modality}-", dir=folder.parent))
     try:
-        shapes, failures = [], {}
-        bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
-        with (partial / "data.bin").open("wb") as file, Pool() as pool, bar:
-            for i, decoded in enumerate(pool.decode(modality, paths, limits)):
-                if isinstance(decoded, str):
-                    failures[i] = decoded
-                else:
-                    file.write(np.ascontiguousarray(decoded, DTYPES[modality]).tobytes())
-                shapes.append(() if isinstance(decoded, str) else decoded.shape)
-                bar.update()
+        shapes, failures = _decode_all(partial / "data.bin", modality, paths, limits)
         np.save(partial / "shapes.npy", table(shapes))
-        write_json(partial / "about.json", {"modality": modality, "limits": asdict(limits), "failures": failures})
-        if not (folder / "about.json").exists():  # another process may have been faster
-            shutil.rmtree(folder, ignore_errors=True)
+        told = {i: f.why for i, f in failures.items()}
+        write_json(partial / "about.json", {"modality": modality, "limits": asdict(limits), "failures": told})
+        if not all(f.lasting for f in failures.values()):
+            return Path(shutil.move(partial, scratch_dir() / partial.name))
+        try:
             partial.rename(folder)
+        except OSError:
+            if not (folder / "about.json").exists():  # else another process was faster
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _decode_all(
+    target: Path, modality: str, paths: Sequence[Path], limits: Limits
+) -> tuple[list[tuple[int, ...]], dict[int, Failure]]:
+    """Write all arrays to one file; returns their shapes, and what failed."""
+    shapes: list[tuple[int, ...]] = []
+    failures: dict[int, Failure] = {}
+    bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
+    with target.open("wb") as file, Pool() as pool, bar:
+        for i, decoded in enumerate(pool.decode(modality, paths, limits)):
+            if isinstance(decoded, Failure):
+                failures[i] = decoded
+            else:
+                file.write(np.ascontiguousarray(decoded, DTYPES[modality]).tobytes())
+            shapes.append(() if isinstance(decoded, Failure) else decoded.shape)
+            bar.update()
+    return shapes, failures
 
 
 def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:

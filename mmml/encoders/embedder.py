@@ -47,6 +47,7 @@ class Embedder(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
+        self.register_buffer("_place", torch.empty(0), persistent=False)  # moves along, even if nothing else would
 
     def items(self) -> list[tuple[str, Encoder]]:
         """The encoders by modality."""
@@ -64,13 +65,14 @@ class Embedder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are; the CPU if there are none."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+        """Where embeddings are, even if no encoder has parameters."""
+        return self.get_buffer("_place").device
 
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
         encoder = cast(Encoder, self.encoders[modality])
-        x = (encoder(raw.tensor.to(self.device)) if isinstance(raw, Prepared) else encoder.encode(raw)).float()
+        embedded = encoder(raw.tensor.to(self.device)) if isinstance(raw, Prepared) else encoder.encode(raw)
+        x = embedded.float().to(self.device)
         return F.normalize(x, dim=-1) if self.normalize else x
 
     def fuse(self, examples: Examples) -> Tensor:

@@ -88,7 +88,12 @@ def pools_first_token(name: str) -> bool:
         pooling = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError):
         return False
-    return bool(pooling.get("pooling_mode_cls_token"))
+    modes = {mode for mode, chosen in pooling.items() if mode.startswith("pooling_mode_") and chosen is True}
+    if modes - {"pooling_mode_cls_token", "pooling_mode_mean_tokens"}:
+        raise UserError(
+            f"{name}: {POOLING} asks for {', '.join(sorted(modes))}; only the first token or the mean is known"
+        )
+    return "pooling_mode_cls_token" in modes
 
 
 def _file_of(name: str, file: str) -> Path | None:

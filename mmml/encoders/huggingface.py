@@ -14,6 +14,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ from mmml.encoders.hub import load, pools_first_token
 from mmml.errors import UserError, require
 
 RATE = 16_000  # Hz, of the dataset's audio
+SHORTEST = 1600  # samples
 
 
 class Pretrained(Encoder):
@@ -46,7 +48,8 @@ class Pretrained(Encoder):
         if self.frozen:  # kept out of the parameters, and so out of checkpoints, on purpose
             self.__dict__["trunk"] = trunk
         else:
-            self.trunk = unfreeze(copy.deepcopy(trunk), tune)
+            self.trunk = copy.deepcopy(trunk)
+            unfreeze(self.trunk, self.modality, tune)
         features = width_of(trunk)
         if not projection and width not in (None, features):
             raise UserError(
@@ -101,7 +104,8 @@ class Pretrained(Encoder):
         about = (type(self).__name__, transformers.__version__, torch.__version__, *self.reading())
         digest = hashlib.sha256(repr(about).encode())
         config: Any = self.trunk.config
-        digest.update(json.dumps(config.to_dict(), sort_keys=True, default=str).encode())
+        facts = {k: v for k, v in config.to_dict().items() if k != "_name_or_path"}  # not where it lies
+        digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
         digest.update(repr(self.processor).replace(self.source, "").encode())
         for name, value in self.trunk.state_dict().items():
             digest.update(name.encode())
@@ -138,7 +142,9 @@ class PretrainedText(Pretrained):
         self.max_length, self.first_token = max_length, pools_first_token(model)
 
     def reading(self) -> tuple[Any, ...]:
-        return self.max_length, self.first_token, sorted(self.processor.get_vocab().items())
+        tokenizer = getattr(self.processor, "backend_tokenizer", None)  # its rules and its vocabulary
+        pieces = tokenizer.to_str() if tokenizer else sorted(self.processor.get_vocab().items())
+        return self.max_length, self.first_token, pieces
 
     def inputs(self, raw: Sequence[str]) -> Tensor:
         """Token numbers and mask, ``[n, 2, length]``."""
@@ -155,7 +161,9 @@ class PretrainedText(Pretrained):
     def features(self, inputs: Tensor) -> Tensor:
         tokens, mask = inputs.unbind(1)
         if is_pair(self.trunk):
-            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=mask))  # type: ignore[operator]
+            # SigLIP reads its padding, as it did in training.
+            seen = mask if "attention_mask" in self.processor.model_input_names else None
+            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=seen))
         states = self.trunk(input_ids=tokens, attention_mask=mask).last_hidden_state
         if self.first_token:
             return states[:, 0]
@@ -198,6 +206,7 @@ class PretrainedAudio(Pretrained):
 
         rate = getattr(self.processor, "sampling_rate", RATE)
         clip = torch.as_tensor(raw).numpy()
+        clip = np.pad(clip, (0, max(0, SHORTEST - len(clip))))  # models cannot read less
         clip = clip if rate == RATE else resample_poly(clip, rate, RATE)
         read = self.processor(clip, sampling_rate=rate, return_tensors="pt")
         return next(read[k] for k in ("input_features", "input_values") if k in read)
@@ -235,11 +244,13 @@ def width_of(model: nn.Module) -> int:
     return int(getattr(config, "hidden_size", None) or config.hidden_sizes[-1])
 
 
-def unfreeze(model: nn.Module, blocks: int) -> nn.Module:
-    """Let the last so many blocks of the longest stack learn; −1 lets everything."""
+def unfreeze(model: nn.Module, modality: str, blocks: int) -> None:
+    """Let the last so many blocks of the longest stack learn, −1 lets everything; of a pair, on its own side only."""
+    side = {"text": "text", "image": "vision", "audio": "audio"}[modality]
+    part: nn.Module = getattr(model, f"{side}_model", model) if is_pair(model) else model
     if blocks < 0:
-        return model.requires_grad_(True)
-    stacks = [list(m) for m in model.modules() if isinstance(m, nn.ModuleList)]
+        part.requires_grad_(True)
+        return
+    stacks = [list(m) for m in part.modules() if isinstance(m, nn.ModuleList)]
     for block in max(stacks, key=len)[-blocks:]:
         block.requires_grad_(True)
-    return model

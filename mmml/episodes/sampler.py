@@ -14,6 +14,8 @@ from mmml.datasets import Samples
 from mmml.episodes.groups import draw_apart
 from mmml.errors import UserError
 
+DRAWS = 20  # of classes, where groups are to be kept apart
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -84,29 +86,39 @@ class Sampler:
             )
         if samples.groups is not None:
             for c in range(len(samples.classes)):
-                self._apart(self.generator(0), np.array([c]), shape, where)
+                if self._apart(self.generator(0), np.array([c]), shape) is None:
+                    raise UserError(f"{where}: {self._too_few(repr(samples.classes[c]), shape)}")
+            self.draw([0], shape)
 
     def _apart(
-        self, rng: np.random.Generator, classes: np.ndarray, shape: Shape, where: str = "episode"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Support and query rows of these classes without a common group."""
+        self, rng: np.random.Generator, classes: np.ndarray, shape: Shape
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Support and query rows of these classes without a common group; None if none were found."""
         starts, groups = self.samples.starts, self.samples.groups
         assert groups is not None
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
-        found = draw_apart(rng, rows, groups, shape.shots, shape.queries)
-        if found is None:
-            names = ", ".join(repr(self.samples.classes[c]) for c in classes)
-            raise UserError(
-                f"{where}: with episode.by_group=true the groups of class {names} of the {self.split} split cannot "
-                f"be shared out between shots={shape.shots} and queries={shape.queries}; ask for fewer"
-            )
-        return found
+        return draw_apart(rng, rows, groups, shape.shots, shape.queries)
+
+    def _one_by_group(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
+        """Other classes are drawn where the groups of some cannot be kept apart."""
+        for _ in range(DRAWS):
+            classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
+            found = self._apart(rng, classes, shape)
+            if found is not None:
+                return (classes, *found, rng.random(shape.ways))
+        raise UserError(f"episode: {self._too_few(f'any {shape.ways} classes', shape)}")
+
+    def _too_few(self, whose: str, shape: Shape) -> str:
+        return (
+            f"with episode.by_group=true the groups of {whose} of the {self.split} split cannot be shared out "
+            f"between shots={shape.shots} and queries={shape.queries}; ask for fewer"
+        )
 
     def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
+        if self.samples.groups is not None:
+            return self._one_by_group(rng, shape)
         # Generator.choice shuffles, so slots do not follow class order.
         classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
-        if self.samples.groups is not None:
-            return (classes, *self._apart(rng, classes, shape), rng.random(shape.ways))
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first
         rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)

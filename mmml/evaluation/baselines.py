@@ -21,7 +21,9 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
     One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
+    For scores there is also their mean over the support set, the best answer that ignores the query.
     """
+    rules = ("nearest", "mean") if task.needs_scores else ("nearest",)
     found: list[Learner] = []
     for modality in modalities:
         name = f"raw_{modality}"
@@ -29,7 +31,7 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
             distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
             options = {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": name}}
             embedder = build_embedder(options, [modality])
-            found.append(_untrained("raw", embedder, task, distance, "nearest", 1.0))
+            found += [_untrained("raw", embedder, task, distance, rule, 1.0) for rule in rules]
     return found
 
 
@@ -40,7 +42,7 @@ def frozen_rules(learner: Learner) -> list[Learner]:
 
     They share its embedder, so what it embedded serves them too.
     """
-    if not learner.embedder.frozen or any(e.has_gaps for _, e in learner.embedder.items()):
+    if not learner.embedder.frozen or learner.task.needs_scores or any(e.has_gaps for _, e in learner.embedder.items()):
         return []
     return [_untrained("frozen", learner.embedder, learner.task, "cosine", r, TEMPERATURE) for r in FROZEN_RULES]
 

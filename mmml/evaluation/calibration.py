@@ -144,7 +144,8 @@ def _novelties(
     more has episodes of its own size, so that the queries meet one class too few.
     """
     shape, mappings = setting.shape, setting.known_to(learner)
-    wide = Shape(min(shape.ways + 1, len(embedded.classes)), shape.shots, shape.queries)
+    wide = Shape(shape.ways + 1, shape.shots, shape.queries)
+    wide = wide if _can_fill(sampler, wide) else shape
     parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
     for numbers in chunks(episodes if mappings else 0, wide):
         batch = gather(embedded, sampler.draw(numbers, wide), mappings)

@@ -74,7 +74,7 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples) -> 
     for modality, column in embedded.columns.items():
         values = samples.columns[modality].values
         alone = [learner.embedder.encode(modality, values[i : i + 1]) for i in range(min(TRIED, len(values)))]
-        if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4):
+        if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True):
             raise GuardError(f"the encoder of {modality} embeds a sample differently among others than alone")
 
 

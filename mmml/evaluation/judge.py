@@ -75,6 +75,8 @@ class Judge:
             learner: not trained any further.
             embedded: of that split, if it has been embedded.
         """
+        if not self.samples["val"].classes:
+            return Calibration()
         embedded = self.embed(learner, "val") if embedded is None else embedded
         return calibrate(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
 
@@ -117,6 +119,7 @@ class Judge:
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if it trained them."""
         panel, rules = Panel(), frozen_rules(learner)
+        calibrated = calibrated and bool(self.samples["val"].classes)
         validation = self.embed(learner, "val") if rules and calibrated else None
         for rule in rules:
             calibration = self.calibrate(rule, validation) if calibrated else Calibration()

@@ -25,7 +25,7 @@ def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
     with _opened(file) as image:
         image.draft(None, (2 * side, 2 * side))  # large JPEGs shrink while they are decoded, to no less
         image.load()
-        canvas = _on_white(_eight_bits(_upright(image)))
+        canvas = _on_white(_eight_bits(_upright(image), image.format))
         canvas.thumbnail((side, side), reducing_gap=None)
         pixels = np.asarray(canvas)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
@@ -63,10 +63,10 @@ def _upright(image: "Image") -> "Image":
         return image
 
 
-def _eight_bits(image: "Image") -> "Image":
+def _eight_bits(image: "Image", stored_as: str | None) -> "Image":
     from PIL import Image
 
-    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+    if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
         raise MediaError("its pixels are 32-bit numbers, whose range is not known")
     if not image.mode.startswith("I"):
         return image

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -20,14 +21,26 @@ SECONDS = 120.0  # that one file may take
 AHEAD = 8  # files that each process may be ahead of the reader
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a file has no array, in one sentence.
+
+    Attributes:
+        lasting: whether the content is to blame, and not this machine at this moment.
+    """
+
+    why: str
+    lasting: bool = True
+
+
 class Worker:
     """One decoding process, started when it is needed and again after a crash."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
 
-    def decode(self, modality: str, path: Path, limits: Limits) -> np.ndarray | str:
-        """The array, or one sentence on why there is none."""
+    def decode(self, modality: str, path: Path, limits: Limits) -> np.ndarray | Failure:
+        """The array, or why there is none."""
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
         timer = threading.Timer(SECONDS, process.kill)
@@ -35,11 +48,13 @@ class Worker:
         try:
             pickle.dump((modality, path, limits), process.stdin)
             process.stdin.flush()
-            return pickle.load(process.stdout)
+            answer = pickle.load(process.stdout)
+            return Failure(answer) if isinstance(answer, str) else answer
         except (EOFError, OSError, pickle.UnpicklingError):
             late = not timer.is_alive()
             self.stop()
-            return f"decoding it takes over {SECONDS:.0f} seconds" if late else "decoding it crashes the decoder"
+            why = f"decoding it takes over {SECONDS:.0f} seconds" if late else "decoding it crashes the decoder"
+            return Failure(why, lasting=False)
         finally:
             timer.cancel()
 
@@ -87,9 +102,9 @@ class Pool:
         for worker in self.workers:
             worker.stop()
 
-    def decode(self, modality: str, paths: Iterable[Path], limits: Limits) -> Iterator[np.ndarray | str]:
-        """For each file, in order, its array or one sentence on why there is none; never far ahead of the reader."""
-        waiting: deque[Future[np.ndarray | str]] = deque()
+    def decode(self, modality: str, paths: Iterable[Path], limits: Limits) -> Iterator[np.ndarray | Failure]:
+        """For each file, in order, its array or why there is none; never far ahead of the reader."""
+        waiting: deque[Future[np.ndarray | Failure]] = deque()
         for path in paths:
             waiting.append(self._threads.submit(self._one, modality, path, limits))
             if len(waiting) >= AHEAD * len(self.workers):
@@ -97,7 +112,7 @@ class Pool:
         while waiting:
             yield waiting.popleft().result()
 
-    def _one(self, modality: str, path: Path, limits: Limits) -> np.ndarray | str:
+    def _one(self, modality: str, path: Path, limits: Limits) -> np.ndarray | Failure:
         worker = self._idle.get()
         try:
             return worker.decode(modality, path, limits)

@@ -35,13 +35,30 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
     counts = samples.counts
     if not set(mapping.query) <= shows or counts.max() < 2 or len(counts) < 2:
         return None
-    place, spare = np.concatenate([np.arange(n) for n in counts]), np.repeat(counts > 1, counts)
-    folds = min(FOLDS, int(counts.max()))
-    parts = [_left_out(learner, samples, mapping, spare & (place % folds == fold)) for fold in range(folds)]
+    fold_of = folds_of(samples)
+    held = [spared(samples, fold_of == fold) for fold in range(fold_of.max() + 1)]
+    parts = [_left_out(learner, samples, mapping, mask) for mask in held if mask.any()]
+    if not parts:
+        return None
     logits, targets, known, unknown = (np.concatenate(p) for p in zip(*parts, strict=True))
     temperature = fit_temperature(*with_one_wrong(logits, targets))
     quantiles = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
     return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, *quantiles)
+
+
+def folds_of(samples: Samples) -> np.ndarray:
+    """The fold of every row, ``[rows]``: by its place in its class, or by its group (near duplicates)."""
+    if samples.groups is None:
+        place = np.concatenate([np.arange(n) for n in samples.counts])
+    else:
+        place = np.unique(samples.groups, return_inverse=True)[1]
+    return place % min(FOLDS, int(place.max()) + 1)
+
+
+def spared(samples: Samples, held: np.ndarray) -> np.ndarray:
+    """A mask of rows to leave out, less those of classes that would lose all of theirs."""
+    left = np.bincount(samples.labels[~held], minlength=len(samples.classes))
+    return held & (left > 0)[samples.labels]
 
 
 def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -24,7 +24,7 @@ from mmml.predict.model import Model, Prediction, limits_of, trained_model, untr
 from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
 
 NONE, SCORE = "none of these", "a score"
-FIXED = ("seed", "dataset", "task", "resume")
+FIXED = ("seed", "dataset", "encoder", "task", "resume")
 
 
 def predict(checkpoint: str | None, support: str, query: str, overrides: list[str]) -> int:
@@ -69,7 +69,7 @@ def _untrained(
     """A frozen encoder, of the modalities that support and queries share."""
     reading = Reading(options.columns or {}, options.features)
     if options.mapping is None:
-        both = set(Support(support, reading, one_way=False).per) & Queries(query, reading).modalities
+        both = Support(support, reading, one_way=False).comparable & Queries(query, reading).modalities
         modalities = {m for m in both if isinstance(sections["encoder"].get(m), dict)}
         if not modalities:
             raise UserError(

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import torch
 
 from mmml.datasets import Per, Samples
-from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows
+from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.rows import ManifestRows, read_rows
 from mmml.datasets.values import Matrix, objects
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.media import FILE_MODALITIES, Limits
-from mmml.media.pool import Pool
+from mmml.media.pool import Failure, Pool
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,15 @@ class Reading:
     features: str | None = None
     limits: Limits = field(default_factory=Limits)
 
-    def rows(self, path: str, option: str) -> ManifestRows:
-        """The table of a folder or manifest."""
-        return read_rows(path, option, self.columns, self.features is not None)
+    def rows(self, path: str, option: str, targets: bool) -> ManifestRows:
+        """The table of a folder or manifest, see :func:`mmml.datasets.manifest.read_rows`."""
+        return read_rows(path, option, self.columns, self.features is not None, targets)
 
-    def matrix(self, rows: ManifestRows, option: str) -> Matrix | None:
+    def matrix(self, rows: ManifestRows) -> Matrix | None:
         """Features for all rows, if they come as one matrix."""
         if self.features is None:
             return vector_column(rows.path)
-        matrix = load_matrix(rows.folder / Path(self.features).expanduser(), "predict.features")
-        if len(matrix) != len(rows):
-            raise UserError(f"predict.features={self.features} has {len(matrix)} rows, and {option} {len(rows)}")
-        return matrix
+        return load_matrix(rows.folder / Path(self.features).expanduser(), "predict.features", rows)
 
 
 class Support:
@@ -59,12 +56,20 @@ class Support:
 
     def __init__(self, path: str, reading: Reading, one_way: bool):
         self.reading = reading
-        self.rows = reading.rows(path, "support")
-        self.matrix = reading.matrix(self.rows, "support")
+        self.rows = reading.rows(path, "support", targets=True)
+        self.matrix = reading.matrix(self.rows)
         codes, names = self.rows.codes("label" if self.rows.has("label") else "id")
         self.codes = np.zeros_like(codes) if one_way else codes
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)
+        if one_way:  # a score belongs to a sample, though all show the same
+            self.per = {m: Per.SAMPLE for m in self.per if self.rows.has(m) or m == "features"}
+
+    @property
+    def comparable(self) -> set[str]:
+        """The modalities that may stand on both sides: not what is the same for a class of several samples."""
+        several = len(self.codes) > len(self.names)
+        return {m for m, per in self.per.items() if per is Per.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
         """All rows with these modalities.
@@ -73,9 +78,7 @@ class Support:
             UserError: naming the first row that cannot be used.
         """
         sources = open_sources(self.rows, modalities, self.reading.limits, self.matrix)
-        for modality, source in sources.items():
-            if self.per[modality] is Per.SAMPLE:
-                self.rows.report(source.of_row < 0, f"it has no {modality}")
+        report_gaps(self.rows, self.codes, sources, self.per)
         for i, why in sorted(self.rows.problems.items()):
             raise UserError(f"support: {self.rows.name_row(i)}: {why}")
         order = np.argsort(self.codes, kind="stable")
@@ -133,8 +136,9 @@ class Queries:
 
     def __init__(self, path: str, reading: Reading):
         self.reading = reading
-        self.rows = reading.rows(path, "query")
-        self.matrix = reading.matrix(self.rows, "query")
+        self.rows = reading.rows(path, "query", targets=False)
+        self.matrix = reading.matrix(self.rows)
+        self._like: tuple[int, int] | None = None
         self.modalities = {m for m in (*FILE_MODALITIES, "text") if self.rows.has(m)}
         if self.matrix is not None:
             self.modalities |= {"features"}
@@ -146,6 +150,8 @@ class Queries:
     def chunks(self, modalities: Collection[str], size: int) -> Iterator[Chunk]:
         """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile."""
         for modality in modalities:
+            if modality not in self.modalities:
+                raise UserError(f"query: {self.rows.path} has no {modality}")
             if self.rows.has(modality):
                 self.rows.report(pc.is_null(self.rows.column(modality)), f"it has no {modality}")
         with Pool() as pool:
@@ -155,34 +161,43 @@ class Queries:
                 yield self._chunk(rows, {m: [next(s) for _ in rows] for m, s in streams.items()})
 
     def _stream(self, pool: Pool, modality: str) -> Iterator[Any]:
-        """The value of every row, or a sentence on why there is none."""
+        """The value of every row, or why there is none."""
         if modality == "features" and self.matrix is not None:
-            return (self.matrix[i : i + 1][0] for i in range(len(self)))
+            return (self.matrix[i : i + 1][0] for i in self.rows.origin.tolist())
         if modality == "text":
             texts = Texts(self.rows.column("text"))
-            return (np.array(texts[i : i + 1][0], object) for i in range(len(self)))
-        names = self.rows.column(modality).to_pylist()
-        paths = [self.rows.folder / (n or "") for n in names]
-        refused = self.rows.problems
-        return pool.decode(
-            modality, [Path("/refused") if i in refused else p for i, p in enumerate(paths)], self.reading.limits
+            return (texts[i : i + 1][0] for i in range(len(self)))
+        names, bad = self.rows.column(modality).to_pylist(), set(self.rows.problems)
+        files = pool.decode(
+            modality, (self.rows.folder / n for i, n in enumerate(names) if i not in bad), self.reading.limits
         )
+        return (Failure("") if i in bad else next(files) for i in range(len(names)))
 
     def _chunk(self, rows: np.ndarray, values: Mapping[str, list[Any]]) -> Chunk:
-        problems = {i: why for i, why in self.rows.problems.items() if rows[0] <= i <= rows[-1]}
+        numbers = rows.tolist()
+        problems = {i: self.rows.problems[i] for i in numbers if i in self.rows.problems}
         for modality, several in values.items():
-            for i, value in zip(rows.tolist(), several, strict=True):
-                if isinstance(value, str):
-                    problems.setdefault(i, f"its {modality} file: {value}")
-        good = [k for k, i in enumerate(rows.tolist()) if i not in problems]
+            for i, value in zip(numbers, several, strict=True):
+                why = value.why if isinstance(value, Failure) else self._misfit(modality, value)
+                if why:
+                    problems.setdefault(i, f"its {modality}: {why}")
+        good = [k for k, i in enumerate(numbers) if i not in problems]
         raw = {m: as_batch([several[k] for k in good]) for m, several in values.items()}
-        examples = Examples(raw, {m: (1, 1, len(good)) for m in raw})
-        return Chunk(rows, examples, problems)
+        return Chunk(rows, Examples(raw, {m: (1, 1, len(good)) for m in raw}), problems)
+
+    def _misfit(self, modality: str, value: Any) -> str | None:
+        """Why features are unlike the first ones."""
+        if modality != "features":
+            return None
+        self._like = self._like or (value.ndim, value.shape[-1])
+        if (value.ndim, value.shape[-1]) == self._like:
+            return None
+        return f"it has {value.ndim} dimensions and width {value.shape[-1]} where others have {self._like}"
 
 
 def as_batch(values: list[Any]) -> Any:
     """A raw batch: a tensor where all values have one shape, else an object array."""
-    if values and isinstance(values[0], np.ndarray) and values[0].dtype == object:
-        return objects([v.item() for v in values])
+    if values and isinstance(values[0], str):
+        return objects(values)
     shapes = {tuple(v.shape) for v in values}
     return torch.stack([torch.as_tensor(v) for v in values]) if len(shapes) == 1 else objects(values)

@@ -92,11 +92,11 @@ class Model:
         source = Support(support, self.reading, one_way=regression)
         if regression and not source.rows.has("score"):
             raise UserError(f"support={support} has no column score, which task={self.learner.task.name} needs")
-        chosen = self._choose(mapping, set(source.per), query.modalities if query else None)
+        chosen = self._choose(mapping, source, query.modalities if query else None)
         return Adapted(self, chosen, source.samples(chosen.support))
 
-    def _choose(self, text: str | None, support: set[str], query: set[str] | None) -> Mapping:
-        known = set(self.learner.embedder.encoders)
+    def _choose(self, text: str | None, source: Support, query: set[str] | None) -> Mapping:
+        known, support = set(self.learner.embedder.encoders), set(source.per)
         if text is not None:
             mapping = Mapping.parse(text, "predict.mapping")
             for side, modalities, has in (("support", mapping.support, support), ("query", mapping.query, query)):
@@ -104,7 +104,7 @@ class Model:
                 if lacking:
                     raise UserError(f"predict.mapping={text}: the {side} (or the model) has no {lacking[0]}")
             return mapping
-        shared = tuple(sorted(known & support & (query if query is not None else known)))
+        shared = tuple(sorted(known & source.comparable & (query if query is not None else known)))
         candidates = [*self.mappings, *([Mapping(shared, shared)] if shared else [])]
         for mapping in candidates:
             if set(mapping.support) <= support & known and set(mapping.query) <= (query or known) & known:
@@ -213,17 +213,18 @@ class Adapted:
         return threshold
 
 
-def load(checkpoint: str) -> Model:
+def load(checkpoint: str, device: str = "auto") -> Model:
     """A finished run, ready to adapt; files are read as in training.
 
     Args:
         checkpoint: a run directory or a checkpoint file.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
 
     Raises:
         UserError: there is no checkpoint, or it cannot be read.
     """
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
-    config = check_config(stored.config)
+    config = check_config(stored.config | {"trainer": stored.config["trainer"] | {"device": device}})
     return trained_model(stored, config, Reading(limits=limits_of(config)))
 
 
@@ -236,7 +237,10 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
         reading: how files are read.
     """
     model = untrained_model(config, reading)
-    model.learner.load_state_dict(stored.learner)
+    try:
+        model.learner.load_state_dict(stored.learner)
+    except RuntimeError:
+        raise UserError("the checkpoint's parameters do not fit these options; leave method.* alone") from None
     model.learner.eval()
     model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
     model.as_judged = config.method == stored.config["method"]

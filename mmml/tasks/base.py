@@ -1,15 +1,17 @@
 """What a task supplies; it knows no method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
-from mmml.datasets import Samples
+from mmml.datasets import Per, Samples
 from mmml.episodes import Examples
+from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
 from mmml.registry import Registry
 
@@ -67,8 +69,22 @@ class Task(ABC):
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
         """Refuse samples without the targets that the task needs."""
-        if self.needs_scores and any(s.targets is None for s in samples.values()):
-            raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
+        for split, part in samples.items() if self.needs_scores else ():
+            if part.targets is None:
+                raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
+            lacking = int(np.isnan(part.targets).sum())
+            if lacking:
+                raise UserError(
+                    f"task={self.name} needs a score for each sample; {lacking} of the {split} split have none"
+                )
+
+    def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Per]) -> None:
+        """Refuse mappings that the task cannot play."""
+        for mapping in mappings if self.needs_scores else ():
+            if any(mapping.per_class(modalities)):
+                raise UserError(
+                    f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
+                )
 
     def targets(self, examples: Examples) -> Tensor:
         """What is to be predicted of each item, ``[B, items]``: by default its label slot."""

@@ -28,6 +28,8 @@ class Regression(Task):
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean (Nadaraya 1964; Watson 1964)."""
+        if log_weights.shape[-1] != support_targets.shape[-1]:
+            raise ValueError(f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores")
         return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
@@ -35,6 +37,8 @@ class Regression(Task):
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """The distance of every prediction from the truth."""
+        if predictions.shape != targets.shape:
+            raise ValueError(f"predictions {list(predictions.shape)} for targets {list(targets.shape)}")
         return {MAE: (predictions - targets).abs()}
 
     def chance(self, ways: int) -> dict[Metric, float]:

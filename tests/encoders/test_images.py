@@ -78,28 +78,32 @@ class TestTorchvision:
         published = squeezenet1_1(weights=None)
         torch.save(published.state_dict(), tmp_path / "weights.pth")
         encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+        encoder.fit(RAGGED["image"])
         assert torch.equal(encoder.model.features[0].weight, published.features[0].weight)
         assert encoder.encode(UNIFORM["image"]).shape == (5, 12)
 
-    def test_missing_weights_are_refused_at_once(self, tmp_path):
+    def test_missing_weights_are_refused_before_training(self, tmp_path):
         with pytest.raises(UserError, match=r"encoder.image.weights=.*none.pth: there is no such file"):
-            fresh("torchvision", weights=str(tmp_path / "none.pth"))
+            fresh("torchvision", weights=str(tmp_path / "none.pth")).fit(RAGGED["image"])
 
     def test_weights_of_another_model_are_refused(self, tmp_path):
         torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "weights.pth")
         with pytest.raises(UserError, match=r"does not fit the model: \d+ layers would lack weights"):
-            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+            fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
     @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04."])
     def test_what_is_no_state_dict_is_refused(self, tmp_path, content):
         (tmp_path / "weights.pth").write_bytes(content)
         with pytest.raises(UserError, match="cannot be read as a state dict"):
-            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+            fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
+
+    def test_a_finished_run_needs_no_file(self, tmp_path):
+        assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(UNIFORM["image"]).shape == (5, 12)
 
     def test_a_tensor_is_no_state_dict(self, tmp_path):
         torch.save(torch.zeros(3), tmp_path / "weights.pth")
         with pytest.raises(UserError, match="cannot be read as a state dict"):
-            fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+            fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
 
 def test_raw_images_of_many_sizes_are_grey_and_small():

@@ -49,7 +49,7 @@ def test_an_episode_is_a_pure_function_of_its_number():
 
 def test_a_class_of_one_group_is_named_before_training():
     samples = of_groups([[0, 1, 2, 3], [4, 4, 4, 4], [0, 1, 2, 3]])
-    with pytest.raises(UserError, match="groups of class 'c1' of the val split cannot be shared out between shots=1"):
+    with pytest.raises(UserError, match="groups of 'c1' of the val split cannot be shared out between shots=1"):
         Sampler(samples, 0, "val").check(Shape(2, 1, 1), "episode.eval")
 
 

@@ -110,10 +110,10 @@ def test_what_is_no_run_is_refused(tmp_path):
 def test_curves_follow_the_theme_of_the_page():
     train = [{"step": s, "split": "train", "loss": 1 / s} for s in (1, 2, 3)]
     val = [{"step": 3, "split": "val", "val/mean": 0.5, "val/image:image/5-way 1-shot": 0.5}]
-    svg = learning_curves(train + val, 3)
+    svg = learning_curves(train + val, 3, "accuracy", True)
     assert "currentColor" in svg and "image:image" in svg
-    assert learning_curves([], None) == ""
-    assert svg == learning_curves(copy.deepcopy(train + val), 3)
+    assert learning_curves([], None, "accuracy", True) == ""
+    assert svg == learning_curves(copy.deepcopy(train + val), 3, "accuracy", True)
 
 
 def test_smoothing_starts_without_bias():

@@ -29,7 +29,7 @@ class Texts:
     @property
     def identity(self) -> str:
         """A hash of all texts."""
-        return hashlib.sha256("\0".join(t or "" for t in self.array.to_pylist()).encode()).hexdigest()
+        return hashlib.sha256(repr(self.array.to_pylist()).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.array)
@@ -63,7 +63,7 @@ def open_sources(
 def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | None) -> Source:
     if modality == "features" and matrix is not None:
         report_bad_rows(rows, matrix)
-        return Source(matrix, np.arange(len(rows)))
+        return Source(matrix, rows.origin)
     if modality == "text":
         codes, texts = rows.codes("text" if rows.has("text") else "label")
         return Source(Texts(texts), codes)
@@ -83,9 +83,20 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     return Source(values, of_row)
 
 
+def report_gaps(rows: ManifestRows, labels: np.ndarray, sources: Mapping[str, Source], per: Mapping[str, Per]) -> None:
+    """Note the rows without a value, and the rows of classes without any value of what belongs to classes."""
+    for modality, source in sources.items():
+        if per[modality] is Per.SAMPLE:
+            rows.report(source.of_row < 0, f"it has no {modality}")
+        else:
+            served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
+            served[labels[source.of_row >= 0]] = True
+            rows.report(~served[labels] & (labels >= 0), f"its class has no {modality}")
+
+
 def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:
     """Note the rows whose features hold NaN or an infinite number."""
-    rows.report(np.isin(np.arange(len(rows)), bad_rows(matrix)), "its features hold a number that is not finite")
+    rows.report(np.isin(rows.origin, bad_rows(matrix)), "its features hold a number that is not finite")
 
 
 def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:
@@ -110,7 +121,7 @@ def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> d
     """
     found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, "text") if rows.has(m)}
     if matrix is not None:
-        found["features"] = _per(labels, np.arange(len(rows)))
+        found["features"] = _per(labels, rows.origin)
     if not rows.has("text") and rows.has("label"):
         found["text"] = Per.CLASS
     return found
@@ -153,6 +164,8 @@ def make_samples(
     if rows.has("score"):
         extra["targets"] = rows.column("score").to_numpy(zero_copy_only=False)[order].astype(np.float32)
     if rows.has("group"):
-        extra["groups"] = rows.codes("group")[0][order]
+        codes = rows.codes("group")[0][order]
+        alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own
+        extra["groups"] = np.where(codes < 0, alone, codes)
     starts = np.searchsorted(labels, np.arange(len(names) + 1))
     return Samples(names, starts, columns, ids=rows.column("id").take(pa.array(order)), **extra)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.base import SPLITS, Dataset, Per, Samples, datasets, split_classes
-from mmml.datasets.manifest.columns import Source, declared, make_samples, open_sources
+from mmml.datasets.manifest.columns import Source, declared, make_samples, open_sources, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.rows import ManifestRows, read_rows
 from mmml.datasets.values import Matrix
@@ -60,8 +60,8 @@ class Manifest(Dataset):
 
     @property
     def identity(self) -> str:
-        """Its folder's name, so that the classes of two manifests are told apart."""
-        return f"manifest:{self.rows.folder.name}"
+        """One for all manifests: a class of that name may have been seen, wherever its files lie now."""
+        return self.name
 
     @cached_property
     def rows(self) -> ManifestRows:
@@ -74,16 +74,13 @@ class Manifest(Dataset):
         if self.features is None:
             return vector_column(self.rows.path)
         path = self.rows.folder / Path(self.features).expanduser()
-        matrix = load_matrix(path, "dataset.features")
-        if len(matrix) != len(self.rows):
-            raise UserError(f"dataset.features={path} has {len(matrix)} rows, and {self.rows.path} {len(self.rows)}")
-        return matrix
+        return load_matrix(path, "dataset.features", self.rows)
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, pa.Array]:
         """The class of each row, −1 for none, and the names of the classes.
 
-        Without a column of labels, the rows that share a file (or an id) are a class of their own.
+        Without a column of labels, the rows that share a file are a class of their own.
         """
         if self.rows.has("label"):
             return self.rows.codes("label")
@@ -101,15 +98,10 @@ class Manifest(Dataset):
             UserError: a row cannot be used (and is not to be skipped), or a class is in two splits.
         """
         sources = open_sources(self.rows, modalities, self.limits, self.matrix)
-        self._find_gaps(sources)
+        report_gaps(self.rows, self.labels[0], sources, self.modalities)
         keep = self._usable()
         codes, names = self.labels
         return {s: self._split(rows, codes, names, sources) for s, rows in self._splits(keep, codes, names).items()}
-
-    def _find_gaps(self, sources: Mapping[str, Source]) -> None:
-        for modality, source in sources.items():
-            if self.modalities[modality] is Per.SAMPLE:
-                self.rows.report(source.of_row < 0, f"it has no {modality}")
 
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""

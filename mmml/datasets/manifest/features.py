@@ -1,23 +1,28 @@
 """Feature vectors for all rows at once: a ``.npy`` matrix, or a vector column of a Parquet file."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.datasets.cache import cache_dir, cached_arrays, key_of
+from mmml.datasets.cache import cache_dir, cached_arrays, key_of, scratch_dir
 from mmml.datasets.manifest.files import VECTORS, has_vectors
+from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, file_identity
 from mmml.errors import UserError
 from mmml.files import write_atomically, write_npy
 
+log = logging.getLogger(__name__)
+
 CHUNK = 65_536  # rows looked at together
 
 
-def load_matrix(path: Path, option: str) -> Matrix:
-    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read."""
+def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
+    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read; one row for each of the table's."""
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
     try:
@@ -30,6 +35,9 @@ def load_matrix(path: Path, option: str) -> Matrix:
         raise UserError(
             f"{option}={path} holds {array.dtype} {shape}; numbers [rows, width] or [rows, steps, width] are needed"
         )
+    count = int(rows.origin.max(initial=-1)) + 1
+    if len(matrix) != count:
+        raise UserError(f"{option}={path} has {len(matrix)} rows, and {rows.path} {count}")
     return matrix
 
 
@@ -42,13 +50,25 @@ def vector_column(path: Path) -> Matrix | None:
     file = pq.ParquetFile(path)
     target = cache_dir() / f"features-{key_of(file_identity(path))}.npy"
     if not target.exists():
-        write_atomically(target, lambda out: write_npy(out, file.metadata.num_rows, _vectors(file, path)))
+
+        def write(out: Any) -> None:
+            write_npy(out, file.metadata.num_rows, _vectors(file, path))
+
+        try:
+            write_atomically(target, write)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): nothing is cached", target.parent, error)
+            target = scratch_dir() / target.name
+            write_atomically(target, write)
     return Matrix(target)
 
 
 def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
     """The vectors of some rows at a time, ``[n, width]``."""
     width = None
+    kind = file.schema_arrow.field(VECTORS).type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise UserError(f"{path}: column {VECTORS!r} holds {kind}, and not vectors (lists of numbers)")
     for batch in file.iter_batches(columns=[VECTORS], batch_size=CHUNK):
         column = batch.column(0)
         lengths = {*pc.list_value_length(column).to_pylist()} | ({width} if width else set())
@@ -65,8 +85,11 @@ def bad_rows(matrix: Matrix) -> np.ndarray:
 
     def find() -> dict[str, np.ndarray]:
         axes = tuple(range(1, matrix.array.ndim))
-        starts = range(0, len(matrix), CHUNK)
-        parts = [i + np.flatnonzero(~np.isfinite(matrix.array[i : i + CHUNK]).all(axis=axes)) for i in starts]
+        parts = []
+        for start in range(0, len(matrix), CHUNK):
+            with np.errstate(over="ignore"):  # what is too large for float32 is infinite there
+                chunk = matrix.array[start : start + CHUNK].astype(matrix.dtype, copy=False)
+            parts.append(start + np.flatnonzero(~np.isfinite(chunk).all(axis=axes)))
         return {"rows": np.concatenate(parts) if parts else np.empty(0, np.int64)}
 
     return cached_arrays("finite", {"matrix": matrix.identity}, find)["rows"]

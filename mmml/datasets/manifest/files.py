@@ -78,7 +78,8 @@ def read_csv(path: Path) -> pa.Table:
         return arrow.read_csv(
             path,
             read_options=arrow.ReadOptions(block_size=BLOCK, column_names=names, skip_rows=1),
-            parse_options=arrow.ParseOptions(newlines_in_values=True),
+            # An empty line is a row only where a row is one cell.
+            parse_options=arrow.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(names) > 1),
             convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowException as error:
@@ -191,10 +192,13 @@ def read_folders(path: Path, option: str) -> pa.Table:
 
     A file that lies in no folder has no label.
     """
-    splits = [p for p in sorted(path.iterdir()) if p.is_dir() and p.name in SPLIT_NAMES]
-    rows = (
-        [row for p in splits for row in _labelled(path, p, {"split": p.name})] if splits else _labelled(path, path, {})
-    )
+    folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    # A class may be called "train", too; but then its folder stands among others, or holds files.
+    are_splits = all(p.name in SPLIT_NAMES and any(c.is_dir() for c in p.iterdir()) for p in folders)
+    if folders and are_splits:
+        rows = [row for p in folders for row in _labelled(path, p, {"split": p.name})]
+    else:
+        rows = _labelled(path, path, {})
     if not rows:
         hint = nearest("metadata.csv", [p.name for p in path.iterdir()])
         raise UserError(
@@ -216,6 +220,8 @@ def _labelled(path: Path, top: Path, also: dict[str, str]) -> list[dict[str, str
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+    seen: set[Path] = set()  # links may lead in a circle
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(place, f).resolve() not in seen)
+        seen |= {Path(place, f).resolve() for f in folders}
         yield from (Path(place) / n for n in sorted(names) if not n.startswith("."))

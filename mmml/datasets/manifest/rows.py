@@ -25,12 +25,14 @@ class ManifestRows:
         table: ``id`` always, and those of ``label``, ``text``, ``score``, ``split``, ``group``
             and the modalities of files (paths relative to the folder) that the manifest has; all
             are texts, null where empty, but ``score``, which is a number.
+        origin: the row of the file that each row comes from, from 0; several if a row lists several files.
         ignored: names of columns that mean nothing to mmml.
         problems: why a row cannot be used, by its position.
     """
 
     path: Path
     table: pa.Table
+    origin: np.ndarray
     ignored: list[str] = field(default_factory=list)
     problems: dict[int, str] = field(default_factory=dict)
 
@@ -57,7 +59,7 @@ class ManifestRows:
 
     def name_row(self, i: int) -> str:
         """How a message names a row: its number from 1 (the header does not count) and its id."""
-        return f"row {i + 1} of {self.path} ({self.table['id'][i].as_py()})"
+        return f"row {self.origin[i] + 1} of {self.path} ({self.table['id'][i].as_py()})"
 
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
         """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
@@ -66,7 +68,9 @@ class ManifestRows:
             self.problems.setdefault(i, why)
 
 
-def read_rows(root: str, option: str, columns: Mapping[str, str], matrix: bool = False) -> ManifestRows:
+def read_rows(
+    root: str, option: str, columns: Mapping[str, str], matrix: bool = False, targets: bool = True
+) -> ManifestRows:
     """Read a manifest and find what is wrong with its rows, without opening a media file.
 
     Args:
@@ -74,6 +78,7 @@ def read_rows(root: str, option: str, columns: Mapping[str, str], matrix: bool =
         option: what named it, for messages.
         columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
         matrix: whether its features come in a file of their own.
+        targets: whether labels, scores and splits must be in order; those of queries need not.
 
     Raises:
         UserError: it cannot be read, or has no column with a modality.
@@ -81,7 +86,7 @@ def read_rows(root: str, option: str, columns: Mapping[str, str], matrix: bool =
     path = find(root, option)
     table = read(path, option)
     named, ignored = _interpret(table, columns, path)
-    named = _explode(named)
+    named, origin = _explode({n: v for n, v in named.items() if v.null_count < len(v)}, len(table))
     modalities = [m for m in FILE_MODALITIES if m in named]
     if not (modalities or "text" in named or matrix or has_vectors(path)):
         wanted = [f"{m}_file_name" for m in FILE_MODALITIES] + ["text"]
@@ -92,15 +97,15 @@ def read_rows(root: str, option: str, columns: Mapping[str, str], matrix: bool =
         )
     explicit = "id" in named
     if not explicit:
-        count = len(next(iter(named.values()), table))
-        named["id"] = pc.coalesce(*(named[m] for m in modalities), _numbers(count))
-    rows = ManifestRows(path, pa.table(named), ignored)
-    _check(rows, modalities, explicit)
+        numbers = pa.array(np.arange(1, len(origin) + 1)).cast(pa.large_string())
+        named["id"] = pc.coalesce(*(named[m] for m in modalities), numbers)
+    rows = ManifestRows(path, pa.table(named), origin, ignored)
+    _check_values(rows, modalities)
+    if targets:
+        _check_targets(rows)
+    if explicit:
+        _check_ids(rows)
     return rows
-
-
-def _numbers(count: int) -> pa.Array:
-    return pa.array(np.arange(1, count + 1)).cast(pa.string())
 
 
 def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -120,28 +125,31 @@ def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path) -> tuple
 
 
 def _texts(values: pa.ChunkedArray, meaning: str) -> pa.Array:
-    """Trimmed texts, null where empty; lists of paths stay lists."""
+    """Trimmed texts, null where empty; lists of paths stay lists, of texts."""
     array = values.combine_chunks()
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         if not meaning.endswith("*"):
             array = pa.array([None if v is None else ";".join(map(str, v)) for v in array.to_pylist()], pa.string())
-        return array
+            return _texts(pa.chunked_array([array]), meaning)
+        return pa.array([None if not v else [str(f) for f in v] for v in array.to_pylist()], pa.list_(pa.string()))
     if pa.types.is_struct(array.type) or pa.types.is_null(array.type):
         array = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.large_string())
     try:
         array = array.cast(pa.large_string())
     except pa.ArrowException:
         array = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.large_string())
-    if meaning != "text":
-        array = pc.utf8_trim_whitespace(array)
+    array = pc.utf8_trim_whitespace(array)
     return pc.if_else(pc.equal(pc.binary_length(array), 0), None, array)
 
 
-def _explode(named: dict[str, Any]) -> dict[str, Any]:
-    """A row with several files (a list, or texts with ``;`` between) → a row for each, all of one group."""
+def _explode(named: dict[str, Any], count: int) -> tuple[dict[str, Any], np.ndarray]:
+    """A row with several files (a list, or texts with ``;`` between) → a row for each, all of one group.
+
+    Also returns which row each comes from.
+    """
     several = [n for n in named if n.endswith("*")]
     if not several:
-        return named
+        return named, np.arange(count)
     lists = {n: _as_lists(named[n]) for n in several}
     counts = [max(1, *(len(lists[n][i]) for n in several)) for i in range(len(next(iter(lists.values()))))]
     repeat = np.repeat(np.arange(len(counts)), counts)
@@ -154,7 +162,7 @@ def _explode(named: dict[str, Any]) -> dict[str, Any]:
     if "id" in named:
         numbers = pa.array(np.concatenate([np.arange(k) for k in counts])).cast(pa.large_string())
         exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", pa.large_string()))
-    return exploded
+    return exploded, repeat
 
 
 def _as_lists(column: pa.Array) -> list[list[str]]:
@@ -166,8 +174,8 @@ def _padded(files: list[str], count: int) -> list[str | None]:
     return [*files, *[None] * (count - len(files))]
 
 
-def _check(rows: ManifestRows, modalities: list[str], explicit_ids: bool) -> None:
-    """Note the rows that cannot be used whatever the run needs of them."""
+def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
+    """Note the rows with paths and cells that are refused whatever the run needs of them."""
     for modality in modalities:
         path = rows.column(modality)
         inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
@@ -182,6 +190,9 @@ def _check(rows: ManifestRows, modalities: list[str], explicit_ids: bool) -> Non
             rows.report(
                 pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long"
             )
+
+
+def _check_targets(rows: ManifestRows) -> None:
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")
@@ -191,12 +202,14 @@ def _check(rows: ManifestRows, modalities: list[str], explicit_ids: bool) -> Non
         )
     _check_split(rows)
     _check_score(rows)
-    if explicit_ids:
-        codes, _ = rows.codes("id")
-        first = np.zeros(len(codes), bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        rows.report(codes < 0, "it has no id")
-        rows.report(~first, "its id is that of an earlier row")
+
+
+def _check_ids(rows: ManifestRows) -> None:
+    codes, _ = rows.codes("id")
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    rows.report(codes < 0, "it has no id")
+    rows.report(~first, "its id is that of an earlier row")
 
 
 def _check_split(rows: ManifestRows) -> None:
@@ -215,6 +228,7 @@ def _check_score(rows: ManifestRows) -> None:
         return
     texts = rows.column("score")
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
-    rows.report(pc.invert(number), "its score is no number")
     values = pc.if_else(number, texts, None).cast(pa.float64())
+    fits = pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max))
+    rows.report(pc.and_(pc.is_valid(texts), pc.invert(pc.fill_null(fits, False))), "its score is no number")
     rows.table = rows.table.set_column(rows.table.column_names.index("score"), "score", values)

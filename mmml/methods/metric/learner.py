@@ -9,7 +9,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError, nearest
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import fuses, needs_vectors, rules
+from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
 from mmml.similarity import distances, losses
 from mmml.tasks import Task
 
@@ -37,6 +37,10 @@ class MetricLearner(Learner):
         _refuse_unknown(options)
         self._distance = distances.bind(distance, options, "method", "method.distance")
         _refuse_incomparable(embedder, distance, rule)
+        if task.needs_scores and needs_vectors(rule, "method.rule"):
+            raise UserError(
+                f"method.rule={rule} needs classes, and task={task.name} has none: set method.rule=attention"
+            )
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
@@ -63,8 +67,17 @@ class MetricLearner(Learner):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
 
     def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
+        if self.task.needs_scores:
+            return self._score_loss(support, query)
         (s, slots), q = self._items(support, self._fuses), self._embed(query)
         return self._loss(self._distance, s, slots, q, query.slots.to(q.device))
+
+    def _score_loss(self, support: Examples, query: Examples) -> Tensor:
+        """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
+        (s, slots), q = self._items(support, fuse=True), self._embed(query)
+        weights = attention(self._distance, s, slots, q, self._loss.temperature)
+        predictions = self.task.combine(weights, self.task.targets(support).to(q.device))
+        return self.task.loss(predictions, self.task.targets(query).to(q.device))
 
     def _items(self, support: Examples, fuse: bool) -> tuple[Tensor, Tensor]:
         """What queries are compared with: embeddings ``[B, s, width]`` and their slots ``[B, s]``."""
