@@ -108,9 +108,6 @@ def _refuse(message: str) -> None:
 def train() -> None:
     """``mmml-train``."""
     arguments = sys.argv[1:]
-    if "--version" in arguments:
-        print(f"mmml {mmml.__version__}")
-        sys.exit(0)
     if set(arguments) & {"-h", "--help"}:
         sys.exit(guarded("mmml-train", lambda: _help(arguments)))
     if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
@@ -182,13 +179,19 @@ def _evaluate(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(EVAL_HELP, end="")
         return 0
-    for stray in (a for a in arguments if "=" not in a):
-        raise UserError(f"{stray} cannot be read: write checkpoint={stray}, or key=value for an option")
+    refuse_stray(arguments, "checkpoint")
     path, rest = take_option(arguments, "checkpoint")
     name, overrides = take_option(rest, "name", timestamp())
     from mmml.job import evaluate
 
     return evaluate(path, name, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_EVAL))
+
+
+def refuse_stray(arguments: list[str], key: str) -> None:
+    """Refuse what is no ``key=value``."""
+    stray = [a for a in arguments if "=" not in a]
+    if stray:
+        raise UserError(f"{stray[0]} cannot be read: write {key}={stray[0]}, or key=value for an option")
 
 
 def predict() -> None:
@@ -201,8 +204,7 @@ def _predict(arguments: list[str]) -> int:
         options = (conf_dir() / "predict.yaml").read_text().partition("\npredict:\n")[2]
         print(PREDICT_HELP + "Options (predict.key=value):\n" + options, end="")
         return 0
-    for stray in (a for a in arguments if "=" not in a):
-        raise UserError(f"{stray} cannot be read: write support={stray}, or key=value for an option")
+    refuse_stray(arguments, "support")
     support, rest = take_option(arguments, "support", wanted="a folder or manifest of labelled examples")
     query, rest = take_option(rest, "query", wanted="a folder or manifest of what is to be labelled")
     checkpoint, overrides = take_option(rest, "checkpoint", "")
@@ -255,6 +257,9 @@ def _report(arguments: list[str]) -> int:
 
 def guarded(program: str, main: Callable[[], int]) -> int:
     """Turn expected errors into one sentence on stderr and exit code 2."""
+    if "--version" in sys.argv[1:]:
+        print(f"mmml {mmml.__version__}")
+        return 0
     try:
         return main()
     except ExpectedError as error:

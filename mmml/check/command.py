@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmml.check.episodes import check_episodes, groups, suggest
+from mmml.check.episodes import check_episodes, suggest
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
 from mmml.config.compose import compose_plain
 from mmml.datasets import datasets
+from mmml.datasets.manifest import Manifest
 from mmml.errors import UserError
 from mmml.files import check_writable
 from mmml.tasks import tasks
@@ -34,13 +35,17 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     def compose(more: list[str]) -> Config:
         return check_config(compose_plain([*fixed, *more, *overrides]))
 
-    dataset = datasets.build_section(compose([]).dataset, "dataset")
-    findings = inspect(dataset)
-    extra = [g for g in groups(dataset) if g.partition("=")[0] not in named]
-    if not any(o.startswith("episode.") for o in overrides):
-        extra += suggest(dataset, findings.samples)
-    config = compose(extra)
-    findings.found += check_episodes(dataset, config, tasks.build_section(config.task, "task"), findings.samples)
+    section = compose([]).dataset
+
+    def make() -> Manifest:
+        manifest: Manifest = datasets.build_section({**section, "on_bad_sample": "skip"}, "dataset")
+        return manifest
+
+    findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
+    extra = [o for o in suggest(dataset, findings) if o.partition("=")[0] not in named]
+    if findings.samples:
+        config = compose(extra)
+        findings.found += check_episodes(make, config, tasks.build_section(config.task, "task"))
     findings.found.sort(key=lambda f: not f.stops)
     findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
     print_findings(findings, Console())

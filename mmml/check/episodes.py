@@ -1,10 +1,11 @@
 """Which episodes a manifest can play, and whether those of a config are among them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mmml.check.finding import Finding
+from mmml.check.finding import GAPS, Finding, many
+from mmml.check.findings import Findings
 from mmml.config import Config
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest import Manifest
@@ -16,40 +17,43 @@ from mmml.tasks import Task
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
 
-def groups(dataset: Manifest) -> list[str]:
-    """The choices that suit these samples: scores ask for regression."""
-    return ["task=regression", "episode=regression"] if dataset.rows.has("score") else ["episode=five_way"]
-
-
-def suggest(dataset: Manifest, samples: Mapping[str, Samples]) -> list[str]:
-    """Overrides of episodes that these samples can play, as wide as is usual."""
-    if not samples or not all(s.classes for s in samples.values()):
-        return []
-    per = dataset.modalities
-    shown = [m for m in possible_mappings(dataset) if m.split(":")[0] == m.split(":")[1]] or possible_mappings(dataset)
+def suggest(dataset: Manifest, findings: Findings) -> list[str]:
+    """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual."""
+    scored = dataset.rows.has("score")
+    choices = ["task=regression", "episode=regression", "method.rule=attention"] if scored else ["episode=five_way"]
+    samples, shown = findings.samples, suggested_mappings(dataset, findings.complete, scored)
+    if not shown or not samples or not all(s.classes for s in samples.values()):
+        return choices
     least = min(int(s.counts.min()) for s in samples.values())
-    if dataset.rows.has("score"):
+    both = [f"episode.eval.mappings=[{','.join(shown)}]"] + [f"episode.train.mappings=[{','.join(shown)}]"] * scored
+    if scored:
         queries = max(1, min(20, least // 2))
-        few = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
-        both = [f"episode.{side}.mappings=[{','.join(shown)}]" for side in ("eval", "train")]
-        return [
-            *both,
-            f"episode.eval.shots={few}".replace(" ", ""),
-            f"episode.eval.queries={queries}",
-            f"episode.train.shots={few[-1]}",
-            f"episode.train.queries={queries}",
-        ]
-    ways = min(5, len(samples["val"].classes), len(samples["test"].classes))
-    single = any(per[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
-    shots, queries = ("[1,5]", 5) if least >= 10 or not single else ("[1]", max(1, min(5, least - 1)))
+        shots = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
+        ways = {}
+    else:
+        single = any(dataset.modalities[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
+        roomy = least >= 10 or not single
+        queries, shots = (5, [1, 5]) if roomy else (max(1, min(5, least - 1)), [1])
+        ways = {"eval": min(5, len(samples["val"].classes), len(samples["test"].classes))}
+        ways["train"] = min(WIDEST, len(samples["train"].classes))
     return [
-        f"episode.eval.mappings=[{','.join(shown)}]",
-        f"episode.eval.ways={ways}",
-        f"episode.eval.shots={shots}",
+        *choices,
+        *both,
+        *(f"episode.{side}.ways={n}" for side, n in ways.items()),
+        f"episode.eval.shots={shots}".replace(" ", ""),
         f"episode.eval.queries={queries}",
-        f"episode.train.ways={min(WIDEST, len(samples['train'].classes))}",
+        *([f"episode.train.shots={shots[-1]}"] if scored else []),
         f"episode.train.queries={queries}",
     ]
+
+
+def suggested_mappings(dataset: Manifest, complete: Iterable[str], scored: bool) -> list[str]:
+    """Each modality that no row lacks to itself; and a text of the user's to the others."""
+    per = {m: dataset.modalities[m] for m in complete}
+    same = [f"{m}:{m}" for m, p in per.items() if p is Per.SAMPLE]
+    if scored or "text" not in per or not dataset.rows.has("text"):
+        return same
+    return same + [f"text:{m}" for m in per if m != "text"]
 
 
 def possible_mappings(dataset: Manifest) -> list[str]:
@@ -58,19 +62,30 @@ def possible_mappings(dataset: Manifest) -> list[str]:
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
 
 
-def check_episodes(dataset: Manifest, config: Config, task: Task, samples: Mapping[str, Samples]) -> Iterable[Finding]:
-    """Whether the config's episodes can be played."""
+def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Finding]:
+    """Whether the config's episodes can be played.
+
+    Args:
+        make: gives the manifest, not loaded yet, which leaves bad rows out.
+        config: of the run.
+        task: of the run.
+    """
+    dataset = make()
     try:
         task.check(config.episode)
-        check_mappings(config.episode, dataset, trains=True)
+        mappings = check_mappings(config.episode, dataset, trains=True)
+        task.check_mappings(mappings, dataset.modalities)
+        used = {m for mapping in mappings for m in mapping.modalities}
+        samples = groups_for_episodes(dataset.load(used), config.episode.by_group)
+        task.check_samples(samples)
     except UserError as error:
-        yield Finding(True, str(error), f"choose among {', '.join(possible_mappings(dataset))}")
+        possible = ", ".join(possible_mappings(dataset))
+        yield Finding(True, str(error), f"mappings that are possible: {possible}" if possible else "")
         return
-    try:
-        samples = groups_for_episodes(samples, config.episode.by_group)
-    except UserError as error:
-        yield Finding(True, str(error), "or leave episode.by_group out")
-        return
+    lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
+    if lacking and config.dataset["on_bad_sample"] == "error":
+        what = f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"
+        yield Finding(True, what, "choose mappings of what is there, or dataset.on_bad_sample=skip")
     for split, part in samples.items():
         try:
             check_shape(config.episode, part, split)

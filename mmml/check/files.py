@@ -22,6 +22,11 @@ def files_of(dataset: Manifest, modality: str) -> tuple[np.ndarray, list[Path]]:
     return codes, [dataset.rows.folder / n for n in names.to_pylist()]
 
 
+def is_inside(dataset: Manifest, path: Path) -> bool:
+    """Whether a path names an ordinary file below the manifest's folder."""
+    return ".." not in path.parts and path.is_relative_to(dataset.rows.folder) and path.is_file()
+
+
 def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
     """How many values there are, and how large: ``values`` and ``sizes``, for a table."""
     rows = dataset.rows
@@ -29,11 +34,11 @@ def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
         return {"values": len(rows), "sizes": "×".join(map(str, dataset.matrix.array.shape[1:]))}
     if modality == "text":
         texts = rows.codes("text" if rows.has("text") else "label")[1].to_pylist()
-        return {"values": len(texts), "sizes": _range([len(t) for t in texts], "characters")}
+        return {"values": len(texts), "sizes": _range([len(t) for t in texts], "character(s)")}
     assert modality in FILE_MODALITIES
     _, files = files_of(dataset, modality)
     chosen = np.unique(np.linspace(0, len(files) - 1, min(PROBED, len(files))).astype(int)).tolist() if files else []
-    facts = [f for i in chosen if (f := _probe(modality, files[i]))]
+    facts = [f for i in chosen if is_inside(dataset, files[i]) and (f := _probe(modality, files[i]))]
     return {"values": len(files), "sizes": _summary(modality, facts)}
 
 
@@ -81,7 +86,7 @@ def duplicates(dataset: Manifest) -> Iterable[Finding]:
         codes, files = files_of(dataset, modality)
         same: dict[bytes, list[int]] = defaultdict(list)
         for number, path in enumerate(files):
-            content = _digest(path)
+            content = _digest(path) if is_inside(dataset, path) else None
             if content:
                 same[content].append(number)
         twins = [several for several in same.values() if len(several) > 1]

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from mmml.datasets.base import MODALITIES
+
 SHOWN = 5  # examples that a finding names
+GAPS = {f"it has no {m}" for m in MODALITIES} | {f"its class has no {m}" for m in MODALITIES}
+"""Problems that are in the way only of the mappings that use a modality."""
 
 
 @dataclass(frozen=True)
@@ -24,4 +28,5 @@ class Finding:
 
 def many(count: int, noun: str) -> str:
     """``1 row``, ``1,200 rows``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"

@@ -1,30 +1,22 @@
 """Everything that is worth saying of a manifest, before anything is trained on it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from mmml.check.files import duplicates, sizes
-from mmml.check.finding import SHOWN, Finding, many
-from mmml.datasets import Samples
+from mmml.check.finding import GAPS, SHOWN, Finding, many
+from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.rows import PLAIN
 from mmml.errors import UserError, nearest
+from mmml.media import FILE_MODALITIES
 
-KNOWN = (
-    "label",
-    "text",
-    "score",
-    "split",
-    "group",
-    "id",
-    "image_file_name",
-    "audio_file_name",
-    "video_file_name",
-    "strokes_file_name",
-    "features_file_name",
-)
+KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
 
 
 @dataclass
@@ -36,7 +28,8 @@ class Findings:
         counts: a line for each split: classes, samples, smallest and largest class.
         modalities: a line for each: what it belongs to, values, sizes.
         found: what is wrong or worth knowing.
-        samples: by split; empty if they could not be put together.
+        complete: the modalities that no row lacks.
+        samples: by split, with these modalities; empty if they could not be put together.
         command: how to train on it.
     """
 
@@ -44,6 +37,7 @@ class Findings:
     counts: list[dict[str, Any]] = field(default_factory=list)
     modalities: list[dict[str, Any]] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
+    complete: list[str] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
     command: str = ""
 
@@ -53,22 +47,28 @@ class Findings:
         return any(f.stops for f in self.found)
 
 
-def inspect(dataset: Manifest) -> Findings:
+def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     """Read every row and every file of a manifest.
 
     Args:
-        dataset: not loaded yet; bad rows are left out and told, whatever its options say.
+        make: gives the manifest, not loaded yet, which leaves bad rows out.
+        skips: whether the run that is meant to follow does so, too.
 
     Raises:
         UserError: the manifest itself cannot be read.
     """
-    skips, dataset.on_bad_sample = dataset.on_bad_sample == "skip", "skip"
+    dataset = make()
     findings = Findings(str(dataset.rows.path))
+    findings.complete = [m for m in dataset.modalities if m not in missing(dataset) or not missing(dataset)[m].any()]
     try:
-        findings.samples = dataset.load(dataset.modalities)
+        dataset.load(dataset.modalities)  # decodes everything
     except UserError as error:
-        findings.found.append(Finding(True, str(error), "see the message"))
+        findings.found.append(Finding(True, str(error), "a support set for mmml-predict needs no splits"))
+    else:
+        findings.samples = make().load(findings.complete or [next(iter(dataset.modalities))])
     findings.found += bad_rows(dataset, skips)
+    findings.found += gaps(dataset)
+    findings.found += constant_modalities(dataset)
     findings.found += ignored_columns(dataset)
     findings.found += straddling_groups(findings.samples)
     findings.found += duplicates(dataset)
@@ -96,6 +96,8 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
     """Rows that cannot be used, by what is wrong with them."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
+        if why in GAPS:
+            continue
         about_file = why.startswith(str(dataset.rows.folder))
         kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
@@ -106,6 +108,41 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         )
         told = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
         yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", mend, told)
+
+
+def gaps(dataset: Manifest) -> Iterable[Finding]:
+    """Rows without a modality: they are in the way only of the mappings that use it."""
+    for modality, where in sorted(missing(dataset).items()):
+        count = int(where.sum())
+        if count:
+            yield Finding(
+                False,
+                f"{many(count, 'row')} of {len(where):,} have no {modality}",
+                f"mappings that use {modality} need dataset.on_bad_sample=skip, which leaves these rows out",
+            )
+
+
+def missing(dataset: Manifest) -> dict[str, np.ndarray]:
+    """Where each modality of files or texts is empty, ``[rows]``."""
+    return {m: dataset.rows.codes(m)[0] < 0 for m in dataset.modalities if dataset.rows.has(m)}
+
+
+def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
+    """What is the same for nearly every class as a whole may be a name with some misspelt."""
+    labels, _ = dataset.labels
+    for modality, per in dataset.modalities.items():
+        if per is not Per.SAMPLE or not dataset.rows.has(modality):
+            continue
+        codes = dataset.rows.codes(modality)[0]
+        pairs = np.unique(np.stack([labels, codes])[:, (labels >= 0) & (codes >= 0)], axis=1)[0]
+        several = np.bincount(labels[labels >= 0]) > 1
+        values = np.bincount(pairs, minlength=len(several))[several]
+        if len(values) and (values == 1).mean() > 0.5:
+            yield Finding(
+                False,
+                f"{modality} is the same throughout {int((values == 1).sum())} of {many(len(values), 'class')}",
+                "if it is a class's name, make it so in all rows: a name on both sides of an episode is the answer",
+            )
 
 
 def ignored_columns(dataset: Manifest) -> Iterable[Finding]:

@@ -150,6 +150,7 @@ def take_option(
     """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
     if not any(values) and default is None:
-        raise UserError(f"{key}= needs {wanted}")
+        near = nearest(key, [a.partition("=")[0] for a in arguments]).replace("did you mean", "was it meant by")
+        raise UserError(f"{key}= needs {wanted}{near}")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return (values[-1] if values else default or ""), others

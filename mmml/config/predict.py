@@ -16,6 +16,7 @@ class PredictOptions:
     mapping: str | None
     reject: float | None
     nearest: int
+    on_bad_sample: str
     output: str
     columns: dict[str, str] | None
     features: str | None
@@ -24,6 +25,7 @@ class PredictOptions:
     def __post_init__(self) -> None:
         require(self.nearest >= 0, "predict.nearest", self.nearest, "0 or more")
         require(self.reject is None or 0 < self.reject < 1, "predict.reject", self.reject, "between 0 and 1, or null")
+        require(self.on_bad_sample in ("error", "skip"), "predict.on_bad_sample", self.on_bad_sample, "error or skip")
         require(bool(self.output), "predict.output", self.output, "the name of a file")
 
 

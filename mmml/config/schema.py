@@ -191,6 +191,8 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
         key, what = error.full_key, str(error).splitlines()[0]
         if "not in" in what:
             raise UserError(f"{key} is no option{nearest(str(key), known_options())}") from None
+        if "Missing mandatory value" in what:
+            raise UserError(f"{key}= is needed; see mmml-train --help") from None
         raise UserError((f"{key}: " if key else "") + what) from None
     assert isinstance(config, Config)
     return config

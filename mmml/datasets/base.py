@@ -66,7 +66,7 @@ class Samples:
         classes: the class identifiers, unique within the dataset.
         starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
         columns: by modality.
-        ids: what each row is called, an array of texts ``[rows]``; None if rows have no names.
+        ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
         targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
     """

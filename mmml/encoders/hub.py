@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ def load(kind: str, name: str, option: str) -> Any:
     try:
         found = _load_local(automatic, str(folder)) if folder.is_dir() else _load_named(automatic, name, option)
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise UserError(f"{option}={name} cannot be loaded ({' '.join(str(error).split())[:160]})") from None
+        raise UserError(f"{option}={name} cannot be loaded ({shorten(str(error), 200, placeholder=' …')})") from None
     return found.eval().float().requires_grad_(False) if isinstance(found, nn.Module) else found
 
 

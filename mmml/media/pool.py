@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -72,9 +73,13 @@ class Worker:
     def stop(self) -> None:
         """End the process, if there is one."""
         if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
+            process, self.process = self.process, None
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):  # what was not sent yet has no reader any more
+                        pipe.close()
 
 
 class Pool:

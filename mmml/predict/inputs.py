@@ -28,11 +28,13 @@ class Reading:
         columns: the tables' own names for columns.
         features: a ``.npy`` matrix beside each table; None if features come otherwise or not at all.
         limits: what media are decoded to.
+        skip: leave out support samples that cannot be used.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     features: str | None = None
     limits: Limits = field(default_factory=Limits)
+    skip: bool = False
 
     def rows(self, path: str, option: str, targets: bool) -> ManifestRows:
         """The table of a folder or manifest, see :func:`mmml.datasets.manifest.read_rows`."""
@@ -69,7 +71,8 @@ class Support:
     def comparable(self) -> set[str]:
         """The modalities that may stand on both sides: not what is the same for a class of several samples."""
         several = len(self.codes) > len(self.names)
-        return {m for m, per in self.per.items() if per is Per.SAMPLE or not several}
+        complete = {m for m in self.per if not self.rows.has(m) or self.rows.column(m).null_count == 0}
+        return {m for m in complete if self.per[m] is Per.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
         """All rows with these modalities.
@@ -79,10 +82,14 @@ class Support:
         """
         sources = open_sources(self.rows, modalities, self.reading.limits, self.matrix)
         report_gaps(self.rows, self.codes, sources, self.per)
-        for i, why in sorted(self.rows.problems.items()):
-            raise UserError(f"support: {self.rows.name_row(i)}: {why}")
-        order = np.argsort(self.codes, kind="stable")
-        return make_samples(self.rows, order, self.codes[order], self.names, sources, self.per)
+        problems = sorted(self.rows.problems.items())
+        if problems and (not self.reading.skip or len(problems) == len(self.rows)):
+            (i, why), more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise UserError(f"support: {self.rows.name_row(i)}: {why}{more}; mend it, or predict.on_bad_sample=skip")
+        keep = np.delete(np.arange(len(self.rows)), [i for i, _ in problems])
+        order = keep[np.argsort(self.codes[keep], kind="stable")]
+        present, labels = np.unique(self.codes[order], return_inverse=True)
+        return make_samples(self.rows, order, labels, [self.names[c] for c in present], sources, self.per)
 
 
 def whole_support(samples: Samples, modalities: Collection[str]) -> Examples:
@@ -147,8 +154,15 @@ class Queries:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def chunks(self, modalities: Collection[str], size: int) -> Iterator[Chunk]:
-        """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile."""
+    def chunks(self, modalities: Collection[str], size: int, like: np.ndarray | None = None) -> Iterator[Chunk]:
+        """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile.
+
+        Args:
+            modalities: to be read.
+            size: queries at a time.
+            like: features that those of the queries must resemble; by default the first ones.
+        """
+        self._like = None if like is None else (like.ndim, like.shape[-1])
         for modality in modalities:
             if modality not in self.modalities:
                 raise UserError(f"query: {self.rows.path} has no {modality}")
@@ -200,4 +214,6 @@ def as_batch(values: list[Any]) -> Any:
     if values and isinstance(values[0], str):
         return objects(values)
     shapes = {tuple(v.shape) for v in values}
-    return torch.stack([torch.as_tensor(v) for v in values]) if len(shapes) == 1 else objects(values)
+    if len(shapes) > 1:
+        return objects(values)
+    return torch.stack([v if isinstance(v, torch.Tensor) else torch.from_numpy(np.array(v)) for v in values])

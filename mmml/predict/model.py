@@ -8,17 +8,19 @@ for prediction in model.adapt("five-examples/").predict("unlabelled/"):
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mmml.config import Config, check_config
 from mmml.datasets import Samples
 from mmml.episodes import Examples, Mapping
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import one_thread
@@ -76,6 +78,9 @@ class Model:
     reading: Reading
     as_judged: bool = True
 
+    def __repr__(self) -> str:
+        return f"Model({self.learner.predictor_name}, {', '.join(map(str, self.mappings))})"
+
     def adapt(self, support: str, mapping: str | None = None, query: Queries | None = None) -> "Adapted":
         """Learn the classes of a support set.
 
@@ -89,20 +94,25 @@ class Model:
             UserError: a sample cannot be read, or the support set does not hold what is needed.
         """
         regression = self.learner.task.needs_scores
-        source = Support(support, self.reading, one_way=regression)
+        source = Support(os.fspath(support), self.reading, one_way=regression)
         if regression and not source.rows.has("score"):
             raise UserError(f"support={support} has no column score, which task={self.learner.task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
-        return Adapted(self, chosen, source.samples(chosen.support))
+        adapted = Adapted(self, chosen, source.samples(chosen.support))
+        adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
+        return adapted
 
     def _choose(self, text: str | None, source: Support, query: set[str] | None) -> Mapping:
         known, support = set(self.learner.embedder.encoders), set(source.per)
         if text is not None:
             mapping = Mapping.parse(text, "predict.mapping")
-            for side, modalities, has in (("support", mapping.support, support), ("query", mapping.query, query)):
-                lacking = sorted(set(modalities) - (has if has is not None else known) | set(modalities) - known)
-                if lacking:
-                    raise UserError(f"predict.mapping={text}: the {side} (or the model) has no {lacking[0]}")
+            for modality in mapping.modalities - known:
+                hint = nearest(modality, known)
+                raise UserError(f"predict.mapping={text}: the model does not read {modality}{hint}")
+            for side, shown, has in (("support", mapping.support, support), ("query", mapping.query, query or known)):
+                for modality in set(shown) - has:
+                    there = ", ".join(sorted(has))
+                    raise UserError(f"predict.mapping={text}: the {side} has no {modality} (it has {there})")
             return mapping
         shared = tuple(sorted(known & source.comparable & (query if query is not None else known)))
         candidates = [*self.mappings, *([Mapping(shared, shared)] if shared else [])]
@@ -122,11 +132,18 @@ class Adapted:
         model: that adapted.
         mapping: what it learned from, and what it predicts for.
         samples: the support set, raw.
+
+    Attributes:
+        labelled, scored: whether the support set has labels, and scores.
     """
+
+    labelled = scored = False
 
     def __init__(self, model: Model, mapping: Mapping, samples: Samples):
         learner = model.learner
         self.model, self.mapping = model, mapping
+        features = samples.columns.get("features")
+        self._like = np.asarray(features.values[0:1][0]) if features is not None else None
         self.samples = embed_all(learner, samples, mapping.support)
         support = whole_support(self.samples, mapping.support)
         with torch.no_grad():
@@ -134,6 +151,9 @@ class Adapted:
             self._support = learner.embedder.fuse(support)[0]
         self._slots = support.slots[0]
         self.entry = None if learner.task.needs_scores else self._calibration()
+
+    def __repr__(self) -> str:
+        return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
 
     def _calibration(self) -> Entry | None:
         """What validation told of such episodes, else what the support set tells of itself."""
@@ -155,15 +175,15 @@ class Adapted:
                 and 1; None labels every query.
             nearest: how many support samples to name.
         """
-        queries = Queries(query, self.model.reading) if isinstance(query, str) else query
-        threshold = self._threshold(reject)
+        queries = query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
+        threshold = self.threshold(reject)
         per_class = len(self._slots) == len(self.samples.classes) != len(self.samples.labels)
         names = self.samples.classes if per_class else self.samples.ids.to_pylist()
-        for chunk in queries.chunks(self.mapping.query, CHUNK):
+        for chunk in queries.chunks(self.mapping.query, CHUNK, self._like):
             found = self._of_chunk(chunk.examples, threshold, nearest) if len(chunk.problems) < len(chunk.rows) else []
             told = iter(found)
             for i in chunk.rows.tolist():
-                identity = queries.rows.table["id"][i].as_py()
+                identity = queries.rows.names[i].as_py()
                 if i in chunk.problems:
                     yield Prediction(identity, None, None, None, (), chunk.problems[i])
                 else:
@@ -198,7 +218,8 @@ class Adapted:
         slots = self._slots.to(self._support.device)
         return cosine(fused, class_means(self._support[None], slots[None])[0]).amin(-1).cpu()
 
-    def _threshold(self, reject: float | None) -> float | None:
+    def threshold(self, reject: float | None) -> float | None:
+        """The novelty above which a query is of no class, for a share of unknown ones to reject; None for None."""
         if reject is None:
             return None
         if not 0 < reject < 1:

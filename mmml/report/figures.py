@@ -83,6 +83,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
             steps,
             [scale * m[name] for m in validations],
             LINES[shapes.index(shape) % len(LINES)],
+            marker="o" if len(steps) == 1 else None,
             color=matplotlib.colormaps["tab10"](mappings.index(mapping) % 10),
             linewidth=1.2,
             alpha=0.85,

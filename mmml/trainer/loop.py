@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -121,7 +122,9 @@ class Trainer:
                 bar.set_postfix(loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-")
                 if stop.requested is not None:
                     self.save_last()
-                    log.info("stopped at step %d; go on with: mmml-train resume=%s", self.step, self.run)
+                    log.info(
+                        "stopped at step %d; go on with: mmml-train resume=%s", self.step, shlex.quote(str(self.run))
+                    )
                     raise Interrupted(stop.requested)
         self.save_last()
 

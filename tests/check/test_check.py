@@ -122,7 +122,7 @@ def test_texts_and_matrices_are_measured(tmp_path, capsys):
     np.save(root / "m.npy", np.ones((40, 3), np.float32))
     write_csv(root / "metadata.csv", [{"label": f"c{i // 4}", "text": "ab" * (1 + i % 3)} for i in range(40)])
     code, told = check(root, capsys, "dataset.features=m.npy")
-    assert code == 0 and "features sample 40 3" in told and "2 – 6 characters (median 4)" in told
+    assert code == 0 and "features sample 40 3" in told and "2 – 6 character(s) (median 4)" in told
 
 
 def test_what_is_no_manifest_is_one_sentence(tmp_path):

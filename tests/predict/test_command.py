@@ -39,7 +39,7 @@ def test_a_line_for_each_query_in_order(capsys):
 def test_labels_of_queries_tell_how_many_are_right(tmp_path, capsys):
     features(tmp_path / "q", [2, 1, 0, 1], seed=1)
     assert _predict(["support=s", "query=q", MATRIX]) == 0
-    assert "right: 100.0% of the 4 queries with a label" in capsys.readouterr().out
+    assert "right: 100.0% of the 4 queries with a known label" in capsys.readouterr().out
 
 
 def test_an_earlier_file_is_kept_and_folders_are_made(tmp_path):

@@ -87,7 +87,7 @@ def test_resumed_training_is_bit_identical(samples, tmp_path):
 def test_best_follows_validation_and_survives_resuming(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.4])
     trainer.fit(Stop())
-    assert trainer.best == {"monitor": "val/mean", "value": 0.9, "step": 4}
+    assert trainer.best == {"monitor": "val/mean", "value": 0.9, "step": 4, "higher_is_better": True}
     assert load_checkpoint(trainer.run.best, "x").step == 4
     assert load_checkpoint(trainer.run.last, "x").step == 6
     again = make_trainer(samples, tmp_path, MLP, scores=[0.8], steps=8)
@@ -103,7 +103,7 @@ def test_a_best_score_that_measured_something_else_is_forgotten(samples, tmp_pat
     again.parts.config = CONFIG | {"episode": {"eval": {"ways": 20}}}
     again.restore(load_checkpoint(trainer.run.last, "x"))
     again.fit(Stop())
-    assert again.best == {"monitor": "val/mean", "value": 0.1, "step": 8}
+    assert again.best == {"monitor": "val/mean", "value": 0.1, "step": 8, "higher_is_better": True}
 
 
 def test_fewer_steps_than_done_are_refused(samples, tmp_path):

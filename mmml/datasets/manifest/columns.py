@@ -168,4 +168,4 @@ def make_samples(
         alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own
         extra["groups"] = np.where(codes < 0, alone, codes)
     starts = np.searchsorted(labels, np.arange(len(names) + 1))
-    return Samples(names, starts, columns, ids=rows.column("id").take(pa.array(order)), **extra)
+    return Samples(names, starts, columns, ids=rows.names.take(pa.array(order)), **extra)

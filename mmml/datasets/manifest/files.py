@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError
 
 NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
@@ -97,6 +97,8 @@ def _header(path: Path) -> list[str]:
     names = [n.strip() for n in names]
     if not any(names):
         raise UserError(f"{path} is empty: its first line must name the columns")
+    if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
+        raise UserError(f"{path}: its cells are not separated by commas ({names[0][:60]!r}); save it with commas")
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise UserError(f"{path}: the header names column {sorted(twice)[0]!r} twice")
@@ -200,7 +202,8 @@ def read_folders(path: Path, option: str) -> pa.Table:
     else:
         rows = _labelled(path, path, {})
     if not rows:
-        hint = nearest("metadata.csv", [p.name for p in path.iterdir()])
+        tables = sorted(p.name for p in path.iterdir() if p.suffix in (".csv", ".jsonl", ".parquet"))
+        hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
         raise UserError(
             f"{option}={path} has neither {', '.join(NAMES)} nor media files, nor folders of them for each class{hint}"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mmml.errors import UserError, nearest
 from mmml.media import FILE_MODALITIES
 
 PLAIN = ("id", "label", "text", "score", "split", "group")
+TARGETS = ("label", "score", "split", "group")
+NAME = 60  # characters of a text that name its row
 
 
 @dataclass
@@ -59,7 +62,21 @@ class ManifestRows:
 
     def name_row(self, i: int) -> str:
         """How a message names a row: its number from 1 (the header does not count) and its id."""
-        return f"row {self.origin[i] + 1} of {self.path} ({self.table['id'][i].as_py()})"
+        name = self.table["id"][i].as_py()
+        return f"{name} of {self.path}" if self.path.is_dir() else f"row {self.origin[i] + 1} of {self.path} ({name})"
+
+    @cached_property
+    def names(self) -> pa.Array:
+        """What each row is called: its id, with a number behind it where several rows have the same."""
+        codes, ids = self.codes("id")
+        if len(ids) == len(codes):
+            return self.column("id")
+        order = np.argsort(codes, kind="stable")
+        starts = np.searchsorted(codes[order], np.arange(len(ids)))
+        place = np.empty(len(codes), np.int64)
+        place[order] = np.arange(len(codes)) - starts[codes[order]]
+        numbered = zip(self.column("id").to_pylist(), place.tolist(), strict=True)
+        return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], pa.large_string())
 
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
         """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
@@ -85,7 +102,10 @@ def read_rows(
     """
     path = find(root, option)
     table = read(path, option)
-    named, ignored = _interpret(table, columns, path)
+    where = "predict.columns" if option in ("support", "query") else "dataset.columns"
+    if not targets:  # those that queries may lack
+        columns = {m: n for m, n in columns.items() if n in table.column_names or m not in TARGETS}
+    named, ignored = _interpret(table, columns, path, where)
     named, origin = _explode({n: v for n, v in named.items() if v.null_count < len(v)}, len(table))
     modalities = [m for m in FILE_MODALITIES if m in named]
     if not (modalities or "text" in named or matrix or has_vectors(path)):
@@ -98,7 +118,7 @@ def read_rows(
     explicit = "id" in named
     if not explicit:
         numbers = pa.array(np.arange(1, len(origin) + 1)).cast(pa.large_string())
-        named["id"] = pc.coalesce(*(named[m] for m in modalities), numbers)
+        named["id"] = pc.coalesce(*(named[m] for m in modalities), *_short(named.get("text")), numbers)
     rows = ManifestRows(path, pa.table(named), origin, ignored)
     _check_values(rows, modalities)
     if targets:
@@ -108,17 +128,22 @@ def read_rows(
     return rows
 
 
-def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path) -> tuple[dict[str, Any], list[str]]:
+def _short(texts: pa.Array | None) -> list[pa.Array]:
+    """The beginnings of texts, to name rows by."""
+    return [] if texts is None else [pc.utf8_slice_codeunits(texts, 0, NAME)]
+
+
+def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path, where: str) -> tuple[dict[str, Any], list[str]]:
     """Columns by what they mean, as texts (or lists of texts), and the names of the others."""
     meanings = {name: name for name in PLAIN}
     meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {f"{m}_file_names": f"{m}*" for m in FILE_MODALITIES}
     for meaning, name in columns.items():
         if meaning not in (*PLAIN, *FILE_MODALITIES):
             known = (*PLAIN, *FILE_MODALITIES)
-            raise UserError(f"dataset.columns.{meaning} is no kind of column{nearest(meaning, known)}")
+            raise UserError(f"{where}.{meaning} is no kind of column{nearest(meaning, known)}")
         if name not in table.column_names:
             hint = nearest(name, table.column_names)
-            raise UserError(f"dataset.columns.{meaning}={name}: {path} has no such column{hint}")
+            raise UserError(f"{where}.{meaning}={name}: {path} has no such column{hint}")
         meanings = {k: v for k, v in meanings.items() if v != meaning} | {name: meaning}
     named = {meanings[n]: _texts(table[n], meanings[n]) for n in table.column_names if n in meanings}
     return named, [n for n in table.column_names if n not in meanings]

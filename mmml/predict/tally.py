@@ -1,0 +1,97 @@
+"""What is counted while queries are predicted, and shown afterwards."""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from mmml.predict.inputs import Queries
+from mmml.predict.model import Adapted, Prediction
+
+NONE, SCORE = "none of these", "a score"
+SHOWN = 20  # predictions that the table lists
+
+
+def answer(p: Prediction) -> str:
+    """What the column ``prediction`` says."""
+    if p.problem is not None:
+        return ""
+    return f"{p.score:.6g}" if p.score is not None else p.label if p.label is not None else NONE
+
+
+class Tally:
+    """Counts what was predicted, and how much of it was right where the queries have labels or scores.
+
+    Args:
+        queries: being predicted.
+        adapted: that predicts.
+    """
+
+    def __init__(self, queries: Queries, adapted: Adapted):
+        self.count = len(queries)
+        wanted = "score" if adapted.model.learner.task.needs_scores else "label"
+        self.truth = queries.rows.column(wanted).to_pylist() if queries.rows.has(wanted) else [None] * self.count
+        self.known = set(adapted.samples.classes)
+        self.labels: Counter[str] = Counter()
+        self.sure: defaultdict[str, float] = defaultdict(float)
+        self.right: list[bool] = []  # of the queries whose class is in the support set
+        self.rejected: list[bool] = []  # of those whose class is not
+        self.errors: list[float] = []
+        self.unread = 0
+
+    def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """The same predictions, counted, with a progress bar."""
+        bar = tqdm(predictions, total=self.count, desc="predicting", unit="query", disable=not sys.stderr.isatty())
+        for truth, p in zip(self.truth, bar, strict=True):
+            if p.problem is not None:
+                self.unread += 1
+            else:
+                self._count(truth, p)
+            yield p
+
+    def _count(self, truth: str | None, p: Prediction) -> None:
+        label = SCORE if p.score is not None else answer(p)
+        self.labels[label] += 1
+        self.sure[label] += p.probability or 0
+        if truth is None:
+            return
+        if p.score is not None:
+            self.errors.append(abs(p.score - float(truth)))
+        elif truth in self.known:
+            self.right.append(p.label == truth)
+        else:
+            self.rejected.append(p.label is None)
+
+    def show(self, title: str, output: Path) -> None:
+        """A table on the terminal, and how much was right."""
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+        for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
+            table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+        for label, count in self.labels.most_common(SHOWN):
+            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, SCORE) else ""
+            table.add_row(label, f"{count:,}", mean)
+        if len(self.labels) > SHOWN:
+            table.add_row(f"… and {len(self.labels) - SHOWN} more", "", "")
+        console = Console()
+        console.print(table)
+        if self.right:
+            console.print(f"right: {mean_of(self.right):.1%} of the {len(self.right):,} queries with a known label")
+        if self.rejected:
+            told = f"{len(self.rejected):,} queries with labels that the support set has not"
+            console.print(f"rejected: {mean_of(self.rejected):.1%} of the {told}")
+        if self.errors:
+            console.print(
+                f"mean absolute error: {mean_of(self.errors):.3f} over {len(self.errors):,} queries with a score"
+            )
+        if self.unread:
+            console.print(f"could not be read: {self.unread:,} (see the column problem)")
+        print(f"predictions: {output}")
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Their mean."""
+    return sum(values) / len(values)
