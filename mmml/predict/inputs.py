@@ -214,6 +214,6 @@ def as_batch(values: list[Any]) -> Any:
     if values and isinstance(values[0], str):
         return objects(values)
     shapes = {tuple(v.shape) for v in values}
-    if len(shapes) > 1:
+    if len(shapes) != 1:
         return objects(values)
     return torch.stack([v if isinstance(v, torch.Tensor) else torch.from_numpy(np.array(v)) for v in values])

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from mmml.config.compose import compose_plain
-from mmml.datasets import Per, datasets
-from mmml.datasets.manifest import read_rows
+from mmml.datasets import Per, datasets, decoded
+from mmml.datasets.manifest import columns, read_rows
 from mmml.errors import UserError
 from tests.datasets.making import OPTIONS, draw, pictures, write_csv, write_jsonl
 
@@ -289,3 +289,118 @@ def test_a_changed_file_is_decoded_anew(tmp_path):
     fresh = np.moveaxis(np.asarray(Image.open(tmp_path / "c0" / "0.png")), -1, 0)
     assert any((image.numpy() == fresh).all() for images in after.values() for image in images)
     assert before.shape == (16, 3, 12, 12)
+
+
+def test_a_class_without_a_name_does_not_get_its_neighbours(tmp_path):
+    rows = [row | {"text": f"the name of {row['label']}"} for row in pictures(tmp_path)]
+    for row in rows[4:8]:
+        row["text"] = ""
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert "row 5 of" in (told := refusal(tmp_path, "image", "text")) and "its class has no text" in told
+    for samples in load(tmp_path, "image", "text", on_bad_sample="skip").values():
+        assert "class 1" not in samples.classes
+        assert [f"the name of {c}" for c in samples.classes] == list(samples.columns["text"].values[:])
+
+
+def test_an_empty_column_is_no_column(tmp_path):
+    rows = [r | {"text": "", "split": "", "score": "", "group": "", "audio_file_name": ""} for r in pictures(tmp_path)]
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert set(manifest(tmp_path).modalities) == {"image", "text"}  # labels serve as texts
+    train = load(tmp_path, "image", "text")["train"]
+    assert list(train.columns["text"].values[:]) == train.classes and train.targets is None and train.groups is None
+
+
+def test_a_row_without_a_group_is_a_group_of_its_own(tmp_path):
+    rows = [row | {"group": "g" if i % 2 else ""} for i, row in enumerate(pictures(tmp_path))]
+    write_csv(tmp_path / "metadata.csv", rows)
+    groups = load(tmp_path, "image")["train"].groups.tolist()
+    assert len(set(groups)) == 8 + 1 and sorted(groups.count(g) for g in set(groups))[-1] == 8
+
+
+def test_a_refused_file_is_not_opened(tmp_path, monkeypatch):
+    opened = []
+    decode = columns.decode_files
+    monkeypatch.setattr(columns, "decode_files", lambda m, p, limits: (opened.extend(p), decode(m, p, limits))[1])
+    rows = pictures(tmp_path / "set")
+    rows[0]["image_file_name"], rows[-1]["image_file_name"] = "", "../secret.png"
+    draw(tmp_path / "secret.png", 0)
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    load(tmp_path / "set", "image", on_bad_sample="skip")
+    assert len(opened) == 22 and not any("secret" in str(p) for p in opened)
+
+
+def test_vectors_of_a_table_stay_with_the_rows_that_list_several_files(tmp_path):
+    pictures(tmp_path)
+    rows = [{"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]} for c in range(6)]
+    table = pa.Table.from_pylist(rows).append_column("features", pa.array([[float(c)] * 3 for c in range(6)]))
+    pq.write_table(table, tmp_path / "metadata.parquet")
+    for samples in load(tmp_path, "image", "features").values():
+        values = samples.columns["features"].values[np.arange(len(samples.columns["features"].values))]
+        names = samples.ids.to_pylist()
+        if samples.columns["features"].per is Per.CLASS:
+            names = samples.classes
+        assert values[:, 0].tolist() == [float(n[1]) for n in names]
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_class_may_have_the_name_of_a_split(tmp_path, name):
+    for c in (name, "car", "bus", "boat"):
+        draw(tmp_path / c / "a.png", 0)
+    assert sorted(c for s in load(tmp_path, "image").values() for c in s.classes) == sorted(
+        [name, "car", "bus", "boat"]
+    )
+
+
+def test_what_failed_for_lack_of_time_is_tried_again(tmp_path, monkeypatch):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    monkeypatch.setattr("mmml.media.pool.SECONDS", 0.0)
+    assert "decoding it takes over" in refusal(tmp_path, "image")
+    monkeypatch.undo()
+    assert len(load(tmp_path, "image")["train"].classes) == 4
+
+
+def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch):
+    write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
+    write = decoded.write_json
+    there = []
+
+    def race(path, content):
+        write(path, content)
+        if not there:  # another process finishes meanwhile
+            there.append(1)
+            load(tmp_path, "image")
+
+    monkeypatch.setattr(decoded, "write_json", race)
+    assert len(load(tmp_path, "image")["train"].classes) == 4
+    assert not list(decoded.cache_dir().glob(".image-*"))
+
+
+def test_a_table_of_one_column_keeps_its_empty_lines(tmp_path):
+    (tmp_path / "q.csv").write_text("text\none\n\nthree\n")
+    rows = read_rows(str(tmp_path / "q.csv"), "query", {}, targets=False)
+    assert rows.column("text").to_pylist() == ["one", None, "three"]
+    assert rows.names.to_pylist() == ["one", "2", "three"]
+
+
+def test_rows_of_one_name_are_told_apart(tmp_path):
+    rows = [{"photo": "c0/0.png", "caption": c} for c in ("a", "b")] + [{"photo": "c1/0.png", "caption": "c"}]
+    write_csv(tmp_path / "t.csv", rows)
+    found = read_rows(str(tmp_path / "t.csv"), "dataset.root", {"image": "photo", "text": "caption"})
+    assert found.names.to_pylist() == ["c0/0.png", "c0/0.png#2", "c1/0.png"]
+
+
+def test_a_table_that_is_not_separated_by_commas(tmp_path):
+    (tmp_path / "metadata.csv").write_text("image_file_name;label\na.png;b\n")
+    assert "its cells are not separated by commas" in refusal(tmp_path)
+
+
+def test_a_column_of_no_vectors(tmp_path):
+    table = pa.table({"label": ["a", "b"], "features": [1.0, 2.0]})
+    pq.write_table(table, tmp_path / "metadata.parquet")
+    assert "column 'features' holds double, and not vectors" in refusal(tmp_path)
+
+
+def test_numbers_that_float32_cannot_hold(tmp_path):
+    np.save(tmp_path / "m.npy", np.array([[1.0], [1e39]] * 12))
+    write_csv(tmp_path / "metadata.csv", [{"label": f"c{i // 4}", "score": "1e30"} for i in range(24)])
+    assert "row 2 of" in (told := refusal(tmp_path, "features", features="m.npy")) and "not finite" in told

@@ -1,7 +1,9 @@
 """Models of transformers: real MiniLM weights, and tiny models of other families made on the spot."""
 
 import http.server
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -259,12 +261,90 @@ def test_a_model_is_downloaded_by_name_and_then_kept(minilm, tmp_path):
     try:
         first = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
         assert first.returncode == 0, first.stderr[-2000:]
-        assert "model.safetensors" in Hub.served
+        assert {"model.safetensors", "1_Pooling/config.json"} <= set(Hub.served)
     finally:
         server.shutdown()
         server.server_close()
     again = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
     assert again.stdout == first.stdout, again.stderr[-2000:]  # from the cache: nobody serves any more
     assert torch.allclose(
-        torch.tensor(eval(first.stdout)), text(minilm, max_length=8).eval().encode(objects(["a cat"]))[0, :4]
+        torch.tensor(json.loads(first.stdout)), text(minilm, max_length=8).eval().encode(objects(["a cat"]))[0, :4]
     )
+
+
+def copy_of(model: str, folder: Path, **rules) -> str:
+    """A model in another place, its tokenizer's rules changed."""
+    shutil.copytree(model, folder)
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["normalizer"] |= rules
+    path.write_text(json.dumps(content))
+    return str(folder)
+
+
+def test_the_fingerprint_knows_the_rules_of_the_tokenizer_and_not_its_place(minilm, tmp_path):
+    before = text(minilm).fingerprint
+    assert text(copy_of(minilm, tmp_path / "moved")).fingerprint == before
+    assert (
+        text(copy_of(minilm, tmp_path / "other", strip_accents=False, handle_chinese_chars=False)).fingerprint != before
+    )
+
+
+def test_of_a_pair_its_own_side_is_tuned(clip):
+    for encoder, raw, side in (
+        (image(clip, tune=1), RAGGED["image"], "vision"),
+        (text(clip, tune=1, max_length=16), TEXTS, "text"),
+    ):
+        tuned = [n for n, p in encoder.named_parameters() if p.requires_grad]
+        assert tuned and all(f"{side}_model" in n for n in tuned)
+        assert encoder.encode(raw).requires_grad
+
+
+def test_a_mask_is_passed_only_where_the_model_was_trained_with_one(clip, monkeypatch):
+    encoder = text(clip, max_length=16).eval()
+    masks = []
+
+    def features(self, input_ids, attention_mask):
+        masks.append(attention_mask)
+        return torch.zeros(len(input_ids), 8)
+
+    monkeypatch.setattr(type(encoder.trunk), "get_text_features", features)
+    encoder.encode(TEXTS)
+    monkeypatch.setattr(encoder.processor, "model_input_names", ["input_ids"])
+    encoder.encode(TEXTS)
+    assert masks[0] is not None and masks[1] is None
+
+
+def test_what_has_no_parameters_follows_the_device(minilm):
+    section = {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": False, "max_length": 8}
+    embedder = build_embedder({"width": None, "normalize": True, "fusion": "mean", "text": section}, ["text"])
+    assert not list(embedder.parameters()) and embedder.device.type == "cpu"
+    raw = build_embedder({"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}, ["image"])
+    assert raw.to("meta").device.type == "meta" and raw.encode("image", UNIFORM_IMAGES).device.type == "meta"
+
+
+UNIFORM_IMAGES = torch.zeros(2, 8, 8, dtype=torch.uint8)
+
+
+def test_very_short_sounds_are_read(hubert):
+    options = {"model": hubert, "tune": 0, "projection": False}
+    encoder = encoders.build("pretrained_audio", options, "encoder.audio", width=None).eval()
+    assert encoder.encode(objects([np.zeros(10, np.float32)])).isfinite().all()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_folder_says_how_tokens_become_one_embedding(first, minilm, tmp_path):
+    shutil.copytree(minilm, tmp_path / "model")
+    pooling = {"pooling_mode_cls_token": first, "pooling_mode_mean_tokens": not first}
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    encoder = text(str(tmp_path / "model")).eval()
+    inputs = encoder.inputs(TEXTS[:1])
+    states = encoder.trunk(input_ids=inputs[:, 0], attention_mask=inputs[:, 1]).last_hidden_state
+    assert torch.allclose(encoder.encode(TEXTS[:1]), states[:, 0] if first else states.mean(1), atol=1e-5)
+
+
+def test_another_way_to_pool_is_refused(minilm, tmp_path):
+    shutil.copytree(minilm, tmp_path / "model")
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
+    with pytest.raises(UserError, match="asks for pooling_mode_max_tokens"):
+        text(str(tmp_path / "model"))

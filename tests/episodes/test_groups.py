@@ -69,3 +69,14 @@ def test_training_and_the_check_before_it_keep_groups_apart(samples):
     one_group = replace(samples, groups=np.zeros(len(samples.labels), int))
     with pytest.raises(UserError, match="of the val split cannot be shared out"):
         check_shapes(options, {"train": grouped, "val": one_group, "test": grouped}, trains=True)
+
+
+def test_other_classes_are_drawn_where_groups_cannot_be_kept_apart():
+    """Any two of these three classes share a speaker, in such a way that some pairs cannot be played."""
+    samples = of_groups([[0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 1, 1], [3, 3, 4, 4], [5, 5, 6, 6]])
+    sampler = Sampler(samples, 0, "test")
+    drawn = sampler.draw(range(50), Shape(2, 2, 2))
+    assert all(
+        not set(samples.groups[s].ravel()) & set(samples.groups[q].ravel())
+        for s, q in zip(drawn.support, drawn.query, strict=True)
+    )

@@ -125,3 +125,116 @@ def test_a_support_set_of_one_class(tmp_path):
     features(tmp_path / "s", [0, 0, 0], seed=0)
     assert _predict(["support=s", "query=q", MATRIX]) == 0
     assert {(r["prediction"], r["probability"]) for r in table()} == {("c0", "1.0000")}
+
+
+def test_queries_need_no_labels_in_order(tmp_path):
+    rows = pictures(tmp_path / "s2", classes=2, each=2)
+    write_csv(tmp_path / "s2" / "metadata.csv", rows)
+    odd = [r | {"label": "", "split": "holdout", "score": "?"} for r in rows[:2]] + [rows[3] | {"label": "class 1"}]
+    write_csv(tmp_path / "s2" / "q.csv", odd)
+    assert _predict(["support=s2", "query=s2/q.csv"]) == 0
+    assert [r["problem"] for r in table()] == ["", "", ""] and table()[2]["prediction"] == "class 1"
+
+
+def test_an_empty_cell_is_told_and_the_others_predicted(tmp_path):
+    rows = pictures(tmp_path / "s2", classes=2, each=2)
+    write_csv(tmp_path / "s2" / "metadata.csv", rows)
+    write_csv(tmp_path / "s2" / "q.csv", [rows[0], rows[1] | {"image_file_name": ""}, rows[2]])
+    assert _predict(["support=s2", "query=s2/q.csv"]) == 0
+    assert [r["problem"] for r in table()] == ["", "it has no image", ""]
+
+
+def test_queries_of_another_width_are_told(tmp_path):
+    np.save(tmp_path / "q" / "f.npy", np.ones((4, 3), np.float32))
+    assert _predict(["support=s", "query=q", MATRIX]) == 1  # none could be read
+    assert all("width 3 where others have" in r["problem"] for r in table())
+
+
+def test_a_name_is_not_matched_with_itself(tmp_path):
+    """Texts that are the same for a class stay out of what is compared by default."""
+    rows = [r | {"text": f"the name of {r['label']}"} for r in pictures(tmp_path / "s2", classes=2, each=2)]
+    write_csv(tmp_path / "s2" / "metadata.csv", rows)
+    with pytest.raises(UserError, match="has no common space") as error:
+        _predict(["support=s2", "query=s2", "predict.mapping=image+text:image+text"])
+    assert "image:image" in str(error.value)
+    assert _predict(["support=s2", "query=s2"]) == 0
+
+
+def test_different_modalities_have_no_common_space_untrained(tmp_path):
+    rows = [r | {"text": f"text {i}"} for i, r in enumerate(pictures(tmp_path / "s2", classes=2, each=2))]
+    write_csv(tmp_path / "s2" / "metadata.csv", rows)
+    for arguments in ([], ["predict.mapping=text:image"]):
+        with pytest.raises(UserError, match="has no common space"):
+            _predict(["support=s2", "query=s2", *arguments])
+    assert _predict(["support=s2", "query=s2", "predict.mapping=image:image"]) == 0
+
+
+def test_an_earlier_file_survives_an_interruption(monkeypatch):
+    assert _predict(["support=s", "query=q", MATRIX]) == 0
+    before = table()
+
+    def interrupted(self, query):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmml.predict.model.Adapted._of_encoded", lambda *_: interrupted(*_[:2]))
+    with pytest.raises(KeyboardInterrupt):
+        _predict(["support=s", "query=q", MATRIX])
+    assert table() == before
+
+
+def test_a_folder_is_no_output():
+    with pytest.raises(UserError, match="predict.output=s is a folder"):
+        _predict(["support=s", "query=q", MATRIX, "predict.output=s"])
+
+
+def test_columns_that_only_the_support_set_has(tmp_path):
+    rows = [{"photo": r["image_file_name"], "species": r["label"]} for r in pictures(tmp_path / "zoo", 2, 2)]
+    write_csv(tmp_path / "zoo" / "metadata.csv", rows)
+    write_csv(tmp_path / "zoo" / "new.csv", [{"photo": r["photo"]} for r in rows])
+    assert _predict(["support=zoo", "query=zoo/new.csv", "predict.columns={image: photo, label: species}"]) == 0
+    with pytest.raises(UserError, match="predict.columns.image=foto: .* has no such column; did you mean 'photo'"):
+        _predict(["support=zoo", "query=zoo/new.csv", "predict.columns={image: foto}"])
+
+
+def test_a_bad_support_sample_can_be_left_out(tmp_path):
+    pictures(tmp_path / "s2", classes=2, each=3)
+    (tmp_path / "s2" / "c0" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="it is damaged.*predict.on_bad_sample=skip"):
+        _predict(["support=s2", "query=s2"])
+    assert _predict(["support=s2", "query=s2", "predict.on_bad_sample=skip"]) == 0
+    assert sum(r["problem"] != "" for r in table()) == 1 and len(table()) == 6
+
+
+def test_what_may_not_be_meant_is_said(tmp_path, capsys):
+    write_csv(tmp_path / "s" / "metadata.csv", [{"id": f"s{i}"} for i in range(15)])
+    assert _predict(["support=s", "query=q", MATRIX]) == 0
+    assert "the support set has no labels" in (err := capsys.readouterr().err) and "not calibrated" in err
+    features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
+    write_csv(tmp_path / "q" / "metadata.csv", [{"id": f"q{i}", "label": f"other {i}"} for i in range(4)])
+    assert _predict(["support=s", "query=q", MATRIX]) == 0
+    assert "no label of the queries, such as 'other 0', is a class" in capsys.readouterr().err
+
+
+def test_right_rejections_are_counted_apart(tmp_path, capsys):
+    features(tmp_path / "q", [0, 1, 5, 6], seed=1, noise=0.1)
+    features(tmp_path / "s", [0, 1, 2] * 6, seed=0, noise=0.1)
+    assert _predict(["support=s", "query=q", MATRIX, "predict.reject=0.9"]) == 0
+    told = capsys.readouterr().out
+    assert "of the 2 queries with a known label" in told and "rejected: " in told and "is expected to reject" in told
+
+
+def test_scores_of_queries_tell_the_error(tmp_path, capsys):
+    for root, labels in (("s", [0, 1, 2] * 5), ("q", [2, 1, 0, 1])):
+        features(tmp_path / root, labels, seed=0, noise=0.01)
+        write_csv(
+            tmp_path / root / "metadata.csv", [{"id": i, "label": "size", "score": c} for i, c in enumerate(labels)]
+        )
+    more = ["task=regression", "method.rule=attention", "method.temperature=0.01"]
+    assert _predict(["support=s", "query=q", MATRIX, *more]) == 0
+    assert "mean absolute error: 0.0" in capsys.readouterr().out
+    assert [round(float(r["prediction"])) for r in table()] == [2, 1, 0, 1]
+
+
+def test_a_run_keeps_its_encoder(finished):
+    with pytest.raises(UserError, match="encoder belongs to the finished run and cannot change"):
+        _predict([f"checkpoint={finished}", "support=s", "query=q", "encoder.normalize=false"])

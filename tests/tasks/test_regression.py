@@ -1,0 +1,102 @@
+"""Scores: what is learned, what is refused, and what a constant answer is worth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.encoders import build_embedder
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.errors import UserError
+from mmml.evaluation.baselines import baselines
+from mmml.evaluation.embed import embed_all
+from mmml.evaluation.panel import Setting, episode_panel
+from mmml.methods.metric import MetricLearner
+from mmml.tasks import tasks
+
+TASK = tasks.build("regression", {}, "task")
+MAPPING = Mapping.parse("features:features")
+FEATURES = {"name": "feature_transformer", "steps": 4, "channels": 16, "layers": 0, "heads": 2, "dropout": 0.0}
+OPTIONS = {"temperature": 0.3, "learn_temperature": True, "margin": 1.0, "squared": False}
+
+
+@pytest.fixture
+def scored() -> Samples:
+    """Three quantities of forty samples each; the score is the first of six features, the others are noise."""
+    values = torch.randn(120, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3, 3, 3, 3, 3])
+    column = Column(Per.SAMPLE, values)
+    return Samples(["a", "b", "c"], np.arange(4) * 40, {"features": column}, targets=values[:, 0].numpy())
+
+
+def learner(rule="attention", loss="infonce"):
+    torch.manual_seed(0)
+    embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": FEATURES}, ["features"])
+    return MetricLearner(embedder, TASK, "cosine", loss, rule, **OPTIONS)
+
+
+def batch(samples, numbers=(0, 1, 2, 3)):
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, Shape(1, 10, 10)), [MAPPING])
+
+
+def error(model, samples) -> float:
+    setting, embedded = Setting(TASK, Shape(1, 10, 10), (MAPPING,)), embed_all(model, samples, ["features"])
+    return episode_panel(model, embedded, Sampler(samples, 0, "test"), [setting], 100).cells[0].mean
+
+
+@pytest.mark.parametrize("loss", ["infonce", "prototypical"])
+def test_the_loss_sees_the_scores_and_reaches_every_parameter(scored, loss):
+    model = learner(loss=loss)
+    model.embedder.fit(scored)
+    value = model.loss(batch(scored))
+    value.backward()
+    assert value > 0 and all(p.grad.abs().sum() > 0 for n, p in model.named_parameters() if "positions" not in n)
+    assert model.loss(batch(replace(scored, targets=-5 * scored.targets))) != value
+
+
+def test_training_learns_which_features_matter(scored):
+    model = learner()
+    model.embedder.fit(scored)
+    before = error(model, scored)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for step in range(60):
+        optimizer.zero_grad()
+        model.loss(batch(scored, range(4 * step, 4 * step + 4))).backward()
+        optimizer.step()
+    assert error(model, scored) < 0.8 * before
+
+
+def test_a_constant_answer_stands_in_the_table(scored):
+    setting = Setting(TASK, Shape(1, 10, 10), (MAPPING,))
+    nearest, mean = baselines.get("raw/nearest", "")({"features": Per.SAMPLE}, TASK)
+    embedded = embed_all(mean, scored, ["features"])
+    (cell,) = episode_panel(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
+    drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
+    support, query = scored.targets[drawn.support], scored.targets[drawn.query]
+    assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
+    assert (nearest.predictor_name, cell.predictor) == ("raw/nearest", "raw/mean")
+
+
+@pytest.mark.parametrize("rule", ["prototype", "ridge"])
+def test_rules_that_need_classes_are_refused(rule):
+    with pytest.raises(UserError, match=f"method.rule={rule} needs classes.* set method.rule=attention"):
+        learner(rule=rule)
+
+
+def test_a_value_of_a_whole_class_has_no_score():
+    with pytest.raises(UserError, match="text:features: task=regression needs a value for each sample on both sides"):
+        TASK.check_mappings([Mapping.parse("text:features")], {"text": Per.CLASS, "features": Per.SAMPLE})
+    with pytest.raises(ValueError, match="1 weights for 5 scores"):
+        TASK.combine(torch.zeros(2, 3, 1), torch.ones(2, 5))
+    with pytest.raises(ValueError, match="predictions"):
+        TASK.scores(torch.zeros(4, 1), torch.zeros(4, 5))
+
+
+def test_samples_without_scores_are_counted(scored):
+    targets = scored.targets.copy()
+    targets[3] = np.nan
+    with pytest.raises(UserError, match="1 of the val split have none"):
+        TASK.check_samples({"val": replace(scored, targets=targets)})
+    with pytest.raises(UserError, match="this dataset has none"):
+        TASK.check_samples({"val": replace(scored, targets=None)})
