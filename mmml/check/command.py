@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmml.check.episodes import check_episodes, suggest
+from mmml.check.episodes import check_episodes, suggest, too_few
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
@@ -43,9 +43,10 @@ def check(path: str, page: str, overrides: list[str]) -> int:
 
     findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
     extra = [o for o in suggest(dataset, findings) if o.partition("=")[0] not in named]
-    if findings.samples:
-        config = compose(extra)
-        findings.found += check_episodes(make, config, tasks.build_section(config.task, "task"))
+    config = compose(extra)
+    task = tasks.build_section(config.task, "task")
+    few = list(too_few(findings, task.min_ways))
+    findings.found += few or (check_episodes(make, config, task) if findings.samples else [])
     findings.found.sort(key=lambda f: not f.stops)
     findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
     print_findings(findings, Console())

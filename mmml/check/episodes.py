@@ -62,6 +62,20 @@ def possible_mappings(dataset: Manifest) -> list[str]:
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
 
 
+def too_few(findings: Findings, least: int) -> Iterable[Finding]:
+    """Splits with fewer classes than an episode needs."""
+    small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]
+    if small:
+        mend = "give more classes, or other fractions dataset.val and dataset.test; mmml-predict takes them as they are"
+        yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
+    elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
+        yield Finding(
+            True,
+            "there are no labels: each file is a class of its own",
+            "add a column label, or a folder for each class; as queries of mmml-predict they are fine",
+        )
+
+
 def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Finding]:
     """Whether the config's episodes can be played.
 

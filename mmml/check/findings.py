@@ -28,6 +28,7 @@ class Findings:
         counts: a line for each split: classes, samples, smallest and largest class.
         modalities: a line for each: what it belongs to, values, sizes.
         found: what is wrong or worth knowing.
+        labelled: whether there are labels.
         complete: the modalities that no row lacks.
         samples: by split, with these modalities; empty if they could not be put together.
         command: how to train on it.
@@ -37,6 +38,7 @@ class Findings:
     counts: list[dict[str, Any]] = field(default_factory=list)
     modalities: list[dict[str, Any]] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
+    labelled: bool = True
     complete: list[str] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
     command: str = ""
@@ -58,7 +60,7 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
         UserError: the manifest itself cannot be read.
     """
     dataset = make()
-    findings = Findings(str(dataset.rows.path))
+    findings = Findings(str(dataset.rows.path), labelled=dataset.rows.has("label"))
     findings.complete = [m for m in dataset.modalities if m not in missing(dataset) or not missing(dataset)[m].any()]
     try:
         dataset.load(dataset.modalities)  # decodes everything

@@ -142,9 +142,7 @@ class PretrainedText(Pretrained):
         self.max_length, self.first_token = max_length, pools_first_token(model)
 
     def reading(self) -> tuple[Any, ...]:
-        tokenizer = getattr(self.processor, "backend_tokenizer", None)  # its rules and its vocabulary
-        pieces = tokenizer.to_str() if tokenizer else sorted(self.processor.get_vocab().items())
-        return self.max_length, self.first_token, pieces
+        return self.max_length, self.first_token, tokenizer_facts(self.processor)
 
     def inputs(self, raw: Sequence[str]) -> Tensor:
         """Token numbers and mask, ``[n, 2, length]``."""
@@ -169,6 +167,15 @@ class PretrainedText(Pretrained):
             return states[:, 0]
         weights = mask.unsqueeze(-1).to(states.dtype)
         return (states * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+def tokenizer_facts(tokenizer: Any) -> str:
+    """The rules and the vocabulary of a tokenizer, without what its last call left in it."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return repr(sorted(tokenizer.get_vocab().items()))
+    facts = {k: v for k, v in json.loads(backend.to_str()).items() if k not in ("truncation", "padding")}
+    return json.dumps(facts, sort_keys=True)
 
 
 @encoders.register("pretrained_image")

@@ -135,3 +135,48 @@ def test_what_is_no_manifest_is_one_sentence(tmp_path):
     draw(tmp_path / "c0" / "a.png", 0)
     with pytest.raises(UserError, match="give one folder"):
         _data(["check"])
+
+
+def test_a_missing_cell_stops_only_the_mappings_that_need_it(tmp_path, rows, capsys):
+    for i, row in enumerate(rows):
+        row["text"] = "" if i == 0 else f"text {i}"
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "1 row of 40 have no text" in told and "[image:image]" in told
+    code, told = check(tmp_path / "set", capsys, "episode.eval.mappings=[text:text]")
+    assert code == 1 and "1 row cannot be used by the mappings of this run: it has no text" in told
+    more = ["dataset.on_bad_sample=skip", "episode.eval.queries=2", "episode.train.queries=2"]
+    assert check(tmp_path / "set", capsys, "episode.eval.mappings=[text:text]", *more)[0] == 0
+
+
+def test_files_outside_of_the_folder_are_left_alone(tmp_path, rows, capsys):
+    outside = draw(tmp_path / "outside.png", 100)
+    outside.write_bytes((tmp_path / "set" / "c0" / "0.png").read_bytes())
+    rows[5]["image_file_name"] = str(outside)
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 1 and "lies outside of the folder" in told and "same content" not in told
+
+
+def test_only_what_is_not_given_is_suggested(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys, "episode.eval.mappings=[text:image]")
+    assert code == 0 and "episode.eval.ways=2" in told and told.count("episode.eval.mappings") == 1
+
+
+def test_a_support_set_and_queries_are_told_from_training_data(tmp_path, capsys):
+    pictures(tmp_path / "five", classes=3, each=5)
+    code, told = check(tmp_path / "five", capsys)
+    assert code == 1 and "an episode needs 2 classes or more, and" in told and "mmml-predict takes them" in told
+    for i in range(20):
+        draw(tmp_path / "new" / f"{i}.png", i)
+    code, told = check(tmp_path / "new", capsys)
+    assert code == 1 and "there are no labels" in told and "as queries of mmml-predict they are fine" in told
+
+
+def test_a_name_with_a_slip_is_told(tmp_path, rows, capsys):
+    for i, row in enumerate(rows):
+        row["text"] = f"name of {row['label']}" + ("!" if i == 0 else "")
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "text is the same throughout 9 of 10 classes" in told
