@@ -20,12 +20,10 @@ PARTS = {
         name: dots
         classes: 12
         """,
-    "encoder/flat.yaml": """
-        # A linear map of the pixels. mmml-train encoder=flat
-        width: 8
-        normalize: true
-        fusion: mean
-        image: {name: flat, pixels: 64}
+    "encoder/image/flat.yaml": """
+        # A linear map of the pixels. mmml-train encoder/image=flat
+        name: flat
+        pixels: 64
         """,
     "method/manhattan.yaml": """
         # The metric method by city-block distance. mmml-train method=manhattan
@@ -87,7 +85,7 @@ DISTANCE = """
     """
 RUN = [
     "dataset=dots",
-    "encoder=flat",
+    "encoder/image=flat",
     "method=manhattan",
     "episode.train={ways: 6, shots: 1, queries: 2, mappings: ['image:image']}",
     "episode.eval={ways: 4, shots: 1, queries: 2, mappings: ['image:image']}",
