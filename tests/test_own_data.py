@@ -101,6 +101,7 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     assert {c["metric"] for c in panel} == {"MAE"} and {c["predictor"] for c in panel} == {
         "metric/attention",
         "raw/nearest",
+        "raw/mean",
     }
     scores = pq.read_table(tmp_path / "run" / "eval" / "test" / "episodes.parquet")
     assert scores.num_rows == 20 * len(panel)

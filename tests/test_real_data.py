@@ -37,7 +37,7 @@ def test_characters_of_another_size_and_source(omniglot):
     assert omniglot.columns["image"].values.shape == (100, 105, 105)
     task, mapping = tasks.build("classification", {}, "task"), Mapping.parse("image:image")
     column = Setting(task, Shape(5, 1, 3), (mapping,))
-    raw = baselines.get("raw/nearest", "")({"image": Per.SAMPLE}, task)
+    (raw,) = baselines.get("raw/nearest", "")({"image": Per.SAMPLE}, task)
     for learner in (raw, make_learner()):
         learner.eval()
         embedded, sampler = embed_all(learner, omniglot, ["image"]), Sampler(omniglot, 0, "test")
