@@ -32,6 +32,7 @@ class Entry:
         temperature, slope: of :func:`mmml.evaluation.scaling.rescale`.
         known, unknown: the novelty (the cosine distance to the nearest class mean) of queries whose
             class is, or is not, in the support set: the quantiles from 0 to 100 %, equally spaced.
+        met: how many classes the unknown queries met.
     """
 
     mapping: str
@@ -40,20 +41,26 @@ class Entry:
     temperature: float
     known: list[float]
     unknown: list[float]
+    met: int
     slope: float = 0.0
 
     def apply(self, log_probabilities: Tensor) -> Tensor:
         """Log-probabilities that can be believed, ``[…, ways]`` in float64; their order stays."""
         return rescale(log_probabilities, self.temperature, self.slope)
 
-    def threshold(self, reject: float) -> float:
-        """The novelty above which this share of queries of unknown classes lies, such as 0.9."""
-        require(0 < reject < 1, "reject", reject, "a number between 0 and 1")
-        return float(np.interp(1 - reject, np.linspace(0, 1, len(self.unknown)), self.unknown))
+    def threshold(self, reject: float, ways: int) -> float:
+        """The novelty above which this share of queries of unknown classes lies, such as 0.9.
 
-    def lost(self, reject: float) -> float:
+        The more classes there are, the nearer the nearest is: of n independent distances all exceed
+        t with the probability P(t)ⁿ, so the share is brought from the classes ``met`` to ``ways``.
+        """
+        require(0 < reject < 1, "reject", reject, "a number between 0 and 1")
+        share = reject ** (self.met / ways)
+        return float(np.interp(1 - share, np.linspace(0, 1, len(self.unknown)), self.unknown))
+
+    def lost(self, reject: float, ways: int) -> float:
         """The share of queries of known classes that the same threshold rejects, from 0 to 1."""
-        kept = np.interp(self.threshold(reject), self.known, np.linspace(0, 1, len(self.known)))
+        kept = np.interp(self.threshold(reject, ways), self.known, np.linspace(0, 1, len(self.known)))
         return 1 - float(kept)
 
 
@@ -108,11 +115,11 @@ def calibrate(
             continue
         with few_threads(setting.shape, embedded):
             rescalings = _rescalings(learner, embedded, sampler, setting, episodes)
-            novelties = _novelties(learner, embedded, sampler, setting, episodes)
+            met, novelties = _novelties(learner, embedded, sampler, setting, episodes)
         for mapping, several in novelties.items():
             known, unknown = (np.quantile(n, LEVELS).tolist() for n in several)
             shape, (temperature, slope) = setting.shape, rescalings[mapping]
-            entries.append(Entry(str(mapping), shape.ways, shape.shots, temperature, known, unknown, slope))
+            entries.append(Entry(str(mapping), shape.ways, shape.shots, temperature, known, unknown, met, slope))
     return Calibration(tuple(entries))
 
 
@@ -136,8 +143,8 @@ def _rescalings(
 
 def _novelties(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
-) -> dict[EpisodeMapping, tuple[np.ndarray, np.ndarray]]:
-    """The novelty of known and of unknown queries, each ``[n]``.
+) -> tuple[int, dict[EpisodeMapping, tuple[np.ndarray, np.ndarray]]]:
+    """How many classes a query meets, and the novelty of known and of unknown queries, each ``[n]``.
 
     Episodes have one class more than the setting. Each query meets all of them but its own, when
     it is unknown, and all of them but another one, when it is known. A split without one class
@@ -155,7 +162,7 @@ def _novelties(
             own = query.slots.to(distances.device).unsqueeze(-1)
             for left_out, found in zip(((own + 1) % wide.ways, own), parts[mapping], strict=True):
                 found.append(distances.scatter(-1, left_out, torch.inf).amin(-1).flatten())
-    return {
+    return wide.ways - 1, {
         m: (torch.cat(known).cpu().numpy(), torch.cat(unknown).cpu().numpy()) for m, (known, unknown) in parts.items()
     }
 

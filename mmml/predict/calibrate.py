@@ -42,8 +42,8 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
         return None
     logits, targets, known, unknown = (np.concatenate(p) for p in zip(*parts, strict=True))
     temperature = fit_temperature(*with_one_wrong(logits, targets))
-    quantiles = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
-    return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, *quantiles)
+    near, far = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
+    return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, near, far, len(counts) - 1)
 
 
 def folds_of(samples: Samples) -> np.ndarray:

@@ -164,7 +164,7 @@ class Adapted:
             return found
         with one_thread():
             own = calibrate_on_support(self.model.learner, samples, self.mapping)
-        return replace(own, known=found.known, unknown=found.unknown) if own and found else own
+        return replace(own, known=found.known, unknown=found.unknown, met=found.met) if own and found else own
 
     def predict(self, query: str | Queries, reject: float | None = None, nearest: int = 3) -> Iterator[Prediction]:
         """Predictions in the order of the queries, read a few hundred at a time.
@@ -228,7 +228,7 @@ class Adapted:
             raise UserError(
                 "predict.reject needs a checkpoint whose calibration knows this mapping, or two samples of each class"
             )
-        threshold = self.entry.threshold(reject)
+        threshold = self.entry.threshold(reject, len(self.samples.classes))
         if math.isnan(threshold):
             raise UserError("predict.reject needs embeddings that cosines can compare; these are raw sequences")
         return threshold

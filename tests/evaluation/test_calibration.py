@@ -59,20 +59,20 @@ def test_the_interval_is_over_episodes():
 
 
 def entry(mapping="image:image", ways=5, shots=1, **values):
-    defaults = {"temperature": 2.0, "slope": 0.0, "known": QUARTERS, "unknown": [1.0, 1.25, 1.5, 1.75, 2.0]}
+    defaults = {"temperature": 2.0, "slope": 0.0, "known": QUARTERS, "unknown": [1.0, 1.25, 1.5, 1.75, 2.0], "met": 5}
     return Entry(mapping, ways, shots, **(defaults | values))
 
 
 def test_a_threshold_rejects_the_share_asked_for():
     found = entry()
-    assert found.threshold(0.75) == pytest.approx(1.25)
-    assert found.lost(0.75) == 0
+    assert found.threshold(0.75, 5) == pytest.approx(1.25)
+    assert found.lost(0.75, 5) == 0
     overlapping = entry(unknown=QUARTERS)
-    assert overlapping.threshold(0.9) == pytest.approx(0.1)
-    assert overlapping.lost(0.9) == pytest.approx(0.9)
+    assert overlapping.threshold(0.9, 5) == pytest.approx(0.1)
+    assert overlapping.lost(0.9, 5) == pytest.approx(0.9)
     for share in (0.0, 1.0, 90.0):
         with pytest.raises(UserError, match="reject"):
-            found.threshold(share)
+            found.threshold(share, 5)
 
 
 def test_the_nearest_entry_of_a_mapping_is_nearest_in_ratio():
@@ -123,7 +123,7 @@ def test_known_and_unknown_queries_are_told_apart():
     assert (found.mapping, found.ways, found.shots) == ("image:image", 3, 2)
     assert found.known == pytest.approx([0.0] * 101, abs=1e-6)
     assert found.unknown == pytest.approx([1.0] * 101, abs=1e-6)
-    assert found.lost(0.9) == 0
+    assert found.lost(0.9, 3) == 0
 
 
 def test_the_threshold_holds_on_other_episodes():
@@ -136,9 +136,18 @@ def test_the_threshold_holds_on_other_episodes():
         [Setting(CLASSIFICATION, Shape(4, 1, 4), (IMAGES,))],
         200,
     ).entries[0]
-    rejected = 1 - np.interp(found.threshold(0.9), again.unknown, np.linspace(0, 1, 101))
+    rejected = 1 - np.interp(found.threshold(0.9, 4), again.unknown, np.linspace(0, 1, 101))
     assert rejected == pytest.approx(0.9, abs=0.03)
-    assert again.lost(0.9) == pytest.approx(found.lost(0.9), abs=0.05)
+    assert again.lost(0.9, 4) == pytest.approx(found.lost(0.9, 4), abs=0.05)
+
+
+def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
+    samples = directions(40, noise=0.6)
+    (few,), (many,) = (calibrated(samples, Shape(w, 1, 4), episodes=200).entries for w in (3, 12))
+    assert (few.met, many.met) == (3, 12)
+    rejected = 1 - np.interp(few.threshold(0.9, 12), many.unknown, np.linspace(0, 1, 101))
+    uncorrected = 1 - np.interp(few.threshold(0.9, 3), many.unknown, np.linspace(0, 1, 101))
+    assert uncorrected < 0.75 and rejected == pytest.approx(0.9, abs=0.05)
 
 
 def test_it_is_a_pure_function():
