@@ -55,6 +55,13 @@ class Encoder(nn.Module, ABC):
         """Where the parameters are; the CPU if there are none."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
+    def frozen_part(self) -> "tuple[str, Encoder] | None":
+        """An encoder of what here was learned before and stays as it is, and the name of its space; None if nothing is.
+
+        Embeddings of two encoders can be compared if their spaces have one name.
+        """
+        return None
+
     def fit(self, values: Any) -> None:
         """Learn what preprocessing needs (a vocabulary, means) from the training split, and keep it in the state.
 

@@ -58,6 +58,14 @@ class Embedder(nn.Module):
         """Whether nothing here learns."""
         return not any(p.requires_grad for p in self.parameters())
 
+    def frozen_parts(self) -> list["Embedder"]:
+        """What was learned before and stays as it is: one embedder for each space, on the same device."""
+        spaces: dict[str, dict[str, Encoder]] = {}
+        for modality, encoder in self.items():
+            if (found := encoder.frozen_part()) is not None:
+                spaces.setdefault(found[0], {})[modality] = found[1]
+        return [Embedder(parts, Mean(0), normalize=True).to(self.device) for parts in spaces.values()]
+
     def fit(self, samples: Samples) -> None:
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():

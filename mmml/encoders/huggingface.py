@@ -112,6 +112,16 @@ class Pretrained(Encoder):
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:32]
 
+    def frozen_part(self) -> tuple[str, Encoder] | None:
+        """The model without the projection."""
+        if not self.frozen:
+            return None
+        part = copy.copy(self)
+        part._modules = {**self._modules, "head": nn.Identity()}
+        part.own_width = width_of(self.trunk)
+        # Two models share a space only if they are two sides of one.
+        return (self.source if is_pair(self.trunk) else f"{self.modality}:{self.source}"), part
+
     def get_extra_state(self) -> str:
         """For checkpoints: which frozen model they belong to."""
         return self.fingerprint if self.frozen else ""

@@ -36,15 +36,17 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
 
 
 def frozen_rules(learner: Learner) -> list[Learner]:
-    """Rules that need no training, on the embeddings of a learner whose encoders are frozen; none if they are not.
+    """Rules that need no training, on what the encoders of a learner give without any training.
 
-    None either for raw sequences, which have no mean.
-
-    They share its embedder, so what it embedded serves them too.
+    If nothing of the embedder is trained, they share it, and what it embedded serves them too. Where
+    projections of frozen models are trained, they take the models' own embeddings. None for raw
+    sequences, which have no mean, and for scores, which have no classes.
     """
-    if not learner.embedder.frozen or learner.task.needs_scores or any(e.has_gaps for _, e in learner.embedder.items()):
+    embedder = learner.embedder
+    if learner.task.needs_scores or any(e.has_gaps for _, e in embedder.items()):
         return []
-    return [_untrained("frozen", learner.embedder, learner.task, "cosine", r, TEMPERATURE) for r in FROZEN_RULES]
+    frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
+    return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_RULES]
 
 
 def _untrained(

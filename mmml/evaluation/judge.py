@@ -6,6 +6,7 @@ from typing import Any
 
 from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
+from mmml.encoders import Embedder
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
 from mmml.evaluation.baselines import baselines, frozen_rules
@@ -117,13 +118,16 @@ class Judge:
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
-        """Rules without training on frozen features, each calibrated as the learner is; empty if it trained them."""
-        panel, rules = Panel(), frozen_rules(learner)
-        calibrated = calibrated and bool(self.samples["val"].classes)
-        validation = self.embed(learner, "val") if rules and calibrated else None
-        for rule in rules:
+        """Rules without training on frozen features, each calibrated as the learner is; empty if there are none."""
+        panel, calibrated = Panel(), calibrated and bool(self.samples["val"].classes)
+        known: dict[Embedder, tuple[Samples, Samples | None]] = {}  # test and validation, each embedded once
+        for rule in frozen_rules(learner):
+            if rule.embedder not in known:
+                test = embedded if rule.embedder is learner.embedder else self.embed(rule)
+                known[rule.embedder] = test, self.embed(rule, "val") if calibrated else None
+            test, validation = known[rule.embedder]
             calibration = self.calibrate(rule, validation) if calibrated else Calibration()
-            panel.extend(self._panel(rule, embedded, calibration))
+            panel.extend(self._panel(rule, test, calibration))
         return panel
 
     def _panel(self, learner: Learner, embedded: Samples, calibration: Calibration | None) -> Panel:

@@ -344,3 +344,23 @@ def test_another_way_to_pool_is_refused(minilm, tmp_path):
     (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
     with pytest.raises(UserError, match="asks for pooling_mode_max_tokens"):
         text(str(tmp_path / "model"))
+
+
+def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
+    projected = {"tune": 0, "projection": True}
+    sections = {
+        "text": {"name": "pretrained_text", "model": clip, "max_length": 16, **projected},
+        "image": {"name": "pretrained_image", "model": clip, **projected},
+    }
+    options = {"width": 5, "normalize": True, "fusion": "mean"}
+    (pair,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
+    assert set(pair.encoders) == {"image", "text"} and pair.frozen
+    assert torch.allclose(
+        pair.encode("text", TEXTS), torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS))
+    )
+    sections["text"]["model"] = minilm
+    apart = build_embedder(options | sections, ["image", "text"]).frozen_parts()
+    assert sorted(next(iter(e.encoders)) for e in apart) == ["image", "text"]  # no common space
+    sections["text"]["tune"] = 1
+    (alone,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
+    assert list(alone.encoders) == ["image"]
