@@ -4,7 +4,7 @@ config ─► dataset ─► episodes ─► encoder ─► method × task ─�
                                                          └► evaluation ─► report
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.methods import Learner, methods
 from mmml.run_directory import RunDirectory
-from mmml.tasks import tasks
+from mmml.tasks import Task, tasks
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
@@ -63,12 +63,17 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
     learner.task.check(config.episode)
     learner.task.check_mappings(mappings, dataset.modalities)
 
-    samples = groups_for_episodes(dataset.load(used), config.episode.by_group)
+    samples = groups_for_episodes(load_samples(dataset, used, learner.task), config.episode.by_group)
     learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
     judge = Judge(samples, dataset.modalities, settings, config.evaluation)
     return Experiment(config, dataset, samples, learner, numerics, judge)
+
+
+def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
+    """The samples that a task can use."""
+    return dataset.load(modalities, scores=True) if task.needs_scores else dataset.load(modalities)
 
 
 def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, Numerics]:

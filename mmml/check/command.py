@@ -42,7 +42,9 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         return manifest
 
     findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
-    extra = [o for o in suggest(dataset, findings) if o.partition("=")[0] not in named]
+    asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
+    scored = asked[-1] == "regression" if asked else dataset.rows.has("score")
+    extra = [o for o in suggest(dataset, findings, scored) if o.partition("=")[0] not in named]
     config = compose(extra)
     task = tasks.build_section(config.task, "task")
     few = list(too_few(findings, task.min_ways))

@@ -12,16 +12,23 @@ from mmml.datasets.manifest import Manifest
 from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_mappings, check_shape
 from mmml.errors import UserError
+from mmml.run import load_samples
 from mmml.tasks import Task
 
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
 
-def suggest(dataset: Manifest, findings: Findings) -> list[str]:
-    """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual."""
-    scored = dataset.rows.has("score")
+def suggest(dataset: Manifest, findings: Findings, scored: bool) -> list[str]:
+    """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual.
+
+    Args:
+        dataset: the manifest.
+        findings: what was found of it.
+        scored: whether scores are to be predicted.
+    """
     choices = ["task=regression", "episode=regression", "method.rule=attention"] if scored else ["episode=five_way"]
-    samples, shown = findings.samples, suggested_mappings(dataset, findings.complete, scored)
+    samples = findings.samples
+    shown = suggested_mappings(dataset, findings.complete or list(dataset.modalities)[:1], scored)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
     least = min(int(s.counts.min()) for s in samples.values())
@@ -90,7 +97,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         mappings = check_mappings(config.episode, dataset, trains=True)
         task.check_mappings(mappings, dataset.modalities)
         used = {m for mapping in mappings for m in mapping.modalities}
-        samples = groups_for_episodes(dataset.load(used), config.episode.by_group)
+        samples = groups_for_episodes(load_samples(dataset, used, task), config.episode.by_group)
         task.check_samples(samples)
     except UserError as error:
         possible = ", ".join(possible_mappings(dataset))

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmml.check.finding import GAPS, SHOWN, Finding, many
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.rows import PLAIN
 from mmml.errors import UserError, nearest
 from mmml.media import FILE_MODALITIES
@@ -62,12 +64,11 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     dataset = make()
     findings = Findings(str(dataset.rows.path), labelled=dataset.rows.has("label"))
     findings.complete = [m for m in dataset.modalities if m not in missing(dataset) or not missing(dataset)[m].any()]
-    try:
-        dataset.load(dataset.modalities)  # decodes everything
-    except UserError as error:
-        findings.found.append(Finding(True, str(error), "a support set for mmml-predict needs no splits"))
+    errors = [error for m in dataset.modalities if (error := decode(dataset, make(), m))]
+    if len(errors) == len(dataset.modalities):
+        findings.found.append(Finding(True, errors[0], "a support set for mmml-predict needs no splits"))
     else:
-        findings.samples = make().load(findings.complete or [next(iter(dataset.modalities))])
+        findings.samples = load_first(make, [findings.complete, *([m] for m in dataset.modalities)])
     findings.found += bad_rows(dataset, skips)
     findings.found += gaps(dataset)
     findings.found += constant_modalities(dataset)
@@ -77,6 +78,27 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     findings.counts = [count(split, findings.samples[split]) for split in SPLITS if split in findings.samples]
     findings.modalities = [{"modality": m, "per": p.value} | sizes(dataset, m) for m, p in dataset.modalities.items()]
     return findings
+
+
+def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
+    """Find what is wrong with one modality's values, on a manifest of its own; returns why it cannot be split."""
+    error = None
+    try:
+        alone.load([modality])
+    except UserError as found:
+        error = str(found)
+    for i, why in alone.rows.problems.items():
+        dataset.rows.problems.setdefault(i, why)
+    return error
+
+
+def load_first(make: Callable[[], Manifest], choices: Iterable[list[str]]) -> dict[str, Samples]:
+    """The samples with the first of several sets of modalities that gives any."""
+    for modalities in choices:
+        with suppress(UserError):
+            if modalities:
+                return make().load(modalities)
+    return {}
 
 
 def count(split: str, samples: Samples) -> dict[str, Any]:
@@ -125,8 +147,13 @@ def gaps(dataset: Manifest) -> Iterable[Finding]:
 
 
 def missing(dataset: Manifest) -> dict[str, np.ndarray]:
-    """Where each modality of files or texts is empty, ``[rows]``."""
-    return {m: dataset.rows.codes(m)[0] < 0 for m in dataset.modalities if dataset.rows.has(m)}
+    """Which rows lack each modality of files or texts (or, if it belongs to classes, their whole class), ``[rows]``."""
+    labels, found = dataset.labels[0], {}
+    for modality, per in dataset.modalities.items():
+        if dataset.rows.has(modality):
+            there = dataset.rows.codes(modality)[0] >= 0
+            found[modality] = ~there if per is Per.SAMPLE else unserved(labels, there)
+    return found
 
 
 def constant_modalities(dataset: Manifest) -> Iterable[Finding]:

@@ -20,7 +20,7 @@ from mmml.errors import UserError, nearest
 PATH_OPTIONS = {"resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
-STORED_PATHS = re.compile(r"dataset\.root|" + MODEL_OPTIONS.pattern)  # kept in configs, so made absolute if they exist
+STORED_PATHS = ("dataset.root",)  # kept in configs, and so made independent of the working directory
 
 
 def conf_dir() -> Path:
@@ -34,14 +34,21 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
 
     def quoted(argument: str) -> str:
         key, equals, value = argument.partition("=")
-        is_path = key in PATH_OPTIONS or MODEL_OPTIONS.fullmatch(key)
+        is_path = key in PATH_OPTIONS or (bool(MODEL_OPTIONS.fullmatch(key)) and is_model(value))
         if not equals or not is_path or value[:1] in ("'", '"') or value in ("", "null", "???"):
             return argument
-        if STORED_PATHS.fullmatch(key) and (key == "dataset.root" or Path(value).expanduser().exists()):
+        if key in STORED_PATHS or MODEL_OPTIONS.fullmatch(key):
             value = str(Path(value).expanduser().absolute())
         return f"{key}='" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
 
     return [quoted(a) for a in arguments]
+
+
+def is_model(value: str) -> bool:
+    """Whether a value is the path of a file or of a model's folder, and not a name that a folder happens to have."""
+    path = Path(value).expanduser()
+    named = "/" in value or value[:1] in ("~", ".")
+    return path.is_file() or (path.is_dir() and (named or (path / "config.json").exists()))
 
 
 def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
@@ -120,7 +127,12 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
-        groups = [o for o in overrides if (conf_dir() / o.partition("=")[0]).is_dir()]
+        parent = key.partition("/")[0]
+        if "/" in key and (conf_dir() / key).is_dir():
+            return f"{key}=: the chosen {parent} leaves no choice of that; choose another, such as {parent}=small"
+        groups = [
+            o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
+        ]
         return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
     value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
     if value:

@@ -113,11 +113,12 @@ class Dataset(ABC):
         return self.name
 
     @abstractmethod
-    def load(self, modalities: Collection[str]) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
         """The samples of each split: ``train``, ``val`` and ``test``.
 
         Args:
             modalities: those in use; the columns of others may be left out.
+            scores: whether samples without a score are of no use. Given only to what has scores.
         """
 
 

@@ -39,7 +39,7 @@ class Glyphs(Dataset):
     def __init__(self, split_seed: int, val: float, test: float):
         self.split_seed, self.val, self.test = split_seed, val, test
 
-    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; the rows of a class are its faces."""
         fonts = dejavu_faces()
         arrays = cached_arrays("glyphs", cache_key(fonts), lambda: draw_classes(fonts))

@@ -3,17 +3,19 @@
 import csv
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
+from mmml.datasets.base import MODALITIES
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 from mmml.files import check_writable, keep_aside
+from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
 from mmml.predict.tally import Tally, answer
@@ -97,9 +99,16 @@ def _untrained(
                 f"support and query share {', '.join(sorted(both)) or 'no modality'}, and this encoder reads "
                 "none of it; choose an encoder, or say what to compare by predict.mapping=support:query"
             )
+        if not share_a_space(sections["encoder"], modalities):
+            modalities = {next(m for m in (*FILE_MODALITIES, "text") if m in modalities)}
         shared = "+".join(sorted(modalities))
         options.mapping = f"{shared}:{shared}"
     mapping = Mapping.parse(options.mapping, "predict.mapping")
+    for modality in mapping.modalities:
+        if not isinstance(sections["encoder"].get(modality), dict):
+            raise UserError(
+                f"predict.mapping={mapping}: this encoder does not read {modality}{nearest(modality, MODALITIES)}"
+            )
     if not any(re.match(r"encoder\.(width|\w+\.projection)=", o) for o in overrides):
         _leave_out_projections(sections["encoder"])
     _suit_raw_values(sections, mapping, overrides)
@@ -122,19 +131,24 @@ def _leave_out_projections(encoder: dict[str, Any]) -> None:
     encoder["width"] = None if projected else encoder["width"]
 
 
+def share_a_space(encoder: dict[str, Any], modalities: Collection[str]) -> bool:
+    """Whether untrained embeddings can be compared: those of one modality, or of the sides of one model."""
+    models = {encoder[m].get("model") for m in modalities if isinstance(encoder.get(m), dict)}
+    return len(modalities) == 1 or (len(models) == 1 and None not in models)
+
+
 def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
     """Raw values of one modality are compared by the distance and the rule that suit them, unless others are named."""
-    chosen = {m: sections["encoder"].get(m) or {} for m in mapping.modalities}
-    names = {section.get("name") for section in chosen.values()}
-    if len(names) > 1:
-        models = {section.get("model") for section in chosen.values()}
-        if len(models) > 1 or None in models:
-            raise UserError(
-                f"without a checkpoint {mapping} compares what has no common space; choose one modality by "
-                "predict.mapping, such as image:image, or a pretrained pair for both"
-            )
+    if not share_a_space(sections["encoder"], mapping.modalities):
+        raise UserError(
+            f"without a checkpoint {mapping} compares what has no common space; choose one modality by "
+            "predict.mapping, such as image:image, or a pretrained pair for both"
+        )
+    if len(mapping.modalities) > 1:
         return
-    encoder, method = cast(type[Encoder], encoders.get(str(names.pop()), "encoder")), sections["method"]
+    (modality,) = mapping.modalities
+    name = str(sections["encoder"][modality].get("name"))
+    encoder, method = cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")), sections["method"]
     suits = {"distance": encoder.distance, "rule": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method.{option}=") for o in overrides):

@@ -60,7 +60,9 @@ class Support:
         self.reading = reading
         self.rows = reading.rows(path, "support", targets=True)
         self.matrix = reading.matrix(self.rows)
-        codes, names = self.rows.codes("label" if self.rows.has("label") else "id")
+        codes, names = self.rows.classes()
+        if one_way and self.rows.has("score"):
+            self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         self.codes = np.zeros_like(codes) if one_way else codes
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)

@@ -261,7 +261,9 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
     try:
         model.learner.load_state_dict(stored.learner)
     except RuntimeError:
-        raise UserError("the checkpoint's parameters do not fit these options; leave method.* alone") from None
+        raise UserError(
+            "the checkpoint's parameters do not fit these options; leave encoder and method alone"
+        ) from None
     model.learner.eval()
     model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
     model.as_judged = config.method == stored.config["method"]

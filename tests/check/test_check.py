@@ -180,3 +180,28 @@ def test_a_name_with_a_slip_is_told(tmp_path, rows, capsys):
     write_csv(tmp_path / "set" / "metadata.csv", rows)
     code, told = check(tmp_path / "set", capsys)
     assert code == 0 and "text is the same throughout 9 of 10 classes" in told
+
+
+def test_rows_of_either_of_two_modalities_can_be_trained_on(tmp_path, rows, capsys):
+    for i, row in enumerate(rows):
+        row["text"] = f"text {i}" if i % 2 else ""
+        row["image_file_name"] = "" if i % 2 else row["image_file_name"]
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    more = ["dataset.on_bad_sample=skip", "episode.eval.mappings=[image:image]", "episode.eval.queries=1"]
+    code, told = check(tmp_path / "set", capsys, *more, "episode.eval.shots=[1]", "episode.train.queries=1")
+    assert code == 0 and "20 rows of 40 have no image" in told
+
+
+def test_a_picture_for_each_class_is_no_gap(tmp_path, rows, capsys):
+    for i, row in enumerate(rows):
+        row["text"] = f"text {i}"
+        row["image_file_name"] = row["image_file_name"] if i % 4 == 0 else ""
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys)
+    assert code == 0 and "have no image" not in told and "[text:text,text:image]" in told
+
+
+def test_scores_do_not_stand_in_the_way_of_classes(tmp_path, rows, capsys):
+    write_csv(tmp_path / "set" / "metadata.csv", [row | {"score": "1"} for row in rows])
+    code, told = check(tmp_path / "set", capsys, "task=classification")
+    assert code == 0 and "episode=five_way" in told and "regression" not in told

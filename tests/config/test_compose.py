@@ -90,3 +90,14 @@ def test_hydras_errors_become_one_sentence(override, message):
     with pytest.raises(UserError, match=message) as error:
         compose_plain([override])
     assert "\n" not in str(error.value)
+
+
+def test_models_are_paths_only_if_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18").mkdir()
+    (tmp_path / "my [model]").mkdir()
+    (tmp_path / "my [model]" / "config.json").write_text("{}")
+    assert quote_paths(["encoder.image.model=resnet18"]) == ["encoder.image.model=resnet18"]
+    assert quote_paths(["encoder.image.model=a,b"]) == ["encoder.image.model=a,b"]  # a sweep
+    assert quote_paths(["encoder.text.model=my [model]"]) == [f"encoder.text.model='{tmp_path}/my [model]'"]
+    assert quote_paths(["encoder.text.model=./resnet18"]) == [f"encoder.text.model='{tmp_path}/resnet18'"]

@@ -404,3 +404,44 @@ def test_numbers_that_float32_cannot_hold(tmp_path):
     np.save(tmp_path / "m.npy", np.array([[1.0], [1e39]] * 12))
     write_csv(tmp_path / "metadata.csv", [{"label": f"c{i // 4}", "score": "1e30"} for i in range(24)])
     assert "row 2 of" in (told := refusal(tmp_path, "features", features="m.npy")) and "not finite" in told
+
+
+def test_what_is_left_out_serves_no_class(tmp_path):
+    """The picture of a class stands in its first row alone, which lacks a text."""
+    rows = [
+        {
+            "label": f"c{c}",
+            "text": f"text {c} {i}" if c != 2 or i else "",
+            "image_file_name": f"c{c}/0.png" if i == 0 else "",
+        }
+        for c in range(6)
+        for i in range(4)
+    ]
+    pictures(tmp_path, each=1)
+    write_csv(tmp_path / "metadata.csv", rows)
+    splits = load(tmp_path, "image", "text", on_bad_sample="skip")
+    assert sorted(c for s in splits.values() for c in s.classes) == ["c0", "c1", "c3", "c4", "c5"]
+
+
+@pytest.mark.parametrize("other", ["notes", "annotations"])
+def test_folders_without_media_beside_the_splits_are_no_classes(tmp_path, other):
+    for split, c in (("train", 0), ("train", 1), ("val", 2), ("test", 3)):
+        draw(tmp_path / split / f"c{c}" / "a.png", c)
+    (tmp_path / other).mkdir()
+    (tmp_path / other / "readme.txt").write_text("no media")
+    assert {s: p.classes for s, p in load(tmp_path, "image").items()}["train"] == ["c0", "c1"]
+
+
+def test_samples_without_a_score_are_left_out_where_scores_are_needed(tmp_path):
+    rows = [row | {"score": "" if i == 1 else "1"} for i, row in enumerate(pictures(tmp_path))]
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert sum(int(s.counts.sum()) for s in load(tmp_path, "image").values()) == 24
+    kept = manifest(tmp_path, on_bad_sample="skip").load({"image"}, scores=True)
+    assert sum(int(s.counts.sum()) for s in kept.values()) == 23
+    with pytest.raises(UserError, match="row 2 of .* it has no score"):
+        manifest(tmp_path).load({"image"}, scores=True)
+
+
+def test_empty_lines_at_the_end_of_a_column_are_no_rows(tmp_path):
+    (tmp_path / "q.csv").write_text("text\none\n\nthree\n\n\n")
+    assert len(read_rows(str(tmp_path / "q.csv"), "query", {}, targets=False)) == 3

@@ -163,10 +163,12 @@ def test_a_name_is_not_matched_with_itself(tmp_path):
 def test_different_modalities_have_no_common_space_untrained(tmp_path):
     rows = [r | {"text": f"text {i}"} for i, r in enumerate(pictures(tmp_path / "s2", classes=2, each=2))]
     write_csv(tmp_path / "s2" / "metadata.csv", rows)
-    for arguments in ([], ["predict.mapping=text:image"]):
+    for mapping in ("text:image", "image+text:image"):
         with pytest.raises(UserError, match="has no common space"):
-            _predict(["support=s2", "query=s2", *arguments])
-    assert _predict(["support=s2", "query=s2", "predict.mapping=image:image"]) == 0
+            _predict(["support=s2", "query=s2", f"predict.mapping={mapping}"])
+    with pytest.raises(UserError, match="this encoder does not read imgae; did you mean 'image'"):
+        _predict(["support=s2", "query=s2", "predict.mapping=imgae:image"])
+    assert _predict(["support=s2", "query=s2"]) == 0  # by the first that both have
 
 
 def test_an_earlier_file_survives_an_interruption(monkeypatch):
@@ -238,3 +240,30 @@ def test_scores_of_queries_tell_the_error(tmp_path, capsys):
 def test_a_run_keeps_its_encoder(finished):
     with pytest.raises(UserError, match="encoder belongs to the finished run and cannot change"):
         _predict([f"checkpoint={finished}", "support=s", "query=q", "encoder.normalize=false"])
+
+
+def test_texts_with_the_same_beginning_are_different(tmp_path):
+    write_csv(tmp_path / "t.csv", [{"text": "the same long beginning of all of them " * 2 + word} for word in "abcd"])
+    assert _predict(["support=t.csv", "query=t.csv"]) == 0
+    rows = table()
+    assert len({r["prediction"] for r in rows}) == 4 and len({r["id"] for r in rows}) == 4
+
+
+def test_a_support_sample_without_a_score_is_named_or_left_out(tmp_path):
+    rows = [{"id": i, "label": "size", "score": c} for i, c in enumerate([0, 1, 2] * 5)]
+    rows[4]["score"] = ""
+    write_csv(tmp_path / "s" / "metadata.csv", rows)
+    write_csv(tmp_path / "q" / "metadata.csv", [{"id": i, "score": s} for i, s in enumerate(("2", "n/a", "", "nan"))])
+    arguments = ["support=s", "query=q", MATRIX, "task=regression", "method.rule=attention"]
+    with pytest.raises(UserError, match="row 5 of .* it has no score"):
+        _predict(arguments)
+    assert _predict([*arguments, "predict.on_bad_sample=skip"]) == 0
+    assert all(0 <= float(r["prediction"]) <= 2 for r in table())
+
+
+def test_another_encoder_of_one_modality(tmp_path, monkeypatch):
+    pictures(tmp_path / "zoo", classes=2, each=2)
+    with pytest.raises(UserError, match="has parameters that nobody has trained"):
+        _predict(["support=zoo", "query=zoo", "encoder/image=conv4", "encoder.width=8"])
+    with pytest.raises(UserError, match="encoder/audio=: the chosen encoder leaves no choice of that"):
+        _predict(["support=zoo", "query=zoo", "encoder=mlp", "encoder/audio=logmel_conv"])

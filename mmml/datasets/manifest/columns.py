@@ -88,10 +88,18 @@ def report_gaps(rows: ManifestRows, labels: np.ndarray, sources: Mapping[str, So
     for modality, source in sources.items():
         if per[modality] is Per.SAMPLE:
             rows.report(source.of_row < 0, f"it has no {modality}")
-        else:
-            served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
-            served[labels[source.of_row >= 0]] = True
-            rows.report(~served[labels] & (labels >= 0), f"its class has no {modality}")
+    for modality, source in sources.items():
+        if per[modality] is Per.CLASS:
+            there = source.of_row >= 0
+            there[list(rows.problems)] = False  # what is left out serves nobody
+            rows.report(unserved(labels, there), f"its class has no {modality}")
+
+
+def unserved(labels: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1) are not among them."""
+    served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
+    served[labels[there]] = True
+    return ~served[labels] & (labels >= 0)
 
 
 def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:

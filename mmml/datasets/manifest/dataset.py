@@ -78,26 +78,23 @@ class Manifest(Dataset):
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, pa.Array]:
-        """The class of each row, −1 for none, and the names of the classes.
-
-        Without a column of labels, the rows that share a file are a class of their own.
-        """
-        if self.rows.has("label"):
-            return self.rows.codes("label")
-        return self.rows.codes("id")
+        """The class of each row, −1 for none, and the names of the classes."""
+        return self.rows.classes()
 
     @cached_property
     def modalities(self) -> Mapping[str, Per]:  # type: ignore[override]
         """What the table's columns hold."""
         return declared(self.rows, self.labels[0], self.matrix)
 
-    def load(self, modalities: Collection[str]) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
         """Splits as the table's column ``split`` has them, else made by class.
 
         Raises:
             UserError: a row cannot be used (and is not to be skipped), or a class is in two splits.
         """
         sources = open_sources(self.rows, modalities, self.limits, self.matrix)
+        if scores and self.rows.has("score"):
+            self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         report_gaps(self.rows, self.labels[0], sources, self.modalities)
         keep = self._usable()
         codes, names = self.labels

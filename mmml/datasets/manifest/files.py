@@ -75,13 +75,17 @@ def read_csv(path: Path) -> pa.Table:
 
     names = _header(path)
     try:
-        return arrow.read_csv(
+        table = arrow.read_csv(
             path,
             read_options=arrow.ReadOptions(block_size=BLOCK, column_names=names, skip_rows=1),
             # An empty line is a row only where a row is one cell.
             parse_options=arrow.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(names) > 1),
             convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
+        last = len(table) - 1
+        while len(names) == 1 and last >= 0 and not table[0][last].as_py():  # empty lines at the end are no rows
+            last -= 1
+        return table.slice(0, last + 1)
     except pa.ArrowException as error:
         _explain_csv(path, len(names))
         raise error
@@ -196,9 +200,10 @@ def read_folders(path: Path, option: str) -> pa.Table:
     """
     folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     # A class may be called "train", too; but then its folder stands among others, or holds files.
-    are_splits = all(p.name in SPLIT_NAMES and any(c.is_dir() for c in p.iterdir()) for p in folders)
-    if folders and are_splits:
-        rows = [row for p in folders for row in _labelled(path, p, {"split": p.name})]
+    splits = [p for p in folders if p.name in SPLIT_NAMES]
+    nested = any(c.is_dir() for p in splits for c in p.iterdir())
+    if nested and not any(_labelled(path, p, {}) for p in folders if p not in splits):
+        rows = [row for p in splits for row in _labelled(path, p, {"split": p.name})]
     else:
         rows = _labelled(path, path, {})
     if not rows:

@@ -60,6 +60,16 @@ class ManifestRows:
         encoded = self.column(name).dictionary_encode()
         return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
+    def classes(self) -> tuple[np.ndarray, pa.Array]:
+        """The class of each row, −1 for none, and the names of the classes.
+
+        Without labels, the rows that share a file (or a text, if there are no files) are a class.
+        """
+        for name in ("label", *FILE_MODALITIES, "text"):
+            if self.has(name):
+                return self.codes(name)
+        return self.codes("id")
+
     def name_row(self, i: int) -> str:
         """How a message names a row: its number from 1 (the header does not count) and its id."""
         name = self.table["id"][i].as_py()
@@ -121,8 +131,10 @@ def read_rows(
         named["id"] = pc.coalesce(*(named[m] for m in modalities), *_short(named.get("text")), numbers)
     rows = ManifestRows(path, pa.table(named), origin, ignored)
     _check_values(rows, modalities)
+    bad_scores = _read_scores(rows)
     if targets:
         _check_targets(rows)
+        rows.report(bad_scores, "its score is no number")
     if explicit:
         _check_ids(rows)
     return rows
@@ -226,7 +238,6 @@ def _check_targets(rows: ManifestRows) -> None:
             "its label holds a line break; is a quotation mark before it not closed?",
         )
     _check_split(rows)
-    _check_score(rows)
 
 
 def _check_ids(rows: ManifestRows) -> None:
@@ -248,12 +259,14 @@ def _check_split(rows: ManifestRows) -> None:
     rows.table = rows.table.set_column(rows.table.column_names.index("split"), "split", values)
 
 
-def _check_score(rows: ManifestRows) -> None:
+def _read_scores(rows: ManifestRows) -> np.ndarray:
+    """Make the scores numbers, null where they are none; returns which rows had something else there."""
     if not rows.has("score"):
-        return
+        return np.zeros(len(rows), bool)
     texts = rows.column("score")
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
     values = pc.if_else(number, texts, None).cast(pa.float64())
-    fits = pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max))
-    rows.report(pc.and_(pc.is_valid(texts), pc.invert(pc.fill_null(fits, False))), "its score is no number")
-    rows.table = rows.table.set_column(rows.table.column_names.index("score"), "score", values)
+    fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)
+    place = rows.table.column_names.index("score")
+    rows.table = rows.table.set_column(place, "score", pc.if_else(fits, values, None))
+    return pc.and_(pc.is_valid(texts), pc.invert(fits)).to_numpy(zero_copy_only=False)
