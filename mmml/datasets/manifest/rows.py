@@ -119,12 +119,7 @@ def read_rows(
     named, origin = _explode({n: v for n, v in named.items() if v.null_count < len(v)}, len(table))
     modalities = [m for m in FILE_MODALITIES if m in named]
     if not (modalities or "text" in named or matrix or has_vectors(path)):
-        wanted = [f"{m}_file_name" for m in FILE_MODALITIES] + ["text"]
-        hints = [hint for name in ignored if (hint := nearest(name, wanted))]
-        raise UserError(
-            f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
-            f"(it has {', '.join(table.column_names)}; dataset.columns names others)"
-        )
+        raise _no_modality(path, table.column_names, ignored)
     explicit = "id" in named
     if not explicit:
         numbers = pa.array(np.arange(1, len(origin) + 1)).cast(pa.large_string())
@@ -138,6 +133,15 @@ def read_rows(
     if explicit:
         _check_ids(rows)
     return rows
+
+
+def _no_modality(path: Path, names: list[str], ignored: list[str]) -> UserError:
+    wanted = [f"{m}_file_name" for m in FILE_MODALITIES] + ["text"]
+    hints = [hint for name in ignored if (hint := nearest(name, wanted))]
+    return UserError(
+        f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
+        f"(it has {', '.join(names)}; dataset.columns names others)"
+    )
 
 
 def _short(texts: pa.Array | None) -> list[pa.Array]:
