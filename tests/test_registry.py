@@ -6,14 +6,14 @@ from mmml.registry import Registry, check_type
 
 @pytest.fixture
 def parts() -> Registry:
-    registry = Registry("part", "mmml.tasks")
+    gears = Registry("part", "mmml.tasks")
 
-    @registry.register("gear")
+    @gears.register("gear")
     class Gear:
         def __init__(self, teeth: int, ratio: float, label: str | None, size: int):
             self.values = (teeth, ratio, label, size)
 
-    return registry
+    return gears
 
 
 OPTIONS = {"teeth": 3, "ratio": 2, "label": None}

@@ -63,14 +63,15 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     """
     dataset = make()
     findings = Findings(str(dataset.rows.path), labelled=dataset.rows.has("label"))
-    findings.complete = [m for m in dataset.modalities if m not in missing(dataset) or not missing(dataset)[m].any()]
+    lacking = missing(dataset)
+    findings.complete = [m for m in dataset.modalities if m not in lacking or not lacking[m].any()]
     errors = [error for m in dataset.modalities if (error := decode(dataset, make(), m))]
     if len(errors) == len(dataset.modalities):
         findings.found.append(Finding(True, errors[0], "a support set for mmml-predict needs no splits"))
     else:
         findings.samples = load_first(make, [findings.complete, *([m] for m in dataset.modalities)])
     findings.found += bad_rows(dataset, skips)
-    findings.found += gaps(dataset)
+    findings.found += gaps(lacking)
     findings.found += constant_modalities(dataset)
     findings.found += ignored_columns(dataset)
     findings.found += straddling_groups(findings.samples)
@@ -134,9 +135,9 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", mend, told)
 
 
-def gaps(dataset: Manifest) -> Iterable[Finding]:
+def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Finding]:
     """Rows without a modality: they are in the way only of the mappings that use it."""
-    for modality, where in sorted(missing(dataset).items()):
+    for modality, where in sorted(lacking.items()):
         count = int(where.sum())
         if count:
             yield Finding(

@@ -150,6 +150,7 @@ class Adapted:
             self._predict = learner.adapt(support)
             self._support = learner.embedder.fuse(support)[0]
         self._slots = support.slots[0]
+        self._means = class_means(self._support[None], self._slots[None].to(self._support.device))[0]
         self.entry = None if learner.task.needs_scores else self._calibration()
 
     def __repr__(self) -> str:
@@ -206,17 +207,12 @@ class Adapted:
         probability, label = self._probabilities(predictions).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
-            far = self._novelty(fused) > threshold
+            far = cosine(fused, self._means).amin(-1) > threshold  # as in mmml.evaluation.calibration
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
         return list(zip(labels, probability.tolist(), repeat(None), near, strict=False))
 
     def _probabilities(self, log_probabilities: Tensor) -> Tensor:
         return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()
-
-    def _novelty(self, fused: Tensor) -> Tensor:
-        """The cosine distance of each query to the nearest class mean, ``[q]``; see ``mmml.evaluation.calibration``."""
-        slots = self._slots.to(self._support.device)
-        return cosine(fused, class_means(self._support[None], slots[None])[0]).amin(-1).cpu()
 
     def threshold(self, reject: float | None) -> float | None:
         """The novelty above which a query is of no class, for a share of unknown ones to reject; None for None."""
