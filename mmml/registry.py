@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -127,6 +127,16 @@ class Registry:
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in entry_points(group="mmml.parts"):
             entry.load()
+
+
+def refuse_unknown(options: Mapping[str, Any], registries: Sequence[Registry], where: str) -> None:
+    """Refuse an option of a flat section that no part of any of these kinds takes."""
+    known = {option for r in registries for name in r.names() for option in r.options_of(name, r.kind)}
+    for option in options:
+        if option not in known:
+            *kinds, last = (r.kind for r in registries)
+            told = f"{', '.join(kinds)} or {last}" if kinds else last
+            raise UserError(f"{where}.{option}: no {told} takes such an option{nearest(option, known)}")
 
 
 def _origin(part: Any) -> tuple[str, str]:

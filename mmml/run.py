@@ -102,7 +102,7 @@ def prepare(
     check_monitor(config.trainer.monitor, judge.monitors)
     training = remember(learner.embedder, experiment.samples["train"])
     parts = Parts(
-        episodes=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
+        batches=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.higher_is_better,
         config=plain,

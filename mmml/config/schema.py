@@ -136,9 +136,11 @@ class EvaluationConfig:
     retrieval: bool = MISSING
     baselines: list[str] = MISSING
     guard: bool = MISSING
+    rivals: bool = True  # what older checkpoints meant
+    tuning_episodes: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "validation_episodes"):
+        for name in ("episodes", "validation_episodes", "tuning_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")

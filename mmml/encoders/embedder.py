@@ -41,10 +41,12 @@ class Embedder(nn.Module):
         encoders: by modality.
         fusion: embeddings of the modalities present → one embedding.
         normalize: scale each modality's embedding to length 1, so that none outweighs another.
+        width: of the embeddings; None if that depends on the data.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], fusion: nn.Module, normalize: bool):
+    def __init__(self, encoders: Mapping[str, nn.Module], fusion: nn.Module, normalize: bool, width: int | None = None):
         super().__init__()
+        self.width = width
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
         self.register_buffer("_place", torch.empty(0), persistent=False)  # moves along, even if nothing else would
@@ -79,9 +81,14 @@ class Embedder(nn.Module):
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
         encoder = cast(Encoder, self.encoders[modality])
-        embedded = encoder(raw.tensor.to(self.device)) if isinstance(raw, Prepared) else encoder.encode(raw)
+        embedded = encoder(self.prepare(modality, raw)) if isinstance(raw, Prepared) else encoder.encode(raw)
         x = embedded.float().to(self.device)
         return F.normalize(x, dim=-1) if self.normalize else x
+
+    def prepare(self, modality: str, raw: Any) -> Tensor:
+        """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""
+        encoder = cast(Encoder, self.encoders[modality])
+        return raw.tensor.to(self.device) if isinstance(raw, Prepared) else encoder.prepare(raw)
 
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
@@ -124,4 +131,5 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         told = ", ".join(f"{m} {w}" for m, w in widths.items())
         raise UserError(f"{where}.width=null: the models differ in width ({told}); give a width, and projection: true")
     fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
-    return Embedder(parts, fusion, bool(normalize))
+    common = width or next(iter(widths.values()), None)
+    return Embedder(parts, fusion, bool(normalize), common if all(e.has_fixed_width for e in parts.values()) else None)

@@ -25,6 +25,8 @@ CPU = torch.device("cpu")
 class Raw(Encoder):
     """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared across modalities."""
 
+    has_fixed_width = False
+
     def __init__(self, width: int = 0):
         super().__init__()
 

@@ -14,6 +14,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Examples, Sampler, Shape, gather
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError, require
+from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, chunks, few_threads, predict
 from mmml.evaluation.scaling import fit_rescaling, rescale
 from mmml.methods import Learner
@@ -109,13 +110,13 @@ def calibrate(
         settings: the columns of the panel.
         episodes: of each.
     """
-    entries = []
+    entries, fixed = [], embed_all(learner, embedded)
     for setting in settings:
         if not setting.task.gives_probabilities or not _can_fill(sampler, setting.shape):
             continue
-        with few_threads(setting.shape, embedded):
+        with few_threads(setting.shape, embedded, learner):
             rescalings = _rescalings(learner, embedded, sampler, setting, episodes)
-            met, novelties = _novelties(learner, embedded, sampler, setting, episodes)
+            met, novelties = _novelties(learner, fixed, sampler, setting, episodes)
         for mapping, several in novelties.items():
             known, unknown = (np.quantile(n, LEVELS).tolist() for n in several)
             shape, (temperature, slope) = setting.shape, rescalings[mapping]
@@ -154,7 +155,7 @@ def _novelties(
     wide = Shape(shape.ways + 1, shape.shots, shape.queries)
     wide = wide if _can_fill(sampler, wide) else shape
     parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
-    for numbers in chunks(episodes if mappings else 0, wide):
+    for numbers in chunks(episodes if mappings else 0, wide, learner):
         batch = gather(embedded, sampler.draw(numbers, wide), mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)

@@ -8,6 +8,7 @@ import torch
 
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping, Sampler, gather
+from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, chunks
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
@@ -37,8 +38,8 @@ def make_exhibits(
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,
-        "galleries": [_gallery(learner, embedded, m) for m in retrieval.mappings],
-        "map": _map(embedded),
+        "galleries": [_gallery(learner, embedded, m) for m in retrieval.mappings if learner.ranks],
+        "map": _map(embed_all(learner, embedded)),
     }
 
 
@@ -59,7 +60,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
     queries = 0
-    for numbers in chunks(EPISODES, shape):
+    for numbers in chunks(EPISODES, shape, learner):
         drawn = sampler.draw(numbers, shape)
         support, query = gather(embedded, drawn, [mapping]).view(mapping)
         guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()

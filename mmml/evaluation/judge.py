@@ -1,8 +1,11 @@
 """The whole judgement of a learner: on validation while it trains, on test once at the end."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
@@ -11,7 +14,7 @@ from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
-from mmml.evaluation.embed import embed_all
+from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
@@ -55,9 +58,11 @@ class Judge:
         """The headline metric of every cell of the validation panel by name, and their mean."""
         embedded = self.embed(learner, "val")
         panel = episode_panel(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
-        headline = [c for c in panel.cells if c.metric == self.task.metrics[0].name]
-        means = [c.mean for c in headline]
+        means = self._headline(panel)
         return dict(zip(self.monitors, [sum(means) / len(means), *means], strict=True))
+
+    def _headline(self, panel: Panel) -> list[float]:
+        return [c.mean for c in panel.cells if c.metric == self.task.metrics[0].name]
 
     @property
     def monitors(self) -> list[str]:
@@ -66,8 +71,11 @@ class Judge:
         return ["val/mean", *(f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells)]
 
     def embed(self, learner: Learner, split: str = "test") -> Samples:
-        """The samples of a split with the learner's embeddings, of the modalities that its mappings need."""
-        return embed_all(learner, self.samples[split], self._modalities_of(learner))
+        """The samples of a split with the learner's embeddings, of the modalities that its mappings need.
+
+        Raw values instead, where embeddings depend on the task.
+        """
+        return see_all(learner, self.samples[split], self._modalities_of(learner))
 
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
         """What the validation split tells of a finished learner's confidence.
@@ -97,6 +105,7 @@ class Judge:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
         panel = self._panel(learner, embedded, calibration or Calibration())
+        panel.extend(self._rival_panel(learner, embedded))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
             for baseline in baselines.get(name, "evaluation.baselines")(self.modalities, self.task):
@@ -116,6 +125,26 @@ class Judge:
     def _retrieval(self) -> Setting:
         ranks = self.options.retrieval and not self.task.needs_scores
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
+
+    def _rival_panel(self, learner: Learner, embedded: Samples) -> Panel:
+        """What the learner must beat from its own parameters; of several rates, validation chooses."""
+        panel, validation = Panel(), None
+        for candidates in learner.rivals() if self.options.rivals else ():
+            if len(candidates) > 1 and validation is None:
+                validation = self.embed(learner, "val")
+            rival = candidates[0] if validation is None else self._choose(candidates, validation)
+            panel.extend(self._panel(rival, embedded, None))
+        return panel
+
+    def _choose(self, candidates: list[Learner], embedded: Samples) -> Learner:
+        """The candidate that validation likes best."""
+        sampler, sign = self._sampler("val"), 1 if self.higher_is_better else -1
+        means = []
+        for candidate in candidates:
+            panel = episode_panel(candidate, embedded, sampler, self.settings, self.options.tuning_episodes)
+            mean = sign * float(np.mean(self._headline(panel)))
+            means.append(mean if math.isfinite(mean) else -math.inf)
+        return candidates[means.index(max(means))]
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if there are none."""

@@ -179,7 +179,7 @@ def play(
 ) -> dict[Mapping, dict[Metric, np.ndarray]]:
     """The score of every episode, ``[episodes]``, by mapping and metric; arguments as of :func:`episode_panel`."""
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
-    with few_threads(setting.shape, embedded):
+    with few_threads(setting.shape, embedded, learner):
         for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
             parts.setdefault(mapping, []).append(setting.task.scores(predictions, targets))
             if watch:
@@ -195,7 +195,7 @@ def predict(
 ) -> Iterator[tuple[Mapping, Tensor, Tensor]]:
     """Some episodes at a time: a mapping, the learner's predictions ``[B, q, …]``, and the targets ``[B, q]``."""
     mappings = setting.known_to(learner)
-    for numbers in chunks(episodes if mappings else 0, setting.shape):
+    for numbers in chunks(episodes if mappings else 0, setting.shape, learner):
         batch = gather(embedded, sampler.draw(numbers, setting.shape), mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
@@ -203,10 +203,11 @@ def predict(
             yield mapping, predictions, setting.task.targets(query).to(predictions.device)
 
 
-def few_threads(shape: Shape, embedded: Samples) -> AbstractContextManager[None]:
-    """One thread for small episodes; wide ones, and values that are still to be encoded, are left all threads."""
-    pairs = len(next(iter(chunks(PAIRS, shape)))) * shape.ways**2 * shape.shots * shape.queries
-    small = pairs < SMALL and all(column.encoded for column in embedded.columns.values())
+def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
+    """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
+    pairs = len(next(iter(chunks(PAIRS, shape, learner)))) * shape.ways**2 * shape.shots * shape.queries
+    light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
+    small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
 
 
@@ -224,10 +225,10 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def chunks(episodes: int, shape: Shape) -> Iterable[range]:
-    """The numbers of the episodes, as many at a time as memory should hold."""
+def chunks(episodes: int, shape: Shape, learner: Learner) -> Iterable[range]:
+    """The numbers of the episodes, as many at a time as memory should hold, or as the learner wants."""
     items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
-    size = max(1, min(ITEMS // items, PAIRS // pairs))
+    size = max(1, min(ITEMS // items, PAIRS // pairs, learner.at_once(shape.ways) or episodes))
     return (range(start, min(start + size, episodes)) for start in range(0, episodes, size))
 
 

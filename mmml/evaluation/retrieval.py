@@ -42,7 +42,7 @@ def retrieval_panel(learner: Learner, embedded: Samples, split: str, setting: Se
     """
     panel = Panel()
     number = min(GALLERIES, int(embedded.counts.min()))
-    for mapping in setting.known_to(learner):
+    for mapping in setting.known_to(learner) if learner.ranks else ():
         parts = [setting.task.scores(*rank(learner, embedded, mapping, g)) for g in range(number)]
         for metric in setting.task.metrics:
             by_query = torch.cat([p[metric] for p in parts]).double()  # [galleries, queries]

@@ -1,12 +1,13 @@
-"""The one object that trainer, evaluation, prediction and the Python API use."""
+"""What the trainer trains, and the one object that evaluation, prediction and the Python API use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples
+from mmml.episodes import Batch, Examples, Mapping
 from mmml.registry import Registry
 from mmml.similarity.distances import cosine
 from mmml.tasks import Task
@@ -17,28 +18,61 @@ Predictor = Callable[[Examples], Tensor]
 """Query examples → the task's predictions ``[B, q, …]``."""
 
 
-class Learner(nn.Module, ABC):
-    """Learns a task from a support set.
+class Trainee(nn.Module, ABC):
+    """What the trainer trains, a batch a step.
 
     Class attributes:
         transductive: whether the queries of an episode may influence one another's
             predictions. Every learner must declare it; every table prints it.
         baseline: whether it learned nothing.
-        rule: what results name after the method, as in ``metric/prototype``.
         name: the method's name.
+        rule: what results name after the method, as in ``metric/prototype``.
     """
 
     transductive: bool
     baseline: bool = False
     name: str
     rule: str
-    embedder: Embedder
-    task: Task
 
     @property
     def predictor_name(self) -> str:
-        """What tables call this learner."""
+        """What tables call it."""
         return f"{self.name}/{self.rule}"
+
+    def describe(self) -> dict[str, Any]:
+        """What ``run.json`` and the report should say of it besides its options; plain values."""
+        return {}
+
+    @abstractmethod
+    def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
+        """The losses of one training step, scalars to descend one after the other.
+
+        Most have a single one. Where there are more, each is followed by a step of the
+        optimizer, and the next is computed with the parameters that it left.
+
+        Args:
+            batch: what the step learns from.
+            progress: the share of the training that is done, from 0 to 1.
+        """
+
+
+class Learner(Trainee):
+    """Learns a task from a support set.
+
+    Class attributes:
+        embeds_once: whether the embedding of a sample does not depend on the task, so that every
+            sample needs to be embedded once only.
+        ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.retrieval.Retrieval`).
+    """
+
+    embeds_once: bool = True
+    ranks: bool = True
+    embedder: Embedder
+    task: Task
+
+    def at_once(self, ways: int) -> int | None:
+        """How many episodes of so many classes should be adapted to at a time; None for as many as fit."""
+        return None
 
     @abstractmethod
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
@@ -49,10 +83,20 @@ class Learner(nn.Module, ABC):
             task: another task than the learner's own, to be served by the same adaptation.
         """
 
+    def check_mappings(self, mappings: Iterable[Mapping]) -> None:
+        """Refuse mappings that the method cannot play."""
+
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""
         return cosine(query, support)
 
-    @abstractmethod
+    def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
+        yield self.loss(batch)
+
     def loss(self, batch: Batch) -> Tensor:
         """The meta-loss of some episodes, averaged over their mappings: a scalar to descend."""
+        raise NotImplementedError
+
+    def rivals(self) -> "list[list[Learner]]":
+        """What it must beat, from the same parameters: of each list, validation chooses one for the panel."""
+        return []

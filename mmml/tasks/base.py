@@ -100,8 +100,26 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def outputs(self, support: Examples) -> int:
+        """How many numbers a head gives for each query."""
+
+    @abstractmethod
+    def read(self, outputs: Tensor) -> Tensor:
+        """Predictions from what a head gives: ``[B, q, outputs]`` → ``[B, q, …]``."""
+
+    @abstractmethod
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """The weight ``[B, outputs, width]`` and bias ``[B, outputs]`` of a head before any learning.
+
+        Args:
+            embedded: the support set, ``[B, s, width]``.
+            targets: ``[B, s]``.
+            scale: what the head's outputs are multiplied by.
+        """
+
+    @abstractmethod
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """What learning descends, a scalar; arguments as of ``scores``."""
+        """What learning descends, the mean over the queries of each episode, ``[B]``; arguments as of ``scores``."""
 
     @abstractmethod
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:

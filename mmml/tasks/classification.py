@@ -1,8 +1,10 @@
 """``task=classification``: which of the episode's classes is it?"""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmml.episodes import Examples
+from mmml.similarity.losses import class_means
 from mmml.tasks.base import Metric, Task, tasks
 
 ACCURACY = Metric("accuracy")
@@ -26,13 +28,28 @@ class Classification(Task):
         shares = (log_weights - largest.gather(-1, slot)).exp()
         return largest + torch.zeros_like(largest).scatter_add(-1, slot, shares).log()
 
+    def outputs(self, support: Examples) -> int:
+        """One for each class."""
+        return int(support.slots.max()) + 1
+
+    def read(self, outputs: Tensor) -> Tensor:
+        return outputs.log_softmax(-1)
+
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Less the squared distance to class means (Snell et al., 2017, equation 8)."""
+        means = class_means(embedded, targets)
+        return 2 * means, -means.square().sum(-1)
+
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""
-        return nn.functional.nll_loss(predictions.flatten(0, 1), targets.flatten())
+        return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """1 where the most probable slot is the right one. Ties go to the first slot: slots are shuffled."""
-        return {ACCURACY: (predictions.argmax(-1) == targets).float()}
+        """1 where the most probable slot is the right one, 0 for NaN.
+
+        Ties go to the first slot: slots are shuffled.
+        """
+        return {ACCURACY: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
 
     def chance(self, ways: int) -> dict[Metric, float]:
         return {ACCURACY: 1 / ways}

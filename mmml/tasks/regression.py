@@ -32,8 +32,20 @@ class Regression(Task):
             raise ValueError(f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores")
         return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
 
+    def outputs(self, support: Examples) -> int:
+        return 1
+
+    def read(self, outputs: Tensor) -> Tensor:
+        return outputs.squeeze(-1)
+
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the support scores, whatever the query."""
+        mean = targets.to(embedded.dtype).mean(-1, keepdim=True)
+        return embedded.new_zeros(len(embedded), 1, embedded.shape[-1]), mean / scale
+
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        return (predictions - targets).square().mean()
+        """Squared error."""
+        return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """The distance of every prediction from the truth."""

@@ -4,8 +4,9 @@ Played by the evaluation across modalities; not to be chosen as ``task=`` yet.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmml.episodes import Examples
 from mmml.tasks.base import Metric, Task
 
 RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
@@ -23,8 +24,17 @@ class Retrieval(Task):
         """The weights are the ranking."""
         return log_weights
 
+    def outputs(self, support: Examples) -> int:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
+    def read(self, outputs: Tensor) -> Tensor:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        return nn.functional.nll_loss(predictions.flatten(0, 1), targets.flatten())
+        return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.

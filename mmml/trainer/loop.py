@@ -5,7 +5,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,8 @@ from torch import nn
 from tqdm import tqdm
 
 from mmml.config.schema import TrainerConfig
-from mmml.episodes import Batch
 from mmml.errors import TrainingError, UserError
-from mmml.methods import Learner
+from mmml.methods import Trainee
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
@@ -32,7 +31,7 @@ class Parts:
     """What the trainer needs from the rest of the program.
 
     Attributes:
-        episodes: step number (from 0) → the batch to learn from; a pure function.
+        batches: step number (from 0) → the batch to learn from; a pure function.
         validate: → scores by name, computed on fixed episodes.
         higher_is_better: of those scores.
         config: the resolved config, to be stored in checkpoints.
@@ -40,7 +39,7 @@ class Parts:
         seed: of the random numbers within steps.
     """
 
-    episodes: Callable[[int], Batch]
+    batches: Callable[[int], Any]
     validate: Callable[[], Scores]
     higher_is_better: bool
     config: dict[str, Any]
@@ -49,17 +48,17 @@ class Parts:
 
 
 class Trainer:
-    """Trains a learner step by step, keeping the best and the last checkpoint.
+    """Trains step by step, keeping the best and the last checkpoint.
 
     Args:
-        learner: on its device already.
+        learner: what is trained, on its device already.
         parts: episodes, validation, and what goes into checkpoints.
         options: the section ``trainer``.
         numerics: precision of the forward pass.
         run: where metrics and checkpoints go.
     """
 
-    def __init__(self, learner: Learner, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory):
+    def __init__(self, learner: Trainee, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory):
         self.learner, self.parts, self.options = learner, parts, options
         self.numerics, self.run = numerics, run
         self.optimizer = build_optimizer(learner, options)
@@ -129,20 +128,28 @@ class Trainer:
         self.save_last()
 
     def _train_step(self) -> float:
-        """One step of gradient descent; returns its loss."""
+        """The steps of gradient descent on one batch, mostly one; returns their mean loss."""
         torch.manual_seed(step_seed(self.parts.seed, self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * schedule(self.step, self.options.warmup, self.options.steps)
         self.learner.train()
+        losses = self.learner.losses(self.parts.batches(self.step), self.step / self.options.steps)
+        descended = []
+        while (loss := self._next_loss(losses)) is not None:
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.clip)
+            self._refuse_non_finite(norm, "gradient")
+            self.optimizer.step()
+            descended.append(loss.item())
+        return sum(descended) / len(descended)
+
+    def _next_loss(self, losses: Iterator[torch.Tensor]) -> torch.Tensor | None:
         with self.numerics.autocast():
-            loss = self.learner.loss(self.parts.episodes(self.step))
-        self._refuse_non_finite(loss, "loss")
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.clip)
-        self._refuse_non_finite(norm, "gradient")
-        self.optimizer.step()
-        return loss.item()
+            loss = next(losses, None)
+        if loss is not None:
+            self._refuse_non_finite(loss, "loss")
+        return loss
 
     def _validate_and_save(self) -> None:
         """What is due after this step."""

@@ -59,10 +59,10 @@ def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(s
             (Shape(200, 5, 5), embedded, 2),
             (Shape(5, 5, 15), samples, 2),
         ):
-            with few_threads(shape, values):
+            with few_threads(shape, values, learner):
                 assert torch.get_num_threads() == threads
             assert torch.get_num_threads() == 2
-        with pytest.raises(RuntimeError), few_threads(Shape(5, 1, 1), embedded):
+        with pytest.raises(RuntimeError), few_threads(Shape(5, 1, 1), embedded, learner):
             raise RuntimeError
         assert torch.get_num_threads() == 2
     finally:

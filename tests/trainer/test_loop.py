@@ -190,7 +190,7 @@ def test_a_best_checkpoint_of_another_course_is_not_kept(samples, tmp_path):
 
 def test_a_run_can_be_resumed_from_its_first_moment(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP)
-    trainer.parts.episodes = lambda step: 1 / 0
+    trainer.parts.batches = lambda step: 1 / 0
     with pytest.raises(ZeroDivisionError):
         trainer.fit(Stop())
     assert load_checkpoint(trainer.run.last, "x").step == 0

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
+from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.tasks import Task
 
@@ -34,7 +35,7 @@ class MetricLearner(Learner):
     def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, rule: str, **options: Any):
         super().__init__()
         self.embedder, self.task, self.rule = embedder, task, rule
-        _refuse_unknown(options)
+        refuse_unknown(options, (distances, losses, rules), "method")
         self._distance = distances.bind(distance, options, "method", "method.distance")
         _refuse_incomparable(embedder, distance, rule)
         if task.needs_scores and needs_vectors(rule, "method.rule"):
@@ -77,7 +78,7 @@ class MetricLearner(Learner):
         (s, slots), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, slots, q, self._loss.temperature)
         predictions = self.task.combine(weights, self.task.targets(support).to(q.device))
-        return self.task.loss(predictions, self.task.targets(query).to(q.device))
+        return self.task.loss(predictions, self.task.targets(query).to(q.device)).mean()
 
     def _items(self, support: Examples, fuse: bool) -> tuple[Tensor, Tensor]:
         """What queries are compared with: embeddings ``[B, s, width]`` and their slots ``[B, s]``."""
@@ -119,11 +120,3 @@ def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
                 f"set method.distance={encoder.distance}"
             )
-
-
-def _refuse_unknown(options: dict[str, Any]) -> None:
-    registries = (distances, losses, rules)
-    known = {option for r in registries for name in r.names() for option in r.options_of(name, r.kind)}
-    for option in options:
-        if option not in known:
-            raise UserError(f"method.{option}: no distance, loss or rule takes such an option{nearest(option, known)}")

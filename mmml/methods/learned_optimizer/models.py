@@ -1,0 +1,188 @@
+"""What an inner loop adapts: the head on fixed embeddings, or the encoders too."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mmml.encoders import Embedder
+from mmml.episodes import Examples
+from mmml.errors import UserError
+from mmml.methods.learned_optimizer.heads import Head
+from mmml.methods.learned_optimizer.norm import inside_task, with_task_norms
+from mmml.methods.learned_optimizer.rules import Params
+from mmml.tasks import Task
+
+LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
+RECURRENT = (nn.RNNBase,)
+
+
+class Model(nn.Module, ABC):
+    """B models, one for each task, that share their slow parameters.
+
+    Args:
+        embedder: the encoders and their fusion.
+        head: from embeddings to outputs.
+        task: whose outputs they are.
+
+    Class attributes:
+        embeds_once: see :class:`mmml.methods.Learner`.
+    """
+
+    embeds_once: ClassVar[bool]
+
+    def __init__(self, embedder: Embedder, head: Head, task: Task):
+        super().__init__()
+        self.embedder, self.head, self.task = embedder, head, task
+
+    def template(self) -> Params:
+        """The fast parameters of one model, for any number of classes."""
+        return self.head.template()
+
+    @abstractmethod
+    def see(self, examples: Examples) -> Any:
+        """What can be computed of examples before the inner loop; it is differentiable."""
+
+    @abstractmethod
+    def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
+        """The fast parameters before the first step.
+
+        Args:
+            support: that was seen.
+            targets: of its items, ``[B, s]``.
+            outputs: numbers that a model gives for each item.
+        """
+
+    @abstractmethod
+    def forward(self, params: Params, seen: Any, support: Any = None) -> Tensor:
+        """The outputs for items that were seen, ``[B, n, outputs]``.
+
+        Args:
+            params: fast parameters.
+            seen: items of either side.
+            support: of queries, the support items, whose statistics count where layers have any;
+                None if the items' own count.
+        """
+
+
+class HeadModel(Model):
+    """Only the head is fast, so an inner loop never sees an encoder."""
+
+    embeds_once = True
+
+    def see(self, examples: Examples) -> Tensor:
+        return self.embedder.fuse(examples.encode(self.embedder.encode))
+
+    def initial(self, support: Tensor, targets: Tensor, outputs: int) -> Params:
+        return self.head.initial(self.task, support, targets, outputs)
+
+    def forward(self, params: Params, seen: Tensor, support: Any = None) -> Tensor:
+        return self.head(params, seen)
+
+
+class FullModel(Model):
+    """Encoders and head are fast; the encoders' own parameters are the initialisation.
+
+    Args:
+        embedder: its batch normalisations are replaced, see :mod:`mmml.methods.learned_optimizer.norm`.
+        head: from embeddings to outputs.
+        task: whose outputs they are.
+        order: 2 needs attention that can be differentiated twice.
+        vectorize: all tasks at once, or one after the other; None leaves it to a static rule: all at
+            once, unless there are convolutions on a CPU.
+    """
+
+    embeds_once = False
+
+    def __init__(self, embedder: Embedder, head: Head, task: Task, order: int, vectorize: bool | None):
+        super().__init__(embedder, head, task)
+        if vectorize and any(isinstance(m, RECURRENT) for m in embedder.modules()):
+            raise UserError(
+                "method.vectorize=true: recurrent layers cannot be computed for all tasks at once; use auto"
+            )
+        with_task_norms(embedder)
+        self.order, self._vectorize = order, vectorize
+
+    @property
+    def vectorize(self) -> bool:
+        """Whether all tasks are computed at once."""
+        if self._vectorize is not None:
+            return self._vectorize
+        slow = LOOPED if self.embedder.device.type == "cpu" else ()
+        return not any(isinstance(m, (*slow, *RECURRENT)) for m in self.embedder.modules())
+
+    def get_extra_state(self) -> dict[str, bool]:
+        """Kept in checkpoints: how a run computed is how it goes on."""
+        return {"vectorize": self.vectorize}
+
+    def set_extra_state(self, state: dict[str, bool]) -> None:
+        """Of a checkpoint."""
+        if self._vectorize is None:
+            self._vectorize = state["vectorize"]
+
+    def _fast(self) -> dict[str, nn.Parameter]:
+        return {f"encoders.{n}": p for n, p in self.embedder.encoders.named_parameters() if p.requires_grad}
+
+    def template(self) -> Params:
+        return {n: p.detach() for n, p in self._fast().items()} | self.head.template()
+
+    def see(self, examples: Examples) -> Examples:
+        return examples.encode(self.embedder.prepare)
+
+    def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
+        batch = len(targets)
+        params = {n: p.expand(batch, *p.shape) for n, p in self._fast().items()}
+        needs_embeddings = self.head.init == "prototype"
+        embedded = self._embed(params, support, None) if needs_embeddings else targets.new_zeros(batch, 1, 1).float()
+        return params | self.head.initial(self.task, embedded, targets, outputs)
+
+    def forward(self, params: Params, seen: Examples, support: Examples | None = None) -> Tensor:
+        return self.head(params, self._embed(params, seen, support))
+
+    def _embed(self, params: Params, seen: Examples, support: Examples | None) -> Tensor:
+        embeddings = {}
+        for modality, encoder in self.embedder.items():
+            if modality not in seen.values:
+                continue
+            own = seen.values[modality].flatten(1, 2)  # [B, n, …]
+            first = own if support is None else own[:, :0]
+            if support is not None and modality in support.values:
+                first = support.values[modality].flatten(1, 2)
+            rows = own if support is None else torch.cat([first, own], dim=1)
+            prefix = f"encoders.{modality}."
+            mine = {n.removeprefix(prefix): p for n, p in params.items() if n.startswith(prefix)}
+            with inside_task(encoder, first.shape[1]), self._attention():
+                embedded = per_task(encoder, mine, rows, self.vectorize)[:, -own.shape[1] :]
+            embeddings[modality] = F.normalize(embedded, dim=-1) if self.embedder.normalize else embedded
+        return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
+
+    def _attention(self) -> AbstractContextManager[None]:
+        """Fused attention has no second derivative."""
+        return sdpa_kernel(SDPBackend.MATH) if self.order == 2 else nullcontext()
+
+
+def per_task(module: nn.Module, params: Params, x: Tensor, vectorize: bool) -> Tensor:
+    """Apply a module to the items of each task with that task's parameters: ``[B, n, …]`` → ``[B, n, width]``."""
+
+    def one(own: Params, items: Tensor) -> Tensor:
+        return functional_call(module, own, (items,))
+
+    if vectorize:
+        return vmap(one, randomness="different")(params, x)
+    parts = {n: p.unbind(0) for n, p in params.items()}
+    return torch.stack([one({n: p[b] for n, p in parts.items()}, items) for b, items in enumerate(x)])
+
+
+Build = Callable[[Embedder, Head, Task, int, bool | None], Model]
+
+FAST: dict[str, Build] = {
+    "head": lambda embedder, head, task, order, vectorize: HeadModel(embedder, head, task),
+    "all": FullModel,
+}
+"""Choices of ``method.fast``."""

@@ -1,0 +1,74 @@
+"""What a family of problems is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mmml.datasets import Samples
+from mmml.methods.learned_optimizer.rules import Params
+from mmml.registry import Registry
+
+problems = Registry("problem", "mmml.methods.learned_optimizer.problems")
+
+
+class Problems(ABC):
+    """B functions to be minimised, each with a start."""
+
+    @abstractmethod
+    def initial(self) -> Params:
+        """Where each search starts: ``[B, …]`` by name."""
+
+    @abstractmethod
+    def losses(self, params: Params, step: int) -> Tensor:
+        """The value of each function, ``[B]``; of a stochastic one, on the data of this step."""
+
+    def scaled(self, factors: Mapping[str, Tensor]) -> "Problems":
+        """The same functions of other coordinates: ``g(θ) = f(c ∘ θ)`` with start ``θ₀ / c`` (Lv et al., 2017)."""
+        return Scaled(self, factors)
+
+
+class Scaled(Problems):
+    """Problems whose coordinates are measured in other units.
+
+    Args:
+        problems: that are scaled.
+        factors: c of each coordinate, by name.
+    """
+
+    def __init__(self, problems: Problems, factors: Mapping[str, Tensor]):
+        self.problems, self.factors = problems, factors
+
+    def initial(self) -> Params:
+        return {name: p / self.factors[name] for name, p in self.problems.initial().items()}
+
+    def losses(self, params: Params, step: int) -> Tensor:
+        return self.problems.losses({name: p * self.factors[name] for name, p in params.items()}, step)
+
+
+class Family(ABC):
+    """A source of problems; number i of a split is a pure function of the seed, the split and i.
+
+    Class attributes:
+        name: as in configs.
+        modalities: of the dataset that it needs; none for problems made of random numbers.
+    """
+
+    name: ClassVar[str]
+    modalities: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def draw(
+        self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
+    ) -> Problems:
+        """The problems of these numbers.
+
+        Args:
+            numbers: which.
+            seed: of the run for training, ``evaluation.seed`` for the rest.
+            split: ``train``, ``val`` or ``test``.
+            samples: of that split; None for a family without modalities.
+            device: where they are computed.
+        """

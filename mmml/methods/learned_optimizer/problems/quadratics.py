@@ -1,0 +1,63 @@
+"""``problem=quadratics``: ‖Wθ − y‖² with random W and y."""
+
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmml.datasets import Samples
+from mmml.errors import require
+from mmml.methods.learned_optimizer.problems.base import Family, Problems, problems
+from mmml.methods.learned_optimizer.rules import Params
+
+
+class Quadratics(Problems):
+    """``f(θ) = ‖Wθ − y‖²``.
+
+    Args:
+        weights: W, ``[B, d, d]``.
+        targets: y, ``[B, d]``.
+        start: θ₀, ``[B, d]``.
+    """
+
+    def __init__(self, weights: Tensor, targets: Tensor, start: Tensor):
+        self.weights, self.targets, self.start = weights, targets, start
+
+    def initial(self) -> Params:
+        return {"theta": self.start}
+
+    def losses(self, params: Params, step: int) -> Tensor:
+        rest = torch.baddbmm(self.targets.unsqueeze(-1), self.weights, params["theta"].unsqueeze(-1), beta=-1)
+        return rest.square().sum((-2, -1))
+
+
+@problems.register("quadratics")
+class QuadraticFamily(Family):
+    """W, y and θ₀ are standard normal (Andrychowicz et al., 2016, section 3.1).
+
+    Args:
+        dimensions: of θ (10 as published).
+    """
+
+    name = "quadratics"
+
+    def __init__(self, dimensions: int):
+        require(dimensions > 0, "problem.dimensions", dimensions, "a positive whole number")
+        self.dimensions = dimensions
+
+    def draw(
+        self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
+    ) -> Problems:
+        d, key = self.dimensions, zlib.crc32(split.encode())
+        made = np.stack(
+            [
+                np.random.Generator(np.random.Philox(key=[seed, key], counter=[0, 0, 0, i])).standard_normal(
+                    (d, d + 2), np.float32
+                )
+                for i in numbers
+            ]
+        )
+        drawn = torch.from_numpy(made).to(device)
+        return Quadratics(drawn[..., :d], drawn[..., d], drawn[..., d + 1])

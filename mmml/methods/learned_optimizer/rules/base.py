@@ -1,0 +1,81 @@
+"""What an update rule is: a pair of functions over trees of parameters, as in optax and TorchOpt."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from mmml.registry import Registry
+
+rules = Registry("update rule", "mmml.methods.learned_optimizer.rules")
+
+Params = dict[str, Tensor]
+"""The parameters of B models at once, by name, each ``[B, …]``."""
+
+State = dict[str, Params]
+"""What a rule remembers, by what it is; empty for a rule that remembers nothing."""
+
+
+class UpdateRule(nn.Module, ABC):
+    """Turns gradients into steps; its own parameters, if it has any, are learned across tasks.
+
+    Every task has gradients, state and steps of its own: B tasks never mix.
+
+    Class attributes:
+        tunes: the option that is tuned on validation tasks where the rule is a baseline; None for
+            rules that are learned.
+        learned: whether the rule has parameters of its own.
+        coordinates: of models that are best adapted at a time: what a rule holds for each of them
+            should fit the caches.
+    """
+
+    tunes: ClassVar[str | None] = None
+    learned: ClassVar[bool] = False
+    coordinates: ClassVar[int] = 4_000_000
+
+    def fit_to(self, template: Mapping[str, Tensor]) -> None:
+        """Make the parameters that belong to single model parameters; most rules have none.
+
+        Args:
+            template: what the parameters of one model look like, by name; a size of 1 may be
+                broadcast, where it differs among tasks (the number of classes).
+        """
+
+    def init(self, params: Params) -> State:
+        """The state before the first step."""
+        return {}
+
+    @abstractmethod
+    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+        """What to add to the parameters, and the next state.
+
+        Args:
+            grads: of the loss by the parameters; 0 where the loss does not depend on one.
+            state: what ``init`` or the last ``update`` returned.
+            params: where the gradients were taken.
+            losses: of each task there, ``[B]``.
+        """
+
+
+def zeros_like(params: Params) -> Params:
+    """The same shapes, without gradient."""
+    return {name: torch.zeros_like(p.detach()) for name, p in params.items()}
+
+
+def detached(params: Params) -> Params:
+    """The same values, cut off from how they came about."""
+    return {name: p.detach() for name, p in params.items()}
+
+
+def counted(state: State) -> tuple[Params, Tensor]:
+    """The number of steps done, this one included: as a state keeps it, and as a number."""
+    count = state["count"][""] + 1
+    return {"": count}, count
+
+
+def no_steps(params: Params) -> Params:
+    """A count of zero for the state of :func:`counted`."""
+    first = next(iter(params.values()))
+    return {"": torch.zeros((), dtype=first.dtype, device=first.device)}

@@ -1,0 +1,44 @@
+"""``rule: lstm``: an LSTM that is shown each coordinate's gradient and says how to change that coordinate."""
+
+from torch import Tensor
+
+from mmml.errors import require
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.coordinates import (
+    LSTM_COORDINATES,
+    CoordinateLSTM,
+    check_inputs,
+    flatten,
+    observed,
+    unflatten,
+)
+
+
+@rules.register("lstm")
+class LSTMRule(UpdateRule):
+    """Learning to learn by gradient descent by gradient descent (Andrychowicz et al., 2016, section 2.1).
+
+    Args:
+        hidden: units of each layer (20 as published).
+        layers: of the LSTM (2 as published); 0 is a linear function of the input.
+        inputs: what it is shown, ``gradient``, ``loss`` or ``gradient+loss``.
+        preprocess: ``log_sign``, or ``none``.
+        output_scale: what its outputs are multiplied by (0.1 as published).
+    """
+
+    learned = True
+    coordinates = LSTM_COORDINATES
+
+    def __init__(self, hidden: int, layers: int, inputs: str, preprocess: str, output_scale: float):
+        super().__init__()
+        require(output_scale > 0, "method.output_scale", output_scale, "a positive number")
+        self.inputs, self.preprocess, self.output_scale = inputs, preprocess, output_scale
+        self.lstm = CoordinateLSTM(check_inputs(inputs, preprocess), hidden, layers)
+
+    def init(self, params: Params) -> State:
+        return {"lstm": self.lstm.init(flatten(params))}
+
+    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+        seen = observed(self.inputs, flatten(grads), losses, self.preprocess)
+        out, after = self.lstm(seen, state["lstm"])
+        return unflatten(self.output_scale * out.squeeze(-1), params), {"lstm": after}

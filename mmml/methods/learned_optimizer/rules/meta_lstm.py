@@ -1,0 +1,63 @@
+"""``rule: meta_lstm``: an LSTM cell whose memory is the parameters, and whose gates are learned."""
+
+import torch
+from torch import Tensor, nn
+
+from mmml.errors import require
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.coordinates import (
+    LSTM_COORDINATES,
+    CoordinateLSTM,
+    check_inputs,
+    flatten,
+    observed,
+    unflatten,
+)
+
+OPEN = 5.0  # at which the forget gate begins: 1 / (1 + e⁻⁵) of a parameter stays
+
+
+@rules.register("meta_lstm")
+class MetaLSTM(UpdateRule):
+    """Optimization as a model for few-shot learning (Ravi and Larochelle, 2017, equations 2 to 4).
+
+    ``θ ← f ∘ θ − i ∘ ∇``: the input gate i and the forget gate f of each coordinate see what an
+    LSTM layer makes of gradient and loss, the parameter, and the gate's own last value. The
+    initial memory of the cell is the learned initialisation of the model itself.
+
+    Args:
+        hidden: units of the LSTM layer below the gates (20 as published).
+        inputs: what that layer is shown (``gradient+loss`` as published).
+        preprocess: ``log_sign``, or ``none``.
+        rate: what the input gate begins at, between 0 and 1.
+    """
+
+    learned = True
+    coordinates = LSTM_COORDINATES
+
+    def __init__(self, hidden: int, inputs: str, preprocess: str, rate: float):
+        super().__init__()
+        require(0 < rate < 1, "method.rate", rate, "between 0 and 1: it is what the input gate begins at")
+        self.inputs, self.preprocess = inputs, preprocess
+        self.lstm = CoordinateLSTM(check_inputs(inputs, preprocess), hidden, 1, outputs=hidden)
+        self.gates = nn.ModuleDict({name: nn.Linear(hidden + 2, 1) for name in ("input", "forget")})
+        for name, bias in (("input", torch.logit(torch.tensor(rate)).item()), ("forget", OPEN)):
+            nn.init.normal_(self.gates[name].weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.constant_(self.gates[name].bias, bias)  # type: ignore[arg-type]
+
+    def init(self, params: Params) -> State:
+        flat = flatten(params)
+        gates = {"input": torch.zeros_like(flat.detach()), "forget": torch.ones_like(flat.detach())}
+        return {"lstm": self.lstm.init(flat), "gates": gates}
+
+    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+        gradients, theta = flatten(grads), flatten(params)
+        seen, after = self.lstm(observed(self.inputs, gradients, losses, self.preprocess), state["lstm"])
+        gates = {
+            name: gate(torch.cat([seen, torch.stack([theta, state["gates"][name]], dim=-1)], dim=-1))
+            .squeeze(-1)
+            .sigmoid()
+            for name, gate in self.gates.items()
+        }
+        steps = (gates["forget"] - 1) * theta - gates["input"] * gradients
+        return unflatten(steps, params), {"lstm": after, "gates": gates}

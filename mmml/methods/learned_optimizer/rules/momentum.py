@@ -1,0 +1,35 @@
+"""``rule: momentum``: a step along a running sum of gradients."""
+
+from torch import Tensor
+
+from mmml.errors import require
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules, zeros_like
+
+
+@rules.register("momentum")
+class Momentum(UpdateRule):
+    """The heavy ball (Polyak, 1964), as ``torch.optim.SGD`` has it.
+
+    Args:
+        rate: learning rate, positive.
+        momentum: how much of the running sum stays, in [0, 1).
+    """
+
+    tunes = "rate"
+
+    def __init__(self, rate: float, momentum: float):
+        super().__init__()
+        require(rate > 0, "method.rate", rate, "a positive number")
+        require(0 <= momentum < 1, "method.momentum", momentum, "from 0 to below 1")
+        self.rate, self.momentum = rate, momentum
+
+    def init(self, params: Params) -> State:
+        return {"velocity": zeros_like(params)}
+
+    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+        velocity = {name: self.momentum * state["velocity"][name] + g for name, g in grads.items()}
+        return self.steps(grads, velocity), {"velocity": velocity}
+
+    def steps(self, grads: Params, velocity: Params) -> Params:
+        """What to add to the parameters."""
+        return {name: -self.rate * v for name, v in velocity.items()}

@@ -1,0 +1,38 @@
+"""``rule: rmsprop``: steps relative to the size of recent gradients."""
+
+from torch import Tensor
+
+from mmml.errors import require
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules, zeros_like
+
+EPSILON = 1e-8
+
+
+def root(square: Tensor) -> Tensor:
+    """The square root, with a finite slope at 0: a parameter that the loss does not touch must not become NaN."""
+    return (square + EPSILON**2).sqrt()
+
+
+@rules.register("rmsprop")
+class RMSProp(UpdateRule):
+    """Tieleman and Hinton (2012), as ``torch.optim.RMSprop`` has it.
+
+    Args:
+        rate: learning rate, positive.
+        decay: of the running mean of squared gradients, in [0, 1).
+    """
+
+    tunes = "rate"
+
+    def __init__(self, rate: float, decay: float):
+        super().__init__()
+        require(rate > 0, "method.rate", rate, "a positive number")
+        require(0 <= decay < 1, "method.decay", decay, "from 0 to below 1")
+        self.rate, self.decay = rate, decay
+
+    def init(self, params: Params) -> State:
+        return {"square": zeros_like(params)}
+
+    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+        square = {n: self.decay * state["square"][n] + (1 - self.decay) * g.square() for n, g in grads.items()}
+        return {n: -self.rate * g / (root(square[n]) + EPSILON) for n, g in grads.items()}, {"square": square}
