@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml
-from mmml.config.compose import apply_overrides, conf_dir, explain, quote_paths, take_option
-from mmml.config.schema import check_config
+from mmml.config.compose import apply_overrides, conf_dir, explain, path_list, quote_paths, take_option
+from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable
 from mmml.run_directory import RunDirectory, timestamp
@@ -29,10 +29,15 @@ mmml-eval: judge a finished run, on test classes that it never saw.
   mmml-eval checkpoint=RUN                          the best checkpoint of a run directory
   mmml-eval checkpoint=FILE.ckpt episode.eval.ways=20 evaluation.episodes=10000
   mmml-eval checkpoint=RUN name=twenty-way          write to RUN/eval/twenty-way/
+  mmml-eval 'checkpoint=[RUN,RUN,FILE.ckpt]'        compare them, on the very same test episodes
 
 Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
 trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
 run: result.json, episodes.parquet (the score of every episode), exhibits.json, report.html.
+
+Of several checkpoints, the first says what is played: its dataset, episode and evaluation
+options, with those given here. All must have its dataset and task; a path with a comma stands
+in quotes. Written to outputs/eval/NAME/, with differences.csv: every pair, episode by episode.
 """
 
 PREDICT_HELP = """\
@@ -79,7 +84,7 @@ class Checks(Callback):
         try:
             if not config.hydra.run.dir:
                 raise UserError("hydra.run.dir= is empty: name a folder")
-            check_config(OmegaConf.create(values))
+            check_run(OmegaConf.create(values))
             RunDirectory(config.hydra.run.dir).check_new()
         except UserError as error:
             _refuse(str(error))
@@ -182,9 +187,18 @@ def _evaluate(arguments: list[str]) -> int:
     refuse_stray(arguments, "checkpoint")
     path, rest = take_option(arguments, "checkpoint")
     name, overrides = take_option(rest, "name", timestamp())
+    paths = path_list(path)
+
+    def change(config: dict[str, Any]) -> dict[str, Any]:
+        return apply_overrides(config, overrides, FIXED_ON_EVAL)
+
+    if len(paths) > 1:
+        from mmml.compare import compare
+
+        return compare(path, name, overrides, change)
     from mmml.job import evaluate
 
-    return evaluate(path, name, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_EVAL))
+    return evaluate(paths[0], name, overrides, change)
 
 
 def refuse_stray(arguments: list[str], key: str) -> None:

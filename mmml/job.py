@@ -15,13 +15,14 @@ from rich.console import Console
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mmml import run as runs
-from mmml.config import check_config
+from mmml.config import check_run
 from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError
+from mmml.evaluation.differences import from_baselines
 from mmml.evaluation.panel import Panel
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json
 from mmml.provenance import describe
-from mmml.report import panel_tables, write_report
+from mmml.report import difference_tables, panel_tables, write_report
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Trainer
@@ -40,7 +41,7 @@ def train_composed(config: DictConfig, folder: str, overrides: list[str]) -> tup
     job = Job("mmml-train", RunDirectory(folder).create(), overrides)
     values = plain(config)
     with job.run.locked():
-        code = job.execute(lambda stop: job.train(*runs.prepare(check_config(values), values, job.run), stop))
+        code = job.execute(lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop))
     return code, (job.fields["best"] or {}).get("value")
 
 
@@ -54,7 +55,7 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
     with run.locked():
         checkpoint = load_checkpoint(file, "resume")
         changed = change(checkpoint.config)
-        experiment, trainer = runs.prepare(check_config(changed), changed, run, checkpoint)
+        experiment, trainer = runs.prepare(check_run(changed), changed, run, checkpoint)
         job = Job("mmml-train", run, overrides)
         return job.execute(lambda stop: job.train(experiment, trainer, stop, checkpoint))
 
@@ -64,18 +65,24 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     changed = change(checkpoint.config)
-    config = check_config(changed)
+    config = check_run(changed)
     run = RunDirectory(file.parent.parent)
-    folder = (run if run.is_run else RunDirectory("outputs")).evaluation(name)
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'")
-    if folder.exists():
-        raise UserError(f"name={name}: {folder} exists already; choose another name")
+    folder = new_evaluation(run if run.is_run else RunDirectory("outputs"), name)
     experiment = runs.restore(config, checkpoint)
     check_writable(folder)
     job = Job("mmml-eval", RunDirectory(folder), [f"checkpoint={path}", *overrides])
     job.fields |= {"steps": checkpoint.step, "best": checkpoint.best}
     return job.execute(lambda stop: job.evaluate(experiment, changed))
+
+
+def new_evaluation(run: RunDirectory, name: str) -> Path:
+    """The folder of an evaluation that is yet to be made."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'")
+    folder = run.evaluation(name)
+    if folder.exists():
+        raise UserError(f"name={name}: {folder} exists already; choose another name")
+    return folder
 
 
 class Job:
@@ -89,7 +96,7 @@ class Job:
 
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
         self.program, self.run, self.overrides = program, run, overrides
-        self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None, "panel": []}
+        self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None, "panel": [], "differences": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
         """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
@@ -105,7 +112,7 @@ class Job:
         finally:
             keep_aside(self.run.result)
             write_json(self.run.result, result(self.fields, self.overrides, started))
-        show(self.run, self.fields["panel"])
+        show(self.run, self.fields["panel"], self.fields["differences"])
         return 0
 
     def train(
@@ -126,11 +133,10 @@ class Job:
         self._judge(experiment, self.run.path)
 
     def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
-        judge, learner = experiment.judge, experiment.learner
-        embedded = judge.embed(learner)
-        panel = judge.test(learner, experiment.calibration, embedded)
-        self.fields["panel"] = panel.plain()
-        write_evaluation(folder, panel, judge.exhibits(learner, embedded))
+        panel, exhibits = experiment.judge.judge(experiment.learner, experiment.calibration)
+        self.fields |= {"panel": panel.plain(), "differences": [d.plain() for d in from_baselines(panel)]}
+        write_episodes(folder, panel)
+        write_json(folder / "exhibits.json", exhibits)
         self.fields["status"] = "completed"
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
@@ -145,7 +151,8 @@ class Job:
             checkpoint.save(self.run.last)  # also when it is an earlier one: what is later is given up
         write_json(self.run.info, info)
         self.run.write_config(config)
-        self.run.write_skipped(experiment.dataset.skipped)
+        if experiment.dataset is not None:
+            self.run.write_skipped(experiment.dataset.skipped)
 
     def _failed(self, error: Exception) -> int:
         """Say what went wrong: one sentence for an expected error, a traceback for a bug."""
@@ -165,18 +172,18 @@ def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict
     return {"schema": SCHEMA, "seconds": seconds, "overrides": overrides, "error": None} | fields
 
 
-def show(run: RunDirectory, panel: list[dict[str, Any]]) -> None:
+def show(run: RunDirectory, panel: list[dict[str, Any]], differences: list[dict[str, Any]]) -> None:
     """Write the report, print the tables."""
     write_report(run.path)
     console = Console()
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
-    for table in panel_tables(panel):
+    for table in (*panel_tables(panel), *difference_tables(differences, panel)):
         console.print(table)
     print(f"report: {run.report}")
 
 
-def write_evaluation(folder: Path, panel: Panel, exhibits: dict[str, Any]) -> None:
-    """``episodes.parquet`` (the score of every episode) and ``exhibits.json``."""
+def write_episodes(folder: Path, panel: Panel) -> None:
+    """``episodes.parquet``, the score of every episode."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -184,9 +191,9 @@ def write_evaluation(folder: Path, panel: Panel, exhibits: dict[str, Any]) -> No
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
         about = {k: getattr(cell, k) for k in ("predictor", "task", "mapping", "ways", "shots", "metric")}
         same = {k: pa.repeat(v, len(scores)) for k, v in about.items()}
+        same["step"] = pa.repeat(pa.scalar(cell.step, pa.int64()), len(scores))
         parts.append(pa.table({**same, "episode": pa.array(range(len(scores)), pa.int64()), "score": scores}))
     write_atomically(folder / "episodes.parquet", lambda file: pq.write_table(pa.concat_tables(parts), file))
-    write_json(folder / "exhibits.json", exhibits)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mmml.run import Experiment
 
 def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """What it takes to understand and repeat a run."""
-    config, metric = experiment.config, experiment.judge.task.metrics[0]
+    config, metric = experiment.config, experiment.judge.metric
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": list(command),
@@ -34,7 +34,7 @@ def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
         "numerics": experiment.numerics.record(),
         "seeds": {
             "seed": config.seed,
-            "dataset.split_seed": config.dataset.get("split_seed"),
+            "dataset.split_seed": (config.dataset or {}).get("split_seed"),
             "evaluation.seed": config.evaluation.seed,
         },
         "classes": {split: len(s.classes) for split, s in experiment.samples.items()},
@@ -42,6 +42,7 @@ def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
         "validation": {"metric": metric.name, "percent": metric.percent},
         "predictor": experiment.learner.predictor_name,
         "transductive": experiment.learner.transductive,
+        "method": experiment.learner.describe(),
     }
 
 

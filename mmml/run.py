@@ -4,13 +4,13 @@ config ─► dataset ─► episodes ─► encoder ─► method × task ─�
                                                          └► evaluation ─► report
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from mmml.config import Config
+from mmml.config import Config, ProblemConfig
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
 from mmml.encoders.prepared import remember
@@ -20,7 +20,9 @@ from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
+from mmml.evaluation.problems import ProblemJudge
 from mmml.methods import Learner, methods
+from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
@@ -33,21 +35,26 @@ class Experiment:
     """The parts that a config names, put together.
 
     Attributes:
+        dataset: None for problems that are made of random numbers.
+        samples: by split; empty without a dataset.
+        learner: a :class:`mmml.methods.Learner` where the run is on episodes.
+        batches: → step number → what that step learns from.
         seen: identifiers of the classes that the learner was trained or selected on.
         calibration: of the finished learner's confidence; None before.
     """
 
-    config: Config
-    dataset: Dataset
+    config: Config | ProblemConfig
+    dataset: Dataset | None
     samples: dict[str, Samples]
-    learner: Learner
+    learner: Any
     numerics: Numerics
-    judge: Judge
+    judge: Judge | ProblemJudge
+    batches: Callable[[], Callable[[int], Any]]
     seen: list[str] = field(default_factory=list)
     calibration: Calibration | None = None
 
 
-def assemble(config: Config, trains: bool = True) -> Experiment:
+def assemble(config: Config | ProblemConfig, trains: bool = True) -> Experiment:
     """Build every part and refuse what does not fit together, before any training.
 
     Args:
@@ -55,7 +62,11 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
         trains: False for a finished learner on a dataset that it need not be able to train on.
     """
     torch.manual_seed(step_seed(config.seed, -1))  # of the initialisation
+    return on_problems(config) if isinstance(config, ProblemConfig) else on_episodes(config, trains)
 
+
+def on_episodes(config: Config, trains: bool) -> Experiment:
+    """A learner that adapts to tasks drawn from a dataset."""
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
     mappings = check_mappings(config.episode, dataset, trains)
     used = {m for mapping in mappings for m in mapping.modalities}
@@ -68,7 +79,34 @@ def assemble(config: Config, trains: bool = True) -> Experiment:
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
     judge = Judge(samples, dataset.modalities, settings, config.evaluation)
-    return Experiment(config, dataset, samples, learner, numerics, judge)
+
+    def batches() -> Callable[[int], Any]:
+        seen = remember(learner.embedder, samples["train"])
+        return training_batches(seen, config.episode.train, config.trainer.batch, config.seed)
+
+    return Experiment(config, dataset, samples, learner, numerics, judge, batches)
+
+
+def on_problems(config: ProblemConfig) -> Experiment:
+    """A learned optimizer whose tasks are functions to be minimised."""
+    family: Family = problems.build_section(config.problem, "problem")
+    solver = build_solver(config.method, family)
+    numerics = choose_numerics(solver, config.trainer)
+    numerics.place(solver)
+    dataset, samples = None, {}
+    if family.modalities:
+        dataset = datasets.build_section(config.dataset or {}, "dataset")
+        samples = dataset.load(family.modalities)
+        for split, part in samples.items():
+            family.check(part, split)
+    judge = ProblemJudge(family, samples, config.evaluation, numerics.device)
+    size = config.trainer.batch
+
+    def batch(step: int) -> Any:
+        numbers = range(step * size, (step + 1) * size)
+        return family.draw(numbers, config.seed, "train", samples.get("train"), numerics.device)
+
+    return Experiment(config, dataset, samples, solver, numerics, judge, lambda: batch)
 
 
 def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
@@ -87,24 +125,23 @@ def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, N
 
 
 def prepare(
-    config: Config, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
+    config: Config | ProblemConfig, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
+    learner, judge = experiment.learner, experiment.judge
     if resume is None:
-        experiment.learner.embedder.fit(experiment.samples["train"])
+        learner.fit(experiment.samples.get("train"))
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     if resume is not None and resume.seen != experiment.seen:
         raise UserError(
             "the dataset's training and validation classes are not those that the run began with: train anew"
         )
-    learner, judge = experiment.learner, experiment.judge
     check_monitor(config.trainer.monitor, judge.monitors)
-    training = remember(learner.embedder, experiment.samples["train"])
     parts = Parts(
-        batches=training_batches(training, config.episode.train, config.trainer.batch, config.seed),
+        batches=experiment.batches(),
         validate=lambda: judge.validate(learner),
-        higher_is_better=judge.higher_is_better,
+        higher_is_better=judge.metric.higher_is_better,
         config=plain,
         seen=experiment.seen,
         seed=config.seed,
@@ -130,7 +167,7 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
     replace(best, calibration=experiment.calibration.plain()).save(run.best)
 
 
-def restore(config: Config, checkpoint: Checkpoint) -> Experiment:
+def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experiment:
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
     try:
@@ -157,5 +194,6 @@ def refuse_seen_classes(experiment: Experiment) -> None:
 
 
 def class_ids(experiment: Experiment, split: str) -> list[str]:
-    """Identifiers of a split's classes, unique among datasets."""
-    return [f"{experiment.dataset.identity}/{c}" for c in experiment.samples[split].classes]
+    """Identifiers of a split's classes, unique among datasets; none without a dataset."""
+    dataset = experiment.dataset
+    return [] if dataset is None else [f"{dataset.identity}/{c}" for c in experiment.samples[split].classes]

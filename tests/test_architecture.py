@@ -23,6 +23,7 @@ ORDER = [
     {"run"},
     {"provenance", "predict", "check"},
     {"job"},
+    {"compare"},
     {"cli", "__init__"},  # the doors: console scripts and Python
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

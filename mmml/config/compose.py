@@ -166,3 +166,22 @@ def take_option(
         raise UserError(f"{key}= needs {wanted}{near}")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return (values[-1] if values else default or ""), others
+
+
+LISTED = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*?)\s*,""")
+
+
+def path_list(value: str) -> list[str]:
+    """The paths of ``[a,b]`` as typed; whatever else there is, or exists under that name, is one path.
+
+    Spaces beside commas mean nothing, and a path with a comma in it stands in quotes.
+    """
+    listed = value[:1] == "[" and value[-1:] == "]"
+    with suppress(OSError):  # a list may be longer than a path can be
+        listed = listed and not Path(value).expanduser().exists()
+    if not listed:
+        return [value]
+    paths = [p[1:-1] if p[:1] in ("'", '"') and p[-1:] == p[:1] else p for p in LISTED.findall(value[1:-1] + ",")]
+    if not all(paths):
+        raise UserError(f"checkpoint={value} lists an empty path: write checkpoint=[RUN,RUN]")
+    return paths

@@ -6,7 +6,7 @@ Their values stand in ``conf/``, with a comment beside each. The options of regi
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -138,30 +138,46 @@ class EvaluationConfig:
     guard: bool = MISSING
     rivals: bool = True  # what older checkpoints meant
     tuning_episodes: int = 50
+    horizons: list[int] = field(default_factory=lambda: [1])
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes", "tuning_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
+        ok = bool(self.horizons) and all(map(is_count, self.horizons))
+        require(ok, "evaluation.horizons", self.horizons, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
 
 
 @dataclass
-class Config:
-    """A whole run. The values of dataset, encoder, method and task are dictionaries."""
+class RunConfig:
+    """What every run has. The values of dataset, method and problem are dictionaries."""
 
     seed: int = MISSING
     resume: str | None = None
-    dataset: Any = MISSING
-    encoder: Any = MISSING
+    dataset: Any = None
     method: Any = MISSING
-    task: Any = MISSING
-    episode: EpisodeConfig = MISSING
     trainer: TrainerConfig = MISSING
     evaluation: EvaluationConfig = MISSING
+    problem: Any = None
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+@dataclass
+class Config(RunConfig):
+    """A run on episodes of a dataset. The values of encoder and task are dictionaries."""
+
+    dataset: Any = MISSING
+    encoder: Any = MISSING
+    task: Any = MISSING
+    episode: EpisodeConfig = MISSING
+
+
+@dataclass
+class ProblemConfig(RunConfig):
+    """A run on problems, functions to be minimised; a dataset only where the problems are made of one."""
 
 
 def known_options() -> list[str]:
@@ -180,14 +196,31 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 
 def check_config(values: DictConfig | dict[str, Any]) -> Config:
+    """The config of a run on episodes, see :func:`check_run`.
+
+    Raises:
+        UserError: also if the run is on problems.
+    """
+    config = check_run(values)
+    if not isinstance(config, Config):
+        raise UserError("the run is on problems, not on episodes of a dataset: it can only be trained and evaluated")
+    return config
+
+
+def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
     """Types, ranges and unknown keys of the core options, everything interpolated.
+
+    A run on problems leaves aside what only episodes have.
 
     Raises:
         UserError: one sentence that names the option.
     """
     try:
         plain = OmegaConf.to_container(values, resolve=True) if isinstance(values, DictConfig) else values
-        typed = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        assert isinstance(plain, dict)
+        kind: type[RunConfig] = ProblemConfig if plain.get("problem") else Config
+        known = {f.name for f in fields(kind)} if kind is ProblemConfig else set(plain)
+        typed = OmegaConf.merge(OmegaConf.structured(kind), {k: v for k, v in plain.items() if k in known})
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key, what = error.full_key, str(error).splitlines()[0]
@@ -196,5 +229,5 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
         if "Missing mandatory value" in what:
             raise UserError(f"{key}= is needed; see mmml-train --help") from None
         raise UserError((f"{key}: " if key else "") + what) from None
-    assert isinstance(config, Config)
+    assert isinstance(config, Config | ProblemConfig)
     return config

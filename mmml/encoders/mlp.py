@@ -1,6 +1,7 @@
 """``name: mlp_image`` and ``mlp_text``: one perceptron per branch, on flattened inputs."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,23 +14,34 @@ from mmml.text import PAD, VOCABULARY, to_bytes
 
 @encoders.register("mlp_image")
 class MLPImage(Encoder):
-    """Pixels, flattened, through one hidden layer.
+    """Pixels, flattened, through hidden layers.
 
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side.
-        hidden: units of the hidden layer.
+        hidden: units of the hidden layer, or of each of several.
         colour: three channels, or one grey one (what runs did before they could say).
+        batch_norm: whether batch normalisation comes before each ReLU.
+        ends_linear: whether the last layer, which gives the embedding, is linear; else it is like the others.
     """
 
     modality = "image"
 
-    def __init__(self, width: int, size: int, hidden: int, colour: bool = False):
+    def __init__(
+        self,
+        width: int,
+        size: int,
+        hidden: int | list[int],
+        colour: bool = False,
+        batch_norm: bool = False,
+        ends_linear: bool = True,
+    ):
         super().__init__()
         require(size > 0, "encoder.image.size", size, "a positive whole number")
-        require(hidden > 0, "encoder.image.hidden", hidden, "a positive whole number")
+        sizes = [hidden] if isinstance(hidden, int) else hidden
+        require(all(h > 0 for h in sizes), "encoder.image.hidden", hidden, "a positive whole number, or a list of them")
         self.size, self.colour = size, colour
-        self.layers = perceptron((3 if colour else 1) * size * size, hidden, width)
+        self.layers = perceptron((3 if colour else 1) * size * size, sizes, width, batch_norm, ends_linear)
 
     def prepare(self, raw: Any) -> Tensor:
         return as_input(raw, self.size, self.device, self.colour).flatten(1)
@@ -57,7 +69,7 @@ class MLPText(Encoder):
             require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
         self.max_length = max_length
         self.bytes = nn.Embedding(VOCABULARY, channels, padding_idx=PAD)
-        self.layers = perceptron(max_length * channels, hidden, width)
+        self.layers = perceptron(max_length * channels, [hidden], width)
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         return to_bytes(raw, self.max_length, self.max_length).to(self.bytes.weight.device)
@@ -66,6 +78,14 @@ class MLPText(Encoder):
         return self.layers(self.bytes(prepared).flatten(1))
 
 
-def perceptron(inputs: int, hidden: int, width: int) -> nn.Sequential:
-    """Linear, ReLU, linear."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, width))
+def perceptron(
+    inputs: int, hidden: list[int], width: int, batch_norm: bool = False, ends_linear: bool = True
+) -> nn.Sequential:
+    """Linear layers, each but perhaps the last with ReLU after it; ``[n, inputs]`` → ``[n, width]``."""
+    sizes = [inputs, *hidden, width]
+    layers: list[nn.Module] = []
+    for i, (before, after) in enumerate(pairwise(sizes)):
+        layers.append(nn.Linear(before, after))
+        if i < len(hidden) or not ends_linear:
+            layers += [nn.BatchNorm1d(after), nn.ReLU()] if batch_norm else [nn.ReLU()]
+    return nn.Sequential(*layers)

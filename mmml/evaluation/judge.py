@@ -21,7 +21,7 @@ from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.methods import Learner
-from mmml.tasks import Task
+from mmml.tasks import Metric, Task
 
 
 @dataclass
@@ -50,9 +50,14 @@ class Judge:
         return self.settings[0].task
 
     @property
-    def higher_is_better(self) -> bool:
+    def metric(self) -> Metric:
         """Of the validation scores."""
-        return self.task.metrics[0].higher_is_better
+        return self.task.metrics[0]
+
+    def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
+        """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
+        embedded = self.embed(learner)
+        return self.test(learner, calibration, embedded), self.exhibits(learner, embedded)
 
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, and their mean."""
@@ -62,7 +67,7 @@ class Judge:
         return dict(zip(self.monitors, [sum(means) / len(means), *means], strict=True))
 
     def _headline(self, panel: Panel) -> list[float]:
-        return [c.mean for c in panel.cells if c.metric == self.task.metrics[0].name]
+        return [c.mean for c in panel.cells if c.metric == self.metric.name]
 
     @property
     def monitors(self) -> list[str]:
@@ -138,7 +143,7 @@ class Judge:
 
     def _choose(self, candidates: list[Learner], embedded: Samples) -> Learner:
         """The candidate that validation likes best."""
-        sampler, sign = self._sampler("val"), 1 if self.higher_is_better else -1
+        sampler, sign = self._sampler("val"), 1 if self.metric.higher_is_better else -1
         means = []
         for candidate in candidates:
             panel = episode_panel(candidate, embedded, sampler, self.settings, self.options.tuning_episodes)

@@ -37,7 +37,9 @@ class Cell:
         candidates: that a ranking ranks, else None.
         transductive: whether the queries of an episode may have influenced one another.
         percent: whether the metric is shown times 100.
+        higher_is_better: whether more is better.
         mean, ci95: the score and half the width of its 95 % interval (None: there is none).
+        step: of a problem's loss, how many steps were taken; None for episodes.
     """
 
     split: str
@@ -53,8 +55,10 @@ class Cell:
     transductive: bool
     metric: str
     percent: bool
+    higher_is_better: bool
     mean: float
     ci95: float | None
+    step: int | None = None
 
     @property
     def mapping(self) -> str:
@@ -83,6 +87,14 @@ class Panel:
         """Append another panel."""
         self.cells += other.cells
         self.scores += other.scores
+
+    def of(self, predictor: str) -> "Panel":
+        """The part of one predictor."""
+        part = Panel()
+        for cell, scores in zip(self.cells, self.scores, strict=True):
+            if cell.predictor == predictor:
+                part.add(cell, scores)
+        return part
 
     def plain(self) -> list[dict[str, Any]]:
         """For ``result.json``."""
@@ -116,6 +128,7 @@ class Setting:
             transductive=learner.transductive if learner else False,
             metric=metric.name,
             percent=metric.percent,
+            higher_is_better=metric.higher_is_better,
             **values,
         )
 

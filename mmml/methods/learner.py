@@ -1,13 +1,14 @@
 """What the trainer trains, and the one object that evaluation, prediction and the Python API use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
+from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples, Mapping
+from mmml.episodes import Batch, Examples
 from mmml.registry import Registry
 from mmml.similarity.distances import cosine
 from mmml.tasks import Task
@@ -42,6 +43,9 @@ class Trainee(nn.Module, ABC):
     def describe(self) -> dict[str, Any]:
         """What ``run.json`` and the report should say of it besides its options; plain values."""
         return {}
+
+    def fit(self, samples: Samples | None) -> None:
+        """Learn what is not learned by gradients from the training split, once, before training."""
 
     @abstractmethod
     def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
@@ -83,8 +87,9 @@ class Learner(Trainee):
             task: another task than the learner's own, to be served by the same adaptation.
         """
 
-    def check_mappings(self, mappings: Iterable[Mapping]) -> None:
-        """Refuse mappings that the method cannot play."""
+    def fit(self, samples: Samples | None) -> None:
+        if samples is not None:
+            self.embedder.fit(samples)
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""

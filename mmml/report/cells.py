@@ -7,13 +7,17 @@ Cell = dict[str, Any]
 
 
 def mapping(cell: Cell) -> str:
-    """``text:image``, or ``image → text`` (query → gallery) for a ranking."""
+    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name of a family of problems."""
     support, query = "+".join(cell["support"]), "+".join(cell["query"])
+    if is_problem(cell):
+        return support
     return f"{query} → {support}" if is_ranking(cell) else f"{support}:{query}"
 
 
 def column(cell: Cell) -> str:
-    """``20-way 1-shot``, or the metric of a ranking."""
+    """``20-way 1-shot``, ``mean loss, step 100`` of a problem, or the metric of a ranking."""
+    if is_problem(cell):
+        return f"{cell['metric']}, step {cell['step']}"
     return cell["metric"] if is_ranking(cell) else f"{cell['ways']}-way {cell['shots']}-shot"
 
 
@@ -30,7 +34,12 @@ def predictor(cell: Cell) -> str:
 
 def is_ranking(cell: Cell) -> bool:
     """Whether all classes were candidates."""
-    return cell["candidates"] is not None
+    return cell.get("candidates") is not None
+
+
+def is_problem(cell: Cell) -> bool:
+    """Whether it is the loss of problems after some steps."""
+    return cell.get("step") is not None
 
 
 def is_calibration(cell: Cell) -> bool:
@@ -45,8 +54,29 @@ def value(cell: Cell | None) -> str:
     places, told = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
     if cell["ci95"] is None or cell["episodes"] == 0:
         return told
+    return f"{told} ± {_rounded_up(cell, places)}"
+
+
+def difference(cell: Cell | None) -> str:
+    """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
+    if cell is None:
+        return ""
+    places = digits(cell | {"mean": cell["ci95"]})
+    told = f"{scaled(cell):+.{places}f}".replace("-", "−")
+    nothing = not told.strip("+−0.")
+    return f"{told.lstrip('+−') if nothing else told} ± {_rounded_up(cell, places)}"
+
+
+def verdict(cell: Cell | None) -> str:
+    """``better`` or ``worse``, where the interval of a difference excludes 0; else nothing."""
+    if cell is None or not cell["clear"]:
+        return ""
+    return "better" if (cell["mean"] > 0) == cell["higher_is_better"] else "worse"
+
+
+def _rounded_up(cell: Cell, places: int) -> str:
     ci95 = cell["ci95"] * (100 if cell["percent"] else 1) * 10**places
-    return f"{told} ± {math.ceil(ci95) / 10**places:.{places}f}"
+    return f"{math.ceil(ci95) / 10**places:.{places}f}"
 
 
 def scaled(cell: Cell) -> float:
@@ -56,6 +86,8 @@ def scaled(cell: Cell) -> float:
 
 def digits(cell: Cell) -> int:
     """How many places are shown behind the point."""
+    if is_problem(cell):  # losses of any size: three digits that count
+        return max(0, 2 - math.floor(math.log10(abs(scaled(cell)) or 1)))
     return 1 if cell["percent"] or is_ranking(cell) else 3
 
 

@@ -1,6 +1,8 @@
 """Figures as inline SVG; their ink is ``currentColor``, so they follow the page's theme."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 INK = "#010203"  # stands for currentColor while matplotlib draws
@@ -38,20 +40,58 @@ def learning_curves(metrics: list[dict[str, Any]], best_step: int | None, score:
     validations = [m for m in metrics if m["split"] == "val"]
     if not train:
         return ""
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(10, 4), layout="constrained")
+    with drawing() as figure:
         left, right = figure.subplots(1, 2)
         _draw_loss(left, [m["step"] for m in train], [m["loss"] for m in train])
         _draw_validation(right, validations, 100 if percent else 1)
         right.set(xlabel="step", title=f"validation {score}" + (", %" if percent else ""))
         if best_step is not None:
             right.axvline(best_step, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        return as_svg(figure)
+
+
+def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
+    """Loss against steps of each optimizer on the same problems: median and quartiles; empty if there are none.
+
+    Args:
+        curves: ``name``, ``steps``, ``low``, ``median`` and ``high`` of each, the learned one first.
+        trained_to: the steps of the unroll in training.
+    """
+    if not curves:
+        return ""
+    import matplotlib
+
+    with drawing() as figure:
+        axes = figure.subplots()
+        for i, curve in enumerate(curves):
+            colour = BLUE if i == 0 else matplotlib.colormaps["Dark2"](i - 1)
+            axes.plot(
+                curve["steps"], curve["median"], color=colour, linewidth=2 if i == 0 else 1.1, label=curve["name"]
+            )
+            axes.fill_between(curve["steps"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
+        axes.set_yscale("log")
+        axes.set(xlabel="step of the inner loop", title="loss: median and quartiles over problems")
+        if trained_to is not None and trained_to < curves[0]["steps"][-1]:
+            axes.axvline(trained_to, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
+        return as_svg(figure)
+
+
+@contextmanager
+def drawing() -> Iterator[Any]:
+    """An empty figure, in the style of the report."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        from matplotlib.figure import Figure
+
+        yield Figure(figsize=(10, 4), layout="constrained")
+
+
+def as_svg(figure: Any) -> str:
+    """A figure as an SVG element whose ink is the text's colour."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :].replace(INK, "currentColor")
 
@@ -75,6 +115,8 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
 
     steps = [m["step"] for m in validations]
     names = [k for k in (validations or [{}])[0] if k.count("/") == 2]
+    if not names:
+        _draw_problems(axes, validations)
     mappings = list(dict.fromkeys(n.split("/")[1] for n in names))
     shapes = list(dict.fromkeys(n.split("/")[2] for n in names))
     for name in names:
@@ -94,6 +136,15 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
         axes.plot([], [], LINES[i % len(LINES)], color=INK, linewidth=1, label=shape)
     if names:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=max(2, len(shapes)))
+
+
+def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:
+    """Mean and median loss, on a log axis."""
+    for name, line in zip(("val/mean", "val/median"), LINES, strict=False):
+        shown = [(m["step"], m[name]) for m in validations if m.get(name, 0) > 0]
+        axes.plot(*zip(*shown, strict=True), line, color=BLUE, label=name.removeprefix("val/")) if shown else None
+    axes.set_yscale("log")
+    axes.legend(fontsize=8)
 
 
 def smooth(values: list[float], memory: float = 0.9) -> list[float]:

@@ -7,7 +7,8 @@ from mmml.errors import UserError
 from mmml.files import read_json, write_text
 from mmml.report import cells as show
 from mmml.report.cells import Cell, headlines
-from mmml.report.figures import learning_curves
+from mmml.report.differences import difference_pivots
+from mmml.report.figures import descent_curves, learning_curves
 from mmml.report.tables import pivots
 from mmml.run_directory import RunDirectory
 
@@ -38,6 +39,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
+    environment.filters.update(difference=show.difference, verdict=show.verdict)
     return environment.get_template(template).render(values)
 
 
@@ -52,8 +54,10 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "info": info,
         "config": run.config.read_text() if run.config.exists() else "",
         "tables": pivots(panel),
+        "differences": difference_pivots(result.get("differences", []), panel),
         "headlines": headlines(panel),
         "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
+        "descent": descent_curves(exhibits.get("curves") or [], exhibits.get("trained_to")),
         "exhibits": exhibits,
     }
 

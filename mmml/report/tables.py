@@ -1,13 +1,17 @@
 """The panel as tables, for the terminal and for HTML."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from mmml.report import cells as show
 from mmml.report.cells import Cell
+
+BESIDE = 19  # letters of a name at most that leave room for mappings beside it in 80 columns
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Pivot:
     head: str
     columns: list[str]
     rows: list[Row]
+    second: str = "predictor"
 
 
 def pivots(panel: list[Cell]) -> list[Pivot]:
@@ -37,7 +42,11 @@ def pivots(panel: list[Cell]) -> list[Pivot]:
 
 
 def _kind(cell: Cell) -> tuple[bool, str, str]:
-    return show.is_calibration(cell), cell["task"], "" if show.is_ranking(cell) else cell["metric"]
+    return (
+        show.is_calibration(cell),
+        cell["task"],
+        "" if show.is_ranking(cell) or show.is_problem(cell) else cell["metric"],
+    )
 
 
 def _pivot(cells: list[Cell]) -> Pivot:
@@ -56,6 +65,8 @@ def _pivot(cells: list[Cell]) -> Pivot:
     elif show.is_calibration(first):
         task, head = "calibration", "support:query"
         what = f"gap between confidence and accuracy (ECE) %, queries of {played} episodes"
+    elif show.is_problem(first):
+        what, head = f"loss of {played} problems, mean ± 95 % interval and median", "problems"
     else:
         unit = " %" if first["percent"] else ""
         what, head = f"{first['metric']}{unit} ± 95 % interval, {played} episodes each", "support:query"
@@ -64,19 +75,28 @@ def _pivot(cells: list[Cell]) -> Pivot:
 
 def panel_tables(panel: list[Cell]) -> Iterable[Table]:
     """Tables for a terminal of 80 columns or more."""
-    for pivot in pivots(panel):
-        table = Table(title=pivot.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
-        table.show_edge = False
+    return (drawn(pivot, show.value) for pivot in pivots(panel))
+
+
+def drawn(pivot: Pivot, shown: Callable[[Cell | None], str]) -> Table:
+    """A table for a terminal: mappings stand beside the predictors, or above them where their names are long."""
+    beside = max(len(name) for name in (pivot.second, *(r.predictor for r in pivot.rows))) <= BESIDE
+    table = Table(title=pivot.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+    table.show_edge = False
+    if beside:
         table.add_column(pivot.head, no_wrap=True)
-        table.add_column("predictor", no_wrap=True)
-        for column in pivot.columns:
-            table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
-        before = None
-        for row in pivot.rows:
-            if before not in (None, row.mapping):
-                table.add_section()
-            shown = row.mapping if row.mapping != before else ""
-            style = "dim" if row.baseline else ""
-            table.add_row(shown, row.predictor, *map(show.value, row.cells), style=style)
-            before = row.mapping
-        yield table
+    # As text, since names may hold brackets, which rich reads as markup.
+    table.add_column(Text(pivot.second if beside else f"{pivot.head}\n{pivot.second}"), overflow="fold")
+    for column in pivot.columns:
+        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
+    before = None
+    for row in pivot.rows:
+        if before not in (None, row.mapping):
+            table.add_section()
+        if not beside and row.mapping != before:
+            table.add_row(row.mapping)
+        place = [row.mapping if row.mapping != before else ""] if beside else []
+        name = Padding(Text(row.predictor), (0, 0, 0, 0 if beside else 2))
+        table.add_row(*place, name, *map(shown, row.cells), style="dim" if row.baseline else "")
+        before = row.mapping
+    return table

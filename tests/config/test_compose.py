@@ -3,7 +3,7 @@ import copy
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mmml.config.compose import apply_overrides, compose_plain, quote_paths
+from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])
@@ -101,3 +101,37 @@ def test_models_are_paths_only_if_they_are(tmp_path, monkeypatch):
     assert quote_paths(["encoder.image.model=a,b"]) == ["encoder.image.model=a,b"]  # a sweep
     assert quote_paths(["encoder.text.model=my [model]"]) == [f"encoder.text.model='{tmp_path}/my [model]'"]
     assert quote_paths(["encoder.text.model=./resnet18"]) == [f"encoder.text.model='{tmp_path}/resnet18'"]
+
+
+@pytest.mark.parametrize(
+    ("value", "paths"),
+    [
+        ("runs/a", ["runs/a"]),
+        ("[x]/run", ["[x]/run"]),
+        ("a,b", ["a,b"]),
+        ("[a]", ["a"]),
+        ("[a,b,c]", ["a", "b", "c"]),
+        ("[ a b , c=d ]", ["a b", "c=d"]),
+        ("['a, b',\"c,'d'\",e]", ["a, b", "c,'d'", "e"]),
+        ("[it's,l'été,'x']", ["it's", "l'été", "x"]),
+        ("['a,b]", ["'a", "b"]),
+        ("[[x]/run,y]", ["[x]/run", "y"]),
+        ("[" + "a" * 3000 + "," + "b/" * 3000 + "]", ["a" * 3000, "b/" * 3000]),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else "",
+)
+def test_a_list_of_paths_needs_quotes_for_commas_alone(value, paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert path_list(value) == paths
+
+
+def test_a_folder_that_looks_like_a_list_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[a,b]").mkdir()
+    assert path_list("[a,b]") == ["[a,b]"]
+
+
+@pytest.mark.parametrize("value", ["[]", "[a,]", "[,a]", "[a,'']"])
+def test_a_list_without_a_path_is_refused(value):
+    with pytest.raises(UserError, match="lists an empty path"):
+        path_list(value)

@@ -43,3 +43,12 @@ def test_a_sweep_keeps_the_two_apart(tmp_path):
     row = read_run(tmp_path)
     assert row["test"][name(CELL)] == CELL and row["test"][name(GAP)] == GAP
     assert row["headlines"] == [name(CELL), name(RANKED)]
+
+
+def test_mappings_stand_above_long_names_so_that_eighty_columns_suffice():
+    names = ["metric/prototype (13-22-31-glyphs-metric)", "learned_optimizer/adam, tuned"]
+    shapes = [{"ways": ways, "shots": shots} for ways in (5, 20) for shots in (1, 5)]
+    lines = text_of([CELL | shape | {"predictor": n} for n in names for shape in shapes]).splitlines()
+    assert max(map(len, lines)) <= 80 and "text:image" in [line.strip() for line in lines]
+    assert [line.split("  98")[0].strip() for line in lines if "98.8" in line] == ["metric/prototype", names[1]]
+    assert any(line.startswith("text:image  ") and "98.8" in line for line in text_of([CELL]).splitlines())

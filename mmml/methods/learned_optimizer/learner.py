@@ -13,12 +13,10 @@ from mmml.errors import UserError, require
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FAST
 from mmml.methods.learned_optimizer.rules import UpdateRule, rules
-from mmml.methods.learned_optimizer.unroll import Point, Unroll, arrive, descend, refuse_divergence, start
+from mmml.methods.learned_optimizer.rules.build import build_rule
+from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, arrive, descend, refuse_divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.registry import refuse_unknown
 from mmml.tasks import Task
-
-ORDERS = {1: "first order", 2: "second order"}
 
 
 @methods.register("learned_optimizer")
@@ -39,6 +37,7 @@ class LearnedOptimizer(Learner):
         transductive: with ``fast=all``, whether batch normalisation sees all queries at once, as in
             published MAML.
         vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
+        random_scaling: of problems alone; must be 0.
         options: of the update rule, which takes those that its signature names; one that no rule
             takes is refused.
     """
@@ -62,12 +61,17 @@ class LearnedOptimizer(Learner):
         scale: float,
         transductive: bool,
         vectorize: str | bool,
+        random_scaling: float,
         **options: Any,
     ):
         super().__init__()
         require(fast in FAST, "method.fast", fast, f"one of {', '.join(FAST)}")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
+        if random_scaling:
+            raise UserError(
+                f"method.random_scaling={random_scaling} is for problems alone, such as problem=quadratics: set 0"
+            )
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
         self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive
@@ -185,13 +189,6 @@ class LearnedOptimizer(Learner):
 
 RATES = [10 ** (i / 2) for i in range(-6, 5)]  # 0.001 to 100, two each decade
 BASELINES: dict[str, dict[str, float]] = {"sgd": {}, "adam": {"beta1": 0.9, "beta2": 0.999}}
-
-
-def build_rule(name: str, options: dict[str, Any]) -> UpdateRule:
-    """An update rule from a flat section of options, which may hold those of other rules too."""
-    refuse_unknown(options, (rules,), "method")
-    rule: UpdateRule = rules.build(name, rules.deal(name, options, "method.rule"), "method", "method.rule")
-    return rule
 
 
 def known_width(embedder: Embedder) -> int:

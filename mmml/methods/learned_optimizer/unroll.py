@@ -1,5 +1,6 @@
 """The inner loop: an update rule followed for some steps, so that its gradients can be followed back."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from mmml.errors import TrainingError, require
 from mmml.methods.learned_optimizer.rules import Params, State, UpdateRule, detached
+
+ORDERS = {1: "first order", 2: "second order"}
 
 Objective = Callable[[Params, int], Tensor]
 """(parameters, number of the step) → the loss of each of B tasks, ``[B]``."""
@@ -47,7 +50,8 @@ def descend(
         point: where from.
         rule: that turns gradients into steps.
         steps: their numbers.
-        order: 2 follows gradients back through themselves; 1 takes them as constants.
+        order: 2 follows gradients, and losses that the rule sees, back through themselves; 1 takes
+            them as constants.
         connected: whether the losses that are descended will be followed back too.
     """
     recorded = torch.is_grad_enabled()
@@ -66,7 +70,7 @@ def descend(
             )
         if order == 1:
             grads = tuple(g.detach() for g in grads)
-        seen = losses.detach()
+        seen = losses if recorded and order == 2 else losses.detach()
         params = at if follow else point.params
         updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)
         point = Point({n: p + updates[n] for n, p in params.items()}, state)
@@ -136,7 +140,8 @@ class Unroll:
         """
         piece = self.truncation or self.steps
         grown = progress / self.curriculum if self.curriculum > 0 else 1.0
-        horizon = min(self.steps, piece + round(grown * (self.steps - piece) / piece) * piece)
+        pieces = 1 + round(min(grown, 1.0) * (math.ceil(self.steps / piece) - 1))
+        horizon = min(self.steps, pieces * piece)
         return [range(first, min(first + piece, horizon)) for first in range(0, horizon, piece)]
 
     def meta_loss(self, losses: list[Tensor], segment: range) -> Tensor:

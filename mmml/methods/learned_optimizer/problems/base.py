@@ -1,9 +1,11 @@
 """What a family of problems is."""
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,6 +62,13 @@ class Family(ABC):
     modalities: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
+    def template(self) -> Params:
+        """What the parameters of one problem look like, by name."""
+
+    def check(self, samples: Samples, split: str) -> None:  # noqa: B027 (most have nothing to check)
+        """Refuse a split that cannot fill a problem."""
+
+    @abstractmethod
     def draw(
         self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
     ) -> Problems:
@@ -72,3 +81,10 @@ class Family(ABC):
             samples: of that split; None for a family without modalities.
             device: where they are computed.
         """
+
+
+def generator(seed: int, split: str, purpose: int, number: int, step: int = 0) -> np.random.Generator:
+    """Random numbers of one problem (and step)."""
+    return np.random.Generator(
+        np.random.Philox(key=[seed, zlib.crc32(split.encode())], counter=[0, purpose, step, number])
+    )

@@ -1,6 +1,5 @@
 """``problem=quadratics``: ‖Wθ − y‖² with random W and y."""
 
-import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.errors import require
-from mmml.methods.learned_optimizer.problems.base import Family, Problems, problems
+from mmml.methods.learned_optimizer.problems.base import Family, Problems, generator, problems
 from mmml.methods.learned_optimizer.rules import Params
 
 
@@ -47,17 +46,13 @@ class QuadraticFamily(Family):
         require(dimensions > 0, "problem.dimensions", dimensions, "a positive whole number")
         self.dimensions = dimensions
 
+    def template(self) -> Params:
+        return {"theta": torch.zeros(self.dimensions)}
+
     def draw(
         self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
     ) -> Problems:
-        d, key = self.dimensions, zlib.crc32(split.encode())
-        made = np.stack(
-            [
-                np.random.Generator(np.random.Philox(key=[seed, key], counter=[0, 0, 0, i])).standard_normal(
-                    (d, d + 2), np.float32
-                )
-                for i in numbers
-            ]
-        )
-        drawn = torch.from_numpy(made).to(device)
+        d = self.dimensions
+        made = [generator(seed, split, 0, i).standard_normal((d, d + 2), np.float32) for i in numbers]
+        drawn = torch.from_numpy(np.stack(made)).to(device)
         return Quadratics(drawn[..., :d], drawn[..., d], drawn[..., d + 1])

@@ -31,8 +31,8 @@ class RNNProp(UpdateRule):
         super().__init__()
         require(rate > 0, "method.rate", rate, "a positive number")
         self.rate, self.moments = rate, Moments(beta1, beta2)
-        self.input = nn.Linear(2, hidden)
         self.lstm = CoordinateLSTM(hidden, hidden, layers)
+        self.input = nn.Linear(2, hidden)
 
     def init(self, params: Params) -> State:
         return {"lstm": self.lstm.init(flatten(params)), **self.moments.init(params)}

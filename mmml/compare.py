@@ -1,0 +1,250 @@
+"""Several checkpoints, judged on the very same test episodes: which is better, and is it clear?"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmml import run as runs
+from mmml.config import Config, check_config
+from mmml.config.compose import path_list
+from mmml.episodes import Mapping
+from mmml.errors import UserError
+from mmml.evaluation.calibration import Calibration
+from mmml.evaluation.differences import between
+from mmml.evaluation.judge import Judge
+from mmml.evaluation.panel import Panel
+from mmml.files import check_writable, write_json, write_text
+from mmml.job import Change, Job, new_evaluation, write_episodes
+from mmml.methods import Learner
+from mmml.provenance import describe
+from mmml.report.differences import as_csv
+from mmml.run_directory import RunDirectory
+from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+
+log = logging.getLogger("mmml")
+
+JUDGED_BY = ("episode", "evaluation")  # sections that the first checkpoint sets for all
+SAME = ("dataset", "task")  # sections that all must share
+OF_ONE = ("predictor", "parameters", "transductive", "method")  # what a run.json says of its learner
+
+
+def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
+    """Judge the checkpoints of a list ``[a,b,…]``, write ``outputs/eval/<name>/``; returns the exit code.
+
+    Everything is refused that would make the comparison unfair, before any of them is judged.
+    """
+    folder = new_evaluation(RunDirectory("outputs"), name)
+    contestants = enter(path_list(given), change)
+    typed = [f"checkpoint={given}", *overrides]
+    comparison = arrange(contestants, ["mmml-eval", *typed])
+    check_writable(folder)
+    job = Job("mmml-eval", RunDirectory(folder), typed)
+    return job.execute(lambda stop: comparison.play(job))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One of the checkpoints; its learner is loaded when its turn comes.
+
+    Attributes:
+        given: its path as typed.
+        file: the checkpoint.
+        plain: its config, with the overrides, and judged as the first is.
+        modalities: that it has encoders for.
+        seen: identifiers of the classes that it was trained or selected on.
+        about: for ``run.json``.
+    """
+
+    given: str
+    file: Path
+    plain: dict[str, Any]
+    modalities: frozenset[str]
+    seen: list[str]
+    about: dict[str, Any]
+
+    @property
+    def config(self) -> Config:
+        """The config, checked."""
+        return check_config(self.plain)
+
+    def load(self) -> tuple[Learner, Calibration | None]:
+        """The finished learner, and the calibration of its confidence."""
+        checkpoint = load_checkpoint(self.file, "checkpoint")
+        learner, _ = runs.build_learner(self.config, self.modalities)
+        try:
+            learner.load_state_dict(checkpoint.learner)
+        except RuntimeError:
+            raise UserError(f"checkpoint={self.given}: its parameters do not fit its encoder and method") from None
+        stored = checkpoint.calibration
+        return learner, None if stored is None else Calibration.from_plain(stored)
+
+
+def enter(paths: Sequence[str], change: Change) -> list[Contestant]:
+    """The contestants, each fit to be compared with the first."""
+    found: list[Contestant] = []
+    for path in paths:
+        with naming(path):
+            contestant = _read(path, found[0].plain if found else None, change)
+            if contestant.file in [c.file for c in found]:
+                raise UserError(f"checkpoint={path} is listed twice: compare different checkpoints")
+            refuse_unlike(found[0] if found else contestant, contestant)
+        found.append(contestant)
+    return found
+
+
+def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant:
+    file = find_checkpoint(path, "checkpoint", prefer="best")
+    checkpoint = load_checkpoint(file, "checkpoint")
+    own = check_config(checkpoint.config)
+    mappings = (Mapping.parse(m) for m in (*own.episode.train.mappings, *own.episode.eval.mappings))
+    judged = {section: (first or checkpoint.config)[section] for section in JUDGED_BY}
+    plain = change(checkpoint.config | judged)
+    plain["evaluation"]["rivals"] = False  # each has its own, which its own evaluation shows
+    return Contestant(
+        given=path,
+        file=file,
+        plain=plain,
+        modalities=frozenset(m for mapping in mappings for m in mapping.modalities),
+        seen=checkpoint.seen,
+        about={
+            "checkpoint": path,
+            "file": str(file),
+            "seed": own.seed,
+            "steps": checkpoint.step,
+            "best": checkpoint.best,
+        },
+    )
+
+
+def refuse_unlike(first: Contestant, other: Contestant) -> None:
+    """Refuse a contestant with other data or another task than the first, or that can play no mapping."""
+    for section in SAME:
+        wanted, got = first.plain[section], other.plain[section]
+        for key in {**wanted, **got}:
+            if wanted.get(key) != got.get(key):
+                settable = section == "dataset" and key != "name"
+                mend = f"set {section}.{key}= for all" if settable else f"compare checkpoints of one {section}"
+                raise UserError(
+                    f"it has {section}.{key}={got.get(key)} and checkpoint={first.given} has {wanted.get(key)}, "
+                    f"but all must play the same episodes: {mend}"
+                )
+    mappings = [Mapping.parse(m) for m in first.config.episode.eval.mappings]
+    playable = [m for m in mappings if m.modalities <= other.modalities]
+    if not playable or (other is first and len(playable) < len(mappings)):
+        lacking = sorted({m for mapping in mappings for m in mapping.modalities} - other.modalities)
+        mend = "list one first that has them" if other is first else "leave it out"
+        raise UserError(
+            f"it has no encoder of {', '.join(lacking)}, which episode.eval.mappings="
+            f"[{','.join(map(str, mappings))}] needs; {mend}, or choose other mappings"
+        )
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Mistakes say which checkpoint they are about."""
+    try:
+        yield
+    except UserError as error:
+        told = str(error)
+        raise UserError(told if told.startswith("checkpoint=") else f"checkpoint={path}: {told}") from None
+
+
+def arrange(contestants: list[Contestant], command: list[str]) -> "Comparison":
+    """The test episodes of the first contestant's config; refuses those with classes that any contestant knows."""
+    first = contestants[0]
+    with naming(first.given):
+        experiment = runs.assemble(first.config, trains=False)
+    for contestant in contestants:
+        with naming(contestant.given):
+            runs.refuse_seen_classes(replace(experiment, seen=contestant.seen))
+    info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
+    info["seeds"].pop("seed")
+    info["checkpoints"] = [c.about for c in contestants]
+    assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
+    return Comparison(contestants, experiment.judge, info, experiment.dataset.skipped)
+
+
+@dataclass
+class Comparison:
+    """Contestants before one judge.
+
+    Attributes:
+        judge: whose samples and episodes all share.
+        info: the content of ``run.json``.
+        skipped: samples that were left out as unusable.
+    """
+
+    contestants: list[Contestant]
+    judge: Judge
+    info: dict[str, Any]
+    skipped: Sequence[str]
+
+    def play(self, job: Job) -> None:
+        """Judge one after the other, so that one learner is in memory at a time; fill the folder of the job."""
+        write_json(job.run.info, self.info)
+        job.run.write_config(self.contestants[0].plain)
+        job.run.write_skipped(self.skipped)
+        panels = [self._judge(c) for c in self.contestants]
+        panel, names = merge(panels, endings([c.file for c in self.contestants]))
+        for contestant, name in zip(self.contestants, names, strict=True):
+            contestant.about["predictor"] = name
+        write_json(job.run.info, self.info)
+        found = [d.plain() for d in between(panel, names)]
+        job.fields |= {"panel": panel.plain(), "differences": found}
+        write_episodes(job.run.path, panel)
+        write_text(job.run.path / "differences.csv", as_csv(found))
+        job.fields["status"] = "completed"
+
+    def _judge(self, contestant: Contestant) -> Panel:
+        log.info("checkpoint=%s", contestant.given)
+        learner, calibration = contestant.load()
+        parameters = sum(p.numel() for p in learner.parameters())
+        contestant.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
+        judge = self.judge
+        if contestant is not self.contestants[0]:  # its baselines are those of all
+            judge = replace(judge, options=replace(judge.options, baselines=[]))
+        return judge.test(learner, calibration)
+
+
+def merge(panels: Sequence[Panel], endings: Sequence[str]) -> tuple[Panel, list[str]]:
+    """One panel of all, and what the learned predictors are called there.
+
+    Learned predictors come first. Those of one name are told apart by the ending of their path,
+    and so are baselines that stand on their own checkpoint; baselines that agree stand once.
+    """
+    rows: list[tuple[str, str, Panel]] = []
+    for panel, ending in zip(panels, endings, strict=True):
+        for name in dict.fromkeys(c.predictor for c in panel.cells):
+            part = panel.of(name)
+            known = [p for n, _, p in rows if n == name and part.cells[0].baseline]
+            if not any(_agree(part, p) for p in known):
+                rows.append((name, ending, part))
+    rows.sort(key=lambda row: row[2].cells[0].baseline)
+    count, merged, learned = Counter(name for name, _, _ in rows), Panel(), []
+    for name, ending, part in rows:
+        told = f"{name} ({ending})" if count[name] > 1 else name
+        merged.extend(Panel([replace(c, predictor=told) for c in part.cells], part.scores))
+        learned += [] if part.cells[0].baseline else [told]
+    return merged, learned
+
+
+def _agree(one: Panel, other: Panel) -> bool:
+    return one.cells == other.cells and all(map(np.array_equal, one.scores, other.scores))
+
+
+def endings(files: Sequence[Path]) -> list[str]:
+    """The shortest endings of paths that tell checkpoints apart; of the run's folder, where that suffices."""
+    folders = [f.parent.parent if RunDirectory(f.parent.parent).is_run else f.with_suffix("") for f in files]
+    shared = Counter(folders)
+    places = [p if shared[p] == 1 else p / f.stem for p, f in zip(folders, files, strict=True)]
+    for length in range(1, max(len(p.parts) for p in places)):
+        found = ["/".join(p.parts[-length:]) for p in places]
+        if len(set(found)) == len(found):
+            return found
+    return [str(f) for f in files]

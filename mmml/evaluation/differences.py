@@ -1,0 +1,103 @@
+"""How much better one predictor is than another: paired differences on identical episodes.
+
+Episodes differ much more from one another than predictors do. What is hard for one is mostly hard
+for the other, and differences within an episode leave that out: their interval is the one that says
+which is better, and is mostly narrower than the intervals of the two scores suggest.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.statistics import interval
+
+Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray]]
+"""The cells of one predictor, each with the score of every episode, by :func:`_place`."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The score of one predictor less that of another, in one cell of the panel.
+
+    Attributes:
+        a, b: the predictors.
+        support, query: the mapping.
+        step: of a problem's loss, how many steps were taken; None for episodes.
+        episodes: that both played.
+        percent: whether the metric is shown times 100.
+        higher_is_better: whether ``a`` is the better one where ``mean`` is above 0.
+        mean: of score(a) − score(b) over episodes.
+        ci95: half the width of its Student-t 95 % interval, over the differences.
+    """
+
+    split: str
+    task: str
+    a: str
+    b: str
+    support: list[str]
+    query: list[str]
+    ways: int
+    shots: int
+    step: int | None
+    episodes: int
+    metric: str
+    percent: bool
+    higher_is_better: bool
+    mean: float
+    ci95: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes 0."""
+        return abs(self.mean) > self.ci95
+
+    def plain(self) -> dict[str, Any]:
+        """For ``result.json``."""
+        return asdict(self) | {"clear": self.clear}
+
+
+OF_THE_CELL = [f.name for f in fields(Difference) if f.name not in ("a", "b", "mean", "ci95")]
+
+
+def from_baselines(panel: Panel) -> list[Difference]:
+    """Each learned predictor less every baseline of its table."""
+    names = {c.predictor: c.baseline for c in panel.cells}
+    learned, baselines = [n for n in names if not names[n]], [n for n in names if names[n]]
+    return differences(panel, product(learned, baselines))
+
+
+def between(panel: Panel, predictors: Sequence[str]) -> list[Difference]:
+    """Every pair of these predictors, the earlier less the later."""
+    return differences(panel, combinations(predictors, 2))
+
+
+def differences(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[Difference]:
+    """The paired differences of some pairs of predictors, in the cells that both have.
+
+    Left out is what has no score of single episodes (chance, ECE), rankings, whose galleries show
+    the same classes and are not independent, and losses that are not finite.
+    """
+    played: dict[str, Played] = {}
+    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+        if cell.candidates is None and len(scores) > 1 and np.isfinite(scores).all():
+            played.setdefault(cell.predictor, {})[_place(cell)] = cell, scores
+    return [found for a, b in pairs for found in _pair(a, b, played.get(a, {}), played.get(b, {}))]
+
+
+def _place(cell: Cell) -> tuple[Any, ...]:
+    """What two cells share that were played on the same episodes and are scored alike."""
+    return cell.split, cell.task, cell.mapping, cell.ways, cell.shots, cell.step, cell.metric
+
+
+def _pair(a: str, b: str, of_a: Played, of_b: Played) -> Iterator[Difference]:
+    for place, (cell, scores) in of_a.items():
+        others = of_b[place][1] if place in of_b else np.empty(0)
+        if len(others) == len(scores):
+            mean, ci95 = interval(scores - others)
+            assert ci95 is not None  # there are two or more
+            about = {k: getattr(cell, k) for k in OF_THE_CELL}
+            yield Difference(a=a, b=b, mean=mean, ci95=ci95, **about)

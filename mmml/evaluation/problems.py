@@ -1,0 +1,152 @@
+"""The judgement of a learned optimizer on problems: its loss against steps, beside tuned hand-designed rules."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmml.config.schema import EvaluationConfig
+from mmml.datasets import Samples
+from mmml.evaluation.calibration import Calibration
+from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.statistics import interval
+from mmml.methods.learned_optimizer.problems import Family, Solver
+from mmml.methods.learned_optimizer.rules import UpdateRule, rules
+from mmml.methods.learned_optimizer.unroll import Unroll
+from mmml.tasks import Metric
+
+LOSS, MEDIAN = (Metric(name, percent=False, higher_is_better=False) for name in ("mean loss", "median loss"))
+BASELINES: dict[str, dict[str, float]] = {
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "rmsprop": {"decay": 0.99},
+    "adam": {"beta1": 0.9, "beta2": 0.999},
+}
+RATIO = 10**0.25  # of neighbouring rates: four each decade
+POINTS = 200  # of a curve at most
+
+
+@dataclass
+class ProblemJudge:
+    """Judges solvers on one family of problems.
+
+    Attributes:
+        family: of the problems.
+        samples: by split, where problems are made of samples.
+        options: the section ``evaluation``; an episode is a problem.
+        device: where problems are computed.
+    """
+
+    family: Family
+    samples: dict[str, Samples]
+    options: EvaluationConfig
+    device: torch.device
+    metric: Metric = LOSS
+
+    @property
+    def monitors(self) -> list[str]:
+        """The names of the validation scores."""
+        return ["val/mean", "val/median"]
+
+    def validate(self, solver: Solver) -> dict[str, float]:
+        """Mean and median loss after the last step of the horizon, on the same problems each time."""
+        final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.steps)[-1]
+        return dict(zip(self.monitors, (float(final.mean()), float(np.median(final))), strict=True))
+
+    def calibrate(self, solver: Solver) -> Calibration:
+        """Losses have no confidence."""
+        return Calibration()
+
+    def judge(self, solver: Solver, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
+        """Mean and median loss on test problems after each horizon, and the curves, of all rules."""
+        panel, curves = Panel(), []
+        steps = solver.unroll.steps * max(self.options.horizons)
+        for candidate in [solver, *self._baselines(solver.unroll)]:
+            losses = self._solve(candidate, "test", self.options.episodes, steps)
+            for horizon in self.options.horizons:
+                self._add(panel, candidate, losses[solver.unroll.steps * horizon], solver.unroll.steps * horizon)
+            curves.append(curve(candidate.predictor_name, losses))
+        return panel, {"curves": curves, "trained_to": solver.unroll.steps}
+
+    def _add(self, panel: Panel, solver: Solver, losses: np.ndarray, step: int) -> None:
+        mean, ci95 = interval(losses)
+        for metric, value, half, scores in (
+            (LOSS, mean, ci95, losses),
+            (MEDIAN, float(np.median(losses)), None, np.empty(0)),
+        ):
+            panel.add(
+                Cell(
+                    split="test",
+                    task="optimization",
+                    predictor=solver.predictor_name,
+                    baseline=solver.baseline,
+                    support=[self.family.name],
+                    query=[],
+                    ways=0,
+                    shots=0,
+                    episodes=len(losses),
+                    candidates=None,
+                    transductive=False,
+                    metric=metric.name,
+                    percent=False,
+                    higher_is_better=metric.higher_is_better,
+                    mean=value,
+                    ci95=half,
+                    step=step,
+                ),
+                scores,
+            )
+
+    def _solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
+        """The losses of the split's first problems, ``[steps + 1, problems]``, so many at a time as a rule likes."""
+        size = sum(p.numel() for p in self.family.template().values())
+        chunk = max(1, solver.optimizer.coordinates // size)
+        parts = []
+        for first in range(0, problems, chunk):
+            numbers = range(first, min(first + chunk, problems))
+            drawn = self.family.draw(numbers, self.options.seed, split, self.samples.get(split), self.device)
+            parts.append(solver.solve(drawn, steps).double().cpu().numpy())
+        return np.concatenate(parts, axis=1)
+
+    def _baselines(self, unroll: Unroll) -> list[Solver]:
+        """Every hand-designed rule at the rate that validation problems like best."""
+        return (
+            [self._tuned(name, options, unroll) for name, options in BASELINES.items()] if self.options.rivals else []
+        )
+
+    def _tuned(self, name: str, options: dict[str, float], unroll: Unroll) -> Solver:
+        """Climb from a rate of 0.1 to neighbouring rates until both neighbours are worse."""
+
+        def at(exponent: int) -> Solver:
+            rule: UpdateRule = rules.get(name, name)(rate=0.1 * RATIO**exponent, **options)
+            solver = Solver(rule, f"{name}, rate {0.1 * RATIO**exponent:.2g}", unroll, 0.0).to(self.device)
+            solver.baseline = True
+            return solver
+
+        known: dict[int, float] = {}
+
+        def score(exponent: int) -> float:
+            if exponent not in known:
+                losses = self._solve(at(exponent), "val", self.options.tuning_episodes, unroll.steps)[-1]
+                known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
+            return known[exponent]
+
+        best = 0
+        while (better := min((best - 1, best, best + 1), key=score)) != best:
+            best = better
+        return at(best)
+
+
+def curve(name: str, losses: np.ndarray) -> dict[str, Any]:
+    """Median and quartiles of ``[steps + 1, problems]``, at no more steps than a figure can show."""
+    shown = np.unique(np.linspace(0, len(losses) - 1, POINTS).round().astype(int))
+    low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
+    return {
+        "name": name,
+        "steps": shown.tolist(),
+        "low": low.tolist(),
+        "median": median.tolist(),
+        "high": high.tolist(),
+    }

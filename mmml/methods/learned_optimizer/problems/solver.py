@@ -1,0 +1,107 @@
+"""A learned optimizer whose tasks are problems: what is learned is optimisation itself."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmml.errors import UserError, require
+from mmml.methods.learned_optimizer.problems.base import Family, Problems
+from mmml.methods.learned_optimizer.rules import Params, UpdateRule
+from mmml.methods.learned_optimizer.rules.build import build_rule
+from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, refuse_divergence, start
+from mmml.methods.learner import Trainee
+
+
+class Solver(Trainee):
+    """Minimises problems by an update rule.
+
+    The meta-loss of a piece of the unroll is the logarithm of the mean loss over problems, after
+    each step: so late pieces, whose losses are small, count as much as early ones.
+
+    Args:
+        optimizer: the update rule.
+        rule: its name.
+        unroll: how it is unrolled in training.
+        random_scaling: in training each coordinate is measured in a unit of its own, ``exp(u)``
+            with u uniform in ±random_scaling (Lv, Jiang and Li, 2017, section 4.1); 0 for none.
+    """
+
+    name = "learned_optimizer"
+    transductive = False
+
+    def __init__(self, optimizer: UpdateRule, rule: str, unroll: Unroll, random_scaling: float):
+        super().__init__()
+        require(random_scaling >= 0, "method.random_scaling", random_scaling, "0 or more")
+        self.optimizer, self.rule, self.unroll, self.random_scaling = optimizer, rule, unroll, random_scaling
+
+    @property
+    def predictor_name(self) -> str:
+        return self.rule
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "order": ORDERS[self.unroll.order],
+            "steps": self.unroll.steps,
+            "rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
+        }
+
+    def losses(self, batch: Problems, progress: float) -> Iterator[Tensor]:
+        problems = batch.scaled(self._units(batch.initial())) if self.random_scaling else batch
+        point = start(problems.initial(), self.optimizer)
+        for segment in self.unroll.segments(progress):
+            met = []
+            for reached, loss in descend(
+                problems.losses, point, self.optimizer, segment, self.unroll.order, connected=True
+            ):
+                met.append(loss)
+                point = reached
+            met.append(problems.losses(point.params, segment.stop))
+            refuse_divergence(torch.stack(met).detach(), segment.start, self.optimizer)
+            yield self.unroll.meta_loss([loss.mean() for loss in met[1:]], segment).log()
+            point = point.detached()
+
+    def _units(self, params: Params) -> Params:
+        return {n: ((torch.rand_like(p) * 2 - 1) * self.random_scaling).exp() for n, p in params.items()}
+
+    @torch.no_grad()
+    def solve(self, problems: Problems, steps: int) -> Tensor:
+        """The loss of each problem before each step and after the last, ``[steps + 1, B]``."""
+        point = start(problems.initial(), self.optimizer)
+        met = []
+        for reached, loss in descend(problems.losses, point, self.optimizer, range(steps), order=1):
+            met.append(loss)
+            point = reached
+        return torch.stack([*met, problems.losses(point.params, steps)])
+
+
+SHARED = ("rule", "order", "steps", "truncation", "weights", "curriculum", "random_scaling")
+OF_EPISODES = ("name", "init", "fast", "scale", "test_steps", "transductive", "vectorize")
+
+
+def build_solver(options: Mapping[str, Any], family: Family) -> Solver:
+    """The solver that a config section ``method`` describes; what concerns episodes alone is left aside.
+
+    Raises:
+        UserError: an option is unknown, wrong or missing.
+    """
+    if options.get("name") != "learned_optimizer":
+        raise UserError(
+            f"problem={family.name} needs method=learned_optimizer: there is nothing to compare by distance"
+        )
+    for option in SHARED:
+        if option not in options:
+            raise UserError(f"method.{option} is missing: method=learned_optimizer needs it")
+    shared = {k: options[k] for k in SHARED}
+    rest = {k: v for k, v in options.items() if k not in (*SHARED, *OF_EPISODES)}
+    optimizer = build_rule(shared["rule"], rest)
+    optimizer.fit_to(family.template())
+    if not optimizer.learned:
+        raise UserError(
+            f"method.rule={shared['rule']} has nothing to learn on problem={family.name}; "
+            "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_rates"
+        )
+    unroll = Unroll(*(shared[k] for k in ("steps", "truncation", "order", "weights", "curriculum")))
+    return Solver(optimizer, shared["rule"], unroll, shared["random_scaling"])

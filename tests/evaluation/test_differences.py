@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmml.config.schema import EvalEpisodes, EvaluationConfig
+from mmml.datasets import Per
+from mmml.evaluation.differences import between, differences, from_baselines
+from mmml.evaluation.judge import Judge
+from mmml.evaluation.panel import Cell, Panel, episode_settings
+from mmml.evaluation.statistics import interval
+from mmml.tasks import tasks
+from tests.conftest import MLP, make_learner
+
+OURS = [0.2, 0.9, 0.4, 0.7]
+THEIRS = [0.1, 0.7, 0.3, 0.6]  # always a little less, though the episodes differ far more
+
+
+def cell(predictor="ours", **changes):
+    return replace(
+        Cell(
+            split="test",
+            task="classification",
+            predictor=predictor,
+            baseline=predictor != "ours",
+            support=["text"],
+            query=["image"],
+            ways=5,
+            shots=1,
+            episodes=4,
+            candidates=None,
+            transductive=False,
+            metric="accuracy",
+            percent=True,
+            higher_is_better=True,
+            mean=0.5,
+            ci95=0.1,
+        ),
+        **changes,
+    )
+
+
+def panel(*rows):
+    made = Panel()
+    for c, scores in rows:
+        made.add(c, np.array(scores, dtype=float))
+    return made
+
+
+def test_the_interval_is_that_of_the_differences():
+    (found,) = from_baselines(panel((cell(), OURS), (cell("raw"), THEIRS)))
+    assert (found.a, found.b, found.episodes) == ("ours", "raw", 4)
+    assert found.mean == pytest.approx(0.125)
+    assert found.ci95 == pytest.approx(3.1824 * 0.05 / 2, rel=1e-4)  # of 0.1, 0.2, 0.1, 0.1: t(3) · s / √4
+    assert found.clear
+    assert interval(np.array(OURS))[1] > 3 * found.ci95  # which the spread of scores would hide
+
+
+def test_episodes_are_paired_by_their_number():
+    (found,) = from_baselines(panel((cell(), OURS), (cell("raw"), THEIRS[::-1])))
+    assert found.mean == pytest.approx(0.125) and found.ci95 > 0.4 and not found.clear
+
+
+def test_what_is_not_scored_alike_is_not_compared():
+    others = [{"ways": 20}, {"shots": 5}, {"metric": "F1"}, {"support": ["image"]}, {"task": "other"}, {"split": "val"}]
+    rows = [(cell("raw", **change), THEIRS) for change in [*others, {"step": 10}]]
+    assert from_baselines(panel((cell(), OURS), *rows)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours", "theirs"),
+    [
+        ({"candidates": 323, "metric": "R@1"}, OURS, THEIRS),
+        ({"metric": "ECE"}, [], []),
+        ({"episodes": 0}, OURS, []),
+        ({}, OURS, THEIRS[:3]),
+        ({}, OURS[:1], THEIRS[:1]),
+        ({}, OURS, [0.1, np.inf, 0.3, 0.6]),
+        ({}, [0.1, np.inf, 0.3, 0.6], [0.1, np.inf, 0.3, 0.6]),
+    ],
+    ids=["ranking", "ECE", "chance", "lengths", "one episode", "diverged", "both diverged"],
+)
+def test_what_has_no_pairs_is_left_out(changes, ours, theirs):
+    assert from_baselines(panel((cell(**changes), ours), (cell("raw", **changes), theirs))) == []
+
+
+def test_an_error_is_better_below_zero():
+    error = {"metric": "MAE", "percent": False, "higher_is_better": False}
+    (found,) = from_baselines(panel((cell(**error), THEIRS), (cell("raw/mean", **error), OURS)))
+    assert found.mean == pytest.approx(-0.125) and found.clear and not found.higher_is_better
+
+
+def test_the_same_scores_differ_by_nothing_and_not_clearly():
+    (found,) = between(panel((cell("x"), OURS), (cell("y"), OURS)), ["x", "y"])
+    assert (found.mean, found.ci95, found.clear) == (0.0, 0.0, False)
+
+
+def test_every_pair_once_the_earlier_less_the_later():
+    rows = panel(*((cell(name), np.array(OURS) / n) for n, name in enumerate("xyz", 1)), (cell("raw"), THEIRS))
+    found = between(rows, ["z", "x", "y"])
+    assert [(d.a, d.b) for d in found] == [("z", "x"), ("z", "y"), ("x", "y")]
+    assert [d.mean < 0 for d in found] == [True, True, False]
+
+
+def test_plain_says_whether_it_is_clear():
+    (found,) = differences(panel((cell(), OURS), (cell("raw"), THEIRS)), [("ours", "raw")])
+    assert found.plain() | {"mean": 0, "ci95": 0} == {
+        "split": "test",
+        "task": "classification",
+        "a": "ours",
+        "b": "raw",
+        "support": ["text"],
+        "query": ["image"],
+        "ways": 5,
+        "shots": 1,
+        "step": None,
+        "episodes": 4,
+        "metric": "accuracy",
+        "percent": True,
+        "higher_is_better": True,
+        "mean": 0,
+        "ci95": 0,
+        "clear": True,
+    }
+
+
+def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):
+    """Frozen prototypes are the learner itself here: on identical episodes nothing is left between them."""
+    modalities = {"image": Per.SAMPLE, "text": Per.CLASS}
+    options = EvalEpisodes(ways=[3], shots=[1, 2], queries=2, mappings=["image:image", "text:image"])
+    settings = episode_settings(options, modalities, tasks.build("classification", {}, "task"))
+    judge = Judge(
+        {"val": samples, "test": samples},
+        modalities,
+        settings,
+        EvaluationConfig(20, 20, 0, True, ["raw/nearest"], False),
+    )
+    learner = make_learner(MLP)
+    learner.embedder.requires_grad_(False)
+    judged = judge.test(learner)
+    found = from_baselines(judged)
+    assert {d.a for d in found} == {"metric/prototype"}
+    assert {d.b for d in found} == {c.predictor for c in judged.cells if c.baseline} - {"chance"}
+    assert {(d.mean, d.ci95) for d in found if d.b == "frozen/prototype"} == {(0.0, 0.0)}
+    assert {(d.support[0], d.shots) for d in found if d.b == "raw/nearest"} == {("image", 1), ("image", 2)}
