@@ -1,11 +1,8 @@
 """The whole judgement of a learner: on validation while it trains, on test once at the end."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
@@ -20,6 +17,7 @@ from mmml.evaluation.guards import check_independence
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
+from mmml.evaluation.rivals import choose, descents
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 
@@ -56,8 +54,17 @@ class Judge:
 
     def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
-        embedded = self.embed(learner)
-        return self.test(learner, calibration, embedded), self.exhibits(learner, embedded)
+        embedded, rivals = self.embed(learner), self.rivals(learner)
+        return self.test(learner, calibration, embedded, rivals), self.exhibits(learner, embedded, rivals)
+
+    def rivals(self, learner: Learner) -> list[Learner]:
+        """What the learner must beat from its own parameters; of several rates, validation chooses."""
+        several = learner.rivals() if self.options.rivals else []
+        if not several or not self.samples["val"].classes:
+            return []
+        embedded, sampler = self.embed(learner, "val"), self._sampler("val")
+        episodes = self.options.tuning_episodes
+        return [choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c[0] for c in several]
 
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, and their mean."""
@@ -94,13 +101,20 @@ class Judge:
         embedded = self.embed(learner, "val") if embedded is None else embedded
         return calibrate(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
 
-    def test(self, learner: Learner, calibration: Calibration | None = None, embedded: Samples | None = None) -> Panel:
+    def test(
+        self,
+        learner: Learner,
+        calibration: Calibration | None = None,
+        embedded: Samples | None = None,
+        rivals: Iterable[Learner] = (),
+    ) -> Panel:
         """The panel of the test split, with its baselines.
 
         Args:
             learner: not trained any further.
             calibration: of the learner; without one its confidence is judged as it is.
             embedded: of the test split, if it has been embedded.
+            rivals: that adapt the same model otherwise.
 
         Raises:
             GuardError: with ``evaluation.guard=true``, if the learner cannot be trusted.
@@ -110,7 +124,8 @@ class Judge:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
         panel = self._panel(learner, embedded, calibration or Calibration())
-        panel.extend(self._rival_panel(learner, embedded))
+        for rival in rivals:
+            panel.extend(self._panel(rival, embedded, None))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
             for baseline in baselines.get(name, "evaluation.baselines")(self.modalities, self.task):
@@ -118,11 +133,14 @@ class Judge:
         panel.extend(chance_panel("test", [*self.settings, self._retrieval()]))
         return panel
 
-    def exhibits(self, learner: Learner, embedded: Samples | None = None) -> dict[str, Any]:
-        """What the report shows of the test split besides numbers; ``embedded`` as in :meth:`test`."""
+    def exhibits(
+        self, learner: Learner, embedded: Samples | None = None, rivals: Iterable[Learner] = ()
+    ) -> dict[str, Any]:
+        """What the report shows of the test split besides numbers; arguments as of :meth:`test`."""
         samples, sampler = self.samples["test"], self._sampler("test")
         embedded = self.embed(learner) if embedded is None else embedded
-        return make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
+        shown = make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
+        return shown | {"curves": descents([learner, *rivals], embedded, sampler, self.settings[0])}
 
     def _sampler(self, split: str) -> Sampler:
         return Sampler(self.samples[split], self.options.seed, split)
@@ -130,26 +148,6 @@ class Judge:
     def _retrieval(self) -> Setting:
         ranks = self.options.retrieval and not self.task.needs_scores
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
-
-    def _rival_panel(self, learner: Learner, embedded: Samples) -> Panel:
-        """What the learner must beat from its own parameters; of several rates, validation chooses."""
-        panel, validation = Panel(), None
-        for candidates in learner.rivals() if self.options.rivals else ():
-            if len(candidates) > 1 and validation is None:
-                validation = self.embed(learner, "val")
-            rival = candidates[0] if validation is None else self._choose(candidates, validation)
-            panel.extend(self._panel(rival, embedded, None))
-        return panel
-
-    def _choose(self, candidates: list[Learner], embedded: Samples) -> Learner:
-        """The candidate that validation likes best."""
-        sampler, sign = self._sampler("val"), 1 if self.metric.higher_is_better else -1
-        means = []
-        for candidate in candidates:
-            panel = episode_panel(candidate, embedded, sampler, self.settings, self.options.tuning_episodes)
-            mean = sign * float(np.mean(self._headline(panel)))
-            means.append(mean if math.isfinite(mean) else -math.inf)
-        return candidates[means.index(max(means))]
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if there are none."""

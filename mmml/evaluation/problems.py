@@ -10,6 +10,7 @@ from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Samples
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.rivals import curve
 from mmml.evaluation.statistics import interval
 from mmml.methods.learned_optimizer.problems import Family, Solver
 from mmml.methods.learned_optimizer.rules import UpdateRule, rules
@@ -25,7 +26,6 @@ BASELINES: dict[str, dict[str, float]] = {
     "adam": {"beta1": 0.9, "beta2": 0.999},
 }
 RATIO = 10**0.25  # of neighbouring rates: four each decade
-POINTS = 200  # of a curve at most
 
 
 @dataclass
@@ -137,16 +137,3 @@ class ProblemJudge:
         while (better := min((best - 1, best, best + 1), key=score)) != best:
             best = better
         return at(best)
-
-
-def curve(name: str, losses: np.ndarray) -> dict[str, Any]:
-    """Median and quartiles of ``[steps + 1, problems]``, at no more steps than a figure can show."""
-    shown = np.unique(np.linspace(0, len(losses) - 1, POINTS).round().astype(int))
-    low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
-    return {
-        "name": name,
-        "steps": shown.tolist(),
-        "low": low.tolist(),
-        "median": median.tolist(),
-        "high": high.tolist(),
-    }

@@ -65,12 +65,11 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
         axes = figure.subplots()
         for i, curve in enumerate(curves):
             colour = BLUE if i == 0 else matplotlib.colormaps["Dark2"](i - 1)
-            axes.plot(
-                curve["steps"], curve["median"], color=colour, linewidth=2 if i == 0 else 1.1, label=curve["name"]
-            )
+            style = {"linewidth": 2 if i == 0 else 1.1, "marker": "o" if len(curve["steps"]) < 12 else None}
+            axes.plot(curve["steps"], curve["median"], color=colour, label=curve["name"], markersize=3, **style)
             axes.fill_between(curve["steps"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
         axes.set_yscale("log")
-        axes.set(xlabel="step of the inner loop", title="loss: median and quartiles over problems")
+        axes.set(xlabel="step of the inner loop", ylabel="loss")
         if trained_to is not None and trained_to < curves[0]["steps"][-1]:
             axes.axvline(trained_to, color=INK, alpha=0.35, linewidth=0.8, linestyle=":")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)

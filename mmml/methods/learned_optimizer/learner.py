@@ -1,7 +1,9 @@
 """The learned optimizer: a support set becomes adapted parameters by an update rule that is learned across tasks."""
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -9,14 +11,16 @@ from torch import Tensor
 
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples
-from mmml.errors import UserError, require
+from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FAST
 from mmml.methods.learned_optimizer.rules import UpdateRule, rules
 from mmml.methods.learned_optimizer.rules.build import build_rule
-from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, arrive, descend, refuse_divergence, start
+from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.tasks import Task
+
+log = logging.getLogger(__name__)
 
 
 @methods.register("learned_optimizer")
@@ -111,13 +115,28 @@ class LearnedOptimizer(Learner):
         task = task or self.task
         device = self.embedder.device
         seen, targets = self.model.see(support), task.targets(support).to(device)
-        point = self._start(seen, targets, task.outputs(support))
-        params = arrive(self._descend(seen, targets, point, range(self._steps)), point).params
+        point, descended = self._start(seen, targets, task.outputs(support)), []
+        for reached, losses in self._descend(seen, targets, point, range(self._steps)):
+            point = reached
+            descended.append(losses)
+        if not self.baseline and (what := divergence(descended, 0, self.optimizer)):
+            log.warning("%s; its predictions count as wrong", what)
+        params = point.params
 
         def predict(query: Examples) -> Tensor:
             return task.read(self._outputs(params, self.model.see(query), seen))
 
         return predict
+
+    def trace(self, support: Examples, query: Examples) -> Tensor:
+        device, task = self.embedder.device, self.task
+        seen, targets = self.model.see(support), task.targets(support).to(device)
+        asked, answers = self.model.see(query), task.targets(query).to(device)
+        point = self._start(seen, targets, task.outputs(support))
+        walk = (reached for reached, _ in self._descend(seen, targets, point, range(self._steps)))
+        return torch.stack(
+            [task.loss(task.read(self._outputs(p.params, asked, seen)), answers) for p in chain([point], walk)]
+        )
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: list[Point | None] = [None] * len(batch.mappings)
@@ -138,14 +157,17 @@ class LearnedOptimizer(Learner):
         device, task = self.embedder.device, self.task
         seen, targets = self.model.see(support), task.targets(support).to(device)
         asked, answers = self.model.see(query), task.targets(query).to(device)
-        point = point or self._start(seen, targets, task.outputs(support))
+        if point is None:
+            self.model.track(asked)
+            point = self._start(seen, targets, task.outputs(support))
         judged, descended = [], []
         for reached, losses in self._descend(seen, targets, point, segment):
             point = reached
             descended.append(losses)
             if self._unroll.weights != "last" or len(descended) == len(segment):
                 judged.append(task.loss(task.read(self._outputs(point.params, asked, seen)), answers).mean())
-        refuse_divergence(torch.stack(descended), segment.start, self.optimizer)
+        if what := divergence(descended, segment.start, self.optimizer):
+            raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
     def _start(self, seen: Any, targets: Tensor, outputs: int) -> Point:
@@ -176,7 +198,14 @@ class LearnedOptimizer(Learner):
             ]
             for name, options in BASELINES.items()
         ]
-        return [[standing], *tuned]
+        alone: list[list[Learner]] = [[self._alone()]] if self.transductive else []
+        return [*alone, [standing], *tuned]
+
+    def _alone(self) -> "LearnedOptimizer":
+        """The same parameters, where the queries of an episode do not see one another."""
+        twin = self._variant(self.rule, self.optimizer, self._steps)
+        twin.baseline = twin.transductive = False
+        return twin
 
     def _variant(self, name: str, rule: UpdateRule, steps: int) -> "LearnedOptimizer":
         """The same model, adapted by another rule."""

@@ -15,7 +15,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.norm import inside_task, with_task_norms
+from mmml.methods.learned_optimizer.norm import TaskNorm, inside_task, with_task_norms
 from mmml.methods.learned_optimizer.rules import Params
 from mmml.tasks import Task
 
@@ -48,6 +48,9 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def see(self, examples: Examples) -> Any:
         """What can be computed of examples before the inner loop; it is differentiable."""
+
+    def track(self, seen: Any) -> None:
+        """Let running statistics follow what training sees."""
 
     @abstractmethod
     def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
@@ -134,6 +137,12 @@ class FullModel(Model):
 
     def see(self, examples: Examples) -> Examples:
         return examples.encode(self.embedder.prepare)
+
+    @torch.no_grad()
+    def track(self, seen: Examples) -> None:
+        for modality, encoder in self.embedder.items():
+            if modality in seen.values and any(isinstance(m, TaskNorm) for m in encoder.modules()):
+                encoder(seen.values[modality].flatten(0, 2))
 
     def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)

@@ -1,13 +1,13 @@
 """The inner loop: an update rule followed for some steps, so that its gradients can be followed back."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mmml.errors import TrainingError, require
+from mmml.errors import require
 from mmml.methods.learned_optimizer.rules import Params, State, UpdateRule, detached
 
 ORDERS = {1: "first order", 2: "second order"}
@@ -77,30 +77,24 @@ def descend(
         yield point, losses if follow else seen
 
 
-def arrive(walk: Iterable[tuple[Point, Tensor]], point: Point) -> Point:
-    """Where a walk from a point ends."""
-    for reached, _ in walk:
-        point = reached
-    return point
-
-
-def refuse_divergence(losses: Tensor, first: int, rule: UpdateRule) -> None:
-    """Say which inner loop left the finite numbers, and where.
+def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule) -> str | None:
+    """Which inner loop left the finite numbers, and where; None if none did.
 
     Args:
-        losses: before each step, ``[steps, B]``.
+        losses: before each step, ``[B]`` each.
         first: number of the first of these steps.
         rule: that was followed.
     """
-    wrong = ~torch.isfinite(losses)
-    if wrong.any():
-        step, task = wrong.nonzero()[0].tolist()
-        rate = getattr(rule, "rate", None)
-        at = f" at method.rate={rate}" if rate is not None else ""
-        raise TrainingError(
-            f"the inner loop of task {task} diverged: its loss is {losses[step, task].item()} before step "
-            f"{first + step + 1}{at}; a smaller rate, fewer method.steps or another method.scale may help"
-        )
+    wrong = ~torch.isfinite(torch.stack([loss.detach() for loss in losses])) if losses else torch.zeros(0, 0)
+    if not wrong.any():
+        return None
+    step, task = wrong.nonzero()[0].tolist()
+    rate = getattr(rule, "rate", None)
+    at = f" at method.rate={rate}" if rate is not None else ""
+    return (
+        f"the inner loop of task {task} diverged: its loss is {losses[step][task].item()} before step "
+        f"{first + step + 1}{at}; a smaller rate, fewer method.steps or another method.scale may help"
+    )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmml.errors import UserError, require
+from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems
 from mmml.methods.learned_optimizer.rules import Params, UpdateRule
 from mmml.methods.learned_optimizer.rules.build import build_rule
-from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, refuse_divergence, start
+from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
 from mmml.methods.learner import Trainee
 
 
@@ -59,7 +59,8 @@ class Solver(Trainee):
                 met.append(loss)
                 point = reached
             met.append(problems.losses(point.params, segment.stop))
-            refuse_divergence(torch.stack(met).detach(), segment.start, self.optimizer)
+            if what := divergence(met, segment.start, self.optimizer):
+                raise TrainingError(what)
             yield self.unroll.meta_loss([loss.mean() for loss in met[1:]], segment).log()
             point = point.detached()
 

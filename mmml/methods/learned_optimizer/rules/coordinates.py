@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params
+from mmml.methods.learned_optimizer.rules.base import Params, State
+from mmml.methods.learned_optimizer.rules.moments import Moments
 
 LSTM_COORDINATES = 100_000  # of which an LSTM holds some 400 numbers each
-INPUTS = ("gradient", "loss", "gradient+loss")
+INPUTS = ("gradient", "loss", "moments")
 
 
 def flatten(params: Params) -> Tensor:
@@ -33,25 +34,46 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
     return torch.stack([size, direction], dim=-1)
 
 
-def observed(inputs: str, gradients: Tensor, losses: Tensor, preprocess: str) -> Tensor:
-    """What a coordinate-wise rule sees: ``[B, n, features]``.
+class Observation:
+    """What a coordinate-wise rule is shown of each coordinate.
 
     Args:
-        inputs: ``gradient``, ``loss`` or ``gradient+loss``.
-        gradients: ``[B, n]``.
-        losses: ``[B]``; every coordinate of a task sees the same.
-        preprocess: ``log_sign`` (two features for each number) or ``none`` (the number itself).
+        inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its task,
+            the same for all coordinates. ``moments``: the running mean of the gradient, and the
+            gradient, over the root of the running mean square (Lv, Jiang and Li, 2017, equation 5).
+        preprocess: of gradient and loss: ``log_sign`` (two features for each), or ``none``.
+        beta1, beta2: of the running means.
     """
-    shown = {"gradient": gradients, "loss": losses.unsqueeze(1).expand_as(gradients)}
-    parts = [shown[name] for name in inputs.split("+")]
-    return torch.cat([log_and_sign(x) if preprocess == "log_sign" else x.unsqueeze(-1) for x in parts], dim=-1)
 
+    def __init__(self, inputs: str, preprocess: str, beta1: float, beta2: float):
+        self.parts = inputs.split("+")
+        known = set(self.parts) <= set(INPUTS) and len(set(self.parts)) == len(self.parts)
+        require(known, "method.inputs", inputs, f"one or several of {', '.join(INPUTS)}, joined by +")
+        require(preprocess in ("log_sign", "none"), "method.preprocess", preprocess, "log_sign or none")
+        self.preprocess, self.moments = preprocess, Moments(beta1, beta2)
 
-def check_inputs(inputs: str, preprocess: str) -> int:
-    """The number of features of :func:`observed`."""
-    require(inputs in INPUTS, "method.inputs", inputs, f"one of {', '.join(INPUTS)}")
-    require(preprocess in ("log_sign", "none"), "method.preprocess", preprocess, "log_sign or none")
-    return len(inputs.split("+")) * (2 if preprocess == "log_sign" else 1)
+    @property
+    def features(self) -> int:
+        """How many numbers are shown."""
+        return sum(2 if part == "moments" or self.preprocess == "log_sign" else 1 for part in self.parts)
+
+    def init(self, params: Params) -> State:
+        """What is to be remembered; empty without moments."""
+        return self.moments.init(params) if "moments" in self.parts else {}
+
+    def see(self, grads: Params, losses: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``, and the next state."""
+        after: State = {}
+        gradients, shown = flatten(grads), []
+        for part in self.parts:
+            if part == "moments":
+                means, roots, after = self.moments.update(grads, state)
+                size = flatten(roots)
+                shown.append(torch.stack([flatten(means) / size, gradients / size], dim=-1))
+            else:
+                x = gradients if part == "gradient" else losses.unsqueeze(1).expand_as(gradients)
+                shown.append(log_and_sign(x) if self.preprocess == "log_sign" else x.unsqueeze(-1))
+        return torch.cat(shown, dim=-1), after
 
 
 class CoordinateLSTM(nn.Module):

@@ -7,9 +7,8 @@ from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule,
 from mmml.methods.learned_optimizer.rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
-    check_inputs,
+    Observation,
     flatten,
-    observed,
     unflatten,
 )
 
@@ -21,24 +20,33 @@ class LSTMRule(UpdateRule):
     Args:
         hidden: units of each layer (20 as published).
         layers: of the LSTM (2 as published); 0 is a linear function of the input.
-        inputs: what it is shown, ``gradient``, ``loss`` or ``gradient+loss``.
-        preprocess: ``log_sign``, or ``none``.
+        inputs, preprocess, beta1, beta2: what it is shown (``gradient`` as published), see
+            :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
         output_scale: what its outputs are multiplied by (0.1 as published).
     """
 
     learned = True
     coordinates = LSTM_COORDINATES
 
-    def __init__(self, hidden: int, layers: int, inputs: str, preprocess: str, output_scale: float):
+    def __init__(
+        self,
+        hidden: int,
+        layers: int,
+        inputs: str,
+        preprocess: str,
+        output_scale: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+    ):
         super().__init__()
         require(output_scale > 0, "method.output_scale", output_scale, "a positive number")
-        self.inputs, self.preprocess, self.output_scale = inputs, preprocess, output_scale
-        self.lstm = CoordinateLSTM(check_inputs(inputs, preprocess), hidden, layers)
+        self.observation, self.output_scale = Observation(inputs, preprocess, beta1, beta2), output_scale
+        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers)
 
     def init(self, params: Params) -> State:
-        return {"lstm": self.lstm.init(flatten(params))}
+        return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
-        seen = observed(self.inputs, flatten(grads), losses, self.preprocess)
+        seen, remembered = self.observation.see(grads, losses, state)
         out, after = self.lstm(seen, state["lstm"])
-        return unflatten(self.output_scale * out.squeeze(-1), params), {"lstm": after}
+        return unflatten(self.output_scale * out.squeeze(-1), params), {"lstm": after, **remembered}

@@ -8,9 +8,8 @@ from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule,
 from mmml.methods.learned_optimizer.rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
-    check_inputs,
+    Observation,
     flatten,
-    observed,
     unflatten,
 )
 
@@ -27,19 +26,21 @@ class MetaLSTM(UpdateRule):
 
     Args:
         hidden: units of the LSTM layer below the gates (20 as published).
-        inputs: what that layer is shown (``gradient+loss`` as published).
-        preprocess: ``log_sign``, or ``none``.
         rate: what the input gate begins at, between 0 and 1.
+        inputs, preprocess, beta1, beta2: what that layer is shown (``gradient+loss`` as published), see
+            :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
     """
 
     learned = True
     coordinates = LSTM_COORDINATES
 
-    def __init__(self, hidden: int, inputs: str, preprocess: str, rate: float):
+    def __init__(
+        self, hidden: int, rate: float, inputs: str, preprocess: str, beta1: float = 0.9, beta2: float = 0.999
+    ):
         super().__init__()
         require(0 < rate < 1, "method.rate", rate, "between 0 and 1: it is what the input gate begins at")
-        self.inputs, self.preprocess = inputs, preprocess
-        self.lstm = CoordinateLSTM(check_inputs(inputs, preprocess), hidden, 1, outputs=hidden)
+        self.observation = Observation(inputs, preprocess, beta1, beta2)
+        self.lstm = CoordinateLSTM(self.observation.features, hidden, 1, outputs=hidden)
         self.gates = nn.ModuleDict({name: nn.Linear(hidden + 2, 1) for name in ("input", "forget")})
         for name, bias in (("input", torch.logit(torch.tensor(rate)).item()), ("forget", OPEN)):
             nn.init.normal_(self.gates[name].weight, std=0.01)  # type: ignore[arg-type]
@@ -48,11 +49,12 @@ class MetaLSTM(UpdateRule):
     def init(self, params: Params) -> State:
         flat = flatten(params)
         gates = {"input": torch.zeros_like(flat.detach()), "forget": torch.ones_like(flat.detach())}
-        return {"lstm": self.lstm.init(flat), "gates": gates}
+        return {"lstm": self.lstm.init(flat), "gates": gates, **self.observation.init(params)}
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         gradients, theta = flatten(grads), flatten(params)
-        seen, after = self.lstm(observed(self.inputs, gradients, losses, self.preprocess), state["lstm"])
+        shown, remembered = self.observation.see(grads, losses, state)
+        seen, after = self.lstm(shown, state["lstm"])
         gates = {
             name: gate(torch.cat([seen, torch.stack([theta, state["gates"][name]], dim=-1)], dim=-1))
             .squeeze(-1)
@@ -60,4 +62,4 @@ class MetaLSTM(UpdateRule):
             for name, gate in self.gates.items()
         }
         steps = (gates["forget"] - 1) * theta - gates["input"] * gradients
-        return unflatten(steps, params), {"lstm": after, "gates": gates}
+        return unflatten(steps, params), {"lstm": after, "gates": gates, **remembered}

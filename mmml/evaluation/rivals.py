@@ -1,0 +1,70 @@
+"""What a learner must beat from its own parameters, at the rates that validation likes best."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmml.datasets import Samples
+from mmml.episodes import Sampler, gather
+from mmml.evaluation.panel import Setting, chunks, episode_panel
+from mmml.methods import Learner
+
+Curve = dict[str, Any]
+"""``name``, and lists ``steps``, ``low``, ``median`` and ``high``."""
+
+TRACED = 200  # episodes whose losses are followed step by step
+
+
+def choose(
+    candidates: list[Learner], embedded: Samples, sampler: Sampler, settings: list[Setting], episodes: int
+) -> Learner:
+    """The candidate with the best mean of the headline metric over all cells.
+
+    Args:
+        candidates: that differ in a rate.
+        embedded: the samples of the validation split, as candidates want them.
+        sampler: of that split.
+        settings: the columns of the panel.
+        episodes: of each cell.
+    """
+    metric = settings[0].task.metrics[0]
+
+    def worth(candidate: Learner) -> float:
+        panel = episode_panel(candidate, embedded, sampler, settings, episodes)
+        mean = float(np.mean([c.mean for c in panel.cells if c.metric == metric.name]))
+        return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf
+
+    return max(candidates, key=worth)
+
+
+@torch.no_grad()
+def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: Setting) -> list[Curve]:
+    """The loss on queries against steps of adaptation, of those that take steps: median and quartiles over episodes.
+
+    Args:
+        learners: on the same samples.
+        embedded: of the test split.
+        sampler: of that split.
+        setting: its first mapping is played.
+    """
+    found = []
+    for learner in learners:
+        parts = []
+        for numbers in chunks(TRACED, setting.shape, learner):
+            batch = gather(embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
+            parts.append(learner.trace(*batch.view(setting.mappings[0])))
+        losses = [p.double().cpu().numpy() for p in parts if p is not None]
+        if losses and len(losses[0]) > 1:
+            found.append(curve(learner.predictor_name, np.concatenate(losses, axis=1)))
+    return found
+
+
+def curve(name: str, losses: np.ndarray, points: int = 200) -> Curve:
+    """Median and quartiles of ``[steps + 1, tasks]``, at no more steps than a figure can show."""
+    shown = np.unique(np.linspace(0, len(losses) - 1, points).round().astype(int))
+    low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
+    values = {"steps": shown, "low": low, "median": median, "high": high}
+    return {"name": name, **{k: v.tolist() for k, v in values.items()}}
