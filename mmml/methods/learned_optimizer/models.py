@@ -1,7 +1,7 @@
 """What an inner loop adapts: the head on fixed embeddings, or the encoders too."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from mmml.encoders import Embedder
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.norm import TaskNorm, inside_task, with_task_norms
+from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
 from mmml.methods.learned_optimizer.rules import Params
 from mmml.tasks import Task
 
@@ -141,7 +141,7 @@ class FullModel(Model):
     @torch.no_grad()
     def track(self, seen: Examples) -> None:
         for modality, encoder in self.embedder.items():
-            if modality in seen.values and any(isinstance(m, TaskNorm) for m in encoder.modules()):
+            if modality in seen.values and has_task_norms(encoder):
                 encoder(seen.values[modality].flatten(0, 2))
 
     def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
@@ -160,32 +160,57 @@ class FullModel(Model):
             if modality not in seen.values:
                 continue
             own = seen.values[modality].flatten(1, 2)  # [B, n, …]
-            first = own if support is None else own[:, :0]
-            if support is not None and modality in support.values:
-                first = support.values[modality].flatten(1, 2)
-            rows = own if support is None else torch.cat([first, own], dim=1)
+            batches, statistics = [own], Statistics.OWN
+            if support is not None and has_task_norms(encoder):
+                known = modality in support.values
+                statistics = Statistics.FIRST if known else Statistics.RUNNING
+                batches = [support.values[modality].flatten(1, 2), own] if known else [own]
             prefix = f"encoders.{modality}."
             mine = {n.removeprefix(prefix): p for n, p in params.items() if n.startswith(prefix)}
-            with inside_task(encoder, first.shape[1]), self._attention():
-                embedded = per_task(encoder, mine, rows, self.vectorize)[:, -own.shape[1] :]
+            with self._attention():
+                embedded = per_task(encoder, mine, batches, statistics, self.vectorize)
             embeddings[modality] = F.normalize(embedded, dim=-1) if self.embedder.normalize else embedded
         return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
 
     def _attention(self) -> AbstractContextManager[None]:
-        """Fused attention has no second derivative."""
-        return sdpa_kernel(SDPBackend.MATH) if self.order == 2 else nullcontext()
+        """Fused attention has no second derivative, nor is it made for all tasks at once."""
+        return sdpa_kernel(SDPBackend.MATH) if self.order == 2 or self.vectorize else nullcontext()
 
 
-def per_task(module: nn.Module, params: Params, x: Tensor, vectorize: bool) -> Tensor:
-    """Apply a module to the items of each task with that task's parameters: ``[B, n, …]`` → ``[B, n, width]``."""
+def per_task(
+    module: nn.Module, params: Params, batches: Sequence[Tensor], statistics: Statistics, vectorize: bool
+) -> Tensor:
+    """Apply a module to the items of each task with that task's parameters, batch after batch.
 
-    def one(own: Params, items: Tensor) -> Tensor:
-        return functional_call(module, own, (items,))
+    Args:
+        module: an encoder.
+        params: of each task.
+        batches: ``[B, n, …]`` each; what comes of the last is returned, ``[B, n, width]``.
+        statistics: of batch normalisations.
+        vectorize: all tasks at once, or one after the other.
+    """
+
+    def one(own: Params, *parts: Tensor) -> Tensor:
+        with inside_task(module, statistics):
+            return [functional_call(module, own, (part,)) for part in parts][-1]
 
     if vectorize:
-        return vmap(one, randomness="different")(params, x)
+        return vmap(one, randomness="different")(without_padding(module, params), *batches)
     parts = {n: p.unbind(0) for n, p in params.items()}
-    return torch.stack([one({n: p[b] for n, p in parts.items()}, items) for b, items in enumerate(x)])
+    return torch.stack(
+        [one({n: p[b] for n, p in parts.items()}, *(x[b] for x in batches)) for b in range(len(batches[-1]))]
+    )
+
+
+def without_padding(module: nn.Module, params: Params) -> Params:
+    """The same, where an embedding's row for padding has no gradient: vmap forgets it, but for the first task."""
+    fixed = {}
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None and f"{name}.weight" in params:
+            weight = params[f"{name}.weight"]
+            rows = torch.arange(weight.shape[1], device=weight.device) == layer.padding_idx
+            fixed[f"{name}.weight"] = torch.where(rows.unsqueeze(-1), weight.detach(), weight)
+    return params | fixed
 
 
 Build = Callable[[Embedder, Head, Task, int, bool | None], Model]

@@ -2,10 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Statistics(Enum):
+    """Whose statistics count inside of a task."""
+
+    OWN = "of each batch its own"
+    FIRST = "those of the first batch, for it and for all that follow"
+    RUNNING = "those of training"
 
 
 class TaskNorm(nn.Module):
@@ -14,7 +24,7 @@ class TaskNorm(nn.Module):
     Outside, it is the layer that it replaces. Inside, :func:`inside_task` says whose statistics
     count: those of the support items, as published MAML's inner loop has it and as Bronskill et
     al. (2020, section 4.1) have it for queries too, which then do not influence one another. Where
-    there are no support items of a modality, the running statistics of training serve.
+    there are no support items of a modality, the running statistics serve.
 
     Args:
         norm: the layer to replace; its parameters and buffers are kept.
@@ -23,20 +33,23 @@ class TaskNorm(nn.Module):
     def __init__(self, norm: _BatchNorm):
         super().__init__()
         self.norm = norm
-        self.reference: int | None = None
+        self.statistics: Statistics | None = None
+        self.first: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, channels, …]`` → the same shape."""
-        norm, rows = self.norm, self.reference
-        if rows is None:
+        norm, statistics = self.norm, self.statistics
+        if statistics is None:
             return norm(x)
-        if rows == 0:
-            return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
-        if rows == len(x):
+        if statistics is Statistics.OWN:
             return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)
-        axes, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
-        mean = x[:rows].mean(axes)
-        deviation = (x[:rows].var(axes, correction=0) + norm.eps).sqrt()
+        if statistics is Statistics.RUNNING:
+            return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+        if self.first is None:
+            variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
+            self.first = mean, (variance + norm.eps).sqrt()
+        mean, deviation = self.first
+        shape = [1, -1] + [1] * (x.ndim - 2)
         gain = (norm.weight / deviation).view(shape)
         return (x - mean.view(shape)) * gain + norm.bias.view(shape)
 
@@ -46,19 +59,24 @@ def with_task_norms(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
             setattr(module, name, TaskNorm(child))
-        else:
+        elif not isinstance(child, TaskNorm):
             with_task_norms(child)
     return module
 
 
+def has_task_norms(module: nn.Module) -> bool:
+    """Whether there is one below."""
+    return any(isinstance(m, TaskNorm) for m in module.modules())
+
+
 @contextmanager
-def inside_task(module: nn.Module, reference: int) -> Iterator[None]:
-    """Every norm below takes its statistics from the first ``reference`` items (0: the running ones)."""
+def inside_task(module: nn.Module, statistics: Statistics) -> Iterator[None]:
+    """What is computed here belongs to one task, and every norm below takes these statistics."""
     norms = [m for m in module.modules() if isinstance(m, TaskNorm)]
     for norm in norms:
-        norm.reference = reference
+        norm.statistics = statistics
     try:
         yield
     finally:
         for norm in norms:
-            norm.reference = None
+            norm.statistics = norm.first = None

@@ -23,6 +23,8 @@ class LSTMRule(UpdateRule):
         inputs, preprocess, beta1, beta2: what it is shown (``gradient`` as published), see
             :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
         output_scale: what its outputs are multiplied by (0.1 as published).
+        multiplies: whether a second output of the LSTM multiplies the gradient itself, and is added: then
+            steps shrink with the gradient, as those of gradient descent do.
     """
 
     learned = True
@@ -35,13 +37,14 @@ class LSTMRule(UpdateRule):
         inputs: str,
         preprocess: str,
         output_scale: float,
+        multiplies: bool = False,
         beta1: float = 0.9,
         beta2: float = 0.999,
     ):
         super().__init__()
         require(output_scale > 0, "method.output_scale", output_scale, "a positive number")
         self.observation, self.output_scale = Observation(inputs, preprocess, beta1, beta2), output_scale
-        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers)
+        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers, outputs=2 if multiplies else 1)
 
     def init(self, params: Params) -> State:
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
@@ -49,4 +52,5 @@ class LSTMRule(UpdateRule):
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         seen, remembered = self.observation.see(grads, losses, state)
         out, after = self.lstm(seen, state["lstm"])
-        return unflatten(self.output_scale * out.squeeze(-1), params), {"lstm": after, **remembered}
+        steps = out[..., 0] + out[..., 1] * flatten(grads) if out.shape[-1] == 2 else out.squeeze(-1)
+        return unflatten(self.output_scale * steps, params), {"lstm": after, **remembered}

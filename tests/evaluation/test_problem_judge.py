@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.config.schema import EvaluationConfig
+from mmml.evaluation.problems import RATIO, ProblemJudge
+from mmml.evaluation.rivals import curve
+from mmml.methods.learned_optimizer.problems import build_solver, problems
+from tests.methods.learned_optimizer.making import OPTIONS
+
+METHOD = {"name": "learned_optimizer", **OPTIONS, "steps": 5, "truncation": None, "weights": "uniform"}
+
+
+@pytest.fixture(scope="module")
+def family():
+    return problems.build_section({"name": "quadratics", "dimensions": 3}, "problem")
+
+
+@pytest.fixture(scope="module")
+def judge(family):
+    options = EvaluationConfig(40, 30, 0, False, [], False, tuning_episodes=30, horizons=[1, 3])
+    return ProblemJudge(family, {}, options, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def solver(family):
+    torch.manual_seed(0)
+    return build_solver(METHOD, family)
+
+
+@pytest.fixture(scope="module")
+def judged(judge, solver):
+    return judge.judge(solver, None)
+
+
+def test_validation_is_the_loss_after_the_horizon_on_fixed_problems(judge, solver, family):
+    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[-1].double()
+    scores = judge.validate(solver)
+    assert list(scores) == judge.monitors
+    assert scores["val/mean"] == pytest.approx(final.mean().item())
+    assert scores["val/median"] == pytest.approx(float(np.median(final.numpy())))
+    assert not judge.metric.higher_is_better and judge.validate(solver) == scores
+
+
+def test_the_panel_has_mean_and_median_of_every_rule_at_every_horizon(judged):
+    panel, _ = judged
+    names = {c.predictor.split(",")[0] for c in panel.cells}
+    assert names == {"lstm", "sgd", "momentum", "nesterov", "rmsprop", "adam"}
+    assert {(c.step, c.metric) for c in panel.cells} == {(s, m) for s in (5, 15) for m in ("mean loss", "median loss")}
+    assert [c.baseline for c in panel.cells] == [c.predictor != "lstm" for c in panel.cells]
+    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+        assert cell.episodes == 40 and not cell.higher_is_better
+        if cell.metric == "mean loss":
+            assert len(scores) == 40 and cell.mean == pytest.approx(scores.mean()) and cell.ci95 > 0
+        else:
+            assert cell.ci95 is None
+
+
+def test_all_rules_start_from_the_same_problems(judged):
+    curves = judged[1]["curves"]
+    assert len({c["median"][0] for c in curves}) == 1
+    assert curves[0]["name"] == "lstm" and curves[0]["steps"][-1] == 15 and judged[1]["trained_to"] == 5
+
+
+def test_a_baselines_rate_is_no_worse_than_its_neighbours(judge, solver):
+    tuned = judge._tuned("adam", {"beta1": 0.9, "beta2": 0.999}, solver.unroll)
+
+    def loss(factor):
+        rule = type(tuned.optimizer)(tuned.optimizer.rate * factor, 0.9, 0.999)
+        other = type(tuned)(rule, "adam", solver.unroll, 0.0)
+        return judge._solve(other, "val", 30, 5)[-1].mean()
+
+    assert loss(1) <= min(loss(RATIO), loss(1 / RATIO))
+    assert tuned.optimizer.rate != pytest.approx(0.1), "the climb never left its start"
+
+
+def test_chunks_make_no_difference(judge, solver, monkeypatch):
+    whole = judge._solve(solver, "test", 10, 4)
+    monkeypatch.setattr(type(solver.optimizer), "coordinates", 9)
+    assert np.allclose(judge._solve(solver, "test", 10, 4), whole, rtol=1e-4)
+
+
+def test_without_rivals_the_solver_stands_alone(judge, solver, family):
+    options = EvaluationConfig(5, 5, 0, False, [], False, rivals=False)
+    panel, _ = ProblemJudge(family, {}, options, torch.device("cpu")).judge(solver, None)
+    assert {c.predictor for c in panel.cells} == {"lstm"}
+
+
+def test_a_curve_is_median_and_quartiles():
+    shown = curve("x", np.array([[0.0, 1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0, 9.0]]))
+    assert shown == {"name": "x", "steps": [0, 1], "low": [1.0, 5.0], "median": [2.0, 5.0], "high": [3.0, 5.0]}
+    assert len(curve("x", np.zeros((1001, 2)))["steps"]) == 200

@@ -1,0 +1,143 @@
+"""Small learners, and small episodes to feed them."""
+
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+
+import mmml
+from mmml.encoders import Embedder, Encoder, build_embedder
+from mmml.encoders.embedder import Mean
+from mmml.episodes import Batch, Examples, Mapping, Sampler, Shape, gather
+from mmml.methods import methods
+from mmml.methods.learned_optimizer.rules import UpdateRule, detached
+from mmml.methods.learned_optimizer.rules.build import build_rule
+from mmml.tasks import tasks
+from tests.conftest import MLP, SMALL
+
+CONFIG = yaml.safe_load((Path(mmml.__file__).parent.parent / "conf/method/learned_optimizer.yaml").read_text())
+OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")}
+KNOBS = ("rate", "momentum", "decay", "beta1", "beta2", "hidden", "layers", "inputs", "preprocess", "output_scale")
+
+CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image"] | {"augment": 0.0}}
+DENSE = MLP | {"text": SMALL["text"] | {"dropout": 0.0}}
+IMAGES = Mapping.parse("image:image")
+NAMES = Mapping.parse("text:image")
+SHAPE = Shape(3, 2, 2)
+
+SMALL_LSTM = {"hidden": 3, "preprocess": "log_sign"}
+RULES = {
+    "sgd": {"rule": "sgd"},
+    "momentum": {"rule": "momentum"},
+    "nesterov": {"rule": "nesterov"},
+    "rmsprop": {"rule": "rmsprop"},
+    "adam": {"rule": "adam"},
+    "learned_rates": {"rule": "learned_rates"},
+    "lstm": {"rule": "lstm", **SMALL_LSTM},
+    "lstm-loss": {"rule": "lstm", **SMALL_LSTM, "inputs": "loss"},
+    "lstm-both": {"rule": "lstm", **SMALL_LSTM, "inputs": "gradient+loss", "preprocess": "none"},
+    "lstm-0": {"rule": "lstm", **SMALL_LSTM, "layers": 0},
+    "lstm-0-both": {"rule": "lstm", **SMALL_LSTM, "layers": 0, "inputs": "gradient+loss"},
+    "lstm-all": {"rule": "lstm", **SMALL_LSTM, "inputs": "loss+moments+gradient"},
+    "rnnprop": {"rule": "rnnprop", "hidden": 3, "inputs": "moments"},
+    "rnnprop-0": {"rule": "rnnprop", "hidden": 3, "inputs": "moments", "layers": 0},
+    "rnnprop-gradient": {"rule": "rnnprop", **SMALL_LSTM},
+    "meta_lstm": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "gradient+loss"},
+    "meta_lstm-gradient": {"rule": "meta_lstm", **SMALL_LSTM, "preprocess": "none"},
+    "meta_lstm-loss": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "loss"},
+    "meta_lstm-moments": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "moments"},
+}
+ONE_EACH = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "learned_rates", "lstm", "rnnprop", "meta_lstm"]
+
+GENTLE = {
+    "scale": 2.0,
+    "rate": 0.01,
+    "decay": 0.9,
+    "output_scale": 0.01,
+}  # so that no encoder is wrecked in a few steps
+
+
+def make_rule(name: str, template=None, **changed) -> UpdateRule:
+    """A rule as its section of options has it, with random numbers of its own."""
+    torch.manual_seed(1)
+    options = OPTIONS | RULES[name] | changed
+    rule = build_rule(options["rule"], {k: options[k] for k in KNOBS})
+    rule.fit_to(template or {})
+    return rule
+
+
+def make(embedder=MLP, task: str = "classification", **changed):
+    """A learner as a config would have it; the embedder itself, or its options."""
+    torch.manual_seed(0)
+    if isinstance(embedder, dict):
+        embedder = build_embedder(embedder, ["image", "text"])
+    options = OPTIONS | {"steps": 3} | changed
+    return methods.build("learned_optimizer", options, "method", embedder=embedder, task=tasks.build(task, {}, "task"))
+
+
+def episodes(samples, mappings=(IMAGES,), numbers=(0, 1), shape=SHAPE) -> Batch:
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, shape), mappings)
+
+
+class Tiny(Encoder):
+    """Two numbers through a linear layer, batch normalisation and tanh: smooth in everything."""
+
+    modality = "image"
+
+    def __init__(self, layer: nn.Module | None = None):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, 3, bias=False), layer or nn.BatchNorm1d(3), nn.Tanh())
+
+    def prepare(self, raw):
+        return raw
+
+    def forward(self, prepared):
+        return self.layers(prepared)
+
+
+def tiny(layer: nn.Module | None = None, normalize: bool = False) -> Embedder:
+    torch.manual_seed(0)
+    return Embedder({"image": Tiny(layer)}, Mean(3), normalize, width=3)
+
+
+def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
+    """Two episodes of two classes, two shots and one query in double precision, raw or as if they were embeddings.
+
+    Args:
+        encoded: as embeddings of the width of :class:`Tiny`, rather than what it embeds.
+        only: these episodes.
+    """
+    generator, sides = torch.Generator().manual_seed(3), []
+    for n in (2, 1):
+        x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
+        scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
+        known = frozenset({"image"}) if encoded else frozenset()
+        sides.append(Examples({"image": x if encoded else x.flatten(0, 2)}, {"image": x.shape[:3]}, known, scores))
+    return Batch(*sides, (IMAGES,))
+
+
+class Replay(UpdateRule):
+    """Records the gradients and losses that a rule is shown, and shows it the same again."""
+
+    def __init__(self, rule: UpdateRule):
+        super().__init__()
+        self.rule, self.tape, self.again = rule, [], None
+
+    def init(self, params):
+        self.again = iter(self.tape) if self.tape else None
+        return self.rule.init(params)
+
+    def update(self, grads, state, params, losses):
+        if self.again is None:
+            self.tape.append((detached(grads), losses.detach()))
+        else:
+            grads, losses = next(self.again)
+        return self.rule.update(grads, state, params, losses)
+
+
+def arrive(walk, point):
+    """Where a walk from a point ends."""
+    for reached, _ in walk:
+        point = reached
+    return point

@@ -1,0 +1,204 @@
+"""The learner as training and evaluation use it."""
+
+import gc
+
+import pytest
+import torch
+
+from mmml.encoders import build_embedder
+from mmml.episodes import Shape
+from mmml.errors import TrainingError, UserError
+from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, ONE_EACH, RULES, episodes, make
+
+
+def adapted(learner, batch):
+    support, query = batch.view(IMAGES)
+    return learner.adapt(support)(query)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("rule", ONE_EACH)
+def test_predictions_are_log_probabilities_without_a_graph(samples, rule, fast):
+    predictions = adapted(make(fast=fast, **GENTLE | RULES[rule]).eval(), episodes(samples))
+    assert predictions.shape == (2, 6, 3) and not predictions.requires_grad
+    assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
+
+
+@torch.no_grad()
+def test_adapting_helps(samples):
+    """Two steps on the support items fit them better than one, and one better than none."""
+    support, _ = episodes(samples).view(IMAGES)
+    losses = []
+    for steps in (0, 1, 2):
+        learner = make(rule="sgd", test_steps=steps, rate=0.05).eval()
+        losses.append(learner.task.loss(learner.adapt(support)(support), support.slots).mean().item())
+    assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.01
+
+
+@torch.no_grad()
+def test_without_steps_a_head_of_class_means_names_the_nearest(samples):
+    learner = make(init="prototype", test_steps=0).eval()
+    support, query = (s.encode(learner.embedder.encode) for s in episodes(samples).view(IMAGES))
+    means = support.values["image"].mean(2)
+    nearest = torch.cdist(query.values["image"].flatten(1, 2), means).argmin(-1)
+    assert torch.equal(learner.adapt(support)(query).argmax(-1), nearest)
+
+
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_raw_and_embedded_examples_are_learned_alike(samples, fast):
+    learner = make(fast=fast).eval()
+    support, query = episodes(samples).view(IMAGES)
+    assert learner.embeds_once == (fast == "head")
+    if learner.embeds_once:
+        embedded = [s.encode(learner.embedder.encode) for s in (support, query)]
+        assert torch.allclose(learner.adapt(embedded[0])(embedded[1]), learner.adapt(support)(query), atol=1e-6)
+
+
+@torch.no_grad()
+def test_any_number_of_classes_shots_and_queries(samples):
+    for rule in ("learned_rates", "meta_lstm"):
+        learner = make(**GENTLE | RULES[rule]).eval()
+        for ways, shots, queries in ((2, 1, 1), (6, 2, 2), (3, 1, 3)):
+            predictions = adapted(learner, episodes(samples, shape=Shape(ways, shots, queries)))
+            assert predictions.shape == (2, ways * queries, ways)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_memory_is_flat_over_episodes(samples, fast):
+    learner, counts = make(fast=fast).eval(), []
+    for i in range(12):
+        adapted(learner, episodes(samples, numbers=[i]))
+        if i in (2, 11):
+            gc.collect()
+            counts.append(sum(type(o) is torch.Tensor for o in gc.get_objects()))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("rule", ["adam", "lstm", "meta_lstm"])
+def test_truncation_changes_gradients_not_values(scored, rule, fast):
+    options = {"fast": fast, "steps": 4, "task": "regression"} | GENTLE | RULES[rule]
+    batch = episodes(scored)
+    whole, cut = make(**options), make(truncation=2, **options)
+    (loss,) = whole.losses(batch, 1.0)
+    pieces = list(cut.losses(batch, 1.0))
+    assert len(pieces) == 2 and torch.equal(pieces[1], loss)
+    by = [whole.model.head.weight, whole.model.head.bias]
+    assert all(g.norm() > 0 for g in torch.autograd.grad(loss, by, retain_graph=True))
+    by = [cut.model.head.weight, cut.model.head.bias]
+    assert all(g is None for g in torch.autograd.grad(pieces[1], by, retain_graph=True, allow_unused=True))
+    assert all(g.norm() > 0 for g in torch.autograd.grad(pieces[0], by))
+
+
+@pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
+def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weights):
+    learner = make(rule="lstm", steps=6, truncation=2, weights=weights, curriculum=1.0)
+    optimizer = torch.optim.SGD(learner.parameters(), 0.1)
+    for progress, expected in ((0.0, 1), (0.5, 2), (1.0, 3)):
+        pieces = 0
+        for loss in learner.losses(episodes(samples, [IMAGES, NAMES]), progress):
+            optimizer.zero_grad()
+            loss.backward()  # fails where a piece follows back what the last one released
+            optimizer.step()
+            pieces += 1
+        assert pieces == expected
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_what_is_learned_is_the_loss_of_predictions(scored, fast, task):
+    learner, batch = make(fast=fast, task=task, rule="adam", steps=4, **GENTLE).eval(), episodes(scored)
+    expected = learner.task.loss(adapted(learner, batch), learner.task.targets(batch.query)).mean()
+    (loss,) = learner.losses(batch, 1.0)
+    assert torch.allclose(loss, expected, rtol=1e-5)
+
+
+def test_intermediate_losses_are_weighed(samples):
+    batch = episodes(samples)
+    each = [next(make(rule="sgd", steps=n).losses(batch, 1.0)).item() for n in (1, 2, 3)]
+    for weights, expected in (("uniform", sum(each) / 3), ("linear", (each[0] + 2 * each[1] + 3 * each[2]) / 6)):
+        (loss,) = make(rule="sgd", steps=3, weights=weights).losses(batch, 1.0)
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_keep_float32_under_autocast(samples):
+    learner = make(rule="lstm").eval()
+    embedded = episodes(samples).encode(learner.embedder.encode)
+    with torch.autocast("cpu", torch.bfloat16):
+        (under,) = learner.losses(embedded, 1.0)
+    assert torch.equal(under, next(learner.losses(embedded, 1.0)))
+
+
+def test_divergence_is_told_with_task_step_and_rate(scored):
+    learner = make(task="regression", rule="sgd", rate=1e38, truncation=1)
+    wanted = r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.rate=1e\+38; a smaller"
+    with pytest.raises(TrainingError, match=wanted):
+        list(learner.losses(episodes(scored), 1.0))
+
+
+def test_rivals_adapt_the_same_model(samples):
+    learner = make(rule="lstm", steps=2).eval()
+    standing, *tuned = learner.rivals()
+    assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
+    assert {r.rule for rivals in tuned for r in rivals} == {"sgd, tuned", "adam, tuned"}
+    assert all(r.baseline and r.model is learner.model for rivals in (standing, *tuned) for r in rivals)
+    assert not learner.baseline and learner.rule == "lstm"
+    rates = [[r.optimizer.rate for r in rivals] for rivals in tuned]
+    assert rates[0] == rates[1] == sorted(rates[0]) and rates[0][0] == pytest.approx(1e-3)
+    with torch.no_grad():
+        still = adapted(standing[0], episodes(samples))
+        assert torch.equal(still, adapted(make(rule="sgd", test_steps=0).eval(), episodes(samples)))
+        assert not torch.allclose(still, adapted(tuned[0][-1], episodes(samples)), atol=1e-3)
+
+
+def test_fewer_episodes_at_a_time_where_models_are_large():
+    head, whole = (make(fast=fast, rule="lstm") for fast in ("head", "all"))
+    assert head.at_once(5) == 100_000 // (5 * 17)
+    assert head.at_once(5) > whole.at_once(5) >= 1
+    assert make(rule="sgd").at_once(5) == 4_000_000 // (5 * 17)
+
+
+def test_what_a_run_says_of_itself():
+    said = make(rule="lstm", order=2, hidden=4, layers=0).describe()
+    assert (said["rule"], said["order"], said["fast"]) == ("lstm", "second order", "head")
+    assert (said["fast_parameters"], said["rule_parameters"]) == (17, 3)
+    assert make(order=1).describe()["order"] == "first order"
+    assert make().predictor_name == "learned_optimizer/lstm"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fast": "body"}, r"method.fast=body must be one of head, all"),
+        ({"init": "random"}, r"method.init=random must be one of learned, zero, prototype"),
+        ({"scale": 0.0}, r"method.scale=0.0 must be a positive number"),
+        ({"vectorize": "yes"}, r"method.vectorize=yes must be auto, true or false"),
+        ({"test_steps": -1}, r"method.test_steps=-1 must be 0 or more, or null"),
+        ({"transductive": True}, r"method.transductive=true needs method.fast=all"),
+        ({"order": 3}, r"method.order=3 must be 1 or 2"),
+        ({"truncation": 9}, r"method.truncation=9 must be from 1 to method.steps=3"),
+        ({"rule": "lsmt"}, r"method.rule=lsmt.*did you mean 'lstm'"),
+        ({"rule": "sgd", "rate": 0.0}, r"method.rate=0.0 must be a positive number"),
+        ({"hiden": 3}, r"method.hiden: no update rule takes such an option; did you mean 'hidden'"),
+        ({"steps": 1.5}, r"method.steps=1.5: expected int"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        make(**options)
+
+
+def test_raw_values_have_no_known_width():
+    raw = {"width": 16, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}
+    with pytest.raises(UserError, match=r"method=learned_optimizer needs embeddings of a known width"):
+        make(build_embedder(raw, ["image"]))
+
+
+def test_convolutions_learn_too(samples):
+    learner = make(CONV, fast="all", rule="sgd", order=2, steps=2, init="prototype", **GENTLE)
+    (loss,) = learner.losses(episodes(samples), 1.0)
+    loss.backward()
+    lacking = [n for n, p in learner.named_parameters() if "text" not in n and not p.grad.norm() > 0]
+    assert lacking == []

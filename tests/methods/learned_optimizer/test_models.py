@@ -1,0 +1,184 @@
+"""Heads, and what an inner loop adapts: one head, or whole encoders, all tasks at once or one by one."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmml.episodes import Batch, Examples, Mapping
+from mmml.errors import UserError
+from mmml.methods.learned_optimizer.heads import Head
+from mmml.methods.learned_optimizer.models import FullModel
+from mmml.tasks import tasks
+from tests.conftest import MLP
+from tests.methods.learned_optimizer.making import (
+    CONV,
+    DENSE,
+    GENTLE,
+    IMAGES,
+    NAMES,
+    RULES,
+    Tiny,
+    episodes,
+    make,
+    numbers,
+    tiny,
+)
+
+CLASSES = tasks.build("classification", {}, "task")
+SCORES = tasks.build("regression", {}, "task")
+EMBEDDED = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
+SLOTS = torch.tensor([[0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 2]])
+
+
+def test_a_head_is_a_scaled_linear_function():
+    head = Head(2, "zero", 3.0)
+    params = {"head.weight": torch.tensor([[[1.0, 2.0], [0.0, -1.0]]]), "head.bias": torch.tensor([[0.5, 0.0]])}
+    got = head(params, torch.tensor([[[1.0, 1.0], [2.0, 0.0]]]))
+    assert torch.allclose(got, 3 * torch.tensor([[[3.5, -1.0], [2.5, 0.0]]]))
+    assert head.scale.item() == pytest.approx(3.0)
+
+
+def test_a_head_of_class_means_compares_with_them():
+    head = Head(4, "prototype", 1.7)
+    params = head.initial(CLASSES, EMBEDDED, SLOTS, 3)
+    means = torch.stack(
+        [torch.stack([x[s == c].mean(0) for c in range(3)]) for x, s in zip(EMBEDDED, SLOTS, strict=True)]
+    )
+    expected = (-1.7 * torch.cdist(EMBEDDED, means).square()).log_softmax(-1)
+    assert torch.allclose(CLASSES.read(head(params, EMBEDDED)), expected, atol=1e-4)
+
+
+def test_a_head_of_scores_begins_at_their_mean():
+    head, scores = Head(4, "prototype", 1.7), torch.arange(12.0).view(2, 6)
+    params = head.initial(SCORES, EMBEDDED, scores, 1)
+    assert torch.allclose(SCORES.read(head(params, EMBEDDED)), torch.tensor([[2.5], [8.5]]).expand(2, 6))
+
+
+def test_a_learned_head_is_the_same_for_all_classes_and_tasks():
+    head = Head(4, "learned", 1.0)
+    params = head.initial(CLASSES, EMBEDDED, SLOTS, 3)
+    assert params["head.weight"].shape == (2, 3, 4) and params["head.bias"].shape == (2, 3)
+    assert torch.equal(params["head.weight"], head.weight.expand(2, 3, 4))
+    sum(p.sum() for p in params.values()).backward()
+    assert head.weight.grad.eq(6).all() and head.bias.grad.eq(6).all()
+    assert {n for n, _ in Head(4, "zero", 1.0).named_parameters()} == {"log_scale"}
+
+
+@pytest.mark.parametrize("init", ["learned", "zero"])
+def test_the_order_of_classes_does_not_matter(samples, init):
+    learner = make(init=init, rule="lstm", steps=4).eval()
+    support, query = episodes(samples, numbers=[0]).view(IMAGES)
+    order = torch.tensor([4, 5, 0, 1, 2, 3])  # classes c, a, b with two shots each
+    moved = Examples({"image": support.values["image"][order]}, support.shapes)
+    expected = learner.adapt(support)(query)[..., [2, 0, 1]]
+    assert torch.allclose(learner.adapt(moved)(query), expected, atol=1e-4)
+
+
+CHOICES = [(MLP, True), (CONV, False), (DENSE, False)]  # perceptrons; images; texts, which have a convolution too
+
+
+@pytest.mark.parametrize(("encoder", "at_once"), CHOICES, ids=["dense", "conv", "text"])
+def test_how_to_compute_follows_a_rule(encoder, at_once):
+    for vectorize, expected in (("auto", at_once), (True, True), (False, False)):
+        learner = make(encoder, fast="all", vectorize=vectorize)
+        assert learner.model.vectorize == expected == learner.describe()["vectorize"]
+    assert make(encoder, fast="head").describe()["vectorize"]
+
+
+def test_how_a_run_computed_is_how_it_goes_on(tmp_path):
+    forced, auto = (make(CONV, fast="all", vectorize=v) for v in (True, "auto"))
+    torch.save(forced.state_dict(), tmp_path / "state")
+    assert auto.model.vectorize is False
+    auto.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert auto.model.vectorize is True
+    never = make(CONV, fast="all", vectorize=False)
+    never.load_state_dict(forced.state_dict())
+    assert never.model.vectorize is False
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRU(3, 3, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x.unsqueeze(1))[0].squeeze(1)
+
+
+def test_recurrent_layers_are_computed_one_by_one():
+    with pytest.raises(UserError, match=r"method.vectorize=true: recurrent layers .* use auto"):
+        make(tiny(Recurrent()), fast="all", vectorize=True)
+    assert make(tiny(Recurrent()), fast="all").model.vectorize is False
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fast", ["head", "all one by one", "all at once"])
+@pytest.mark.parametrize("rule", RULES)
+def test_tasks_do_not_mix(rule, fast):
+    options = {"fast": fast.split()[0], "vectorize": "once" in fast, "task": "regression"} | GENTLE | RULES[rule]
+    learner = make(tiny(), **options).double()
+    together, *alone = (
+        learner.adapt(support)(query)
+        for episodes in (slice(None), slice(1), slice(1, 2))
+        for support, query in [numbers(fast == "head", episodes).view(IMAGES)]
+    )
+    assert torch.allclose(together, torch.cat(alone), rtol=1e-9)
+    assert not torch.allclose(alone[0], alone[1], rtol=1e-2)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("encoder", [DENSE, CONV], ids=["dense", "conv"])
+def test_all_at_once_is_one_by_one(samples, encoder, order):
+    found = []
+    for vectorize in (True, False):
+        learner = make(encoder, fast="all", rule="sgd", order=order, vectorize=vectorize, steps=2, **GENTLE).eval()
+        (loss,) = learner.losses(episodes(samples, [IMAGES, NAMES]), 1.0)
+        loss.backward()
+        gradients = [p.grad.flatten() for p in learner.parameters() if p.grad is not None]
+        support, query = episodes(samples).view(IMAGES)
+        found.append((learner.adapt(support)(query), loss.view(1), torch.cat(gradients)))
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("vectorize", [True, False])
+def test_attention_has_a_second_derivative(samples, vectorize):
+    """The fused kernels have none; the gradient is that of a first-order one and more."""
+    gradients = []
+    for order in (1, 2):
+        learner = make(DENSE, fast="all", rule="sgd", order=order, vectorize=vectorize, init="prototype", **GENTLE)
+        (loss,) = learner.losses(episodes(samples, [NAMES]), 1.0)
+        loss.backward()
+        gradients.append({n: p.grad for n, p in learner.named_parameters() if "encoders.text" in n})
+    first, second = gradients
+    assert all(torch.isfinite(g).all() and g.norm() > 0 for g in second.values())
+    assert any(not torch.allclose(second[n], g, rtol=1e-3) for n, g in first.items())
+
+
+def texts(*values: str, episodes: int = 1) -> Examples:
+    flat = np.array(values, dtype=object)
+    return Examples({"text": flat}, {"text": (episodes, 2, len(values) // (2 * episodes))})
+
+
+@pytest.mark.parametrize("vectorize", [True, False])
+def test_texts_of_any_length_stand_on_both_sides(vectorize):
+    learner = make(DENSE, fast="all", rule="sgd", vectorize=vectorize, **GENTLE).eval()
+    support, query = texts("a", "bc", "one", "two"), texts("something long", "b")
+    with torch.no_grad():
+        whole = learner.adapt(support)(query)
+        short = learner.adapt(support)(texts("something long", "b", "c", "d"))
+    assert torch.allclose(short[:, :2], whole, atol=1e-5)
+    text = Mapping.parse("text:text")
+    (loss,) = learner.losses(Batch(support, query, (text,)), 1.0)
+    assert torch.isfinite(loss)
+
+
+def test_only_what_learns_is_fast():
+    frozen = tiny()
+    assert isinstance(frozen.encoders["image"], Tiny)
+    frozen.encoders["image"].layers[0].requires_grad_(False)
+    model = make(frozen, fast="all").model
+    assert isinstance(model, FullModel)
+    names = {n.removeprefix("encoders.image.layers.") for n in model.template()}
+    assert names == {"1.norm.weight", "1.norm.bias", "head.weight", "head.bias"}

@@ -1,0 +1,222 @@
+"""The inner loop and its pieces."""
+
+import gc
+
+import pytest
+import torch
+
+from mmml.errors import UserError
+from mmml.methods.learned_optimizer.unroll import Point, Unroll, descend, divergence, start
+from tests.methods.learned_optimizer.making import arrive, make_rule
+
+UNROLL = {"steps": 4, "truncation": None, "order": 1, "weights": "last", "curriculum": 0.0}
+STATEFUL = ["momentum", "adam", "lstm", "rnnprop", "meta_lstm"]
+
+
+def unrolled(**changed) -> Unroll:
+    return Unroll(**UNROLL | changed)
+
+
+def square(params, step):
+    return params["x"].square().sum(1)
+
+
+def first(requires_grad=True):
+    return {"x": torch.tensor([[1.0, -2.0], [0.5, 3.0]], requires_grad=requires_grad)}
+
+
+def tensors(point: Point):
+    return [*point.params.values(), *(t for part in point.state.values() for t in part.values())]
+
+
+def slope(point: Point, by: torch.Tensor):
+    """Of the sum of squares; None where nothing leads there."""
+    loss = square(point.params, 0).sum()
+    return torch.autograd.grad(loss, by, allow_unused=True)[0] if loss.requires_grad else None
+
+
+def test_reproduces_the_published_code_of_learning_to_learn():
+    """``testResults`` of Andrychowicz et al.'s meta_test.py, which they say has the numbers of their Torch code.
+
+    f(x) = x², x = 1; the optimizer is linear in the gradient and zero at first; two unrolls of five
+    steps, x carried on, each followed by a step of Adam on the sum of f (their sum includes f at
+    the start of an unroll, a constant). What they print of the second is its end.
+    """
+    rule = make_rule("lstm-0", preprocess="none", output_scale=1.0)
+    for p in rule.parameters():
+        torch.nn.init.zeros_(p)
+    adam = torch.optim.Adam(rule.parameters(), lr=0.01)
+    unroll = unrolled(steps=10, truncation=5, weights="uniform")
+    point = start({"x": torch.ones(1, 1)}, rule)
+    for segment in unroll.segments(1.0):
+        losses = []
+        for reached, _ in descend(square, point, rule, segment, unroll.order):
+            point = reached
+            losses.append(square(point.params, 0))
+        adam.zero_grad()
+        (len(losses) * unroll.meta_loss(losses, segment)).sum().backward()
+        adam.step()
+        point = point.detached()
+    assert point.params["x"].item() == pytest.approx(0.8559, abs=1e-4)
+    assert square(point.params, 0).item() == pytest.approx(0.7325327, abs=1e-4)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", STATEFUL)
+def test_pieces_cut_gradients_and_nothing_else(name, order, connected):
+    rule, params = make_rule(name), first()
+    point = start(params, rule)
+    whole = arrive(descend(square, point, rule, range(4), order, connected), point)
+    middle = arrive(descend(square, point, rule, range(2), order, connected), point)
+    assert any(t.requires_grad for t in middle.params.values())
+    cut = middle.detached()
+    assert not any(t.requires_grad or t.grad_fn for t in tensors(cut))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(middle), tensors(cut), strict=True))
+    end = arrive(descend(square, cut, rule, range(2, 4), order, connected), cut)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(whole), tensors(end), strict=True))
+    assert slope(whole, params["x"]).abs().sum() > 0 and slope(end, params["x"]) is None
+
+
+def test_a_state_is_carried_on_from_piece_to_piece():
+    rule = make_rule("adam")
+    point = start(first(), rule)
+    for piece in (range(2), range(2, 4)):
+        point = arrive(descend(square, point, rule, piece, order=1), point).detached()
+    assert point.state["count"][""].item() == 4
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", STATEFUL)
+def test_without_gradients_nothing_is_kept(name, order):
+    rule, params = make_rule(name), first()
+    with torch.no_grad():
+        for point, losses in descend(square, start(params, rule), rule, range(3), order):
+            assert not any(t.requires_grad or t.grad_fn for t in (*tensors(point), losses))
+    recorded = start(params, rule)
+    recorded = arrive(descend(square, recorded, rule, range(3), order), recorded)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(point), tensors(recorded), strict=True))
+
+
+def size(loss):
+    """The number of nodes of a graph."""
+    seen, rest = set(), [loss.grad_fn]
+    while rest:
+        node = rest.pop()
+        if node not in seen and node is not None:
+            seen.add(node)
+            rest += [n for n, _ in node.next_functions]
+    return len(seen)
+
+
+def held() -> int:
+    gc.collect()
+    return sum(type(o) is torch.Tensor for o in gc.get_objects())
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", ["adam", "lstm"])
+def test_memory_is_flat_in_the_number_of_unrolls(name, order):
+    rule, sizes, counts = make_rule(name), [], []
+    point = start(first(), rule)
+    for i in range(30):
+        for reached, _ in descend(square, point, rule, range(i, i + 1), order):
+            point = reached
+        loss = square(point.params, 0).sum()
+        if loss.requires_grad:
+            sizes.append(size(loss))
+            loss.backward()
+        point = point.detached()
+        counts += [held()] if i in (3, 29) else []
+    assert len(set(sizes[2:])) <= 1
+    assert counts[0] == counts[1]
+
+
+def test_losses_are_told_from_before_each_step():
+    rule = make_rule("sgd", rate=0.25)  # x halves at each step
+    point = start(first(), rule)
+    told = [losses for _, losses in descend(square, point, rule, range(3), order=1)]
+    assert torch.allclose(torch.stack(told), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]]))
+    assert not told[0].requires_grad
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_connected_losses_are_followed_back(order):
+    rule, params = make_rule("learned_rates", {"x": torch.zeros(2)}, rate=0.25), first()
+    point = start(params, rule)
+    _, last = list(descend(square, point, rule, range(2), order, connected=True))[-1][1]
+    (gradient,) = torch.autograd.grad(last, params["x"])
+    # x₁ = x − α · 2x: the slope of x₁² is 2 x₁ (1 − 2α), or 2 x₁ where the gradient is a constant
+    assert torch.allclose(gradient[1], params["x"][1] * (1.0 if order == 1 else 0.5))
+
+
+def test_the_objective_is_told_the_number_of_the_step():
+    rule, seen = make_rule("sgd"), []
+    point = start(first(), rule)
+    arrive(descend(lambda p, t: (seen.append(t), square(p, t))[1], point, rule, range(4, 7), order=1), point)
+    assert seen == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("options", "progress", "lengths"),
+    [
+        ({"steps": 10}, 0.0, [10]),
+        ({"steps": 10, "truncation": 5}, 0.0, [5, 5]),
+        ({"steps": 11, "truncation": 5}, 0.0, [5, 5, 1]),
+        ({"steps": 3, "truncation": 2}, 1.0, [2, 1]),
+        ({"steps": 5, "truncation": 4}, 0.5, [4, 1]),
+        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.0, [5]),
+        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.2, [5, 5]),
+        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.5, [5, 5, 5, 5]),
+        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 1.0, [5, 5, 5, 5]),
+        ({"steps": 11, "truncation": 2, "curriculum": 1.0}, 1.0, [2, 2, 2, 2, 2, 1]),
+        ({"steps": 20, "curriculum": 0.5}, 0.0, [20]),
+    ],
+)
+def test_pieces_of_an_unroll(options, progress, lengths):
+    segments = unrolled(**options).segments(progress)
+    assert [len(s) for s in segments] == lengths
+    assert [t for s in segments for t in s] == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "segment", "expected"),
+    [
+        ("last", range(4), 4.0),
+        ("uniform", range(4), 2.5),
+        ("linear", range(4), (1 * 1 + 2 * 2 + 3 * 3 + 4 * 4) / 10),
+        ("linear", range(4, 6), (5 * 1 + 6 * 2) / 11),
+    ],
+)
+def test_weights_of_the_meta_loss(weights, segment, expected):
+    losses = [torch.tensor([float(i), 10.0 * i]) for i in range(1, len(segment) + 1)]
+    got = unrolled(weights=weights).meta_loss(losses, segment)
+    assert torch.allclose(got, torch.tensor([expected, 10 * expected]))
+    assert unrolled(weights=weights).meta_loss([x[0] for x in losses], segment).item() == pytest.approx(expected)
+
+
+def test_divergence_is_told_with_task_step_and_rate():
+    losses = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, torch.inf], [torch.nan, 2.0, torch.nan]])
+    assert divergence(losses[:1], 4, make_rule("sgd")) is None and divergence([], 0, make_rule("sgd")) is None
+    told = divergence(list(losses), 4, make_rule("sgd", rate=0.5))
+    assert "of task 2 diverged: its loss is inf before step 6 at method.rate=0.5;" in told
+    told = divergence(losses[2:], 0, make_rule("lstm"))
+    assert "of task 0 diverged: its loss is nan before step 1; a smaller" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("steps", 0),
+        ("order", 3),
+        ("order", 0),
+        ("weights", "first"),
+        ("curriculum", 1.5),
+        ("curriculum", -0.5),
+        ("truncation", 0),
+        ("truncation", 5),
+    ],
+)
+def test_wrong_options_are_named(option, value):
+    with pytest.raises(UserError, match=rf"method\.{option}={value} must be"):
+        unrolled(**{option: value})
