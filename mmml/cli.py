@@ -20,7 +20,7 @@ from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable
 from mmml.run_directory import RunDirectory, timestamp
 
-FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "resume")
+FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "resume")
 FIXED_ON_EVAL = ("seed", "encoder", "method", "resume")
 
 EVAL_HELP = """\

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
@@ -86,10 +86,10 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """A config with everything resolved, as plain values."""
+    """A config with everything resolved, as plain values; groups without a choice are left out."""
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
-    return {str(k): v for k, v in values.items()}
+    return {str(k): v for k, v in values.items() if v != MISSING}
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:

@@ -235,7 +235,7 @@ def comparable(before: dict[str, Any], now: dict[str, Any]) -> bool:
         a == b
         for a, b in (
             (before["trainer"]["monitor"], now["trainer"]["monitor"]),
-            (before["episode"]["eval"], now["episode"]["eval"]),
+            (before.get("episode", {}).get("eval"), now.get("episode", {}).get("eval")),
             (before["evaluation"]["seed"], now["evaluation"]["seed"]),
             (before["evaluation"]["validation_episodes"], now["evaluation"]["validation_episodes"]),
         )

@@ -1,0 +1,63 @@
+"""Whole runs of ``method=learned_optimizer``, as a user starts them."""
+
+import json
+
+import pytest
+
+from tests.conftest import command
+
+SHORT = ["method=learned_optimizer", "encoder=mlp", "encoder.width=16", "trainer.steps=2", "trainer.warmup=0"]
+SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "evaluation.episodes=6"]
+SHORT += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=2", "hydra.run.dir=run"]
+QUADRATIC = ["experiment=quadratic", "trainer.batch=4", "trainer.validate_every=1", "trainer.checkpoint_every=1"]
+QUADRATIC += ["method.steps=4", "method.truncation=2", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
+QUADRATIC += ["evaluation.tuning_episodes=4", "hydra.run.dir=run"]
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def predictors(found):
+    return {c["predictor"] for c in found["panel"]}
+
+
+@pytest.mark.parametrize("preset", ["lstm", "maml"])
+def test_a_run_is_judged_beside_its_rivals(preset, tmp_path):
+    extra = ["episode.train.ways=5", "method.steps=2", f"method/algorithm={preset}", "method.transductive=false"]
+    done = command("train", *SHORT, *extra, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found, rule = result(tmp_path / "run"), {"lstm": "lstm", "maml": "sgd"}[preset]
+    learned = f"learned_optimizer/{rule}"
+    assert predictors(found) >= {learned, *(f"learned_optimizer/{r}" for r in ("no step", "sgd, tuned", "adam, tuned"))}
+    assert {d["b"] for d in found["differences"] if d["a"] == learned} >= {"learned_optimizer/no step"}
+    info = json.loads((tmp_path / "run" / "run.json").read_text())["method"]
+    assert info["order"] == {"lstm": "first order", "maml": "second order"}[preset] and info["fast_parameters"] > 0
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Loss against steps" in report and info["order"] in report
+
+
+def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
+    done = command("train", *QUADRATIC, "trainer.steps=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = result(tmp_path / "run")
+    assert {c["step"] for c in found["panel"]} == {4} and {c["metric"] for c in found["panel"]} == {
+        "mean loss",
+        "median loss",
+    }
+    assert "optimization" in done.stdout and "Loss against steps" in (tmp_path / "run" / "report.html").read_text()
+
+    done = command("train", "resume=run", "trainer.steps=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path / "run")["steps"] == 3
+
+    done = command(
+        "eval", "checkpoint=run", "name=wide", "problem.dimensions=5", "evaluation.horizons=[1,3]", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert {c["step"] for c in result(tmp_path / "run" / "eval" / "wide")["panel"]} == {4, 12}
+
+
+def test_a_mistake_leaves_nothing_behind(tmp_path):
+    done = command("train", *QUADRATIC, "method.rule=adam", cwd=tmp_path)
+    assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
