@@ -89,8 +89,10 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
 def on_problems(config: ProblemConfig) -> Experiment:
     """A learned optimizer whose tasks are functions to be minimised."""
-    family: Family = problems.build_section(config.problem, "problem")
-    solver = build_solver(config.method, family)
+    section = dict(config.problem)
+    training = {option: section.pop(option) for option in ("power", "random_scaling") if option in section}
+    family: Family = problems.build_section(section, "problem")
+    solver = build_solver(config.method, family, **training)
     numerics = choose_numerics(solver, config.trainer)
     numerics.place(solver)
     dataset, samples = None, {}

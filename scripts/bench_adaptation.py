@@ -146,7 +146,7 @@ def quadratics() -> Iterator[tuple[str, Work]]:
     """The LSTM on 128 quadratics, 20 steps and a meta-gradient, and a loop over the parameters."""
     problems = QuadraticFamily(10).draw(range(128), 0, "train", None, torch.device("cpu"))
     rule = LSTMRule(20, 2, "gradient", "log_sign", 0.1)
-    solver = Solver(rule, "lstm", Unroll(20, None, 1, "uniform", 0.0), 0.0)
+    solver = Solver(rule, "lstm", Unroll(20, None, 1, "uniform", 0.0))
 
     def ours() -> None:
         for loss in solver.losses(problems, 1.0):

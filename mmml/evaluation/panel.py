@@ -2,7 +2,7 @@
 
 import collections.abc
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
@@ -17,6 +17,7 @@ from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
+from mmml.threads import one_thread
 
 # What is held at a time; the result does not depend on it. So many embeddings of 512 numbers are
 # 30 MB, up to which freed memory is used again rather than fetched from the system, page by page.
@@ -222,20 +223,6 @@ def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractCo
     light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
     small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """For index arithmetic so small that several threads would mostly wait for one another.
-
-    On a machine with other work they wait for milliseconds at each of many operations.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def chunks(episodes: int, shape: Shape, learner: Learner) -> Iterable[range]:

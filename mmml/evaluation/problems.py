@@ -121,7 +121,7 @@ class ProblemJudge:
 
         def at(exponent: int) -> Solver:
             rule: UpdateRule = rules.get(name, name)(rate=0.1 * RATIO**exponent, **options)
-            solver = Solver(rule, f"{name}, rate {0.1 * RATIO**exponent:.2g}", unroll, 0.0).to(self.device)
+            solver = Solver(rule, f"{name}, rate {0.1 * RATIO**exponent:.2g}", unroll).to(self.device)
             solver.baseline = True
             return solver
 

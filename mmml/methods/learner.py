@@ -28,8 +28,10 @@ class Trainee(nn.Module, ABC):
         baseline: whether it learned nothing.
         name: the method's name.
         rule: what results name after the method, as in ``metric/prototype``.
+        is_small: whether its tensors are so small that one thread computes them as fast as several.
     """
 
+    is_small: bool = False
     transductive: bool
     baseline: bool = False
     name: str

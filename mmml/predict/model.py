@@ -23,7 +23,6 @@ from mmml.episodes import Examples, Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
-from mmml.evaluation.panel import one_thread
 from mmml.media import Limits
 from mmml.methods import Learner
 from mmml.predict.calibrate import calibrate_on_support
@@ -31,6 +30,7 @@ from mmml.predict.inputs import Queries, Reading, Support, whole_support
 from mmml.run import build_learner
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
+from mmml.threads import one_thread
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 CHUNK = 512  # queries predicted at a time; the result does not depend on it

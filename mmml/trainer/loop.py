@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mmml.config.schema import TrainerConfig
 from mmml.errors import TrainingError, UserError
 from mmml.methods import Trainee
 from mmml.run_directory import RunDirectory
+from mmml.threads import one_thread
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop
@@ -101,7 +103,8 @@ class Trainer:
         if not self.run.last.exists():
             self.save_last()  # so that a run can be resumed from its first moment
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
-        with bar, stop.after_step():
+        threads = one_thread() if self.learner.is_small else nullcontext()
+        with bar, threads, stop.after_step():
             while self.step < steps:
                 started = time.perf_counter()
                 loss = self._train_step()

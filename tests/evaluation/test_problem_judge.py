@@ -67,7 +67,7 @@ def test_a_baselines_rate_is_no_worse_than_its_neighbours(judge, solver):
 
     def loss(factor):
         rule = type(tuned.optimizer)(tuned.optimizer.rate * factor, 0.9, 0.999)
-        other = type(tuned)(rule, "adam", solver.unroll, 0.0)
+        other = type(tuned)(rule, "adam", solver.unroll)
         return judge._solve(other, "val", 30, 5)[-1].mean()
 
     assert loss(1) <= min(loss(RATIO), loss(1 / RATIO))

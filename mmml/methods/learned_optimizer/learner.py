@@ -41,7 +41,6 @@ class LearnedOptimizer(Learner):
         transductive: with ``fast=all``, whether batch normalisation sees all queries at once, as in
             published MAML.
         vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
-        random_scaling: of problems alone; must be 0.
         options: of the update rule, which takes those that its signature names; one that no rule
             takes is refused.
     """
@@ -65,17 +64,12 @@ class LearnedOptimizer(Learner):
         scale: float,
         transductive: bool,
         vectorize: str | bool,
-        random_scaling: float,
         **options: Any,
     ):
         super().__init__()
         require(fast in FAST, "method.fast", fast, f"one of {', '.join(FAST)}")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
-        if random_scaling:
-            raise UserError(
-                f"method.random_scaling={random_scaling} is for problems alone, such as problem=quadratics: set 0"
-            )
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
         self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive

@@ -18,7 +18,19 @@ from tests.conftest import MLP, SMALL
 
 CONFIG = yaml.safe_load((Path(mmml.__file__).parent.parent / "conf/method/learned_optimizer.yaml").read_text())
 OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")}
-KNOBS = ("rate", "momentum", "decay", "beta1", "beta2", "hidden", "layers", "inputs", "preprocess", "output_scale")
+KNOBS = (
+    "rate",
+    "momentum",
+    "decay",
+    "beta1",
+    "beta2",
+    "hidden",
+    "layers",
+    "inputs",
+    "preprocess",
+    "output_scale",
+    "multiplies",
+)
 
 CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image"] | {"augment": 0.0}}
 DENSE = MLP | {"text": SMALL["text"] | {"dropout": 0.0}}
@@ -40,6 +52,7 @@ RULES = {
     "lstm-0": {"rule": "lstm", **SMALL_LSTM, "layers": 0},
     "lstm-0-both": {"rule": "lstm", **SMALL_LSTM, "layers": 0, "inputs": "gradient+loss"},
     "lstm-all": {"rule": "lstm", **SMALL_LSTM, "inputs": "loss+moments+gradient"},
+    "lstm-times": {"rule": "lstm", **SMALL_LSTM, "inputs": "moments", "multiplies": True},
     "rnnprop": {"rule": "rnnprop", "hidden": 3, "inputs": "moments"},
     "rnnprop-0": {"rule": "rnnprop", "hidden": 3, "inputs": "moments", "layers": 0},
     "rnnprop-gradient": {"rule": "rnnprop", **SMALL_LSTM},
@@ -50,12 +63,8 @@ RULES = {
 }
 ONE_EACH = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "learned_rates", "lstm", "rnnprop", "meta_lstm"]
 
-GENTLE = {
-    "scale": 2.0,
-    "rate": 0.01,
-    "decay": 0.9,
-    "output_scale": 0.01,
-}  # so that no encoder is wrecked in a few steps
+# So that no encoder is wrecked in a few steps.
+GENTLE = {"scale": 2.0, "rate": 0.01, "decay": 0.9, "output_scale": 0.01}
 
 
 def make_rule(name: str, template=None, **changed) -> UpdateRule:

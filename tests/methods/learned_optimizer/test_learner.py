@@ -138,6 +138,39 @@ def test_divergence_is_told_with_task_step_and_rate(scored):
         list(learner.losses(episodes(scored), 1.0))
 
 
+@torch.no_grad()
+def test_divergence_after_training_is_a_warning(scored, caplog):
+    support, query = episodes(scored).view(IMAGES)
+    learner = make(task="regression", rule="sgd", rate=1e38).eval()
+    assert not torch.isfinite(learner.adapt(support)(query)).all()
+    assert "the inner loop of task 0 diverged" in caplog.text and "at method.rate=1e+38" in caplog.text
+    caplog.clear()
+    learner.baseline = True
+    learner.adapt(support)
+    assert caplog.text == ""
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_a_trace_has_the_loss_after_each_step(samples, fast):
+    support, query = episodes(samples).view(IMAGES)
+    trace = make(rule="adam", fast=fast, **GENTLE).eval().trace(support, query)
+    expected = []
+    for steps in range(4):
+        learner = make(rule="adam", fast=fast, test_steps=steps, **GENTLE).eval()
+        expected.append(learner.task.loss(learner.adapt(support)(query), query.slots))
+    assert torch.allclose(trace, torch.stack(expected), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_transductive_learner_is_shown_beside_itself_without(samples):
+    learner = make(CONV, rule="sgd", fast="all", transductive=True, **GENTLE).eval()
+    (alone,), *others = learner.rivals()
+    assert not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
+    plain = make(CONV, rule="sgd", fast="all", transductive=False, **GENTLE).eval()
+    assert torch.equal(adapted(alone, episodes(samples)), adapted(plain, episodes(samples)))
+
+
 def test_rivals_adapt_the_same_model(samples):
     learner = make(rule="lstm", steps=2).eval()
     standing, *tuned = learner.rivals()

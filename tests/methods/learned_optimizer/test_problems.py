@@ -135,13 +135,26 @@ def test_a_rule_learns_to_minimise_quadratics():
         ({"rule": "adam"}, r"method\.rule=adam has nothing to learn on problem=quadratics"),
         ({"name": "metric"}, "problem=quadratics needs method=learned_optimizer"),
         ({"rool": 1}, "method.rool: no update rule takes such an option; did you mean 'rule'|method.rool"),
-        ({"random_scaling": -1.0}, r"method\.random_scaling=-1\.0"),
         ({"truncation": 7}, r"method\.truncation=7"),
     ],
 )
 def test_what_cannot_work_is_refused(options, message):
     with pytest.raises(UserError, match=message):
         build_solver(method(**options), quadratics())
+
+
+@pytest.mark.parametrize(("option", "value"), [("power", 0.0), ("power", 1.5), ("random_scaling", -1.0)])
+def test_how_problems_are_trained_on_is_checked(option, value):
+    with pytest.raises(UserError, match=rf"problem\.{option}={value}"):
+        build_solver(method(), quadratics(), **{option: value})
+
+
+def test_the_mean_over_problems_has_a_power():
+    problem = quadratics().draw(range(3), 0, "train", None, CPU)
+    solver = build_solver(method(truncation=None), quadratics(), power=0.5)
+    curve = solver.solve(problem, 6)[1:]
+    (loss,) = solver.losses(problem, 1.0)
+    assert loss.item() == pytest.approx(2 * curve.sqrt().mean(1).mean().log().item(), rel=1e-4)
 
 
 def test_a_missing_option_is_named():
@@ -161,7 +174,7 @@ def test_a_problem_that_diverges_is_reported():
 def test_random_units_are_drawn_anew_and_in_training_only():
     family = quadratics()
     problem = family.draw(range(2), 0, "train", None, CPU)
-    solver = build_solver(method(random_scaling=2.0), family)
+    solver = build_solver(method(), family, random_scaling=2.0)
     first, second = (next(iter(solver.losses(problem, 1.0))).item() for _ in range(2))
     assert first != second
     assert torch.equal(solver.solve(problem, 3), solver.solve(problem, 3))

@@ -149,6 +149,15 @@ def test_moments_are_carried_on(name):
     assert state["mean"]["x"].item() == pytest.approx(1 / 8 + 2 / 4 + 4 / 2)
 
 
+@torch.no_grad()
+def test_an_lstm_may_multiply_the_gradient():
+    rule = make_rule("lstm-times", output_scale=0.5)
+    rule.lstm.output.weight.zero_()
+    rule.lstm.output.bias.copy_(torch.tensor([0.1, -0.4]))
+    updates = updates_of(rule, 1, ("x", torch.tensor([1.0, -2.0, 0.0])))
+    assert torch.allclose(updates, 0.5 * (0.1 - 0.4 * torch.tensor([[[1.0, -2.0, 0.0]]])))
+
+
 def test_every_parameter_has_a_learned_rate_of_its_own():
     rule = make_rule("learned_rates", {"a.b": torch.zeros(1, 2), "c": torch.zeros(2)}, rate=0.5)
     assert sum(p.numel() for p in rule.parameters()) == 4

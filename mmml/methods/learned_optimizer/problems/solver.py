@@ -17,24 +17,31 @@ from mmml.methods.learner import Trainee
 class Solver(Trainee):
     """Minimises problems by an update rule.
 
-    The meta-loss of a piece of the unroll is the logarithm of the mean loss over problems, after
+    The meta-loss of a piece of the unroll is the logarithm of a mean over problems of the loss after
     each step: so late pieces, whose losses are small, count as much as early ones.
 
     Args:
         optimizer: the update rule.
         rule: its name.
         unroll: how it is unrolled in training.
+        power: p of the generalised mean over problems, ``(mean of f^p)^(1/p)``: at 1 the largest losses
+            decide, the nearer to 0 the more all problems count alike.
         random_scaling: in training each coordinate is measured in a unit of its own, ``exp(u)``
             with u uniform in ±random_scaling (Lv, Jiang and Li, 2017, section 4.1); 0 for none.
     """
 
     name = "learned_optimizer"
     transductive = False
+    is_small = True
 
-    def __init__(self, optimizer: UpdateRule, rule: str, unroll: Unroll, random_scaling: float):
+    def __init__(
+        self, optimizer: UpdateRule, rule: str, unroll: Unroll, power: float = 1.0, random_scaling: float = 0.0
+    ):
         super().__init__()
-        require(random_scaling >= 0, "method.random_scaling", random_scaling, "0 or more")
-        self.optimizer, self.rule, self.unroll, self.random_scaling = optimizer, rule, unroll, random_scaling
+        require(0 < power <= 1, "problem.power", power, "above 0 and up to 1")
+        require(random_scaling >= 0, "problem.random_scaling", random_scaling, "0 or more")
+        self.optimizer, self.rule, self.unroll = optimizer, rule, unroll
+        self.power, self.random_scaling = power, random_scaling
 
     @property
     def predictor_name(self) -> str:
@@ -61,7 +68,8 @@ class Solver(Trainee):
             met.append(problems.losses(point.params, segment.stop))
             if what := divergence(met, segment.start, self.optimizer):
                 raise TrainingError(what)
-            yield self.unroll.meta_loss([loss.mean() for loss in met[1:]], segment).log()
+            means = [loss.clamp_min(SMALLEST).pow(self.power).mean() for loss in met[1:]]
+            yield self.unroll.meta_loss(means, segment).log() / self.power
             point = point.detached()
 
     def _units(self, params: Params) -> Params:
@@ -78,12 +86,18 @@ class Solver(Trainee):
         return torch.stack([*met, problems.losses(point.params, steps)])
 
 
-SHARED = ("rule", "order", "steps", "truncation", "weights", "curriculum", "random_scaling")
+SMALLEST = 1e-12  # of losses, whose powers below 1 are infinitely steep at 0
+SHARED = ("rule", "order", "steps", "truncation", "weights", "curriculum")
 OF_EPISODES = ("name", "init", "fast", "scale", "test_steps", "transductive", "vectorize")
 
 
-def build_solver(options: Mapping[str, Any], family: Family) -> Solver:
+def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
     """The solver that a config section ``method`` describes; what concerns episodes alone is left aside.
+
+    Args:
+        options: the section.
+        family: of the problems.
+        training: ``power`` and ``random_scaling``, see :class:`Solver`.
 
     Raises:
         UserError: an option is unknown, wrong or missing.
@@ -105,4 +119,4 @@ def build_solver(options: Mapping[str, Any], family: Family) -> Solver:
             "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_rates"
         )
     unroll = Unroll(*(shared[k] for k in ("steps", "truncation", "order", "weights", "curriculum")))
-    return Solver(optimizer, shared["rule"], unroll, shared["random_scaling"])
+    return Solver(optimizer, shared["rule"], unroll, **training)
