@@ -14,6 +14,7 @@ from mmml.config import Config, ProblemConfig
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
 from mmml.encoders.prepared import remember
+from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError, nearest
@@ -73,6 +74,8 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     learner, numerics = build_learner(config, used)
     learner.task.check(config.episode)
     learner.task.check_mappings(mappings, dataset.modalities)
+    if trains:
+        learner.check_training([EpisodeMapping.parse(m) for m in config.episode.train.mappings])
 
     samples = groups_for_episodes(load_samples(dataset, used, learner.task), config.episode.by_group)
     learner.task.check_samples(samples)

@@ -27,6 +27,8 @@ from mmml.run import assemble
 
 TASKS, STEPS, RATE, WAYS, ROUNDS, THREADS = 16, 5, 0.1, 5, 7, 2
 IMAGES = Mapping.parse("image:image")
+NO_CONVOLUTIONS = ["encoder=mlp", "encoder.width=64", "encoder.image.size=28", "encoder.image.hidden=[256,128,64]"]
+NO_CONVOLUTIONS += ["encoder.image.batch_norm=true", "encoder.image.ends_linear=false"]
 Work = Callable[[], Any]
 
 
@@ -179,9 +181,7 @@ def loop_over_parameters(rule: LSTMRule, problems: Any) -> None:
 
 
 BENCHMARKS: dict[str, Callable[[], Iterator[tuple[str, Work]]]] = {
-    f"MAML, linear layers, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients(
-        "encoder=mlp", "encoder/image=mlp_maml", "encoder.width=64"
-    ),
+    f"MAML, linear layers, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients(*NO_CONVOLUTIONS),
     f"MAML, Conv4, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients("trainer.channels_last=false"),
     "evaluation of 32 episodes, 15 queries a class": evaluations,
     "LSTM on 128 quadratics, 20 steps": quadratics,

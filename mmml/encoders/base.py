@@ -35,6 +35,8 @@ class Encoder(nn.Module, ABC):
             - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array of ``[steps, d]``.
         has_own_width: whether ``width`` may be None: the embedding is then ``own_width`` wide.
         has_fixed_width: whether embeddings are ``width`` (or ``own_width``) wide whatever the values.
+        vectorizes: whether ``forward`` can run under ``torch.func.vmap``: its shapes and its control flow
+            must not depend on values.
         distance: by which its embeddings are best compared, for those that learn nothing; None for most.
         has_gaps: whether embeddings hold NaN for what is missing: only ``distance`` can compare them,
             and they have no mean.
@@ -48,6 +50,7 @@ class Encoder(nn.Module, ABC):
     modality: ClassVar[str]
     has_own_width: ClassVar[bool] = False
     has_fixed_width: ClassVar[bool] = True
+    vectorizes: ClassVar[bool] = True
     distance: ClassVar[str | None] = None
     has_gaps: ClassVar[bool] = False
     prepared_key: str | None = None

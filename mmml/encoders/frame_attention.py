@@ -35,6 +35,7 @@ class FrameAttention(Encoder):
     """
 
     modality = "video"
+    vectorizes = False
 
     def __init__(
         self,

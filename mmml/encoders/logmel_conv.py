@@ -32,6 +32,7 @@ class LogMelConv(Encoder):
     """
 
     modality = "audio"
+    vectorizes = False
 
     def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
         super().__init__()

@@ -1,14 +1,14 @@
 """What the trainer trains, and the one object that evaluation, prediction and the Python API use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples
+from mmml.episodes import Batch, Examples, Mapping
 from mmml.registry import Registry
 from mmml.similarity.distances import cosine
 from mmml.tasks import Task
@@ -92,6 +92,9 @@ class Learner(Trainee):
     def fit(self, samples: Samples | None) -> None:
         if samples is not None:
             self.embedder.fit(samples)
+
+    def check_training(self, mappings: Sequence[Mapping]) -> None:
+        """Refuse training mappings from which an encoder would learn nothing."""
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples
+from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FAST
@@ -99,6 +99,18 @@ class LearnedOptimizer(Learner):
             "transductive": self.transductive,
         }
 
+    def check_training(self, mappings: Sequence[Mapping]) -> None:
+        """In first order a gradient reaches supports by the head's start alone."""
+        queried = {m for mapping in mappings for m in mapping.query}
+        lost = sorted({m for mapping in mappings for m in mapping.support} - queried)
+        trained = [m for m, e in self.embedder.items() if m in lost and any(p.requires_grad for p in e.parameters())]
+        if trained and self._unroll.order == 1 and self.model.head.init != "prototype":
+            raise UserError(
+                f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it is never queried, and "
+                f"with method.order=1 and method.init={self.model.head.init} supports have no gradient; "
+                "set method.order=2 or method.init=prototype"
+            )
+
     def at_once(self, ways: int) -> int:
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
@@ -106,8 +118,11 @@ class LearnedOptimizer(Learner):
         return max(1, self.optimizer.coordinates // (body + (ways - 1) * head))
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
-        task = task or self.task
-        device = self.embedder.device
+        if task is not None and task.name != self.task.name:
+            raise UserError(
+                f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
+            )
+        task, device = self.task, self.embedder.device
         seen, targets = self.model.see(support), task.targets(support).to(device)
         point, descended = self._start(seen, targets, task.outputs(support)), []
         for reached, losses in self._descend(seen, targets, point, range(self._steps)):

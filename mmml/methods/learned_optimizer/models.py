@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mmml.encoders import Embedder
+from mmml.encoders import Embedder, Encoder
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
@@ -20,7 +20,6 @@ from mmml.methods.learned_optimizer.rules import Params
 from mmml.tasks import Task
 
 LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
-RECURRENT = (nn.RNNBase,)
 
 
 class Model(nn.Module, ABC):
@@ -105,9 +104,10 @@ class FullModel(Model):
 
     def __init__(self, embedder: Embedder, head: Head, task: Task, order: int, vectorize: bool | None):
         super().__init__(embedder, head, task)
-        if vectorize and any(isinstance(m, RECURRENT) for m in embedder.modules()):
+        self._one_by_one = [m for m, e in embedder.items() if not vectorizes(e)]
+        if vectorize and self._one_by_one:
             raise UserError(
-                "method.vectorize=true: recurrent layers cannot be computed for all tasks at once; use auto"
+                f"method.vectorize=true: encoder.{self._one_by_one[0]} cannot compute all tasks at once; use auto"
             )
         with_task_norms(embedder)
         self.order, self._vectorize = order, vectorize
@@ -118,7 +118,7 @@ class FullModel(Model):
         if self._vectorize is not None:
             return self._vectorize
         slow = LOOPED if self.embedder.device.type == "cpu" else ()
-        return not any(isinstance(m, (*slow, *RECURRENT)) for m in self.embedder.modules())
+        return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
 
     def get_extra_state(self) -> dict[str, bool]:
         """Kept in checkpoints: how a run computed is how it goes on."""
@@ -175,6 +175,11 @@ class FullModel(Model):
     def _attention(self) -> AbstractContextManager[None]:
         """Fused attention has no second derivative, nor is it made for all tasks at once."""
         return sdpa_kernel(SDPBackend.MATH) if self.order == 2 or self.vectorize else nullcontext()
+
+
+def vectorizes(encoder: Encoder) -> bool:
+    """Whether an encoder can run under vmap; recurrent layers cannot."""
+    return encoder.vectorizes and not any(isinstance(m, nn.RNNBase) for m in encoder.modules())
 
 
 def per_task(

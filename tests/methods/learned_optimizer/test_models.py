@@ -107,7 +107,9 @@ class Recurrent(nn.Module):
 
 
 def test_recurrent_layers_are_computed_one_by_one():
-    with pytest.raises(UserError, match=r"method.vectorize=true: recurrent layers .* use auto"):
+    with pytest.raises(
+        UserError, match=r"method.vectorize=true: encoder.image cannot compute all tasks at once; use auto"
+    ):
         make(tiny(Recurrent()), fast="all", vectorize=True)
     assert make(tiny(Recurrent()), fast="all").model.vectorize is False
 
