@@ -48,12 +48,13 @@ class ProblemJudge:
     @property
     def monitors(self) -> list[str]:
         """The names of the validation scores."""
-        return ["val/mean", "val/median"]
+        return ["val/mean", "val/median", "val/objective"]
 
     def validate(self, solver: Solver) -> dict[str, float]:
-        """Mean and median loss after the last step of the horizon, on the same problems each time."""
+        """Mean, median and the mean of training, after the last step of the horizon, on the same problems each time."""
         final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.steps)[-1]
-        return dict(zip(self.monitors, (float(final.mean()), float(np.median(final))), strict=True))
+        objective = float(np.mean(final**solver.power) ** (1 / solver.power))
+        return dict(zip(self.monitors, (float(final.mean()), float(np.median(final)), objective), strict=True))
 
     def calibrate(self, solver: Solver) -> Calibration:
         """Losses have no confidence."""

@@ -38,8 +38,16 @@ def test_validation_is_the_loss_after_the_horizon_on_fixed_problems(judge, solve
     scores = judge.validate(solver)
     assert list(scores) == judge.monitors
     assert scores["val/mean"] == pytest.approx(final.mean().item())
+    assert scores["val/objective"] == pytest.approx(final.mean().item()), "at power 1 it is the mean"
     assert scores["val/median"] == pytest.approx(float(np.median(final.numpy())))
     assert not judge.metric.higher_is_better and judge.validate(solver) == scores
+
+
+def test_the_objective_is_the_mean_of_training(judge, family):
+    torch.manual_seed(0)
+    solver = build_solver(METHOD, family, power=0.5)
+    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[-1].double()
+    assert judge.validate(solver)["val/objective"] == pytest.approx(final.sqrt().mean().square().item(), rel=1e-5)
 
 
 def test_the_panel_has_mean_and_median_of_every_rule_at_every_horizon(judged):
