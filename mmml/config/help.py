@@ -53,17 +53,22 @@ def help_text(arguments: Sequence[str]) -> str:
 def _choices(
     content: str, prefix: str, folders: Sequence[Path], asked: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
-    """The groups that a file's defaults list chooses from, those of the chosen files included, and each choice."""
+    """The groups that a file's defaults list chooses from, those of the chosen files included, and each choice.
+
+    What is chosen later wins: presets and experiments choose among groups that stand before them.
+    """
     defaults = (yaml.safe_load(content) or {}).get("defaults", [])
     for default in (d for d in defaults if isinstance(d, dict)):
         for name, choice in default.items():
-            if not name.startswith("override "):
-                group = prefix + name
-                chosen = asked.get(group, choice)
-                yield group, chosen
-                file = _files(folders, group).get(chosen or "")
-                if file is not None:
-                    yield from _choices(file.read_text(), f"{group}/", folders, asked)
+            if name.startswith("override hydra/"):
+                continue
+            own, _, elsewhere = name.partition("override /")
+            group = elsewhere.partition("@")[0] or prefix + own
+            chosen = asked.get(group, choice)
+            yield group, chosen
+            file = _files(folders, group).get(chosen or "")
+            if file is not None:
+                yield from _choices(file.read_text(), f"{group}/", folders, asked)
 
 
 def _without_defaults(text: str) -> str:
