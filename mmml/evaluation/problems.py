@@ -26,6 +26,7 @@ BASELINES: dict[str, dict[str, float]] = {
     "adam": {"beta1": 0.9, "beta2": 0.999},
 }
 RATIO = 10**0.25  # of neighbouring rates: four each decade
+DECADES = range(-16, 9, 4)  # powers of it, around 0.1: from 1e-5 to 10
 
 
 @dataclass
@@ -118,7 +119,7 @@ class ProblemJudge:
         )
 
     def _tuned(self, name: str, options: dict[str, float], unroll: Unroll) -> Solver:
-        """Climb from a rate of 0.1 to neighbouring rates until both neighbours are worse."""
+        """From the best power of ten, climb to neighbouring rates until both neighbours are worse."""
 
         def at(exponent: int) -> Solver:
             rule: UpdateRule = rules.get(name, name)(rate=0.1 * RATIO**exponent, **options)
@@ -134,7 +135,7 @@ class ProblemJudge:
                 known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
             return known[exponent]
 
-        best = 0
+        best = min(DECADES, key=score)
         while (better := min((best - 1, best, best + 1), key=score)) != best:
             best = better
         return at(best)

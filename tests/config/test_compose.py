@@ -79,7 +79,7 @@ def test_refuses_what_a_finished_run_cannot_take(override, message):
     ("override", "message"),
     [
         ("trainer.stepz=3", "trainer.stepz is no option; did you mean 'trainer.steps'"),
-        ("method=metrik", r"method=metrik: there is no such choice; did you mean 'metric'\? \(known: learned_optimizer, metric\)"),
+        ("method=metrik", r"no such choice; did you mean 'metric'\? \(known: learned_optimizer, metric\)"),
         ("trainer.steps=abc", "trainer.steps=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         ("episode.train.wais=3", "episode.train.wais is no option; did you mean 'episode.train.ways'"),
         ("metod=metric", "metod is no option; did you mean 'method'"),
