@@ -36,7 +36,7 @@ def learner_of(*overrides: str) -> tuple[Any, Any]:
     """A learner on glyphs, and the samples of its training split."""
     short = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "encoder.normalize=false"]
     options = [f"method.steps={STEPS}", f"method.rate={RATE}", "method.transductive=true", "method.scale=1.0"]
-    experiment = assemble(check_config(compose_plain(["method=learned_optimizer", *overrides, *short, *options])))
+    experiment = assemble(check_config(compose_plain(["method=learned_optimizer", *short, *options, *overrides])))
     return experiment.learner.train(), experiment.samples["train"]
 
 
