@@ -77,12 +77,8 @@ class Contestant:
         """The finished learner, and the calibration of its confidence."""
         checkpoint = load_checkpoint(self.file, "checkpoint")
         learner, _ = runs.build_learner(self.config, self.modalities)
-        try:
-            learner.load_state_dict(checkpoint.learner)
-        except RuntimeError:
-            raise UserError(f"checkpoint={self.given}: its parameters do not fit its encoder and method") from None
-        stored = checkpoint.calibration
-        return learner, None if stored is None else Calibration.from_plain(stored)
+        with naming(self.given):
+            return learner, runs.load_finished(learner, checkpoint)
 
 
 def enter(paths: Sequence[str], change: Change) -> list[Contestant]:

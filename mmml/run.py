@@ -22,7 +22,7 @@ from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
-from mmml.methods import Learner, methods
+from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
@@ -175,17 +175,21 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
 def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experiment:
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
+    experiment.calibration = load_finished(experiment.learner, checkpoint)
+    experiment.seen = checkpoint.seen
+    refuse_seen_classes(experiment)
+    return experiment
+
+
+def load_finished(learner: Trainee, checkpoint: Checkpoint) -> Calibration | None:
+    """Give a learner the parameters of a checkpoint; returns the calibration of its confidence, if there is one."""
     try:
-        experiment.learner.load_state_dict(checkpoint.learner)
+        learner.load_state_dict(checkpoint.learner)
     except RuntimeError:
         raise UserError(
             "the checkpoint's parameters do not fit these options; leave encoder and method alone"
         ) from None
-    experiment.seen = checkpoint.seen
-    if checkpoint.calibration is not None:
-        experiment.calibration = Calibration.from_plain(checkpoint.calibration)
-    refuse_seen_classes(experiment)
-    return experiment
+    return None if checkpoint.calibration is None else Calibration.from_plain(checkpoint.calibration)
 
 
 def refuse_seen_classes(experiment: Experiment) -> None:

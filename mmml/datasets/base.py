@@ -125,8 +125,7 @@ class Dataset(ABC):
 def split_classes(classes: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:
     """Class-disjoint splits: positions in ``classes`` for train, val and test, in their order.
 
-    Classes are ranked by a hash of the seed and their identifier, so the split does not depend
-    on the version of any library, and a class that comes or goes moves few of the others.
+    A class that comes or goes moves few of the others.
 
     Args:
         classes: class identifiers.
@@ -136,13 +135,14 @@ def split_classes(classes: Sequence[str], seed: int, val: float, test: float) ->
     """
     if not (val > 0 and test > 0 and val + test < 1):
         raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
-
-    def rank(i: int) -> bytes:
-        return hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest()
-
-    order = sorted(range(len(classes)), key=rank)
+    order = shuffled(classes, seed)
     if len(order) < len(SPLITS):
         raise UserError(f"{len(order)} classes cannot be split into train, val and test; give more of them")
     n_val, n_test = max(1, round(val * len(order))), max(1, round(test * len(order)))
     parts = {"val": order[:n_val], "test": order[n_val : n_val + n_test], "train": order[n_val + n_test :]}
     return {split: sorted(parts[split]) for split in SPLITS}
+
+
+def shuffled(classes: Sequence[str], seed: int) -> list[int]:
+    """Positions in ``classes``, ranked by a hash of the seed and the identifier: no library's version matters."""
+    return sorted(range(len(classes)), key=lambda i: hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest())

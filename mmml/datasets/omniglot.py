@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets
+from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
 from mmml.datasets.cache import cached_arrays
 from mmml.errors import UserError, require
 
@@ -53,9 +53,7 @@ class Omniglot(Dataset):
         key = {"code": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "size": self.size, **stamps(archives)}
         arrays = cached_arrays("omniglot", key, lambda: read_characters(archives, self.size))
         images, names = torch.from_numpy(arrays["images"]), arrays["names"].tolist()
-        order = sorted(
-            range(len(names)), key=lambda i: hashlib.sha256(f"{self.split_seed}:{names[i]}".encode()).digest()
-        )
+        order = shuffled(names, self.split_seed)
         bounds = np.cumsum([0, TRAIN, CHARACTERS - TRAIN - TEST, TEST])
         parts = {s: sorted(order[bounds[i] : bounds[i + 1]]) for i, s in enumerate(SPLITS)}
         return {split: self._samples(images[c], [names[i] for i in c]) for split, c in parts.items()}

@@ -13,18 +13,11 @@ from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.rivals import curve
 from mmml.evaluation.statistics import interval
 from mmml.methods.learned_optimizer.problems import Family, Solver
-from mmml.methods.learned_optimizer.rules import UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.build import HAND_DESIGNED, hand_designed
 from mmml.methods.learned_optimizer.unroll import Unroll
 from mmml.tasks import Metric
 
 LOSS, MEDIAN = (Metric(name, percent=False, higher_is_better=False) for name in ("mean loss", "median loss"))
-BASELINES: dict[str, dict[str, float]] = {
-    "sgd": {},
-    "momentum": {"momentum": 0.9},
-    "nesterov": {"momentum": 0.9},
-    "rmsprop": {"decay": 0.99},
-    "adam": {"beta1": 0.9, "beta2": 0.999},
-}
 RATIO = 10**0.25  # of neighbouring rates: four each decade
 DECADES = range(-16, 9, 4)  # powers of it, around 0.1: from 1e-5 to 10
 
@@ -114,16 +107,14 @@ class ProblemJudge:
 
     def _baselines(self, unroll: Unroll) -> list[Solver]:
         """Every hand-designed rule at the rate that validation problems like best."""
-        return (
-            [self._tuned(name, options, unroll) for name, options in BASELINES.items()] if self.options.rivals else []
-        )
+        return [self._tuned(name, unroll) for name in HAND_DESIGNED] if self.options.rivals else []
 
-    def _tuned(self, name: str, options: dict[str, float], unroll: Unroll) -> Solver:
+    def _tuned(self, name: str, unroll: Unroll) -> Solver:
         """From the best power of ten, climb to neighbouring rates until both neighbours are worse."""
 
         def at(exponent: int) -> Solver:
-            rule: UpdateRule = rules.get(name, name)(rate=0.1 * RATIO**exponent, **options)
-            solver = Solver(rule, f"{name}, rate {0.1 * RATIO**exponent:.2g}", unroll).to(self.device)
+            rate = 0.1 * RATIO**exponent
+            solver = Solver(hand_designed(name, rate), f"{name}, rate {rate:.2g}", unroll).to(self.device)
             solver.baseline = True
             return solver
 

@@ -27,7 +27,7 @@ from mmml.media import Limits
 from mmml.methods import Learner
 from mmml.predict.calibrate import calibrate_on_support
 from mmml.predict.inputs import Queries, Reading, Support, whole_support
-from mmml.run import build_learner
+from mmml.run import build_learner, load_finished
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 from mmml.threads import one_thread
@@ -254,14 +254,8 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
         reading: how files are read.
     """
     model = untrained_model(config, reading)
-    try:
-        model.learner.load_state_dict(stored.learner)
-    except RuntimeError:
-        raise UserError(
-            "the checkpoint's parameters do not fit these options; leave encoder and method alone"
-        ) from None
+    model.calibration = load_finished(model.learner, stored)
     model.learner.eval()
-    model.calibration = Calibration.from_plain(stored.calibration) if stored.calibration else None
     model.as_judged = config.method == stored.config["method"]
     return model
 

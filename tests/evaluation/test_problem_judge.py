@@ -71,7 +71,7 @@ def test_all_rules_start_from_the_same_problems(judged):
 
 
 def test_a_baselines_rate_is_no_worse_than_its_neighbours(judge, solver):
-    tuned = judge._tuned("adam", {"beta1": 0.9, "beta2": 0.999}, solver.unroll)
+    tuned = judge._tuned("adam", solver.unroll)
 
     def loss(factor):
         rule = type(tuned.optimizer)(tuned.optimizer.rate * factor, 0.9, 0.999)

@@ -14,8 +14,8 @@ from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FAST
-from mmml.methods.learned_optimizer.rules import UpdateRule, rules
-from mmml.methods.learned_optimizer.rules.build import build_rule
+from mmml.methods.learned_optimizer.rules import UpdateRule
+from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.tasks import Task
@@ -122,9 +122,8 @@ class LearnedOptimizer(Learner):
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
             )
-        task, device = self.task, self.embedder.device
-        seen, targets = self.model.see(support), task.targets(support).to(device)
-        point, descended = self._start(seen, targets, task.outputs(support)), []
+        seen, targets = self._see(support)
+        point, descended = self._start(seen, targets, support), []
         for reached, losses in self._descend(seen, targets, point, range(self._steps)):
             point = reached
             descended.append(losses)
@@ -133,19 +132,15 @@ class LearnedOptimizer(Learner):
         params = point.params
 
         def predict(query: Examples) -> Tensor:
-            return task.read(self._outputs(params, self.model.see(query), seen))
+            return self._answer(params, self.model.see(query), seen)
 
         return predict
 
     def trace(self, support: Examples, query: Examples) -> Tensor:
-        device, task = self.embedder.device, self.task
-        seen, targets = self.model.see(support), task.targets(support).to(device)
-        asked, answers = self.model.see(query), task.targets(query).to(device)
-        point = self._start(seen, targets, task.outputs(support))
+        (seen, targets), (asked, answers) = self._see(support), self._see(query)
+        point = self._start(seen, targets, support)
         walk = (reached for reached, _ in self._descend(seen, targets, point, range(self._steps)))
-        return torch.stack(
-            [task.loss(task.read(self._outputs(p.params, asked, seen)), answers) for p in chain([point], walk)]
-        )
+        return torch.stack([self.task.loss(self._answer(p.params, asked, seen), answers) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: list[Point | None] = [None] * len(batch.mappings)
@@ -163,24 +158,26 @@ class LearnedOptimizer(Learner):
 
     def _segment(self, support: Examples, query: Examples, point: Point | None, segment: range) -> tuple[Tensor, Point]:
         """The meta-loss of one mapping over some steps, and where they end."""
-        device, task = self.embedder.device, self.task
-        seen, targets = self.model.see(support), task.targets(support).to(device)
-        asked, answers = self.model.see(query), task.targets(query).to(device)
+        (seen, targets), (asked, answers) = self._see(support), self._see(query)
         if point is None:
             self.model.track(asked)
-            point = self._start(seen, targets, task.outputs(support))
+            point = self._start(seen, targets, support)
         judged, descended = [], []
         for reached, losses in self._descend(seen, targets, point, segment):
             point = reached
             descended.append(losses)
             if self._unroll.weights != "last" or len(descended) == len(segment):
-                judged.append(task.loss(task.read(self._outputs(point.params, asked, seen)), answers).mean())
+                judged.append(self.task.loss(self._answer(point.params, asked, seen), answers).mean())
         if what := divergence(descended, segment.start, self.optimizer):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _start(self, seen: Any, targets: Tensor, outputs: int) -> Point:
-        return start(self.model.initial(seen, targets, outputs), self.optimizer)
+    def _see(self, examples: Examples) -> tuple[Any, Tensor]:
+        """What the model makes of one side before any step, and what is to be predicted of it."""
+        return self.model.see(examples), self.task.targets(examples).to(self.embedder.device)
+
+    def _start(self, seen: Any, targets: Tensor, support: Examples) -> Point:
+        return start(self.model.initial(seen, targets, self.task.outputs(support)), self.optimizer)
 
     def _descend(
         self, seen: Any, targets: Tensor, point: Point, steps: Iterable[int]
@@ -194,18 +191,16 @@ class LearnedOptimizer(Learner):
             self._unroll.order,
         )
 
-    def _outputs(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
-        return self.model(params, query, None if self.transductive else support)
+    def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
+        """The task's predictions for queries, by adapted parameters."""
+        return self.task.read(self.model(params, query, None if self.transductive else support))
 
     def rivals(self) -> list[list[Learner]]:
         """Itself without a step, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0)
         tuned: list[list[Learner]] = [
-            [
-                self._variant(f"{name}, tuned", rules.get(name, name)(rate=rate, **options), self._steps)
-                for rate in RATES
-            ]
-            for name, options in BASELINES.items()
+            [self._variant(f"{name}, tuned", hand_designed(name, rate), self._steps) for rate in RATES]
+            for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self._alone()]] if self.transductive else []
         return [*alone, [standing], *tuned]
@@ -226,7 +221,6 @@ class LearnedOptimizer(Learner):
 
 
 RATES = [10 ** (i / 2) for i in range(-6, 5)]  # 0.001 to 100, two each decade
-BASELINES: dict[str, dict[str, float]] = {"sgd": {}, "adam": {"beta1": 0.9, "beta2": 0.999}}
 
 
 def known_width(embedder: Embedder) -> int:

@@ -68,8 +68,6 @@ def descend(
                 allow_unused=True,
                 materialize_grads=True,
             )
-        if order == 1:
-            grads = tuple(g.detach() for g in grads)
         seen = losses if recorded and order == 2 else losses.detach()
         params = at if follow else point.params
         updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)

@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+
+from mmml import threads
 
 
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with threads.one_thread():
+        yield
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
 from mmml.methods.learned_optimizer.rules.moments import Moments
 
 
@@ -16,11 +15,9 @@ class Adam(UpdateRule):
         beta1, beta2: how much of the running means of gradients and of their squares stays, in [0, 1).
     """
 
-    tunes = "rate"
-
     def __init__(self, rate: float, beta1: float, beta2: float):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
+        check_rate(rate)
         self.rate, self.moments = rate, Moments(beta1, beta2)
 
     def init(self, params: Params) -> State:

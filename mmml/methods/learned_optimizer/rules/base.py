@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from mmml.errors import require
 from mmml.registry import Registry
 
 rules = Registry("update rule", "mmml.methods.learned_optimizer.rules")
@@ -24,14 +25,11 @@ class UpdateRule(nn.Module, ABC):
     Every task has gradients, state and steps of its own: B tasks never mix.
 
     Class attributes:
-        tunes: the option that is tuned on validation tasks where the rule is a baseline; None for
-            rules that are learned.
         learned: whether the rule has parameters of its own.
         coordinates: of models that are best adapted at a time: what a rule holds for each of them
             should fit the caches.
     """
 
-    tunes: ClassVar[str | None] = None
     learned: ClassVar[bool] = False
     coordinates: ClassVar[int] = 4_000_000
 
@@ -57,6 +55,16 @@ class UpdateRule(nn.Module, ABC):
             params: where the gradients were taken.
             losses: of each task there, ``[B]``.
         """
+
+
+def check_rate(rate: float) -> None:
+    """Refuse a learning rate that is not positive."""
+    require(rate > 0, "method.rate", rate, "a positive number")
+
+
+def check_kept(name: str, share: float) -> None:
+    """Refuse a share of a running sum or mean that is kept, the option ``method.<name>``, outside of [0, 1)."""
+    require(0 <= share < 1, f"method.{name}", share, "from 0 to below 1")
 
 
 def zeros_like(params: Params) -> Params:

@@ -11,3 +11,19 @@ def build_rule(name: str, options: dict[str, Any]) -> UpdateRule:
     refuse_unknown(options, (rules,), "method")
     rule: UpdateRule = rules.build(name, rules.deal(name, options, "method.rule"), "method", "method.rule")
     return rule
+
+
+HAND_DESIGNED: dict[str, dict[str, float]] = {
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "rmsprop": {"decay": 0.99},
+    "adam": {"beta1": 0.9, "beta2": 0.999},
+}
+"""The rules that are not learned, with the usual values of all options but the rate."""
+
+
+def hand_designed(name: str, rate: float) -> UpdateRule:
+    """A rule that is not learned, at this rate: what a learned one is compared with."""
+    rule: UpdateRule = rules.get(name, "method.rule")(rate=rate, **HAND_DESIGNED[name])
+    return rule

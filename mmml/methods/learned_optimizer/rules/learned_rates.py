@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
 
 
 @rules.register("learned_rates")
@@ -21,7 +20,7 @@ class LearnedRates(UpdateRule):
 
     def __init__(self, rate: float):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
+        check_rate(rate)
         self.rate = rate
         self.rates = nn.ParameterDict()
 

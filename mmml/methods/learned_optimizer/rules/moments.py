@@ -1,7 +1,6 @@
 """Running means of gradients and of their squares."""
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, counted, no_steps, zeros_like
+from mmml.methods.learned_optimizer.rules.base import Params, State, check_kept, counted, no_steps, zeros_like
 from mmml.methods.learned_optimizer.rules.rmsprop import EPSILON, root
 
 
@@ -14,7 +13,7 @@ class Moments:
 
     def __init__(self, beta1: float, beta2: float):
         for name, beta in (("beta1", beta1), ("beta2", beta2)):
-            require(0 <= beta < 1, f"method.{name}", beta, "from 0 to below 1")
+            check_kept(name, beta)
         self.beta1, self.beta2 = beta1, beta2
 
     def init(self, params: Params) -> State:

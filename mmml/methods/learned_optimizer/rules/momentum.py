@@ -2,8 +2,15 @@
 
 from torch import Tensor
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules, zeros_like
+from mmml.methods.learned_optimizer.rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_kept,
+    check_rate,
+    rules,
+    zeros_like,
+)
 
 
 @rules.register("momentum")
@@ -15,12 +22,10 @@ class Momentum(UpdateRule):
         momentum: how much of the running sum stays, in [0, 1).
     """
 
-    tunes = "rate"
-
     def __init__(self, rate: float, momentum: float):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
-        require(0 <= momentum < 1, "method.momentum", momentum, "from 0 to below 1")
+        check_rate(rate)
+        check_kept("momentum", momentum)
         self.rate, self.momentum = rate, momentum
 
     def init(self, params: Params) -> State:

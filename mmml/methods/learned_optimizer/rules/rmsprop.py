@@ -2,8 +2,15 @@
 
 from torch import Tensor
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules, zeros_like
+from mmml.methods.learned_optimizer.rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_kept,
+    check_rate,
+    rules,
+    zeros_like,
+)
 
 EPSILON = 1e-8
 
@@ -22,12 +29,10 @@ class RMSProp(UpdateRule):
         decay: of the running mean of squared gradients, in [0, 1).
     """
 
-    tunes = "rate"
-
     def __init__(self, rate: float, decay: float):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
-        require(0 <= decay < 1, "method.decay", decay, "from 0 to below 1")
+        check_rate(rate)
+        check_kept("decay", decay)
         self.rate, self.decay = rate, decay
 
     def init(self, params: Params) -> State:

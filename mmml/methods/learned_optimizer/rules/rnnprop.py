@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
 from mmml.methods.learned_optimizer.rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
@@ -41,7 +40,7 @@ class RNNProp(UpdateRule):
         preprocess: str = "log_sign",
     ):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
+        check_rate(rate)
         self.rate, self.observation = rate, Observation(inputs, preprocess, beta1, beta2)
         self.lstm = CoordinateLSTM(hidden, hidden, layers)
         self.input = nn.Linear(self.observation.features, hidden)

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
+from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
 
 
 @rules.register("sgd")
@@ -14,11 +13,9 @@ class SGD(UpdateRule):
         rate: learning rate, positive.
     """
 
-    tunes = "rate"
-
     def __init__(self, rate: float):
         super().__init__()
-        require(rate > 0, "method.rate", rate, "a positive number")
+        check_rate(rate)
         self.rate = rate
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
