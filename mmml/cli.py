@@ -20,8 +20,8 @@ from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable
 from mmml.run_directory import RunDirectory, timestamp
 
-FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "resume")
-FIXED_ON_EVAL = ("seed", "encoder", "method", "resume")
+FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "start", "resume")
+FIXED_ON_EVAL = ("seed", "encoder", "method", "start", "resume")
 
 EVAL_HELP = """\
 mmml-eval: judge a finished run, on test classes that it never saw.

@@ -98,7 +98,6 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
-    mappings = (Mapping.parse(m) for m in (*own.episode.train.mappings, *own.episode.eval.mappings))
     judged = {section: (first or checkpoint.config)[section] for section in JUDGED_BY}
     plain = change(checkpoint.config | judged)
     plain["evaluation"]["rivals"] = False  # each has its own, which its own evaluation shows
@@ -106,7 +105,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
         given=path,
         file=file,
         plain=plain,
-        modalities=frozenset(m for mapping in mappings for m in mapping.modalities),
+        modalities=frozenset(runs.modalities_of(own)),
         seen=checkpoint.seen,
         about={
             "checkpoint": path,

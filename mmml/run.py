@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mmml.config import Config, ProblemConfig
+from mmml.config import Config, ProblemConfig, check_config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
 from mmml.encoders.prepared import remember
@@ -19,6 +19,7 @@ from mmml.episodes.groups import groups_for_episodes
 from mmml.episodes.plan import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
+from mmml.evaluation.embed import embed_all
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
@@ -26,7 +27,7 @@ from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
-from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
+from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
 
@@ -84,8 +85,9 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     judge = Judge(samples, dataset.modalities, settings, config.evaluation)
 
     def batches() -> Callable[[int], Any]:
-        seen = remember(learner.embedder, samples["train"])
-        return training_batches(seen, config.episode.train, config.trainer.batch, config.seed)
+        fixed = learner.embeds_once and learner.embedder.frozen
+        trained_on = embed_all(learner, samples["train"]) if fixed else remember(learner.embedder, samples["train"])
+        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed)
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 
@@ -129,19 +131,28 @@ def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, N
     return learner, numerics
 
 
+def modalities_of(config: Config) -> set[str]:
+    """What a learner of this config has encoders of: all that its mappings name."""
+    mappings = (*config.episode.eval.mappings, *config.episode.train.mappings)
+    return {m for mapping in mappings for m in EpisodeMapping.parse(mapping).modalities}
+
+
 def prepare(
     config: Config | ProblemConfig, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
     learner, judge = experiment.learner, experiment.judge
+    experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     if resume is None:
         learner.fit(experiment.samples.get("train"))
-    experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
-    if resume is not None and resume.seen != experiment.seen:
+        begin(experiment)
+    elif resume.seen[: len(experiment.seen)] != experiment.seen:
         raise UserError(
             "the dataset's training and validation classes are not those that the run began with: train anew"
         )
+    else:
+        experiment.seen = resume.seen
     check_monitor(config.trainer.monitor, judge.monitors)
     parts = Parts(
         batches=experiment.batches(),
@@ -155,6 +166,29 @@ def prepare(
     if resume is not None:
         trainer.restore(resume)
     return experiment, trainer
+
+
+def begin(experiment: Experiment) -> None:
+    """Give the encoders the parameters of another run, if the config names one."""
+    config = experiment.config
+    if config.start is None:
+        if isinstance(config, Config) and config.encoder.get("frozen"):
+            raise UserError("encoder.frozen=true needs start=RUN: else nothing would ever have been learned")
+        return
+    if isinstance(config, ProblemConfig):
+        raise UserError("start= gives encoders, and a run on problems has none")
+    checkpoint = load_checkpoint(find_checkpoint(config.start, "start", prefer="best"), "start")
+    learner = experiment.learner
+    theirs = check_config(checkpoint.config)
+    source, _ = build_learner(theirs, modalities_of(theirs))
+    try:
+        load_finished(source, checkpoint)
+        learner.embedder.adopt(source.embedder)
+    except (UserError, ValueError) as error:
+        told = f"start={config.start}: its encoders do not fit ({error}); choose the encoder of that run"
+        raise UserError(told) from None
+    experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]
+    refuse_seen_classes(experiment, "start")
 
 
 def check_monitor(monitor: str, known: list[str]) -> None:
@@ -192,12 +226,12 @@ def load_finished(learner: Trainee, checkpoint: Checkpoint) -> Calibration | Non
     return None if checkpoint.calibration is None else Calibration.from_plain(checkpoint.calibration)
 
 
-def refuse_seen_classes(experiment: Experiment) -> None:
+def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
     """Test classes that a checkpoint was trained or selected on would make its score a lie."""
     seen = sorted(set(experiment.seen) & set(class_ids(experiment, "test")))
     if seen:
         raise UserError(
-            f"the checkpoint was trained or selected on {len(seen)} of these test classes, such as {seen[0]!r}; "
+            f"the {option} was trained or selected on {len(seen)} of these test classes, such as {seen[0]!r}; "
             "leave dataset.split_seed and the split fractions as they were in training"
         )
 

@@ -17,10 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, nearest
 
-PATH_OPTIONS = {"resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
+PATH_OPTIONS = {"resume", "start", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
-STORED_PATHS = ("dataset.root",)  # kept in configs, and so made independent of the working directory
+STORED_PATHS = ("dataset.root", "start")  # kept in configs, and so made independent of the working directory
 
 
 def conf_dir() -> Path:

@@ -155,6 +155,7 @@ class RunConfig:
 
     seed: int = MISSING
     resume: str | None = None
+    start: str | None = None
     dataset: Any = None
     method: Any = MISSING
     trainer: TrainerConfig = MISSING

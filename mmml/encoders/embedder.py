@@ -68,6 +68,24 @@ class Embedder(nn.Module):
                 spaces.setdefault(found[0], {})[modality] = found[1]
         return [Embedder(parts, Mean(0), normalize=True).to(self.device) for parts in spaces.values()]
 
+    def adopt(self, other: "Embedder") -> None:
+        """Take over the parameters and buffers of another embedder that is built alike.
+
+        Its layers may stand inside of others here (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`),
+        so they are matched by their order.
+
+        Raises:
+            ValueError: it has no encoder of a modality, or one of other shapes.
+        """
+        pairs = [(m, encoder, other.encoders[m]) for m, encoder in self.items() if m in other.encoders]
+        if lacking := sorted({m for m, _ in self.items()} - {m for m, _, _ in pairs}):
+            raise ValueError(f"there is none of {lacking[0]}")
+        for name, own, source in [*pairs, ("fusion", self.fusion, other.fusion)]:
+            into, values = own.state_dict(), list(source.state_dict().values())
+            if list(map(_shape, into.values())) != list(map(_shape, values)):
+                raise ValueError(f"encoder.{name} has other shapes")
+            own.load_state_dict(dict(zip(into, values, strict=True)))
+
     def fit(self, samples: Samples) -> None:
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():
@@ -96,11 +114,15 @@ class Embedder(nn.Module):
         return self.fusion(parts) if len(parts) > 1 else parts[0]
 
 
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else None  # a vocabulary, say
+
+
 def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder") -> Embedder:
     """Construct the encoders that a run needs.
 
     Args:
-        options: ``width``, ``normalize``, ``fusion`` and one section per modality.
+        options: ``width``, ``normalize``, ``fusion``, ``frozen`` and one section per modality.
         modalities: those in use; the sections of others are left alone.
         where: the path of ``options`` in the config.
     """
@@ -108,7 +130,9 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
     ok = width is None or (isinstance(width, int) and width > 0)
     require(ok, f"{where}.width", width, "a positive whole number, or null where the models have a width of their own")
     check_type(normalize, bool, f"{where}.normalize")
-    known = ("width", "normalize", "fusion", *MODALITIES)
+    frozen = options.get("frozen", False)  # what older checkpoints meant
+    check_type(frozen, bool, f"{where}.frozen")
+    known = ("width", "normalize", "fusion", "frozen", *MODALITIES)
     for key in options:
         if key not in known:
             raise UserError(f"{where}.{key} is no option{nearest(key, known)}")
@@ -132,4 +156,6 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         raise UserError(f"{where}.width=null: the models differ in width ({told}); give a width, and projection: true")
     fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
     common = width or next(iter(widths.values()), None)
-    return Embedder(parts, fusion, bool(normalize), common if all(e.has_fixed_width for e in parts.values()) else None)
+    width = common if all(e.has_fixed_width for e in parts.values()) else None
+    embedder = Embedder(parts, fusion, bool(normalize), width)
+    return embedder.requires_grad_(False) if frozen else embedder

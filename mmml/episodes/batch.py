@@ -70,6 +70,15 @@ class Examples:
         shaped = {m: v.unflatten(0, self.shapes[m]) for m, v in embeddings.items()}
         return replace(self, values=self.values | shaped, encoded=self.encoded | set(shaped))
 
+    def episode(self, number: int) -> "Examples":
+        """One of the episodes, of examples that are encoded."""
+        one = slice(number, number + 1)
+        values = {m: v[one] for m, v in self.values.items()}
+        shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
+        targets = None if self.targets is None else self.targets[one]
+        labels = None if self.labels is None else {m: slots[one] for m, slots in self.labels.items()}
+        return Examples(values, shapes, self.encoded, targets, labels)
+
     def only(self, modalities: Iterable[str]) -> "Examples":
         """The same items, showing only these modalities."""
         keep = list(modalities)

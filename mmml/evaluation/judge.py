@@ -64,7 +64,8 @@ class Judge:
             return []
         embedded, sampler = self.embed(learner, "val"), self._sampler("val")
         episodes = self.options.tuning_episodes
-        return [choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c[0] for c in several]
+        found = (choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c for c in several)
+        return [rival for chosen in found for rival in chosen]
 
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, and their mean."""

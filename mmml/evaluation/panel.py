@@ -195,13 +195,19 @@ def play(
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
     with few_threads(setting.shape, embedded, learner):
         for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
-            parts.setdefault(mapping, []).append(setting.task.scores(predictions, targets))
+            parts.setdefault(mapping, []).append(judge(setting.task, learner, predictions, targets))
             if watch:
                 watch(setting, mapping, predictions, targets)
     return {
         mapping: {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]}
         for mapping, several in parts.items()
     }
+
+
+def judge(task: Task, learner: Learner, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+    """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
+    left = {task.remainder: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
+    return task.scores(predictions, targets) | left
 
 
 def predict(

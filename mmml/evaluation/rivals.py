@@ -9,8 +9,9 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.episodes import Sampler, gather
-from mmml.evaluation.panel import Setting, chunks, episode_panel
+from mmml.evaluation.panel import Panel, Setting, chunks, episode_panel
 from mmml.methods import Learner
+from mmml.tasks import Metric
 
 Curve = dict[str, Any]
 """``name``, and lists ``steps``, ``low``, ``median`` and ``high``."""
@@ -20,8 +21,8 @@ TRACED = 200  # episodes whose losses are followed step by step
 
 def choose(
     candidates: list[Learner], embedded: Samples, sampler: Sampler, settings: list[Setting], episodes: int
-) -> Learner:
-    """The candidate with the best mean of the headline metric over all cells.
+) -> list[Learner]:
+    """The best candidates by the mean over all cells: by the headline metric, and by the loss if that is another.
 
     Args:
         candidates: that differ in a rate.
@@ -30,14 +31,19 @@ def choose(
         settings: the columns of the panel.
         episodes: of each cell.
     """
-    metric = settings[0].task.metrics[0]
+    task = settings[0].task
+    panels = [episode_panel(c, embedded, sampler, settings, episodes) for c in candidates]
+    worths = {metric: [worth(panel, metric) for panel in panels] for metric in (task.metrics[0], task.remainder)}
+    scores, losses = worths.values()
+    ranked = range(len(candidates))
+    best = max(ranked, key=lambda i: (scores[i], losses[i])), max(ranked, key=lambda i: losses[i])
+    return [candidates[i] for i in dict.fromkeys(best)]
 
-    def worth(candidate: Learner) -> float:
-        panel = episode_panel(candidate, embedded, sampler, settings, episodes)
-        mean = float(np.mean([c.mean for c in panel.cells if c.metric == metric.name]))
-        return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf
 
-    return max(candidates, key=worth)
+def worth(panel: Panel, metric: Metric) -> float:
+    """The mean over all cells of a metric, so that more is better; −inf where it is no finite number."""
+    mean = float(np.mean([c.mean for c in panel.cells if c.metric == metric.name]))
+    return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf
 
 
 @torch.no_grad()

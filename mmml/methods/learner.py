@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
@@ -49,6 +50,10 @@ class Trainee(nn.Module, ABC):
     def fit(self, samples: Samples | None) -> None:
         """Learn what is not learned by gradients from the training split, once, before training."""
 
+    def takes_channels_last(self, device: torch.device) -> bool:
+        """Whether its convolutions may be channels-last on a device; vmap over them cannot."""
+        return True
+
     @abstractmethod
     def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
         """The losses of one training step, scalars to descend one after the other.
@@ -69,10 +74,12 @@ class Learner(Trainee):
         embeds_once: whether the embedding of a sample does not depend on the task, so that every
             sample needs to be embedded once only.
         ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.retrieval.Retrieval`).
+        descends: whether it adapts by descending the task's loss; tables show what is left of that on queries.
     """
 
     embeds_once: bool = True
     ranks: bool = True
+    descends: bool = False
     embedder: Embedder
     task: Task
 

@@ -27,7 +27,7 @@ from mmml.media import Limits
 from mmml.methods import Learner
 from mmml.predict.calibrate import calibrate_on_support
 from mmml.predict.inputs import Queries, Reading, Support, whole_support
-from mmml.run import build_learner, load_finished
+from mmml.run import build_learner, load_finished, modalities_of
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 from mmml.threads import one_thread
@@ -263,7 +263,7 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
 def untrained_model(config: Config, reading: Reading) -> Model:
     """The learner of a config as it is before training."""
     mappings = [Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)]
-    learner, _ = build_learner(config, {m for mapping in mappings for m in mapping.modalities})
+    learner, _ = build_learner(config, modalities_of(config))
     return Model(learner.eval(), list(dict.fromkeys(mappings)), None, reading)
 
 

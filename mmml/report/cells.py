@@ -61,7 +61,8 @@ def difference(cell: Cell | None) -> str:
     """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
     if cell is None:
         return ""
-    places = digits(cell | {"mean": cell["ci95"]})
+    small = cell["percent"] and cell["ci95"] * 100 <= 0.1
+    places = 2 if small else digits(cell | {"mean": cell["ci95"]})
     told = f"{scaled(cell):+.{places}f}".replace("-", "−")
     nothing = not told.strip("+−0.")
     return f"{told.lstrip('+−') if nothing else told} ± {_rounded_up(cell, places)}"
@@ -86,9 +87,9 @@ def scaled(cell: Cell) -> float:
 
 def digits(cell: Cell) -> int:
     """How many places are shown behind the point."""
-    if is_problem(cell):  # losses of any size: three digits that count
-        return max(0, 2 - math.floor(math.log10(abs(scaled(cell)) or 1)))
-    return 1 if cell["percent"] or is_ranking(cell) else 3
+    if cell["percent"] or is_ranking(cell):
+        return 1
+    return max(0, 2 - math.floor(math.log10(abs(scaled(cell)) or 1)))  # of any size: three digits that count
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:

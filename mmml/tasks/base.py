@@ -46,6 +46,7 @@ class Task(ABC):
     Class attributes:
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
+        remainder: what tables call the loss, where they show it.
         is_ranking: whether a prediction ranks all support items as candidates.
         min_ways: classes that an episode must have.
         needs_scores: whether samples must have scores.
@@ -54,6 +55,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
+    remainder: ClassVar[Metric]
     is_ranking: ClassVar[bool] = False
 
     min_ways: ClassVar[int] = 2

@@ -8,6 +8,7 @@ from mmml.similarity.losses import class_means
 from mmml.tasks.base import Metric, Task, tasks
 
 ACCURACY = Metric("accuracy")
+LOG_LOSS = Metric("log loss", percent=False, higher_is_better=False)
 
 
 @tasks.register("classification")
@@ -16,6 +17,7 @@ class Classification(Task):
 
     name = "classification"
     metrics = (ACCURACY,)
+    remainder = LOG_LOSS
     gives_probabilities = True
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:

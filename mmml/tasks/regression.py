@@ -8,6 +8,7 @@ from mmml.episodes import Examples
 from mmml.tasks.base import Metric, Task, tasks
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
+SQUARED_ERROR = Metric("squared error", percent=False, higher_is_better=False)
 
 
 @tasks.register("regression")
@@ -19,6 +20,7 @@ class Regression(Task):
 
     name = "regression"
     metrics = (MAE,)
+    remainder = SQUARED_ERROR
     min_ways: ClassVar[int] = 1
     needs_scores: ClassVar[bool] = True
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmml.config.schema import TrainerConfig
 from mmml.errors import UserError
+from mmml.methods import Trainee
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class Numerics:
         return {"device": str(self.device), "precision": self.precision, "channels_last": self.channels_last}
 
 
-def choose_numerics(learner: nn.Module, options: TrainerConfig) -> Numerics:
+def choose_numerics(learner: Trainee, options: TrainerConfig) -> Numerics:
     """Apply the rules where an option says ``auto``.
 
-    channels_last: if there are 2-D convolutions. bf16: on GPUs that have it, and on CPUs with
+    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: on GPUs that have it, and on CPUs with
     bf16 instructions if convolutions are channels-last (otherwise it is slower than fp32).
     """
     device = choose_device(options.device)
-    convolutions = any(isinstance(m, nn.Conv2d) for m in learner.modules())
-    channels_last = convolutions if options.channels_last == "auto" else bool(options.channels_last)
+    takes, convolutions = learner.takes_channels_last(device), any(isinstance(m, nn.Conv2d) for m in learner.modules())
+    if options.channels_last is True and not takes:
+        raise UserError("trainer.channels_last=true does not go with all tasks at once: set method.vectorize=false")
+    channels_last = convolutions and takes if options.channels_last == "auto" else bool(options.channels_last)
     precision = options.precision
     if precision == "auto":
         fast = channels_last if device.type == "cpu" else True

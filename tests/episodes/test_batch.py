@@ -22,6 +22,16 @@ def fingerprint(modality, raw):
     return torch.tensor([[float(t.split()[1].split(".")[0])] * 4 for t in raw])
 
 
+def test_one_episode_of_several(samples, batch):
+    _, got = batch
+    encoded = got.encode(fingerprint).support
+    second = encoded.episode(1)
+    assert second.shapes == {"image": (1, 3, 2), "text": (1, 3, 1)} and second.encoded == encoded.encoded
+    assert torch.equal(second.items("text"), encoded.items("text")[1:])
+    scored = replace(encoded, targets=torch.arange(12.0).view(2, 6), labels={"image": torch.arange(12).view(2, 6)})
+    assert scored.episode(1).targets.tolist() == [[6, 7, 8, 9, 10, 11]] == scored.episode(1).labels["image"].tolist()
+
+
 def test_gathers_the_rows_that_were_drawn(samples, batch):
     drawn, got = batch
     images = got.support.values["image"]

@@ -54,8 +54,9 @@ def text_of(differences, panel, width=80):
         ({}, "+1.2 ± 0.4", "better"),
         ({"mean": -0.0123}, "−1.2 ± 0.4", "worse"),
         ({"mean": -0.0001, "clear": False}, "0.0 ± 0.4", ""),
-        ({"mean": -0.25, "percent": False, "higher_is_better": False}, "−0.250 ± 0.004", "better"),
-        ({"mean": 0.25, "percent": False, "higher_is_better": False}, "+0.250 ± 0.004", "worse"),
+        ({"mean": 0.0004, "ci95": 0.0003}, "+0.04 ± 0.03", "better"),
+        ({"mean": -0.25, "percent": False, "higher_is_better": False}, "−0.25000 ± 0.00310", "better"),
+        ({"mean": 0.25, "percent": False, "higher_is_better": False}, "+0.25000 ± 0.00310", "worse"),
         (
             {"mean": -1.5, "ci95": 0.0123, "percent": False, "higher_is_better": False, "step": 9},
             "−1.5000 ± 0.0123",

@@ -46,7 +46,7 @@ def test_a_sweep_keeps_the_two_apart(tmp_path):
 
 
 def test_mappings_stand_above_long_names_so_that_eighty_columns_suffice():
-    names = ["metric/prototype (13-22-31-glyphs-metric)", "learned_optimizer/adam, tuned"]
+    names = ["metric/prototype (13-22-31-glyphs-metric)", "learned_optimizer/adam, rate 1"]
     shapes = [{"ways": ways, "shots": shots} for ways in (5, 20) for shots in (1, 5)]
     lines = text_of([CELL | shape | {"predictor": n} for n in names for shape in shapes]).splitlines()
     assert max(map(len, lines)) <= 80 and "text:image" in [line.strip() for line in lines]

@@ -6,6 +6,7 @@ from mmml.errors import UserError
 from mmml.trainer import numerics
 from mmml.trainer.numerics import choose_device, choose_numerics
 from tests.conftest import MLP, SMALL, make_learner
+from tests.methods.learned_optimizer.making import make
 from tests.trainer.test_loop import OPTIONS
 
 
@@ -37,6 +38,15 @@ def test_place_makes_kernels_channels_last(monkeypatch):
     choose(SMALL, monkeypatch).place(learner)
     kernels = [m.weight for m in learner.modules() if isinstance(m, torch.nn.Conv2d)]
     assert kernels[1].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_not_channels_last_under_vmap():
+    maml = {"rule": "sgd", "fast": "all", "order": 2}
+    options = TrainerConfig(**OPTIONS)
+    assert choose_numerics(make(SMALL, **maml), options).channels_last
+    assert not choose_numerics(make(SMALL, **maml, vectorize=True), options).channels_last
+    with pytest.raises(UserError, match=r"trainer.channels_last=true does not go with all tasks at once: set method"):
+        choose_numerics(make(SMALL, **maml, vectorize=True), TrainerConfig(**(OPTIONS | {"channels_last": True})))
 
 
 def test_a_device_that_is_not_there():

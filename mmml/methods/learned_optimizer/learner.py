@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,7 @@ from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FAST
 from mmml.methods.learned_optimizer.rules import UpdateRule
+from mmml.methods.learned_optimizer.rules.base import coordinates_at_once
 from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
@@ -47,6 +49,7 @@ class LearnedOptimizer(Learner):
 
     name = "learned_optimizer"
     ranks = False
+    descends = True
 
     def __init__(
         self,
@@ -72,6 +75,8 @@ class LearnedOptimizer(Learner):
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
+        if fast == "all" and embedder.frozen:
+            raise UserError("method.fast=all adapts encoders, and encoder.frozen=true keeps them: set method.fast=head")
         self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive
         self._unroll = Unroll(steps, truncation, order, weights, curriculum)
         self._steps = steps if test_steps is None else test_steps
@@ -111,20 +116,24 @@ class LearnedOptimizer(Learner):
                 "set method.order=2 or method.init=prototype"
             )
 
+    def takes_channels_last(self, device: torch.device) -> bool:
+        return not self.model.vectorizes_on(device)
+
     def at_once(self, ways: int) -> int:
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
-        return max(1, self.optimizer.coordinates // (body + (ways - 1) * head))
+        most = coordinates_at_once(self.optimizer, self.embedder.device)
+        return max(1, most // (body + (ways - 1) * head))
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if task is not None and task.name != self.task.name:
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
             )
-        seen, targets = self._see(support)
-        point, descended = self._start(seen, targets, support), []
-        for reached, losses in self._descend(seen, targets, point, range(self._steps)):
+        side, descended = self._see(support), []
+        point = self._start(side)
+        for reached, losses in self._descend(side, point, range(self._steps)):
             point = reached
             descended.append(losses)
         if not self.baseline and (what := divergence(descended, 0, self.optimizer)):
@@ -132,64 +141,78 @@ class LearnedOptimizer(Learner):
         params = point.params
 
         def predict(query: Examples) -> Tensor:
-            return self._answer(params, self.model.see(query), seen)
+            return self._answer(params, self.model.see(query), side.seen)
 
         return predict
 
     def trace(self, support: Examples, query: Examples) -> Tensor:
-        (seen, targets), (asked, answers) = self._see(support), self._see(query)
-        point = self._start(seen, targets, support)
-        walk = (reached for reached, _ in self._descend(seen, targets, point, range(self._steps)))
-        return torch.stack([self.task.loss(self._answer(p.params, asked, seen), answers) for p in chain([point], walk)])
+        side, asked = self._see(support), self._see(query)
+        point = self._start(side)
+        walk = (reached for reached, _ in self._descend(side, point, range(self._steps)))
+        return torch.stack([self._judge(p, side, asked) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
-        points: list[Point | None] = [None] * len(batch.mappings)
+        points: dict[int, Point] = {}
         for segment in self._unroll.segments(progress):
             # Anew for each segment, since the encoders have learned from the one before.
             encoded = batch.encode(self.embedder.encode) if self.embeds_once else batch
             with torch.autocast(self.embedder.device.type, enabled=False):
                 parts = []
-                for i, mapping in enumerate(batch.mappings):
-                    loss, points[i] = self._segment(*encoded.view(mapping), points[i], segment)
+                for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
+                    loss, points[i] = self._segment(support, query, points.get(i), segment)
                     parts.append(loss)
                 total = torch.stack(parts).mean()
             yield total
-            points = [p.detached() if p else None for p in points]
+            points = {i: point.detached() for i, point in points.items()}
 
-    def _segment(self, support: Examples, query: Examples, point: Point | None, segment: range) -> tuple[Tensor, Point]:
-        """The meta-loss of one mapping over some steps, and where they end."""
-        (seen, targets), (asked, answers) = self._see(support), self._see(query)
-        if point is None:
-            self.model.track(asked)
-            point = self._start(seen, targets, support)
+    def _views(self, batch: Batch, begins: bool) -> list[tuple["Side", "Side"]]:
+        """What each mapping shows of support and query, in the pieces that the model wants."""
+        views: list[tuple[Side, Side]] = []
+        for mapping in batch.mappings:
+            support, query = (self._see(examples) for examples in batch.view(mapping))
+            if begins:
+                self.model.track(query.seen)
+            views += zip(self._apart(support), self._apart(query), strict=True)
+        return views
+
+    def _segment(self, support: "Side", query: "Side", point: Point | None, segment: range) -> tuple[Tensor, Point]:
+        """The meta-loss of one view over some steps, and where they end."""
+        point = self._start(support) if point is None else point
         judged, descended = [], []
-        for reached, losses in self._descend(seen, targets, point, segment):
+        for reached, losses in self._descend(support, point, segment):
             point = reached
             descended.append(losses)
             if self._unroll.weights != "last" or len(descended) == len(segment):
-                judged.append(self.task.loss(self._answer(point.params, asked, seen), answers).mean())
-        if what := divergence(descended, segment.start, self.optimizer):
+                judged.append(self._judge(point, support, query).mean())
+        if what := divergence(descended, segment.start, self.optimizer, support.first):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _see(self, examples: Examples) -> tuple[Any, Tensor]:
-        """What the model makes of one side before any step, and what is to be predicted of it."""
-        return self.model.see(examples), self.task.targets(examples).to(self.embedder.device)
+    def _see(self, examples: Examples) -> "Side":
+        targets = self.task.targets(examples).to(self.embedder.device)
+        return Side(self.model.see(examples), targets, self.task.outputs(examples))
 
-    def _start(self, seen: Any, targets: Tensor, support: Examples) -> Point:
-        return start(self.model.initial(seen, targets, self.task.outputs(support)), self.optimizer)
+    def _apart(self, side: "Side") -> "list[Side]":
+        pieces = self.model.apart(side.seen)
+        targets = side.targets.chunk(len(pieces))
+        return [Side(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
-    def _descend(
-        self, seen: Any, targets: Tensor, point: Point, steps: Iterable[int]
-    ) -> Iterator[tuple[Point, Tensor]]:
+    def _start(self, support: "Side") -> Point:
+        return start(self.model.initial(support.seen, support.targets, support.outputs), self.optimizer)
+
+    def _descend(self, support: "Side", point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
         task, model = self.task, self.model
         return descend(
-            lambda params, step: task.loss(task.read(model(params, seen)), targets),
+            lambda params, step: task.loss(task.read(model(params, support.seen)), support.targets),
             point,
             self.optimizer,
             steps,
             self._unroll.order,
         )
+
+    def _judge(self, point: Point, support: "Side", query: "Side") -> Tensor:
+        """The loss of adapted parameters on each episode's queries, ``[B]``."""
+        return self.task.loss(self._answer(point.params, query.seen, support.seen), query.targets)
 
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
         """The task's predictions for queries, by adapted parameters."""
@@ -199,7 +222,7 @@ class LearnedOptimizer(Learner):
         """Itself without a step, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0)
         tuned: list[list[Learner]] = [
-            [self._variant(f"{name}, tuned", hand_designed(name, rate), self._steps) for rate in RATES]
+            [self._variant(f"{name}, rate {rate:g}", hand_designed(name, rate), self._steps) for rate in RATES]
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self._alone()]] if self.transductive else []
@@ -220,7 +243,24 @@ class LearnedOptimizer(Learner):
         return twin
 
 
-RATES = [10 ** (i / 2) for i in range(-6, 5)]  # 0.001 to 100, two each decade
+@dataclass(frozen=True)
+class Side:
+    """What a model has seen of one side of some episodes, before any step.
+
+    Attributes:
+        seen: see :meth:`mmml.methods.learned_optimizer.models.Model.see`.
+        targets: what is to be predicted of each item, ``[B, n]``.
+        outputs: numbers that a head gives for each item.
+        first: number of the first of these episodes in the batch.
+    """
+
+    seen: Any
+    targets: Tensor
+    outputs: int
+    first: int = 0
+
+
+RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, … to 100
 
 
 def known_width(embedder: Embedder) -> int:

@@ -44,6 +44,14 @@ class Model(nn.Module, ABC):
         """The fast parameters of one model, for any number of classes."""
         return self.head.template()
 
+    def vectorizes_on(self, device: torch.device) -> bool:
+        """Whether encoders compute all tasks at once on a device, by vmap."""
+        return False
+
+    def apart(self, seen: Any) -> list[Any]:
+        """What was seen, in the pieces whose inner loops are best run one after the other."""
+        return [seen]
+
     @abstractmethod
     def see(self, examples: Examples) -> Any:
         """What can be computed of examples before the inner loop; it is differentiable."""
@@ -115,10 +123,18 @@ class FullModel(Model):
     @property
     def vectorize(self) -> bool:
         """Whether all tasks are computed at once."""
+        return self.vectorizes_on(self.embedder.device)
+
+    def vectorizes_on(self, device: torch.device) -> bool:
+        """Whether they would be there."""
         if self._vectorize is not None:
             return self._vectorize
-        slow = LOOPED if self.embedder.device.type == "cpu" else ()
+        slow = LOOPED if device.type == "cpu" else ()
         return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
+
+    def apart(self, seen: Examples) -> list[Examples]:
+        """Task by task, if that is how they are computed: nothing is stacked, and what a task needs stays in caches."""
+        return [seen] if self.vectorize else [seen.episode(b) for b in range(len(seen.slots))]
 
     def get_extra_state(self) -> dict[str, bool]:
         """Kept in checkpoints: how a run computed is how it goes on."""

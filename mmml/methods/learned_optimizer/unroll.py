@@ -75,13 +75,14 @@ def descend(
         yield point, losses if follow else seen
 
 
-def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule) -> str | None:
+def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0) -> str | None:
     """Which inner loop left the finite numbers, and where; None if none did.
 
     Args:
         losses: before each step, ``[B]`` each.
         first: number of the first of these steps.
         rule: that was followed.
+        first_task: number of the first of these tasks.
     """
     wrong = ~torch.isfinite(torch.stack([loss.detach() for loss in losses])) if losses else torch.zeros(0, 0)
     if not wrong.any():
@@ -90,7 +91,7 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule) -> str | 
     rate = getattr(rule, "rate", None)
     at = f" at method.rate={rate}" if rate is not None else ""
     return (
-        f"the inner loop of task {task} diverged: its loss is {losses[step][task].item()} before step "
+        f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "
         f"{first + step + 1}{at}; a smaller rate, fewer method.steps or another method.scale may help"
     )
 

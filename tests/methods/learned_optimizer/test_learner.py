@@ -138,6 +138,15 @@ def test_divergence_is_told_with_task_step_and_rate(scored):
         list(learner.losses(episodes(scored), 1.0))
 
 
+def test_divergence_of_tasks_that_are_computed_one_by_one_is_told_of_the_right_one(samples):
+    learner = make(CONV, rule="sgd", fast="all", rate=1e-3)
+    batch = episodes(samples)
+    batch.support.values["image"] = batch.support.values["image"].float()
+    batch.support.values["image"][len(batch.support.values["image"]) // 2 :] = torch.nan
+    with pytest.raises(TrainingError, match="the inner loop of task 1 diverged"):
+        list(learner.losses(batch, 1.0))
+
+
 @torch.no_grad()
 def test_divergence_after_training_is_a_warning(scored, caplog):
     support, query = episodes(scored).view(IMAGES)
@@ -175,7 +184,9 @@ def test_rivals_adapt_the_same_model(samples):
     learner = make(rule="lstm", steps=2).eval()
     standing, *tuned = learner.rivals()
     assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
-    assert {r.rule for rivals in tuned for r in rivals} == {"sgd, tuned", "adam, tuned"}
+    names = [[r.rule for r in rivals] for rivals in tuned]
+    assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]
+    assert [n[-1] for n in names] == ["sgd, rate 100", "adam, rate 100"]
     assert all(r.baseline and r.model is learner.model for rivals in (standing, *tuned) for r in rivals)
     assert not learner.baseline and learner.rule == "lstm"
     rates = [[r.optimizer.rate for r in rivals] for rivals in tuned]
@@ -188,7 +199,7 @@ def test_rivals_adapt_the_same_model(samples):
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
     head, whole = (make(fast=fast, rule="lstm") for fast in ("head", "all"))
-    assert head.at_once(5) == 100_000 // (5 * 17)
+    assert head.at_once(5) == 10_000 // (5 * 17)
     assert head.at_once(5) > whole.at_once(5) >= 1
     assert make(rule="sgd").at_once(5) == 4_000_000 // (5 * 17)
 

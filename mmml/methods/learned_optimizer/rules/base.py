@@ -57,6 +57,11 @@ class UpdateRule(nn.Module, ABC):
         """
 
 
+def coordinates_at_once(rule: UpdateRule, device: torch.device) -> int:
+    """How many coordinates of models to adapt at a time: a GPU wants more than fit the caches of a processor."""
+    return rule.coordinates * (1 if device.type == "cpu" else 20)
+
+
 def check_rate(rate: float) -> None:
     """Refuse a learning rate that is not positive."""
     require(rate > 0, "method.rate", rate, "a positive number")

@@ -9,7 +9,7 @@ from mmml.errors import require
 from mmml.methods.learned_optimizer.rules.base import Params, State
 from mmml.methods.learned_optimizer.rules.moments import Moments
 
-LSTM_COORDINATES = 100_000  # of which an LSTM holds some 400 numbers each
+LSTM_COORDINATES = 10_000  # of which an LSTM holds some 400 numbers each
 INPUTS = ("gradient", "loss", "moments")
 
 

@@ -1,0 +1,73 @@
+"""Runs that begin with the encoders of another: ``start=RUN``."""
+
+import json
+
+import pytest
+import torch
+
+from tests.conftest import SMOKE, command
+
+HEAD = ["experiment=adapt_head", "encoder=mlp", "encoder.frozen=true", "trainer.steps=4", "trainer.checkpoint_every=2"]
+HEAD += ["episode.train.queries=2", "episode.train.shots=1", "evaluation.episodes=6", "hydra.run.dir=run"]
+HEAD += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=2", "trainer.batch=2"]
+WIDTH = "encoder.width=16"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    cwd = tmp_path_factory.mktemp("source")
+    short = ["encoder=mlp", WIDTH, "hydra.run.dir=source", "episode.train.mappings=[image:image,text:image]"]
+    done = command("train", *SMOKE, *short, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd / "source"
+
+
+def encoders_of(run):
+    state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["learner"]
+    return {n.split("embedder.", 1)[1].replace(".norm.", "."): v for n, v in state.items() if "embedder." in n}
+
+
+def test_frozen_encoders_stay_and_the_rule_learns(source, tmp_path):
+    done = command("train", *HEAD, WIDTH, f"start={source}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = encoders_of(source), encoders_of(tmp_path / "run")
+    assert before.keys() == after.keys() and all(torch.equal(before[n], after[n]) for n in before)
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert {c["predictor"] for c in found["panel"]} >= {"learned_optimizer/lstm", "frozen/prototype"}
+
+    done = command("train", "resume=run", "trainer.steps=6", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(torch.equal(before[n], v) for n, v in encoders_of(tmp_path / "run").items())
+    done = command("eval", "checkpoint=run", "name=again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_encoders_can_also_go_on_learning(source, tmp_path):
+    images = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "evaluation.rivals=false"]
+    gently = ["encoder.frozen=false", "trainer.steps=1", "trainer.warmup=0", "trainer.lr=1e-9"]
+    options = ["method/algorithm=maml", *gently, *images]
+    done = command("train", *HEAD, WIDTH, f"start={source}", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = encoders_of(source), encoders_of(tmp_path / "run")
+    image = [n for n in after if "image" in n]
+    assert image and all(torch.allclose(before[n], after[n], atol=1e-6) for n in image)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([WIDTH], "encoder.frozen=true needs start=RUN"),
+        ([WIDTH, "start=nowhere"], "nowhere: there is no such file"),
+        (["encoder.width=8", "start=SOURCE"], "its encoders do not fit (encoder."),
+        ([WIDTH, "start=SOURCE", "dataset.split_seed=7"], "the start was trained or selected on"),
+        ([WIDTH, "start=SOURCE", "method.fast=all"], "method.fast=all adapts encoders"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(source, tmp_path, options, message):
+    done = command("train", *HEAD, *(o.replace("SOURCE", str(source)) for o in options), cwd=tmp_path)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_problems_have_no_encoders(source, tmp_path):
+    done = command("train", "experiment=quadratic", f"start={source}", cwd=tmp_path)
+    assert done.returncode == 2 and "a run on problems has none" in done.stderr
