@@ -146,7 +146,7 @@ def prepare(
     experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
     if resume is None:
         learner.fit(experiment.samples.get("train"))
-        begin(experiment)
+        adopt_encoders(experiment)
     elif resume.seen[: len(experiment.seen)] != experiment.seen:
         raise UserError(
             "the dataset's training and validation classes are not those that the run began with: train anew"
@@ -168,8 +168,8 @@ def prepare(
     return experiment, trainer
 
 
-def begin(experiment: Experiment) -> None:
-    """Give the encoders the parameters of another run, if the config names one."""
+def adopt_encoders(experiment: Experiment) -> None:
+    """Give the encoders the parameters of the run that start= names; refuse what cannot."""
     config = experiment.config
     if config.start is None:
         if isinstance(config, Config) and config.encoder.get("frozen"):
@@ -179,12 +179,15 @@ def begin(experiment: Experiment) -> None:
         raise UserError("start= gives encoders, and a run on problems has none")
     checkpoint = load_checkpoint(find_checkpoint(config.start, "start", prefer="best"), "start")
     learner = experiment.learner
+    if checkpoint.config.get("problem"):
+        raise UserError(f"start={config.start} is a run on problems, and has no encoders")
     theirs = check_config(checkpoint.config)
+    theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
+    load_finished(source, checkpoint)
     try:
-        load_finished(source, checkpoint)
         learner.embedder.adopt(source.embedder)
-    except (UserError, ValueError) as error:
+    except ValueError as error:
         told = f"start={config.start}: its encoders do not fit ({error}); choose the encoder of that run"
         raise UserError(told) from None
     experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]

@@ -45,7 +45,7 @@ def test_frozen_encoders_stay_and_the_rule_learns(source, tmp_path):
 def test_encoders_can_also_go_on_learning(source, tmp_path):
     images = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "evaluation.rivals=false"]
     gently = ["encoder.frozen=false", "trainer.steps=1", "trainer.warmup=0", "trainer.lr=1e-9"]
-    options = ["method/algorithm=maml", *gently, *images]
+    options = ["method/algorithm=maml", "method.fast=all", *gently, *images]
     done = command("train", *HEAD, WIDTH, f"start={source}", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, after = encoders_of(source), encoders_of(tmp_path / "run")

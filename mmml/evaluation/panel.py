@@ -195,7 +195,7 @@ def play(
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
     with few_threads(setting.shape, embedded, learner):
         for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
-            parts.setdefault(mapping, []).append(judge(setting.task, learner, predictions, targets))
+            parts.setdefault(mapping, []).append(score(setting.task, learner, predictions, targets))
             if watch:
                 watch(setting, mapping, predictions, targets)
     return {
@@ -204,9 +204,9 @@ def play(
     }
 
 
-def judge(task: Task, learner: Learner, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+def score(task: Task, learner: Learner, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
     """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
-    left = {task.remainder: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
+    left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
     return task.scores(predictions, targets) | left
 
 
@@ -225,16 +225,22 @@ def predict(
 
 def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
     """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
-    pairs = len(next(iter(chunks(PAIRS, shape, learner)))) * shape.ways**2 * shape.shots * shape.queries
+    pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
     light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
     small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
 
 
-def chunks(episodes: int, shape: Shape, learner: Learner) -> Iterable[range]:
-    """The numbers of the episodes, as many at a time as memory should hold, or as the learner wants."""
+def at_once(shape: Shape, learner: Learner) -> int:
+    """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
     items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
-    size = max(1, min(ITEMS // items, PAIRS // pairs, learner.at_once(shape.ways) or episodes))
+    fit = max(1, min(ITEMS // items, PAIRS // pairs))
+    return min(fit, learner.at_once(shape.ways) or fit)
+
+
+def chunks(episodes: int, shape: Shape, learner: Learner) -> Iterable[range]:
+    """The numbers of the episodes, so many at a time."""
+    size = at_once(shape, learner)
     return (range(start, min(start + size, episodes)) for start in range(0, episodes, size))
 
 

@@ -13,7 +13,6 @@ from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.rivals import curve
 from mmml.evaluation.statistics import interval
 from mmml.methods.learned_optimizer.problems import Family, Solver
-from mmml.methods.learned_optimizer.rules.base import coordinates_at_once
 from mmml.methods.learned_optimizer.rules.build import HAND_DESIGNED, hand_designed
 from mmml.methods.learned_optimizer.unroll import Unroll
 from mmml.tasks import Metric
@@ -98,7 +97,7 @@ class ProblemJudge:
     def _solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
         """The losses of the split's first problems, ``[steps + 1, problems]``, so many at a time as a rule likes."""
         size = sum(p.numel() for p in self.family.template().values())
-        chunk = max(1, coordinates_at_once(solver.optimizer, self.device) // size)
+        chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)
         parts = []
         for first in range(0, problems, chunk):
             numbers = range(first, min(first + chunk, problems))

@@ -33,8 +33,7 @@ def choose(
     """
     task = settings[0].task
     panels = [episode_panel(c, embedded, sampler, settings, episodes) for c in candidates]
-    worths = {metric: [worth(panel, metric) for panel in panels] for metric in (task.metrics[0], task.remainder)}
-    scores, losses = worths.values()
+    scores, losses = ([worth(panel, metric) for panel in panels] for metric in (task.metrics[0], task.loss_metric))
     ranked = range(len(candidates))
     best = max(ranked, key=lambda i: (scores[i], losses[i])), max(ranked, key=lambda i: losses[i])
     return [candidates[i] for i in dict.fromkeys(best)]
@@ -58,13 +57,15 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
     """
     found = []
     for learner in learners:
+        if not learner.descends:
+            continue
         parts = []
         for numbers in chunks(TRACED, setting.shape, learner):
             batch = gather(embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
-            parts.append(learner.trace(*batch.view(setting.mappings[0])))
-        losses = [p.double().cpu().numpy() for p in parts if p is not None]
-        if losses and len(losses[0]) > 1:
-            found.append(curve(learner.predictor_name, np.concatenate(losses, axis=1)))
+            parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
+        losses = np.concatenate(parts, axis=1)
+        if len(losses) > 1:  # else it takes no step
+            found.append(curve(learner.predictor_name, losses))
     return found
 
 

@@ -114,12 +114,9 @@ class Learner(Trainee):
         """The meta-loss of some episodes, averaged over their mappings: a scalar to descend."""
         raise NotImplementedError
 
-    def trace(self, support: Examples, query: Examples) -> Tensor | None:
-        """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``.
-
-        None for methods without steps.
-        """
-        return None
+    def trace(self, support: Examples, query: Examples) -> Tensor:
+        """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``, if it descends."""
+        raise NotImplementedError
 
     def rivals(self) -> "list[list[Learner]]":
         """What it must beat, from the same parameters: of each list, validation chooses one for the panel."""

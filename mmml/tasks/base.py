@@ -46,7 +46,7 @@ class Task(ABC):
     Class attributes:
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
-        remainder: what tables call the loss, where they show it.
+        loss_metric: what tables call the loss, where they show it.
         is_ranking: whether a prediction ranks all support items as candidates.
         min_ways: classes that an episode must have.
         needs_scores: whether samples must have scores.
@@ -55,7 +55,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
-    remainder: ClassVar[Metric]
+    loss_metric: ClassVar[Metric]
     is_ranking: ClassVar[bool] = False
 
     min_ways: ClassVar[int] = 2

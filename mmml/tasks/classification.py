@@ -17,7 +17,7 @@ class Classification(Task):
 
     name = "classification"
     metrics = (ACCURACY,)
-    remainder = LOG_LOSS
+    loss_metric = LOG_LOSS
     gives_probabilities = True
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:

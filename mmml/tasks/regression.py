@@ -20,7 +20,7 @@ class Regression(Task):
 
     name = "regression"
     metrics = (MAE,)
-    remainder = SQUARED_ERROR
+    loss_metric = SQUARED_ERROR
     min_ways: ClassVar[int] = 1
     needs_scores: ClassVar[bool] = True
 

@@ -50,7 +50,7 @@ def choose_numerics(learner: Trainee, options: TrainerConfig) -> Numerics:
     channels_last = convolutions and takes if options.channels_last == "auto" else bool(options.channels_last)
     precision = options.precision
     if precision == "auto":
-        fast = channels_last if device.type == "cpu" else True
+        fast = channels_last or device.type != "cpu"
         precision = "bf16" if fast and has_bf16(device) else "fp32"
     return Numerics(device, precision, channels_last)
 

@@ -41,22 +41,24 @@ class Head(nn.Module):
         """One head whose rows are all alike."""
         return {"head.weight": self.log_scale.new_zeros(1, self.width), "head.bias": self.log_scale.new_zeros(1)}
 
-    def initial(self, task: Task, embedded: Tensor, targets: Tensor, outputs: int) -> Params:
+    def initial(self, task: Task, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
         """B heads before the first step.
 
         Args:
             task: whose outputs they give.
-            embedded: of the support set, ``[B, s, width]``.
+            embedded: of the support set, ``[B, s, width]``; None where ``init`` does not look at it.
             targets: ``[B, s]``.
             outputs: numbers that each head gives.
         """
-        batch = len(embedded)
+        batch = len(targets)
         if self.init == "prototype":
+            assert embedded is not None
             weight, bias = task.first_head(embedded, targets, self.scale)
         elif self.init == "learned":
             weight, bias = self.weight.expand(batch, outputs, -1), self.bias.expand(batch, outputs)
         else:
-            weight, bias = embedded.new_zeros(batch, outputs, self.width), embedded.new_zeros(batch, outputs)
+            zeros = self.log_scale.new_zeros
+            weight, bias = zeros(batch, outputs, self.width), zeros(batch, outputs)
         return {"head.weight": weight, "head.bias": bias}
 
     def forward(self, params: Params, embedded: Tensor) -> Tensor:

@@ -14,9 +14,8 @@ from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.models import FAST
+from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.rules import UpdateRule
-from mmml.methods.learned_optimizer.rules.base import coordinates_at_once
 from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
@@ -70,7 +69,7 @@ class LearnedOptimizer(Learner):
         **options: Any,
     ):
         super().__init__()
-        require(fast in FAST, "method.fast", fast, f"one of {', '.join(FAST)}")
+        require(fast in ("head", "all"), "method.fast", fast, "head or all")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
         if transductive and fast != "all":
@@ -82,7 +81,9 @@ class LearnedOptimizer(Learner):
         self._steps = steps if test_steps is None else test_steps
         head = Head(known_width(embedder), init, scale)
         choice = None if vectorize == "auto" else bool(vectorize)
-        self.model = FAST[fast](embedder, head, task, order, choice)
+        self.model: Model = HeadModel(embedder, head, task)
+        if fast == "all":
+            self.model = FullModel(embedder, head, task, order, choice)
         self.optimizer = build_rule(rule, options)
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
@@ -100,7 +101,7 @@ class LearnedOptimizer(Learner):
             "fast": self.fast,
             "fast_parameters": sum(p.numel() for p in template.values()),
             "rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
-            "vectorize": getattr(self.model, "vectorize", True),
+            "vectorize": self.fast == "head" or self.model.vectorizes_on(self.embedder.device),
             "transductive": self.transductive,
         }
 
@@ -123,7 +124,7 @@ class LearnedOptimizer(Learner):
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
-        most = coordinates_at_once(self.optimizer, self.embedder.device)
+        most = self.optimizer.coordinates_at_once(self.embedder.device)
         return max(1, most // (body + (ways - 1) * head))
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:

@@ -1,7 +1,7 @@
 """What an inner loop adapts: the head on fixed embeddings, or the encoders too."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -163,8 +163,7 @@ class FullModel(Model):
     def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
         params = {n: p.expand(batch, *p.shape) for n, p in self._fast().items()}
-        needs_embeddings = self.head.init == "prototype"
-        embedded = self._embed(params, support, None) if needs_embeddings else targets.new_zeros(batch, 1, 1).float()
+        embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
         return params | self.head.initial(self.task, embedded, targets, outputs)
 
     def forward(self, params: Params, seen: Examples, support: Examples | None = None) -> Tensor:
@@ -232,12 +231,3 @@ def without_padding(module: nn.Module, params: Params) -> Params:
             rows = torch.arange(weight.shape[1], device=weight.device) == layer.padding_idx
             fixed[f"{name}.weight"] = torch.where(rows.unsqueeze(-1), weight.detach(), weight)
     return params | fixed
-
-
-Build = Callable[[Embedder, Head, Task, int, bool | None], Model]
-
-FAST: dict[str, Build] = {
-    "head": lambda embedder, head, task, order, vectorize: HeadModel(embedder, head, task),
-    "all": FullModel,
-}
-"""Choices of ``method.fast``."""

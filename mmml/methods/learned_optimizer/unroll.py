@@ -89,10 +89,10 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
         return None
     step, task = wrong.nonzero()[0].tolist()
     rate = getattr(rule, "rate", None)
-    at = f" at method.rate={rate}" if rate is not None else ""
+    at, smaller = ("", "trainer.lr") if rate is None else (f" at method.rate={rate}", "method.rate")
     return (
         f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "
-        f"{first + step + 1}{at}; a smaller rate, fewer method.steps or another method.scale may help"
+        f"{first + step + 1}{at}; a smaller {smaller} or fewer method.steps may help"
     )
 
 

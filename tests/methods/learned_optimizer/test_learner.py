@@ -215,7 +215,7 @@ def test_what_a_run_says_of_itself():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fast": "body"}, r"method.fast=body must be one of head, all"),
+        ({"fast": "body"}, r"method.fast=body must be head or all"),
         ({"init": "random"}, r"method.init=random must be one of learned, zero, prototype"),
         ({"scale": 0.0}, r"method.scale=0.0 must be a positive number"),
         ({"vectorize": "yes"}, r"method.vectorize=yes must be auto, true or false"),

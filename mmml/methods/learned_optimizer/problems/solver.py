@@ -1,6 +1,7 @@
 """A learned optimizer whose tasks are problems: what is learned is optimisation itself."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from mmml.methods.learned_optimizer.problems.base import Family, Problems
 from mmml.methods.learned_optimizer.rules import Params, UpdateRule
 from mmml.methods.learned_optimizer.rules.build import build_rule
 from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
-from mmml.methods.learner import Trainee
+from mmml.methods.learner import Trainee, methods
+from mmml.registry import check_type
 
 
 class Solver(Trainee):
@@ -87,8 +89,7 @@ class Solver(Trainee):
 
 
 SMALLEST = 1e-12  # of losses, whose powers below 1 are infinitely steep at 0
-SHARED = ("rule", "order", "steps", "truncation", "weights", "curriculum")
-OF_EPISODES = ("name", "init", "fast", "scale", "test_steps", "transductive", "vectorize")
+UNROLL = {f.name: f.type for f in fields(Unroll)}
 
 
 def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
@@ -106,17 +107,19 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
         raise UserError(
             f"problem={family.name} needs method=learned_optimizer: there is nothing to compare by distance"
         )
-    for option in SHARED:
+    for option, value in training.items():
+        check_type(value, float, f"problem.{option}")
+    for option, kind in {"rule": str, **UNROLL}.items():
         if option not in options:
             raise UserError(f"method.{option} is missing: method=learned_optimizer needs it")
-    shared = {k: options[k] for k in SHARED}
-    rest = {k: v for k, v in options.items() if k not in (*SHARED, *OF_EPISODES)}
-    optimizer = build_rule(shared["rule"], rest)
+        check_type(options[option], kind, f"method.{option}")
+    of_episodes = methods.options_of("learned_optimizer", "method.name")
+    rule, rest = options["rule"], {k: v for k, v in options.items() if k != "name" and k not in of_episodes}
+    optimizer = build_rule(rule, rest)
     optimizer.fit_to(family.template())
     if not optimizer.learned:
         raise UserError(
-            f"method.rule={shared['rule']} has nothing to learn on problem={family.name}; "
+            f"method.rule={rule} has nothing to learn on problem={family.name}; "
             "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_rates"
         )
-    unroll = Unroll(*(shared[k] for k in ("steps", "truncation", "order", "weights", "curriculum")))
-    return Solver(optimizer, shared["rule"], unroll, **training)
+    return Solver(optimizer, rule, Unroll(**{k: options[k] for k in UNROLL}), **training)

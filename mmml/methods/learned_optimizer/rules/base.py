@@ -45,6 +45,10 @@ class UpdateRule(nn.Module, ABC):
         """The state before the first step."""
         return {}
 
+    def coordinates_at_once(self, device: torch.device) -> int:
+        """How many coordinates of models to adapt at a time: a GPU wants more than fit the caches of a processor."""
+        return self.coordinates * (1 if device.type == "cpu" else 20)
+
     @abstractmethod
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         """What to add to the parameters, and the next state.
@@ -55,11 +59,6 @@ class UpdateRule(nn.Module, ABC):
             params: where the gradients were taken.
             losses: of each task there, ``[B]``.
         """
-
-
-def coordinates_at_once(rule: UpdateRule, device: torch.device) -> int:
-    """How many coordinates of models to adapt at a time: a GPU wants more than fit the caches of a processor."""
-    return rule.coordinates * (1 if device.type == "cpu" else 20)
 
 
 def check_rate(rate: float) -> None:
@@ -80,15 +79,3 @@ def zeros_like(params: Params) -> Params:
 def detached(params: Params) -> Params:
     """The same values, cut off from how they came about."""
     return {name: p.detach() for name, p in params.items()}
-
-
-def counted(state: State) -> tuple[Params, Tensor]:
-    """The number of steps done, this one included: as a state keeps it, and as a number."""
-    count = state["count"][""] + 1
-    return {"": count}, count
-
-
-def no_steps(params: Params) -> Params:
-    """A count of zero for the state of :func:`counted`."""
-    first = next(iter(params.values()))
-    return {"": torch.zeros((), dtype=first.dtype, device=first.device)}

@@ -1,7 +1,15 @@
 """Running means of gradients and of their squares."""
 
-from mmml.methods.learned_optimizer.rules.base import Params, State, check_kept, counted, no_steps, zeros_like
-from mmml.methods.learned_optimizer.rules.rmsprop import EPSILON, root
+from torch import Tensor
+
+from mmml.methods.learned_optimizer.rules.base import Params, State, check_kept, zeros_like
+
+EPSILON = 1e-8
+
+
+def root(square: Tensor) -> Tensor:
+    """The square root, with a finite slope at 0: a parameter that the loss does not touch must not become NaN."""
+    return (square + EPSILON**2).sqrt()
 
 
 class Moments:
@@ -18,14 +26,15 @@ class Moments:
 
     def init(self, params: Params) -> State:
         """Both means at zero."""
-        return {"mean": zeros_like(params), "square": zeros_like(params), "count": no_steps(params)}
+        none = next(iter(params.values())).new_zeros(())
+        return {"mean": zeros_like(params), "square": zeros_like(params), "count": {"": none}}
 
     def update(self, grads: Params, state: State) -> tuple[Params, Params, State]:
         """The corrected mean, the root of the corrected mean square, and the next state."""
         mean = {n: self.beta1 * state["mean"][n] + (1 - self.beta1) * g for n, g in grads.items()}
         square = {n: self.beta2 * state["square"][n] + (1 - self.beta2) * g.square() for n, g in grads.items()}
-        counts, count = counted(state)
+        count = state["count"][""] + 1  # steps done, this one included
         first, second = 1 - self.beta1**count, 1 - self.beta2**count
         means = {n: m / first for n, m in mean.items()}
         roots = {n: root(s / second) + EPSILON for n, s in square.items()}
-        return means, roots, {"mean": mean, "square": square, "count": counts}
+        return means, roots, {"mean": mean, "square": square, "count": {"": count}}

@@ -11,13 +11,7 @@ from mmml.methods.learned_optimizer.rules.base import (
     rules,
     zeros_like,
 )
-
-EPSILON = 1e-8
-
-
-def root(square: Tensor) -> Tensor:
-    """The square root, with a finite slope at 0: a parameter that the loss does not touch must not become NaN."""
-    return (square + EPSILON**2).sqrt()
+from mmml.methods.learned_optimizer.rules.moments import EPSILON, root
 
 
 @rules.register("rmsprop")

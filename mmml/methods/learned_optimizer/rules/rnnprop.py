@@ -1,4 +1,4 @@
-"""``rule: rnnprop``: an LSTM on normalised moments, whose steps are bounded, so that it does not drift."""
+"""``rule: rnnprop``: an LSTM on normalised moments, whose steps are bounded."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
