@@ -4,6 +4,7 @@ config ─► dataset ─► episodes ─► encoder ─► method × task ─�
                                                          └► evaluation ─► report
 """
 
+import functools
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from mmml.config import Config, ProblemConfig, check_config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.encoders import build_embedder
+from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.groups import groups_for_episodes
@@ -86,7 +88,8 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
     def batches() -> Callable[[int], Any]:
         fixed = learner.embeds_once and learner.embedder.frozen
-        trained_on = embed_all(learner, samples["train"]) if fixed else remember(learner.embedder, samples["train"])
+        train, embedder = samples["train"], learner.embedder
+        trained_on = embed_all(learner, train, embedder.encoders) if fixed else remember(embedder, train)
         return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed)
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
@@ -153,11 +156,16 @@ def prepare(
         )
     else:
         experiment.seen = resume.seen
-    check_monitor(config.trainer.monitor, judge.monitors)
+    check_monitor(config.trainer.monitor, judge.monitors(learner))
+    made = functools.cache(experiment.batches)
+
+    def batch(step: int) -> Any:
+        return made()(step)  # not made before the first step: frozen encoders embed when they are restored
+
     parts = Parts(
-        batches=experiment.batches(),
+        batches=batch,
         validate=lambda: judge.validate(learner),
-        higher_is_better=judge.metric.higher_is_better,
+        higher_is_better=judge.metric_of(config.trainer.monitor).higher_is_better,
         config=plain,
         seen=experiment.seen,
         seed=config.seed,
@@ -185,11 +193,12 @@ def adopt_encoders(experiment: Experiment) -> None:
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)
+    if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
+        raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
     try:
         learner.embedder.adopt(source.embedder)
     except ValueError as error:
-        told = f"start={config.start}: its encoders do not fit ({error}); choose the encoder of that run"
-        raise UserError(told) from None
+        raise UserError(f"start={config.start}: its encoders do not fit ({error}): choose another run") from None
     experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]
     refuse_seen_classes(experiment, "start")
 

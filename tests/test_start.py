@@ -5,6 +5,11 @@ import json
 import pytest
 import torch
 
+from mmml import run as runs
+from mmml.config.schema import check_run
+from mmml.evaluation.embed import embed_all
+from mmml.run_directory import RunDirectory
+from mmml.trainer.checkpoint import load_checkpoint
 from tests.conftest import SMOKE, command
 
 HEAD = ["experiment=adapt_head", "encoder=mlp", "encoder.frozen=true", "trainer.steps=4", "trainer.checkpoint_every=2"]
@@ -42,6 +47,19 @@ def test_frozen_encoders_stay_and_the_rule_learns(source, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_resumed_run_goes_on_with_the_same_embeddings(source, tmp_path):
+    """Of the images alone, too: the dataset has columns that no mapping names."""
+    images = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]"]
+    done = command("train", *HEAD, WIDTH, *images, f"start={source}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt", "resume")
+    run = RunDirectory(tmp_path / "run")
+    experiment, trainer = runs.prepare(check_run(stored.config), stored.config, run, stored)
+    known = embed_all(experiment.learner, experiment.samples["train"], ["image"]).columns["image"].values
+    learned_from = trainer.parts.batches(0).support.values["image"].flatten(0, 2)
+    assert torch.cdist(learned_from, known, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 1e-5
+
+
 def test_encoders_can_also_go_on_learning(source, tmp_path):
     images = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "evaluation.rivals=false"]
     gently = ["encoder.frozen=false", "trainer.steps=1", "trainer.warmup=0", "trainer.lr=1e-9"]
@@ -58,7 +76,8 @@ def test_encoders_can_also_go_on_learning(source, tmp_path):
     [
         ([WIDTH], "encoder.frozen=true needs start=RUN"),
         ([WIDTH, "start=nowhere"], "nowhere: there is no such file"),
-        (["encoder.width=8", "start=SOURCE"], "its encoders do not fit (encoder."),
+        (["encoder.width=8", "start=SOURCE"], "its encoders are others: set encoder.width=16, as it has"),
+        ([WIDTH, "encoder.normalize=false", "start=SOURCE"], "set encoder.normalize=True, as it has"),
         ([WIDTH, "start=SOURCE", "dataset.split_seed=7"], "the start was trained or selected on"),
         ([WIDTH, "start=SOURCE", "method.fast=all"], "method.fast=all adapts encoders"),
     ],

@@ -114,6 +114,22 @@ class Embedder(nn.Module):
         return self.fusion(parts) if len(parts) > 1 else parts[0]
 
 
+WITHOUT_EFFECT = ("frozen", "augment", "dropout")  # on the embeddings of finished encoders
+
+
+def unlike(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:
+    """The first option by which the encoders of two configs would differ, as ``width=128``; None if there is none."""
+    for key in ("width", "normalize", "fusion", *sorted(modalities)):
+        own, theirs = (o.get(key) for o in (options, others))
+        if isinstance(own, Mapping) and isinstance(theirs, Mapping):
+            for name in (n for n in {**theirs, **own} if n not in WITHOUT_EFFECT):
+                if own.get(name) != theirs.get(name):
+                    return f"{key}.{name}={theirs.get(name)}"
+        elif own != theirs:
+            return f"{key}={theirs}"
+    return None
+
+
 def _shape(value: Any) -> Any:
     return value.shape if isinstance(value, Tensor) else None  # a vocabulary, say
 

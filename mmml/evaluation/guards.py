@@ -29,7 +29,7 @@ def check_independence(
     prediction must stay the same. A learner that declares itself transductive is let through.
 
     Args:
-        learner: on trial.
+        learner: on trial, in evaluation mode.
         samples: of one split.
         embedded: the same with the learner's embeddings.
         sampler: of that split.
@@ -41,12 +41,14 @@ def check_independence(
     """
     if learner.transductive:
         return
-    _check_embeddings(learner, samples, embedded)
+    if learner.embeds_once:
+        _check_embeddings(learner, samples, embedded)
     mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
     batch = gather(embedded, sampler.draw([0], shape), mappings)
+    see = learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
     for mapping in mappings:
         support, query = batch.view(mapping)
-        moved = _what_moves(learner.adapt(support), _flat(query))
+        moved = _what_moves(learner.adapt(support), _flat(query.encode(see)))
         if moved:
             what = f"predictions change when the queries are {moved}"
             raise GuardError(f"{learner.predictor_name} on {mapping}: {what}")
@@ -70,7 +72,6 @@ def _what_moves(predict: Predictor, query: Examples) -> str | None:
 
 
 def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples) -> None:
-    learner.eval()
     for modality, column in embedded.columns.items():
         values = samples.columns[modality].values
         alone = [learner.embedder.encode(modality, values[i : i + 1]) for i in range(min(TRIED, len(values)))]
@@ -81,7 +82,10 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples) -> 
 def _flat(query: Examples) -> Examples:
     """One axis of items, so that they can be taken one by one."""
     ways, n = next(iter(query.shapes.values()))[1], query.per_class
-    values = {m: v.expand(-1, -1, n, -1).reshape(v.shape[0], 1, ways * n, -1) for m, v in query.values.items()}
+    values = {
+        m: v.expand(-1, -1, n, *v.shape[3:]).reshape(v.shape[0], 1, ways * n, *v.shape[3:])
+        for m, v in query.values.items()
+    }
     return replace(query, values=values, shapes={m: (v.shape[0], 1, ways * n) for m, v in values.items()})
 
 

@@ -1,6 +1,7 @@
 """The whole judgement of a learner: on validation while it trains, on test once at the end."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,23 @@ from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.rivals import choose, descents
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
+
+LOSS = "val/loss"
+
+
+def at_rest(judged: Callable[..., Any]) -> Callable[..., Any]:
+    """Judge a learner in evaluation mode, without augmentation or dropout, and give it back as it was."""
+
+    @functools.wraps(judged)
+    def wrapped(self: "Judge", learner: Learner, *args: Any, **kwargs: Any) -> Any:
+        training = learner.training
+        learner.eval()
+        try:
+            return judged(self, learner, *args, **kwargs)
+        finally:
+            learner.train(training)
+
+    return wrapped
 
 
 @dataclass
@@ -52,11 +70,13 @@ class Judge:
         """Of the validation scores."""
         return self.task.metrics[0]
 
+    @at_rest
     def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
         embedded, rivals = self.embed(learner), self.rivals(learner)
         return self.test(learner, calibration, embedded, rivals), self.exhibits(learner, embedded, rivals)
 
+    @at_rest
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals() if self.options.rivals else []
@@ -67,21 +87,26 @@ class Judge:
         found = (choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c for c in several)
         return [rival for chosen in found for rival in chosen]
 
+    @at_rest
     def validate(self, learner: Learner) -> dict[str, float]:
-        """The headline metric of every cell of the validation panel by name, and their mean."""
+        """The headline metric of every cell of the validation panel by name, its mean, and the mean loss if any."""
         embedded = self.embed(learner, "val")
         panel = episode_panel(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
-        means = self._headline(panel)
-        return dict(zip(self.monitors, [sum(means) / len(means), *means], strict=True))
+        means, losses = (
+            [c.mean for c in panel.cells if c.metric == m.name] for m in (self.metric, self.task.loss_metric)
+        )
+        values = [sum(means) / len(means), *means] + ([sum(losses) / len(losses)] if losses else [])
+        return dict(zip(self.monitors(learner), values, strict=True))
 
-    def _headline(self, panel: Panel) -> list[float]:
-        return [c.mean for c in panel.cells if c.metric == self.metric.name]
-
-    @property
-    def monitors(self) -> list[str]:
-        """The names of the validation scores, their mean first."""
+    def monitors(self, learner: Learner) -> list[str]:
+        """The names of the validation scores: their mean, each, and the mean loss of a learner that descends it."""
         cells = [(m, s.shape) for s in self.settings for m in s.mappings]
-        return ["val/mean", *(f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells)]
+        each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells]
+        return ["val/mean", *each, *([LOSS] if learner.descends else [])]
+
+    def metric_of(self, monitor: str) -> Metric:
+        """What a validation score measures."""
+        return self.task.loss_metric if monitor == LOSS else self.metric
 
     def embed(self, learner: Learner, split: str = "test") -> Samples:
         """The samples of a split with the learner's embeddings, of the modalities that its mappings need.
@@ -90,6 +115,7 @@ class Judge:
         """
         return see_all(learner, self.samples[split], self._modalities_of(learner))
 
+    @at_rest
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
         """What the validation split tells of a finished learner's confidence.
 
@@ -102,6 +128,7 @@ class Judge:
         embedded = self.embed(learner, "val") if embedded is None else embedded
         return calibrate(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
 
+    @at_rest
     def test(
         self,
         learner: Learner,
@@ -134,6 +161,7 @@ class Judge:
         panel.extend(chance_panel("test", [*self.settings, self._retrieval()]))
         return panel
 
+    @at_rest
     def exhibits(
         self, learner: Learner, embedded: Samples | None = None, rivals: Iterable[Learner] = ()
     ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.evaluation.statistics import interval
+from mmml.evaluation.statistics import finite, interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 from mmml.threads import one_thread
@@ -98,8 +98,8 @@ class Panel:
         return part
 
     def plain(self) -> list[dict[str, Any]]:
-        """For ``result.json``."""
-        return [asdict(c) for c in self.cells]
+        """For ``result.json``: a mean that is no finite number, where an inner loop diverged, is None."""
+        return [asdict(c) | {"mean": finite(c.mean), "ci95": finite(c.ci95)} for c in self.cells]
 
 
 @dataclass(frozen=True)

@@ -39,16 +39,19 @@ class ProblemJudge:
     device: torch.device
     metric: Metric = LOSS
 
-    @property
-    def monitors(self) -> list[str]:
+    def monitors(self, solver: Solver) -> list[str]:
         """The names of the validation scores."""
         return ["val/mean", "val/median", "val/objective"]
+
+    def metric_of(self, monitor: str) -> Metric:
+        """What a validation score measures: all are losses."""
+        return self.metric
 
     def validate(self, solver: Solver) -> dict[str, float]:
         """Mean, median and the mean of training, after the last step of the horizon, on the same problems each time."""
         final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.steps)[-1]
         objective = float(np.mean(final**solver.power) ** (1 / solver.power))
-        return dict(zip(self.monitors, (float(final.mean()), float(np.median(final)), objective), strict=True))
+        return dict(zip(self.monitors(solver), (float(final.mean()), float(np.median(final)), objective), strict=True))
 
     def calibrate(self, solver: Solver) -> Calibration:
         """Losses have no confidence."""

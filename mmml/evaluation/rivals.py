@@ -10,6 +10,7 @@ import torch
 from mmml.datasets import Samples
 from mmml.episodes import Sampler, gather
 from mmml.evaluation.panel import Panel, Setting, chunks, episode_panel
+from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
 from mmml.tasks import Metric
 
@@ -72,6 +73,7 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
 def curve(name: str, losses: np.ndarray, points: int = 200) -> Curve:
     """Median and quartiles of ``[steps + 1, tasks]``, at no more steps than a figure can show."""
     shown = np.unique(np.linspace(0, len(losses) - 1, points).round().astype(int))
-    low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
-    values = {"steps": shown, "low": low, "median": median, "high": high}
-    return {"name": name, **{k: v.tolist() for k, v in values.items()}}
+    with np.errstate(invalid="ignore"):  # of losses that are infinite
+        low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
+    levels = {"low": low, "median": median, "high": high}
+    return {"name": name, "steps": shown.tolist()} | {k: [finite(x) for x in v.tolist()] for k, v in levels.items()}

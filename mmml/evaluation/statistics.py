@@ -6,6 +6,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 
+def finite(value: float | None) -> float | None:
+    """The value for JSON, which has no NaN and no infinity: None instead."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def interval(scores: np.ndarray) -> tuple[float, float | None]:
     """The mean of n scores and half the width of its Student-t 95 % interval (None if n < 2).
 

@@ -50,6 +50,10 @@ class Trainee(nn.Module, ABC):
     def fit(self, samples: Samples | None) -> None:
         """Learn what is not learned by gradients from the training split, once, before training."""
 
+    def takes_bf16(self) -> bool:
+        """Whether its encoders may compute in bf16 in training."""
+        return True
+
     def takes_channels_last(self, device: torch.device) -> bool:
         """Whether its convolutions may be channels-last on a device; vmap over them cannot."""
         return True

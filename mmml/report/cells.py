@@ -51,6 +51,8 @@ def value(cell: Cell | None) -> str:
     """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing; intervals are rounded up."""
     if cell is None:
         return ""
+    if cell["mean"] is None:
+        return "diverged"
     places, told = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
     if cell["ci95"] is None or cell["episodes"] == 0:
         return told

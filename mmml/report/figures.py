@@ -60,14 +60,16 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
     if not curves:
         return ""
     import matplotlib
+    import numpy as np
 
     with drawing() as figure:
         axes = figure.subplots()
         for i, curve in enumerate(curves):
             colour = BLUE if i == 0 else matplotlib.colormaps["Dark2"](i - 1)
             style = {"linewidth": 2 if i == 0 else 1.1, "marker": "o" if len(curve["steps"]) < 12 else None}
-            axes.plot(curve["steps"], curve["median"], color=colour, label=curve["name"], markersize=3, **style)
-            axes.fill_between(curve["steps"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
+            low, median, high = (np.array(curve[k], float) for k in ("low", "median", "high"))  # None becomes NaN
+            axes.plot(curve["steps"], median, color=colour, label=curve["name"], markersize=3, **style)
+            axes.fill_between(curve["steps"], low, high, color=colour, alpha=0.12, linewidth=0)
         axes.set_yscale("log")
         axes.set(xlabel="step of the inner loop", ylabel="loss")
         if trained_to is not None and trained_to < curves[0]["steps"][-1]:

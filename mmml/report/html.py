@@ -64,4 +64,5 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
 
 def shade(cell: Cell | None) -> int:
     """How strongly a cell of a table is tinted, 0 to 40."""
-    return round(40 * cell["mean"] ** 2) if cell and cell["percent"] and not show.is_calibration(cell) else 0
+    tinted = cell and cell["percent"] and cell["mean"] is not None and not show.is_calibration(cell)
+    return round(40 * cell["mean"] ** 2) if cell and tinted else 0

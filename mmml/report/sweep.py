@@ -166,7 +166,8 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
 
 
 def spread(cells: list[show.Cell]) -> str:
-    """``mean (deviation)`` of the means of some cells, as tables show them."""
+    """``mean (deviation)`` of the means of some cells, as tables show them; without those that diverged."""
+    cells = [c for c in cells if c["mean"] is not None]
     return deviation([show.scaled(c) for c in cells], show.digits(cells[0]) if cells else 1)
 
 

@@ -189,7 +189,7 @@ class Trainer:
             self.best = None
 
     def _improves(self, value: float) -> bool:
-        if self.best is None:
+        if self.best is None or not math.isfinite(self.best["value"]):
             return True
         return value > self.best["value"] if self.parts.higher_is_better else value < self.best["value"]
 

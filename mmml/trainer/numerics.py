@@ -40,8 +40,9 @@ class Numerics:
 def choose_numerics(learner: Trainee, options: TrainerConfig) -> Numerics:
     """Apply the rules where an option says ``auto``.
 
-    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: on GPUs that have it, and on CPUs with
-    bf16 instructions if convolutions are channels-last (otherwise it is slower than fp32).
+    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: if the learner takes
+    it, on GPUs that have it, and on CPUs with bf16 instructions if convolutions are channels-last
+    (otherwise it is slower than fp32).
     """
     device = choose_device(options.device)
     takes, convolutions = learner.takes_channels_last(device), any(isinstance(m, nn.Conv2d) for m in learner.modules())
@@ -51,7 +52,9 @@ def choose_numerics(learner: Trainee, options: TrainerConfig) -> Numerics:
     precision = options.precision
     if precision == "auto":
         fast = channels_last or device.type != "cpu"
-        precision = "bf16" if fast and has_bf16(device) else "fp32"
+        precision = "bf16" if fast and learner.takes_bf16() and has_bf16(device) else "fp32"
+    elif precision == "bf16" and not learner.takes_bf16():
+        raise UserError("trainer.precision=bf16: its inner loops are float32; use auto")
     return Numerics(device, precision, channels_last)
 
 

@@ -99,7 +99,7 @@ def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
 
 def test_validation_selects_by_the_score_alone(judge, learner):
     scores = judge.validate(learner)
-    assert list(scores) == judge.monitors and len(scores) == 4
+    assert list(scores) == judge.monitors(learner) and len(scores) == 4
     assert all(0 <= s <= 1 for s in scores.values())
 
 

@@ -36,7 +36,7 @@ def judged(judge, solver):
 def test_validation_is_the_loss_after_the_horizon_on_fixed_problems(judge, solver, family):
     final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[-1].double()
     scores = judge.validate(solver)
-    assert list(scores) == judge.monitors
+    assert list(scores) == judge.monitors(solver)
     assert scores["val/mean"] == pytest.approx(final.mean().item())
     assert scores["val/objective"] == pytest.approx(final.mean().item()), "at power 1 it is the mean"
     assert scores["val/median"] == pytest.approx(float(np.median(final.numpy())))

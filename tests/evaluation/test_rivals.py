@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mmml.config.schema import EvalEpisodes
+from mmml.config.schema import EvalEpisodes, EvaluationConfig
 from mmml.datasets import Per
 from mmml.episodes import Sampler
 from mmml.evaluation import rivals
+from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Panel, chance_panel, episode_panel, episode_settings
 from mmml.tasks import tasks
-from tests.conftest import MLP, make_learner
-from tests.methods.learned_optimizer.making import make
+from tests.conftest import MLP, SMALL, make_learner
+from tests.methods.learned_optimizer.making import DENSE, GENTLE, make
 
 MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
 
@@ -45,6 +48,33 @@ def chosen(monkeypatch, settings, scores):
 )
 def test_one_rate_is_chosen_for_each_metric(monkeypatch, settings, scores, best):
     assert chosen(monkeypatch, settings, scores) == best
+
+
+def test_what_diverges_is_none_in_json(settings):
+    found = chance_panel("val", settings)
+    found.cells[0] = replace(found.cells[0], mean=np.inf, ci95=np.nan)
+    assert [found.plain()[0][k] for k in ("mean", "ci95")] == [None, None]
+    losses = np.array([[1.0, 2.0], [np.inf, np.inf]])
+    assert rivals.curve("x", losses)["median"] == [1.5, None]
+
+
+def test_a_learner_is_judged_in_evaluation_mode_and_given_back_as_it_was(samples, settings):
+    """Encoders that adapt see raw values: augmentation and dropout would otherwise change their scores."""
+    judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, EvaluationConfig(4, 4, 0, False, [], False))
+    learner = make(SMALL, rule="sgd", fast="all", **GENTLE).train()
+    first, second = (judge.test(learner).plain() for _ in range(2))
+    assert first == second == judge.test(learner.eval()).plain() and not learner.training
+    scores = judge.validate(learner.train())
+    assert scores == judge.validate(learner) and learner.training
+    assert list(scores) == judge.monitors(learner) and list(scores)[-1] == "val/loss" and scores["val/loss"] > 0
+    assert not judge.metric_of("val/loss").higher_is_better and judge.metric_of("val/mean").higher_is_better
+
+
+def test_the_guard_plays_learners_that_adapt_encoders(samples, settings):
+    options = EvaluationConfig(4, 4, 0, False, [], True)
+    judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, options)
+    learner = make(DENSE, rule="sgd", fast="all", **GENTLE).train()
+    assert judge.test(learner).cells and learner.training
 
 
 def test_what_is_left_of_the_loss_is_shown_of_learners_that_descend_it(samples, settings):

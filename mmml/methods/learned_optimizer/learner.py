@@ -117,6 +117,9 @@ class LearnedOptimizer(Learner):
                 "set method.order=2 or method.init=prototype"
             )
 
+    def takes_bf16(self) -> bool:
+        return self.fast == "head"  # inner loops are float32
+
     def takes_channels_last(self, device: torch.device) -> bool:
         return not self.model.vectorizes_on(device)
 
@@ -231,7 +234,7 @@ class LearnedOptimizer(Learner):
 
     def _alone(self) -> "LearnedOptimizer":
         """The same parameters, where the queries of an episode do not see one another."""
-        twin = self._variant(self.rule, self.optimizer, self._steps)
+        twin = self._variant(f"{self.rule}, queries apart", self.optimizer, self._steps)
         twin.baseline = twin.transductive = False
         return twin
 

@@ -49,6 +49,9 @@ class Solver(Trainee):
     def predictor_name(self) -> str:
         return self.rule
 
+    def takes_bf16(self) -> bool:
+        return False
+
     def describe(self) -> dict[str, Any]:
         return {
             "rule": self.rule,
