@@ -16,8 +16,7 @@ from mmml.run import Experiment
 
 def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """What it takes to understand and repeat a run."""
-    config = experiment.config
-    metric = experiment.judge.metric_of(config.trainer.monitor)
+    config, metric = experiment.config, experiment.judge.metric
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": list(command),
