@@ -190,11 +190,11 @@ def adopt_encoders(experiment: Experiment) -> None:
     if checkpoint.config.get("problem"):
         raise UserError(f"start={config.start} is a run on problems, and has no encoders")
     theirs = check_config(checkpoint.config)
+    if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
+        raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)
-    if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
-        raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
     try:
         learner.embedder.adopt(source.embedder)
     except ValueError as error:

@@ -71,14 +71,8 @@ def test_a_run_repeats_itself_and_is_judged_alike_on_the_cpu(run, tmp_path):
 
     done = command("eval", "checkpoint=a", "name=cpu", "trainer.device=cpu", cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    gpu, cpu = (
-        [
-            c["mean"]
-            for c in json.loads((tmp_path / "a" / place / "result.json").read_text())["panel"]
-            if not c["baseline"]
-        ]
-        for place in ("", "eval/cpu")
-    )
+    panels = (json.loads((tmp_path / "a" / p / "result.json").read_text())["panel"] for p in ("", "eval/cpu"))
+    gpu, cpu = ([c["mean"] for c in panel if not c["baseline"]] for panel in panels)
     np.testing.assert_allclose(gpu, cpu, rtol=0.02, atol=0.02)
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -93,6 +94,17 @@ class Encoder(nn.Module, ABC):
         with torch.autocast(self.device.type, enabled=False):  # a spectrum or a warp in bf16 would be another one
             prepared = self.prepare(raw)
         return self(prepared)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """A module in evaluation mode, without augmentation or dropout; afterwards it is in the mode that it was in."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def chunks(values: Any) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mmml.datasets import Samples
 from mmml.datasets.cache import cache_dir, key_of
 from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
-from mmml.encoders.base import Encoder
+from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
 from mmml.files import write_atomically, write_json, write_npy
 
@@ -57,14 +57,9 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:
     """What ``prepare`` gives, in evaluation mode, some values at a time."""
-    training = encoder.training
-    encoder.eval()
     bar = tqdm(total=len(values), desc=f"reading {encoder.modality}", unit="sample", disable=not sys.stderr.isatty())
-    try:
-        with bar, torch.no_grad():
-            for start in range(0, len(values), CHUNK):
-                part = encoder.prepare(values[start : start + CHUNK]).float().cpu().numpy()
-                yield part
-                bar.update(len(part))
-    finally:
-        encoder.train(training)
+    with evaluating(encoder), bar, torch.no_grad():
+        for start in range(0, len(values), CHUNK):
+            part = encoder.prepare(values[start : start + CHUNK]).float().cpu().numpy()
+            yield part
+            bar.update(len(part))

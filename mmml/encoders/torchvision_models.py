@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.base import Encoder, encoders, evaluating
 from mmml.encoders.images import Augment, as_input
 from mmml.errors import UserError, nearest, require
 
@@ -69,12 +69,11 @@ def _build(name: str, width: int) -> nn.Module:
 
 @torch.no_grad()
 def _check_size(model: nn.Module, name: str, size: int) -> None:
-    training = model.training
     try:
-        model.eval()(torch.zeros(1, 3, size, size))
+        with evaluating(model):
+            model(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"encoder.image.size={size}: {name} takes no such images ({error})") from None
-    model.train(training)
 
 
 def _load(model: nn.Module, path: Path) -> None:

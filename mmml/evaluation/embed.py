@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from mmml.datasets import Samples
+from mmml.encoders.base import evaluating
 from mmml.encoders.prepared import remembered
 from mmml.methods import Learner
 
@@ -39,16 +40,14 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
         samples: of one split.
         modalities: None for all columns.
     """
-    training, embedder = learner.training, learner.embedder
-    learner.eval()
-    embedded = {}
-    for modality in sorted(samples.columns if modalities is None else modalities):
-        column = samples.columns[modality]
-        if column.encoded:
-            embedded[modality] = column.values
-            continue
-        values = remembered(embedder, modality, column.values)
-        chunks = (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
-        embedded[modality] = torch.cat([embedder.encode(modality, chunk) for chunk in chunks])
-    learner.train(training)
+    embedder, embedded = learner.embedder, {}
+    with evaluating(learner):
+        for modality in sorted(samples.columns if modalities is None else modalities):
+            column = samples.columns[modality]
+            if column.encoded:
+                embedded[modality] = column.values
+                continue
+            values = remembered(embedder, modality, column.values)
+            chunks = (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
+            embedded[modality] = torch.cat([embedder.encode(modality, chunk) for chunk in chunks])
     return samples.with_embeddings(embedded)

@@ -8,6 +8,7 @@ from typing import Any
 from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
 from mmml.encoders import Embedder
+from mmml.encoders.base import evaluating
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
 from mmml.evaluation.baselines import baselines, frozen_rules
@@ -26,16 +27,12 @@ LOSS = "val/loss"
 
 
 def at_rest(judged: Callable[..., Any]) -> Callable[..., Any]:
-    """Judge a learner in evaluation mode, without augmentation or dropout, and give it back as it was."""
+    """Judge a learner in evaluation mode: where encoders adapt, their samples are seen while they are judged."""
 
     @functools.wraps(judged)
     def wrapped(self: "Judge", learner: Learner, *args: Any, **kwargs: Any) -> Any:
-        training = learner.training
-        learner.eval()
-        try:
+        with evaluating(learner):
             return judged(self, learner, *args, **kwargs)
-        finally:
-            learner.train(training)
 
     return wrapped
 

@@ -81,9 +81,9 @@ class LearnedOptimizer(Learner):
         self._steps = steps if test_steps is None else test_steps
         head = Head(known_width(embedder), init, scale)
         choice = None if vectorize == "auto" else bool(vectorize)
-        self.model: Model = HeadModel(embedder, head, task)
-        if fast == "all":
-            self.model = FullModel(embedder, head, task, order, choice)
+        self.model: Model = (
+            FullModel(embedder, head, task, order, choice) if fast == "all" else HeadModel(embedder, head, task)
+        )
         self.optimizer = build_rule(rule, options)
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
