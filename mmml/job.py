@@ -21,6 +21,7 @@ from mmml.errors import ExpectedError, UserError
 from mmml.evaluation.differences import from_baselines
 from mmml.evaluation.panel import Panel
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json
+from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
 from mmml.report import difference_tables, panel_tables, write_report
 from mmml.run_directory import RunDirectory
@@ -101,6 +102,7 @@ class Job:
     def execute(self, body: Callable[[Stop], None]) -> int:
         """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
         started = time.perf_counter()
+        keep_freed_memory()
         try:
             with handle_signals() as stop, logging_to(self.run.log):
                 body(stop)

@@ -47,6 +47,7 @@ class TrainEpisodes:
     shots: Any = MISSING
     queries: Any = MISSING
     mappings: list[str] = MISSING
+    classes: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots", "queries"):
@@ -59,6 +60,8 @@ class TrainEpisodes:
                 "a positive whole number, or a range {min: a, max: b} with a up to b",
             )
         check_mappings(self.mappings, "episode.train.mappings")
+        ok = len(self.classes) == 2 and 0 <= self.classes[0] < self.classes[1] <= 1
+        require(ok, "episode.train.classes", self.classes, "two fractions such as [0, 0.8]: from where to where")
 
 
 @dataclass

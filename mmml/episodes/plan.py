@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from mmml.config.schema import EpisodeConfig, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
+from mmml.datasets.base import shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
@@ -40,7 +43,8 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     else:
         shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
-    Sampler(samples, 0, split).check(_shown(shape, mappings, samples), f"episode.{side}")
+    among = share(samples.classes, train.classes) if split == "train" else None
+    Sampler(samples, 0, split, among).check(_shown(shape, mappings, samples), f"episode.{side}")
 
 
 def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
@@ -54,6 +58,12 @@ def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
     return Shape(shape.ways, shots, queries)
 
 
+def share(classes: list[str], part: list[float]) -> np.ndarray:
+    """The numbers of the classes from one fraction to another, ``[0.0, 0.8]``, in a random order of their own."""
+    first, last = (round(fraction * len(classes)) for fraction in part)
+    return np.sort(np.array(shuffled(classes, 0)[first:last], np.int64))
+
+
 def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
@@ -63,7 +73,7 @@ def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: 
         size: episodes in a step.
         seed: of the run.
     """
-    sampler = Sampler(samples, seed, "train")
+    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes))
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

@@ -52,10 +52,12 @@ class Sampler:
         samples: the rows of the split; if they have groups, each stands on one side of an episode only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
+        among: numbers of the classes to draw from; None for all.
     """
 
-    def __init__(self, samples: Samples, seed: int, split: str):
+    def __init__(self, samples: Samples, seed: int, split: str, among: np.ndarray | None = None):
         self.samples, self.seed, self.split = samples, seed, split
+        self.among = np.arange(len(samples.classes)) if among is None else among
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
@@ -74,18 +76,18 @@ class Sampler:
         A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
         """
         samples, need = self.samples, shape.shots + shape.queries
-        if shape.ways > len(samples.classes):
+        if shape.ways > len(self.among):
             raise UserError(
-                f"{where}.ways={shape.ways} is more than the {len(samples.classes)} classes of the {self.split} split"
+                f"{where}.ways={shape.ways} is more than the {len(self.among)} classes of the {self.split} split"
             )
-        small = int(samples.counts.argmin())
+        small = int(self.among[samples.counts[self.among].argmin()])
         if samples.counts[small] < need:
             raise UserError(
                 f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples of a class, but class "
                 f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}"
             )
         if samples.groups is not None:
-            for c in range(len(samples.classes)):
+            for c in self.among:
                 if self._apart(self.generator(0), np.array([c]), shape) is None:
                     raise UserError(f"{where}: {self._too_few(repr(samples.classes[c]), shape)}")
             self.draw([0], shape)
@@ -102,7 +104,7 @@ class Sampler:
     def _one_by_group(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
         """Other classes are drawn where the groups of some cannot be kept apart."""
         for _ in range(DRAWS):
-            classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
+            classes = rng.choice(self.among, shape.ways, replace=False)
             found = self._apart(rng, classes, shape)
             if found is not None:
                 return (classes, *found, rng.random(shape.ways))
@@ -118,7 +120,7 @@ class Sampler:
         if self.samples.groups is not None:
             return self._one_by_group(rng, shape)
         # Generator.choice shuffles, so slots do not follow class order.
-        classes = rng.choice(len(self.samples.classes), shape.ways, replace=False)
+        classes = rng.choice(self.among, shape.ways, replace=False)
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first
         rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)

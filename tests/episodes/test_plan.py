@@ -32,6 +32,26 @@ def test_a_range_of_ways_is_used(samples):
     assert {batches(step).support.shapes["image"][1] for step in range(40)} == {2, 3, 4}
 
 
+def test_shares_of_the_training_classes_do_not_meet(samples):
+    def classes(part):
+        options = TrainEpisodes(ways=3, shots=1, queries=1, mappings=["text:image"], classes=part)
+        batches = training_batches(samples, options, size=4, seed=0)
+        return {text.split(".")[0] for step in range(20) for text in batches(step).support.values["text"]}
+
+    first, rest = classes([0.0, 0.5]), classes([0.5, 1.0])
+    assert len(first) == len(rest) == 3 and not first & rest
+    assert classes([0.0, 1.0]) == first | rest
+
+
+def test_a_share_that_is_too_small_is_refused_before_training(samples):
+    train = TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], classes=[0.0, 0.5])
+    options = EpisodeConfig(train=train, eval=EVAL)
+    with pytest.raises(UserError, match="episode.train.ways=4 is more than the 3 classes"):
+        check_shapes(options, dict.fromkeys(("train", "val", "test"), samples), trains=True)
+    with pytest.raises(UserError, match=r"episode.train.classes=\[0.5, 0.5\] must be"):
+        TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], classes=[0.5, 0.5])
+
+
 def test_a_mapping_may_not_come_twice_in_another_order(samples):
     class Both:
         name, modalities = "both", {"image": Per.SAMPLE, "text": Per.SAMPLE}
