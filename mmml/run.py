@@ -17,8 +17,7 @@ from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.groups import groups_for_episodes
-from mmml.episodes.plan import check_mappings, check_shapes, training_batches
+from mmml.episodes.plan import check_mappings, check_shapes, for_episodes, training_batches
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import embed_all
@@ -80,7 +79,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     if trains:
         learner.check_training([EpisodeMapping.parse(m) for m in config.episode.train.mappings])
 
-    samples = groups_for_episodes(load_samples(dataset, used, learner.task), config.episode.by_group)
+    samples = for_episodes(load_samples(dataset, used, learner.task), config.episode, trains)
     learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)

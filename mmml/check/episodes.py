@@ -9,8 +9,7 @@ from mmml.check.findings import Findings
 from mmml.config import Config
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest import Manifest
-from mmml.episodes.groups import groups_for_episodes
-from mmml.episodes.plan import check_mappings, check_shape
+from mmml.episodes.plan import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError
 from mmml.run import load_samples
 from mmml.tasks import Task
@@ -97,7 +96,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         mappings = check_mappings(config.episode, dataset, trains=True)
         task.check_mappings(mappings, dataset.modalities)
         used = {m for mapping in mappings for m in mapping.modalities}
-        samples = groups_for_episodes(load_samples(dataset, used, task), config.episode.by_group)
+        samples = for_episodes(load_samples(dataset, used, task), config.episode)
         task.check_samples(samples)
     except UserError as error:
         possible = ", ".join(possible_mappings(dataset))

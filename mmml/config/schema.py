@@ -48,6 +48,7 @@ class TrainEpisodes:
     queries: Any = MISSING
     mappings: list[str] = MISSING
     classes: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
+    within_superclass: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots", "queries"):
@@ -72,6 +73,8 @@ class EvalEpisodes:
     shots: Any = MISSING
     queries: int = MISSING
     mappings: list[str] = MISSING
+    within_superclass: bool = False  # what older checkpoints meant
+    published: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots"):

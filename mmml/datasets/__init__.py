@@ -1,5 +1,5 @@
 """Datasets: samples in columns, one file per dataset."""
 
-from mmml.datasets.base import Column, Dataset, Per, Samples, datasets
+from mmml.datasets.base import Column, Dataset, Per, Published, Samples, datasets
 
-__all__ = ["Column", "Dataset", "Per", "Samples", "datasets"]
+__all__ = ["Column", "Dataset", "Per", "Published", "Samples", "datasets"]

@@ -59,6 +59,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Published:
+    """Episodes that a benchmark prescribes, E of one shape, by numbers of classes and rows of a split.
+
+    Attributes:
+        classes: ``[E, ways]``.
+        support: rows, ``[E, ways, shots]``.
+        query: rows, ``[E, ways, queries]``.
+    """
+
+    classes: np.ndarray
+    support: np.ndarray
+    query: np.ndarray
+
+
+@dataclass(frozen=True)
 class Samples:
     """The rows of one split, sorted by class.
 
@@ -69,6 +84,8 @@ class Samples:
         ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
         targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
+        superclasses: a number for each class, ``[classes]``: of its alphabet, its kind; None if there are none.
+        published: the episodes that a benchmark prescribes for this split, if it does.
     """
 
     classes: list[str]
@@ -77,6 +94,8 @@ class Samples:
     ids: Any = None
     targets: np.ndarray | None = None
     groups: np.ndarray | None = None
+    superclasses: np.ndarray | None = None
+    published: Published | None = None
 
     @property
     def counts(self) -> np.ndarray:

@@ -48,6 +48,25 @@ class RawImage(Raw):
         return as_input(raw, self.size, CPU, colour=False).flatten(1)
 
 
+@encoders.register("raw_ink")
+class RawInk(Raw):
+    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre, of up to 1,024, then NaN."""
+
+    modality = "image"
+    distance = "modified_hausdorff"
+    has_gaps = True
+    points = 1024
+
+    def prepare(self, raw: Any) -> Tensor:
+        return torch.stack([self._fixed((image > 0).nonzero().float()) for image in raw]).flatten(1)
+
+    def _fixed(self, ink: Tensor) -> Tensor:
+        ink = ink - ink.mean(0)
+        if len(ink) > self.points:
+            return ink[torch.linspace(0, len(ink) - 1, self.points).round().long()]
+        return F.pad(ink, (0, 0, 0, self.points - len(ink)), value=torch.nan)
+
+
 @encoders.register("raw_text")
 class RawText(Raw):
     """How often each trigram of characters occurs, hashed to 1,024 places (Weinberger et al., 2009)."""

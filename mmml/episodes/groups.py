@@ -1,22 +1,11 @@
 """Episodes whose support and query sides share no group of near duplicates (``episode.by_group=true``)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
-from mmml.datasets import Samples
-from mmml.errors import UserError
-
 TRIES = 100
 SUPPORT, QUERY = 0, 1
-
-
-def groups_for_episodes(samples: Mapping[str, Samples], by_group: bool) -> dict[str, Samples]:
-    """The same splits, whose groups the sampler keeps apart, or which have none if that is not asked for."""
-    if by_group and any(s.groups is None for s in samples.values()):
-        raise UserError("episode.by_group=true needs groups, and this dataset has none: give it a column `group`")
-    return dict(samples) if by_group else {split: replace(s, groups=None) for split, s in samples.items()}
 
 
 def draw_apart(

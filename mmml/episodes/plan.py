@@ -1,6 +1,8 @@
 """From the config to episodes: which mappings and shapes are possible, and the batch of each training step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,26 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
     return found
 
 
+def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains: bool = True) -> dict[str, Samples]:
+    """The same splits, with those of groups, superclasses and published episodes that a sampler is to heed."""
+    within = dict.fromkeys(samples, options.eval.within_superclass)
+    within["train"] = trains and options.train.within_superclass
+    found = {}
+    for split, part in samples.items():
+        heeded = {
+            "groups": ("episode.by_group", options.by_group, "give it a column `group`"),
+            "superclasses": ("within_superclass", within[split], "leave it false"),
+            "published": ("episode.eval.published", options.eval.published and split == "test", "leave it false"),
+        }
+        for name, (option, wanted, mend) in heeded.items():
+            if wanted and getattr(part, name) is None:
+                told = name.replace("published", "published episodes")
+                raise UserError(f"{option}=true needs {told}, and this dataset has none: {mend}")
+        left_out: dict[str, Any] = {name: None for name, (_, wanted, _) in heeded.items() if not wanted}
+        found[split] = replace(part, **left_out)
+    return found
+
+
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
     """Refuse episodes that a split cannot fill, before training rather than after."""
     for split in ("val", "test", "train") if trains else ("test",):
@@ -43,6 +65,11 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     else:
         shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
+    for mapping in map(EpisodeMapping.parse, mappings):
+        for modality in sorted(mapping.modalities - set(samples.columns)):
+            raise UserError(
+                f"episode.{side}.mappings: {mapping} needs {modality!r}, which the {split} split does not have"
+            )
     among = share(samples.classes, train.classes) if split == "train" else None
     Sampler(samples, 0, split, among).check(_shown(shape, mappings, samples), f"episode.{side}")
 

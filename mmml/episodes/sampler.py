@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmml.datasets import Samples
+from mmml.datasets import Published, Samples
 from mmml.episodes.groups import draw_apart
 from mmml.errors import UserError
 
@@ -49,7 +49,8 @@ class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split; if they have groups, each stands on one side of an episode only.
+        samples: the rows of the split; if they have groups, each stands on one side of an episode only; if
+            their classes have superclasses, those of an episode are of one of them.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
@@ -58,6 +59,10 @@ class Sampler:
     def __init__(self, samples: Samples, seed: int, split: str, among: np.ndarray | None = None):
         self.samples, self.seed, self.split = samples, seed, split
         self.among = np.arange(len(samples.classes)) if among is None else among
+        self.kinds = [self.among]
+        if samples.superclasses is not None:
+            superclasses = samples.superclasses[self.among]
+            self.kinds = [self.among[superclasses == kind] for kind in np.unique(superclasses)]
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
@@ -66,9 +71,16 @@ class Sampler:
 
     def draw(self, numbers: Iterable[int], shape: Shape) -> Episodes:
         """The episodes of these numbers, stacked."""
+        if self.samples.published is not None:
+            return published(self.samples.published, np.array([*numbers]))
         parts = [self._one(self.generator(i), shape) for i in numbers]
         classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
         return Episodes(shape, classes, support, query, pick)
+
+    def at_most(self, episodes: int) -> int:
+        """As many, or all that are prescribed."""
+        prescribed = self.samples.published
+        return episodes if prescribed is None else min(episodes, len(prescribed.classes))
 
     def check(self, shape: Shape, where: str) -> None:
         """Refuse a shape that this split cannot fill, naming the class that is too small.
@@ -76,10 +88,13 @@ class Sampler:
         A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
         """
         samples, need = self.samples, shape.shots + shape.queries
-        if shape.ways > len(self.among):
-            raise UserError(
-                f"{where}.ways={shape.ways} is more than the {len(self.among)} classes of the {self.split} split"
-            )
+        if samples.published is not None:
+            check_published(samples.published, shape, where)
+            return
+        most = max(map(len, self.kinds))
+        if shape.ways > most:
+            one = "" if samples.superclasses is None else "any one superclass of "
+            raise UserError(f"{where}.ways={shape.ways} is more than the {most} classes of {one}the {self.split} split")
         small = int(self.among[samples.counts[self.among].argmin()])
         if samples.counts[small] < need:
             raise UserError(
@@ -104,7 +119,7 @@ class Sampler:
     def _one_by_group(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
         """Other classes are drawn where the groups of some cannot be kept apart."""
         for _ in range(DRAWS):
-            classes = rng.choice(self.among, shape.ways, replace=False)
+            classes = self._classes(rng, shape.ways)
             found = self._apart(rng, classes, shape)
             if found is not None:
                 return (classes, *found, rng.random(shape.ways))
@@ -116,15 +131,37 @@ class Sampler:
             f"between shots={shape.shots} and queries={shape.queries}; ask for fewer"
         )
 
+    def _classes(self, rng: np.random.Generator, ways: int) -> np.ndarray:
+        """Different classes in random order, so that slots do not follow class order."""
+        large = [kind for kind in self.kinds if len(kind) >= ways]
+        kind = large[rng.integers(len(large))] if len(large) > 1 else large[0]
+        return rng.choice(kind, ways, replace=False)
+
     def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
         if self.samples.groups is not None:
             return self._one_by_group(rng, shape)
-        # Generator.choice shuffles, so slots do not follow class order.
-        classes = rng.choice(self.among, shape.ways, replace=False)
+        classes = self._classes(rng, shape.ways)
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first
         rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)
         return classes, rows[:, : shape.shots], rows[:, shape.shots :], rng.random(shape.ways)
+
+
+def published(prescribed: Published, numbers: np.ndarray) -> Episodes:
+    """Episodes that a benchmark prescribes; a class shows the first of its own values."""
+    classes, support, query = (rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query))
+    shape = Shape(classes.shape[1], support.shape[2], query.shape[2])
+    return Episodes(shape, classes, support, query, np.zeros(classes.shape))
+
+
+def check_published(prescribed: Published, shape: Shape, where: str) -> None:
+    """Refuse episodes of another shape than those that are prescribed."""
+    ways, shots, queries = prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2]
+    if shape != Shape(ways, shots, queries):
+        raise UserError(
+            f"{where}.published=true: the published episodes have ways={ways}, shots={shots}, queries={queries}; "
+            "set these, or published=false"
+        )
 
 
 def distinct(rng: np.random.Generator, counts: np.ndarray, k: int) -> np.ndarray:

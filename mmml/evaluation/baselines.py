@@ -35,6 +35,18 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     return found
 
 
+@baselines.register("raw/ink")
+def raw_ink(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
+    """The nearest image by the modified Hausdorff distance between the pixels that hold ink (Lake et al., 2015).
+
+    For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
+    """
+    options = {"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_ink"}}
+    if "image" not in modalities or task.needs_scores:
+        return []
+    return [_untrained("ink", build_embedder(options, ["image"]), task, "modified_hausdorff", "nearest", 1.0)]
+
+
 def frozen_rules(learner: Learner) -> list[Learner]:
     """Rules that need no training, on what the encoders of a learner give without any training.
 

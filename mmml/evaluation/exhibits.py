@@ -60,7 +60,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
     queries = 0
-    for numbers in chunks(EPISODES, shape, learner):
+    for numbers in chunks(sampler.at_most(EPISODES), shape, learner):
         drawn = sampler.draw(numbers, shape)
         support, query = gather(embedded, drawn, [mapping]).view(mapping)
         guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
@@ -72,7 +72,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
         "mapping": str(mapping),
         "ways": shape.ways,
         "shots": shape.shots,
-        "episodes": EPISODES,
+        "episodes": sampler.at_most(EPISODES),
         "queries": queries,
         "wrong": both.total(),
         "pairs": [{"classes": list(pair), "count": n} for pair, n in both.most_common(CONFUSIONS)],

@@ -215,7 +215,7 @@ def predict(
 ) -> Iterator[tuple[Mapping, Tensor, Tensor]]:
     """Some episodes at a time: a mapping, the learner's predictions ``[B, q, …]``, and the targets ``[B, q]``."""
     mappings = setting.known_to(learner)
-    for numbers in chunks(episodes if mappings else 0, setting.shape, learner):
+    for numbers in chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner):
         batch = gather(embedded, sampler.draw(numbers, setting.shape), mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)

@@ -61,7 +61,7 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
         if not learner.descends:
             continue
         parts = []
-        for numbers in chunks(TRACED, setting.shape, learner):
+        for numbers in chunks(sampler.at_most(TRACED), setting.shape, learner):
             batch = gather(embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
             parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
         losses = np.concatenate(parts, axis=1)

@@ -16,8 +16,15 @@ def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
     Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015).
     Items are points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
     """
+    query, support = (_without_gaps(at_least_float32(x)) for x in (query, support))
     points = max(query.shape[-1], support.shape[-1]) // AXES
-    return in_chunks(_sets, at_least_float32(query), at_least_float32(support), points * points)
+    return in_chunks(_sets, query, support, points * points)
+
+
+def _without_gaps(x: Tensor) -> Tensor:
+    """Without the places that are NaN in all items."""
+    there = ~x.isnan().flatten(0, -2).all(0)
+    return x[..., there] if there.any() else x[..., :AXES]
 
 
 def _sets(query: Tensor, support: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from mmml.datasets import datasets
-from mmml.datasets import omniglot as module
+from mmml.datasets.omniglot import archives, splits
 from mmml.errors import UserError
 
 
@@ -36,8 +36,9 @@ def pack(folder, name, characters, drawers=3):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Two archives of 12 characters by three drawers."""
-    for name, value in (("CHARACTERS", 12), ("DRAWERS", 3), ("TRAIN", 6), ("TEST", 4)):
+    for module, name, value in ((archives, "CHARACTERS", 12), (archives, "DRAWERS", 3), (splits, "TRAIN", 6)):
         monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(splits, "TEST", 4)
     pack(tmp_path / "omniglot", "images_background.zip", [f"Greek/character{i:02}" for i in range(7)])
     pack(tmp_path / "omniglot", "images_evaluation.zip", [f"Ulog/character{i:02}" for i in range(5)])
     return tmp_path
@@ -86,7 +87,90 @@ def test_what_is_missing_is_said(tmp_path, small):
         build(small).load()
 
 
+@pytest.fixture
+def alphabets(small, monkeypatch):
+    """The same with strokes of the background alphabet, and two runs on the evaluation alphabet."""
+    monkeypatch.setattr(splits, "EVALUATION", ("Ulog",))
+    monkeypatch.setattr(splits, "MINIMAL", {"small1": ("Greek",)})
+    folder = small / "omniglot"
+    with zipfile.ZipFile(folder / "strokes_background.zip", "w") as archive:
+        for i in range(7):
+            for d in range(3):
+                lines = f"START\n1.5,-2.5,0\n4,-8.25,{d}\nBREAK\n{i},-1,9\nBREAK\n"
+                archive.writestr(f"strokes_background/Greek/character{i:02}/{i:04}_{d:02}.txt", lines)
+    with zipfile.ZipFile(folder / "all_runs.zip", "w") as archive:
+        for run in ("run01", "run02"):
+            for c in (0, 1, 2):
+                archive.writestr(f"{run}/training/class{c + 1:02}.png", corner(100 + 10 * c))
+                archive.writestr(f"{run}/test/item{3 - c:02}.png", corner(100 + 10 * c + 2))
+            lines = [f"{run}/test/item{3 - c:02}.png {run}/training/class{c + 1:02}.png" for c in (0, 1, 2)]
+            archive.writestr(f"{run}/class_labels.txt", "\n".join(lines))
+    return small
+
+
+def test_whole_alphabets_are_held_out(alphabets):
+    parts = build(alphabets, rotations=False, split="small1").load()
+    assert [{c.split("/")[0] for c in s.classes} for s in parts.values()] == [{"Greek"}, set(), {"Ulog"}]
+    assert parts["train"].superclasses.tolist() == [0] * 7
+
+
+@pytest.mark.parametrize("rotations", [False, True])
+def test_the_published_runs_are_rows_of_the_test_split(alphabets, rotations):
+    test = build(alphabets, rotations=rotations, split="small1").load()["test"]
+    images, runs = test.columns["image"].values[:, 0, 0], test.published
+    assert runs.support.shape == runs.query.shape == (2, 3, 1) and runs.classes.shape == (2, 3)
+    assert images[runs.support[1, :, 0]].tolist() == [100, 110, 120]
+    assert images[runs.query[1, :, 0]].tolist() == [102, 112, 122]
+    assert (test.labels[runs.query[..., 0]] == runs.classes).all()
+    assert [test.classes[c] for c in runs.classes[0]] == [f"Ulog/character{c:02}/rot000" for c in range(3)]
+
+
+def test_strokes_belong_to_the_images_and_turn_with_them(alphabets):
+    parts = build(alphabets, split="small1").load(["image", "strokes"])
+    strokes = parts["train"].columns["strokes"].values
+    assert len(strokes) == 7 * 4 * 3 and "strokes" not in parts["test"].columns
+    upright, turned = strokes[12 + 1], strokes[12 + 3 + 1]  # of the second character, by the second drawer
+    assert upright.tolist() == [[1.5, 2.5, 0, 0], [4, 8.25, 1, 0], [1, 1, 9, 1]]
+    paper = torch.zeros(105, 105)
+    paper[8, 4] = 1
+    y, x = paper.rot90(1, (0, 1)).nonzero()[0].tolist()
+    assert turned[1, :2].tolist() == [8.25, 101] and (x, y + 1) == (
+        8,
+        101,
+    )  # pixel 4 is from 4 to 5, and so from 101 to 100
+
+
+def test_training_characters_without_strokes_are_refused(alphabets):
+    with pytest.raises(UserError, match="not all training characters have strokes; get strokes_background.zip"):
+        build(alphabets, split="random").load(["image", "strokes"])
+    with pytest.raises(UserError, match="dataset.split=small3 must be one of random, vinyals"):
+        build(alphabets, split="small3")
+
+
+def test_the_official_runs(real_data):
+    test = build(real_data, size=28, rotations=False, split="background").load()["test"]
+    runs = test.published
+    assert runs.support.shape == (20, 20, 1) and len(set(test.superclasses[runs.classes[3]])) == 1
+    assert test.classes[runs.classes[0, 0]] == "Atlantean/character09/rot000"
+
+
+def test_the_split_of_vinyals(real_data):
+    parts = build(real_data, size=28, split="vinyals").load()
+    assert {split: len(s.classes) for split, s in parts.items()} == {"train": 4112, "val": 688, "test": 1692}
+    assert any(c.startswith("Gurmukhi/character42/") for c in parts["test"].classes)
+
+
 def test_the_real_thing(real_data):
     parts = build(real_data, size=28).load()
     assert {split: len(s.classes) for split, s in parts.items()} == {"train": 4112, "val": 688, "test": 1692}
     assert set(parts["test"].counts.tolist()) == {20}
+
+
+def test_drawings_and_characters_are_added_to_training_alone(alphabets):
+    parts = build(alphabets, rotations=False, split="small1", redrawn=2, invented=3).load(["image"])
+    train, plain = parts["train"], build(alphabets, rotations=False, split="small1").load()["train"]
+    assert train.classes == plain.classes + [f"invented/character{i:05}/rot000" for i in range(3)]
+    assert train.counts.tolist() == [5] * 10 and parts["test"].counts.tolist() == [3] * 5
+    images = train.columns["image"].values.view(10, 5, 8, 8)
+    assert images[:7, :3].equal(plain.columns["image"].values.view(7, 3, 8, 8))
+    assert train.superclasses.tolist() == [0] * 7 + [1] * 3

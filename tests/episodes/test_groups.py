@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
 from mmml.datasets import Samples
 from mmml.episodes import Sampler, Shape
-from mmml.episodes.groups import groups_for_episodes
-from mmml.episodes.plan import check_shapes, training_batches
+from mmml.episodes.plan import check_shapes, for_episodes, training_batches
 from mmml.errors import UserError
 
 
@@ -17,6 +16,12 @@ def of_groups(groups: list[list[int]]) -> Samples:
     """A class for each list, a row for each of its groups."""
     flat = np.array([g for several in groups for g in several])
     return Samples([f"c{i}" for i in range(len(groups))], np.cumsum([0, *map(len, groups)]), {}, groups=flat)
+
+
+def options(by_group):
+    train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=["image:image"])
+    judged = EvalEpisodes(ways=[2], shots=[1], queries=1, mappings=["image:image"])
+    return EpisodeConfig(by_group=by_group, train=train, eval=judged)
 
 
 @settings(max_examples=40, deadline=None)
@@ -33,10 +38,11 @@ def test_no_group_is_on_both_sides_of_an_episode_in_any_class(speakers, seed, nu
 
 def test_without_the_option_groups_mix():
     samples = of_groups([[0, 1, 2] * 4] * 5)
-    mixed = groups_for_episodes({"train": samples}, by_group=False)["train"]
+    mixed = for_episodes({"train": samples}, options(by_group=False))["train"]
     drawn = Sampler(mixed, 0, "train").draw([0], Shape(3, 2, 3))
     assert set(samples.groups[drawn.support].ravel()) & set(samples.groups[drawn.query].ravel())
-    assert groups_for_episodes({"train": samples}, by_group=True)["train"] is samples
+    kept = for_episodes({"train": samples}, options(by_group=True))["train"]
+    assert kept.groups is samples.groups
 
 
 def test_an_episode_is_a_pure_function_of_its_number():
@@ -55,20 +61,17 @@ def test_a_class_of_one_group_is_named_before_training():
 
 def test_a_dataset_without_groups_is_refused(samples):
     with pytest.raises(UserError, match="episode.by_group=true needs groups"):
-        groups_for_episodes({"val": samples}, by_group=True)
+        for_episodes({"val": samples}, options(by_group=True))
 
 
 def test_training_and_the_check_before_it_keep_groups_apart(samples):
-    train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=["image:image"])
-    judged = EvalEpisodes(ways=[2], shots=[1], queries=1, mappings=["image:image"])
     grouped = replace(samples, groups=np.arange(len(samples.labels)) % 2)
-    options = EpisodeConfig(by_group=True, train=train, eval=judged)
-    batch = training_batches(grouped, options.train, size=1, seed=0)(0)
+    batch = training_batches(grouped, options(True).train, size=1, seed=0)(0)
     drawn = Sampler(grouped, 0, "train").draw([0], Shape(2, 1, 1))
     assert batch.support.values["image"].equal(grouped.columns["image"].values[drawn.support.ravel()])
     one_group = replace(samples, groups=np.zeros(len(samples.labels), int))
     with pytest.raises(UserError, match="of the val split cannot be shared out"):
-        check_shapes(options, {"train": grouped, "val": one_group, "test": grouped}, trains=True)
+        check_shapes(options(True), {"train": grouped, "val": one_group, "test": grouped}, trains=True)
 
 
 def test_other_classes_are_drawn_where_groups_cannot_be_kept_apart():

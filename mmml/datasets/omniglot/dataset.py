@@ -1,111 +1,117 @@
-"""``dataset=omniglot``: 1,623 characters of 50 alphabets, each drawn by 20 people (Lake et al., 2015).
-
-``DIR/omniglot`` holds the archives of images from github.com/brendenlake/omniglot
-(``images_background.zip`` and ``images_evaluation.zip``), or one that has them all.
-"""
+"""``dataset=omniglot``: 1,623 characters of 50 alphabets, each drawn by 20 people (Lake et al., 2015)."""
 
 import hashlib
-import io
-import zipfile
-from collections import defaultdict
-from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import torch
 
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
+from mmml.datasets.base import Dataset, Per, Samples, datasets
 from mmml.datasets.cache import cached_arrays
+from mmml.datasets.omniglot.archives import PAPER, find, read_images, read_runs, read_strokes, stamps
+from mmml.datasets.omniglot.redraw import enlarge
+from mmml.datasets.omniglot.rows import Strokes, published, samples_of
+from mmml.datasets.omniglot.splits import ALPHABETS, KINDS, split_characters
 from mmml.errors import UserError, require
 
-CHARACTERS, DRAWERS = 1623, 20
-TRAIN, TEST = 1028, 423  # of the 1,623; the other 172 are for validation
+IMAGES = ("*images*.zip", "images_background.zip and images_evaluation.zip")
+STROKES = ("strokes_*.zip", "strokes_background.zip and strokes_evaluation.zip")
+RUNS = ("all_runs.zip",) * 2
+
+
+Arrays = dict[str, np.ndarray]
 
 
 @datasets.register("omniglot")
 class Omniglot(Dataset):
-    """Characters turned by 0, 90, 180 and 270 degrees are classes of their own (Santoro et al., 2016).
+    """Images, and strokes where there are archives of them; a class's superclass is its alphabet.
 
-    As in MAML, 1,200 random characters are to be trained on and 423 for test; since published
-    work has no validation set, 172 of the 1,200 are held out for it here. All turns of a character
-    are in one split.
+    Turned by 0, 90, 180 and 270 degrees, characters are classes of their own (Santoro et al., 2016), all
+    in one split. The test split of whole alphabets holds the 20 official one-shot runs as published episodes.
 
     Args:
         root: the folder that holds ``omniglot/``.
-        size: images are reduced to this many pixels on each side (28 as published).
+        size: images are reduced to this many pixels on each side (28 as usual, 105 as they are).
         rotations: whether turned characters are classes.
-        split_seed: which characters are held out.
+        split_seed: what of a split is left to chance.
+        split: ``random``: as in MAML, 1,200 characters to train on, of which 172 for validation here, and 423 for
+            test. ``vinyals``: the split of Vinyals et al. (2016). ``background``: the 30 background alphabets to
+            train on, of which 5 for validation, and the 20 evaluation alphabets for test (Lake et al., 2015);
+            ``small1``, ``small2``: the same with five alphabets to train on, and the others for validation.
+        redrawn: drawings of each training character that are made from its strokes, beside the 20 of people.
+        invented: training characters that are made of strokes of several.
     """
 
     name = "omniglot"
-    modalities: Mapping[str, Per] = {"image": Per.SAMPLE}
+    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "strokes": Per.SAMPLE}
 
-    def __init__(self, root: str | None, size: int, rotations: bool, split_seed: int):
+    def __init__(
+        self,
+        root: str | None,
+        size: int,
+        rotations: bool,
+        split_seed: int,
+        split: str = "random",
+        redrawn: int = 0,
+        invented: int = 0,
+    ):
         if root is None:
             raise UserError("dataset.root= is needed: the folder that holds omniglot/ (or set MMML_DATA to it)")
-        require(8 <= size <= 105, "dataset.size", size, "from 8 to 105 pixels")
-        self.folder, self.size, self.rotations, self.split_seed = Path(root) / "omniglot", size, rotations, split_seed
+        require(8 <= size <= PAPER, "dataset.size", size, f"from 8 to {PAPER} pixels")
+        require(split in KINDS, "dataset.split", split, f"one of {', '.join(KINDS)}")
+        self.folder, self.size, self.rotations = Path(root) / "omniglot", size, rotations
+        self.split, self.split_seed = split, split_seed
+        require(redrawn >= 0, "dataset.redrawn", redrawn, "a whole number from 0 on")
+        require(invented >= 0, "dataset.invented", invented, "a whole number from 0 on")
+        self.redrawn, self.invented = redrawn, invented
+        if redrawn or invented:  # strokes of what is drawn anew are not kept
+            self.modalities = {"image": Per.SAMPLE}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
-        """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its 20 drawings."""
-        archives = image_archives(self.folder)
-        key = {"code": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), "size": self.size, **stamps(archives)}
-        arrays = cached_arrays("omniglot", key, lambda: read_characters(archives, self.size))
-        images, names = torch.from_numpy(arrays["images"]), arrays["names"].tolist()
-        order = shuffled(names, self.split_seed)
-        bounds = np.cumsum([0, TRAIN, CHARACTERS - TRAIN - TEST, TEST])
-        parts = {s: sorted(order[bounds[i] : bounds[i + 1]]) for i, s in enumerate(SPLITS)}
-        return {split: self._samples(images[c], [names[i] for i in c]) for split, c in parts.items()}
+        """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its drawings."""
+        read = self._read(IMAGES, read_images, self.size)
+        enlarges = self.redrawn > 0 or self.invented > 0
+        strokes = Strokes(self._read(STROKES, read_strokes)) if enlarges or "strokes" in modalities else None
+        parts = split_characters(self.split, read["names"].tolist(), self.split_seed, self.folder)
+        found = {}
+        for split, part in parts.items():
+            names, images, drawings = (read[k][np.array(part, np.int64)] for k in ("names", "images", "drawings"))
+            points = strokes.of(drawings) if strokes else None
+            if split == "train" and strokes:
+                if points is None:
+                    missing = f"dataset.split={self.split}: not all training characters have strokes"
+                    raise UserError(f"{missing}; get {STROKES[1]}")
+                if enlarges:
+                    names, images, points = *self._enlarged(names, images, points), None
+            found[split] = samples_of(names.tolist(), images, points, self.turns)
+        if self.split in ALPHABETS and list(self.folder.glob(RUNS[0])):
+            runs = published(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
+            found["test"] = replace(found["test"], published=runs)
+        return found
 
-    def _samples(self, images: torch.Tensor, names: list[str]) -> Samples:
-        turns = range(4 if self.rotations else 1)
-        turned = torch.stack([images.rot90(t, (-2, -1)) for t in turns], dim=1)  # [characters, turns, drawers, …]
-        classes = [f"{name}/rot{90 * t:03}" for name in names for t in turns]
-        starts = np.arange(len(classes) + 1) * DRAWERS
-        return Samples(classes, starts, {"image": Column(Per.SAMPLE, turned.flatten(0, 2))})
+    @property
+    def turns(self) -> int:
+        """Classes that are made of a character."""
+        return 4 if self.rotations else 1
+
+    def _read(self, kind: tuple[str, str], read: Callable[..., Arrays], *size: int) -> Arrays:
+        """What the archives of a kind hold, from the cache if they have been read before."""
+        archives = find(self.folder, *kind)
+        key = {"code": code_of("archives.py"), "what": [*kind, *size], "archives": stamps(archives)}
+        return cached_arrays("omniglot", key, lambda: read(archives, *size))
+
+    def _enlarged(self, names: np.ndarray, images: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Training characters with what is drawn anew, and invented ones."""
+        options = self.redrawn, self.invented, self.size, self.split_seed
+        key = {"code": code_of("redraw.py"), "options": options, "characters": names.tolist()}
+        key["archives"] = stamps(find(self.folder, *STROKES))
+        made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
+        known = np.concatenate([images, made["redrawn"]], axis=1)
+        new = [f"invented/character{i:05}" for i in range(self.invented)]
+        return np.append(names, new), np.concatenate([known, made["invented"]])
 
 
-def image_archives(folder: Path) -> list[Path]:
-    """The archives of images in a folder.
-
-    Raises:
-        UserError: there is none.
-    """
-    found = sorted(p for p in folder.glob("*images*.zip"))
-    if not found:
-        raise UserError(
-            f"dataset.root={folder.parent}: {folder} has no images_background.zip and images_evaluation.zip; "
-            "download them from github.com/brendenlake/omniglot (folder python) into it"
-        )
-    return found
-
-
-def stamps(archives: list[Path]) -> dict[str, Any]:
-    """What tells one version of the archives from another."""
-    return {"archives": [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in archives]}
-
-
-def read_characters(archives: list[Path], size: int) -> dict[str, np.ndarray]:
-    """``images`` ``[characters, 20, size, size]``, ink 255, and ``names`` such as ``Greek/character03``, sorted."""
-    from PIL import Image
-
-    drawings: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
-    for archive in archives:
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.namelist():
-                place = PurePosixPath(member)
-                if place.suffix == ".png" and not place.name.startswith("."):
-                    image = Image.open(io.BytesIO(opened.read(member))).convert("L")
-                    small = image.resize((size, size), Image.Resampling.BOX)
-                    drawings["/".join(place.parts[-3:-1])][place.name] = 255 - np.asarray(small)
-    names = sorted(drawings)
-    counts = {len(d) for d in drawings.values()}
-    if len(names) != CHARACTERS or counts != {DRAWERS}:
-        told = ", ".join(p.name for p in archives)
-        raise UserError(
-            f"dataset.root: {told} hold {len(names)} characters with {min(counts, default=0)} or more drawings each, "
-            f"but Omniglot has {CHARACTERS} with {DRAWERS}; get images_background.zip and images_evaluation.zip"
-        )
-    images = np.stack([np.stack([drawings[n][k] for k in sorted(drawings[n])]) for n in names])
-    return {"images": images, "names": np.array(names)}
+def code_of(file: str) -> str:
+    """Changes whenever the code of a neighbouring file does."""
+    return hashlib.sha256((Path(__file__).parent / file).read_bytes()).hexdigest()
