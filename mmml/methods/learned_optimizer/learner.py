@@ -17,6 +17,7 @@ from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.rules import UpdateRule
 from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
+from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.tasks import Task
@@ -163,8 +164,11 @@ class LearnedOptimizer(Learner):
             with torch.autocast(self.embedder.device.type, enabled=False):
                 parts = []
                 for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
-                    loss, points[i] = self._segment(support, query, points.get(i), segment)
+                    loss, point = self._segment(support, query, points.get(i), segment)
+                    if not self.embeds_once:  # nothing is shared with the other pieces but parameters
+                        loss, point = settle(loss, self.parameters()), point.detached()
                     parts.append(loss)
+                    points[i] = point
                 total = torch.stack(parts).mean()
             yield total
             points = {i: point.detached() for i, point in points.items()}

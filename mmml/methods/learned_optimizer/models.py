@@ -158,7 +158,7 @@ class FullModel(Model):
     def track(self, seen: Examples) -> None:
         for modality, encoder in self.embedder.items():
             if modality in seen.values and has_task_norms(encoder):
-                encoder(seen.values[modality].flatten(0, 2))
+                encoder(seen.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
 
     def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)

@@ -1,0 +1,31 @@
+"""Losses whose graph is gone, so that the graphs of many tasks need not be held at once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def settle(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
+    """A loss of the same value and the same gradient, once, which holds the gradient in place of its graph.
+
+    Args:
+        loss: a number.
+        parameters: all that it depends on and that wants a gradient.
+    """
+    if not loss.requires_grad:
+        return loss
+    wanted = [p for p in parameters if p.requires_grad]
+    return _Settled.apply(loss.detach(), torch.autograd.grad(loss, wanted, allow_unused=True), *wanted)
+
+
+class _Settled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, gradients: tuple[Tensor | None, ...], *parameters: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        return None, None, *(None if g is None else upstream * g for g in ctx.gradients)
