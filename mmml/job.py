@@ -57,7 +57,7 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
         checkpoint = load_checkpoint(file, "resume")
         changed = change(checkpoint.config)
         experiment, trainer = runs.prepare(check_run(changed), changed, run, checkpoint)
-        job = Job("mmml-train", run, overrides)
+        job = Job("mmml-train", run, [f"resume={path}", *overrides])
         return job.execute(lambda stop: job.train(experiment, trainer, stop, checkpoint))
 
 

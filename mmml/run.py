@@ -5,6 +5,7 @@ config ─► dataset ─► episodes ─► encoder ─► method × task ─�
 """
 
 import functools
+import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,8 @@ from mmml.tasks import Task, tasks
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -191,6 +194,10 @@ def adopt_encoders(experiment: Experiment) -> None:
     theirs = check_config(checkpoint.config)
     if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
         raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
+    (first, last), (begin, end) = theirs.episode.train.classes, config.episode.train.classes
+    if config.encoder.get("frozen") and max(first, begin) < min(last, end):
+        told = "the encoders know these training classes by heart, and what is learned here will trust them too much"
+        log.warning("start=%s: %s; shares of episode.train.classes that do not meet mend it", config.start, told)
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)

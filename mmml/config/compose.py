@@ -129,7 +129,8 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
         parent = key.partition("/")[0]
         if "/" in key and (conf_dir() / key).is_dir():
-            return f"{key}=: the chosen {parent} leaves no choice of that; choose another, such as {parent}=small"
+            owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, key)]
+            return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
         groups = [
             o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
         ]
@@ -148,6 +149,11 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
             continue
         return f"{override} cannot be read: write key=value, and quote values with special characters"
     return first_lines(error)
+
+
+def leaves(file: Path, group: str) -> bool:
+    """Whether a choice of a group, such as ``method/learned_optimizer.yaml``, leaves one of a group below it."""
+    return re.search(rf"^ +- (override )?{group.partition('/')[2]}:", file.read_text(), re.MULTILINE) is not None
 
 
 def first_lines(error: BaseException) -> str:

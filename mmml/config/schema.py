@@ -62,7 +62,7 @@ class TrainEpisodes:
             )
         check_mappings(self.mappings, "episode.train.mappings")
         ok = len(self.classes) == 2 and 0 <= self.classes[0] < self.classes[1] <= 1
-        require(ok, "episode.train.classes", self.classes, "two fractions such as [0, 0.8]: from where to where")
+        require(ok, "episode.train.classes", self.classes, "a smaller and a larger fraction, such as [0, 0.8]")
 
 
 @dataclass

@@ -18,7 +18,8 @@ def interval(scores: np.ndarray) -> tuple[float, float | None]:
     scores t is 4.30, not 1.96.
     """
     n = len(scores)
-    mean = float(np.mean(scores))
-    if n < 2:
-        return mean, None
-    return mean, float(stdtrit(n - 1, 0.975) * np.std(scores, ddof=1) / math.sqrt(n))
+    with np.errstate(invalid="ignore", over="ignore"):  # scores of what diverged
+        mean = float(np.mean(scores))
+        if n < 2:
+            return mean, None
+        return mean, float(stdtrit(n - 1, 0.975) * np.std(scores, ddof=1) / math.sqrt(n))

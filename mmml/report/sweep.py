@@ -61,10 +61,19 @@ def read_run(path: Path) -> dict[str, Any]:
         "validation": best.get("value"),
         "rank": rank(best),
         "seconds": result.get("seconds"),
-        "test": {show.name(c): c for c in learned},
+        "test": named(learned),
         "headlines": [show.name(c) for c in show.headlines(learned)],
         "error": " ".join(str(error.get("message", "")).split()),
     }
+
+
+def named(cells: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Cells by name; of several metrics, the first is the usual one, and the others are told."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        name = show.name(cell)
+        found[f"{name} {cell['metric']}" if name in found else name] = cell
+    return found
 
 
 def rank(best: dict[str, Any]) -> float:

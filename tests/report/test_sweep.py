@@ -39,6 +39,17 @@ def test_validation_ranks_and_nothing_is_hidden(sweep):
     assert float(rows[0]["seconds"]) == 9.5
 
 
+def test_a_second_metric_does_not_take_the_place_of_the_first(tmp_path):
+    write(tmp_path, 0, ["seed=0"], 0.5, mean=0.25)
+    result = json.loads((tmp_path / "0" / "result.json").read_text())
+    result["panel"].insert(1, CELL | {"metric": "log loss", "percent": False, "mean": 1.5})
+    (tmp_path / "0" / "result.json").write_text(json.dumps(result))
+    summarise(tmp_path)
+    (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
+    assert float(row["text:image 20-way 1-shot"]) == 0.25 and float(row["text:image 20-way 1-shot log loss"]) == 1.5
+    assert "| 25.0 ±" in (tmp_path / "summary.md").read_text()
+
+
 def test_errors_are_ranked_the_smaller_the_better(tmp_path):
     for number, value in enumerate((1.5, 0.9, 1.2)):
         write(tmp_path, number, [f"seed={number}"], value)
