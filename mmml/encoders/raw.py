@@ -50,12 +50,12 @@ class RawImage(Raw):
 
 @encoders.register("raw_ink")
 class RawInk(Raw):
-    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre, of up to 1,024, then NaN."""
+    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre, of up to 2,560, then NaN."""
 
     modality = "image"
     distance = "modified_hausdorff"
     has_gaps = True
-    points = 1024
+    points = 2560  # one of Omniglot's drawings holds 2,441
 
     def prepare(self, raw: Any) -> Tensor:
         return torch.stack([self._fixed((image > 0).nonzero().float()) for image in raw]).flatten(1)

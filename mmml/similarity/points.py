@@ -16,7 +16,7 @@ def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
     Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015).
     Items are points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
     """
-    query, support = (_without_gaps(at_least_float32(x)) for x in (query, support))
+    query, support = at_least_float32(query), at_least_float32(support)
     points = max(query.shape[-1], support.shape[-1]) // AXES
     return in_chunks(_sets, query, support, points * points)
 
@@ -28,7 +28,7 @@ def _without_gaps(x: Tensor) -> Tensor:
 
 
 def _sets(query: Tensor, support: Tensor) -> Tensor:
-    (q, a), (s, b) = (_points(x) for x in (query, support))
+    (q, a), (s, b) = (_points(_without_gaps(x)) for x in (query, support))
     between = euclidean(q.flatten(1, 2), s.flatten(1, 2))
     between = between.unflatten(1, q.shape[1:3]).unflatten(3, s.shape[1:3])  # [B, q, points, s, points]
     there = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]

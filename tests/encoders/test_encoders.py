@@ -58,6 +58,16 @@ def test_augmentation_is_for_training_only():
     assert torch.equal(encoder.augment(IMAGES[:, None].float()), IMAGES[:, None].float())
 
 
+def test_raw_ink_is_where_pixels_are_dark_from_their_centre():
+    paper = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    paper[0, 2, 3], paper[0, 4, 7], paper[1, 1, 1] = 255, 40, 9
+    found = encoders.build("raw_ink", {}, "encoder.image", width=0).encode(paper).view(2, -1, 2)
+    assert found[0, :2].tolist() == [[-1, -2], [1, 2]] and found[1, 0].tolist() == [0, 0]
+    assert found[0, 2:].isnan().all() and found[1, 1:].isnan().all()
+    full = encoders.build("raw_ink", {}, "encoder.image", width=0).encode(torch.ones(1, 60, 60, dtype=torch.uint8))
+    assert full.shape == (1, 5120) and not full.isnan().any()
+
+
 def test_raw_images_are_the_pixels():
     assert torch.equal(
         encoders.build("raw_image", {}, "encoder.image", width=0).encode(IMAGES), IMAGES.flatten(1) / 255
