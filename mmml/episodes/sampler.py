@@ -150,17 +150,21 @@ class Sampler:
 def published(prescribed: Published, numbers: np.ndarray) -> Episodes:
     """Episodes that a benchmark prescribes; a class shows the first of its own values."""
     classes, support, query = (rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query))
-    shape = Shape(classes.shape[1], support.shape[2], query.shape[2])
-    return Episodes(shape, classes, support, query, np.zeros(classes.shape))
+    return Episodes(shape_of(prescribed), classes, support, query, np.zeros(classes.shape))
+
+
+def shape_of(prescribed: Published) -> Shape:
+    """The shape that all episodes of a benchmark have."""
+    return Shape(prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2])
 
 
 def check_published(prescribed: Published, shape: Shape, where: str) -> None:
     """Refuse episodes of another shape than those that are prescribed."""
-    ways, shots, queries = prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2]
-    if shape != Shape(ways, shots, queries):
+    needed = shape_of(prescribed)
+    if shape != needed:
         raise UserError(
-            f"{where}.published=true: the published episodes have ways={ways}, shots={shots}, queries={queries}; "
-            "set these, or published=false"
+            f"{where}.published=true: the published episodes have ways={needed.ways}, shots={needed.shots}, "
+            f"queries={needed.queries}; set these, or published=false"
         )
 
 

@@ -29,8 +29,7 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
         name = f"raw_{modality}"
         if name in encoders.names():
             distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
-            options = {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": name}}
-            embedder = build_embedder(options, [modality])
+            embedder = _alone(modality, name)
             found += [_untrained("raw", embedder, task, distance, rule, 1.0) for rule in rules]
     return found
 
@@ -41,10 +40,9 @@ def raw_ink(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
 
     For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
     """
-    options = {"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_ink"}}
     if "image" not in modalities or task.needs_scores:
         return []
-    return [_untrained("ink", build_embedder(options, ["image"]), task, "modified_hausdorff", "nearest", 1.0)]
+    return [_untrained("ink", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)]
 
 
 def frozen_rules(learner: Learner) -> list[Learner]:
@@ -59,6 +57,11 @@ def frozen_rules(learner: Learner) -> list[Learner]:
         return []
     frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
     return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_RULES]
+
+
+def _alone(modality: str, encoder: str) -> Embedder:
+    """One modality's values as they are."""
+    return build_embedder({"width": 1, "normalize": False, "fusion": "mean", modality: {"name": encoder}}, [modality])
 
 
 def _untrained(

@@ -165,13 +165,11 @@ class LearnedOptimizer(Learner):
                 parts = []
                 for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
                     loss, point = self._segment(support, query, points.get(i), segment)
-                    if not self.embeds_once:  # nothing is shared with the other pieces but parameters
-                        loss, point = settle(loss, self.parameters()), point.detached()
-                    parts.append(loss)
-                    points[i] = point
+                    points[i] = point.detached()
+                    # Embeddings are shared with the other pieces; where there are none, only parameters are.
+                    parts.append(loss if self.embeds_once else settle(loss, self.parameters()))
                 total = torch.stack(parts).mean()
             yield total
-            points = {i: point.detached() for i, point in points.items()}
 
     def _views(self, batch: Batch, begins: bool) -> list[tuple["Side", "Side"]]:
         """What each mapping shows of support and query, in the pieces that the model wants."""
