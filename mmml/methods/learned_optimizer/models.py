@@ -216,6 +216,8 @@ def per_task(
 
     if vectorize:
         return vmap(one, randomness="different")(without_padding(module, params), *batches)
+    if len(batches[-1]) == 1:  # views, in place of the copies that stack makes
+        return one({n: p.squeeze(0) for n, p in params.items()}, *(x.squeeze(0) for x in batches)).unsqueeze(0)
     parts = {n: p.unbind(0) for n, p in params.items()}
     return torch.stack(
         [one({n: p[b] for n, p in parts.items()}, *(x[b] for x in batches)) for b in range(len(batches[-1]))]
