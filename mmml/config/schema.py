@@ -74,6 +74,7 @@ class EvalEpisodes:
     queries: int = MISSING
     mappings: list[str] = MISSING
     within_superclass: bool = False  # what older checkpoints meant
+    query_domain: str | None = None
     published: bool = False
 
     def __post_init__(self) -> None:
@@ -112,6 +113,7 @@ class TrainerConfig:
     device: str = MISSING
     precision: str = MISSING
     channels_last: Any = MISSING
+    trackers: list[str] = field(default_factory=list)  # what older checkpoints meant
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "validate_every", "checkpoint_every"):
@@ -145,11 +147,13 @@ class EvaluationConfig:
     rivals: bool = True  # what older checkpoints meant
     tuning_episodes: int = 50
     horizons: list[int] = field(default_factory=lambda: [1])
+    views: int = 1
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes", "tuning_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
+        require(self.views > 0, "evaluation.views", self.views, "a positive whole number")
         ok = bool(self.horizons) and all(map(is_count, self.horizons))
         require(ok, "evaluation.horizons", self.horizons, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")

@@ -85,6 +85,10 @@ class Samples:
         targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
         superclasses: a number for each class, ``[classes]``: of its alphabet, its kind; None if there are none.
+        domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
+        query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
+            every row may be either.
+        keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
         published: the episodes that a benchmark prescribes for this split, if it does.
     """
 
@@ -95,6 +99,9 @@ class Samples:
     targets: np.ndarray | None = None
     groups: np.ndarray | None = None
     superclasses: np.ndarray | None = None
+    domains: np.ndarray | None = None
+    query_only: np.ndarray | None = None
+    keyframes: np.ndarray | None = None
     published: Published | None = None
 
     @property

@@ -12,7 +12,7 @@ from mmml.datasets.base import shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
@@ -47,8 +47,26 @@ def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains:
                 told = name.replace("published", "published episodes")
                 raise UserError(f"{option}=true needs {told}, and this dataset has none: {mend}")
         left_out: dict[str, Any] = {name: None for name, (_, wanted, _) in heeded.items() if not wanted}
-        found[split] = replace(part, **left_out)
+        query_only = None if split == "train" else of_domain(part, options)
+        found[split] = replace(part, query_only=query_only, **left_out)
     return found
+
+
+def of_domain(samples: Samples, options: EpisodeConfig) -> np.ndarray | None:
+    """Which rows are of the domain that queries are to be of; None if they may be of any."""
+    wanted, domains = options.eval.query_domain, samples.domains
+    if wanted is None or not samples.classes:
+        return None
+    option = f"episode.eval.query_domain={wanted}"
+    if domains is None:
+        raise UserError(f"{option} needs domains, and this dataset has none: give it a column `domain`, or use null")
+    if options.by_group:
+        raise UserError(f"{option} cannot be combined with episode.by_group=true: leave one of them out")
+    if wanted not in domains:
+        known = sorted(set(domains.tolist()))
+        raise UserError(f"{option} is none of {', '.join(known)}{nearest(wanted, known)}")
+    query_only: np.ndarray = domains == wanted
+    return query_only
 
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
@@ -71,16 +89,17 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
                 f"episode.{side}.mappings: {mapping} needs {modality!r}, which the {split} split does not have"
             )
     among = share(samples.classes, train.classes) if split == "train" else None
-    Sampler(samples, 0, split, among).check(_shown(shape, mappings, samples), f"episode.{side}")
+    sampler = Sampler(samples, 0, split, among)
+    for shown in dict.fromkeys(_shown(shape, EpisodeMapping.parse(m), samples) for m in mappings):
+        sampler.check(shown, f"episode.{side}")
 
 
-def _shown(shape: Shape, mappings: list[str], samples: Samples) -> Shape:
-    """The shape, with 0 shots (queries) if no mapping shows single samples on the support (query) side."""
-    parsed = [EpisodeMapping.parse(m) for m in mappings]
+def _shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
+    """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
     per = {m: column.per for m, column in samples.columns.items()}
     shots, queries = (
-        n * any(per[m] is Per.SAMPLE for mapping in parsed for m in side(mapping))
-        for n, side in ((shape.shots, lambda mapping: mapping.support), (shape.queries, lambda mapping: mapping.query))
+        n * any(per[m] is Per.SAMPLE for m in side)
+        for n, side in ((shape.shots, mapping.support), (shape.queries, mapping.query))
     )
     return Shape(shape.ways, shots, queries)
 

@@ -45,12 +45,36 @@ class Episodes:
     pick: np.ndarray
 
 
+@dataclass(frozen=True)
+class Side:
+    """The rows that may stand on one side of an episode.
+
+    Attributes:
+        rows: in order, ``[n]``.
+        starts: class c owns ``rows[starts[c]:starts[c + 1]]``.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each class."""
+        return np.diff(self.starts)
+
+    def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:
+        """Different rows of each class, ``[classes, k]``."""
+        places = self.starts[classes][:, None] + distinct(rng, self.counts[classes], k)
+        return self.rows[np.minimum(places, len(self.rows) - 1)]  # a class without rows here shows nothing of them
+
+
 class Sampler:
     """Draws the episodes of one split.
 
     Args:
         samples: the rows of the split; if they have groups, each stands on one side of an episode only; if
-            their classes have superclasses, those of an episode are of one of them.
+            their classes have superclasses, those of an episode are of one of them; if some are for queries
+            only, the others are for support only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
@@ -63,6 +87,14 @@ class Sampler:
         if samples.superclasses is not None:
             superclasses = samples.superclasses[self.among]
             self.kinds = [self.among[superclasses == kind] for kind in np.unique(superclasses)]
+        self.sides = (
+            []
+            if samples.query_only is None
+            else [
+                Side(rows, np.searchsorted(rows, samples.starts))
+                for rows in map(np.flatnonzero, (~samples.query_only, samples.query_only))
+            ]
+        )
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
@@ -95,6 +127,13 @@ class Sampler:
         if shape.ways > most:
             one = "" if samples.superclasses is None else "any one superclass of "
             raise UserError(f"{where}.ways={shape.ways} is more than the {most} classes of {one}the {self.split} split")
+        for name, n, side in zip(("shots", "queries"), (shape.shots, shape.queries), self.sides, strict=False):
+            small = int(self.among[side.counts[self.among].argmin()])
+            if side.counts[small] < n:
+                raise UserError(
+                    f"{where}: {name}={n}, but class {samples.classes[small]!r} of the {self.split} split has "
+                    f"{side.counts[small]} samples for that with episode.eval.query_domain"
+                )
         small = int(self.among[samples.counts[self.among].argmin()])
         if samples.counts[small] < need:
             raise UserError(
@@ -141,6 +180,11 @@ class Sampler:
         if self.samples.groups is not None:
             return self._one_by_group(rng, shape)
         classes = self._classes(rng, shape.ways)
+        if self.sides:
+            support, query = (
+                side.draw(rng, classes, n) for side, n in zip(self.sides, (shape.shots, shape.queries), strict=True)
+            )
+            return classes, support, query, rng.random(shape.ways)
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first
         rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)

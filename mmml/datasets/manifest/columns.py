@@ -175,5 +175,8 @@ def make_samples(
         codes = rows.codes("group")[0][order]
         alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own
         extra["groups"] = np.where(codes < 0, alone, codes)
+    if rows.has("domain"):
+        domains = rows.column("domain").take(pa.array(order)).to_pylist()
+        extra["domains"] = np.array([d or "" for d in domains], dtype=str)
     starts = np.searchsorted(labels, np.arange(len(names) + 1))
     return Samples(names, starts, columns, ids=rows.names.take(pa.array(order)), **extra)

@@ -14,8 +14,8 @@ from mmml.datasets.manifest.files import CELL, SPLIT_NAMES, find, has_vectors, r
 from mmml.errors import UserError, nearest
 from mmml.media import FILE_MODALITIES
 
-PLAIN = ("id", "label", "text", "score", "split", "group")
-TARGETS = ("label", "score", "split", "group")
+PLAIN = ("id", "label", "text", "score", "split", "group", "domain")
+TARGETS = ("label", "score", "split", "group", "domain")
 NAME = 60  # characters of a text that name its row
 
 
@@ -25,8 +25,8 @@ class ManifestRows:
 
     Attributes:
         path: of the manifest, or of the folder whose subfolders are the classes.
-        table: ``id`` always, and those of ``label``, ``text``, ``score``, ``split``, ``group``
-            and the modalities of files (paths relative to the folder) that the manifest has; all
+        table: ``id`` always, and those of ``label``, ``text``, ``score``, ``split``, ``group``,
+            ``domain`` and the modalities of files (paths relative to the folder) that the manifest has; all
             are texts, null where empty, but ``score``, which is a number.
         origin: the row of the file that each row comes from, from 0; several if a row lists several files.
         ignored: names of columns that mean nothing to mmml.
