@@ -1,5 +1,7 @@
 """Preprocessing that image encoders share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,24 +15,31 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 
 
 class Augment(nn.Module):
-    """Random shift, rotation, scale and shear of each image, in training mode only.
+    """Shift, rotation, scale and shear of images: in training mode random, for each image its own.
 
     Args:
         amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
         option: that set it, for messages.
+
+    Attributes:
+        view: in evaluation mode, which of the warps that are the same for all images; 0 is none.
     """
 
     def __init__(self, amount: float, option: str = "encoder.image.augment"):
         super().__init__()
         require(0 <= amount <= 2, option, amount, "from 0 to 2")
-        self.amount = amount
+        self.amount, self.view = amount, 0
 
     def forward(self, images: Tensor) -> Tensor:
         """``[n, C, H, W]`` → the same shape."""
-        if not self.training or self.amount == 0:
+        if self.amount == 0 or not (self.training or self.view):
             return images
         n = len(images)
-        u = (torch.rand(n, 6, device=images.device) * 2 - 1) * self.amount
+        if self.training:
+            drawn = torch.rand(n, 6, device=images.device)
+        else:
+            drawn = torch.rand(6, generator=torch.Generator().manual_seed(self.view)).to(images.device).expand(n, 6)
+        u = (drawn * 2 - 1) * self.amount
         angle, shear = u[:, 0] * 0.17, u[:, 1] * 0.15
         scale_x, scale_y = (1 + 0.15 * u[:, 2]), (1 + 0.15 * u[:, 3])
         cos, sin = angle.cos(), angle.sin()
@@ -40,6 +49,24 @@ class Augment(nn.Module):
         ).view(n, 2, 3)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, align_corners=False)
+
+
+def augments(module: nn.Module) -> list[Augment]:
+    """Those below that warp at all."""
+    return [m for m in module.modules() if isinstance(m, Augment) and m.amount > 0]
+
+
+@contextmanager
+def seen_as(module: nn.Module, view: int) -> Iterator[None]:
+    """In evaluation mode, what is below sees images in one of their views."""
+    found = augments(module)
+    for augment in found:
+        augment.view = view
+    try:
+        yield
+    finally:
+        for augment in found:
+            augment.view = 0
 
 
 def as_input(images: Any, size: int, device: torch.device, colour: bool) -> Tensor:

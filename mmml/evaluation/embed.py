@@ -2,25 +2,36 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from mmml.datasets import Samples
+from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
+from mmml.encoders.images import augments, seen_as
 from mmml.encoders.prepared import remembered
+from mmml.errors import UserError
 from mmml.methods import Learner
 
 CHUNK = 512  # values encoded at a time; the result does not depend on it
 
 
-def see_all(learner: Learner, samples: Samples, modalities: Iterable[str]) -> Samples:
+def see_all(learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1) -> Samples:
     """The samples as a learner's episodes are best made of them.
 
     Embedded, if an embedding does not depend on the task; else raw, but for what frozen encoders
     have read.
+
+    Raises:
+        UserError: several views were asked for, and embeddings depend on the task.
     """
     if learner.embeds_once:
-        return embed_all(learner, samples, modalities)
+        return embed_all(learner, samples, modalities, views)
+    if views > 1:
+        raise UserError(f"evaluation.views={views} needs embeddings that do not depend on the task: use 1")
     columns = {
         m: replace(samples.columns[m], values=remembered(learner.embedder, m, samples.columns[m].values))
         for m in sorted(modalities)
@@ -29,7 +40,7 @@ def see_all(learner: Learner, samples: Samples, modalities: Iterable[str]) -> Sa
 
 
 @torch.no_grad()
-def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | None = None) -> Samples:
+def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | None = None, views: int = 1) -> Samples:
     """The samples with embeddings ``[n, width]`` in place of the values of these modalities.
 
     In evaluation mode and float32, so that each sample is independent of its neighbours. What
@@ -39,6 +50,8 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
         learner: in any mode.
         samples: of one split.
         modalities: None for all columns.
+        views: of each image or video: as it is, and warped as in training, the same for all; where embeddings
+            have length 1 so has their mean.
     """
     embedder, embedded = learner.embedder, {}
     with evaluating(learner):
@@ -49,5 +62,16 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
                 continue
             values = remembered(embedder, modality, column.values)
             chunks = (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
-            embedded[modality] = torch.cat([embedder.encode(modality, chunk) for chunk in chunks])
+            embedded[modality] = torch.cat([_encode(embedder, modality, chunk, views) for chunk in chunks])
     return samples.with_embeddings(embedded)
+
+
+def _encode(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:
+    encoder = embedder.encoders[modality]
+    if views == 1 or not augments(encoder):
+        return embedder.encode(modality, raw)
+    total = torch.zeros(())
+    for view in range(views):
+        with seen_as(encoder, view):
+            total = total + embedder.encode(modality, raw)
+    return F.normalize(total, dim=-1) if embedder.normalize else total / views

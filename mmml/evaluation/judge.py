@@ -110,7 +110,7 @@ class Judge:
 
         Raw values instead, where embeddings depend on the task.
         """
-        return see_all(learner, self.samples[split], self._modalities_of(learner))
+        return see_all(learner, self.samples[split], self._modalities_of(learner), self.options.views)
 
     @at_rest
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:

@@ -1,0 +1,58 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmml.encoders.images import Augment, augments, seen_as
+from mmml.errors import UserError
+from mmml.evaluation.embed import embed_all, see_all
+
+
+def images_of(embedded):
+    return embedded.columns["image"].values
+
+
+def test_several_views_are_averaged_and_the_first_is_the_image_itself(learner, samples):
+    one, four = (embed_all(learner, samples, ["image", "text"], views) for views in (1, 4))
+    assert torch.equal(one.columns["text"].values, four.columns["text"].values)  # only images have views
+    encoder, raw = learner.embedder.encoders["image"].eval(), samples.columns["image"].values
+    seen = []
+    with torch.no_grad():
+        for view in range(4):
+            with seen_as(encoder, view):
+                seen.append(F.normalize(encoder.encode(raw), dim=-1))
+    torch.testing.assert_close(seen[0], images_of(one))
+    torch.testing.assert_close(F.normalize(sum(seen), dim=-1), images_of(four))
+    assert not torch.allclose(seen[1], seen[2], atol=1e-3)
+    assert all(a.view == 0 for a in augments(encoder))
+
+
+def test_views_of_a_sample_do_not_depend_on_its_neighbours_or_the_seed(learner, samples):
+    torch.manual_seed(1)
+    whole = images_of(embed_all(learner, samples, ["image"], 3))
+    torch.manual_seed(2)
+    raw = samples.columns["image"].values[5:7]
+    alone = images_of(embed_all(learner, with_images(samples, raw), ["image"], 3))
+    torch.testing.assert_close(whole[5:7], alone)
+
+
+def with_images(samples, raw):
+    from dataclasses import replace
+
+    return replace(samples, columns={"image": replace(samples.columns["image"], values=raw)})
+
+
+def test_in_evaluation_a_view_warps_all_images_alike():
+    augment = Augment(1.0).eval()
+    images = torch.rand(1, 1, 16, 16).expand(3, -1, -1, -1)
+    assert augment(images) is images
+    augment.view = 1
+    warped = augment(images)
+    assert torch.equal(warped[0], warped[2]) and not torch.allclose(warped[0], images[0], atol=0.1)
+    augment.view = 2
+    assert not torch.allclose(augment(images)[0], warped[0], atol=0.1)
+
+
+def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, monkeypatch):
+    monkeypatch.setattr(type(learner), "embeds_once", False)
+    with pytest.raises(UserError, match="evaluation.views=8 needs embeddings that do not depend on the task: use 1"):
+        see_all(learner, samples, ["image"], 8)
