@@ -14,7 +14,7 @@ from torch import Tensor
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.evaluation.statistics import finite, interval
+from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 from mmml.threads import one_thread
@@ -40,6 +40,7 @@ class Cell:
         percent: whether the metric is shown times 100.
         higher_is_better: whether more is better.
         mean, ci95: the score and half the width of its 95 % interval (None: there is none).
+        ci95_classes: the same, if the classes are taken for a sample too; None where that is not known.
         step: of a problem's loss, how many steps were taken; None for episodes.
     """
 
@@ -59,6 +60,7 @@ class Cell:
     higher_is_better: bool
     mean: float
     ci95: float | None
+    ci95_classes: float | None = None
     step: int | None = None
 
     @property
@@ -174,10 +176,12 @@ def episode_panel(
     """
     panel = Panel()
     for setting in settings:
+        classes = sampler.draw(range(sampler.at_most(episodes)), setting.shape).classes
         for mapping, metrics in play(learner, embedded, sampler, setting, episodes, watch).items():
             for metric, scores in metrics.items():
                 mean, ci95 = interval(scores)
                 values = {"episodes": len(scores), "mean": mean, "ci95": ci95}
+                values["ci95_classes"] = class_interval(scores, classes)
                 panel.add(setting.cell(sampler.split, mapping, metric, learner, **values), scores)
     return panel
 

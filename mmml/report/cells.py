@@ -59,6 +59,13 @@ def value(cell: Cell | None) -> str:
     return f"{told} ± {_rounded_up(cell, places)}"
 
 
+def over_classes(cell: Cell | None) -> str:
+    """``(± 0.9)``: the interval where test classes are taken for a sample too; nothing where it is not known."""
+    if cell is None or cell.get("ci95_classes") is None or cell["mean"] is None or cell["episodes"] == 0:
+        return ""
+    return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, digits(cell))})"
+
+
 def difference(cell: Cell | None) -> str:
     """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
     if cell is None:

@@ -39,7 +39,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
-    environment.filters.update(difference=show.difference, verdict=show.verdict)
+    environment.filters.update(difference=show.difference, verdict=show.verdict, over_classes=show.over_classes)
     return environment.get_template(template).render(values)
 
 
