@@ -104,15 +104,21 @@ class Registry:
         """Those of a flat section's options that part ``name`` takes by name."""
         return {k: options[k] for k in self.options_of(name, where) if k in options}
 
-    def bind(self, name: str, options: Mapping[str, Any], where: str, named_by: str) -> Callable[..., Any]:
-        """A registered function with its options, the keyword-only parameters, filled in from a flat section."""
+    def bind(
+        self, name: str, options: Mapping[str, Any], where: str, named_by: str, **context: Any
+    ) -> Callable[..., Any]:
+        """A registered function with its options, the keyword-only parameters, filled in from a flat section.
+
+        Of a class an object, which may take what the program supplies (``context``).
+        """
         part, parameters = self.get(name, named_by), self.options_of(name, named_by)
         wanted = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         for key, parameter in wanted.items():
             if key not in options:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
             check_type(options[key], parameter.annotation, f"{where}.{key}")
-        return functools.partial(part, **{k: options[k] for k in wanted})
+        bound = functools.partial(part, **{k: options[k] for k in wanted})
+        return bound(**{k: v for k, v in context.items() if k in parameters}) if isinstance(part, type) else bound
 
     def options_of(self, name: str, where: str) -> dict[str, inspect.Parameter]:
         """The parameters that part ``name`` takes, with resolved annotations."""

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmml.errors import UserError
 from mmml.similarity import distances
 
 Q = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
@@ -44,3 +45,20 @@ def test_bfloat16_is_lifted_to_float32_and_float64_is_kept(name):
     q, s = torch.randn(1, 2, 3), torch.randn(1, 4, 3)
     assert get(name)(q.bfloat16(), s.bfloat16()).dtype == torch.float32
     assert get(name)(q.double(), s.double()).dtype == torch.float64
+
+
+def test_mahalanobis_begins_as_euclidean_and_is_learned():
+    distance = distances.bind("mahalanobis", {}, "method", "method.distance", width=2)
+    assert torch.allclose(distance(Q, S), get("euclidean")(Q, S))
+    with torch.no_grad():
+        distance.map.copy_(torch.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    # Only the first axis counts, twice.
+    assert torch.allclose(distance(Q, S), torch.tensor([[[6.0, 0.0, 12.0], [0.0, 6.0, 6.0]]]))
+    distance(Q, S).sum().backward()
+    assert distance.map.grad[0, 0] > 0 and torch.isfinite(distance.map.grad).all()
+    assert distance(Q.bfloat16(), S.bfloat16()).dtype == torch.float32
+
+
+def test_a_learned_distance_needs_a_width():
+    with pytest.raises(UserError, match="method.distance=mahalanobis needs embeddings of one width"):
+        distances.bind("mahalanobis", {}, "method", "method.distance", width=None)

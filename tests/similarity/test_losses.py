@@ -58,6 +58,22 @@ def test_infonce_contrasts_in_both_directions():
     assert value.item() == pytest.approx(((rows + columns) / 2).item(), rel=1e-5)
 
 
+def test_triplet_compares_what_is_of_the_class_with_what_is_not():
+    d = [[0.1, 0.7, 0.3], [0.9, 0.2, 0.4]]
+    slots, of = torch.tensor([[0, 1, 0]]), torch.tensor([[0, 1]])
+
+    def value(**options):
+        return build("triplet", **options)(table(d), torch.zeros(1, 3, 1), slots, torch.zeros(1, 2, 1), of).item()
+
+    # Query 0: positives 0.1 and 0.3 against 0.7; query 1: positive 0.2 against 0.9 and 0.4. With a margin of 0.5
+    # 0.3 − 0.7 + 0.5 and 0.2 − 0.4 + 0.5 violate it, and the others do not.
+    assert value(margin=0.5, hardest=False) == pytest.approx((0.1 + 0.3) / 2)
+    assert value(margin=0.5, hardest=True) == pytest.approx((0.1 + 0.3) / 2)
+    assert value(margin=1.0, hardest=False) == pytest.approx((0.4 + 0.6 + 0.3 + 0.8) / 4)
+    assert value(margin=1.0, hardest=True) == pytest.approx((0.6 + 0.8) / 2)
+    assert value(margin=0.1, hardest=False) == 0
+
+
 def test_infonce_takes_several_positives():
     loss = build("infonce", temperature=1.0, learn_temperature=False)
     slots = torch.tensor([[0, 0]])
@@ -75,6 +91,8 @@ def test_only_a_temperature_in_use_is_a_parameter(name, learns):
 def test_refuses_impossible_options():
     with pytest.raises(UserError, match=r"method.margin=0 must be a positive number"):
         build("contrastive", margin=0, squared=False)
+    with pytest.raises(UserError, match=r"method.margin=-1 must be a positive number"):
+        build("triplet", margin=-1, hardest=True)
     with pytest.raises(UserError, match=r"method.temperature=-1 must be a positive number"):
         build("infonce", temperature=-1, learn_temperature=True)
 

@@ -36,7 +36,7 @@ class MetricLearner(Learner):
         super().__init__()
         self.embedder, self.task, self.rule = embedder, task, rule
         refuse_unknown(options, (distances, losses, rules), "method")
-        self._distance = distances.bind(distance, options, "method", "method.distance")
+        self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
         _refuse_incomparable(embedder, distance, rule)
         if task.needs_scores and needs_vectors(rule, "method.rule"):
             raise UserError(

@@ -1,0 +1,45 @@
+"""``loss=triplet``: nearer to what is of the same class than to what is not."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from mmml.errors import require
+from mmml.similarity.distances import Distance
+from mmml.similarity.losses import Loss, losses, same_class
+
+
+@losses.register("triplet")
+class Triplet(Loss):
+    """``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item p of its class and one n of another, averaged.
+
+    Schroff, Kalenichenko and Philbin (2015), equation 1, with any distance.
+
+    Args:
+        margin: m, in the units of the distance.
+        hardest: of each query only the farthest p and the nearest n count (Hermans, Beyer and Leibe, 2017,
+            equation 5); else all that violate the margin, whose mean is the loss.
+    """
+
+    def __init__(self, margin: float, hardest: bool):
+        super().__init__()
+        require(margin > 0, "method.margin", margin, "a positive number")
+        self.margin, self.hardest = margin, hardest
+        self.register_buffer("_one", torch.ones(()), persistent=False)
+
+    @property
+    def temperature(self) -> Tensor:
+        return self._one  # type: ignore[return-value]
+
+    def forward(
+        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+    ) -> Tensor:
+        d, same = distance(query, support), same_class(query_slots, support_slots)
+        if self.hardest:
+            positive = d.masked_fill(~same, -math.inf).amax(-1)
+            negative = d.masked_fill(same, math.inf).amin(-1)
+            return (positive - negative + self.margin).clamp_min(0).mean()
+        violations = (d.unsqueeze(-1) - d.unsqueeze(-2) + self.margin).clamp_min(0)  # [B, q, p, n]
+        violations = violations * (same.unsqueeze(-1) & ~same.unsqueeze(-2))
+        return violations.sum() / (violations > 0).sum().clamp_min(1)
