@@ -29,6 +29,7 @@ from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
+from mmml.trackers import check_trackers
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
@@ -159,6 +160,7 @@ def prepare(
     else:
         experiment.seen = resume.seen
     check_monitor(config.trainer.monitor, judge.monitors(learner))
+    check_trackers(config.trainer.trackers)
     made = functools.cache(experiment.batches)
 
     def batch(step: int) -> Any:

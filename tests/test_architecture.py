@@ -13,7 +13,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
     {"errors"},
     {"registry", "files", "text", "media", "threads", "memory"},
-    {"run_directory", "config", "datasets"},
+    {"run_directory", "config", "datasets", "trackers"},
     {"episodes"},
     {"encoders", "similarity"},
     {"tasks"},

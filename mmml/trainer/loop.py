@@ -19,6 +19,7 @@ from mmml.errors import TrainingError, UserError
 from mmml.methods import Trainee
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
+from mmml.trackers import tracking
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop
@@ -67,6 +68,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] | None = None
         self._saved: int | None = None
+        self._tell: Callable[[dict[str, Any]], None] = lambda line: None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: parameters, optimizer, step, best so far."""
@@ -104,21 +106,15 @@ class Trainer:
             self.save_last()  # so that a run can be resumed from its first moment
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
         threads = one_thread() if self.learner.is_small else nullcontext()
-        with bar, threads, stop.after_step():
+        shown = tracking(self.options.trackers, self.run.path, self.parts.config, self.step)
+        with bar, threads, shown as tell, stop.after_step():
+            self._tell = tell
             while self.step < steps:
                 started = time.perf_counter()
                 loss = self._train_step()
                 self.step += 1
                 self.seconds += time.perf_counter() - started
-                self.run.append_metrics(
-                    {
-                        "step": self.step,
-                        "split": "train",
-                        "loss": loss,
-                        "lr": self._lr(),
-                        "seconds": round(self.seconds, 3),
-                    }
-                )
+                self._record("train", {"loss": loss, "lr": self._lr(), "seconds": round(self.seconds, 3)})
                 self._validate_and_save()
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-")
@@ -154,6 +150,11 @@ class Trainer:
             self._refuse_non_finite(loss, "loss")
         return loss
 
+    def _record(self, split: str, scores: Scores) -> None:
+        line = {"step": self.step, "split": split, **scores}
+        self.run.append_metrics(line)
+        self._tell(line)
+
     def _validate_and_save(self) -> None:
         """What is due after this step."""
         options, step = self.options, self.step
@@ -164,7 +165,7 @@ class Trainer:
 
     def _validate(self) -> None:
         scores, monitor = self.parts.validate(), self.options.monitor
-        self.run.append_metrics({"step": self.step, "split": "val", **scores})
+        self._record("val", scores)
         log.info("step %d: %s %.4f", self.step, monitor, scores[monitor])
         if self._improves(scores[monitor]):
             self.best = {
@@ -240,6 +241,7 @@ def comparable(before: dict[str, Any], now: dict[str, Any]) -> bool:
             (before["trainer"]["monitor"], now["trainer"]["monitor"]),
             (before.get("episode", {}).get("eval"), now.get("episode", {}).get("eval")),
             (before["evaluation"]["seed"], now["evaluation"]["seed"]),
+            (before["evaluation"].get("views", 1), now["evaluation"].get("views", 1)),
             (before["evaluation"]["validation_episodes"], now["evaluation"]["validation_episodes"]),
         )
     )

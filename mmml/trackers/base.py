@@ -1,0 +1,83 @@
+"""What a tracker is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mmml.errors import UserError
+from mmml.registry import Registry
+
+trackers = Registry("tracker", "mmml.trackers")
+
+Line = Mapping[str, Any]
+"""Of ``metrics.jsonl``: ``step``, ``split`` and scores by name."""
+
+
+class Tracker(ABC):
+    """Tells another program what is measured.
+
+    Args:
+        folder: the run directory.
+        config: of the run, resolved.
+        step: that a resumed run goes on from; 0 for a new one.
+
+    Class attributes:
+        package: that it needs, which is also the name of the extra that installs it.
+    """
+
+    package: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, folder: Path, config: Mapping[str, Any], step: int): ...
+
+    @abstractmethod
+    def log(self, step: int, scores: Mapping[str, float]) -> None:
+        """Tell scores, named such as ``train/loss``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker that does not exist or whose package is not installed."""
+    for name in names:
+        tracker = trackers.get(name, "trainer.trackers")
+        package: str = tracker.package  # type: ignore[attr-defined]
+        if find_spec(package) is None:
+            raise UserError(f"trainer.trackers: {name} needs the package {package}: pip install 'mmml[{package}]'")
+
+
+@contextmanager
+def tracking(
+    names: Sequence[str], folder: Path, config: Mapping[str, Any], step: int
+) -> Iterator[Callable[[Line], None]]:
+    """Open trackers, and give what tells all of them a line of metrics.
+
+    Args:
+        names: of the trackers.
+        folder: the run directory.
+        config: of the run, resolved.
+        step: that a resumed run goes on from; 0 for a new one.
+    """
+    with ExitStack() as stack:
+        opened: list[Tracker] = []
+        for name in names:
+            tracker: Tracker = trackers.get(name, "trainer.trackers")(folder, config, step)
+            stack.callback(tracker.close)
+            opened.append(tracker)
+
+        def tell(line: Line) -> None:
+            scores = {full_name(k, line["split"]): v for k, v in line.items() if k not in ("step", "split")}
+            for tracker in opened:
+                tracker.log(line["step"], scores)
+
+        yield tell
+
+
+def full_name(name: str, split: str) -> str:
+    """``train/loss``; what begins with its split has its name already."""
+    return name if name.startswith(f"{split}/") else f"{split}/{name}"

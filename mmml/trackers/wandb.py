@@ -1,0 +1,43 @@
+"""``trainer.trackers=[wandb]``: Weights & Biases."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmml.files import write_text
+from mmml.trackers.base import Tracker, trackers
+
+
+@trackers.register("wandb")
+class WandB(Tracker):
+    """Sends metrics to the project ``mmml``, or keeps them in the run directory where ``WANDB_MODE=offline``.
+
+    A resumed run goes on with its page: the page's id lies in the run directory. Curves are drawn over ``step``, so
+    that what is done again after an interruption is drawn over what was done before.
+    """
+
+    package = "wandb"
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], step: int):
+        import wandb
+
+        known = folder / "wandb-id.txt"
+        if not known.exists():
+            write_text(known, uuid.uuid4().hex[:16])
+        self.page = wandb.init(
+            project="mmml",
+            name=folder.name,
+            dir=str(folder),
+            id=known.read_text().strip(),
+            resume="allow",
+            config=dict(config),
+            settings=wandb.Settings(silent=True),
+        )
+        self.page.define_metric("*", step_metric="step")
+
+    def log(self, step: int, scores: Mapping[str, float]) -> None:
+        self.page.log({**scores, "step": step})
+
+    def close(self) -> None:
+        self.page.finish()
