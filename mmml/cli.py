@@ -54,13 +54,15 @@ encoder or features as they are, and a rule: prototype, nearest, ridge, attentio
 """
 
 DATA_HELP = """\
-mmml-data: look at data of your own before training on it.
+mmml-data: look at data of your own before training on it, and download data of others.
 
   mmml-data check PATH                       what PATH holds, what is wrong with it, how to mend it
   mmml-data check PATH episode.eval.ways=2   whether these episodes can be played; any option of mmml-train
+  mmml-data get omniglot                     download a dataset; the same command goes on where it broke off
+  mmml-data get omniglot dataset.root=DIR    into DIR/omniglot; else below $MMML_DATA or in the cache
 
-PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders.
-Prints a table, writes data.html (data.page=FILE), and exits with 1 if training would fail.
+PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders. check prints
+a table, writes data.html (data.page=FILE), and exits with 1 if training would fail; get, if a part is left to be done.
 """
 
 REPORT_HELP = """\
@@ -237,15 +239,26 @@ def _data(arguments: list[str]) -> int:
         print(DATA_HELP, end="")
         return 0
     command, *rest = arguments
-    if command != "check":
-        raise UserError(f"{command} is no command{nearest(command, ['check'])} (known: check)")
-    places = [a for a in rest if "=" not in a]
+    takes = {"check": "folder or manifest: mmml-data check PATH", "get": "dataset: mmml-data get NAME"}
+    if command not in takes:
+        raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
+    places, options = [a for a in rest if "=" not in a], [a for a in rest if "=" in a]
     if len(places) != 1:
-        raise UserError("give one folder or manifest: mmml-data check PATH")
+        raise UserError(f"give one {takes[command]}")
+    if command == "get":
+        return _get(places[0], options)
     from mmml.check.command import check
 
-    page, overrides = take_option([a for a in rest if a not in places], "data.page", "data.html")
-    return check(places[0], page, overrides)
+    return check(places[0], *take_option(options, "data.page", "data.html"))
+
+
+def _get(name: str, options: list[str]) -> int:
+    from mmml.datasets.on_disk import get
+
+    root, others = take_option(options, "dataset.root", "")
+    if others:
+        raise UserError(f"{others[0]}: mmml-data get takes dataset.root= alone")
+    return get(name, root or None)
 
 
 def report() -> None:

@@ -1,8 +1,8 @@
 """``dataset=glyphs``: the characters of the DejaVu fonts, paired with their Unicode names.
 
 Needs no download: the fonts come with matplotlib. A class is a character that all 12 faces
-hold, ``image`` is its drawing in each face, ``text`` its Unicode name. Characters that look the
-same (Latin A, Greek Alpha) are one class that keeps all their names.
+hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode name. Characters
+that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
 """
 
 import hashlib
@@ -16,48 +16,93 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets.base import Column, Dataset, Per, Samples, datasets, split_classes
-from mmml.datasets.cache import cached_arrays
+from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
+from mmml.datasets.cache import cached_arrays, key_of
+from mmml.datasets.outlines import draw_outlines
+from mmml.datasets.values import Ragged, Rows, objects
+from mmml.errors import require
 
-SIZE = 32  # pixels on each side
+SIDE = 32  # pixels on each side
 FONT_SIZE = 22
 SAME_FACES = 6  # two characters drawn alike in this many faces are one class
 
 
 @datasets.register("glyphs")
 class Glyphs(Dataset):
-    """2,155 characters × 12 faces, 32×32, with their names; splits are disjoint by character.
+    """2,155 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
+
+    A superclass is a script (of what is in several, the first).
 
     Args:
-        split_seed: which characters are held out.
-        val, test: the fractions of the characters held out for validation and test.
+        split_seed: which characters, or scripts, are held out.
+        val, test: the fractions of the characters, or scripts, held out for validation and test.
+        split_by: ``character``, or ``script``: whole scripts are held out; a character that looks the same in scripts
+            of different splits is left out.
     """
 
     name = "glyphs"
-    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS}
+    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS, "strokes": Per.SAMPLE}
 
-    def __init__(self, split_seed: int, val: float, test: float):
-        self.split_seed, self.val, self.test = split_seed, val, test
+    def __init__(self, split_seed: int, val: float, test: float, split_by: str = "character"):
+        require(split_by in ("character", "script"), "dataset.split_by", split_by, "character or script")
+        self.split_seed, self.val, self.test, self.split_by = split_seed, val, test, split_by
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; the rows of a class are its faces."""
+        """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; strokes in pixels; the rows of a class are its faces."""
         fonts = dejavu_faces()
-        arrays = cached_arrays("glyphs", cache_key(fonts), lambda: draw_classes(fonts))
+        key = cache_key(fonts)
+        arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
         images, names = torch.from_numpy(arrays["images"]), [str(n).split("\n") for n in arrays["names"]]
-        ids = [n[0] for n in names]
-        parts = split_classes(ids, self.split_seed, self.val, self.test)
-        return {split: _samples(images[c], [names[i] for i in c]) for split, c in parts.items()}
+        outlines = None
+        if "strokes" in modalities:
+            read = cached_arrays("glyph-strokes", key, lambda: outlines_of([n[0] for n in names], fonts))
+            shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
+            outlines = Ragged(read["points"].ravel(), shapes, key_of(key))
+        found = {}
+        for split, part in self._split(names).items():
+            rows = np.array(part, np.int64)[:, None] * len(fonts) + np.arange(len(fonts))
+            strokes = None if outlines is None else Rows(outlines, rows.ravel())
+            found[split] = _samples(images[part], strokes, [names[i] for i in part])
+        return found
+
+    def _split(self, names: list[list[str]]) -> dict[str, list[int]]:
+        if self.split_by == "character":
+            return split_classes([n[0] for n in names], self.split_seed, self.val, self.test)
+        of = [{script_of(n) for n in several} for several in names]
+        scripts = sorted(set.union(*of))
+        held = split_classes(scripts, self.split_seed, self.val, self.test)
+        kept = {split: {scripts[s] for s in held[split]} for split in SPLITS}
+        return {split: [i for i, own in enumerate(of) if own <= kept[split]] for split in SPLITS}
 
 
-def _samples(images: torch.Tensor, names: list[list[str]]) -> Samples:
+def script_of(name: str) -> str:
+    """The script of the character of a name, such as ``Grek``; ``Zyyy`` is what many scripts share."""
+    from fontTools import unicodedata as scripts
+
+    return str(scripts.script(unicodedata.lookup(name)))
+
+
+def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]]) -> Samples:
     classes, faces = images.shape[:2]
-    texts = np.array([n for several in names for n in several], dtype=object)
     starts = np.cumsum([0, *map(len, names)])
+    texts = objects([n for several in names for n in several])
+    columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column(Per.CLASS, texts, starts)}
+    if strokes is not None:
+        columns["strokes"] = Column(Per.SAMPLE, strokes)
     return Samples(
         classes=[n[0] for n in names],
         starts=np.arange(classes + 1) * faces,
-        columns={"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column(Per.CLASS, texts, starts)},
+        columns=columns,
+        superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[1],
     )
+
+
+def outlines_of(names: list[str], fonts: list[Path]) -> dict[str, np.ndarray]:
+    """``points`` of all faces of each character, one after the other, and their ``lengths``."""
+    characters = [unicodedata.lookup(n) for n in names]
+    by_face = [draw_outlines(characters, font, FONT_SIZE, SIDE) for font in fonts]
+    drawn = [outline for several in zip(*by_face, strict=True) for outline in several]
+    return {"points": np.concatenate(drawn), "lengths": np.array([len(d) for d in drawn])}
 
 
 def cache_key(fonts: list[Path]) -> dict[str, Any]:
@@ -117,10 +162,10 @@ def draw(characters: list[str], font: Path) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFont
 
     face = ImageFont.truetype(str(font), FONT_SIZE)
-    images = np.empty((len(characters), SIZE, SIZE), np.uint8)
+    images = np.empty((len(characters), SIDE, SIDE), np.uint8)
     for i, character in enumerate(characters):
-        canvas = Image.new("L", (SIZE, SIZE))
-        ImageDraw.Draw(canvas).text((SIZE / 2, SIZE / 2), character, 255, font=face, anchor="mm")
+        canvas = Image.new("L", (SIDE, SIDE))
+        ImageDraw.Draw(canvas).text((SIDE / 2, SIDE / 2), character, 255, font=face, anchor="mm")
         images[i] = np.asarray(canvas)
     return images
 

@@ -2,49 +2,21 @@
 
 import hashlib
 import io
-import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from mmml.datasets.archives import members
 from mmml.errors import UserError
 
 CHARACTERS, DRAWERS = 1623, 20
 PAPER = 105  # pixels on each side of an image, and units of the strokes
-HOME = "github.com/brendenlake/omniglot (folder python)"
 
 Drawings = dict[str, dict[str, tuple[np.ndarray, str]]]
 """By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image, and a hash of it."""
-
-
-def find(folder: Path, pattern: str, wanted: str) -> list[Path]:
-    """The archives of a kind.
-
-    Raises:
-        UserError: there is none; it names what is ``wanted``.
-    """
-    found = sorted(folder.glob(pattern))
-    if not found:
-        raise UserError(f"dataset.root={folder.parent}: {folder} has no {wanted}; download them from {HOME} into it")
-    return found
-
-
-def stamps(archives: Sequence[Path]) -> list[list[Any]]:
-    """What tells one version of the archives from another."""
-    return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in archives]
-
-
-def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Every file with a suffix, without what macOS leaves in archives."""
-    for archive in archives:
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.namelist():
-                place = PurePosixPath(member)
-                if place.suffix == suffix and not place.name.startswith(".") and place.parts[0] != "__MACOSX":
-                    yield place, opened.read(member)
 
 
 def drawing_of(place: PurePosixPath) -> str:

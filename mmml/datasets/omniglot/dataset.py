@@ -7,24 +7,35 @@ from pathlib import Path
 
 import numpy as np
 
-from mmml.datasets.base import Dataset, Per, Samples, datasets
+from mmml.datasets.archives import stamps
+from mmml.datasets.base import Per, Samples, datasets
 from mmml.datasets.cache import cached_arrays
-from mmml.datasets.omniglot.archives import PAPER, find, read_images, read_runs, read_strokes, stamps
+from mmml.datasets.download import Download
+from mmml.datasets.omniglot.archives import PAPER, read_images, read_runs, read_strokes
 from mmml.datasets.omniglot.redraw import enlarge
 from mmml.datasets.omniglot.rows import Strokes, published, samples_of
 from mmml.datasets.omniglot.splits import ALPHABETS, KINDS, split_characters
+from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
 
 IMAGES = ("*images*.zip", "images_background.zip and images_evaluation.zip")
 STROKES = ("strokes_*.zip", "strokes_background.zip and strokes_evaluation.zip")
 RUNS = ("all_runs.zip",) * 2
+HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python"
+DIGESTS = {
+    "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+    "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+    "strokes_background_small1.zip": "sha256:8cb3960fb6cf4ccf5f064ad83169f828c36c36782a0f6e7faacb7ecfae4468a2",
+    "strokes_background_small2.zip": "sha256:345bf2141efbea062833dbb2828abbc23d9e07825e46f2afdd4daecddfed6e78",
+    "one-shot-classification/all_runs.zip": "sha256:437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325",
+}
 
 
 Arrays = dict[str, np.ndarray]
 
 
 @datasets.register("omniglot")
-class Omniglot(Dataset):
+class Omniglot(OnDisk):
     """Images, and strokes where there are archives of them; a class's superclass is its alphabet.
 
     Turned by 0, 90, 180 and 270 degrees, characters are classes of their own (Santoro et al., 2016), all
@@ -44,6 +55,8 @@ class Omniglot(Dataset):
     """
 
     name = "omniglot"
+    folder_name = "omniglot"
+    downloads = tuple(Download(f"{HOME}/{place}", Path(place).name, digest) for place, digest in DIGESTS.items())
     modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "strokes": Per.SAMPLE}
 
     def __init__(
@@ -56,11 +69,10 @@ class Omniglot(Dataset):
         redrawn: int = 0,
         invented: int = 0,
     ):
-        if root is None:
-            raise UserError("dataset.root= is needed: the folder that holds omniglot/ (or set MMML_DATA to it)")
         require(8 <= size <= PAPER, "dataset.size", size, f"from 8 to {PAPER} pixels")
         require(split in KINDS, "dataset.split", split, f"one of {', '.join(KINDS)}")
-        self.folder, self.size, self.rotations = Path(root) / "omniglot", size, rotations
+        super().__init__(root)
+        self.size, self.rotations = size, rotations
         self.split, self.split_seed = split, split_seed
         require(redrawn >= 0, "dataset.redrawn", redrawn, "a whole number from 0 on")
         require(invented >= 0, "dataset.invented", invented, "a whole number from 0 on")
@@ -97,7 +109,7 @@ class Omniglot(Dataset):
 
     def _read(self, kind: tuple[str, str], read: Callable[..., Arrays], *size: int) -> Arrays:
         """What the archives of a kind hold, from the cache if they have been read before."""
-        archives = find(self.folder, *kind)
+        archives = self.find(*kind)
         key = {"code": code_of("archives.py"), "what": [*kind, *size], "archives": stamps(archives)}
         return cached_arrays("omniglot", key, lambda: read(archives, *size))
 
@@ -105,7 +117,7 @@ class Omniglot(Dataset):
         """Training characters with what is drawn anew, and invented ones."""
         options = self.redrawn, self.invented, self.size, self.split_seed
         key = {"code": code_of("redraw.py"), "options": options, "characters": names.tolist()}
-        key["archives"] = stamps(find(self.folder, *STROKES))
+        key["archives"] = stamps(self.find(*STROKES))
         made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
         known = np.concatenate([images, made["redrawn"]], axis=1)
         new = [f"invented/character{i:05}" for i in range(self.invented)]

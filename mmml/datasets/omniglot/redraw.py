@@ -5,11 +5,9 @@ another drawing of it moves, turns, scales and bends each stroke a little, and a
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_dilation
 
 from mmml.datasets.omniglot.archives import PAPER
 
@@ -65,13 +63,16 @@ def _moved(path: np.ndarray, rng: np.random.Generator, scale: float, turn: float
 
 def draw(paths: Sequence[np.ndarray], size: int) -> np.ndarray:
     """Ink 255 on paper 0, uint8 ``[size, size]``; what lies outside of the paper is lost."""
-    ink = np.zeros((PAPER, PAPER), bool)
+    edge = len(PEN) // 2
+    page = np.zeros((PAPER + 2 * edge,) * 2, np.uint8)
     for path in paths:
-        steps = [np.linspace(a, b, 1 + int(2 * np.abs(b - a).max())) for a, b in pairwise(path)]
-        x, y = np.concatenate([*steps, path[-1:]]).round().astype(int).T
+        along = np.append(0, np.abs(np.diff(path, axis=0)).max(1).cumsum())
+        at = np.append(np.arange(0, along[-1], 0.5), along[-1])
+        x, y = (np.interp(at, along, path[:, axis]).round().astype(int) for axis in (0, 1))
         on = (x >= 0) & (x < PAPER) & (y >= 0) & (y < PAPER)
-        ink[y[on], x[on]] = True
-    page = binary_dilation(ink, PEN) * np.uint8(255)
+        down, right = np.nonzero(PEN)
+        page[y[on, None] + down, x[on, None] + right] = 255
+    page = page[edge:-edge, edge:-edge]
     return np.asarray(Image.fromarray(page).resize((size, size), Image.Resampling.BOX))
 
 

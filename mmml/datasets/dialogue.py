@@ -1,0 +1,111 @@
+"""``dataset=dialogue``: utterances of television series, with emotion, sentiment and sarcasm."""
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets, shuffled
+from mmml.datasets.download import Download
+from mmml.datasets.on_disk import OnDisk
+from mmml.datasets.values import objects
+from mmml.errors import UserError, require
+
+MELD = "https://raw.githubusercontent.com/declare-lab/MELD/2d2011b409d3ca2d7e94460cd007d434b1d0a102/data/MELD"
+MUSTARD = "https://raw.githubusercontent.com/soujanyaporia/MUStARD/b34b5134beeec42a36cdac79330637de9cc9894e/data"
+QUESTIONS = ("emotion", "sentiment", "sarcasm")
+FILES = {"train": "train", "val": "dev", "test": "test"}  # MELD's own split, by dialogue
+DIGESTS = (
+    ("train", "sha256:d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
+    ("dev", "sha256:2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
+    ("test", "sha256:8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
+)
+SARCASM_DIGEST = "sha256:ec9533032c5f143f197cb5fa5d4b29ab9bf56a20b0dc05d5b31d052f5957d39c"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What was said, the answers that are known (by question), by whom, and in which dialogue."""
+
+    text: str
+    answers: Mapping[str, str]
+    speaker: str
+    dialogue: str
+
+
+@datasets.register("dialogue")
+class Dialogue(OnDisk):
+    """MELD (Poria et al., 2019), split by dialogue, and MUStARD (Castro et al., 2019).
+
+    A class is an answer to a question (``emotion/joy``), its superclass the question; a group is a dialogue, a
+    domain a speaker. Each question is asked in one split only, so what is tested is a task that was never seen.
+
+    Args:
+        root: the folder that holds ``text_sentiment/``.
+        train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment`` (three) or
+            ``sarcasm`` (two).
+        split_seed: which dialogues of MUStARD, which has no split of its own, are in which.
+    """
+
+    name = "dialogue"
+    folder_name = "text_sentiment"
+    downloads = (
+        *(Download(f"{MELD}/{word}_sent_emo.csv", f"MELD/{word}_sent_emo.csv", digest) for word, digest in DIGESTS),
+        Download(f"{MUSTARD}/sarcasm_data.json", "MUStARD/sarcasm_data.json", SARCASM_DIGEST),
+    )
+    modalities: Mapping[str, Per] = {"text": Per.SAMPLE}
+
+    def __init__(self, root: str | None, train: str, val: str, test: str, split_seed: int):
+        super().__init__(root)
+        self.split_seed = split_seed
+        self.questions = {"train": train, "val": val, "test": test}
+        for split, question in self.questions.items():
+            require(question in QUESTIONS, f"dataset.{split}", question, f"one of {', '.join(QUESTIONS)}")
+        if len(set(self.questions.values())) < len(SPLITS):
+            raise UserError("dataset.train, .val and .test: each question has one split; name three different ones")
+
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+        """Texts as they were transcribed."""
+        return {split: self._split(split, question) for split, question in self.questions.items()}
+
+    def _split(self, split: str, question: str) -> Samples:
+        said = list(self._sarcastic(split) if question == "sarcasm" else self._meld(split))
+        answers = sorted({u.answers[question] for u in said})
+        rows = sorted(said, key=lambda u: answers.index(u.answers[question]))
+        counts = [sum(u.answers[question] == a for u in said) for a in answers]
+        dialogues = np.unique([u.dialogue for u in rows], return_inverse=True)[1]
+        return Samples(
+            [f"{question}/{a}" for a in answers],
+            np.cumsum([0, *counts]),
+            {"text": Column(Per.SAMPLE, objects([u.text for u in rows]))},
+            groups=dialogues,
+            superclasses=np.zeros(len(answers), np.int64),
+            domains=np.array([u.speaker for u in rows], dtype=str),
+        )
+
+    def _meld(self, split: str) -> Iterator[Utterance]:
+        name = f"{FILES[split]}_sent_emo.csv"
+        with self.find(f"**/{name}", f"MELD/{name}")[0].open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                answers = {"emotion": row["Emotion"], "sentiment": row["Sentiment"]}
+                yield Utterance(row["Utterance"], answers, row["Speaker"], row["Dialogue_ID"])
+
+    def _sarcastic(self, split: str) -> Iterator[Utterance]:
+        """A third of the scenes for each split."""
+        name = "sarcasm_data.json"
+        read = json.loads(self.find(f"**/{name}", f"MUStARD/{name}")[0].read_text("utf-8"))
+        scenes = sorted({scene_of(item) for item in read.values()})
+        third = np.array_split(shuffled(scenes, self.split_seed), len(SPLITS))[SPLITS.index(split)]
+        mine = {scenes[i] for i in third}
+        for item in read.values():
+            if scene_of(item) in mine:
+                answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
+                yield Utterance(item["utterance"], answers, item["speaker"], scene_of(item))
+
+
+def scene_of(item: Mapping[str, Any]) -> str:
+    """What tells one dialogue of MUStARD from another: what is said before the utterance."""
+    return "\n".join(item["context"]) or str(item["utterance"])

@@ -1,0 +1,104 @@
+"""Files from public addresses: resumed where a download broke off, and checked."""
+
+import hashlib
+import http.client
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mmml.errors import UserError
+
+ATTEMPTS, PAUSE = 5, 2.0  # seconds before each but the first
+TIMEOUT = 30.0  # seconds without a byte
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a dataset needs.
+
+    Attributes:
+        url: its address, http or https.
+        place: where it goes, below the dataset's folder.
+        digest: ``sha256:…`` or ``md5:…`` of its content; None where that may change.
+    """
+
+    url: str
+    place: str
+    digest: str | None = None
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file's content is as expected."""
+        if self.digest is None:
+            return True
+        algorithm, _, wanted = self.digest.partition(":")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest() == wanted
+
+
+def fetch(download: Download, folder: Path) -> Path:
+    """Download a file, unless it is there already; returns where it is.
+
+    What has arrived stays in a file ``….part`` until all has, also when the program is stopped.
+
+    Raises:
+        UserError: it cannot be had, or its content is not what was expected.
+    """
+    target = folder / download.place
+    if target.exists() and download.matches(target):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.part")
+    for attempt in range(ATTEMPTS):
+        try:
+            time.sleep(PAUSE if attempt else 0)
+            _receive(download.url, partial)
+            break
+        except urllib.error.HTTPError as error:
+            raise UserError(f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = error
+    else:
+        raise UserError(f"{download.url} cannot be had ({reason}): is there a network? The same command goes on")
+    if not download.matches(partial):
+        partial.unlink()
+        raise UserError(f"{download.url}: its content is not what was expected; try again, or get it by hand")
+    os.replace(partial, target)  # noqa: PTH105
+    return target
+
+
+def _receive(url: str, partial: Path) -> None:
+    """Append what is missing to a file, or begin anew where the server sends everything."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} is no address of the web")
+    there = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # all of it, or more, is there
+            return
+        raise
+    with response:
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            there = 0
+        length = response.headers.get("Content-Length")
+        total = None if length is None else there + int(length)
+        name = partial.name.removesuffix(".part")
+        with (
+            partial.open("ab" if there else "wb") as file,
+            tqdm(
+                total=total, initial=there, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+            ) as bar,
+        ):
+            while block := response.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+            if total is not None and file.tell() < total:
+                raise ConnectionError(f"it broke off after {file.tell():,} of {total:,} bytes")

@@ -1,0 +1,173 @@
+"""``dataset=emoji``: emoji as four artworks draw them, with their names in 24 languages."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mmml.datasets.archives import members, stamps, unpacked
+from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
+from mmml.datasets.cache import cached_arrays
+from mmml.datasets.decoded import decode_files
+from mmml.datasets.on_disk import OnDisk
+from mmml.datasets.values import Rows, Values, objects
+from mmml.errors import UserError, nearest, require
+from mmml.media import Limits
+
+ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+SIDE = 112  # pixels of the files
+VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
+
+Names = dict[str, dict[str, list[str]]]
+"""By emoji and language: its name, and then its keywords."""
+
+
+@datasets.register("emoji")
+class Emoji(OnDisk):
+    """1,377 emoji: a class is an emoji, its superclass the group that Unicode puts it in.
+
+    Args:
+        root: the folder that holds ``emoji/``.
+        samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names belong to
+            classes. ``names``: a sample is a name (``text``), its domain the language.
+        languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
+        keywords: whether what Unicode lists as keywords serves as names too.
+        size: images are reduced to this many pixels on each side.
+        split_seed: which emoji are held out.
+        val, test: the fractions of the emoji held out for validation and test.
+    """
+
+    name = "emoji"
+    folder_name = "emoji"
+    by_hand = (
+        "the folders blob, noto, openmoji and twemoji (112 pixels) of github.com/RealityRipple/emoji, each as a zip "
+        "file, its list.json, and as cldr.zip the folders annotations and annotationsDerived of "
+        "github.com/unicode-org/cldr-json"
+    )
+
+    def __init__(
+        self,
+        root: str | None,
+        samples: str,
+        languages: list[str],
+        keywords: bool,
+        size: int,
+        split_seed: int,
+        val: float,
+        test: float,
+    ):
+        super().__init__(root)
+        self.languages, self.keywords, self.size = languages, keywords, size
+        self.split_seed, self.val, self.test = split_seed, val, test
+        require(samples in ("artworks", "names"), "dataset.samples", samples, "artworks or names")
+        require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
+        require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
+        self.drawn = samples == "artworks"
+        self.modalities: Mapping[str, Per] = (
+            {"image": Per.SAMPLE, "text": Per.CLASS} if self.drawn else {"text": Per.SAMPLE}
+        )
+
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+        """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
+        groups = self._groups()
+        names = self._names(groups)
+        images = self._images(groups) if self.drawn and "image" in modalities else None
+        # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
+        parts = split_classes(list(groups), self.split_seed, self.val, self.test)
+        known, kinds = list(groups), sorted(set(groups.values()))
+        found = {}
+        for split, part in parts.items():
+            numbers = [i for i in part if names[known[i]]]
+            classes = [known[i] for i in numbers]
+            own = [names[c] for c in classes]
+            samples = of_artworks(classes, own, numbers, images) if self.drawn else of_names(classes, own)
+            superclasses = np.array([kinds.index(groups[c]) for c in classes], np.int64)
+            found[split] = replace(samples, superclasses=superclasses)
+        return found
+
+    def _groups(self) -> dict[str, str]:
+        """The group of every emoji that all artworks draw, by code points such as ``1f600``."""
+        drawn = [set(self._files(artwork)) for artwork in ARTWORKS]
+        listed = json.loads(self.find("list.json", "list.json")[0].read_text())
+        return {code: listed[code]["group"] for code in sorted(set.intersection(*drawn) & set(listed))}
+
+    def _files(self, artwork: str) -> dict[str, Path]:
+        archives = self.find(f"{artwork}.zip", f"{artwork}.zip")
+        return {p.stem: p for p in (unpacked(archives, ".png") / artwork).iterdir()}
+
+    def _images(self, codes: Collection[str]) -> Values:
+        """Every artwork of every emoji."""
+        files = [self._files(artwork) for artwork in ARTWORKS]
+        paths = [drawn[code] for code in codes for drawn in files]
+        images, failures = decode_files("image", paths, Limits(image_side=self.size))
+        if failures:
+            i, why = next(iter(failures.items()))
+            raise UserError(f"dataset.root: {paths[i].name} of the artwork {paths[i].parent.name}: {why}")
+        return images
+
+    def _names(self, codes: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """The (language, name) pairs of every emoji; none for some."""
+        archives = self.find("cldr*.zip", "cldr.zip")
+        key = {"what": "names", "archives": stamps(archives)}
+        known: Names = json.loads(
+            str(cached_arrays("emoji", key, lambda: {"json": np.array(json.dumps(read_names(archives)))})["json"])
+        )
+        spoken = sorted({language for by in known.values() for language in by})
+        for language in self.languages:
+            if language not in spoken:
+                raise UserError(
+                    f"dataset.languages: {language} is none of {', '.join(spoken)}{nearest(language, spoken)}"
+                )
+        found = {}
+        for code in codes:
+            by = known.get(character(code).replace(VARIANT, ""), {})
+            several = [(n, by.get(n, [])) for n in self.languages]
+            found[code] = [(n, t) for n, texts in several for t in (texts if self.keywords else texts[:1])]
+        return found
+
+
+def of_artworks(
+    classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+) -> Samples:
+    """A row for each drawing.
+
+    Args:
+        classes: code points.
+        names: of each, (language, name).
+        numbers: of each among all emoji.
+        images: of all emoji, one for each artwork; None if they are not needed.
+    """
+    starts = np.cumsum([0, *map(len, names)])
+    columns = {"text": Column(Per.CLASS, objects([text for several in names for _, text in several]), starts)}
+    if images is not None:
+        rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
+        columns["image"] = Column(Per.SAMPLE, Rows(images, rows.ravel()))
+    each = np.arange(len(classes) + 1) * len(ARTWORKS)
+    return Samples(classes, each, columns, domains=np.array(ARTWORKS * len(classes), dtype=str))
+
+
+def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
+    """A row for each name."""
+    flat = [pair for several in names for pair in several]
+    columns = {"text": Column(Per.SAMPLE, objects([text for _, text in flat]))}
+    starts = np.cumsum([0, *map(len, names)])
+    return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
+
+
+def character(code: str) -> str:
+    """The emoji of code points such as ``0023-fe0f-20e3``."""
+    return "".join(chr(int(point, 16)) for point in code.split("-"))
+
+
+def read_names(archives: Collection[Path]) -> Names:
+    """The names and keywords of Unicode's Common Locale Data Repository."""
+    found: Names = {}
+    for place, data in members(list(archives), ".json"):
+        language = place.parts[-2]
+        content = next(iter(json.loads(data).values()))["annotations"]
+        for emoji, entry in content.items():
+            texts = [*entry.get("tts", []), *entry.get("default", [])]
+            found.setdefault(emoji.replace(VARIANT, ""), {}).setdefault(language, list(dict.fromkeys(texts)))
+    return found

@@ -1,0 +1,115 @@
+"""``dataset=flickr8k``: photographs, each with five English captions and a sentence in each of four languages."""
+
+import gzip
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mmml.datasets.archives import unpacked
+from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
+from mmml.datasets.decoded import decode_files
+from mmml.datasets.download import Download
+from mmml.datasets.on_disk import OnDisk
+from mmml.datasets.values import Rows, objects
+from mmml.errors import UserError, require
+from mmml.media import Limits
+
+MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1"
+DIGESTS = {
+    "image_splits/train.txt": "sha256:97ee57e160a46c7d0e75298ebf57967e1245698a6f8806436ff07e61d1a41221",
+    "raw/train.cs.gz": "sha256:a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
+    "raw/train.de.gz": "sha256:726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+    "raw/train.en.gz": "sha256:d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+    "raw/train.fr.gz": "sha256:622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c",
+}
+CAPTIONS = "captions"
+LANGUAGES = ("en", "de", "fr", "cs")
+
+
+@datasets.register("flickr8k")
+class Flickr8k(OnDisk):
+    """Photographs of Flickr8k (Hodosh et al., 2013) that are in Multi30k too (Elliott et al., 2016).
+
+    A class is a photograph, ``image`` its one sample, ``text`` what is said of it; splits hold out photographs.
+
+    Args:
+        root: the folder that holds ``flickr8k_multi30k/``.
+        sentences: what serves as text: ``captions``, the five in English, and any of ``en``, ``de``, ``fr`` and
+            ``cs``, the aligned sentences.
+        size: images are reduced so that their longer side has this many pixels.
+        split_seed: which photographs are held out.
+        val, test: the fractions of the photographs held out for validation and test.
+    """
+
+    name = "flickr8k"
+    folder_name = "flickr8k_multi30k"
+    downloads = tuple(Download(f"{MULTI30K}/{place}", place, digest) for place, digest in DIGESTS.items())
+    by_hand = (
+        "the photographs of Flickr8k as images.zip and Flickr8k.token.txt as captions_en.token.txt, which are given "
+        "out for non-commercial research and education"
+    )
+    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS}
+
+    def __init__(self, root: str | None, sentences: list[str], size: int, split_seed: int, val: float, test: float):
+        super().__init__(root)
+        self.sentences, self.size = sentences, size
+        self.split_seed, self.val, self.test = split_seed, val, test
+        ok = bool(sentences) and set(sentences) <= {CAPTIONS, *LANGUAGES}
+        require(ok, "dataset.sentences", sentences, f"a list of {CAPTIONS}, {', '.join(LANGUAGES)}")
+        require(size >= 16, "dataset.size", size, "16 pixels or more")
+
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+        """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
+        files = self._images()
+        texts = self._texts()
+        names = sorted(set(files) & set(texts))
+        columns = {}
+        if "image" in modalities:
+            columns["image"], failures = decode_files("image", [files[n] for n in names], Limits(image_side=self.size))
+            if failures:
+                i, why = next(iter(failures.items()))
+                raise UserError(f"dataset.root: {files[names[i]].name}: {why}")
+        found = {}
+        for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
+            said = [texts[names[i]] for i in part]
+            starts = np.cumsum([0, *map(len, said)])
+            own = {"text": Column(Per.CLASS, objects([t for several in said for t in several]), starts)}
+            own |= {m: Column(Per.SAMPLE, Rows(values, np.array(part))) for m, values in columns.items()}
+            found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own)
+        return found
+
+    def _images(self) -> dict[str, Path]:
+        folder = unpacked(self.find("*images*.zip", "images.zip"), ".jpg")
+        return {path.stem: path for path in folder.rglob("*.jpg")}
+
+    def _texts(self) -> dict[str, list[str]]:
+        """What is said of each photograph for which there is something of all kinds."""
+        kinds = [self._captions() if kind == CAPTIONS else self._aligned(kind) for kind in self.sentences]
+        told = set.intersection(*map(set, kinds))
+        return {name: [text for kind in kinds for text in kind[name]] for name in told}
+
+    def _captions(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        read = self.find("captions_en.token.txt", "captions_en.token.txt")[0].read_text("utf-8")
+        for line in read.split("\n")[:-1]:
+            name, _, caption = line.partition("\t")
+            found[Path(name.partition("#")[0]).stem].append(caption)
+        return found
+
+    def _aligned(self, language: str) -> dict[str, list[str]]:
+        """Sentence i belongs to photograph i of the list, whose name begins as Flickr8k's does."""
+        photographs = self.find("**/image_splits_train.txt **/image_splits/train.txt", "image_splits/train.txt")[0]
+        sentences = self.find(f"**/train.{language}.gz", f"train.{language}.gz")[0]
+        names = [Path(line.strip()).stem for line in photographs.read_text().split()]
+        said = gzip.decompress(sentences.read_bytes()).decode().splitlines()
+        require_equal(len(names), len(said), f"{photographs.name} and {sentences.name}")
+        of = dict(zip(names, said, strict=True))
+        return {stem: [of[stem.split("_")[0]]] for stem in self._images() if stem.split("_")[0] in of}
+
+
+def require_equal(a: int, b: int, files: str) -> None:
+    """Refuse files whose lines do not belong together."""
+    if a != b:
+        raise UserError(f"dataset.root: {files} have {a} and {b} lines; they must come from one version of Multi30k")

@@ -1,0 +1,75 @@
+"""Datasets whose files lie in a folder, downloaded by ``mmml-data get`` or brought by people."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from mmml.datasets.base import Dataset, datasets
+from mmml.datasets.cache import cache_dir
+from mmml.datasets.download import Download, fetch
+from mmml.errors import UserError
+
+
+class OnDisk(Dataset):
+    """A dataset that has files.
+
+    Args:
+        root: the folder that holds those of all datasets; None for ``$MMML_DATA``, else one in the cache.
+
+    Class attributes:
+        folder_name: of this dataset's, below it.
+        downloads: what ``mmml-data get`` puts there.
+        by_hand: what else is needed, where it comes from and how it is to lie there.
+    """
+
+    folder_name: ClassVar[str]
+    downloads: ClassVar[Sequence[Download]] = ()
+    by_hand: ClassVar[str] = ""
+
+    def __init__(self, root: str | None):
+        self.folder = self.place(root)
+
+    @classmethod
+    def place(cls, root: str | None) -> Path:
+        """The folder of this dataset's files."""
+        return Path(root or os.environ.get("MMML_DATA") or cache_dir() / "data").expanduser() / cls.folder_name
+
+    def find(self, patterns: str, wanted: str) -> list[Path]:
+        """The files of a kind.
+
+        Args:
+            patterns: of their names, with spaces between.
+            wanted: how a message names them.
+
+        Raises:
+            UserError: there is none.
+        """
+        found = sorted({path for pattern in patterns.split() for path in self.folder.glob(pattern)})
+        if not found:
+            mends = [f"run mmml-data get {self.name}"] if self.downloads else []
+            mends += [f"put there {self.by_hand}"] if self.by_hand else []
+            told = ", or ".join(mends)
+            raise UserError(f"{self.folder} has no {wanted}: {told} (dataset.root= or MMML_DATA names another folder)")
+        return found
+
+
+def get(name: str, root: str | None) -> int:
+    """``mmml-data get``: download a dataset; returns the exit code, 1 if something is left to be done by hand.
+
+    Args:
+        name: of the dataset.
+        root: see :class:`OnDisk`.
+
+    Raises:
+        UserError: there is no such dataset, it has no files, or one cannot be had.
+    """
+    dataset = datasets.get(name, "mmml-data get")
+    if not (isinstance(dataset, type) and issubclass(dataset, OnDisk)):
+        raise UserError(f"dataset={name} needs no download")
+    folder = dataset.place(root)
+    for download in dataset.downloads:
+        print(fetch(download, folder))
+    if dataset.by_hand:
+        print(f"to be put into {folder}: {dataset.by_hand}")
+    return 1 if dataset.by_hand else 0

@@ -1,0 +1,108 @@
+"""``dataset=spoken_digits``: ten digits, each spoken 50 times by each of six people."""
+
+import re
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import torch
+
+from mmml.datasets.archives import unpacked
+from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
+from mmml.datasets.decoded import decode_files
+from mmml.datasets.download import Download
+from mmml.datasets.on_disk import OnDisk
+from mmml.datasets.values import Rows, Values, objects
+from mmml.errors import UserError, nearest, require
+from mmml.media import Limits
+
+HOME = "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/zip/26eb9aaf76e81b692f806f9140c2d2777410d7a1"
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NAME = re.compile(r"(\d)_(\w+?)_(\d+)")  # digit, speaker, take
+
+
+@datasets.register("spoken_digits")
+class SpokenDigits(OnDisk):
+    """The Free Spoken Digit Dataset: a class is a digit, a group (and a domain) a speaker.
+
+    ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other people's hands), no
+    image twice: where images are used there are as many samples of a digit as it has images.
+
+    Args:
+        root: the folder that holds ``fsdd/``.
+        val_digits, test_digits: held out for validation and test, numbers from 0 to 9.
+        speaker: who alone is tested on, and heard in no other split; null for all in all splits.
+    """
+
+    name = "spoken_digits"
+    folder_name = "fsdd"
+    downloads = (Download(HOME, "recordings.zip"),)  # packed anew for each download, so that its bytes may change
+    modalities: Mapping[str, Per] = {"audio": Per.SAMPLE, "image": Per.SAMPLE, "text": Per.CLASS}
+
+    def __init__(self, root: str | None, val_digits: list[int], test_digits: list[int], speaker: str | None):
+        super().__init__(root)
+        for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
+            require(set(digits) <= set(range(10)), f"dataset.{option}", digits, "a list of numbers from 0 to 9")
+        if both := sorted(set(val_digits) & set(test_digits)):
+            raise UserError(f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; each has one split")
+        self.of = {"val": val_digits, "test": test_digits}
+        self.of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
+        self.speaker = speaker
+
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+        """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
+        archives = self.find("*recordings*.zip", "recordings.zip")
+        found = {m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))}
+        takes = sorted(found, key=lambda m: (int(m[1]), m[2], int(m[3])))
+        sounds, failures = decode_files("audio", [found[m] for m in takes], Limits())
+        if failures:
+            raise UserError(f"dataset.root: {takes[next(iter(failures))][0]}.wav: {next(iter(failures.values()))}")
+        digits, speakers = np.array([int(m[1]) for m in takes]), np.array([m[2] for m in takes])
+        if self.speaker is not None and self.speaker not in speakers:
+            known = sorted(set(speakers.tolist()))
+            raise UserError(
+                f"dataset.speaker={self.speaker} is none of {', '.join(known)}{nearest(self.speaker, known)}"
+            )
+        images = digit_images() if "image" in modalities else None
+        samples = {}
+        for split in SPLITS:
+            heard = self._heard(speakers, split)
+            takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
+            samples[split] = self._split(split, takes_of, sounds, speakers, images)
+        return samples
+
+    def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
+        """Which takes a split may use."""
+        if self.speaker is None:
+            return np.ones(len(speakers), bool)
+        mine: np.ndarray = speakers == self.speaker
+        return mine if split == "test" else ~mine
+
+    def _split(
+        self, split: str, takes: list[np.ndarray], sounds: Values, speakers: np.ndarray, images: list[np.ndarray] | None
+    ) -> Samples:
+        digits = self.of[split]
+        if images is not None:
+            # One of several speakers each time, so that all are among those that have an image.
+            spread = [np.random.default_rng(d).permutation(rows) for d, rows in zip(digits, takes, strict=True)]
+            takes = [rows[: len(images[d])] for d, rows in zip(digits, spread, strict=True)]
+        rows = np.concatenate([np.zeros(0, np.int64), *takes])
+        names = [DIGITS[d] for d in digits]
+        columns = {
+            "audio": Column(Per.SAMPLE, Rows(sounds, rows)),
+            "text": Column(Per.CLASS, objects(names), np.arange(len(names) + 1)),
+        }
+        if images is not None:
+            chosen = [images[d][: len(r)] for d, r in zip(digits, takes, strict=True)]
+            columns["image"] = Column(Per.SAMPLE, torch.from_numpy(np.concatenate(chosen)))
+        starts = np.cumsum([0, *map(len, takes)])
+        groups = np.unique(speakers, return_inverse=True)[1][rows]
+        return Samples(names, starts, columns, groups=groups, domains=speakers[rows])
+
+
+def digit_images() -> list[np.ndarray]:
+    """Of each digit, uint8 ``[n, 8, 8]``."""
+    from sklearn.datasets import load_digits
+
+    loaded = load_digits()
+    images = (loaded.images * 15.9375).astype(np.uint8)  # 0 to 16 of them are 0 to 255
+    return [images[loaded.target == d] for d in range(len(DIGITS))]

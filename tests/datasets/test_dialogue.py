@@ -1,0 +1,37 @@
+import pytest
+
+from mmml.datasets import datasets
+from mmml.errors import UserError
+
+
+def build(root, **options):
+    section = {"name": "dialogue", "root": str(root), "train": "emotion", "val": "sentiment", "test": "sarcasm"}
+    return datasets.build_section(section | {"split_seed": 0} | options, "dataset")
+
+
+def test_each_split_asks_a_question_of_its_own(real_data):
+    parts = build(real_data).load(["text"])
+    assert parts["train"].classes == [
+        f"emotion/{e}" for e in ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
+    ]
+    assert parts["val"].classes == ["sentiment/negative", "sentiment/neutral", "sentiment/positive"]
+    assert parts["test"].classes == ["sarcasm/sarcastic", "sarcasm/sincere"]
+    train = parts["train"]
+    assert train.counts.tolist() == [1109, 271, 268, 1743, 4710, 683, 1205]  # as in MELD's training file
+    assert len(train.columns["text"].values) == 9989 and len(set(train.groups.tolist())) == 1038
+    assert parts["val"].counts.tolist() == [406, 470, 233]
+    angry = train.columns["text"].values[:1109]
+    assert "Oh my God, he’s lost it. He’s totally lost it." not in set(train.columns["text"].values)  # of the val file
+    assert len(set(angry.tolist())) > 900
+
+
+def test_another_question_for_the_test(real_data):
+    parts = build(real_data, train="sarcasm", test="emotion").load(["text"])
+    assert parts["test"].counts.sum() == 2610 and 150 < parts["train"].counts.sum() < 310
+
+
+def test_a_question_has_one_split(real_data):
+    with pytest.raises(UserError, match="each question has one split; name three different ones"):
+        build(real_data, train="sarcasm")
+    with pytest.raises(UserError, match="dataset.val=irony must be one of emotion, sentiment, sarcasm"):
+        build(real_data, val="irony")

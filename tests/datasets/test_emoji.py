@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from mmml.datasets import Per, datasets
+from mmml.datasets.emoji import ARTWORKS, character
+from mmml.errors import UserError
+from tests.datasets.slices import slice_emoji
+
+EVERY = ("train", "val", "test")
+
+
+@pytest.fixture(scope="module")
+def root(real_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("emoji")
+    slice_emoji(real_data, folder)
+    return folder
+
+
+def build(root, **options):
+    section = {"name": "emoji", "root": root and str(root), "samples": "artworks", "languages": ["en"]}
+    section |= {"keywords": False, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
+    return datasets.build_section(section | options, "dataset")
+
+
+def test_a_class_has_a_drawing_in_each_artwork_and_its_name(root):
+    parts = build(root).load(["image", "text"])
+    assert [len(parts[s].classes) for s in EVERY] == [20, 6, 6]
+    train = parts["train"]
+    images, text = train.columns["image"].values, train.columns["text"]
+    assert images[:8].shape == (8, 3, 16, 16) and len(images) == 80 and (train.counts == 4).all()
+    assert train.domains.tolist()[:5] == [*ARTWORKS, "blob"]
+    assert text.per is Per.CLASS and len(text.values) == 20
+    names = dict(zip([c for s in EVERY for c in parts[s].classes],
+                     [t for s in EVERY for t in parts[s].columns["text"].values], strict=True))  # fmt: skip
+    assert names["1f32e"] == "taco" and names["0031-fe0f-20e3"] == "keycap: 1"
+    assert character("1f347") == "🍇" and character("0023-fe0f-20e3") == "#️⃣"
+
+
+def test_drawings_of_a_class_show_the_same(root):
+    """In colour: another artwork's drawing of an emoji is nearer, on average, than those of others."""
+    train = build(root).load(["image"])["train"]
+    pixels = train.columns["image"].values[:].float().flatten(1)
+    apart = (pixels[:, None] - pixels).abs().mean(-1)
+    same = train.labels[:, None] == train.labels
+    assert apart[same & ~np.eye(80, dtype=bool)].mean() < apart[~same].mean()
+
+
+def test_superclasses_are_unicodes_groups(root):
+    train = build(root).load([])["train"]
+    of = dict(zip(train.classes, train.superclasses.tolist(), strict=True))
+    food = [of[c] for c in of if c in ("1f32d", "1f32e", "1f32f", "1f330", "1f33d", "1f345", "1f346")]
+    assert len(set(of.values())) == 4 and len(set(food)) == 1 and len(food) > 1
+
+
+def test_names_are_samples_of_their_language(root):
+    parts = build(root, samples="names", languages=["en", "de"]).load(["text"])
+    assert [parts[s].classes for s in EVERY] == [build(root).load([])[s].classes for s in EVERY]
+    train = parts["train"]
+    assert train.columns["text"].per is Per.SAMPLE and (train.counts == 2).all()
+    told = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
+    assert {("en", "taco"), ("de", "Taco"), ("en", "tulip"), ("de", "Tulpe")} <= told
+
+
+def test_keywords_and_languages_are_more_names(root):
+    plain = build(root).load([])["train"].columns["text"]
+    more = build(root, languages=["de", "en"], keywords=True).load([])["train"].columns["text"]
+    assert len(more.values) > 4 * len(plain.values)
+    assert set(plain.values) < set(more.values)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"languages": ["eng"]}, "dataset.languages: eng is none of de, en; did you mean 'en'?"),
+        ({"languages": []}, "dataset.languages=[] must be a list of languages"),
+        ({"samples": "drawings"}, "dataset.samples=drawings must be artworks or names"),
+        ({"size": 500}, "dataset.size=500 must be from 8 to 112 pixels"),
+    ],
+)
+def test_mistakes_are_told(root, options, message):
+    with pytest.raises(UserError) as error:
+        build(root, **options).load(["text"])
+    assert message in str(error.value)
+
+
+def test_what_is_missing_is_told(tmp_path):
+    (tmp_path / "emoji").mkdir()
+    with pytest.raises(UserError, match=r"has no blob\.zip: put there the folders blob, .*RealityRipple/emoji"):
+        build(tmp_path).load([])

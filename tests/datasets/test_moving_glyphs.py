@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Per, datasets
+from mmml.datasets.moving_glyphs import FRAMES, MOTIONS, SAMPLES, SIDE, Scene, drawn, split_pairs, state_after
+from mmml.errors import UserError
+
+
+def build(**options):
+    section = {"name": "moving_glyphs", "split_seed": 0, "held_out": "both", "scenes": 60}
+    return datasets.build_section(section | options, "dataset")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return build().load(["video", "text"])
+
+
+def centre(frame):
+    """Of the ink, x and y as fractions of the frame."""
+    ink = frame.float()
+    places = torch.arange(SIDE).float()
+    return (ink.sum(0) @ places / ink.sum()).item() / SIDE, (ink.sum(1) @ places / ink.sum()).item() / SIDE
+
+
+def play(first, second, place=(0.0, 0.0), turning=6):
+    """The actor's frames of a scene: a block of ink that points to the right."""
+    face = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    face[0, 12:20, 8:24] = 200
+    face[0, 8:24, 18:24] = 200
+    shares = [
+        {first: min(1.0, t / (turning - 1)), second: max(0.0, (t - turning + 1) / (FRAMES - turning))}
+        for t in range(FRAMES)
+    ]
+    states = [state_after(s, np.array(place), 1.0)[0] for s in shares]
+    return drawn(face, torch.tensor([states]).float())[0]
+
+
+def test_a_scene_is_a_class_of_twelve_videos_and_its_sentence(parts):
+    assert {s: len(p.classes) for s, p in parts.items()} == {"train": 60, "val": 10, "test": 10}
+    train = parts["train"]
+    videos = train.columns["video"].values
+    assert len(videos) == 60 * SAMPLES and train.columns["text"].per is Per.CLASS
+    some = videos[np.array([0, 1, 15])]
+    assert some.shape == (3, FRAMES, 3, SIDE, SIDE) and some.dtype == torch.uint8
+    assert torch.equal(some[1], videos[1:2][0]) and not torch.equal(some[0], some[1])
+    assert torch.equal(some[:, :, 0], some[:, :, 2])
+    assert train.classes == train.columns["text"].values.tolist() and len(set(train.classes)) == 60
+
+
+def test_another_load_draws_the_same(parts):
+    again = build().load(["video", "text"])["test"].columns["video"].values
+    assert torch.equal(again[5:8], parts["test"].columns["video"].values[5:8])
+    other = build(split_seed=1).load(["video", "text"])["test"]
+    assert set(other.classes).isdisjoint(parts["test"].classes)
+
+
+@pytest.mark.parametrize(("motion", "axis", "sign"), [("left", 0, -1), ("right", 0, 1), ("up", 1, -1), ("down", 1, 1)])
+def test_the_sentence_is_true_of_where_it_goes(motion, axis, sign):
+    frames = play(motion, "grow")
+    before, after = centre(frames[0])[axis], centre(frames[5])[axis]
+    assert sign * (after - before) > 0.15
+    assert abs(centre(frames[5])[1 - axis] - centre(frames[0])[1 - axis]) < 0.02
+    later = play("grow", motion)
+    assert abs(centre(later[5])[axis] - centre(later[0])[axis]) < 0.02
+    assert sign * (centre(later[-1])[axis] - centre(later[5])[axis]) > 0.15
+
+
+def test_the_sentence_is_true_of_how_it_changes():
+    ink = {m: play(m, "up").float().sum((1, 2)) for m in ("grow", "shrink", "appear")}
+    assert ink["grow"][5] > 2 * ink["grow"][0] and ink["shrink"][5] < ink["shrink"][0] / 2
+    assert ink["appear"][0] == 0 < ink["appear"][5]
+    vanishing = play("up", "vanish").float().sum((1, 2))
+    assert vanishing[5] > 0 and vanishing[-1] == 0
+    # It points to the right; turned to the right (clockwise, as it is seen) it points down.
+    assert centre(play("turn", "grow")[0])[0] > 0.505
+    assert centre(play("turn", "grow")[5])[1] > 0.505 > 0.495 > centre(play("back", "grow")[5])[1]
+
+
+def test_those_who_meet_end_beside_one_another():
+    for place in ((0.0, 0.0), (0.15, -0.1), (-0.15, 0.1)):
+        before, after = (state_after({"meet": share, "grow": 0.0}, np.array(place), 1.0) for share in (0.01, 1.0))
+        assert abs(before[1][0] - before[0][0]) > 1.3 and abs(after[1][0] - after[0][0]) == pytest.approx(0.6)
+        assert abs(after[1][0]) < 1  # in sight
+        assert state_after({"grow": 1.0}, np.array(place), 1.0)[1][4] == 0  # nobody else is seen
+
+
+def test_sentences():
+    names = ["LATIN CAPITAL LETTER A", "DIGIT ONE"]
+    assert Scene(0, 1, "meet", "grow").sentence(names) == "LATIN CAPITAL LETTER A meets DIGIT ONE, then grows"
+    assert Scene(1, 0, "up", "turn").sentence(names) == "DIGIT ONE moves up, then turns to the right"
+
+
+def test_key_frames_lie_in_the_middle_of_each_motion(parts):
+    shown = parts["train"].keyframes
+    assert shown.shape == (60 * SAMPLES, FRAMES) and (shown.sum(1) == 2).all()
+    turning = parts["train"].columns["video"].values.turning
+    assert all(row[: t // 2 + 1].sum() == 1 and row[t:].sum() == 1 for row, t in zip(shown, turning, strict=True))
+
+
+def test_pairs_of_motions_are_held_out_but_no_motion_is():
+    pairs = split_pairs(0)
+    assert len({p for several in pairs.values() for p in several}) == sum(map(len, pairs.values())) > 70
+    assert {m for pair in pairs["train"] for m in pair} == set(MOTIONS)
+    assert {a for a, _ in pairs["test"]} <= {a for a, _ in pairs["train"]}
+    assert {b for _, b in pairs["test"]} <= {b for _, b in pairs["train"]}
+
+
+@pytest.mark.parametrize(("held_out", "cast", "moves"), [("characters", True, False), ("motions", False, True)])
+def test_what_is_held_out(held_out, cast, moves):
+    loaded = build(held_out=held_out).load(["video", "text"])
+    actors, pairs = {}, {}
+    for split, part in loaded.items():
+        scenes = part.columns["video"].values.scenes
+        actors[split] = {c.split(" m")[0].split(",")[0] for c in part.classes}
+        pairs[split] = {(s.first, s.second) for s in scenes}
+    assert pairs["test"].isdisjoint(pairs["train"]) == moves
+    glyphs = datasets.build_section({"name": "glyphs", "split_seed": 0, "val": 0.15, "test": 0.15}, "dataset").load()
+    held = set(glyphs["test"].columns["text"].values)
+    assert all(any(c.startswith(n) for n in held) for c in loaded["test"].classes) == cast
+
+
+def test_mistakes_are_told():
+    with pytest.raises(UserError, match="dataset.held_out=nothing must be characters, motions or both"):
+        build(held_out="nothing")
+    with pytest.raises(UserError, match="dataset.scenes=5 must be 60 or more"):
+        build(scenes=5)

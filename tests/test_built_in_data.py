@@ -1,0 +1,93 @@
+"""A few steps on a slice of every dataset."""
+
+import pytest
+
+from mmml import run as runs
+from mmml.config import check_config
+from mmml.config.compose import compose_plain
+from mmml.datasets.omniglot import archives
+from mmml.run_directory import RunDirectory
+from mmml.trainer.signals import Stop
+from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_omniglot, slice_spoken_digits
+
+SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
+SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]
+SHORT += ["episode.eval.ways=[2]", "episode.eval.shots=[1]", "episode.eval.queries=1", "evaluation.retrieval=false"]
+ONE_SHOT = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]"]
+AUDIO = ["episode.train.mappings=[audio:audio]", "episode.eval.mappings=[audio:audio,audio:image]"]
+TEXT = ["episode.train.mappings=[text:text]", "episode.eval.mappings=[text:text]"]
+NAMES = ["episode.train.mappings=[text:image]", "episode.eval.mappings=[text:image,image:text]"]
+VIDEO = [
+    "encoder.video.channels=8",
+    "encoder.video.size=16",
+    "episode.train.mappings=[text:video]",
+    "episode.eval.mappings=[text:video,video:text]",
+]
+SCORES = [
+    "task=regression",
+    "episode=regression",
+    "method.rule=attention",
+    "episode.train.ways=1",
+    "evaluation.rivals=false",
+]
+SCORES += ["episode.eval.ways=[1]", "episode.eval.shots=[5]"]
+STROKES = [
+    "encoder.strokes.points=16",
+    "encoder.strokes.channels=16",
+    "encoder.strokes.layers=1",
+    "encoder.image.channels=8",
+    "episode.train.mappings=[strokes:image]",
+    "episode.eval.mappings=[image+strokes:image]",
+]
+LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.published=false"]
+
+RUNS = {
+    "emoji": ["dataset.val=0.2", "dataset.test=0.2", "episode.eval.query_domain=noto", *ONE_SHOT],
+    "emoji, names": ["dataset=emoji", "dataset.samples=names", "dataset.languages=[en,de]", *TEXT],
+    "spoken_digits": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
+    "flickr8k": ["dataset.size=32", *NAMES],
+    "dialogue": TEXT,
+    "traits": SCORES,
+    "reviews": SCORES,
+    "moving_glyphs": ["dataset.scenes=60", *VIDEO],
+    "glyphs": ["dataset.split_by=script", *STROKES],
+    "omniglot": [*LAKE, "dataset.redrawn=1", "dataset.invented=4"],
+}  # fmt: skip
+
+JUDGED = {
+    "emoji": {"image:image"},
+    "emoji, names": {"text:text"},
+    "spoken_digits": {"audio:audio", "audio:image"},
+    "flickr8k": {"text:image", "image:text"},
+    "dialogue": {"text:text"},
+    "traits": {"features:features"},
+    "reviews": {"features:features"},
+    "moving_glyphs": {"text:video", "video:text"},
+    "glyphs": {"image+strokes:image"},
+    "omniglot": {"image:image"},
+}
+
+
+@pytest.fixture(scope="module")
+def root(real_data, tmp_path_factory):
+    """A folder with slices of what is large, and links to what is not."""
+    folder = tmp_path_factory.mktemp("data")
+    for make in (slice_emoji, slice_spoken_digits, slice_flickr8k, slice_omniglot):
+        make(real_data, folder)
+    for name in ("text_sentiment", "pom_traits", "mmmo_trimodal"):
+        (folder / name).symlink_to(real_data / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_few_steps(name, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_DATA", str(root))
+    monkeypatch.setattr(archives, "CHARACTERS", OMNIGLOT)
+    values = compose_plain([f"dataset={name.split(',')[0]}", *SHORT, *RUNS[name]])
+    run = RunDirectory(tmp_path / "run").create()
+    experiment, trainer = runs.prepare(check_config(values), values, run)
+    trainer.fit(Stop())
+    runs.finish(experiment, run)
+    panel, _ = experiment.judge.judge(experiment.learner, experiment.calibration)
+    assert trainer.step == 2
+    assert {c.mapping for c in panel.cells if c.predictor.startswith("metric/")} == JUDGED[name]
