@@ -24,7 +24,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert "HEAVY []" in done.stdout
-    assert "dataset=glyphs*" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
+    assert " glyphs*, manifest" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
     assert "steps: " in done.stdout and "# at the top of the schedule" in done.stdout
     assert not list(tmp_path.iterdir())
 
