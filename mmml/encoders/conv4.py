@@ -1,5 +1,6 @@
 """``name: conv4``: the four-block convolutional network of few-shot learning."""
 
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,21 +20,35 @@ class Conv4(Encoder):
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side.
-        channels: of every block (64 as published).
+        channels: of every block (64 as published), or of each of the four.
         augment: strength of the random warps in training, 0 for none.
         colour: three channels, or one grey one (what runs did before they could say).
+        poolings: 4 as published, or 3: the last block then keeps 3×3 places of 28×28 pixels, where 4 leave one.
+        elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
     """
 
     modality = "image"
 
-    def __init__(self, width: int, size: int, channels: int, augment: float, colour: bool = False):
+    def __init__(
+        self,
+        width: int,
+        size: int,
+        channels: int | list[int],
+        augment: float,
+        colour: bool = False,
+        poolings: int = 4,
+        elastic: float = 0.0,
+    ):
         super().__init__()
+        four = [channels] * 4 if isinstance(channels, int) else channels
         require(size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times")
-        require(channels > 0, "encoder.image.channels", channels, "a positive whole number")
+        ok = len(four) == 4 and min(four) > 0
+        require(ok, "encoder.image.channels", channels, "a positive whole number, or four of them")
+        require(poolings in (3, 4), "encoder.image.poolings", poolings, "3 or 4")
         self.size, self.colour = size, colour
-        self.augment = Augment(augment)
-        self.blocks = four_blocks(3 if colour else 1, channels)
-        self.head = nn.Linear(channels * (size // 16) ** 2, width)
+        self.augment = Augment(augment, elastic=elastic)
+        self.blocks = four_blocks(3 if colour else 1, four, poolings)
+        self.head = nn.Linear(four[-1] * (size // 2**poolings) ** 2, width)
 
     def prepare(self, raw: Any) -> Tensor:
         return self.augment(as_input(raw, self.size, self.device, self.colour))
@@ -42,13 +57,14 @@ class Conv4(Encoder):
         return self.head(self.blocks(prepared).flatten(1))
 
 
-def four_blocks(inputs: int, channels: int) -> nn.Sequential:
-    """``[n, inputs, size, size]`` → ``[n, channels, size // 16, size // 16]``."""
-    return nn.Sequential(*(_block(inputs if i == 0 else channels, channels) for i in range(4)))
+def four_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:
+    """``[n, inputs, size, size]`` → ``[n, channels[3], size // 2**poolings, size // 2**poolings]``."""
+    sizes = [inputs, *channels]
+    return nn.Sequential(*(_block(*pair, pooled=i < poolings) for i, pair in enumerate(pairwise(sizes))))
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
+def _block(inputs: int, outputs: int, pooled: bool) -> nn.Sequential:
     """Convolution 3×3, batch normalisation, 2×2 maximum, ReLU (last: the same function, a quarter of the work)."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.MaxPool2d(2), nn.ReLU()
-    )
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    maximum = nn.MaxPool2d(2) if pooled else nn.Identity()
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), maximum, nn.ReLU())

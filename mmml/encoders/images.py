@@ -20,26 +20,30 @@ class Augment(nn.Module):
     Args:
         amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
         option: that set it, for messages.
+        elastic: how far 4×4 points of each image are moved besides, and what is between them along, at most, as a
+            share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse form); 0 is none.
 
     Attributes:
         view: in evaluation mode, which of the warps that are the same for all images; 0 is none.
     """
 
-    def __init__(self, amount: float, option: str = "encoder.image.augment"):
+    def __init__(self, amount: float, option: str = "encoder.image.augment", elastic: float = 0.0):
         super().__init__()
         require(0 <= amount <= 2, option, amount, "from 0 to 2")
-        self.amount, self.view = amount, 0
+        require(0 <= elastic <= 0.5, "encoder.image.elastic", elastic, "from 0 to 0.5")
+        self.amount, self.elastic, self.view = amount, elastic, 0
+
+    @property
+    def warps(self) -> bool:
+        """Whether it does anything."""
+        return self.amount > 0 or self.elastic > 0
 
     def forward(self, images: Tensor) -> Tensor:
         """``[n, C, H, W]`` → the same shape."""
-        if self.amount == 0 or not (self.training or self.view):
+        if not self.warps or not (self.training or self.view):
             return images
-        n = len(images)
-        if self.training:
-            drawn = torch.rand(n, 6, device=images.device)
-        else:
-            drawn = torch.rand(6, generator=torch.Generator().manual_seed(self.view)).to(images.device).expand(n, 6)
-        u = (drawn * 2 - 1) * self.amount
+        n, alike = len(images), None if self.training else torch.Generator().manual_seed(self.view)
+        u = drawn(n, (6,), alike, images.device) * self.amount
         angle, shear = u[:, 0] * 0.17, u[:, 1] * 0.15
         scale_x, scale_y = (1 + 0.15 * u[:, 2]), (1 + 0.15 * u[:, 3])
         cos, sin = angle.cos(), angle.sin()
@@ -48,12 +52,23 @@ class Augment(nn.Module):
             dim=1,
         ).view(n, 2, 3)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        if self.elastic:
+            moved = drawn(n, (2, 4, 4), alike, images.device) * self.elastic
+            field = F.interpolate(moved, images.shape[-2:], mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1)
         return F.grid_sample(images, grid, align_corners=False)
+
+
+def drawn(n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device) -> Tensor:
+    """Random numbers from −1 to 1, ``[n, *shape]``: for each of n its own, or from a generator the same for all."""
+    if alike is None:
+        return torch.rand(n, *shape, device=device) * 2 - 1
+    return (torch.rand(*shape, generator=alike) * 2 - 1).to(device).expand(n, *shape)
 
 
 def augments(module: nn.Module) -> list[Augment]:
     """Those below that warp at all."""
-    return [m for m in module.modules() if isinstance(m, Augment) and m.amount > 0]
+    return [m for m in module.modules() if isinstance(m, Augment) and m.warps]
 
 
 @contextmanager
