@@ -71,27 +71,27 @@ class Emoji(OnDisk):
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
-        groups = self._groups()
-        names = self._names(groups)
-        images = self._images(groups) if self.drawn and "image" in modalities else None
+        listed = self._listed()
+        names = self._names(listed)
+        images = self._images(listed) if self.drawn and "image" in modalities else None
         # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
-        parts = split_classes(list(groups), self.split_seed, self.val, self.test)
-        known, kinds = list(groups), sorted(set(groups.values()))
+        parts = split_classes(list(listed), self.split_seed, self.val, self.test)
+        known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
         found = {}
         for split, part in parts.items():
             numbers = [i for i in part if names[known[i]]]
-            classes = [known[i] for i in numbers]
-            own = [names[c] for c in classes]
+            codes = [known[i] for i in numbers]
+            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [names[c] for c in codes]
             samples = of_artworks(classes, own, numbers, images) if self.drawn else of_names(classes, own)
-            superclasses = np.array([kinds.index(groups[c]) for c in classes], np.int64)
+            superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses)
         return found
 
-    def _groups(self) -> dict[str, str]:
-        """The group of every emoji that all artworks draw, by code points such as ``1f600``."""
+    def _listed(self) -> dict[str, dict[str, str]]:
+        """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
         drawn = [set(self._files(artwork)) for artwork in ARTWORKS]
         listed = json.loads(self.find("list.json", "list.json")[0].read_text())
-        return {code: listed[code]["group"] for code in sorted(set.intersection(*drawn) & set(listed))}
+        return {code: listed[code] for code in sorted(set.intersection(*drawn) & set(listed))}
 
     def _files(self, artwork: str) -> dict[str, Path]:
         archives = self.find(f"{artwork}.zip", f"{artwork}.zip")
@@ -134,7 +134,7 @@ def of_artworks(
     """A row for each drawing.
 
     Args:
-        classes: code points.
+        classes: what they are called.
         names: of each, (language, name).
         numbers: of each among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
