@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.values import file_identity
 
 
 def stamps(archives: Sequence[Path]) -> list[list[Any]]:
     """What tells one version of the files from another."""
-    return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in archives]
+    return [file_identity(p) for p in archives]
 
 
 def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:

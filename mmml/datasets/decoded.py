@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mmml.datasets.cache import cache_dir, key_of, scratch_dir
 from mmml.datasets.values import Ragged, file_identity
+from mmml.errors import UserError
 from mmml.files import read_json, write_json
 from mmml.media import VERSION, Limits
 from mmml.media.pool import Failure, Pool
@@ -48,6 +49,18 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[
     data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
     failures = read_json(folder / "about.json")["failures"]
     return Ragged(data, shapes, key), {int(i): why for i, why in failures.items()}
+
+
+def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged:
+    """The decoded files of a published dataset, none of which may be damaged.
+
+    Raises:
+        UserError: one is.
+    """
+    values, failures = decode_files(modality, paths, limits)
+    for i, why in failures.items():
+        raise UserError(f"dataset.root: {paths[i].parent.name}/{paths[i].name}: {why}")
+    return values
 
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from mmml.datasets.archives import members, stamps, unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.cache import cached_arrays
-from mmml.datasets.decoded import decode_files
+from mmml.datasets.decoded import decode_whole
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
 from mmml.errors import UserError, nearest, require
@@ -101,11 +101,7 @@ class Emoji(OnDisk):
         """Every artwork of every emoji."""
         files = [self._files(artwork) for artwork in ARTWORKS]
         paths = [drawn[code] for code in codes for drawn in files]
-        images, failures = decode_files("image", paths, Limits(image_side=self.size))
-        if failures:
-            i, why = next(iter(failures.items()))
-            raise UserError(f"dataset.root: {paths[i].name} of the artwork {paths[i].parent.name}: {why}")
-        return images
+        return decode_whole("image", paths, Limits(image_side=self.size))
 
     def _names(self, codes: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """The (language, name) pairs of every emoji; none for some."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmml.datasets.archives import unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
-from mmml.datasets.decoded import decode_files
+from mmml.datasets.decoded import decode_whole
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, objects
@@ -67,10 +67,7 @@ class Flickr8k(OnDisk):
         names = sorted(set(files) & set(texts))
         columns = {}
         if "image" in modalities:
-            columns["image"], failures = decode_files("image", [files[n] for n in names], Limits(image_side=self.size))
-            if failures:
-                i, why = next(iter(failures.items()))
-                raise UserError(f"dataset.root: {files[names[i]].name}: {why}")
+            columns["image"] = decode_whole("image", [files[n] for n in names], Limits(image_side=self.size))
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             said = [texts[names[i]] for i in part]

@@ -8,7 +8,7 @@ import torch
 
 from mmml.datasets.archives import unpacked
 from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
-from mmml.datasets.decoded import decode_files
+from mmml.datasets.decoded import decode_whole
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
@@ -53,9 +53,7 @@ class SpokenDigits(OnDisk):
         archives = self.find("*recordings*.zip", "recordings.zip")
         found = {m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))}
         takes = sorted(found, key=lambda m: (int(m[1]), m[2], int(m[3])))
-        sounds, failures = decode_files("audio", [found[m] for m in takes], Limits())
-        if failures:
-            raise UserError(f"dataset.root: {takes[next(iter(failures))][0]}.wav: {next(iter(failures.values()))}")
+        sounds = decode_whole("audio", [found[m] for m in takes], Limits())
         digits, speakers = np.array([int(m[1]) for m in takes]), np.array([m[2] for m in takes])
         if self.speaker is not None and self.speaker not in speakers:
             known = sorted(set(speakers.tolist()))

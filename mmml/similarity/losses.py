@@ -36,8 +36,26 @@ class Loss(nn.Module, ABC):
         """
 
 
+class MarginLoss(Loss):
+    """A loss that compares distances with a margin, and whose probabilities are a softmax of the distances as they are.
+
+    Args:
+        margin: in the units of the distance; positive.
+    """
+
+    def __init__(self, margin: float):
+        super().__init__()
+        require(margin > 0, "method.margin", margin, "a positive number")
+        self.margin = margin
+        self.register_buffer("_one", torch.ones(()), persistent=False)
+
+    @property
+    def temperature(self) -> Tensor:
+        return self._one  # type: ignore[return-value]
+
+
 @losses.register("contrastive")
-class Contrastive(Loss):
+class Contrastive(MarginLoss):
     """Every (query, support) pair of an episode: ``y·d + (1 − y)·max(0, m − d)``, averaged.
 
     Args:
@@ -47,14 +65,8 @@ class Contrastive(Loss):
     """
 
     def __init__(self, margin: float, squared: bool):
-        super().__init__()
-        require(margin > 0, "method.margin", margin, "a positive number")
-        self.margin, self.squared = margin, squared
-        self.register_buffer("_one", torch.ones(()), persistent=False)
-
-    @property
-    def temperature(self) -> Tensor:
-        return self._one  # type: ignore[return-value]
+        super().__init__(margin)
+        self.squared = squared
 
     def forward(
         self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor

@@ -2,16 +2,14 @@
 
 import math
 
-import torch
 from torch import Tensor
 
-from mmml.errors import require
 from mmml.similarity.distances import Distance
-from mmml.similarity.losses import Loss, losses, same_class
+from mmml.similarity.losses import MarginLoss, losses, same_class
 
 
 @losses.register("triplet")
-class Triplet(Loss):
+class Triplet(MarginLoss):
     """``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item p of its class and one n of another, averaged.
 
     Schroff, Kalenichenko and Philbin (2015), equation 1, with any distance.
@@ -23,14 +21,8 @@ class Triplet(Loss):
     """
 
     def __init__(self, margin: float, hardest: bool):
-        super().__init__()
-        require(margin > 0, "method.margin", margin, "a positive number")
-        self.margin, self.hardest = margin, hardest
-        self.register_buffer("_one", torch.ones(()), persistent=False)
-
-    @property
-    def temperature(self) -> Tensor:
-        return self._one  # type: ignore[return-value]
+        super().__init__(margin)
+        self.hardest = hardest
 
     def forward(
         self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
