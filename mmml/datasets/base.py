@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmml.datasets.values import objects
 from mmml.errors import UserError
 from mmml.registry import Registry
 
@@ -42,6 +43,12 @@ class Column:
     values: Any
     starts: np.ndarray | None = None
     encoded: bool = False
+
+    @classmethod
+    def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
+        """Per class: the texts that each class has."""
+        starts = np.cumsum([0, *map(len, texts)])
+        return cls(Per.CLASS, objects([text for several in texts for text in several]), starts)
 
     def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
         """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.

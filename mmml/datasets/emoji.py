@@ -135,8 +135,7 @@ def of_artworks(
         numbers: of each among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
     """
-    starts = np.cumsum([0, *map(len, names)])
-    columns = {"text": Column(Per.CLASS, objects([text for several in names for _, text in several]), starts)}
+    columns = {"text": Column.of_texts([[text for _, text in several] for several in names])}
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
         columns["image"] = Column(Per.SAMPLE, Rows(images, rows.ravel()))

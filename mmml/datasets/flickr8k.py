@@ -12,7 +12,7 @@ from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.decoded import decode_whole
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.values import Rows, objects
+from mmml.datasets.values import Rows
 from mmml.errors import UserError, require
 from mmml.media import Limits
 
@@ -70,9 +70,7 @@ class Flickr8k(OnDisk):
             columns["image"] = decode_whole("image", [files[n] for n in names], Limits(image_side=self.size))
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
-            said = [texts[names[i]] for i in part]
-            starts = np.cumsum([0, *map(len, said)])
-            own = {"text": Column(Per.CLASS, objects([t for several in said for t in several]), starts)}
+            own = {"text": Column.of_texts([texts[names[i]] for i in part])}
             own |= {m: Column(Per.SAMPLE, Rows(values, np.array(part))) for m, values in columns.items()}
             found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own)
         return found
@@ -101,12 +99,8 @@ class Flickr8k(OnDisk):
         sentences = self.find(f"**/train.{language}.gz", f"train.{language}.gz")[0]
         names = [Path(line.strip()).stem for line in photographs.read_text().split()]
         said = gzip.decompress(sentences.read_bytes()).decode().splitlines()
-        require_equal(len(names), len(said), f"{photographs.name} and {sentences.name}")
+        if len(names) != len(said):
+            lines = f"{photographs.name} and {sentences.name} have {len(names)} and {len(said)} lines"
+            raise UserError(f"dataset.root: {lines}; they must come from one version of Multi30k")
         of = dict(zip(names, said, strict=True))
         return {stem: [of[stem.split("_")[0]]] for stem in self._images() if stem.split("_")[0] in of}
-
-
-def require_equal(a: int, b: int, files: str) -> None:
-    """Refuse files whose lines do not belong together."""
-    if a != b:
-        raise UserError(f"dataset.root: {files} have {a} and {b} lines; they must come from one version of Multi30k")

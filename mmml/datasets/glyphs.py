@@ -19,7 +19,7 @@ import torch
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
 from mmml.datasets.cache import cached_arrays, key_of
 from mmml.datasets.outlines import draw_outlines
-from mmml.datasets.values import Ragged, Rows, objects
+from mmml.datasets.values import Ragged, Rows
 from mmml.errors import require
 
 SIDE = 32  # pixels on each side
@@ -84,9 +84,7 @@ def script_of(name: str) -> str:
 
 def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]]) -> Samples:
     classes, faces = images.shape[:2]
-    starts = np.cumsum([0, *map(len, names)])
-    texts = objects([n for several in names for n in several])
-    columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column(Per.CLASS, texts, starts)}
+    columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
     if strokes is not None:
         columns["strokes"] = Column(Per.SAMPLE, strokes)
     return Samples(

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
 from mmml.datasets.glyphs import Glyphs
-from mmml.datasets.values import objects
 from mmml.errors import require
 
 FRAMES, SIDE = 12, 48  # of a video, and pixels on each side
@@ -98,7 +97,7 @@ class MovingGlyphs(Dataset):
             sentences = [scene.sentence(names) for scene in scenes]
             columns = {
                 "video": Column(Per.SAMPLE, videos),
-                "text": Column(Per.CLASS, objects(sentences), np.arange(count + 1)),
+                "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
             found[split] = Samples(sentences, np.arange(count + 1) * SAMPLES, columns, keyframes=videos.keyframes)
         return found

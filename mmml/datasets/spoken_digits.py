@@ -11,7 +11,7 @@ from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
 from mmml.datasets.decoded import decode_whole
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.values import Rows, Values, objects
+from mmml.datasets.values import Rows, Values
 from mmml.errors import UserError, nearest, require
 from mmml.media import Limits
 
@@ -87,7 +87,7 @@ class SpokenDigits(OnDisk):
         names = [DIGITS[d] for d in digits]
         columns = {
             "audio": Column(Per.SAMPLE, Rows(sounds, rows)),
-            "text": Column(Per.CLASS, objects(names), np.arange(len(names) + 1)),
+            "text": Column.of_texts([[name] for name in names]),
         }
         if images is not None:
             chosen = [images[d][: len(r)] for d, r in zip(digits, takes, strict=True)]
