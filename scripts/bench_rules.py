@@ -45,7 +45,7 @@ def main() -> None:
             seconds = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
-                scores = play(learner, samples, sampler, setting, EPISODES)[mapping][task.metrics[0]]
+                scores = play(learner, samples, sampler, setting, EPISODES)[mapping][1][task.metrics[0]]
                 seconds.append(time.perf_counter() - started)
             print(f"{shots}-shot {rule:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
 

@@ -17,6 +17,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from mmml.report.cells import mapping
+
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent
 
@@ -113,8 +115,7 @@ def execute(command: list[str], result: Path) -> None:
 def score(result: dict[str, Any], goal: Goal) -> float:
     """The learned predictor's number, in per cent."""
     for cell in result["panel"]:
-        mapping = f"{'+'.join(cell['support'])}:{'+'.join(cell['query'])}"
-        place = (mapping, cell["ways"], cell["metric"], cell["baseline"])
+        place = (mapping(cell), cell["ways"], cell["metric"], cell["baseline"])
         if place == (goal.mapping, goal.ways, "accuracy", False):
             return 100 * float(cell["mean"])
     raise LookupError(f"there is no accuracy of {goal.mapping}, {goal.ways}-way")

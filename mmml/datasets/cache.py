@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,12 @@ def scratch_dir() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="mmml-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def code_of(*modules: ModuleType) -> str:
+    """Changes whenever the code of these modules does."""
+    files = [Path(str(module.__file__)) for module in modules]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def key_of(key: Any) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmml.datasets.archives import members, stamps, unpacked
+from mmml.datasets.archives import members, unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
-from mmml.datasets.cache import cached_arrays
 from mmml.datasets.decoded import decode_whole
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
@@ -71,9 +70,10 @@ class Emoji(OnDisk):
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
-        listed = self._listed()
+        files = [self._files(artwork) for artwork in ARTWORKS]
+        listed = self._listed(files)
         names = self._names(listed)
-        images = self._images(listed) if self.drawn and "image" in modalities else None
+        images = self._images(listed, files) if self.drawn and "image" in modalities else None
         # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
         parts = split_classes(list(listed), self.split_seed, self.val, self.test)
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
@@ -87,35 +87,23 @@ class Emoji(OnDisk):
             found[split] = replace(samples, superclasses=superclasses)
         return found
 
-    def _listed(self) -> dict[str, dict[str, str]]:
+    def _listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
         """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
-        drawn = [set(self._files(artwork)) for artwork in ARTWORKS]
         listed = json.loads(self.find("list.json", "list.json")[0].read_text())
-        return {code: listed[code] for code in sorted(set.intersection(*drawn) & set(listed))}
+        return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
 
     def _files(self, artwork: str) -> dict[str, Path]:
         archives = self.find(f"{artwork}.zip", f"{artwork}.zip")
         return {p.stem: p for p in (unpacked(archives, ".png") / artwork).iterdir()}
 
-    def _images(self, codes: Collection[str]) -> Values:
+    def _images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
         """Every artwork of every emoji."""
-        files = [self._files(artwork) for artwork in ARTWORKS]
         paths = [drawn[code] for code in codes for drawn in files]
         return decode_whole("image", paths, Limits(image_side=self.size))
 
     def _names(self, codes: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """The (language, name) pairs of every emoji; none for some."""
-        archives = self.find("cldr*.zip", "cldr.zip")
-        key = {"what": "names", "archives": stamps(archives)}
-        known: Names = json.loads(
-            str(cached_arrays("emoji", key, lambda: {"json": np.array(json.dumps(read_names(archives)))})["json"])
-        )
-        spoken = sorted({language for by in known.values() for language in by})
-        for language in self.languages:
-            if language not in spoken:
-                raise UserError(
-                    f"dataset.languages: {language} is none of {', '.join(spoken)}{nearest(language, spoken)}"
-                )
+        known = read_names(self.find("cldr*.zip", "cldr.zip"), self.languages)
         found = {}
         for code in codes:
             by = known.get(character(code).replace(VARIANT, ""), {})
@@ -156,13 +144,25 @@ def character(code: str) -> str:
     return "".join(chr(int(point, 16)) for point in code.split("-"))
 
 
-def read_names(archives: Collection[Path]) -> Names:
-    """The names and keywords of Unicode's Common Locale Data Repository."""
+def read_names(archives: list[Path], languages: list[str]) -> Names:
+    """The names and keywords of Unicode's Common Locale Data Repository in some languages.
+
+    Raises:
+        UserError: one of them is not there.
+    """
     found: Names = {}
-    for place, data in members(list(archives), ".json"):
+    spoken: set[str] = set()
+    for place, data in members(archives, ".json"):
         language = place.parts[-2]
+        spoken.add(language)
+        if language not in languages:
+            continue
         content = next(iter(json.loads(data).values()))["annotations"]
         for emoji, entry in content.items():
             texts = [*entry.get("tts", []), *entry.get("default", [])]
             found.setdefault(emoji.replace(VARIANT, ""), {}).setdefault(language, list(dict.fromkeys(texts)))
+    for language in languages:
+        if language not in spoken:
+            known = sorted(spoken)
+            raise UserError(f"dataset.languages: {language} is none of {', '.join(known)}{nearest(language, known)}")
     return found

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmml.datasets import outlines, paths
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
-from mmml.datasets.cache import cached_arrays, key_of
+from mmml.datasets.cache import cached_arrays, code_of, key_of
 from mmml.datasets.outlines import draw_outlines
 from mmml.datasets.values import Ragged, Rows
 from mmml.errors import require
@@ -53,15 +54,11 @@ class Glyphs(Dataset):
         key = cache_key(fonts)
         arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
         images, names = torch.from_numpy(arrays["images"]), [str(n).split("\n") for n in arrays["names"]]
-        outlines = None
-        if "strokes" in modalities:
-            read = cached_arrays("glyph-strokes", key, lambda: outlines_of([n[0] for n in names], fonts))
-            shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
-            outlines = Ragged(read["points"].ravel(), shapes, key_of(key))
+        drawn = strokes_of([n[0] for n in names], fonts, key) if "strokes" in modalities else None
         found = {}
         for split, part in self._split(names).items():
             rows = np.array(part, np.int64)[:, None] * len(fonts) + np.arange(len(fonts))
-            strokes = None if outlines is None else Rows(outlines, rows.ravel())
+            strokes = None if drawn is None else Rows(drawn, rows.ravel())
             found[split] = _samples(images[part], strokes, [names[i] for i in part])
         return found
 
@@ -93,6 +90,14 @@ def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]])
         columns=columns,
         superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[1],
     )
+
+
+def strokes_of(names: list[str], fonts: list[Path], key: dict[str, Any]) -> Ragged:
+    """The outlines of all faces of each character, drawn once; ``key`` is that of the drawings."""
+    key = {**key, "outlines": code_of(outlines, paths)}
+    read = cached_arrays("glyph-strokes", key, lambda: outlines_of(names, fonts))
+    shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
+    return Ragged(read["points"].ravel(), shapes, key_of(key))
 
 
 def outlines_of(names: list[str], fonts: list[Path]) -> dict[str, np.ndarray]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mmml.datasets.paths import at, lengths
+
 PIECES = 8  # straight ones that a curve is cut into
 SHARES = np.linspace(0, 1, PIECES + 1)[1:]
 BERNSTEIN = np.stack([(1 - SHARES) ** 2, 2 * SHARES * (1 - SHARES), SHARES**2], axis=1)
@@ -71,11 +73,10 @@ def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
     """Points evenly spaced along each contour."""
     parts, drawn = [np.zeros((0, 4))], 0.0
     for number, contour in enumerate(contours):
-        along = np.append(0, np.hypot(*np.diff(contour, axis=0).T).cumsum())
+        along = lengths(contour)
         if along[-1] == 0:
             continue
-        at = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
-        x, y = (np.interp(at, along, contour[:, axis]) for axis in (0, 1))
-        parts.append(np.column_stack([x, y, drawn + at, np.full(len(at), number)]))
+        places = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
+        parts.append(np.column_stack([at(contour, along, places), drawn + places, np.full(len(places), number)]))
         drawn += along[-1]
     return np.concatenate(parts).astype(np.float32)

@@ -1,18 +1,15 @@
 """``dataset=reviews``: how much the speaker of a film review liked the film."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 import torch
 
-from mmml.datasets.archives import stamps
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
-from mmml.datasets.cache import cached_arrays
-from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.sequences import downloads_of, joined, read_sequences
-from mmml.errors import UserError, require
+from mmml.datasets.base import Column, Per, Samples, datasets
+from mmml.datasets.sequences import Streams, downloads_of
+from mmml.errors import UserError
 
-STREAMS = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
+FILES = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
 
 DIGESTS = {
     "audio_test": "1d701dc193b3e4404e35b97165fd33af19aff50d193a744488ec4c87ea0d6c44",
@@ -30,7 +27,7 @@ DIGESTS = {
 
 
 @datasets.register("reviews")
-class Reviews(OnDisk):
+class Reviews(Streams):
     """ICT-MMMO (Wöllmer et al., 2013): 340 reviews with a sentiment from 1 to 5; for ``task=regression``.
 
     There is one quantity, so that what is new in an episode is reviews, not the task; a class is the sentiment of
@@ -44,28 +41,19 @@ class Reviews(OnDisk):
 
     name = "reviews"
     folder_name = "mmmo_trimodal"
+    archive = "mmmo"
+    files = FILES
     downloads = downloads_of("mmmo", DIGESTS)
-    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
-
-    def __init__(self, root: str | None, streams: list[str]):
-        super().__init__(root)
-        self.streams = streams
-        ok = bool(streams) and set(streams) <= set(STREAMS)
-        require(ok, "dataset.streams", streams, f"a list of {', '.join(STREAMS)}")
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Features are float32 ``[n, 20, width]``, as published."""
-        archives = self.find("*.zip *.h5", "mmmo.zip")
-        names = STREAMS | {"scores": "y_{}.h5"}
-        arrays = cached_arrays("reviews", {"archives": stamps(archives)}, lambda: read_sequences(archives, names))
         found = {}
-        for split in SPLITS:
-            features, rows = joined(arrays, self.streams, split)
-            if not len(rows):
+        for split, (features, rated) in self.read().items():
+            if not len(features):
                 raise UserError(
-                    f"dataset.streams={self.streams}: {archives[0]} lacks one of them for the {split} split"
+                    f"dataset.streams={self.streams}: {self.folder} lacks one of them for the {split} split"
                 )
-            targets = arrays[f"scores/{split}"][rows].ravel()
             columns = {"features": Column(Per.SAMPLE, torch.from_numpy(features))}
-            found[split] = Samples([f"sentiment, {split}"], np.array([0, len(rows)]), columns, targets=targets)
+            starts = np.array([0, len(features)])
+            found[split] = Samples([f"sentiment, {split}"], starts, columns, targets=rated.ravel())
         return found

@@ -3,12 +3,16 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from mmml.datasets.archives import members
+from mmml.datasets.archives import members, stamps
+from mmml.datasets.base import SPLITS, Per
+from mmml.datasets.cache import cached_arrays
 from mmml.datasets.download import Download
-from mmml.errors import UserError
+from mmml.datasets.on_disk import OnDisk
+from mmml.errors import UserError, require
 
 HOME = "https://raw.githubusercontent.com/pliang279/MFN/b0453fb6e21b581c796246a0c32a6551f2028c1b/new_data"
 FILES = {"train": "train", "val": "valid", "test": "test"}
@@ -17,6 +21,41 @@ FILES = {"train": "train", "val": "valid", "test": "test"}
 def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...]:
     """The files of one dataset, by name and SHA-256."""
     return tuple(Download(f"{HOME}/{folder}/{name}.h5", f"{name}.h5", f"sha256:{d}") for name, d in digests.items())
+
+
+class Streams(OnDisk):
+    """A dataset of feature sequences, with scores, in several streams of which any may be used.
+
+    Args:
+        root: see :class:`mmml.datasets.on_disk.OnDisk`.
+        streams: what ``features`` are made of, side by side.
+
+    Class attributes:
+        archive: name of the folder that they come from, and of a zip file of it.
+        files: names of the files of each stream, with ``{}`` for the split.
+    """
+
+    archive: ClassVar[str]
+    files: ClassVar[Mapping[str, str]]
+    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
+
+    def __init__(self, root: str | None, streams: list[str]):
+        super().__init__(root)
+        self.streams = streams
+        ok = bool(streams) and set(streams) <= set(self.files)
+        require(ok, "dataset.streams", streams, f"a list of {', '.join(self.files)}")
+
+    def read(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Of each split float32 features ``[n, steps, width]`` and scores ``[n, …]``, where no stream is missing."""
+        archives = self.find("*.zip *.h5", f"{self.archive}.zip")
+        key = {"archives": stamps(archives)}
+        names = {**self.files, "scores": "y_{}.h5"}
+        arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
+        found = {}
+        for split in SPLITS:
+            features, rows = joined(arrays, self.streams, split)
+            found[split] = features, arrays[f"scores/{split}"][rows]
+        return found
 
 
 def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[str, np.ndarray]:

@@ -1,19 +1,15 @@
 """``dataset=traits``: what 17 traits of a speaker are rated at, from features of sound and video."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 import torch
 
-from mmml.datasets.archives import stamps
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets, split_classes
-from mmml.datasets.cache import cached_arrays
-from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.sequences import downloads_of, joined, read_sequences
-from mmml.errors import require
+from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
+from mmml.datasets.sequences import Streams, downloads_of
 
 TRAITS = 17
-STREAMS = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
+FILES = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
 
 DIGESTS = {
     "audio_test": "15aa2f0eaa8787e5aec2de28636fb5b0181aeacc1e8f6eec56fce4cdade367ab",
@@ -29,7 +25,7 @@ DIGESTS = {
 
 
 @datasets.register("traits")
-class Traits(OnDisk):
+class Traits(Streams):
     """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7; for ``task=regression``.
 
     A class is a trait, numbered as in the files, and a sample a clip with its score on it: 17 regression tasks over
@@ -45,30 +41,22 @@ class Traits(OnDisk):
 
     name = "traits"
     folder_name = "pom_traits"
+    archive = "pom"
+    files = FILES
     downloads = downloads_of("pom", DIGESTS)
-    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
 
     def __init__(self, root: str | None, streams: list[str], split_seed: int, val: float, test: float):
-        super().__init__(root)
-        self.streams = streams
+        super().__init__(root, streams)
         self.split_seed, self.val, self.test = split_seed, val, test
-        ok = bool(streams) and set(streams) <= set(STREAMS)
-        require(ok, "dataset.streams", streams, f"a list of {', '.join(STREAMS)}")
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Features are float32 ``[n, 20, width]``, as published."""
-        archives = self.find("*.zip *.h5", "pom.zip")
-        names = STREAMS | {"scores": "y_{}.h5"}
-        arrays = cached_arrays("traits", {"archives": stamps(archives)}, lambda: read_sequences(archives, names))
         traits = [f"trait{i + 1:02}" for i in range(TRAITS)]
         chosen = split_classes(traits, self.split_seed, self.val, self.test)
-        known = {split: joined(arrays, self.streams, split) for split in SPLITS}
         found = {}
-        for split in SPLITS:
-            features, rows = known[split]
-            scores_of = arrays[f"scores/{split}"][rows][:, chosen[split]]
-            columns = {"features": Column(Per.SAMPLE, torch.from_numpy(np.tile(features, (len(chosen[split]), 1, 1))))}
-            starts = np.arange(len(chosen[split]) + 1) * len(rows)
-            targets = scores_of.T.ravel().astype(np.float32)
-            found[split] = Samples([traits[i] for i in chosen[split]], starts, columns, targets=targets)
+        for split, (features, rated) in self.read().items():
+            held = chosen[split]
+            columns = {"features": Column(Per.SAMPLE, torch.from_numpy(np.tile(features, (len(held), 1, 1))))}
+            starts = np.arange(len(held) + 1) * len(features)
+            found[split] = Samples([traits[i] for i in held], starts, columns, targets=rated[:, held].T.ravel())
         return found

@@ -136,7 +136,7 @@ def _rescalings(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
 ) -> dict[EpisodeMapping, tuple[float, float]]:
     parts: dict[EpisodeMapping, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
+    for mapping, _, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
         part = predictions.flatten(0, 1).cpu().numpy(), targets.flatten().cpu().numpy()
         parts.setdefault(mapping, []).append(part)
     return {m: fit_rescaling(*map(np.concatenate, zip(*several, strict=True))) for m, several in parts.items()}

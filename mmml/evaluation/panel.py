@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import Episodes, Mapping, Sampler, Shape, gather
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
@@ -176,8 +176,7 @@ def episode_panel(
     """
     panel = Panel()
     for setting in settings:
-        classes = sampler.draw(range(sampler.at_most(episodes)), setting.shape).classes
-        for mapping, metrics in play(learner, embedded, sampler, setting, episodes, watch).items():
+        for mapping, (classes, metrics) in play(learner, embedded, sampler, setting, episodes, watch).items():
             for metric, scores in metrics.items():
                 mean, ci95 = interval(scores)
                 values = {"episodes": len(scores), "mean": mean, "ci95": ci95}
@@ -194,16 +193,24 @@ def play(
     setting: Setting,
     episodes: int,
     watch: Watch | None = None,
-) -> dict[Mapping, dict[Metric, np.ndarray]]:
-    """The score of every episode, ``[episodes]``, by mapping and metric; arguments as of :func:`episode_panel`."""
+) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
+    """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores, ``[episodes]``.
+
+    Arguments are those of :func:`episode_panel`.
+    """
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
+    classes: dict[Mapping, list[np.ndarray]] = {}
     with few_threads(setting.shape, embedded, learner):
-        for mapping, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
+        for mapping, drawn, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
             parts.setdefault(mapping, []).append(score(setting.task, learner, predictions, targets))
+            classes.setdefault(mapping, []).append(drawn.classes)
             if watch:
                 watch(setting, mapping, predictions, targets)
     return {
-        mapping: {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]}
+        mapping: (
+            np.concatenate(classes[mapping]),
+            {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]},
+        )
         for mapping, several in parts.items()
     }
 
@@ -216,15 +223,16 @@ def score(task: Task, learner: Learner, predictions: Tensor, targets: Tensor) ->
 
 def predict(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
-) -> Iterator[tuple[Mapping, Tensor, Tensor]]:
-    """Some episodes at a time: a mapping, the learner's predictions ``[B, q, …]``, and the targets ``[B, q]``."""
+) -> Iterator[tuple[Mapping, Episodes, Tensor, Tensor]]:
+    """Some episodes at a time: a mapping, they, the learner's predictions ``[B, q, …]``, the targets ``[B, q]``."""
     mappings = setting.known_to(learner)
     for numbers in chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner):
-        batch = gather(embedded, sampler.draw(numbers, setting.shape), mappings)
+        drawn = sampler.draw(numbers, setting.shape)
+        batch = gather(embedded, drawn, mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
-            yield mapping, predictions, setting.task.targets(query).to(predictions.device)
+            yield mapping, drawn, predictions, setting.task.targets(query).to(predictions.device)
 
 
 def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:

@@ -1,16 +1,17 @@
 """``dataset=omniglot``: 1,623 characters of 50 alphabets, each drawn by 20 people (Lake et al., 2015)."""
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from mmml.datasets import paths
 from mmml.datasets.archives import stamps
 from mmml.datasets.base import Per, Samples, datasets
-from mmml.datasets.cache import cached_arrays
+from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
+from mmml.datasets.omniglot import archives, redraw
 from mmml.datasets.omniglot.archives import PAPER, read_images, read_runs, read_strokes
 from mmml.datasets.omniglot.redraw import enlarge
 from mmml.datasets.omniglot.rows import Strokes, published, samples_of
@@ -109,21 +110,16 @@ class Omniglot(OnDisk):
 
     def _read(self, kind: tuple[str, str], read: Callable[..., Arrays], *size: int) -> Arrays:
         """What the archives of a kind hold, from the cache if they have been read before."""
-        archives = self.find(*kind)
-        key = {"code": code_of("archives.py"), "what": [*kind, *size], "archives": stamps(archives)}
-        return cached_arrays("omniglot", key, lambda: read(archives, *size))
+        found = self.find(*kind)
+        key = {"code": code_of(archives), "what": [*kind, *size], "archives": stamps(found)}
+        return cached_arrays("omniglot", key, lambda: read(found, *size))
 
     def _enlarged(self, names: np.ndarray, images: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Training characters with what is drawn anew, and invented ones."""
         options = self.redrawn, self.invented, self.size, self.split_seed
-        key = {"code": code_of("redraw.py"), "options": options, "characters": names.tolist()}
+        key = {"code": code_of(redraw, paths), "options": options, "characters": names.tolist()}
         key["archives"] = stamps(self.find(*STROKES))
         made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
         known = np.concatenate([images, made["redrawn"]], axis=1)
         new = [f"invented/character{i:05}" for i in range(self.invented)]
         return np.append(names, new), np.concatenate([known, made["invented"]])
-
-
-def code_of(file: str) -> str:
-    """Changes whenever the code of a neighbouring file does."""
-    return hashlib.sha256((Path(__file__).parent / file).read_bytes()).hexdigest()

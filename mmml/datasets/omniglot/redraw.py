@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mmml.datasets.omniglot.archives import PAPER
+from mmml.datasets.paths import at, lengths
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,10 +26,8 @@ def paths_of(points: np.ndarray) -> list[np.ndarray]:
 
 
 def _even(stroke: np.ndarray) -> np.ndarray:
-    along = np.append(0, np.hypot(*np.diff(stroke, axis=0).T).cumsum())
-    along += np.arange(len(along)) * 1e-9  # where the pen rests
-    at = np.linspace(0, along[-1], POINTS)
-    return np.stack([np.interp(at, along, stroke[:, axis]) for axis in (0, 1)], axis=1)
+    along = lengths(stroke) + np.arange(len(stroke)) * 1e-9  # where the pen rests
+    return at(stroke, along, np.linspace(0, along[-1], POINTS))
 
 
 def jittered(paths: Sequence[np.ndarray], rng: np.random.Generator, amount: float) -> list[np.ndarray]:
@@ -67,8 +66,7 @@ def draw(paths: Sequence[np.ndarray], size: int) -> np.ndarray:
     page = np.zeros((PAPER + 2 * edge,) * 2, np.uint8)
     for path in paths:
         along = np.append(0, np.abs(np.diff(path, axis=0)).max(1).cumsum())
-        at = np.append(np.arange(0, along[-1], 0.5), along[-1])
-        x, y = (np.interp(at, along, path[:, axis]).round().astype(int) for axis in (0, 1))
+        x, y = at(path, along, np.append(np.arange(0, along[-1], 0.5), along[-1])).round().astype(int).T
         on = (x >= 0) & (x < PAPER) & (y >= 0) & (y < PAPER)
         down, right = np.nonzero(PEN)
         page[y[on, None] + down, x[on, None] + right] = 255
