@@ -25,6 +25,7 @@ class Conv4(Encoder):
         colour: three channels, or one grey one (what runs did before they could say).
         poolings: 4 as published, or 3: the last block then keeps 3×3 places of 28×28 pixels, where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
+        cut: images are cut to their content before, so that neither its place nor its size counts.
     """
 
     modality = "image"
@@ -38,6 +39,7 @@ class Conv4(Encoder):
         colour: bool = False,
         poolings: int = 4,
         elastic: float = 0.0,
+        cut: bool = False,
     ):
         super().__init__()
         four = [channels] * 4 if isinstance(channels, int) else channels
@@ -45,13 +47,13 @@ class Conv4(Encoder):
         ok = len(four) == 4 and min(four) > 0
         require(ok, "encoder.image.channels", channels, "a positive whole number, or four of them")
         require(poolings in (3, 4), "encoder.image.poolings", poolings, "3 or 4")
-        self.size, self.colour = size, colour
+        self.size, self.colour, self.cut = size, colour, cut
         self.augment = Augment(augment, elastic=elastic)
         self.blocks = four_blocks(3 if colour else 1, four, poolings)
         self.head = nn.Linear(four[-1] * (size // 2**poolings) ** 2, width)
 
     def prepare(self, raw: Any) -> Tensor:
-        return self.augment(as_input(raw, self.size, self.device, self.colour))
+        return self.augment(as_input(raw, self.size, self.device, self.colour, self.cut))
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.head(self.blocks(prepared).flatten(1))

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from mmml.errors import require
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
+CONTRAST = 0.15  # of content with the background, of 1
+MARGIN = 0.15  # around content, as a share of it
+SMALLEST = 0.35  # side of what is cut out, as a share of the image: a dot stays a dot
 
 
 class Augment(nn.Module):
@@ -84,7 +87,7 @@ def seen_as(module: nn.Module, view: int) -> Iterator[None]:
             augment.view = 0
 
 
-def as_input(images: Any, size: int, device: torch.device, colour: bool) -> Tensor:
+def as_input(images: Any, size: int, device: torch.device, colour: bool, cut: bool = False) -> Tensor:
     """A raw batch of images → float ``[n, 3 if colour else 1, size, size]`` in [0, 1].
 
     An image that is not square is squeezed into a square; cut it before if that matters.
@@ -94,25 +97,66 @@ def as_input(images: Any, size: int, device: torch.device, colour: bool) -> Tens
         size: pixels on each side.
         device: of the result.
         colour: three channels (grey is repeated), or one (colours become their luma).
+        cut: to what differs from the background, see :func:`content`.
     """
     if isinstance(images, Tensor):
-        return _resized(images.to(device), size, colour)
+        return _resized(images.to(device), size, colour, cut)
     alike: dict[tuple[int, ...], list[int]] = {}
     for i, image in enumerate(images):
         alike.setdefault(tuple(image.shape), []).append(i)
     out = torch.empty(len(images), 3 if colour else 1, size, size, device=device)
     for members in alike.values():
         stacked = torch.from_numpy(np.stack([images[i] for i in members]))
-        out[members] = _resized(stacked.to(device), size, colour)
+        out[members] = _resized(stacked.to(device), size, colour, cut)
     return out
 
 
-def _resized(images: Tensor, size: int, colour: bool) -> Tensor:
+def _resized(images: Tensor, size: int, colour: bool, cut: bool) -> Tensor:
     x = (images.unsqueeze(1) if images.ndim == 3 else images).float() / 255
     if x.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, not {x.shape[1]}")
     if x.shape[1] == 3 and not colour:
         x = (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
-    if x.shape[-2:] != (size, size):
+    if cut:
+        x = _cut(x, size)
+    elif x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
     return x.expand(-1, 3, -1, -1) if colour else x
+
+
+def content(images: Tensor) -> Tensor:
+    """Where there is something: the box of what differs from the background by more than ``CONTRAST``.
+
+    The background is the median of the outermost pixels; an image without content is kept whole.
+
+    Args:
+        images: ``[n, C, H, W]`` in [0, 1].
+
+    Returns:
+        left, top, right and bottom of each in pixels, float ``[n, 4]``; the last two are outside.
+    """
+    edges = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
+    background = torch.cat(edges, dim=-1).median(dim=-1).values[..., None, None]
+    differs = ((images - background).abs() > CONTRAST).any(dim=1)
+    columns, rows = differs.any(dim=1), differs.any(dim=2)
+    (left, right), (top, bottom) = _extent(columns), _extent(rows)
+    return torch.stack([left, top, right, bottom], dim=1).float()
+
+
+def _extent(present: Tensor) -> tuple[Tensor, Tensor]:
+    """First and one past the last of what is present in each row ``[n, length]``; all where nothing is."""
+    present = present | ~present.any(dim=1, keepdim=True)
+    return present.int().argmax(dim=1), present.shape[1] - present.flip(1).int().argmax(dim=1)
+
+
+def _cut(x: Tensor, size: int) -> Tensor:
+    """A square around the content of each image, with a margin: ``[n, C, H, W]`` → ``[n, C, size, size]``."""
+    left, top, right, bottom = content(x).T
+    height, width = x.shape[-2:]
+    side = (torch.maximum(right - left, bottom - top) * (1 + MARGIN)).clamp(min=SMALLEST * max(height, width))
+    theta = x.new_zeros(len(x), 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = side / width, (left + right) / width - 1
+    theta[:, 1, 1], theta[:, 1, 2] = side / height, (top + bottom) / height - 1
+    finer = -(-max(height, width) // size)  # so that no pixel is skipped
+    grid = F.affine_grid(theta, [len(x), 1, size * finer, size * finer], align_corners=False)
+    return F.avg_pool2d(F.grid_sample(x, grid, padding_mode="border", align_corners=False), finer)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmml.encoders import encoders
-from mmml.encoders.images import as_input
+from mmml.encoders.images import as_input, content
 from mmml.encoders.raw import RawImage
 from mmml.errors import UserError
 from tests.encoders.material import RAGGED, UNIFORM, fresh, objects
@@ -25,6 +25,31 @@ def test_sizes_are_squeezed_each_in_its_place():
     x = as_input(objects(values), 8, CPU, colour=True)
     assert x.shape == (3, 3, 8, 8)
     assert torch.allclose(x.mean((1, 2, 3)), torch.tensor([0.0, 0.2, 0.4]))
+
+
+def square(height: int, width: int, top: int, left: int, side: int, ground: int = 0) -> torch.Tensor:
+    image = torch.full((1, 1, height, width), ground, dtype=torch.uint8)
+    image[..., top : top + side, left : left + side] = 255 - ground
+    return image
+
+
+def test_content_is_what_differs_from_the_edge():
+    assert content(square(40, 30, 5, 12, 10) / 255).tolist() == [[12, 5, 22, 15]]
+    assert content(square(40, 30, 5, 12, 10, ground=255) / 255).tolist() == [[12, 5, 22, 15]]
+    assert content(torch.full((1, 3, 40, 30), 0.4)).tolist() == [[0, 0, 30, 40]]
+
+
+def test_neither_place_nor_size_of_content_counts_once_it_is_cut():
+    seen = [as_input(square(*s), 16, CPU, False, cut=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
+    assert torch.allclose(*seen, atol=0.1)  # their edges are blurred differently
+    assert seen[0][0, 0, 8, 8] == 1 and seen[0][0, 0, 0, 0] < 0.01  # all of it, with a margin
+    dot = as_input(square(64, 64, 4, 9, 4), 16, CPU, False, cut=True)
+    assert dot.mean() < 0.1  # a dot does not become a disc
+
+
+def test_a_cut_keeps_the_colour_of_the_ground():
+    image = as_input(square(40, 40, 0, 15, 10, ground=255), 16, CPU, colour=True, cut=True)
+    assert torch.equal(image[0, :, -1, 0], torch.ones(3))
 
 
 def test_other_numbers_of_channels_are_refused():
