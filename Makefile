@@ -18,7 +18,7 @@ types: $(VENV)/installed-dev
 	$(BIN)/mypy mmml
 
 tests: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -41,8 +41,13 @@ SMOKE = ["experiment=smoke", "trainer.steps=4", "trainer.validate_every=2", "tra
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One cache for the whole session, apart from the user's."""
-    os.environ["MMML_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """One cache for the whole session and all its processes, apart from the user's."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+        os.environ["OMP_NUM_THREADS"] = "1"  # as many processes as cores
+        torch.set_num_threads(1)
+    os.environ["MMML_CACHE"] = str(base / "shared-cache")
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +97,7 @@ def learner() -> MetricLearner:
     return make_learner()
 
 
-def command(program: str, *arguments: str, cwd: Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess:
+def command(program: str, *arguments: str, cwd: Path, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
     """Run a console script as a user would."""
     code = f"import sys; sys.argv[0] = 'mmml-{program}'; from mmml.cli import {PROGRAMS[program]} as main; main()"
     return subprocess.run(
