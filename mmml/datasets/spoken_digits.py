@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from itertools import product
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
 from mmml.datasets.decoded import decode_whole
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
+from mmml.datasets.splice import Spliced, words_of
 from mmml.datasets.values import Rows, Values
 from mmml.errors import UserError, nearest, require
 from mmml.media import Limits
@@ -30,7 +32,11 @@ class SpokenDigits(OnDisk):
     Args:
         root: the folder that holds ``fsdd/``.
         val_digits, test_digits: held out for validation and test, numbers from 0 to 9.
-        speaker: who alone is tested on, and heard in no other split; null for all in all splits.
+        speaker: who is tested on, and heard in no other split; null for all in all splits.
+        voices: ``own``: what is tested on is of that speaker alone; ``all``: there is what the others say in the test
+            split too, to ask about one voice after examples of others (``episode.eval.query_domain``).
+        spliced: words to train on are besides halves of two digits joined, and all of them played backwards; without
+            ``image``.
     """
 
     name = "spoken_digits"
@@ -38,15 +44,26 @@ class SpokenDigits(OnDisk):
     downloads = (Download(HOME, "recordings.zip"),)  # packed anew for each download, so that its bytes may change
     modalities: Mapping[str, Per] = {"audio": Per.SAMPLE, "image": Per.SAMPLE, "text": Per.CLASS}
 
-    def __init__(self, root: str | None, val_digits: list[int], test_digits: list[int], speaker: str | None):
+    def __init__(
+        self,
+        root: str | None,
+        val_digits: list[int],
+        test_digits: list[int],
+        speaker: str | None,
+        voices: str = "own",
+        spliced: bool = False,
+    ):
         super().__init__(root)
+        require(voices in ("own", "all"), "dataset.voices", voices, "own or all")
         for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
             require(set(digits) <= set(range(10)), f"dataset.{option}", digits, "a list of numbers from 0 to 9")
         if both := sorted(set(val_digits) & set(test_digits)):
             raise UserError(f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; each has one split")
         self.of = {"val": val_digits, "test": test_digits}
         self.of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
-        self.speaker = speaker
+        self.speaker, self.voices, self.spliced = speaker, voices, spliced
+        if spliced:
+            self.modalities = {m: per for m, per in self.modalities.items() if m != "image"}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
@@ -65,7 +82,12 @@ class SpokenDigits(OnDisk):
         for split in SPLITS:
             heard = self._heard(speakers, split)
             takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
-            samples[split] = self._split(split, takes_of, sounds, speakers, images)
+            words = self.spliced and split == "train"
+            samples[split] = (
+                self._words(takes_of, sounds, speakers)
+                if words
+                else self._split(split, takes_of, sounds, speakers, images)
+            )
         return samples
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
@@ -73,7 +95,9 @@ class SpokenDigits(OnDisk):
         if self.speaker is None:
             return np.ones(len(speakers), bool)
         mine: np.ndarray = speakers == self.speaker
-        return mine if split == "test" else ~mine
+        if split != "test":
+            return ~mine
+        return mine if self.voices == "own" else np.ones_like(mine)
 
     def _split(
         self, split: str, takes: list[np.ndarray], sounds: Values, speakers: np.ndarray, images: list[np.ndarray] | None
@@ -95,6 +119,20 @@ class SpokenDigits(OnDisk):
         starts = np.cumsum([0, *map(len, takes)])
         groups = np.unique(speakers, return_inverse=True)[1][rows]
         return Samples(names, starts, columns, groups=groups, domains=speakers[rows])
+
+    def _words(self, takes: list[np.ndarray], sounds: Values, speakers: np.ndarray) -> Samples:
+        """Digits, halves of two joined, and all that backwards."""
+        names = [DIGITS[d] for d in self.of["train"]]
+        rows, backwards, counts = words_of(takes, speakers)
+        said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
+        classes = said + [f"{word} backwards" for word in said]
+        columns = {
+            "audio": Column(Per.SAMPLE, Spliced(sounds, rows, backwards)),
+            "text": Column.of_texts([[name] for name in classes]),
+        }
+        spoken = speakers[rows[:, 0]]
+        groups = np.unique(speakers, return_inverse=True)[1][rows[:, 0]]
+        return Samples(classes, np.cumsum([0, *counts]), columns, groups=groups, domains=spoken)
 
 
 def digit_images() -> list[np.ndarray]:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +40,24 @@ def test_a_speaker_who_is_left_out_is_heard_in_the_test_only(root):
         assert set(parts[split].domains) == set(SPEAKERS) - {"theo"}
 
 
+def test_other_voices_may_give_the_examples(root):
+    parts = build(root, speaker="theo", voices="all").load(["audio"])
+    assert set(parts["test"].domains) == set(SPEAKERS)
+    assert set(parts["train"].domains) == set(SPEAKERS) - {"theo"}
+
+
+def test_words_nobody_said_are_trained_on_only(root):
+    dataset = build(root, speaker="theo", spliced=True)
+    parts = dataset.load(["audio", "text"])
+    train = parts["train"]
+    assert len(train.classes) == 72 and (train.counts == 20).all()
+    assert train.classes[:2] == ["zero", "zero-one"] and train.classes[-1] == "five backwards"
+    plain = build(root, speaker="theo").load(["audio"])["train"]
+    assert np.array_equal(train.columns["audio"].values[:20][3], plain.columns["audio"].values[:20][3])
+    assert "image" not in dataset.modalities
+    assert parts["test"].classes == ["eight", "nine"]
+
+
 def test_images_are_of_the_same_digit_and_none_is_used_twice(root):
     train = build(root).load(["audio", "image"])["train"]
     images = train.columns["image"].values
@@ -55,6 +74,7 @@ def test_images_are_of_the_same_digit_and_none_is_used_twice(root):
     [
         ({"speaker": "theodor"}, "dataset.speaker=theodor is none of george, jackson"),
         ({"test_digits": [7, 8]}, "dataset.test_digits: 7 is one of dataset.val_digits too"),
+        ({"voices": "mine"}, "dataset.voices=mine must be own or all"),
         ({"val_digits": [10]}, "dataset.val_digits=[10] must be a list of numbers from 0 to 9"),
     ],
 )
