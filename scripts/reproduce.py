@@ -1,8 +1,9 @@
-"""Run an experiment and compare what it gives with what it should: ``python scripts/reproduce.py NAME [SEEDS]``.
+"""Run an experiment and compare what it gives with what it should: ``python scripts/reproduce.py NAME [RUNS]``.
 
 Without a name, lists what can be reproduced. Every command is printed before it is run; what has run before (below
 ``outputs/reproduce/NAME``) is not run again, so that an interrupted reproduction goes on. At the end stands a table in
-Markdown: every seed, their mean and deviation, the goal. Exits with 1 if a goal is missed.
+Markdown: the mean over runs (seeds, or speakers, or other cases), their deviation, an interval, the goal. RUNS takes
+only the first so many of them. Exits with 1 if a goal is missed.
 """
 
 import json
@@ -12,72 +13,22 @@ import shlex
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmml.report.cells import mapping
+import numpy as np
+import pyarrow.parquet as pq
+from reproductions import REPRODUCTIONS, Goal, Reproduction
+
+from mmml.evaluation.statistics import interval
+from mmml.report.cells import column, mapping
 
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A number of a panel and what it should be.
-
-    Attributes:
-        mapping: ``image:image``.
-        ways: of the episodes.
-        at_least: what the mean over seeds should reach.
-        evaluation: name of the evaluation whose panel holds it; ``test`` is what training ended with.
-        error: show 100 − accuracy, of which ``at_least`` is the complement.
-    """
-
-    mapping: str
-    ways: int
-    at_least: float
-    evaluation: str = "test"
-    error: bool = False
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What is run and what is expected.
-
-    Attributes:
-        train: overrides of ``mmml-train``.
-        goals: of every seed's panel, on average.
-        evaluations: overrides of ``mmml-eval``, by name, for each trained run.
-        seeds: of training.
-    """
-
-    train: list[str]
-    goals: list[Goal]
-    evaluations: dict[str, list[str]] = field(default_factory=dict)
-    seeds: int = 5
-
-
-def one_shot(split: str, one: float, several: float | None) -> Reproduction:
-    """Omniglot's official runs, trained on some alphabets; goals are errors in per cent."""
-    goals = [Goal("image:image", 20, 100 - one, error=True)]
-    if several is not None:
-        goals.append(Goal("image:image", 20, 100 - several, "views", error=True))
-    return Reproduction(
-        ["experiment=omniglot_one_shot", f"dataset.split={split}"], goals, {"views": ["evaluation.views=32"]}
-    )
-
-
-REPRODUCTIONS = {
-    "omniglot-small1": one_shot("small1", 13.0, 8.0),
-    "omniglot-small2": one_shot("small2", 13.0, 8.0),
-    "emoji": Reproduction(
-        ["experiment=emoji"],
-        [Goal("image:image", 20, 85.0, artwork) for artwork in ("blob", "noto", "openmoji", "twemoji")],
-        {a: [f"episode.eval.query_domain={a}"] for a in ("blob", "noto", "openmoji", "twemoji")},
-    ),
-}
+Found = dict[str, Path]
+"""By name, where an evaluation wrote ``result.json`` and ``episodes.parquet``; ``test`` is what training ended with."""
 
 
 def main(arguments: list[str]) -> int:
@@ -86,61 +37,96 @@ def main(arguments: list[str]) -> int:
         print(__doc__, "\n".join(f"  {name}" for name in REPRODUCTIONS), sep="\n")
         return 0 if not arguments else 2
     name, wanted = arguments[0], REPRODUCTIONS[arguments[0]]
-    seeds = range(int(arguments[1]) if len(arguments) > 1 else wanted.seeds)
-    found = [run(HOME / name / f"seed{seed}", seed, wanted) for seed in seeds]
+    chosen = list(wanted.runs)[: int(arguments[1]) if len(arguments) > 1 else None]
+    found = {run: play(HOME / name / run, wanted, wanted.runs[run]) for run in chosen}
     return report(name, wanted, found)
 
 
-def run(folder: Path, seed: int, wanted: Reproduction) -> dict[str, dict[str, Any]]:
-    """Train and evaluate with one seed; the ``result.json`` of each evaluation by its name."""
-    found = {"test": folder / "result.json"}
-    train = ["mmml-train", *wanted.train, f"seed={seed}", f"hydra.run.dir={folder}"]
-    execute(
-        [*train[:1], f"resume={folder}"] if (folder / "checkpoints" / "last.ckpt").exists() else train, found["test"]
-    )
-    for name, overrides in wanted.evaluations.items():
-        found[name] = folder / "eval" / name / "result.json"
-        execute(["mmml-eval", f"checkpoint={folder}", f"name={name}", *overrides], found[name])
-    return {name: json.loads(path.read_text()) for name, path in found.items()}
+def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
+    """Train and evaluate once."""
+    train = ["mmml-train", *wanted.train, *overrides, f"hydra.run.dir={folder}"]
+    begun = (folder / "checkpoints" / "last.ckpt").exists()
+    execute(["mmml-train", f"resume={folder}"] if begun else train, folder)
+    found = {"test": folder}
+    for name, more in wanted.evaluations.items():
+        found[name] = folder / "eval" / name
+        execute(["mmml-eval", f"checkpoint={folder}", f"name={name}", *more], found[name])
+    return found
 
 
-def execute(command: list[str], result: Path) -> None:
+def execute(command: list[str], folder: Path) -> None:
     """Run a command, unless its result says that it is done."""
+    result = folder / "result.json"
     if result.exists() and json.loads(result.read_text())["status"] == "completed":
         return
     print("$", shlex.join(command), flush=True)
     subprocess.run([str(BIN / command[0]), *command[1:]], check=True)
 
 
-def score(result: dict[str, Any], goal: Goal) -> float:
-    """The learned predictor's number, in per cent."""
-    for cell in result["panel"]:
-        place = (mapping(cell), cell["ways"], cell["metric"], cell["baseline"])
-        if place == (goal.mapping, goal.ways, "accuracy", False):
-            return 100 * float(cell["mean"])
-    raise LookupError(f"there is no accuracy of {goal.mapping}, {goal.ways}-way")
+def score(found: Found, goal: Goal) -> float:
+    """What a run has, as it is shown."""
+    scores = [accuracy(found[e], goal) for e in goal.evaluations]
+    mean = 100 * statistics.mean(scores)
+    return 100 - mean if goal.error else mean
 
 
-def report(name: str, wanted: Reproduction, found: list[dict[str, dict[str, Any]]]) -> int:
+def accuracy(folder: Path, goal: Goal) -> float:
+    """A number of the panel, or the mean difference of two in the same episodes."""
+    if goal.less is None:
+        return float(cell_of(folder, goal.mapping, goal)["mean"])
+    a, b = (episodes(folder, cell_of(folder, m, goal)) for m in (goal.mapping, goal.less))
+    return float(np.mean(a - b))
+
+
+def cell_of(folder: Path, which: str, goal: Goal) -> dict[str, Any]:
+    """The one cell of the panel that a goal speaks of."""
+    for cell in json.loads((folder / "result.json").read_text())["panel"]:
+        of_it = not cell["baseline"] if goal.predictor is None else cell["predictor"] == goal.predictor
+        if of_it and cell["metric"] != "ECE" and (mapping(cell), column(cell)) == (which, goal.column):
+            return dict(cell)
+    raise LookupError(f"{folder}/result.json: there is no {goal.title}")
+
+
+def episodes(folder: Path, cell: dict[str, Any]) -> np.ndarray:
+    """The score of every episode of a cell."""
+    keys = ("predictor", "ways", "shots", "metric")
+    wanted = [(key, "=", cell[key]) for key in keys] + [("mapping", "=", mapping(cell))]
+    (path,) = {*folder.glob("episodes.parquet"), *folder.glob("eval/test/episodes.parquet")}
+    table = pq.read_table(path, filters=wanted)
+    return table.sort_by("episode")["score"].to_numpy()
+
+
+def report(name: str, wanted: Reproduction, found: dict[str, Found]) -> int:
     """Print the table; returns 1 if a goal is missed."""
-    seconds = sum(r["test"]["seconds"] for r in found) / len(found)
+    seconds = [json.loads((f["test"] / "result.json").read_text())["seconds"] for f in found.values()]
     print(f"\n{name}: {date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
-    print(f"{len(found)} seeds, {seconds:.0f} s of training and test each\n")
-    print("| | mean | deviation over seeds | each seed | goal | |\n| --- | --- | --- | --- | --- | --- |")
-    missed = False
-    for goal in wanted.goals:
-        scores = [score(r[goal.evaluation], goal) for r in found]
-        reached = statistics.mean(scores) >= goal.at_least
-        missed |= not reached
-        shown = [100 - s if goal.error else s for s in scores]
-        spread = f"{statistics.stdev(shown):.2f}" if len(shown) > 1 else "–"
-        limit = f"at most {100 - goal.at_least:.1f}" if goal.error else f"at least {goal.at_least:.1f}"
-        what = f"{'error' if goal.error else 'accuracy'} %, {goal.mapping} {goal.ways}-way, {goal.evaluation}"
-        each = ", ".join(f"{s:.1f}" for s in shown)
-        print(
-            f"| {what} | {statistics.mean(shown):.2f} | {spread} | {each} | {limit} | {'' if reached else 'missed'} |"
-        )
-    return int(missed)
+    print(f"{len(found)} runs, {statistics.mean(seconds):.0f} s of training and test each\n")
+    print("| | mean | 95 % interval | deviation | each | goal | |\n| --- | --- | --- | --- | --- | --- | --- |")
+    met = [row(goal, found) for goal in wanted.goals]
+    return int(not all(met))
+
+
+def row(goal: Goal, found: dict[str, Found]) -> bool:
+    """Print one of the table; whether its goal is met."""
+    each = list(by_unit(goal, found).values())
+    mean, bound = statistics.mean(each), goal.bound
+    if isinstance(bound, str):
+        bound = statistics.mean(by_unit(replace(goal, predictor=bound), found).values())
+    deviation = f"{statistics.stdev(each):.2f}" if len(each) > 1 else "–"
+    ci95 = f"± {interval(np.array(each))[1]:.2f}" if len(each) > 1 else "–"
+    met = bound is None or goal.met(mean, bound)
+    limit = "" if bound is None else f"{'' if goal.exactly else 'at most ' if goal.error else 'at least '}{bound:.1f}"
+    shown = ", ".join(f"{s:.1f}" for s in each)
+    print(f"| {goal.title} | {mean:.2f} | {ci95} | {deviation} | {shown} | {limit} | {'' if met else 'missed'} |")
+    return met
+
+
+def by_unit(goal: Goal, found: dict[str, Found]) -> dict[str, float]:
+    """The mean of all runs of a name before ``/``."""
+    scores: dict[str, list[float]] = {}
+    for run, places in found.items():
+        scores.setdefault(run.split("/")[0], []).append(score(places, goal))
+    return {unit: statistics.mean(several) for unit, several in scores.items()}
 
 
 if __name__ == "__main__":

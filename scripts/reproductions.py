@@ -1,0 +1,151 @@
+"""What ``scripts/reproduce.py`` can reproduce, and what should come out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number of a panel and what it should be; without a bound it is only stated.
+
+    Attributes:
+        mapping: ``image:image``, ``image → text``, as reports show it.
+        column: ``20-way 1-shot``, ``R@1``.
+        bound: what the mean should reach, or not exceed if it is an error; ``raw/nearest``: what that has.
+        evaluations: whose mean it is.
+        predictor: None for the learned one.
+        error: shown as 100 − accuracy.
+        exactly: to one decimal.
+        less: a mapping whose score, in the same episodes, is taken off.
+    """
+
+    mapping: str
+    column: str
+    bound: float | str | None = None
+    evaluations: tuple[str, ...] = ("test",)
+    predictor: str | None = None
+    error: bool = False
+    exactly: bool = False
+    less: str | None = None
+
+    @property
+    def title(self) -> str:
+        """For the table."""
+        what = f"{self.mapping} less {self.less}" if self.less else self.mapping
+        parts = ["error %" if self.error else "%", what, self.column, *self.evaluations, self.predictor or ""]
+        return ", ".join(p for p in parts if p and p != "test")
+
+    def met(self, mean: float, bound: float) -> bool:
+        """Whether a mean, as it is shown, is what it should be."""
+        if self.exactly:
+            return abs(mean - bound) < 0.051
+        return mean <= bound if self.error else mean >= bound
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What is run and what is expected.
+
+    Attributes:
+        train: overrides of ``mmml-train``.
+        goals: of the mean over runs.
+        evaluations: overrides of ``mmml-eval``, by name, for each trained run.
+        runs: more overrides, by name; those of one name before a ``/`` count as one, their mean.
+    """
+
+    train: list[str]
+    goals: list[Goal]
+    evaluations: Mapping[str, list[str]] = field(default_factory=dict)
+    runs: Mapping[str, list[str]] = field(default_factory=lambda: {f"seed{s}": [f"seed={s}"] for s in range(5)})
+
+
+def one_shot(split: str, one: float, several: float | None = None) -> Reproduction:
+    """Omniglot's official runs, trained on some alphabets; bounds are errors in per cent."""
+    goals = [
+        Goal("image:image", "20-way 1-shot", one, error=True),
+        Goal("image:image", "20-way 1-shot", several, ("views",), error=True),
+    ]
+    views = {"views": ["evaluation.views=32"]}
+    return Reproduction(["experiment=omniglot_one_shot", f"dataset.split={split}"], goals, views)
+
+
+def leaving_out() -> dict[str, list[str]]:
+    """Every speaker is left out once with every two digits; two others are for validation."""
+    pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
+    held = [(pairs[i - 1], pairs[i]) for i in range(len(pairs))]
+    return {
+        f"{speaker}/{a}{b}": [
+            f"dataset.speaker={speaker}",
+            f"dataset.val_digits=[{val[0]},{val[1]}]",
+            f"dataset.test_digits=[{a},{b}]",
+        ]
+        for speaker, (val, (a, b)) in product(SPEAKERS, held)
+    }
+
+
+def retrieval(a: str, b: str) -> list[Goal]:
+    """Both directions between two modalities, stated."""
+    return [Goal(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in ("R@1", "R@10")]
+
+
+def moving(held_out: str) -> Reproduction:
+    """Videos of what is held out and their sentences."""
+    return Reproduction(["experiment=moving_glyphs", f"dataset.held_out={held_out}"], retrieval("text", "video"))
+
+
+def stated(mapping: str, *columns: str, **options: Any) -> list[Goal]:
+    """What has no bound."""
+    return [Goal(mapping, name, **options) for name in columns]
+
+
+REPRODUCTIONS = {
+    "omniglot-hausdorff": Reproduction(
+        ["experiment=omniglot_hausdorff"],
+        [Goal("image:image", "20-way 1-shot", 38.75, predictor="ink/nearest", error=True, exactly=True)],
+        runs={"all": []},
+    ),
+    "omniglot-background": one_shot("background", 9.0),
+    "omniglot-small1": one_shot("small1", 13.0, 8.0),
+    "omniglot-small2": one_shot("small2", 13.0, 8.0),
+    "omniglot-vinyals": Reproduction(
+        ["experiment=omniglot_vinyals"],
+        [
+            Goal("image:image", "5-way 1-shot", 98.8),
+            Goal("image:image", "20-way 1-shot", 96.0),
+            *stated("image:image", "5-way 5-shot", "20-way 5-shot"),
+        ],
+    ),
+    "emoji": Reproduction(
+        ["experiment=emoji"],
+        [
+            Goal("image:image", "20-way 1-shot", 85.0, ARTWORKS),
+            *stated("text:image", "5-way 1-shot", evaluations=ARTWORKS),
+        ],
+        {a: [f"episode.eval.query_domain={a}"] for a in ARTWORKS},
+    ),
+    "spoken-digits": Reproduction(
+        ["experiment=spoken_digits"],
+        [
+            Goal("audio:audio", "2-way 1-shot", "raw/nearest", error=True),
+            *stated("audio:audio", "2-way 1-shot", predictor="raw/nearest", error=True),
+        ],
+        runs=leaving_out(),
+    ),
+    "flickr8k": Reproduction(["experiment=flickr8k"], retrieval("text", "image")),
+    "moving-glyphs-characters": moving("characters"),
+    "moving-glyphs-motions": moving("motions"),
+    "glyphs-by-script": Reproduction(
+        ["experiment=glyphs_by_script"],
+        [
+            *stated("image:image", "20-way 1-shot"),
+            *stated("strokes:strokes", "20-way 1-shot"),
+            *stated("image+strokes:image+strokes", "20-way 1-shot"),
+            *stated("image+strokes:image+strokes", "20-way 1-shot", less="image:image"),
+        ],
+    ),
+}
