@@ -141,8 +141,19 @@ def test_strokes_belong_to_the_images_and_turn_with_them(alphabets):
 def test_training_characters_without_strokes_are_refused(alphabets):
     with pytest.raises(UserError, match="not all training characters have strokes; get strokes_background.zip"):
         build(alphabets, split="random").load(["image", "strokes"])
+    with pytest.raises(UserError, match="not all training characters have strokes"):
+        build(alphabets, split="random", redrawn=1, invented=1).load(["image"])
     with pytest.raises(UserError, match="dataset.split=small3 must be one of random, vinyals"):
         build(alphabets, split="small3")
+
+
+def test_characters_are_invented_of_those_that_have_strokes(alphabets):
+    both = build(alphabets, rotations=False, split="random", invented=2)
+    plain = build(alphabets, rotations=False, split="random").load()["train"]
+    train = both.load(["image"])["train"]
+    assert {c.split("/")[0] for c in plain.classes} == {"Greek", "Ulog"}
+    assert train.classes == [*plain.classes, *(f"invented/character{i:05}/rot000" for i in range(2))]
+    assert (train.counts == 3).all()
 
 
 def test_the_official_runs(real_data):

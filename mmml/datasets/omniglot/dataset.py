@@ -52,7 +52,7 @@ class Omniglot(OnDisk):
             train on, of which 5 for validation, and the 20 evaluation alphabets for test (Lake et al., 2015);
             ``small1``, ``small2``: the same with five alphabets to train on, and the others for validation.
         redrawn: drawings of each training character that are made from its strokes, beside the 20 of people.
-        invented: training characters that are made of strokes of several.
+        invented: training characters that are made of strokes of several; of those that have strokes.
     """
 
     name = "omniglot"
@@ -90,13 +90,13 @@ class Omniglot(OnDisk):
         found = {}
         for split, part in parts.items():
             names, images, drawings = (read[k][np.array(part, np.int64)] for k in ("names", "images", "drawings"))
-            points = strokes.of(drawings) if strokes else None
-            if split == "train" and strokes:
-                if points is None:
-                    missing = f"dataset.split={self.split}: not all training characters have strokes"
-                    raise UserError(f"{missing}; get {STROKES[1]}")
+            points = None
+            if strokes and split == "train":
+                self._check_known(strokes.known(drawings))
                 if enlarges:
-                    names, images, points = *self._enlarged(names, images, points), None
+                    names, images = self._enlarged(names, images, drawings, strokes)
+            if strokes and not enlarges and strokes.known(drawings).all():
+                points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
         if self.split in ALPHABETS and list(self.folder.glob(RUNS[0])):
             runs = published(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
@@ -114,12 +114,23 @@ class Omniglot(OnDisk):
         key = {"code": code_of(archives), "what": [*kind, *size], "archives": stamps(found)}
         return cached_arrays("omniglot", key, lambda: read(found, *size))
 
-    def _enlarged(self, names: np.ndarray, images: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _check_known(self, known: np.ndarray) -> None:
+        """Characters can be invented of the strokes of some; all else needs those of all."""
+        if known.all() or (known.any() and not self.redrawn and "strokes" not in self.modalities):
+            return
+        told = "not all training characters have strokes" if known.any() else "no training character has strokes"
+        raise UserError(f"dataset.split={self.split}: {told}; get {STROKES[1]}")
+
+    def _enlarged(
+        self, names: np.ndarray, images: np.ndarray, drawings: np.ndarray, strokes: Strokes
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Training characters with what is drawn anew, and invented ones."""
         options = self.redrawn, self.invented, self.size, self.split_seed
-        key = {"code": code_of(redraw, paths), "options": options, "characters": names.tolist()}
+        known = strokes.known(drawings)
+        key = {"code": code_of(redraw, paths), "options": options, "characters": names[known].tolist()}
         key["archives"] = stamps(self.find(*STROKES))
-        made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
-        known = np.concatenate([images, made["redrawn"]], axis=1)
+        made = cached_arrays("omniglot", key, lambda: enlarge(strokes.of(drawings[known]).tolist(), *options))
+        if self.redrawn:
+            images = np.concatenate([images, made["redrawn"]], axis=1)
         new = [f"invented/character{i:05}" for i in range(self.invented)]
-        return np.append(names, new), np.concatenate([known, made["invented"]])
+        return np.append(names, new), np.concatenate([images, made["invented"]])

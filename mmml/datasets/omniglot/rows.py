@@ -42,12 +42,13 @@ class Strokes:
         parts = np.split(read["points"], read["lengths"].cumsum()[:-1])
         self.points = dict(zip(read["names"].tolist(), parts, strict=True))
 
-    def of(self, drawings: np.ndarray) -> np.ndarray | None:
-        """The points of drawings ``[characters, drawers]``, an object array; None if those of some are not known."""
-        names = drawings.ravel().tolist()
-        if not set(names) <= set(self.points):
-            return None
-        return objects([self.points[name] for name in names]).reshape(drawings.shape)
+    def known(self, drawings: np.ndarray) -> np.ndarray:
+        """Of which characters there are all drawings, of ``[characters, drawers]``: bool ``[characters]``."""
+        return np.array([all(name in self.points for name in names) for names in drawings.tolist()], bool)
+
+    def of(self, drawings: np.ndarray) -> np.ndarray:
+        """The points of drawings, all known: objects of the same shape."""
+        return objects([self.points[name] for name in drawings.ravel().tolist()]).reshape(drawings.shape)
 
 
 def turn(points: np.ndarray, times: int) -> np.ndarray:
