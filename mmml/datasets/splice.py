@@ -46,7 +46,7 @@ def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([first[: end - fade], middle, second[start:]])
 
 
-def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """All pairs of what is said, and all that backwards: n² classes and then n² more.
 
     Args:
@@ -54,7 +54,7 @@ def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray,
         speakers: of all rows; both halves of a word are of one.
 
     Returns:
-        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the count of rows of each class ``[2 n²]``.
+        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the count of rows of each of the 2 n² classes.
     """
     pairs, counts = [], []
     for (i, first), (j, second) in product(enumerate(takes), repeat=2):
@@ -63,7 +63,7 @@ def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray,
         counts.append(len(pairs[-1]))
     forwards = np.concatenate(pairs)
     backwards = np.repeat([False, True], len(forwards))
-    return np.concatenate([forwards, forwards]), backwards, np.array([*counts, *counts])
+    return np.concatenate([forwards, forwards]), backwards, counts * 2
 
 
 def _paired(first: np.ndarray, second: np.ndarray, speakers: np.ndarray, rng: np.random.Generator) -> np.ndarray:

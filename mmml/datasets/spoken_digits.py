@@ -1,7 +1,7 @@
 """``dataset=spoken_digits``: ten digits, each spoken 50 times by each of six people."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -82,12 +82,10 @@ class SpokenDigits(OnDisk):
         for split in SPLITS:
             heard = self._heard(speakers, split)
             takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
-            words = self.spliced and split == "train"
-            samples[split] = (
-                self._words(takes_of, sounds, speakers)
-                if words
-                else self._split(split, takes_of, sounds, speakers, images)
-            )
+            if self.spliced and split == "train":
+                samples[split] = words(takes_of, [DIGITS[d] for d in self.of[split]], sounds, speakers)
+            else:
+                samples[split] = self._split(split, takes_of, sounds, speakers, images)
         return samples
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
@@ -108,31 +106,29 @@ class SpokenDigits(OnDisk):
             spread = [np.random.default_rng(d).permutation(rows) for d, rows in zip(digits, takes, strict=True)]
             takes = [rows[: len(images[d])] for d, rows in zip(digits, spread, strict=True)]
         rows = np.concatenate([np.zeros(0, np.int64), *takes])
-        names = [DIGITS[d] for d in digits]
-        columns = {
-            "audio": Column(Per.SAMPLE, Rows(sounds, rows)),
-            "text": Column.of_texts([[name] for name in names]),
-        }
+        more = {}
         if images is not None:
             chosen = [images[d][: len(r)] for d, r in zip(digits, takes, strict=True)]
-            columns["image"] = Column(Per.SAMPLE, torch.from_numpy(np.concatenate(chosen)))
-        starts = np.cumsum([0, *map(len, takes)])
-        groups = np.unique(speakers, return_inverse=True)[1][rows]
-        return Samples(names, starts, columns, groups=groups, domains=speakers[rows])
+            more["image"] = Column(Per.SAMPLE, torch.from_numpy(np.concatenate(chosen)))
+        names, counts = [DIGITS[d] for d in digits], [len(r) for r in takes]
+        return samples_of(names, counts, Rows(sounds, rows), speakers[rows], more)
 
-    def _words(self, takes: list[np.ndarray], sounds: Values, speakers: np.ndarray) -> Samples:
-        """Digits, halves of two joined, and all that backwards."""
-        names = [DIGITS[d] for d in self.of["train"]]
-        rows, backwards, counts = words_of(takes, speakers)
-        said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
-        classes = said + [f"{word} backwards" for word in said]
-        columns = {
-            "audio": Column(Per.SAMPLE, Spliced(sounds, rows, backwards)),
-            "text": Column.of_texts([[name] for name in classes]),
-        }
-        spoken = speakers[rows[:, 0]]
-        groups = np.unique(speakers, return_inverse=True)[1][rows[:, 0]]
-        return Samples(classes, np.cumsum([0, *counts]), columns, groups=groups, domains=spoken)
+
+def words(takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray) -> Samples:
+    """Digits, halves of two joined, and all that backwards."""
+    rows, backwards, counts = words_of(takes, speakers)
+    said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
+    classes = said + [f"{word} backwards" for word in said]
+    return samples_of(classes, counts, Spliced(sounds, rows, backwards), speakers[rows[:, 0]], {})
+
+
+def samples_of(
+    classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, more: dict[str, Column]
+) -> Samples:
+    """What is said, class after class, by the speakers of all rows."""
+    columns = {"audio": Column(Per.SAMPLE, sounds), "text": Column.of_texts([[name] for name in classes])}
+    groups = np.unique(speakers, return_inverse=True)[1]
+    return Samples(classes, np.cumsum([0, *counts]), columns | more, groups=groups, domains=speakers)
 
 
 def digit_images() -> list[np.ndarray]:

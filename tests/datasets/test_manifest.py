@@ -360,6 +360,7 @@ def test_what_failed_for_lack_of_time_is_tried_again(tmp_path, monkeypatch):
 
 
 def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
     write = decoded.write_json
     there = []

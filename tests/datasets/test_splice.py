@@ -29,7 +29,7 @@ def test_words_are_made_as_they_are_asked_for():
 def test_both_halves_of_a_word_are_of_one_speaker():
     speakers = np.array(["a", "a", "b", "a", "b", "b"])
     takes, backwards, counts = words_of([np.array([0, 1, 2]), np.array([3, 4, 5])], speakers)
-    assert counts.tolist() == [3] * 8 and backwards.tolist() == [False] * 12 + [True] * 12
+    assert counts == [3] * 8 and backwards.tolist() == [False] * 12 + [True] * 12
     assert (speakers[takes[:, 0]] == speakers[takes[:, 1]]).all()
     first, mixed, other, second = np.split(takes[:12], 4)
     assert (first[:, 0] == first[:, 1]).all() and (second[:, 0] == second[:, 1]).all()
