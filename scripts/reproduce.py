@@ -28,7 +28,7 @@ from mmml.report.cells import column, mapping
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent
 Found = dict[str, Path]
-"""By name, where an evaluation wrote ``result.json`` and ``episodes.parquet``; ``test`` is what training ended with."""
+"""By name, where an evaluation wrote ``result.json``; ``test`` is the run directory, for what training ended with."""
 
 
 def main(arguments: list[str]) -> int:

@@ -91,12 +91,14 @@ class Omniglot(OnDisk):
         for split, part in parts.items():
             names, images, drawings = (read[k][np.array(part, np.int64)] for k in ("names", "images", "drawings"))
             points = None
-            if strokes and split == "train":
-                self._check_known(strokes.known(drawings))
-                if enlarges:
-                    names, images = self._enlarged(names, images, drawings, strokes)
-            if strokes and not enlarges and strokes.known(drawings).all():
-                points = strokes.of(drawings)
+            if strokes:
+                known = strokes.known(drawings)
+                if split == "train":
+                    self._check_known(known)
+                if enlarges and split == "train":
+                    names, images = self._enlarged(names, images, names[known], strokes.of(drawings[known]))
+                elif known.all() and not enlarges:
+                    points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
         if self.split in ALPHABETS and list(self.folder.glob(RUNS[0])):
             runs = published(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
@@ -116,20 +118,19 @@ class Omniglot(OnDisk):
 
     def _check_known(self, known: np.ndarray) -> None:
         """Characters can be invented of the strokes of some; all else needs those of all."""
-        if known.all() or (known.any() and not self.redrawn and "strokes" not in self.modalities):
+        if known.all() or (known.any() and self.invented and not self.redrawn):
             return
         told = "not all training characters have strokes" if known.any() else "no training character has strokes"
         raise UserError(f"dataset.split={self.split}: {told}; get {STROKES[1]}")
 
     def _enlarged(
-        self, names: np.ndarray, images: np.ndarray, drawings: np.ndarray, strokes: Strokes
+        self, names: np.ndarray, images: np.ndarray, known: np.ndarray, points: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Training characters with what is drawn anew, and invented ones."""
+        """Training characters with what is drawn anew, and invented ones, from the points of the known ones."""
         options = self.redrawn, self.invented, self.size, self.split_seed
-        known = strokes.known(drawings)
-        key = {"code": code_of(redraw, paths), "options": options, "characters": names[known].tolist()}
+        key = {"code": code_of(redraw, paths), "options": options, "characters": known.tolist()}
         key["archives"] = stamps(self.find(*STROKES))
-        made = cached_arrays("omniglot", key, lambda: enlarge(strokes.of(drawings[known]).tolist(), *options))
+        made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
         if self.redrawn:
             images = np.concatenate([images, made["redrawn"]], axis=1)
         new = [f"invented/character{i:05}" for i in range(self.invented)]
