@@ -9,6 +9,8 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.images import Augment, as_input
 from mmml.errors import require
 
+DESCRIPTOR = 64  # numbers for each place, as ``method.distance=local`` reads them
+
 
 @encoders.register("conv4")
 class Conv4(Encoder):
@@ -26,6 +28,8 @@ class Conv4(Encoder):
         poolings: 4 as published, or 3: the last block then keeps 3×3 places of 28×28 pixels, where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
         cut: images are cut to their content before, so that neither its place nor its size counts.
+        local: the embedding is not of the whole image but of each place, ``DESCRIPTOR`` numbers, side by side: for
+            ``method.distance=local``.
     """
 
     modality = "image"
@@ -40,6 +44,7 @@ class Conv4(Encoder):
         poolings: int = 4,
         elastic: float = 0.0,
         cut: bool = False,
+        local: bool = False,
     ):
         super().__init__()
         four = [channels] * 4 if isinstance(channels, int) else channels
@@ -50,13 +55,19 @@ class Conv4(Encoder):
         self.size, self.colour, self.cut = size, colour, cut
         self.augment = Augment(augment, elastic=elastic)
         self.blocks = four_blocks(3 if colour else 1, four, poolings)
-        self.head = nn.Linear(four[-1] * (size // 2**poolings) ** 2, width)
+        places = (size // 2**poolings) ** 2
+        if local:
+            wanted = f"{places * DESCRIPTOR} with encoder.image.local=true, places: {places}, each {DESCRIPTOR}"
+            require(width == places * DESCRIPTOR, "encoder.width", width, wanted)
+        self.local = local
+        self.head = nn.Linear(four[-1], DESCRIPTOR) if local else nn.Linear(four[-1] * places, width)
 
     def prepare(self, raw: Any) -> Tensor:
         return self.augment(as_input(raw, self.size, self.device, self.colour, self.cut))
 
     def forward(self, prepared: Tensor) -> Tensor:
-        return self.head(self.blocks(prepared).flatten(1))
+        x = self.blocks(prepared).flatten(2)
+        return self.head(x.mT if self.local else x.flatten(1)).flatten(1)
 
 
 def four_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:

@@ -75,16 +75,16 @@ def build(name: str, **changed) -> Encoder:
     return encoder
 
 
-def fresh(name: str, **changed) -> Encoder:
-    return copy.deepcopy(_built(name)) if not changed else _build(name, changed)
+def fresh(name: str, width: int = WIDTH, **changed) -> Encoder:
+    return copy.deepcopy(_built(name)) if not changed else _build(name, changed, width)
 
 
 @functools.cache
 def _built(name: str) -> Encoder:
-    return _build(name, {})
+    return _build(name, {}, WIDTH)
 
 
-def _build(name: str, changed: dict) -> Encoder:
+def _build(name: str, changed: dict, width: int) -> Encoder:
     torch.manual_seed(0)
     options = LEARNED.get(name, {}) | changed
-    return encoders.build(name, options, f"encoder.{modality_of(name)}", width=WIDTH)
+    return encoders.build(name, options, f"encoder.{modality_of(name)}", width=width)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mmml.encoders import encoders
+from mmml.encoders.conv4 import DESCRIPTOR
 from mmml.encoders.images import as_input, content
 from mmml.encoders.raw import RawImage
 from mmml.errors import UserError
@@ -63,6 +64,20 @@ def test_colour_tells_colours_apart_and_grey_does_not():
     for colour in (True, False):
         encoder = fresh("conv4", colour=colour).eval()
         assert torch.allclose(encoder.encode(one), encoder.encode(other), atol=1e-3) != colour
+
+
+def test_a_local_embedding_moves_along_with_the_image():
+    encoder = fresh("conv4", width=16 * DESCRIPTOR, size=64, local=True).eval()
+    image = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    image[:, 27:37, 27:30] = 255
+    places, moved = (encoder.encode(x).view(4, 4, DESCRIPTOR) for x in (image, image.roll(16, 2)))
+    assert torch.allclose(places[1:3, 0], moved[1:3, 1], atol=1e-5)
+    assert not torch.allclose(places[1:3, 1], moved[1:3, 1], atol=1e-3)
+
+
+def test_a_local_embedding_has_one_width():
+    with pytest.raises(UserError, match=r"encoder.width=12 must be 64 with encoder.image.local=true, places: 1, each 64"):
+        fresh("conv4", local=True)
 
 
 def test_resnet12_has_the_published_size():

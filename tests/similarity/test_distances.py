@@ -1,8 +1,12 @@
+import math
+
 import pytest
 import torch
 
+from mmml.encoders import conv4
 from mmml.errors import UserError
 from mmml.similarity import distances
+from mmml.similarity.local import DESCRIPTOR, local
 
 Q = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
 S = torch.tensor([[[3.0, 4.0], [0.0, 1.0], [6.0, 8.0]]])
@@ -62,3 +66,28 @@ def test_mahalanobis_begins_as_euclidean_and_is_learned():
 def test_a_learned_distance_needs_a_width():
     with pytest.raises(UserError, match="method.distance=mahalanobis needs embeddings of one width"):
         distances.bind("mahalanobis", {}, "method", "method.distance", width=None)
+
+
+def test_local_compares_each_place_with_the_most_alike_both_ways():
+    def place(angle):
+        return torch.tensor([math.cos(angle), math.sin(angle)] + [0.0] * (DESCRIPTOR - 2))
+
+    one, other = torch.cat([place(0), 3 * place(0.1)]), torch.cat([place(math.pi / 2), place(0)])
+    expected = 1 - ((1 + math.cos(0.1)) / 2 + (1 + math.cos(math.pi / 2 - 0.1)) / 2) / 2
+    assert local(one.view(1, -1), other.view(1, -1)).item() == pytest.approx(expected, abs=1e-6)
+    assert local(one.view(1, -1), torch.cat([place(0.1), place(0)]).view(1, -1)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_local_is_the_same_a_few_pairs_at_a_time_and_learns(monkeypatch):
+    q, s = torch.randn(2, 3, 5 * DESCRIPTOR), torch.randn(2, 4, 2 * DESCRIPTOR, requires_grad=True)
+    whole = local(q, s)
+    assert whole.shape == (2, 3, 4)
+    monkeypatch.setattr("mmml.similarity.chunks.CELLS", 1)
+    assert torch.allclose(local(q, s), whole, atol=1e-6)
+    assert torch.autograd.grad(whole.sum(), s)[0].abs().sum() > 0
+
+
+def test_local_wants_descriptors():
+    assert DESCRIPTOR == conv4.DESCRIPTOR
+    with pytest.raises(UserError, match=r"encoder.width=65 is no multiple"):
+        local(torch.zeros(1, 65), torch.zeros(1, 65))

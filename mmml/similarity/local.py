@@ -1,0 +1,40 @@
+"""``distance=local``: parts are compared with parts, wherever they are."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmml.errors import UserError
+from mmml.similarity.chunks import in_chunks
+from mmml.similarity.distances import at_least_float32, distances
+
+DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIPTOR]
+
+
+@distances.register("local")
+def local(query: Tensor, support: Tensor) -> Tensor:
+    """1 − the mean cosine of each place's descriptor with the most alike of the other item, both ways.
+
+    Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric, as Dubuisson and Jain (1994)
+    have it for points. Items are descriptors of 64 numbers each (as ``conv4`` gives with ``local: true``), side by
+    side; from 0 to 2.
+
+    Raises:
+        UserError: they are not made of descriptors.
+    """
+    if query.shape[-1] % DESCRIPTOR:
+        raise UserError(
+            f"method.distance=local compares descriptors of {DESCRIPTOR} numbers: encoder.width={query.shape[-1]} is no "
+            "multiple of it; see encoder.image.local"
+        )
+    cells = (query.shape[-1] // DESCRIPTOR) * (support.shape[-1] // DESCRIPTOR)
+    return in_chunks(_unlike, at_least_float32(query), at_least_float32(support), cells)
+
+
+def _unlike(query: Tensor, support: Tensor) -> Tensor:
+    """``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
+    q, s = (F.normalize(x.unflatten(-1, (-1, DESCRIPTOR)), dim=-1) for x in (query, support))
+    cosines = q.flatten(1, 2) @ s.flatten(1, 2).mT
+    cosines = cosines.unflatten(2, s.shape[1:3]).unflatten(1, q.shape[1:3])  # [B, q, places, s, places]
+    # max and not amax, whose gradient is much slower: it looks for ties
+    nearest = cosines.max(4).values.mean(2), cosines.max(2).values.mean(3)
+    return 1 - (nearest[0] + nearest[1]) / 2
