@@ -23,8 +23,8 @@ def local(query: Tensor, support: Tensor) -> Tensor:
     """
     if query.shape[-1] % DESCRIPTOR:
         raise UserError(
-            f"method.distance=local compares descriptors of {DESCRIPTOR} numbers: encoder.width={query.shape[-1]} is no "
-            "multiple of it; see encoder.image.local"
+            f"method.distance=local compares descriptors of {DESCRIPTOR} numbers: encoder.width={query.shape[-1]} is "
+            "no multiple of it; see encoder.image.local"
         )
     cells = (query.shape[-1] // DESCRIPTOR) * (support.shape[-1] // DESCRIPTOR)
     return in_chunks(_unlike, at_least_float32(query), at_least_float32(support), cells)

@@ -76,7 +76,7 @@ def test_a_local_embedding_moves_along_with_the_image():
 
 
 def test_a_local_embedding_has_one_width():
-    with pytest.raises(UserError, match=r"encoder.width=12 must be 64 with encoder.image.local=true, places: 1, each 64"):
+    with pytest.raises(UserError, match=r"width=12 must be 64 with encoder.image.local=true, places: 1, each 64"):
         fresh("conv4", local=True)
 
 
