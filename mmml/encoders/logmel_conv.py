@@ -68,25 +68,31 @@ class LogMelConv(Encoder):
 
 
 class MaskedBlock(nn.Module):
-    """Convolution 3×3, batch normalisation of what is not padding, 2×2 maximum, ReLU."""
+    """Convolution 3×3, batch normalisation of what is not padding, 2×2 maximum, ReLU.
 
-    def __init__(self, inputs: int, outputs: int):
+    Args:
+        inputs, outputs: channels.
+        shortens: whether time is halved too, and not the bands alone.
+    """
+
+    def __init__(self, inputs: int, outputs: int, shortens: bool = True):
         super().__init__()
+        self.pool = (2, 2 if shortens else 1)
         self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """``x`` ``[n, C, mels, frames]``, 0 on padding; ``mask`` ``[n, 1, 1, frames]`` → both at half the size.
 
-        Halves are rounded up. Padding is 0 again in the result, since a maximum with 0 changes
+        Halves are rounded up; time stays as it is unless it shortens. Padding is 0 again in the result, since a maximum with 0 changes
         nothing that the ReLU would keep.
         """
         x = self.convolution(x).movedim(1, -1)
         real = mask.squeeze(1).expand(x.shape[:-1])
         normalised = torch.zeros_like(x)
         normalised[real] = self.norm(x[real]).to(x.dtype)
-        pooled = F.max_pool2d(normalised.movedim(-1, 1), 2, ceil_mode=True)
-        return F.relu(pooled), mask[..., ::2]
+        pooled = F.max_pool2d(normalised.movedim(-1, 1), self.pool, ceil_mode=True)
+        return F.relu(pooled), mask[..., :: self.pool[1]]
 
 
 def scaled(spectra: Tensor) -> Tensor:

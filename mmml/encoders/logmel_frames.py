@@ -1,0 +1,47 @@
+"""``name: logmel_frames``: what a sound is at every moment, to be compared along time."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmml.encoders.base import encoders
+from mmml.encoders.logmel import frames_of
+from mmml.encoders.logmel_conv import LogMelConv, MaskedBlock
+from mmml.encoders.sequences import unpad
+from mmml.errors import require
+
+FRAME = 40  # numbers for each frame, as ``method.distance=dtw`` reads them
+
+
+@encoders.register("logmel_frames")
+class LogMelFrames(LogMelConv):
+    """Four blocks of convolution as in ``logmel_conv``, but time is halved in the first two alone, and stays.
+
+    An embedding is a sequence of frames of ``FRAME`` numbers and length 1, four hops apart, side by side and with
+    NaN after the end of the sound: for ``method.distance=dtw``, ``method.rule=nearest`` and
+    ``encoder.normalize=false``. Through the distance, the alignment in time is trained along.
+
+    Args:
+        width: of the embedding, ``FRAME`` × the frames that ``seconds`` have.
+        mels, hop, seconds, channels, augment: as ``logmel_conv`` has them.
+    """
+
+    distance = "dtw"
+    has_gaps = True
+
+    def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
+        super().__init__(width, mels, hop, seconds, channels, augment)
+        self.frames = -(-frames_of(self.samples, self.hop) // 4)
+        wanted = f"{FRAME * self.frames} with encoder.audio.name=logmel_frames: {FRAME} × {self.frames} frames"
+        require(width == FRAME * self.frames, "encoder.width", width, wanted)
+        self.blocks = nn.ModuleList(MaskedBlock(1 if i == 0 else channels, channels, i < 2) for i in range(4))
+        self.head = nn.Linear(channels * -(-mels // 16), FRAME)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        x, mask = unpad(prepared)
+        x, mask = x.mT.unsqueeze(1), mask.mT.unsqueeze(1)
+        for block in self.blocks:
+            x, mask = block(x, mask)
+        frames = F.normalize(self.head(x.flatten(1, 2).mT).float(), dim=-1)  # [n, frames, FRAME]
+        frames = frames.masked_fill(~mask.flatten(1).unsqueeze(-1), torch.nan)
+        return F.pad(frames, (0, 0, 0, self.frames - frames.shape[1]), value=torch.nan).flatten(1)
