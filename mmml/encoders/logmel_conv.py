@@ -84,8 +84,8 @@ class MaskedBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """``x`` ``[n, C, mels, frames]``, 0 on padding; ``mask`` ``[n, 1, 1, frames]`` → both at half the size.
 
-        Halves are rounded up; time stays as it is unless it shortens. Padding is 0 again in the result, since a maximum with 0 changes
-        nothing that the ReLU would keep.
+        Halves are rounded up; time stays as it is unless the block shortens it. Padding is 0 again
+        in the result, since a maximum with 0 changes nothing that the ReLU would keep.
         """
         x = self.convolution(x).movedim(1, -1)
         real = mask.squeeze(1).expand(x.shape[:-1])
