@@ -95,6 +95,10 @@ class Encoder(nn.Module, ABC):
             prepared = self.prepare(raw)
         return self(prepared)
 
+    def together(self, views: Tensor) -> Tensor:
+        """One embedding of what was seen in several views: ``[views, n, width]`` → ``[n, …]``, their mean."""
+        return views.mean(0)
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:

@@ -69,6 +69,10 @@ class Conv4(Encoder):
         x = self.blocks(prepared).flatten(2)
         return self.head(x.mT if self.local else x.flatten(1)).flatten(1)
 
+    def together(self, views: Tensor) -> Tensor:
+        """Places of all views are places of one image, since a warp moves what is at a place to another."""
+        return views.movedim(0, 1).flatten(1) if self.local else super().together(views)
+
 
 def four_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:
     """``[n, inputs, size, size]`` → ``[n, channels[3], size // 2**poolings, size // 2**poolings]``."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.encoders import Embedder
+from mmml.encoders import Embedder, Encoder
 from mmml.encoders.base import evaluating
 from mmml.encoders.images import augments, seen_as
 from mmml.encoders.prepared import remembered
@@ -50,8 +50,8 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
         learner: in any mode.
         samples: of one split.
         modalities: None for all columns.
-        views: of each image or video: as it is, and warped as in training, the same for all; where embeddings
-            have length 1 so has their mean.
+        views: of each image or video: as it is, and warped as in training, the same for all; the encoder says what
+            they make together, and where embeddings have length 1 so has that.
     """
     embedder, embedded = learner.embedder, {}
     with evaluating(learner):
@@ -67,11 +67,12 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
 
 
 def _encode(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:
-    encoder = embedder.encoders[modality]
+    encoder = cast(Encoder, embedder.encoders[modality])
     if views == 1 or not augments(encoder):
         return embedder.encode(modality, raw)
-    total = torch.zeros(())
+    seen = []
     for view in range(views):
         with seen_as(encoder, view):
-            total = total + embedder.encode(modality, raw)
-    return F.normalize(total, dim=-1) if embedder.normalize else total / views
+            seen.append(embedder.encode(modality, raw))
+    together = encoder.together(torch.stack(seen))
+    return F.normalize(together, dim=-1) if embedder.normalize else together

@@ -75,6 +75,12 @@ def test_a_local_embedding_moves_along_with_the_image():
     assert not torch.allclose(places[1:3, 1], moved[1:3, 1], atol=1e-3)
 
 
+def test_places_of_several_views_stand_side_by_side_and_whole_embeddings_are_averaged():
+    views = torch.arange(2 * 3 * 64.0).view(2, 3, 64)
+    assert torch.equal(fresh("conv4", width=64, local=True).together(views), torch.cat([views[0], views[1]], dim=1))
+    assert torch.equal(fresh("conv4").together(views), views.mean(0))
+
+
 def test_a_local_embedding_has_one_width():
     with pytest.raises(UserError, match=r"width=12 must be 64 with encoder.image.local=true, places: 1, each 64"):
         fresh("conv4", local=True)
