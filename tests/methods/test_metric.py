@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmml.encoders.embedder import build_embedder
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
 from mmml.methods.metric import rules
-from mmml.methods.metric.learner import as_items
+from mmml.methods.metric.learner import MetricLearner, as_items
 from mmml.similarity import distances
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL, make_learner
@@ -188,3 +189,18 @@ def test_an_option_that_nothing_takes_is_refused():
     task = tasks.build("classification", {}, "task")
     with pytest.raises(UserError, match=r"method.margni.*did you mean 'margin'"):
         methods.build("metric", options, "method", embedder=build_embedder(MLP, ["image"]), task=task)
+
+
+@pytest.mark.parametrize(
+    ("normalize", "distance", "rule", "told"),
+    [
+        (False, "dtw", "prototype", "method.rule=prototype computes with .* set method.rule=nearest or attention"),
+        (False, "cosine", "nearest", "method.distance=cosine cannot compare .* set method.distance=dtw"),
+        (True, "dtw", "nearest", "encoder.normalize=true cannot scale .* set encoder.normalize=false"),
+    ],
+)
+def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(normalize, distance, rule, told):
+    options = {"width": 1, "normalize": normalize, "fusion": "mean", "audio": {"name": "raw_audio"}}
+    embedder, loss = build_embedder(options, ["audio"]), {"temperature": 1.0, "learn_temperature": False}
+    with pytest.raises(UserError, match=told):
+        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", rule, **loss)

@@ -110,13 +110,20 @@ def as_items(support: Examples) -> tuple[Tensor, Tensor]:
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
     """Embeddings with gaps make any distance but their own NaN."""
     for modality, encoder in embedder.items():
-        if encoder.has_gaps and needs_vectors(rule, "method.rule"):
+        if not encoder.has_gaps:
+            continue
+        if needs_vectors(rule, "method.rule"):
             raise UserError(
                 f"method.rule={rule} computes with what encoder.{modality} gives, which has gaps: "
                 "set method.rule=nearest or attention"
             )
-        if encoder.has_gaps and encoder.distance != distance:
+        if encoder.distance != distance:
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
                 f"set method.distance={encoder.distance}"
+            )
+        if embedder.normalize:
+            raise UserError(
+                f"encoder.normalize=true cannot scale what encoder.{modality} gives, which has gaps: "
+                "set encoder.normalize=false"
             )
