@@ -1,6 +1,6 @@
 """``name: logmel_conv``: convolutions over the log-mel spectrum of a sound."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,12 @@ class LogMelConv(Encoder):
 
     modality = "audio"
     vectorizes = False
+    shortens: ClassVar[tuple[bool, ...]] = (
+        True,
+        True,
+        True,
+        True,
+    )  # which blocks halve time too, and not the bands alone
 
     def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
         super().__init__()
@@ -43,8 +49,14 @@ class LogMelConv(Encoder):
         require(0 <= augment <= 2, "encoder.audio.augment", augment, "from 0 to 2")
         self.mels, self.hop, self.samples = mels, round(hop * RATE / 1000), round(seconds * RATE)
         self.augment = augment
-        self.blocks = nn.ModuleList(MaskedBlock(1 if i == 0 else channels, channels) for i in range(4))
-        self.head = nn.Linear(2 * channels * -(-mels // 16), width)
+        self.blocks = nn.ModuleList(
+            MaskedBlock(1 if i == 0 else channels, channels, s) for i, s in enumerate(self.shortens)
+        )
+        self.head = self._head(channels * -(-mels // 16), width)
+
+    def _head(self, channels: int, width: int) -> nn.Linear:
+        """The last layer, from the channels of all bands at one time."""
+        return nn.Linear(2 * channels, width)
 
     def prepare(self, raw: Any) -> Tensor:
         sounds = [clip[: self.samples] for clip in clips(raw)]
@@ -55,12 +67,17 @@ class LogMelConv(Encoder):
         return hide_spans(spectra, 0.2 * self.augment) if changes else spectra
 
     def forward(self, prepared: Tensor) -> Tensor:
+        x, mask = self._maps(prepared)
+        mean = x.sum(-1) / mask.sum(-1)
+        return self.head(torch.cat([mean, x.amax(-1)], dim=1).flatten(1))
+
+    def _maps(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Behind the blocks: ``[n, channels, bands, times]``, 0 on padding, and a mask ``[n, 1, 1, times]``."""
         x, mask = unpad(prepared)
         x, mask = x.mT.unsqueeze(1), mask.mT.unsqueeze(1)  # [n, 1, mels, frames], [n, 1, 1, frames]
         for block in self.blocks:
             x, mask = block(x, mask)
-        mean = x.sum(-1) / mask.sum(-1)
-        return self.head(torch.cat([mean, x.amax(-1)], dim=1).flatten(1))
+        return x, mask
 
     def encode(self, raw: Any) -> Tensor:
         """In evaluation mode, sounds of like length together; in training they share batch statistics."""

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import encoders
 from mmml.encoders.logmel import frames_of
-from mmml.encoders.logmel_conv import LogMelConv, MaskedBlock
-from mmml.encoders.sequences import unpad
+from mmml.encoders.logmel_conv import LogMelConv
 from mmml.errors import require
 
 FRAME = 40  # numbers for each frame, as ``method.distance=dtw`` reads them
@@ -28,20 +27,19 @@ class LogMelFrames(LogMelConv):
 
     distance = "dtw"
     has_gaps = True
+    shortens = (True, True, False, False)
 
     def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
         super().__init__(width, mels, hop, seconds, channels, augment)
         self.frames = -(-frames_of(self.samples, self.hop) // 4)
         wanted = f"{FRAME * self.frames} with encoder.audio.name=logmel_frames: {FRAME} × {self.frames} frames"
         require(width == FRAME * self.frames, "encoder.width", width, wanted)
-        self.blocks = nn.ModuleList(MaskedBlock(1 if i == 0 else channels, channels, i < 2) for i in range(4))
-        self.head = nn.Linear(channels * -(-mels // 16), FRAME)
+
+    def _head(self, channels: int, width: int) -> nn.Linear:
+        return nn.Linear(channels, FRAME)
 
     def forward(self, prepared: Tensor) -> Tensor:
-        x, mask = unpad(prepared)
-        x, mask = x.mT.unsqueeze(1), mask.mT.unsqueeze(1)
-        for block in self.blocks:
-            x, mask = block(x, mask)
+        x, mask = self._maps(prepared)
         frames = F.normalize(self.head(x.flatten(1, 2).mT).float(), dim=-1)  # [n, frames, FRAME]
         frames = frames.masked_fill(~mask.flatten(1).unsqueeze(-1), torch.nan)
         return F.pad(frames, (0, 0, 0, self.frames - frames.shape[1]), value=torch.nan).flatten(1)

@@ -26,13 +26,19 @@ def local(query: Tensor, support: Tensor) -> Tensor:
             f"method.distance=local compares descriptors of {DESCRIPTOR} numbers: encoder.width={query.shape[-1]} is "
             "no multiple of it; see encoder.image.local"
         )
-    cells = (query.shape[-1] // DESCRIPTOR) * (support.shape[-1] // DESCRIPTOR)
-    return in_chunks(_unlike, at_least_float32(query), at_least_float32(support), cells)
+    query, support = (F.normalize(_places(at_least_float32(x)), dim=-1) for x in (query, support))
+    cells = query.shape[-2] * support.shape[-2]
+    return in_chunks(_unlike, query.flatten(-2), support.flatten(-2), cells)
+
+
+def _places(items: Tensor) -> Tensor:
+    """``[..., places × DESCRIPTOR]`` → ``[..., places, DESCRIPTOR]``."""
+    return items.unflatten(-1, (-1, DESCRIPTOR))
 
 
 def _unlike(query: Tensor, support: Tensor) -> Tensor:
-    """``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
-    q, s = (F.normalize(x.unflatten(-1, (-1, DESCRIPTOR)), dim=-1) for x in (query, support))
+    """Descriptors of length 1, ``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
+    q, s = _places(query), _places(support)
     cosines = q.flatten(1, 2) @ s.flatten(1, 2).mT
     cosines = cosines.unflatten(2, s.shape[1:3]).unflatten(1, q.shape[1:3])  # [B, q, places, s, places]
     # max and not amax, whose gradient is much slower: it looks for ties
