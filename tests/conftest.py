@@ -1,14 +1,18 @@
 """Fixtures that many tests share."""
 
+import atexit
 import os
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
 
+from mmml import cli
 from mmml.datasets import Column, Per, Samples
 from mmml.datasets.base import Dataset
 from mmml.encoders import build_embedder
@@ -98,18 +102,36 @@ def learner() -> MetricLearner:
 
 
 def command(program: str, *arguments: str, cwd: Path, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
-    """Run a console script as a user would."""
-    code = f"import sys; sys.argv[0] = 'mmml-{program}'; from mmml.cli import {PROGRAMS[program]} as main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **env},
-    )
+    """Run a console script as a user would: a process of its own, forked from one that has heavy imports behind it."""
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        asked = ([f"mmml-{program}", *arguments], PROGRAMS[program], cwd, {**os.environ, **env}, files)
+        process = PROCESSES.Process(target=play, args=asked)
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+        process.join()
+        return subprocess.CompletedProcess(asked[0], process.exitcode, *(file.read_text() for file in files))
 
 
+def play(argv: list[str], program: str, cwd: Path, env: dict[str, str], files: list[Path]) -> None:
+    """What a process that runs a console script does."""
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[:0] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    sys.argv = argv
+    try:
+        getattr(cli, program)()
+    finally:
+        atexit._run_exitfuncs()  # forked processes leave them out
+
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["pytest", "mmml.job", "torch._dynamo", "matplotlib.figure", "sklearn.manifold"])
 PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report", "predict": "predict", "data": "data"}
 
 
