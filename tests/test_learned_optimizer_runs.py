@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import command
 
-SHORT = ["method=learned_optimizer", "encoder=mlp", "encoder.width=16", "encoder.image.hidden=32", "trainer.steps=2"]
-SHORT += ["trainer.warmup=0"]
+SHORT = ["method=learned_optimizer", "encoder=mlp", "encoder.width=16", "trainer.steps=2", "trainer.warmup=0"]
+SHORT += ["encoder.image.hidden=32", "encoder.text.hidden=32", "episode.eval.shots=1"]
 SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "evaluation.episodes=6"]
 SHORT += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=2", "hydra.run.dir=run"]
 QUADRATIC = ["experiment=quadratic", "trainer.batch=4", "trainer.validate_every=1", "trainer.checkpoint_every=1"]
