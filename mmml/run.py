@@ -23,6 +23,7 @@ from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.judge import Judge
+from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
 from mmml.methods import Learner, Trainee, methods
@@ -87,7 +88,8 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation)
+    matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings)
 
     def batches() -> Callable[[int], Any]:
         fixed = learner.embeds_once and learner.embedder.frozen

@@ -131,6 +131,14 @@ REPRODUCTIONS = {
         ],
         runs=leaving_out(),
     ),
+    "spoken-digits-images": Reproduction(
+        ["experiment=spoken_digits_images"],
+        [
+            Goal("image:audio", "2-way 1-shot", "raw/nearest", error=True),
+            Goal("image:audio", "2-way 1-shot", predictor="raw/nearest", error=True),
+        ],
+        runs=leaving_out(),
+    ),
     "flickr8k": Reproduction(["experiment=flickr8k"], retrieval("text", "image")),
     "moving-glyphs-characters": moving("characters"),
     "moving-glyphs-motions": moving("motions"),

@@ -148,6 +148,7 @@ class EvaluationConfig:
     tuning_episodes: int = 50
     horizons: list[int] = field(default_factory=lambda: [1])
     views: int = 1
+    matching: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes", "tuning_episodes"):

@@ -27,7 +27,7 @@ class SpokenDigits(OnDisk):
     """The Free Spoken Digit Dataset: a class is a digit, a group (and a domain) a speaker.
 
     ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other people's hands), no
-    image twice: where images are used there are as many samples of a digit as it has images.
+    image of two takes: where images are used there are as many samples of a digit as it has images.
 
     Args:
         root: the folder that holds ``fsdd/``.
@@ -35,8 +35,8 @@ class SpokenDigits(OnDisk):
         speaker: who is tested on, and heard in no other split; null for all in all splits.
         voices: ``own``: what is tested on is of that speaker alone; ``all``: there is what the others say in the test
             split too, to ask about one voice after examples of others (``episode.eval.query_domain``).
-        spliced: words to train on are besides halves of two digits joined, and all of them played backwards; without
-            ``image``.
+        spliced: words to train on are besides halves of two digits joined, and all of them played backwards; so are
+            images, where backwards is mirrored.
     """
 
     name = "spoken_digits"
@@ -62,8 +62,6 @@ class SpokenDigits(OnDisk):
         self.of = {"val": val_digits, "test": test_digits}
         self.of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
         self.speaker, self.voices, self.spliced = speaker, voices, spliced
-        if spliced:
-            self.modalities = {m: per for m, per in self.modalities.items() if m != "image"}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
@@ -82,10 +80,11 @@ class SpokenDigits(OnDisk):
         for split in SPLITS:
             heard = self._heard(speakers, split)
             takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
-            if self.spliced and split == "train":
-                samples[split] = words(takes_of, [DIGITS[d] for d in self.of[split]], sounds, speakers)
-            else:
-                samples[split] = self._split(split, takes_of, sounds, speakers, images)
+            drawn = None
+            if images is not None:
+                takes_of, drawn = illustrated(takes_of, [images[d] for d in self.of[split]], len(takes))
+            made = words if self.spliced and split == "train" else digits_alone
+            samples[split] = made(takes_of, [DIGITS[d] for d in self.of[split]], sounds, speakers, drawn)
         return samples
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
@@ -97,38 +96,58 @@ class SpokenDigits(OnDisk):
             return ~mine
         return mine if self.voices == "own" else np.ones_like(mine)
 
-    def _split(
-        self, split: str, takes: list[np.ndarray], sounds: Values, speakers: np.ndarray, images: list[np.ndarray] | None
-    ) -> Samples:
-        digits = self.of[split]
-        if images is not None:
-            # One of several speakers each time, so that all are among those that have an image.
-            spread = [np.random.default_rng(d).permutation(rows) for d, rows in zip(digits, takes, strict=True)]
-            takes = [rows[: len(images[d])] for d, rows in zip(digits, spread, strict=True)]
-        rows = np.concatenate([np.zeros(0, np.int64), *takes])
-        more = {}
-        if images is not None:
-            chosen = [images[d][: len(r)] for d, r in zip(digits, takes, strict=True)]
-            more["image"] = Column(Per.SAMPLE, torch.from_numpy(np.concatenate(chosen)))
-        names, counts = [DIGITS[d] for d in digits], [len(r) for r in takes]
-        return samples_of(names, counts, Rows(sounds, rows), speakers[rows], more)
+
+def illustrated(takes: list[np.ndarray], images: list[np.ndarray], number: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Takes that have an image: as many of each digit as it has, one of several speakers each time.
+
+    Args:
+        takes: of each digit.
+        images: of each digit, ``[n, 8, 8]``.
+        number: of all takes.
+
+    Returns:
+        The takes of each digit, and by number of the take its image, ``[number, 8, 8]``.
+    """
+    kept = []
+    drawn = np.zeros((number, 8, 8), np.uint8)
+    for i, (rows, own) in enumerate(zip(takes, images, strict=True)):
+        kept.append(np.random.default_rng(i).permutation(rows)[: len(own)])
+        drawn[kept[-1]] = own[: len(kept[-1])]
+    return kept, drawn
 
 
-def words(takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray) -> Samples:
-    """Digits, halves of two joined, and all that backwards."""
+def digits_alone(
+    takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray, drawn: np.ndarray | None
+) -> Samples:
+    """Digits as they are said, and drawn."""
+    rows = np.concatenate([np.zeros(0, np.int64), *takes])
+    images = None if drawn is None else drawn[rows]
+    return samples_of(names, [len(r) for r in takes], Rows(sounds, rows), speakers[rows], images)
+
+
+def words(
+    takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray, drawn: np.ndarray | None
+) -> Samples:
+    """Digits, halves of two joined, and all that backwards; images are joined from left and right, and mirrored."""
     rows, backwards, counts = words_of(takes, speakers)
     said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
     classes = said + [f"{word} backwards" for word in said]
-    return samples_of(classes, counts, Spliced(sounds, rows, backwards), speakers[rows[:, 0]], {})
+    images = None
+    if drawn is not None:
+        images = np.concatenate([drawn[rows[:, 0], :, :4], drawn[rows[:, 1], :, 4:]], axis=2)
+        images[backwards] = images[backwards, :, ::-1]
+    return samples_of(classes, counts, Spliced(sounds, rows, backwards), speakers[rows[:, 0]], images)
 
 
 def samples_of(
-    classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, more: dict[str, Column]
+    classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, images: np.ndarray | None
 ) -> Samples:
     """What is said, class after class, by the speakers of all rows."""
     columns = {"audio": Column(Per.SAMPLE, sounds), "text": Column.of_texts([[name] for name in classes])}
+    if images is not None:
+        columns["image"] = Column(Per.SAMPLE, torch.from_numpy(images))
     groups = np.unique(speakers, return_inverse=True)[1]
-    return Samples(classes, np.cumsum([0, *counts]), columns | more, groups=groups, domains=speakers)
+    return Samples(classes, np.cumsum([0, *counts]), columns, groups=groups, domains=speakers)
 
 
 def digit_images() -> list[np.ndarray]:

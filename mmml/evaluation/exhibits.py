@@ -91,12 +91,16 @@ def _gallery(learner: Learner, embedded: Samples, mapping: Mapping) -> dict[str,
 
 
 def _map(embedded: Samples) -> dict[str, Any]:
-    """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der Maaten and Hinton 2008)."""
+    """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der Maaten and Hinton 2008).
+
+    Modalities of another width than the first share no space with it and are left out.
+    """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     shown = np.linspace(0, len(embedded.classes) - 1, min(POINTS, len(embedded.classes))).round().astype(int)
-    modalities = sorted(embedded.columns)
+    widths = {m: column.values.shape[-1] for m, column in sorted(embedded.columns.items())}
+    modalities = [m for m, width in widths.items() if width == next(iter(widths.values()))]
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])
     spread = means.std(axis=0)
     if len(means) < 5 or not np.isfinite(means).all() or (spread > 1e-6).sum() < 2:  # nothing to lay out

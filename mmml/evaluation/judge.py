@@ -1,7 +1,7 @@
 """The whole judgement of a learner: on validation while it trains, on test once at the end."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
+from mmml.evaluation.matching import matching_panel
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
@@ -46,12 +47,14 @@ class Judge:
         modalities: of the dataset.
         settings: the columns of the panel.
         options: the section ``evaluation``.
+        matchings: what is matched by pairs besides.
     """
 
     samples: Mapping[str, Samples]
     modalities: Mapping[str, Per]
     settings: list[Setting]
     options: EvaluationConfig
+    matchings: Sequence[Setting] = ()
 
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
@@ -149,13 +152,16 @@ class Judge:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
         panel = self._panel(learner, embedded, calibration or Calibration())
+        panel.extend(self._matching([learner]))
         for rival in rivals:
             panel.extend(self._panel(rival, embedded, None))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
-            for baseline in baselines.get(name, "evaluation.baselines")(self.modalities, self.task):
+            found = baselines.get(name, "evaluation.baselines")(self.modalities, self.task)
+            for baseline in found:
                 panel.extend(self._panel(baseline, self.embed(baseline), None))
-        panel.extend(chance_panel("test", [*self.settings, self._retrieval()]))
+            panel.extend(self._matching(found))
+        panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
         return panel
 
     @at_rest
@@ -197,6 +203,10 @@ class Judge:
             panel.extend(reliability.panel(learner, "test"))
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
         return panel
+
+    def _matching(self, learners: Iterable[Learner]) -> Panel:
+        known = [(learner, self.embed(learner)) for learner in learners if self.matchings]
+        return matching_panel(known, self._sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:
         return {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}

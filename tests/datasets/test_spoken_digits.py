@@ -54,8 +54,17 @@ def test_words_nobody_said_are_trained_on_only(root):
     assert train.classes[:2] == ["zero", "zero-one"] and train.classes[-1] == "five backwards"
     plain = build(root, speaker="theo").load(["audio"])["train"]
     assert np.array_equal(train.columns["audio"].values[:20][3], plain.columns["audio"].values[:20][3])
-    assert "image" not in dataset.modalities
     assert parts["test"].classes == ["eight", "nine"]
+
+
+def test_images_are_spliced_with_the_words(root):
+    train = build(root, spliced=True).load(["audio", "image"])["train"]
+    images = train.columns["image"].values
+    of = {name: images[train.starts[c] : train.starts[c + 1]] for c, name in enumerate(train.classes)}
+    zeros, ones, both = of["zero"], of["one"], of["zero-one"]
+    assert torch.equal(both[:, :, :4], zeros[:, :, :4])
+    assert all((half == ones[:, :, 4:]).all((1, 2)).any() for half in both[:, :, 4:])
+    assert torch.equal(of["zero-one backwards"], both.flip(2))
 
 
 def test_images_are_of_the_same_digit_and_none_is_used_twice(root):

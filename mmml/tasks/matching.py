@@ -1,0 +1,25 @@
+"""Matching across modalities: which of the candidates, one of each class, belongs to what is shown?
+
+Played by the evaluation (``evaluation.matching``); not to be chosen as ``task=``.
+"""
+
+from torch import Tensor
+
+from mmml.tasks.base import Metric
+from mmml.tasks.classification import Classification
+
+MATCHING = Metric("matching accuracy")
+
+
+class Matching(Classification):
+    """Predictions are log-probabilities of the candidates, ``[B, q, ways]``."""
+
+    name = "matching"
+    metrics = (MATCHING,)
+
+    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+        (right,) = super().scores(predictions, targets).values()
+        return {MATCHING: right}
+
+    def chance(self, ways: int) -> dict[Metric, float]:
+        return {MATCHING: 1 / ways}
