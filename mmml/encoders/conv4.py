@@ -1,4 +1,4 @@
-"""``name: conv4``: the four-block convolutional network of few-shot learning."""
+"""``name: conv4``: the convolutional network of few-shot learning, of four blocks as published or of more."""
 
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ DESCRIPTOR = 64  # numbers for each place, as ``method.distance=local`` reads th
 
 @encoders.register("conv4")
 class Conv4(Encoder):
-    """Four blocks of convolution, batch normalisation, ReLU and pooling, then a linear layer.
+    """Blocks of convolution, batch normalisation, ReLU and pooling, four as published, then a linear layer.
 
     Vinyals et al. (2016), section 4.1; batch normalisation uses running statistics in
     evaluation mode.
@@ -22,10 +22,11 @@ class Conv4(Encoder):
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side.
-        channels: of every block (64 as published), or of each of the four.
+        channels: of each of four blocks (64 as published), or of each of so many as are listed.
         augment: strength of the random warps in training, 0 for none.
         colour: three channels, or one grey one (what runs did before they could say).
-        poolings: 4 as published, or 3: the last block then keeps 3×3 places of 28×28 pixels, where 4 leave one.
+        poolings: how many blocks, from the first, halve the image: 4 as published; 3 leave 3×3 places of 28×28 pixels,
+            where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
         cut: images are cut to their content before, so that neither its place nor its size counts.
         local: the embedding is not of the whole image but of each place, ``DESCRIPTOR`` numbers, side by side: for
@@ -47,20 +48,20 @@ class Conv4(Encoder):
         local: bool = False,
     ):
         super().__init__()
-        four = [channels] * 4 if isinstance(channels, int) else channels
+        each = [channels] * 4 if isinstance(channels, int) else channels
         require(size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times")
-        ok = len(four) == 4 and min(four) > 0
-        require(ok, "encoder.image.channels", channels, "a positive whole number, or four of them")
-        require(poolings in (3, 4), "encoder.image.poolings", poolings, "3 or 4")
+        require(bool(each) and min(each) > 0, "encoder.image.channels", channels, "a positive whole number, or a list")
+        ok = 1 <= poolings <= len(each) and size >= 2**poolings
+        require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the blocks, and leave a place")
         self.size, self.colour, self.cut = size, colour, cut
         self.augment = Augment(augment, elastic=elastic)
-        self.blocks = four_blocks(3 if colour else 1, four, poolings)
+        self.blocks = conv_blocks(3 if colour else 1, each, poolings)
         places = (size // 2**poolings) ** 2
         if local:
             wanted = f"{places * DESCRIPTOR} with encoder.image.local=true, places: {places}, each {DESCRIPTOR}"
             require(width == places * DESCRIPTOR, "encoder.width", width, wanted)
         self.local = local
-        self.head = nn.Linear(four[-1], DESCRIPTOR) if local else nn.Linear(four[-1] * places, width)
+        self.head = nn.Linear(each[-1], DESCRIPTOR) if local else nn.Linear(each[-1] * places, width)
 
     def prepare(self, raw: Any) -> Tensor:
         return self.augment(as_input(raw, self.size, self.device, self.colour, self.cut))
@@ -74,8 +75,8 @@ class Conv4(Encoder):
         return views.movedim(0, 1).flatten(1) if self.local else super().together(views)
 
 
-def four_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:
-    """``[n, inputs, size, size]`` → ``[n, channels[3], size // 2**poolings, size // 2**poolings]``."""
+def conv_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:
+    """``[n, inputs, size, size]`` → ``[n, channels[-1], size // 2**poolings, size // 2**poolings]``."""
     sizes = [inputs, *channels]
     return nn.Sequential(*(_block(*pair, pooled=i < poolings) for i, pair in enumerate(pairwise(sizes))))
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.attention import Transformer
 from mmml.encoders.base import Encoder, encoders
-from mmml.encoders.conv4 import four_blocks
+from mmml.encoders.conv4 import conv_blocks
 from mmml.encoders.images import Augment, as_input
 from mmml.encoders.sequences import in_buckets, pad
 from mmml.errors import require
@@ -55,7 +55,7 @@ class FrameAttention(Encoder):
         require(channels > 0, "encoder.video.channels", channels, "a positive whole number")
         self.size, self.frames, self.differences = size, frames, differences
         self.augment = Augment(augment, "encoder.video.augment")
-        self.trunk = four_blocks(6 if differences else 3, [channels] * 4)
+        self.trunk = conv_blocks(6 if differences else 3, [channels] * 4)
         self.tokens = nn.Linear(channels * (size // 16) ** 2, channels)
         self.positions = nn.Parameter(torch.randn(frames, channels) * 0.02)
         self.transformer = Transformer(channels, layers, heads, dropout, "encoder.video")

@@ -67,9 +67,12 @@ def test_conv4_may_keep_more_places_and_have_blocks_of_different_widths():
         assert encoder.encode(IMAGES).shape == (6, 8)
         sizes[poolings] = encoder.head.in_features
     assert sizes == {4: 16, 3: 16 * 9}
+    five = encoders.build("conv4", {**options, "size": 64, "channels": [4, 4, 8, 8, 16]}, "encoder.image", width=8)
+    assert five.encode(IMAGES).shape == (6, 8) and len(five.blocks) == 5 and five.head.in_features == 16 * 16
     for wrong, message in (
-        ({"channels": [4, 8]}, r"channels=\[4, 8\] must be a positive whole number, or four of them"),
-        ({"poolings": 2}, "poolings=2 must be 3 or 4"),
+        ({"channels": [4, 0]}, r"channels=\[4, 0\] must be a positive whole number, or a list"),
+        ({"poolings": 5}, "poolings=5 must be from 1 to 4, the blocks, and leave a place"),
+        ({"channels": [4] * 5, "poolings": 5}, "poolings=5 must be from 1 to 5, the blocks, and leave a place"),
         ({"elastic": 0.9}, "elastic=0.9 must be from 0 to 0.5"),
     ):
         with pytest.raises(UserError, match=message):
