@@ -17,7 +17,6 @@ from mmml.episodes import Batch, Episodes, Sampler, gather
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
 from mmml.evaluation.panel import Panel, Setting, chunks
-from mmml.evaluation.statistics import class_interval, interval
 from mmml.methods import Learner
 from mmml.tasks.matching import MATCHING, Matching
 
@@ -67,10 +66,7 @@ def matching_panel(known: Known, sampler: Sampler, settings: Iterable[Setting], 
             queries, candidates = (of_modality(known, side[0]) for side in (mapping.query, mapping.support))
             if queries and candidates:
                 scores, classes = matched(queries, candidates, mapping, sampler, setting, episodes)
-                mean, ci95 = interval(scores)
-                values = {"episodes": len(scores), "mean": mean, "ci95": ci95}
-                values["ci95_classes"] = class_interval(scores, classes)
-                panel.add(setting.cell(sampler.split, mapping, MATCHING, queries[0], **values), scores)
+                panel.add(setting.mean_of(scores, classes, sampler.split, mapping, MATCHING, queries[0]), scores)
     return panel
 
 

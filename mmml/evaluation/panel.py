@@ -135,6 +135,15 @@ class Setting:
             **values,
         )
 
+    def mean_of(
+        self, scores: np.ndarray, classes: np.ndarray, split: str, mapping: Mapping, metric: Metric, learner: Learner
+    ) -> Cell:
+        """The cell of the scores of some episodes, ``[episodes]``, of these classes, ``[episodes, ways]``."""
+        mean, ci95 = interval(scores)
+        over_classes = class_interval(scores, classes)
+        values = {"episodes": len(scores), "mean": mean, "ci95": ci95, "ci95_classes": over_classes}
+        return self.cell(split, mapping, metric, learner, **values)
+
 
 def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[str, Per], task: Task) -> list[Setting]:
     """The columns that a config asks for.
@@ -178,10 +187,7 @@ def episode_panel(
     for setting in settings:
         for mapping, (classes, metrics) in play(learner, embedded, sampler, setting, episodes, watch).items():
             for metric, scores in metrics.items():
-                mean, ci95 = interval(scores)
-                values = {"episodes": len(scores), "mean": mean, "ci95": ci95}
-                values["ci95_classes"] = class_interval(scores, classes)
-                panel.add(setting.cell(sampler.split, mapping, metric, learner, **values), scores)
+                panel.add(setting.mean_of(scores, classes, sampler.split, mapping, metric, learner), scores)
     return panel
 
 
