@@ -111,7 +111,7 @@ def command(program: str, *arguments: str, cwd: Path, timeout: float = 300, **en
         process.join(timeout)
         if process.is_alive():
             process.kill()
-        process.join()
+            raise subprocess.TimeoutExpired(asked[0], timeout)
         return subprocess.CompletedProcess(asked[0], process.exitcode, *(file.read_text() for file in files))
 
 

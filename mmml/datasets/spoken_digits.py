@@ -82,7 +82,7 @@ class SpokenDigits(OnDisk):
             takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
             drawn = None
             if images is not None:
-                takes_of, drawn = illustrated(takes_of, [images[d] for d in self.of[split]], len(takes))
+                takes_of, drawn = illustrated(self.of[split], takes_of, images, len(takes))
             made = words if self.spliced and split == "train" else digits_alone
             samples[split] = made(takes_of, [DIGITS[d] for d in self.of[split]], sounds, speakers, drawn)
         return samples
@@ -97,12 +97,15 @@ class SpokenDigits(OnDisk):
         return mine if self.voices == "own" else np.ones_like(mine)
 
 
-def illustrated(takes: list[np.ndarray], images: list[np.ndarray], number: int) -> tuple[list[np.ndarray], np.ndarray]:
+def illustrated(
+    digits: list[int], takes: list[np.ndarray], images: list[np.ndarray], number: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Takes that have an image: as many of each digit as it has, one of several speakers each time.
 
     Args:
-        takes: of each digit.
-        images: of each digit, ``[n, 8, 8]``.
+        digits: of a split.
+        takes: of each of them.
+        images: of all ten digits, ``[n, 8, 8]`` each.
         number: of all takes.
 
     Returns:
@@ -110,9 +113,10 @@ def illustrated(takes: list[np.ndarray], images: list[np.ndarray], number: int) 
     """
     kept = []
     drawn = np.zeros((number, 8, 8), np.uint8)
-    for i, (rows, own) in enumerate(zip(takes, images, strict=True)):
-        kept.append(np.random.default_rng(i).permutation(rows)[: len(own)])
-        drawn[kept[-1]] = own[: len(kept[-1])]
+    for digit, rows in zip(digits, takes, strict=True):
+        own = np.random.default_rng(digit).permutation(rows)[: len(images[digit])]
+        drawn[own] = images[digit][: len(own)]
+        kept.append(own)
     return kept, drawn
 
 

@@ -33,12 +33,7 @@ class LogMelConv(Encoder):
 
     modality = "audio"
     vectorizes = False
-    shortens: ClassVar[tuple[bool, ...]] = (
-        True,
-        True,
-        True,
-        True,
-    )  # which blocks halve time too, and not the bands alone
+    shortens: ClassVar[tuple[bool, ...]] = (True,) * 4  # which blocks halve time too, and not the bands alone
 
     def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
         super().__init__()

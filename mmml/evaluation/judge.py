@@ -16,7 +16,7 @@ from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
-from mmml.evaluation.matching import matching_panel
+from mmml.evaluation.matching import Known, matching_panel
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
@@ -152,15 +152,18 @@ class Judge:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
         panel = self._panel(learner, embedded, calibration or Calibration())
-        panel.extend(self._matching([learner]))
+        panel.extend(self._matching([(learner, embedded)]))
         for rival in rivals:
             panel.extend(self._panel(rival, embedded, None))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
-            found = baselines.get(name, "evaluation.baselines")(self.modalities, self.task)
-            for baseline in found:
-                panel.extend(self._panel(baseline, self.embed(baseline), None))
-            panel.extend(self._matching(found))
+            known = []
+            for baseline in baselines.get(name, "evaluation.baselines")(self.modalities, self.task):
+                values = self.embed(baseline)
+                panel.extend(self._panel(baseline, values, None))
+                if self.matchings:  # else one modality's raw values are held at a time
+                    known.append((baseline, values))
+            panel.extend(self._matching(known))
         panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
         return panel
 
@@ -204,8 +207,7 @@ class Judge:
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
         return panel
 
-    def _matching(self, learners: Iterable[Learner]) -> Panel:
-        known = [(learner, self.embed(learner)) for learner in learners if self.matchings]
+    def _matching(self, known: Known) -> Panel:
         return matching_panel(known, self._sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:

@@ -51,7 +51,7 @@ class Classification(Task):
 
         Ties go to the first slot: slots are shuffled.
         """
-        return {ACCURACY: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
+        return {self.metrics[0]: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
 
     def chance(self, ways: int) -> dict[Metric, float]:
-        return {ACCURACY: 1 / ways}
+        return {self.metrics[0]: 1 / ways}

@@ -3,8 +3,6 @@
 Played by the evaluation (``evaluation.matching``); not to be chosen as ``task=``.
 """
 
-from torch import Tensor
-
 from mmml.tasks.base import Metric
 from mmml.tasks.classification import Classification
 
@@ -16,10 +14,3 @@ class Matching(Classification):
 
     name = "matching"
     metrics = (MATCHING,)
-
-    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        (right,) = super().scores(predictions, targets).values()
-        return {MATCHING: right}
-
-    def chance(self, ways: int) -> dict[Metric, float]:
-        return {MATCHING: 1 / ways}

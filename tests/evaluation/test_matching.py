@@ -48,9 +48,9 @@ def played(ways: int, queries: int = 1) -> Setting:
     return Setting(tasks.build("classification", {}, "task"), Shape(ways, 1, queries), mappings)
 
 
-def of(samples: Samples, queries: int = 2, learner=None) -> float:
-    settings = matching_settings(["image:text"], [played(6, queries)], MODALITIES)
-    learner = (learner or make_learner(rule="nearest")).eval()
+def of(samples: Samples) -> float:
+    settings = matching_settings(["image:text"], [played(6, queries=2)], MODALITIES)
+    learner = make_learner(rule="nearest").eval()
     (cell,) = matching_panel([(learner, samples)], Sampler(samples, 0, "test"), settings, 20).cells
     assert (cell.task, cell.metric, cell.mapping, cell.episodes) == ("matching", "matching accuracy", "image:text", 20)
     return cell.mean
