@@ -9,8 +9,6 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.images import Augment, as_input
 from mmml.errors import require
 
-DESCRIPTOR = 64  # numbers for each place, as ``method.distance=local`` reads them
-
 
 @encoders.register("conv4")
 class Conv4(Encoder):
@@ -29,8 +27,6 @@ class Conv4(Encoder):
             where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
         cut: images are cut to their content before, so that neither its place nor its size counts.
-        local: the embedding is not of the whole image but of each place, ``DESCRIPTOR`` numbers, side by side: for
-            ``method.distance=local``.
     """
 
     modality = "image"
@@ -45,34 +41,26 @@ class Conv4(Encoder):
         poolings: int = 4,
         elastic: float = 0.0,
         cut: bool = False,
-        local: bool = False,
     ):
         super().__init__()
         each = [channels] * 4 if isinstance(channels, int) else channels
-        require(size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times")
         require(bool(each) and min(each) > 0, "encoder.image.channels", channels, "a positive whole number, or a list")
         ok = 1 <= poolings <= len(each) and size >= 2**poolings
         require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the blocks, and leave a place")
         self.size, self.colour, self.cut = size, colour, cut
         self.augment = Augment(augment, elastic=elastic)
         self.blocks = conv_blocks(3 if colour else 1, each, poolings)
-        places = (size // 2**poolings) ** 2
-        if local:
-            wanted = f"{places * DESCRIPTOR} with encoder.image.local=true, places: {places}, each {DESCRIPTOR}"
-            require(width == places * DESCRIPTOR, "encoder.width", width, wanted)
-        self.local = local
-        self.head = nn.Linear(each[-1], DESCRIPTOR) if local else nn.Linear(each[-1] * places, width)
+        self.head = self._head(each[-1], (size // 2**poolings) ** 2, width)
+
+    def _head(self, channels: int, places: int, width: int) -> nn.Linear:
+        """The last layer, from the channels of all places."""
+        return nn.Linear(channels * places, width)
 
     def prepare(self, raw: Any) -> Tensor:
         return self.augment(as_input(raw, self.size, self.device, self.colour, self.cut))
 
     def forward(self, prepared: Tensor) -> Tensor:
-        x = self.blocks(prepared).flatten(2)
-        return self.head(x.mT if self.local else x.flatten(1)).flatten(1)
-
-    def together(self, views: Tensor) -> Tensor:
-        """Places of all views are places of one image, since a warp moves what is at a place to another."""
-        return views.movedim(0, 1).flatten(1) if self.local else super().together(views)
+        return self.head(self.blocks(prepared).flatten(1))
 
 
 def conv_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:

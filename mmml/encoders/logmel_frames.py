@@ -8,8 +8,7 @@ from mmml.encoders.base import encoders
 from mmml.encoders.logmel import frames_of
 from mmml.encoders.logmel_conv import LogMelConv
 from mmml.errors import require
-
-FRAME = 40  # numbers for each frame, as ``method.distance=dtw`` reads them
+from mmml.similarity.dtw import FRAME
 
 
 @encoders.register("logmel_frames")
@@ -21,22 +20,24 @@ class LogMelFrames(LogMelConv):
     ``encoder.normalize=false``. Through the distance, the alignment in time is trained along.
 
     Args:
-        width: of the embedding, ``FRAME`` × the frames that ``seconds`` have.
+        width: of the embedding, ``FRAME`` × the frames that ``seconds`` have; None takes it.
         mels, hop, seconds, channels, augment: as ``logmel_conv`` has them.
     """
 
     distance = "dtw"
     has_gaps = True
+    has_own_width = True
     shortens = (True, True, False, False)
 
-    def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
-        super().__init__(width, mels, hop, seconds, channels, augment)
+    def __init__(self, width: int | None, mels: int, hop: float, seconds: float, channels: int, augment: float):
+        super().__init__(FRAME, mels, hop, seconds, channels, augment)
         self.frames = -(-frames_of(self.samples, self.hop) // 4)
-        wanted = f"{FRAME * self.frames} with encoder.audio.name=logmel_frames: {FRAME} × {self.frames} frames"
-        require(width == FRAME * self.frames, "encoder.width", width, wanted)
+        self.own_width = FRAME * self.frames
+        wanted = f"null, or {self.own_width}: {self.frames} frames of {FRAME} numbers"
+        require(width in (None, self.own_width), "encoder.width", width, wanted)
 
     def _head(self, channels: int, width: int) -> nn.Linear:
-        return nn.Linear(channels, FRAME)
+        return nn.Linear(channels, width)  # of each frame alone
 
     def forward(self, prepared: Tensor) -> Tensor:
         x, mask = self._maps(prepared)

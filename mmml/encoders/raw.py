@@ -18,6 +18,7 @@ from mmml.encoders.images import as_input
 from mmml.encoders.logmel import clips, log_mel_of
 from mmml.encoders.logmel_conv import scaled
 from mmml.encoders.strokes import resampled
+from mmml.similarity.dtw import FRAME
 
 CPU = torch.device("cpu")
 
@@ -94,7 +95,7 @@ class RawAudio(Raw):
     modality = "audio"
     distance = "dtw"
     has_gaps = True
-    mels, hop, frames = 40, 320, 64  # hop in samples: 20 ms
+    mels, hop, frames = FRAME, 320, 64  # hop in samples: 20 ms
 
     def prepare(self, raw: Any) -> Tensor:
         spectra = log_mel_of(clips(raw), self.mels, self.hop, CPU)

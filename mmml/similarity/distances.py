@@ -16,6 +16,17 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 distances = Registry("distance", "mmml.similarity")
 
 
+def of_parts(distance: Distance) -> Distance:
+    """Decorator: the distance compares parts, and embeddings hold them side by side; most do not."""
+    distance.of_parts = True  # type: ignore[attr-defined]
+    return distance
+
+
+def compares_parts(name: str, where: str) -> bool:
+    """Whether the distance of that name compares parts; ``where`` is the option that named it."""
+    return getattr(distances.get(name, where), "of_parts", False)
+
+
 @distances.register("sqeuclidean")
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017)."""

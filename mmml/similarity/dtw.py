@@ -5,12 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.similarity.chunks import in_chunks
-from mmml.similarity.distances import at_least_float32, distances, euclidean
+from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
 FRAME = 40  # numbers that make up a frame: items are [frames × FRAME], NaN after the last frame
 
 
 @distances.register("dtw")
+@of_parts
 def dtw(query: Tensor, support: Tensor) -> Tensor:
     """The mean euclidean distance of frames along the best alignment in time.
 

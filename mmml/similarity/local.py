@@ -3,29 +3,21 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.errors import UserError
 from mmml.similarity.chunks import in_chunks
-from mmml.similarity.distances import at_least_float32, distances
+from mmml.similarity.distances import at_least_float32, distances, of_parts
 
 DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIPTOR]
 
 
 @distances.register("local")
+@of_parts
 def local(query: Tensor, support: Tensor) -> Tensor:
     """1 − the mean cosine of each place's descriptor with the most alike of the other item, both ways.
 
     Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric, as Dubuisson and Jain (1994)
-    have it for points. Items are descriptors of 64 numbers each (as ``conv4`` gives with ``local: true``), side by
-    side; from 0 to 2.
-
-    Raises:
-        UserError: they are not made of descriptors.
+    have it for points. Items are descriptors of 64 numbers each (as ``conv4_local`` gives), side by side;
+    from 0 to 2.
     """
-    if query.shape[-1] % DESCRIPTOR:
-        raise UserError(
-            f"method.distance=local compares descriptors of {DESCRIPTOR} numbers: encoder.width={query.shape[-1]} is "
-            "no multiple of it; see encoder.image.local"
-        )
     query, support = (F.normalize(_places(at_least_float32(x)), dim=-1) for x in (query, support))
     cells = query.shape[-2] * support.shape[-2]
     return in_chunks(_unlike, query.flatten(-2), support.flatten(-2), cells)

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from mmml.similarity.chunks import in_chunks
-from mmml.similarity.distances import at_least_float32, distances, euclidean
+from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
 AXES = 2  # numbers that make up a point: items are [points × AXES], NaN after the last point
 
 
 @distances.register("modified_hausdorff")
+@of_parts
 def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
     """The larger of two means: from each point to the nearest of the other set, in either direction.
 

@@ -8,11 +8,12 @@ import torch
 
 from mmml.encoders import Encoder, encoders
 
-WIDTH = 12
+WIDTH = 64
 ATTENTION = {"channels": 8, "layers": 1, "heads": 2, "dropout": 0.1}
 
 LEARNED = {
     "conv4": {"size": 16, "channels": 4, "augment": 0.5, "colour": True},
+    "conv4_local": {"size": 16, "channels": 4, "augment": 0.5, "colour": True},
     "mlp_image": {"size": 8, "hidden": 8, "colour": True},
     "resnet12": {"size": 16, "channels": [2, 4, 4, 8], "colour": True, "augment": 0.5},
     "torchvision": {"model": "squeezenet1_1", "weights": None, "size": 32, "augment": 0.5},
@@ -75,8 +76,8 @@ def build(name: str, **changed) -> Encoder:
     return encoder
 
 
-def fresh(name: str, width: int = WIDTH, **changed) -> Encoder:
-    return copy.deepcopy(_built(name)) if not changed else _build(name, changed, width)
+def fresh(name: str, width: int | None = WIDTH, **changed) -> Encoder:
+    return copy.deepcopy(_built(name)) if width == WIDTH and not changed else _build(name, changed, width)
 
 
 @functools.cache
@@ -84,7 +85,7 @@ def _built(name: str) -> Encoder:
     return _build(name, {}, WIDTH)
 
 
-def _build(name: str, changed: dict, width: int) -> Encoder:
+def _build(name: str, changed: dict, width: int | None) -> Encoder:
     torch.manual_seed(0)
     options = LEARNED.get(name, {}) | changed
     return encoders.build(name, options, f"encoder.{modality_of(name)}", width=width)

@@ -12,8 +12,6 @@ FOLDER = Path(__file__).parents[2] / "conf" / "encoder"
 OURS = ["small", "mlp", "raw"]
 PARTS = sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob("*/*.yaml"))
 
-WIDTHS = {"logmel_frames": 1600}  # as its command has it
-
 
 @pytest.mark.parametrize("choice", OURS)
 def test_every_section_builds_and_reads_its_modality(choice):
@@ -32,7 +30,7 @@ def test_each_encoder_is_a_choice_of_its_modality(part):
     section = dict(options[modality])
     assert section["name"] == name and options["width"] == 128
     if not name.startswith("pretrained"):  # which needs a model
-        width = WIDTHS.get(name, 128)
+        width = None if encoders.get(name, part).has_own_width else 128
         assert encoders.build(name, _rest(section), f"encoder.{modality}", width=width).modality == modality
 
 

@@ -3,11 +3,10 @@ import pytest
 import torch
 
 from mmml.encoders import encoders
-from mmml.encoders.conv4 import DESCRIPTOR
 from mmml.encoders.images import as_input, content
 from mmml.encoders.raw import RawImage
 from mmml.errors import UserError
-from tests.encoders.material import RAGGED, UNIFORM, fresh, objects
+from tests.encoders.material import RAGGED, UNIFORM, WIDTH, fresh, objects
 
 CPU = torch.device("cpu")
 
@@ -67,23 +66,23 @@ def test_colour_tells_colours_apart_and_grey_does_not():
 
 
 def test_a_local_embedding_moves_along_with_the_image():
-    encoder = fresh("conv4", width=16 * DESCRIPTOR, size=64, local=True).eval()
+    encoder = fresh("conv4_local", None, size=64).eval()
     image = torch.zeros(1, 64, 64, dtype=torch.uint8)
     image[:, 27:37, 27:30] = 255
-    places, moved = (encoder.encode(x).view(4, 4, DESCRIPTOR) for x in (image, image.roll(16, 2)))
+    places, moved = (encoder.encode(x).view(4, 4, 64) for x in (image, image.roll(16, 2)))
     assert torch.allclose(places[1:3, 0], moved[1:3, 1], atol=1e-5)
     assert not torch.allclose(places[1:3, 1], moved[1:3, 1], atol=1e-3)
 
 
 def test_places_of_several_views_stand_side_by_side_and_whole_embeddings_are_averaged():
     views = torch.arange(2 * 3 * 64.0).view(2, 3, 64)
-    assert torch.equal(fresh("conv4", width=64, local=True).together(views), torch.cat([views[0], views[1]], dim=1))
+    assert torch.equal(fresh("conv4_local").together(views), torch.cat([views[0], views[1]], dim=1))
     assert torch.equal(fresh("conv4").together(views), views.mean(0))
 
 
 def test_a_local_embedding_has_one_width():
-    with pytest.raises(UserError, match=r"width=12 must be 64 with encoder.image.local=true, places: 1, each 64"):
-        fresh("conv4", local=True)
+    with pytest.raises(UserError, match=r"width=12 must be null, or 64: 1 places of 64 numbers"):
+        fresh("conv4_local", width=12)
 
 
 def test_resnet12_has_the_published_size():
@@ -104,7 +103,7 @@ class TestTorchvision:
     @pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "googlenet"])
     def test_any_model_takes_the_width(self, model):
         encoder = fresh("torchvision", model=model)
-        assert encoder.encode(RAGGED["image"]).shape == (5, 12)
+        assert encoder.encode(RAGGED["image"]).shape == (5, WIDTH)
 
     def test_an_unknown_model_has_a_nearest(self):
         with pytest.raises(UserError, match=r"encoder.image.model=resnet19: .* did you mean 'resnet1"):
@@ -126,7 +125,7 @@ class TestTorchvision:
         encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
         encoder.fit(RAGGED["image"])
         assert torch.equal(encoder.model.features[0].weight, published.features[0].weight)
-        assert encoder.encode(UNIFORM["image"]).shape == (5, 12)
+        assert encoder.encode(UNIFORM["image"]).shape == (5, WIDTH)
 
     def test_missing_weights_are_refused_before_training(self, tmp_path):
         with pytest.raises(UserError, match=r"encoder.image.weights=.*none.pth: there is no such file"):
@@ -144,7 +143,7 @@ class TestTorchvision:
             fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
     def test_a_finished_run_needs_no_file(self, tmp_path):
-        assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(UNIFORM["image"]).shape == (5, 12)
+        assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(UNIFORM["image"]).shape == (5, WIDTH)
 
     def test_a_tensor_is_no_state_dict(self, tmp_path):
         torch.save(torch.zeros(3), tmp_path / "weights.pth")

@@ -204,3 +204,10 @@ def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(n
     embedder, loss = build_embedder(options, ["audio"]), {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(UserError, match=told):
         MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", rule, **loss)
+
+
+@pytest.mark.parametrize("distance", ["local", "dtw", "modified_hausdorff"])
+def test_a_distance_of_parts_wants_an_encoder_of_parts(distance):
+    embedder, loss = build_embedder(MLP, ["image"]), {"temperature": 1.0, "learn_temperature": False}
+    with pytest.raises(UserError, match=f"method.distance={distance} cannot compare .* set method.distance=cosine"):
+        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", "nearest", **loss)

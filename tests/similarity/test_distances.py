@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from mmml.encoders import conv4
 from mmml.errors import UserError
 from mmml.similarity import distances
 from mmml.similarity.local import DESCRIPTOR, local
@@ -85,9 +84,3 @@ def test_local_is_the_same_a_few_pairs_at_a_time_and_learns(monkeypatch):
     monkeypatch.setattr("mmml.similarity.chunks.CELLS", 1)
     assert torch.allclose(local(q, s), whole, atol=1e-6)
     assert torch.autograd.grad(whole.sum(), s)[0].abs().sum() > 0
-
-
-def test_local_wants_descriptors():
-    assert DESCRIPTOR == conv4.DESCRIPTOR
-    with pytest.raises(UserError, match=r"encoder.width=65 is no multiple"):
-        local(torch.zeros(1, 65), torch.zeros(1, 65))

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from mmml.encoders.raw import RawAudio
 from mmml.similarity import distances
 from mmml.similarity.dtw import FRAME
 
@@ -86,7 +85,3 @@ def test_dtw_forgives_another_speed_and_hausdorff_another_order():
     assert get("dtw")(slow.flatten()[None], fast.flatten()[None]).item() < 2e-3
     points = torch.randn(9, 2)
     assert get("modified_hausdorff")(points.flatten()[None], points.flip(0).flatten()[None]).item() < 2e-3
-
-
-def test_raw_audio_has_the_frames_that_dtw_expects():
-    assert RawAudio.mels == FRAME

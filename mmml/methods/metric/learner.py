@@ -12,6 +12,7 @@ from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
+from mmml.similarity.distances import compares_parts
 from mmml.tasks import Task
 
 
@@ -108,21 +109,19 @@ def as_items(support: Examples) -> tuple[Tensor, Tensor]:
 
 
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
-    """Embeddings with gaps make any distance but their own NaN."""
+    """Embeddings with gaps make any distance but their own NaN; distances of parts read embeddings made for them."""
     for modality, encoder in embedder.items():
-        if not encoder.has_gaps:
-            continue
-        if needs_vectors(rule, "method.rule"):
+        if encoder.has_gaps and needs_vectors(rule, "method.rule"):
             raise UserError(
                 f"method.rule={rule} computes with what encoder.{modality} gives, which has gaps: "
                 "set method.rule=nearest or attention"
             )
-        if encoder.distance != distance:
+        if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
-                f"set method.distance={encoder.distance}"
+                f"set method.distance={encoder.distance or 'cosine'}"
             )
-        if embedder.normalize:
+        if encoder.has_gaps and embedder.normalize:
             raise UserError(
                 f"encoder.normalize=true cannot scale what encoder.{modality} gives, which has gaps: "
                 "set encoder.normalize=false"

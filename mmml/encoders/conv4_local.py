@@ -1,0 +1,37 @@
+"""``name: conv4_local``: what an image is at every place, to be compared place by place."""
+
+from torch import Tensor, nn
+
+from mmml.encoders.base import encoders
+from mmml.encoders.conv4 import Conv4
+from mmml.errors import require
+from mmml.similarity.local import DESCRIPTOR
+
+
+@encoders.register("conv4_local")
+class Conv4Local(Conv4):
+    """Blocks as in ``conv4``, then a linear layer at each place instead of one for the whole image.
+
+    An embedding is ``DESCRIPTOR`` numbers for each place, side by side: for ``method.distance=local``.
+
+    Args:
+        width: of the embedding, ``DESCRIPTOR`` × places; None takes it.
+        size, channels, augment, colour, poolings, elastic, cut: as ``conv4`` has them; there are
+            ``(size // 2**poolings)²`` places.
+    """
+
+    distance = "local"
+    has_own_width = True
+
+    def _head(self, channels: int, places: int, width: int | None) -> nn.Linear:
+        self.own_width = places * DESCRIPTOR
+        wanted = f"null, or {self.own_width}: {places} places of {DESCRIPTOR} numbers"
+        require(width in (None, self.own_width), "encoder.width", width, wanted)
+        return nn.Linear(channels, DESCRIPTOR)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.head(self.blocks(prepared).flatten(2).mT).flatten(1)
+
+    def together(self, views: Tensor) -> Tensor:
+        """Places of all views are places of one image, since a warp moves what is at a place to another."""
+        return views.movedim(0, 1).flatten(1)
