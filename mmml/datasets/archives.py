@@ -1,14 +1,13 @@
 """Archives that people download: told apart, read, and unpacked once."""
 
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.cache import cached_folder, key_of
 from mmml.datasets.values import file_identity
+from mmml.errors import UserError
 
 
 def stamps(archives: Sequence[Path]) -> list[list[Any]]:
@@ -17,35 +16,35 @@ def stamps(archives: Sequence[Path]) -> list[list[Any]]:
 
 
 def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Every file with a suffix in archives, without what macOS leaves there, and those that lie beside them."""
+    """Path and content of every file with a suffix: of those in zip files, and of those given directly.
+
+    What macOS leaves in archives is skipped.
+
+    Raises:
+        UserError: an archive is damaged.
+    """
     for archive in archives:
         if archive.suffix == suffix:
             yield PurePosixPath(*archive.parts[-3:]), archive.read_bytes()
             continue
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.namelist():
-                place = PurePosixPath(member)
-                if place.suffix == suffix and not place.name.startswith(".") and place.parts[0] != "__MACOSX":
-                    yield place, opened.read(member)
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                for member in opened.namelist():
+                    place = PurePosixPath(member)
+                    if place.suffix == suffix and not place.name.startswith(".") and place.parts[0] != "__MACOSX":
+                        yield place, opened.read(member)
+        except zipfile.BadZipFile as error:
+            raise UserError(f"{archive} is no whole zip file ({error}): get it anew") from None
 
 
 def unpacked(archives: Sequence[Path], suffix: str) -> Path:
     """A folder of the cache with every file of a suffix in it, under the last folder that it has in its archive."""
-    folder = cache_dir() / f"unpacked-{key_of([*stamps(archives), suffix])}"
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".unpacked-", dir=folder.parent))
-    try:
+
+    def fill(folder: Path) -> bool:
         for place, data in members(archives, suffix):
-            target = partial.joinpath(*place.parts[-2:])
+            target = folder.joinpath(*place.parts[-2:])
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+        return True
+
+    return cached_folder(f"unpacked-{key_of([*stamps(archives), suffix])}", fill)

@@ -45,6 +45,42 @@ def key_of(key: Any) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def cached_folder(name: str, fill: Callable[[Path], bool]) -> Path:
+    """A folder of the cache, filled whole or not at all; two processes may race.
+
+    Args:
+        name: with a key of everything that its files depend on.
+        fill: writes them into an empty folder; returns whether they are worth keeping.
+
+    Returns:
+        Where they are: for this process alone if they are not kept, or the cache cannot be written.
+    """
+    folder = cache_dir() / name
+    try:
+        return folder if folder.exists() else _filled(folder, fill)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
+    folder = scratch_dir() / name
+    return folder if folder.exists() else _filled(folder, fill)
+
+
+def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
+    """Fill a folder, which gets its name once it is whole; returns where the files are."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name[:9]}", dir=folder.parent))
+    try:
+        if not fill(partial):
+            return Path(shutil.move(partial, scratch_dir() / partial.name))
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
 def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays that ``make`` returns, from the cache if it was called with this key before.
 

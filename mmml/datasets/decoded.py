@@ -1,9 +1,6 @@
 """Media files → values in a mapped file of the cache: each file is decoded once, and never again."""
 
-import logging
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmml.datasets.cache import cache_dir, key_of, scratch_dir
+from mmml.datasets.cache import cached_folder, key_of
 from mmml.datasets.values import Ragged, file_identity
 from mmml.errors import UserError
 from mmml.files import read_json, write_json
 from mmml.media import VERSION, Limits
 from mmml.media.pool import Failure, Pool
-
-log = logging.getLogger(__name__)
 
 DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
 
@@ -37,13 +32,7 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[
         The arrays in the order of ``paths``, and one sentence for each position that failed.
     """
     key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
-    folder = cache_dir() / f"{modality}-{key}"
-    if not (folder / "about.json").exists():
-        try:
-            folder = _decode_into(folder, modality, paths, limits)
-        except OSError as error:
-            log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
-            folder = _decode_into(scratch_dir() / folder.name, modality, paths, limits)
+    folder = cached_folder(f"{modality}-{key}", lambda empty: _decode_into(empty, modality, paths, limits))
     shapes = np.load(folder / "shapes.npy", allow_pickle=False)
     empty = not shapes.prod(axis=1).any()
     data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
@@ -58,33 +47,19 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
         UserError: one is.
     """
     values, failures = decode_files(modality, paths, limits)
-    for i, why in failures.items():
+    if failures:
+        i, why = next(iter(failures.items()))
         raise UserError(f"dataset.root: {paths[i].parent.name}/{paths[i].name}: {why}")
     return values
 
 
-def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> Path:
-    """Fill a folder of the cache, which gets its name once it is whole; returns where the files are.
-
-    What failed for lack of time or memory may not fail again, and is not kept.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{modality}-", dir=folder.parent))
-    try:
-        shapes, failures = _decode_all(partial / "data.bin", modality, paths, limits)
-        np.save(partial / "shapes.npy", table(shapes))
-        told = {i: f.why for i, f in failures.items()}
-        write_json(partial / "about.json", {"modality": modality, "limits": asdict(limits), "failures": told})
-        if not all(f.lasting for f in failures.values()):
-            return Path(shutil.move(partial, scratch_dir() / partial.name))
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not (folder / "about.json").exists():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
+    """Fill a folder; what failed for lack of time or memory may not fail again, and is not worth keeping."""
+    shapes, failures = _decode_all(folder / "data.bin", modality, paths, limits)
+    np.save(folder / "shapes.npy", table(shapes))
+    told = {i: f.why for i, f in failures.items()}
+    write_json(folder / "about.json", {"modality": modality, "limits": asdict(limits), "failures": told})
+    return all(f.lasting for f in failures.values())
 
 
 def _decode_all(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets, shuffled
+from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import objects
@@ -46,8 +46,7 @@ class Dialogue(OnDisk):
     Args:
         root: the folder that holds ``text_sentiment/``.
         train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment`` (three) or
-            ``sarcasm`` (two).
-        split_seed: which dialogues of MUStARD, which has no split of its own, are in which.
+            ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them whole.
     """
 
     name = "dialogue"
@@ -58,9 +57,8 @@ class Dialogue(OnDisk):
     )
     modalities: Mapping[str, Per] = {"text": Per.SAMPLE}
 
-    def __init__(self, root: str | None, train: str, val: str, test: str, split_seed: int):
+    def __init__(self, root: str | None, train: str, val: str, test: str):
         super().__init__(root)
-        self.split_seed = split_seed
         self.questions = {"train": train, "val": val, "test": test}
         for split, question in self.questions.items():
             require(question in QUESTIONS, f"dataset.{split}", question, f"one of {', '.join(QUESTIONS)}")
@@ -72,7 +70,7 @@ class Dialogue(OnDisk):
         return {split: self._split(split, question) for split, question in self.questions.items()}
 
     def _split(self, split: str, question: str) -> Samples:
-        said = list(self._sarcastic(split) if question == "sarcasm" else self._meld(split))
+        said = list(self._sarcastic() if question == "sarcasm" else self._meld(split))
         answers = sorted({u.answers[question] for u in said})
         rows = sorted(said, key=lambda u: answers.index(u.answers[question]))
         counts = [sum(u.answers[question] == a for u in said) for a in answers]
@@ -88,22 +86,16 @@ class Dialogue(OnDisk):
 
     def _meld(self, split: str) -> Iterator[Utterance]:
         name = f"{FILES[split]}_sent_emo.csv"
-        with self.find(f"**/{name}", f"MELD/{name}")[0].open(encoding="utf-8", newline="") as file:
+        with self.find(f"**/{name}", wanted=f"MELD/{name}")[0].open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 answers = {"emotion": row["Emotion"], "sentiment": row["Sentiment"]}
                 yield Utterance(row["Utterance"], answers, row["Speaker"], row["Dialogue_ID"])
 
-    def _sarcastic(self, split: str) -> Iterator[Utterance]:
-        """A third of the scenes for each split."""
+    def _sarcastic(self) -> Iterator[Utterance]:
         name = "sarcasm_data.json"
-        read = json.loads(self.find(f"**/{name}", f"MUStARD/{name}")[0].read_text("utf-8"))
-        scenes = sorted({scene_of(item) for item in read.values()})
-        third = np.array_split(shuffled(scenes, self.split_seed), len(SPLITS))[SPLITS.index(split)]
-        mine = {scenes[i] for i in third}
-        for item in read.values():
-            if scene_of(item) in mine:
-                answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
-                yield Utterance(item["utterance"], answers, item["speaker"], scene_of(item))
+        for item in json.loads(self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")).values():
+            answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
+            yield Utterance(item["utterance"], answers, item["speaker"], scene_of(item))
 
 
 def scene_of(item: Mapping[str, Any]) -> str:

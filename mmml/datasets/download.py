@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mmml.errors import UserError
 
 ATTEMPTS, PAUSE = 5, 2.0  # seconds before each but the first
+PASSING = (429, 500, 502, 503, 504)  # what servers answer that are busy
 TIMEOUT = 30.0  # seconds without a byte
 BLOCK = 1 << 16
 
@@ -61,7 +62,10 @@ def fetch(download: Download, folder: Path) -> Path:
             _receive(download.url, partial)
             break
         except urllib.error.HTTPError as error:
-            raise UserError(f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand") from None
+            error.close()
+            if error.code not in PASSING:
+                raise UserError(f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand") from None
+            reason: Exception = error
         except (OSError, http.client.HTTPException) as error:
             reason = error
     else:

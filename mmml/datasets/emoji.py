@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from mmml.errors import UserError, nearest, require
 from mmml.media import Limits
 
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+DRAWINGS, NAMES = "github.com/RealityRipple/emoji", "github.com/unicode-org/cldr-json"
 SIDE = 112  # pixels of the files
 VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
 
@@ -40,11 +42,11 @@ class Emoji(OnDisk):
 
     name = "emoji"
     folder_name = "emoji"
-    by_hand = (
-        "the folders blob, noto, openmoji and twemoji (112 pixels) of github.com/RealityRipple/emoji, each as a zip "
-        "file, its list.json, and as cldr.zip the folders annotations and annotationsDerived of "
-        "github.com/unicode-org/cldr-json"
-    )
+    by_hand: ClassVar[Mapping[str, str]] = {
+        **{f"{a}.zip": f"{a}.zip, the folder {a} (112 pixels) of {DRAWINGS}" for a in ARTWORKS},
+        "list.json": f"list.json of {DRAWINGS}",
+        "cldr*.zip": f"cldr.zip, the folders annotations and annotationsDerived of {NAMES}",
+    }
 
     def __init__(
         self,
@@ -89,12 +91,12 @@ class Emoji(OnDisk):
 
     def _listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
         """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
-        listed = json.loads(self.find("list.json", "list.json")[0].read_text())
+        listed = json.loads(self.find("list.json")[0].read_text())
         return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
 
     def _files(self, artwork: str) -> dict[str, Path]:
-        archives = self.find(f"{artwork}.zip", f"{artwork}.zip")
-        return {p.stem: p for p in (unpacked(archives, ".png") / artwork).iterdir()}
+        folder = unpacked(self.find(f"{artwork}.zip"), ".png") / artwork
+        return {path.stem: path for path in folder.iterdir()}
 
     def _images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
         """Every artwork of every emoji."""
@@ -103,7 +105,7 @@ class Emoji(OnDisk):
 
     def _names(self, codes: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """The (language, name) pairs of every emoji; none for some."""
-        known = read_names(self.find("cldr*.zip", "cldr.zip"), self.languages)
+        known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
         found = {}
         for code in codes:
             by = known.get(character(code).replace(VARIANT, ""), {})

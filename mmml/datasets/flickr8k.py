@@ -4,6 +4,7 @@ import gzip
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,10 +47,10 @@ class Flickr8k(OnDisk):
     name = "flickr8k"
     folder_name = "flickr8k_multi30k"
     downloads = tuple(Download(f"{MULTI30K}/{place}", place, digest) for place, digest in DIGESTS.items())
-    by_hand = (
-        "the photographs of Flickr8k as images.zip and Flickr8k.token.txt as captions_en.token.txt, which are given "
-        "out for non-commercial research and education"
-    )
+    by_hand: ClassVar[Mapping[str, str]] = {
+        "*images*.zip": "images.zip, the photographs of Flickr8k, for non-commercial research and education",
+        "captions_en.token.txt": "captions_en.token.txt, which is Flickr8k's Flickr8k.token.txt",
+    }
     modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS}
 
     def __init__(self, root: str | None, sentences: list[str], size: int, split_seed: int, val: float, test: float):
@@ -63,7 +64,7 @@ class Flickr8k(OnDisk):
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
         files = self._images()
-        texts = self._texts()
+        texts = self._texts(files)
         names = sorted(set(files) & set(texts))
         columns = {}
         if "image" in modalities:
@@ -76,31 +77,31 @@ class Flickr8k(OnDisk):
         return found
 
     def _images(self) -> dict[str, Path]:
-        folder = unpacked(self.find("*images*.zip", "images.zip"), ".jpg")
+        folder = unpacked(self.find("*images*.zip", wanted="images.zip"), ".jpg")
         return {path.stem: path for path in folder.rglob("*.jpg")}
 
-    def _texts(self) -> dict[str, list[str]]:
+    def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:
         """What is said of each photograph for which there is something of all kinds."""
-        kinds = [self._captions() if kind == CAPTIONS else self._aligned(kind) for kind in self.sentences]
+        kinds = [self._captions() if kind == CAPTIONS else self._aligned(kind, photographs) for kind in self.sentences]
         told = set.intersection(*map(set, kinds))
         return {name: [text for kind in kinds for text in kind[name]] for name in told}
 
     def _captions(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
-        read = self.find("captions_en.token.txt", "captions_en.token.txt")[0].read_text("utf-8")
+        read = self.find("captions_en.token.txt")[0].read_text("utf-8")
         for line in read.split("\n")[:-1]:
             name, _, caption = line.partition("\t")
             found[Path(name.partition("#")[0]).stem].append(caption)
         return found
 
-    def _aligned(self, language: str) -> dict[str, list[str]]:
+    def _aligned(self, language: str, photographs: Collection[str]) -> dict[str, list[str]]:
         """Sentence i belongs to photograph i of the list, whose name begins as Flickr8k's does."""
-        photographs = self.find("**/image_splits_train.txt **/image_splits/train.txt", "image_splits/train.txt")[0]
-        sentences = self.find(f"**/train.{language}.gz", f"train.{language}.gz")[0]
-        names = [Path(line.strip()).stem for line in photographs.read_text().split()]
+        listed = self.find("**/image_splits_train.txt", "**/image_splits/train.txt")[0]
+        sentences = self.find(f"**/train.{language}.gz")[0]
+        names = [Path(line.strip()).stem for line in listed.read_text().split()]
         said = gzip.decompress(sentences.read_bytes()).decode().splitlines()
         if len(names) != len(said):
-            lines = f"{photographs.name} and {sentences.name} have {len(names)} and {len(said)} lines"
+            lines = f"{listed.name} and {sentences.name} have {len(names)} and {len(said)} lines"
             raise UserError(f"dataset.root: {lines}; they must come from one version of Multi30k")
         of = dict(zip(names, said, strict=True))
-        return {stem: [of[stem.split("_")[0]]] for stem in self._images() if stem.split("_")[0] in of}
+        return {stem: [of[stem.split("_")[0]]] for stem in photographs if stem.split("_")[0] in of}

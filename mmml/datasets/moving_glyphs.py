@@ -3,9 +3,9 @@
 Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn when it is asked for.
 """
 
-import hashlib
+import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
 
@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
+from mmml.datasets.cache import code_of, key_of
 from mmml.datasets.glyphs import Glyphs
+from mmml.datasets.values import identity_of
 from mmml.errors import require
 
 FRAMES, SIDE = 12, 48  # of a video, and pixels on each side
@@ -89,11 +91,11 @@ class MovingGlyphs(Dataset):
             cast = split if self.held_out != "motions" else "train"
             moves = pairs[split if self.held_out != "characters" else "train"]
             part = glyphs[cast]
-            names = [str(part.columns["text"].values[i]) for i in part.columns["text"].starts[:-1]]  # type: ignore[index]
+            names = part.classes
             count = self.scenes if split == "train" else self.scenes // 6
             scenes = choose_scenes(split, len(names), moves, count, self.split_seed)
-            faces = part.columns["image"].values.view(len(names), -1, 32, 32)
-            videos = Videos(faces, scenes, f"{self.split_seed}/{split}/{self.held_out}/{self.scenes}")
+            faces = part.columns["image"].values.unflatten(0, (len(names), -1))
+            videos = Videos(faces, scenes, (self.split_seed, SPLITS.index(split)))
             sentences = [scene.sentence(names) for scene in scenes]
             columns = {
                 "video": Column(Per.SAMPLE, videos),
@@ -132,13 +134,14 @@ class Videos:
     Args:
         faces: of the characters, uint8 ``[characters, faces, 32, 32]``.
         scenes: of the classes.
-        identity: of all that they depend on.
+        seed: of when and where they move.
     """
 
-    def __init__(self, faces: Tensor, scenes: list[Scene], identity: str):
+    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...]):
         self.faces, self.scenes = faces, scenes
-        self.identity = hashlib.sha256(identity.encode()).hexdigest()
-        rng = np.random.default_rng(int(self.identity[:12], 16))
+        code = code_of(sys.modules[__name__])
+        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, code])
+        rng = np.random.default_rng([*seed, len(scenes)])
         count = len(scenes) * SAMPLES
         self.turning = rng.integers(5, 8, count)  # the frame in which the second motion begins
         self.place = rng.uniform(-0.15, 0.15, (count, 2))

@@ -1,7 +1,7 @@
 """Datasets whose files lie in a folder, downloaded by ``mmml-data get`` or brought by people."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,12 +20,12 @@ class OnDisk(Dataset):
     Class attributes:
         folder_name: of this dataset's, below it.
         downloads: what ``mmml-data get`` puts there.
-        by_hand: what else is needed, where it comes from and how it is to lie there.
+        by_hand: what else is needed: patterns of file names, and what the files are and where they come from.
     """
 
     folder_name: ClassVar[str]
     downloads: ClassVar[Sequence[Download]] = ()
-    by_hand: ClassVar[str] = ""
+    by_hand: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, root: str | None):
         self.folder = self.place(root)
@@ -35,23 +35,22 @@ class OnDisk(Dataset):
         """The folder of this dataset's files."""
         return Path(root or os.environ.get("MMML_DATA") or cache_dir() / "data").expanduser() / cls.folder_name
 
-    def find(self, patterns: str, wanted: str) -> list[Path]:
+    def find(self, *patterns: str, wanted: str | None = None) -> list[Path]:
         """The files of a kind.
 
         Args:
-            patterns: of their names, with spaces between.
-            wanted: how a message names them.
+            patterns: of their names.
+            wanted: how a message names them; by default as the pattern does.
 
         Raises:
             UserError: there is none.
         """
-        found = sorted({path for pattern in patterns.split() for path in self.folder.glob(pattern)})
-        if not found:
-            mends = [f"run mmml-data get {self.name}"] if self.downloads else []
-            mends += [f"put there {self.by_hand}"] if self.by_hand else []
-            told = ", or ".join(mends)
-            raise UserError(f"{self.folder} has no {wanted}: {told} (dataset.root= or MMML_DATA names another folder)")
-        return found
+        if found := sorted({path for pattern in patterns for path in self.folder.glob(pattern)}):
+            return found
+        told = [self.by_hand[p] for p in patterns if p in self.by_hand]
+        mend = f"put there {told[0]}" if told else f"run mmml-data get {self.name}"
+        what = wanted or patterns[0]
+        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root= or MMML_DATA names another folder)")
 
 
 def get(name: str, root: str | None) -> int:
@@ -70,6 +69,7 @@ def get(name: str, root: str | None) -> int:
     folder = dataset.place(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
-    if dataset.by_hand:
-        print(f"to be put into {folder}: {dataset.by_hand}")
-    return 1 if dataset.by_hand else 0
+    lacking = [told for pattern, told in dataset.by_hand.items() if not any(folder.glob(pattern))]
+    for told in lacking:
+        print(f"to be put into {folder}: {told}")
+    return 1 if lacking else 0

@@ -1,6 +1,7 @@
 """``dataset=reviews``: how much the speaker of a film review liked the film."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -8,8 +9,6 @@ import torch
 from mmml.datasets.base import Column, Per, Samples, datasets
 from mmml.datasets.sequences import Streams, downloads_of
 from mmml.errors import UserError
-
-FILES = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
 
 DIGESTS = {
     "audio_test": "1d701dc193b3e4404e35b97165fd33af19aff50d193a744488ec4c87ea0d6c44",
@@ -41,8 +40,7 @@ class Reviews(Streams):
 
     name = "reviews"
     folder_name = "mmmo_trimodal"
-    archive = "mmmo"
-    files = FILES
+    files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
     downloads = downloads_of("mmmo", DIGESTS)
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:

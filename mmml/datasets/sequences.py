@@ -1,4 +1,5 @@
-"""Feature sequences in HDF5 files, one of each stream for each split, as the memory fusion network's copy has them."""
+"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with the Memory Fusion Network
+(Zadeh et al., 2018)."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
 
 HOME = "https://raw.githubusercontent.com/pliang279/MFN/b0453fb6e21b581c796246a0c32a6551f2028c1b/new_data"
-FILES = {"train": "train", "val": "valid", "test": "test"}
+WORDS = {"train": "train", "val": "valid", "test": "test"}
 
 
 def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...]:
@@ -31,11 +32,9 @@ class Streams(OnDisk):
         streams: what ``features`` are made of, side by side.
 
     Class attributes:
-        archive: name of the folder that they come from, and of a zip file of it.
         files: names of the files of each stream, with ``{}`` for the split.
     """
 
-    archive: ClassVar[str]
     files: ClassVar[Mapping[str, str]]
     modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
 
@@ -47,7 +46,7 @@ class Streams(OnDisk):
 
     def read(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Of each split float32 features ``[n, steps, width]`` and scores ``[n, …]``, where no stream is missing."""
-        archives = self.find("*.zip *.h5", f"{self.archive}.zip")
+        archives = self.find("*.h5", "*.zip", wanted="HDF5 files")
         key = {"archives": stamps(archives)}
         names = {**self.files, "scores": "y_{}.h5"}
         arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
@@ -59,7 +58,7 @@ class Streams(OnDisk):
 
 
 def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Every array of some zip files that there is.
+    """The arrays that some files hold.
 
     Args:
         archives: HDF5 files with a data set ``d1`` each, or zip files of them.
@@ -73,7 +72,7 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
     except ImportError:
         raise UserError("this dataset is in HDF5 files, which need h5py: pip install 'mmml[hdf5]'") from None
     found = {}
-    of = {name.format(word): f"{what}/{split}" for what, name in names.items() for split, word in FILES.items()}
+    of = {name.format(word): f"{what}/{split}" for what, name in names.items() for split, word in WORDS.items()}
     for place, data in members(archives, ".h5"):
         if place.name in of:
             with h5py.File(io.BytesIO(data)) as file:

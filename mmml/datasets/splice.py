@@ -1,9 +1,11 @@
 """Words that nobody said: the beginning of one recording and the end of another, forwards or backwards."""
 
+import sys
 from itertools import product
 
 import numpy as np
 
+from mmml.datasets.cache import code_of, key_of
 from mmml.datasets.values import Index, Values, identity_of, objects
 
 FADE = 160  # samples at 16 kHz over which one recording gives way to the other
@@ -23,8 +25,9 @@ class Spliced:
 
     @property
     def identity(self) -> str:
-        """That of all recordings, and of what is made of them."""
-        return f"{identity_of(self.sounds)}/{identity_of(objects([self.takes.tolist(), self.backwards.tolist()]))}"
+        """Of all recordings, what is made of them and how."""
+        made = [identity_of(self.sounds), self.takes.tolist(), self.backwards.tolist()]
+        return key_of([*made, code_of(sys.modules[__name__])])
 
     def __len__(self) -> int:
         return len(self.takes)

@@ -27,7 +27,7 @@ class SpokenDigits(OnDisk):
     """The Free Spoken Digit Dataset: a class is a digit, a group (and a domain) a speaker.
 
     ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other people's hands), no
-    image of two takes: where images are used there are as many samples of a digit as it has images.
+    image is of two takes: where images are used there are as many samples of a digit as it has images.
 
     Args:
         root: the folder that holds ``fsdd/``.
@@ -59,13 +59,13 @@ class SpokenDigits(OnDisk):
             require(set(digits) <= set(range(10)), f"dataset.{option}", digits, "a list of numbers from 0 to 9")
         if both := sorted(set(val_digits) & set(test_digits)):
             raise UserError(f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; each has one split")
-        self.of = {"val": val_digits, "test": test_digits}
-        self.of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
+        self.digits_of = {"val": val_digits, "test": test_digits}
+        self.digits_of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
         self.speaker, self.voices, self.spliced = speaker, voices, spliced
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
-        archives = self.find("*recordings*.zip", "recordings.zip")
+        archives = self.find("*recordings*.zip", wanted="recordings.zip")
         found = {m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))}
         takes = sorted(found, key=lambda m: (int(m[1]), m[2], int(m[3])))
         sounds = decode_whole("audio", [found[m] for m in takes], Limits())
@@ -79,12 +79,12 @@ class SpokenDigits(OnDisk):
         samples = {}
         for split in SPLITS:
             heard = self._heard(speakers, split)
-            takes_of = [np.flatnonzero((digits == d) & heard) for d in self.of[split]]
+            takes_of = [np.flatnonzero((digits == d) & heard) for d in self.digits_of[split]]
             drawn = None
             if images is not None:
-                takes_of, drawn = illustrated(self.of[split], takes_of, images, len(takes))
+                takes_of, drawn = illustrated(self.digits_of[split], takes_of, images, len(takes))
             made = words if self.spliced and split == "train" else digits_alone
-            samples[split] = made(takes_of, [DIGITS[d] for d in self.of[split]], sounds, speakers, drawn)
+            samples[split] = made(takes_of, [DIGITS[d] for d in self.digits_of[split]], sounds, speakers, drawn)
         return samples
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """``dataset=traits``: what 17 traits of a speaker are rated at, from features of sound and video."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -9,8 +10,6 @@ from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.sequences import Streams, downloads_of
 
 TRAITS = 17
-FILES = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
-
 DIGESTS = {
     "audio_test": "15aa2f0eaa8787e5aec2de28636fb5b0181aeacc1e8f6eec56fce4cdade367ab",
     "audio_train": "a7edb566f5d5026c9ed82222fbdbfc22d506fdd243c4c112f1ecca2f5155eee7",
@@ -41,8 +40,7 @@ class Traits(Streams):
 
     name = "traits"
     folder_name = "pom_traits"
-    archive = "pom"
-    files = FILES
+    files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
     downloads = downloads_of("pom", DIGESTS)
 
     def __init__(self, root: str | None, streams: list[str], split_seed: int, val: float, test: float):

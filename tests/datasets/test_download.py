@@ -20,6 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
     breaks: list
     asked: list
     ranges = True
+    busy = 0  # how often it says so before it answers
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,6 +28,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers.get("Range")))
         if self.path == "/missing":
             self.send_error(404)
+            return
+        if self.server.busy:
+            self.server.busy -= 1
+            self.send_error(503)
             return
         start = 0
         if self.server.ranges and (wanted := self.headers.get("Range")):
@@ -72,6 +77,14 @@ def test_what_breaks_off_is_gone_on_with(server, tmp_path):
     server.breaks = [1000, 50_000]
     assert fetch(at(server), tmp_path).read_bytes() == CONTENT
     assert [r for _, r in server.asked] == [None, "bytes=1000-", "bytes=50000-"]
+
+
+def test_a_busy_server_is_asked_again(server, tmp_path):
+    server.busy = 2
+    assert fetch(at(server), tmp_path).read_bytes() == CONTENT and len(server.asked) == 3
+    server.busy = 9
+    with pytest.raises(UserError, match=r"/other cannot be had \(HTTP Error 503: Service Unavailable\)"):
+        fetch(at(server, "other"), tmp_path)
 
 
 def test_what_an_earlier_program_left_is_used(server, tmp_path):
@@ -122,11 +135,16 @@ def test_get_downloads_and_tells_what_is_left(server, tmp_path, monkeypatch, cap
     monkeypatch.setenv("MMML_DATA", str(tmp_path))
     assert on_disk.get("part", None) == 0
     assert capsys.readouterr().out == f"{tmp_path}/part/inside/file.bin\n"
-    monkeypatch.setattr(Part, "by_hand", "a file of a friend")
+    monkeypatch.setattr(Part, "by_hand", {"other*.zip": "a file of a friend"})
     assert on_disk.get("part", str(tmp_path / "other")) == 1
     assert f"to be put into {tmp_path}/other/part: a file of a friend" in capsys.readouterr().out
-    with pytest.raises(UserError, match="has no other.zip: run mmml-data get part, or put there a file of a friend"):
-        Part(None).find("other.zip *.tar", "other.zip")
+    with pytest.raises(UserError, match="has no other.zip: put there a file of a friend"):
+        Part(None).find("other*.zip", wanted="other.zip")
+    with pytest.raises(UserError, match=r"has no \*.tar: run mmml-data get part \(dataset.root="):
+        Part(None).find("*.tar", "*.zip")
+    (tmp_path / "part" / "other2.zip").touch()
+    assert Part(None).find("*.tar", "*.zip") == [tmp_path / "part" / "other2.zip"]
+    assert on_disk.get("part", None) == 0 and "to be put" not in capsys.readouterr().out
 
 
 def test_without_a_root_data_lie_in_the_cache(monkeypatch):
@@ -134,7 +152,7 @@ def test_without_a_root_data_lie_in_the_cache(monkeypatch):
 
     monkeypatch.delenv("MMML_DATA", raising=False)
     section = {"name": "dialogue", "root": None, "train": "emotion", "val": "sentiment", "test": "sarcasm"}
-    built = datasets.build_section(section | {"split_seed": 0}, "dataset")
+    built = datasets.build_section(section, "dataset")
     assert built.folder == cache_dir() / "data" / "text_sentiment"
 
 

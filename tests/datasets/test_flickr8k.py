@@ -42,5 +42,5 @@ def test_mistakes_are_told(root, tmp_path):
     with pytest.raises(UserError, match=r"dataset.sentences=\['es'\] must be a list of captions, en, de, fr, cs"):
         build(root, sentences=["es"])
     (tmp_path / "flickr8k_multi30k").mkdir()
-    with pytest.raises(UserError, match=r"has no images.zip: run mmml-data get flickr8k, or put there the photographs"):
+    with pytest.raises(UserError, match=r"has no images.zip: put there images.zip, the photographs"):
         build(tmp_path).load(["text"])

@@ -373,7 +373,7 @@ def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch
 
     monkeypatch.setattr(decoded, "write_json", race)
     assert len(load(tmp_path, "image")["train"].classes) == 4
-    assert not list(decoded.cache_dir().glob(".image-*"))
+    assert not list((tmp_path / "cache").glob(".image-*"))
 
 
 def test_a_table_of_one_column_keeps_its_empty_lines(tmp_path):

@@ -19,9 +19,11 @@ from mmml.datasets.omniglot.splits import ALPHABETS, KINDS, split_characters
 from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
 
-IMAGES = ("*images*.zip", "images_background.zip and images_evaluation.zip")
-STROKES = ("strokes_*.zip", "strokes_background.zip and strokes_evaluation.zip")
-RUNS = ("all_runs.zip",) * 2
+IMAGES, STROKES, RUNS = "*images*.zip", "strokes_*.zip", "all_runs.zip"
+WANTED = {
+    IMAGES: "images_background.zip and images_evaluation.zip",
+    STROKES: "strokes_background.zip and strokes_evaluation.zip",
+}
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python"
 DIGESTS = {
     "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
@@ -30,7 +32,6 @@ DIGESTS = {
     "strokes_background_small2.zip": "sha256:345bf2141efbea062833dbb2828abbc23d9e07825e46f2afdd4daecddfed6e78",
     "one-shot-classification/all_runs.zip": "sha256:437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325",
 }
-
 
 Arrays = dict[str, np.ndarray]
 
@@ -100,7 +101,7 @@ class Omniglot(OnDisk):
                 elif known.all() and not enlarges:
                     points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
-        if self.split in ALPHABETS and list(self.folder.glob(RUNS[0])):
+        if self.split in ALPHABETS and any(self.folder.glob(RUNS)):
             runs = published(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
             found["test"] = replace(found["test"], published=runs)
         return found
@@ -110,10 +111,10 @@ class Omniglot(OnDisk):
         """Classes that are made of a character."""
         return 4 if self.rotations else 1
 
-    def _read(self, kind: tuple[str, str], read: Callable[..., Arrays], *size: int) -> Arrays:
+    def _read(self, kind: str, read: Callable[..., Arrays], *size: int) -> Arrays:
         """What the archives of a kind hold, from the cache if they have been read before."""
-        found = self.find(*kind)
-        key = {"code": code_of(archives), "what": [*kind, *size], "archives": stamps(found)}
+        found = self.find(kind, wanted=WANTED.get(kind))
+        key = {"code": code_of(archives), "what": [kind, *size], "archives": stamps(found)}
         return cached_arrays("omniglot", key, lambda: read(found, *size))
 
     def _check_known(self, known: np.ndarray) -> None:
@@ -121,7 +122,7 @@ class Omniglot(OnDisk):
         if known.all() or (known.any() and self.invented and not self.redrawn):
             return
         told = "not all training characters have strokes" if known.any() else "no training character has strokes"
-        raise UserError(f"dataset.split={self.split}: {told}; get {STROKES[1]}")
+        raise UserError(f"dataset.split={self.split}: {told}; get {WANTED[STROKES]}")
 
     def _enlarged(
         self, names: np.ndarray, images: np.ndarray, known: np.ndarray, points: np.ndarray
@@ -129,7 +130,7 @@ class Omniglot(OnDisk):
         """Training characters with what is drawn anew, and invented ones, from the points of the known ones."""
         options = self.redrawn, self.invented, self.size, self.split_seed
         key = {"code": code_of(redraw, paths), "options": options, "characters": known.tolist()}
-        key["archives"] = stamps(self.find(*STROKES))
+        key["archives"] = stamps(self.find(STROKES))
         made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
         if self.redrawn:
             images = np.concatenate([images, made["redrawn"]], axis=1)

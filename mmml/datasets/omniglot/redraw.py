@@ -30,26 +30,26 @@ def _even(stroke: np.ndarray) -> np.ndarray:
     return at(stroke, along, np.linspace(0, along[-1], POINTS))
 
 
-def jittered(paths: Sequence[np.ndarray], rng: np.random.Generator, amount: float) -> list[np.ndarray]:
-    """Another drawing of the same character.
+def jittered(paths: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Another drawing of the same character, which differs about as much as those of people.
+
+    Strokes move by 3 pixels, turn by 5 degrees, scale by 8 %, and bend by 1 pixel, as standard deviations; the whole
+    turns by 5 degrees and scales by 10 %.
 
     Args:
         paths: of its strokes.
         rng: of this drawing.
-        amount: 1 is about as much as people differ: strokes move by 3 pixels, turn by 5 degrees, scale by 8 %, and
-            bend by 1 pixel, as standard deviations; the whole turns by 5 degrees and scales by 10 %.
     """
-    moved = [_moved(_bent(p, rng, amount), rng, 0.08 * amount, 0.08 * amount, 3 * amount) for p in paths]
+    moved = [_moved(_bent(p, rng), rng, 0.08, 0.08, 3) for p in paths]
     whole = np.concatenate(moved)
-    around = _moved(whole, rng, 0.10 * amount, 0.09 * amount, 3 * amount)
-    return np.split(around, len(moved))
+    return np.split(_moved(whole, rng, 0.10, 0.09, 3), len(moved))
 
 
-def _bent(path: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
+def _bent(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A few slow sines along the stroke, the slower the larger."""
     waves = np.arange(1, WAVES + 1)[:, None]
     shape = np.sin(np.pi * waves * np.linspace(0, 1, len(path)) + rng.uniform(0, 2 * np.pi, (WAVES, 1)))
-    strength = rng.normal(size=(2, WAVES)) * 1.5 * amount / waves[:, 0]
+    strength = rng.normal(size=(2, WAVES)) * 1.5 / waves[:, 0]
     return path + (strength @ shape).T
 
 
@@ -119,17 +119,20 @@ def enlarge(drawings: Sequence[Sequence[np.ndarray]], more: int, characters: int
         ``redrawn`` ``[known, more, size, size]`` and ``invented`` ``[characters, drawings + more, size, size]``.
     """
     known = [[paths_of(points) for points in several] for several in drawings]
-    each = len(drawings[0])
 
-    def several(number: int, count: int, new: bool) -> list[np.ndarray]:
-        rng = np.random.default_rng([seed, number, new])
-        strokes = [invented(known, rng)] if new else known[number]
-        return [draw(jittered(strokes[i % len(strokes)], rng, 1.0), size) for i in range(count)]
+    def page(strokes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        return draw(jittered(strokes, rng), size)
 
-    redrawn = [several(i, more, new=False) for i in range(len(known))]
-    made = [several(i, each + more, new=True) for i in range(characters)]
-    blank = np.zeros((0, each + more, size, size), np.uint8)
+    redrawn, made = [], []
+    for i, own in enumerate(known):
+        rng = np.random.default_rng([seed, i, 0])
+        redrawn.append([page(own[k % len(own)], rng) for k in range(more)])
+    each = len(drawings[0]) + more
+    for i in range(characters):
+        rng = np.random.default_rng([seed, i, 1])
+        strokes = invented(known, rng)
+        made.append([page(strokes, rng) for _ in range(each)])
     return {
         "redrawn": np.array(redrawn, np.uint8).reshape(len(known), more, size, size),
-        "invented": np.array(made, np.uint8) if made else blank,
+        "invented": np.array(made, np.uint8).reshape(characters, each, size, size),
     }
