@@ -84,12 +84,12 @@ def matched(
     episodes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The score of each episode, ``[episodes]``, and its classes, ``[episodes, ways]``."""
-    (first, heard), (second, seen) = of_queries, of_candidates
+    (first, query_samples), (second, candidate_samples) = of_queries, of_candidates
     scores, classes = [], []
     for numbers in chunks(sampler.at_most(episodes), setting.shape, first):
         drawn = sampler.draw(numbers, setting.shape)
-        queries = alike(heard, drawn, mapping.query)
-        candidates = alike(seen, replace(drawn, query=drawn.query[..., :1]), mapping.support)
+        queries = alike(query_samples, drawn, mapping.query)
+        candidates = alike(candidate_samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)
         right = setting.task.scores(match(first, second, queries, candidates), queries.query.slots)[MATCHING]
         scores.append(MATCHING.of_episodes(right).numpy())
         classes.append(drawn.classes)

@@ -29,3 +29,18 @@ def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) ->
         )
     ]
     return torch.cat(rows).view(*lead, q, s)
+
+
+def between_parts(distance: Distance, query: Tensor, support: Tensor) -> Tensor:
+    """Of every part of every query to every part of every support item.
+
+    Args:
+        distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.
+        query: ``[B, q, n, d]``, of n parts each.
+        support: ``[B, s, m, d]``, of m.
+
+    Returns:
+        ``[B, q, n, s, m]``.
+    """
+    found = distance(query.flatten(1, 2), support.flatten(1, 2))
+    return found.unflatten(2, support.shape[1:3]).unflatten(1, query.shape[1:3])

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.similarity.chunks import in_chunks
+from mmml.similarity.chunks import between_parts, in_chunks
 from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
 FRAME = 40  # numbers that make up a frame: items are [frames × FRAME], NaN after the last frame
@@ -37,7 +37,7 @@ def _lengths(x: Tensor) -> Tensor:
 def _aligned(query: Tensor, support: Tensor) -> Tensor:
     """``[B, q, n × FRAME], [B, s, m × FRAME]`` → ``[B, q, s]``."""
     q, s = (x.nan_to_num(0).unflatten(-1, (-1, FRAME)) for x in (query, support))
-    costs = euclidean(q.flatten(1, 2), s.flatten(1, 2)).unflatten(1, q.shape[1:3]).unflatten(3, s.shape[1:3])
+    costs = between_parts(euclidean, q, s)
     pairs = (len(q), q.shape[1], s.shape[1])
     n = _lengths(query).unsqueeze(2).expand(pairs).flatten()
     m = _lengths(support).unsqueeze(1).expand(pairs).flatten()

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.similarity.chunks import in_chunks
+from mmml.similarity.chunks import between_parts, in_chunks
 from mmml.similarity.distances import at_least_float32, distances, of_parts
 
 DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIPTOR]
@@ -31,8 +31,7 @@ def _places(items: Tensor) -> Tensor:
 def _unlike(query: Tensor, support: Tensor) -> Tensor:
     """Descriptors of length 1, ``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
     q, s = _places(query), _places(support)
-    cosines = q.flatten(1, 2) @ s.flatten(1, 2).mT
-    cosines = cosines.unflatten(2, s.shape[1:3]).unflatten(1, q.shape[1:3])  # [B, q, places, s, places]
+    cosines = between_parts(lambda a, b: a @ b.mT, q, s)  # [B, q, places, s, places]
     # max and not amax, whose gradient is much slower: it looks for ties
     nearest = cosines.max(4).values.mean(2), cosines.max(2).values.mean(3)
     return 1 - (nearest[0] + nearest[1]) / 2

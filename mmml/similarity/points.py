@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmml.similarity.chunks import in_chunks
+from mmml.similarity.chunks import between_parts, in_chunks
 from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
 AXES = 2  # numbers that make up a point: items are [points × AXES], NaN after the last point
@@ -30,8 +30,7 @@ def _without_gaps(x: Tensor) -> Tensor:
 
 def _sets(query: Tensor, support: Tensor) -> Tensor:
     (q, a), (s, b) = (_points(_without_gaps(x)) for x in (query, support))
-    between = euclidean(q.flatten(1, 2), s.flatten(1, 2))
-    between = between.unflatten(1, q.shape[1:3]).unflatten(3, s.shape[1:3])  # [B, q, points, s, points]
+    between = between_parts(euclidean, q, s)  # [B, q, points, s, points]
     there = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]
     back = between.masked_fill(~a[:, :, :, None, None], torch.inf).amin(2)  # [B, q, s, points of s]
     return torch.maximum(_mean(there, a.unsqueeze(2)), _mean(back, b.unsqueeze(1)))

@@ -85,7 +85,5 @@ def test_mistakes_are_told(root, options, message):
 
 def test_what_is_missing_is_told(tmp_path):
     (tmp_path / "emoji").mkdir()
-    with pytest.raises(
-        UserError, match=r"has no blob\.zip: put there blob\.zip, .* blob .*RealityRipple/emoji"
-    ):
+    with pytest.raises(UserError, match=r"has no blob\.zip: put there blob\.zip, .* blob .*RealityRipple/emoji"):
         build(tmp_path).load([])
