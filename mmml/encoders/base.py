@@ -12,7 +12,7 @@ from mmml.registry import Registry
 
 encoders = Registry("encoder", "mmml.encoders")
 
-CHUNK = 512  # values that ``fit`` reads at a time
+CHUNK = 512  # values read or encoded at a time; of no influence on the result
 
 
 class Encoder(nn.Module, ABC):

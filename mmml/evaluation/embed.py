@@ -10,13 +10,12 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder, Encoder
-from mmml.encoders.base import evaluating
+from mmml.encoders.base import CHUNK, chunks, evaluating
 from mmml.encoders.images import augments, seen_as
 from mmml.encoders.prepared import remembered
 from mmml.errors import UserError
 from mmml.methods import Learner
-
-CHUNK = 512  # values encoded at a time; the result does not depend on it
+from mmml.progress import progress
 
 
 def see_all(learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1) -> Samples:
@@ -61,8 +60,8 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
                 embedded[modality] = column.values
                 continue
             values = remembered(embedder, modality, column.values)
-            chunks = (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
-            embedded[modality] = torch.cat([_encode(embedder, modality, chunk, views) for chunk in chunks])
+            parts = progress(chunks(values), f"embedding {modality}", -(-len(values) // CHUNK))
+            embedded[modality] = torch.cat([_encode(embedder, modality, chunk, views) for chunk in parts])
     return samples.with_embeddings(embedded)
 
 

@@ -18,6 +18,7 @@ from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
 from mmml.evaluation.panel import Panel, Setting, chunks
 from mmml.methods import Learner
+from mmml.progress import progress
 from mmml.tasks.matching import MATCHING, Matching
 
 Known = Sequence[tuple[Learner, Samples]]
@@ -86,7 +87,8 @@ def matched(
     """The score of each episode, ``[episodes]``, and its classes, ``[episodes, ways]``."""
     (first, query_samples), (second, candidate_samples) = of_queries, of_candidates
     scores, classes = [], []
-    for numbers in chunks(sampler.at_most(episodes), setting.shape, first):
+    parts = chunks(sampler.at_most(episodes), setting.shape, first)
+    for numbers in progress(parts, f"matching {mapping}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
         queries = alike(query_samples, drawn, mapping.query)
         candidates = alike(candidate_samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)

@@ -16,6 +16,7 @@ from mmml.datasets import Per, Samples
 from mmml.episodes import Episodes, Mapping, Sampler, Shape, gather
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
+from mmml.progress import progress
 from mmml.tasks import Metric, Task
 from mmml.threads import one_thread
 
@@ -232,7 +233,8 @@ def predict(
 ) -> Iterator[tuple[Mapping, Episodes, Tensor, Tensor]]:
     """Some episodes at a time: a mapping, they, the learner's predictions ``[B, q, …]``, the targets ``[B, q]``."""
     mappings = setting.known_to(learner)
-    for numbers in chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner):
+    parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
+    for numbers in progress(parts, f"judging {learner.predictor_name}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
         batch = gather(embedded, drawn, mappings)
         for mapping in mappings:
@@ -256,10 +258,10 @@ def at_once(shape: Shape, learner: Learner) -> int:
     return min(fit, learner.at_once(shape.ways) or fit)
 
 
-def chunks(episodes: int, shape: Shape, learner: Learner) -> Iterable[range]:
+def chunks(episodes: int, shape: Shape, learner: Learner) -> list[range]:
     """The numbers of the episodes, so many at a time."""
     size = at_once(shape, learner)
-    return (range(start, min(start + size, episodes)) for start in range(0, episodes, size))
+    return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]
 
 
 def chance_panel(split: str, settings: Iterable[Setting]) -> Panel:

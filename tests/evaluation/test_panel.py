@@ -72,7 +72,7 @@ def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(s
 def test_chunking_changes_nothing(samples, learner, monkeypatch):
     whole = panel(learner, samples)
     monkeypatch.setattr("mmml.evaluation.panel.PAIRS", 100)
-    monkeypatch.setattr("mmml.evaluation.embed.CHUNK", 3)
+    monkeypatch.setattr("mmml.encoders.base.CHUNK", 3)
     for a, b in zip(whole.scores, panel(learner, samples).scores, strict=True):
         assert np.array_equal(a, b)
 
