@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from reproductions import REPRODUCTIONS, Goal, Reproduction
 
 from mmml.evaluation.statistics import interval
-from mmml.report.cells import column, mapping
+from mmml.report.cells import column, is_calibration, mapping
 
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent
@@ -82,7 +82,7 @@ def cell_of(folder: Path, which: str, goal: Goal) -> dict[str, Any]:
     """The one cell of the panel that a goal speaks of."""
     for cell in json.loads((folder / "result.json").read_text())["panel"]:
         of_it = not cell["baseline"] if goal.predictor is None else cell["predictor"] == goal.predictor
-        if of_it and cell["metric"] != "ECE" and (mapping(cell), column(cell)) == (which, goal.column):
+        if of_it and not is_calibration(cell) and (mapping(cell), column(cell)) == (which, goal.column):
             return dict(cell)
     raise LookupError(f"{folder}/result.json: there is no {goal.title}")
 
@@ -98,12 +98,17 @@ def episodes(folder: Path, cell: dict[str, Any]) -> np.ndarray:
 
 def report(name: str, wanted: Reproduction, found: dict[str, Found]) -> int:
     """Print the table; returns 1 if a goal is missed."""
-    seconds = [json.loads((f["test"] / "result.json").read_text())["seconds"] for f in found.values()]
+    seconds = [seconds_of(f["test"]) for f in found.values()]
     print(f"\n{name}: {date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
     print(f"{len(found)} runs, {statistics.mean(seconds):.0f} s of training and test each\n")
     print("| | mean | 95 % interval | deviation | each | goal | |\n| --- | --- | --- | --- | --- | --- | --- |")
     met = [row(goal, found) for goal in wanted.goals]
     return int(not all(met))
+
+
+def seconds_of(folder: Path) -> float:
+    """What training and test took, in all jobs from the first to the last resume."""
+    return sum(json.loads(path.read_text())["seconds"] for path in folder.glob("result*.json"))
 
 
 def row(goal: Goal, found: dict[str, Found]) -> bool:

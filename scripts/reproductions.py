@@ -89,6 +89,15 @@ def leaving_out() -> dict[str, list[str]]:
     }
 
 
+def spoken(experiment: str, mapping: str) -> Reproduction:
+    """Every speaker's digits; fewer errors than time warping."""
+    goals = [
+        Goal(mapping, "2-way 1-shot", "raw/nearest", error=True),
+        Goal(mapping, "2-way 1-shot", predictor="raw/nearest", error=True),
+    ]
+    return Reproduction([f"experiment={experiment}"], goals, runs=leaving_out())
+
+
 def retrieval(a: str, b: str) -> list[Goal]:
     """Both directions between two modalities, stated."""
     return [Goal(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in ("R@1", "R@10")]
@@ -134,22 +143,8 @@ REPRODUCTIONS = {
     ),
     "emoji-names": named(),
     "emoji-names-minilm": named("encoder/text=pretrained_text", f"encoder.text.model={MINILM}"),
-    "spoken-digits": Reproduction(
-        ["experiment=spoken_digits"],
-        [
-            Goal("audio:audio", "2-way 1-shot", "raw/nearest", error=True),
-            Goal("audio:audio", "2-way 1-shot", predictor="raw/nearest", error=True),
-        ],
-        runs=leaving_out(),
-    ),
-    "spoken-digits-images": Reproduction(
-        ["experiment=spoken_digits_images"],
-        [
-            Goal("image:audio", "2-way 1-shot", "raw/nearest", error=True),
-            Goal("image:audio", "2-way 1-shot", predictor="raw/nearest", error=True),
-        ],
-        runs=leaving_out(),
-    ),
+    "spoken-digits": spoken("spoken_digits", "audio:audio"),
+    "spoken-digits-images": spoken("spoken_digits_images", "image:audio"),
     "flickr8k": Reproduction(["experiment=flickr8k"], retrieval("text", "image")),
     "moving-glyphs-characters": moving("characters"),
     "moving-glyphs-motions": moving("motions"),

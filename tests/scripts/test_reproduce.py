@@ -49,10 +49,11 @@ def test_errors_are_judged_by_their_mean_over_runs(tmp_path, capsys):
     goal = Goal("image:image", "20-way 1-shot", 13.0, error=True)
     for i, scores in enumerate(([0.9, 0.9], [0.8, 0.9])):
         wrote(tmp_path / f"seed{i}", scores)
+    (tmp_path / "seed0" / "result.1.json").write_text(json.dumps({"seconds": 6}))  # it was resumed
     found = {f"seed{i}": {"test": tmp_path / f"seed{i}"} for i in range(2)}
     assert reproduce.report("x", Reproduction([], [goal]), found) == 0
     printed = capsys.readouterr().out
-    assert "2 runs, 10 s" in printed
+    assert "2 runs, 13 s" in printed
     assert "| error %, image:image, 20-way 1-shot | 12.50 | ± 31.77 | 3.54 | 10.0, 15.0 | at most 13.0 |  |" in printed
     wrote(tmp_path / "seed2", [0.1, 0.1])
     found["seed2"] = {"test": tmp_path / "seed2"}
