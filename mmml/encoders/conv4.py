@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders
-from mmml.encoders.images import Augment, as_input
+from mmml.encoders.images import as_input
 from mmml.errors import require
 
 
@@ -26,7 +27,8 @@ class Conv4(Encoder):
         poolings: how many blocks, from the first, halve the image: 4 as published; 3 leave 3×3 places of 28×28 pixels,
             where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
-        cut: images are cut to their content before, so that neither its place nor its size counts.
+        mirror: whether images are mirrored in training, half of the time.
+        crop: images are cropped to their content before, so that neither its place nor its size counts.
     """
 
     modality = "image"
@@ -40,15 +42,16 @@ class Conv4(Encoder):
         colour: bool = False,
         poolings: int = 4,
         elastic: float = 0.0,
-        cut: bool = False,
+        mirror: bool = False,
+        crop: bool = False,
     ):
         super().__init__()
         each = [channels] * 4 if isinstance(channels, int) else channels
         require(bool(each) and min(each) > 0, "encoder.image.channels", channels, "a positive whole number, or a list")
         ok = 1 <= poolings <= len(each) and size >= 2**poolings
         require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the blocks, and leave a place")
-        self.size, self.colour, self.cut = size, colour, cut
-        self.augment = Augment(augment, elastic=elastic)
+        self.size, self.colour, self.crop = size, colour, crop
+        self.augment = Augment(augment, elastic=elastic, mirror=mirror)
         self.blocks = conv_blocks(3 if colour else 1, each, poolings)
         self.head = self._head(each[-1], (size // 2**poolings) ** 2, width)
 
@@ -57,7 +60,7 @@ class Conv4(Encoder):
         return nn.Linear(channels * places, width)
 
     def prepare(self, raw: Any) -> Tensor:
-        return self.augment(as_input(raw, self.size, self.device, self.colour, self.cut))
+        return self.augment(as_input(raw, self.size, self.device, self.colour, self.crop))
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.head(self.blocks(prepared).flatten(1))

@@ -114,7 +114,7 @@ class Embedder(nn.Module):
         return self.fusion(parts) if len(parts) > 1 else parts[0]
 
 
-WITHOUT_EFFECT = ("augment", "elastic", "dropout")  # on the embeddings of finished encoders
+WITHOUT_EFFECT = ("augment", "elastic", "mirror", "dropout")  # on the embeddings of finished encoders
 
 
 def unlike(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:

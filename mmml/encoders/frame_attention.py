@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mmml.encoders.attention import Transformer
+from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.conv4 import conv_blocks
-from mmml.encoders.images import Augment, as_input
+from mmml.encoders.images import as_input
 from mmml.encoders.sequences import in_buckets, pad
 from mmml.errors import require
 

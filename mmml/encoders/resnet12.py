@@ -5,8 +5,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders
-from mmml.encoders.images import Augment, as_input
+from mmml.encoders.images import as_input
 from mmml.errors import require
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders, evaluating
-from mmml.encoders.images import Augment, as_input
+from mmml.encoders.images import as_input
 from mmml.errors import UserError, nearest, require
 
 # Pictures of ImageNet, by channel, in [0, 1]: what published weights expect.

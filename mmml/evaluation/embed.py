@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder, Encoder
+from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
-from mmml.encoders.images import augments, seen_as
 from mmml.encoders.prepared import remembered
 from mmml.errors import UserError
 from mmml.methods import Learner

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from mmml.encoders import build_embedder, encoders
-from mmml.encoders.images import Augment
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.text import PAD, to_bytes
@@ -77,22 +76,6 @@ def test_conv4_may_keep_more_places_and_have_blocks_of_different_widths():
     ):
         with pytest.raises(UserError, match=message):
             encoders.build("conv4", {**options, **wrong}, "encoder.image", width=8)
-
-
-def test_elastic_warps_bend_and_change_nothing_else():
-    images = torch.zeros(2, 1, 32, 32)
-    images[:, :, 15:17] = 1.0  # a level line
-    still, bent = (Augment(0.0, elastic=e) for e in (0.0, 0.2))
-    assert torch.equal(still(images), images)
-    torch.manual_seed(0)
-    rows = torch.arange(32.0).view(32, 1)
-    heights = (bent(images)[:, 0] * rows).sum(1) / bent(images)[:, 0].sum(1).clamp_min(1e-6)
-    assert heights.std(1).min() > 0.2 and not torch.allclose(heights[0], heights[1])
-    torch.manual_seed(0)
-    plain = Augment(1.0)(images)
-    torch.manual_seed(0)
-    assert torch.equal(Augment(1.0, elastic=0.0)(images), plain)
-    assert torch.equal(bent.eval()(images), images)
 
 
 def test_raw_ink_is_where_pixels_are_dark_from_their_centre():

@@ -40,15 +40,15 @@ def test_content_is_what_differs_from_the_edge():
 
 
 def test_neither_place_nor_size_of_content_counts_once_it_is_cut():
-    seen = [as_input(square(*s), 16, CPU, False, cut=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
+    seen = [as_input(square(*s), 16, CPU, False, crop=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
     assert torch.allclose(*seen, atol=0.1)  # their edges are blurred differently
     assert seen[0][0, 0, 8, 8] == 1 and seen[0][0, 0, 0, 0] < 0.01  # all of it, with a margin
-    dot = as_input(square(64, 64, 4, 9, 4), 16, CPU, False, cut=True)
+    dot = as_input(square(64, 64, 4, 9, 4), 16, CPU, False, crop=True)
     assert dot.mean() < 0.1  # a dot does not become a disc
 
 
 def test_a_cut_keeps_the_colour_of_the_ground():
-    image = as_input(square(40, 40, 0, 15, 10, ground=255), 16, CPU, colour=True, cut=True)
+    image = as_input(square(40, 40, 0, 15, 10, ground=255), 16, CPU, colour=True, crop=True)
     assert torch.equal(image[0, :, -1, 0], torch.ones(3))
 
 

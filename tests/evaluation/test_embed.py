@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmml.encoders.images import Augment, augments, seen_as
+from mmml.encoders.augment import augments, seen_as
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all, see_all
 
@@ -39,17 +39,6 @@ def with_images(samples, raw):
     from dataclasses import replace
 
     return replace(samples, columns={"image": replace(samples.columns["image"], values=raw)})
-
-
-def test_in_evaluation_a_view_warps_all_images_alike():
-    augment = Augment(1.0).eval()
-    images = torch.rand(1, 1, 16, 16).expand(3, -1, -1, -1)
-    assert augment(images) is images
-    augment.view = 1
-    warped = augment(images)
-    assert torch.equal(warped[0], warped[2]) and not torch.allclose(warped[0], images[0], atol=0.1)
-    augment.view = 2
-    assert not torch.allclose(augment(images)[0], warped[0], atol=0.1)
 
 
 def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, monkeypatch):

@@ -1,0 +1,98 @@
+"""Random changes of images in training, and the same as views in evaluation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmml.errors import require
+
+
+class Augment(nn.Module):
+    """Shift, rotation, scale and shear of images: in training mode random, for each image its own.
+
+    Args:
+        amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
+        option: that set it, for messages.
+        elastic: how far 4×4 points of each image are moved besides, and what is between them along, at most, as a
+            share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse form); 0 is none.
+        mirror: whether half of the images are mirrored, left to right.
+
+    Attributes:
+        view: in evaluation mode, which of the warps that are the same for all images; 0 is none. With ``mirror`` odd
+            ones are mirrored, so that 1 is that alone.
+    """
+
+    def __init__(
+        self, amount: float, option: str = "encoder.image.augment", elastic: float = 0.0, mirror: bool = False
+    ):
+        super().__init__()
+        require(0 <= amount <= 2, option, amount, "from 0 to 2")
+        require(0 <= elastic <= 0.5, "encoder.image.elastic", elastic, "from 0 to 0.5")
+        self.amount, self.elastic, self.mirror, self.view = amount, elastic, mirror, 0
+
+    @property
+    def warps(self) -> bool:
+        """Whether it does anything."""
+        return self.amount > 0 or self.elastic > 0 or self.mirror
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[n, C, H, W]`` → the same shape."""
+        if self.training:
+            images = self._warped(images, None)
+            return mirrored(images, torch.rand(len(images), device=images.device) < 0.5) if self.mirror else images
+        warp, odd = divmod(self.view, 2) if self.mirror else (self.view, 0)
+        images = self._warped(images, torch.Generator().manual_seed(warp)) if warp else images
+        return images.flip(-1) if odd else images
+
+    def _warped(self, images: Tensor, alike: torch.Generator | None) -> Tensor:
+        """Each image its own way, or with a generator all the same."""
+        if not self.amount and not self.elastic:
+            return images
+        n = len(images)
+        u = drawn(n, (6,), alike, images.device) * self.amount
+        angle, shear = u[:, 0] * 0.17, u[:, 1] * 0.15
+        scale_x, scale_y = (1 + 0.15 * u[:, 2]), (1 + 0.15 * u[:, 3])
+        cos, sin = angle.cos(), angle.sin()
+        theta = torch.stack(
+            [cos * scale_x, (shear - sin) * scale_y, u[:, 4] * 0.19, sin * scale_x, cos * scale_y, u[:, 5] * 0.19],
+            dim=1,
+        ).view(n, 2, 3)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        if self.elastic:
+            moved = drawn(n, (2, 4, 4), alike, images.device) * self.elastic
+            field = F.interpolate(moved, images.shape[-2:], mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1)
+        return F.grid_sample(images, grid, align_corners=False)
+
+
+def mirrored(images: Tensor, which: Tensor) -> Tensor:
+    """Images ``[n, C, H, W]`` of which some, bool ``[n]``, are mirrored from left to right."""
+    return torch.where(which.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+def drawn(n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device) -> Tensor:
+    """Random numbers from −1 to 1, ``[n, *shape]``: for each of n its own, or from a generator the same for all."""
+    if alike is None:
+        return torch.rand(n, *shape, device=device) * 2 - 1
+    return (torch.rand(*shape, generator=alike) * 2 - 1).to(device).expand(n, *shape)
+
+
+def augments(module: nn.Module) -> list[Augment]:
+    """Those below that change anything."""
+    return [m for m in module.modules() if isinstance(m, Augment) and m.warps]
+
+
+@contextmanager
+def seen_as(module: nn.Module, view: int) -> Iterator[None]:
+    """In evaluation mode, what is below sees images in one of their views."""
+    found = augments(module)
+    for augment in found:
+        augment.view = view
+    try:
+        yield
+    finally:
+        for augment in found:
+            augment.view = 0
