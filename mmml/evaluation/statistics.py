@@ -3,6 +3,8 @@
 import math
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
 
@@ -29,23 +31,33 @@ def class_interval(scores: np.ndarray, classes: np.ndarray) -> float | None:
     """Half the width of a 95 % interval of the mean that takes the classes for a sample too, not only the episodes.
 
     A mean over episodes of k of n classes is a U-statistic of the classes; by Hoeffding (1948, equation 5.13) its
-    variance is about k² ζ / n, where ζ is the variance, among classes, of the mean score of the episodes that a class
-    is in. To that is added what is left to the draw of episodes, which is taken out of the estimate of ζ.
+    variance is about k² ζ / n. ζ is estimated from the mean scores of the episodes that each class is in; as these share
+    the other classes, they vary less by (n − k) / (n − 1) (the jackknife of Arvesen, 1969). To that is added what is
+    left to the draw of episodes, which is taken out of the estimate of ζ.
 
     Args:
         scores: of the episodes, ``[E]``.
-        classes: of each, ``[E, ways]``.
+        classes: of each, ``[E, ways]``, drawn from all.
 
     Returns:
-        Never less than :func:`interval`; None where every episode has all classes, so that nothing is known of others.
+        Never less than :func:`interval`; None where n < 2 k, so that little is known of other classes, and where classes
+        fall into sets that never meet, such as alphabets.
     """
     members, of = np.unique(classes, return_inverse=True)
-    (episodes, ways), n = classes.shape, len(members)
-    if n <= ways or episodes < 2 or not np.isfinite(scores).all():
+    (episodes, ways), n, of = classes.shape, len(members), of.reshape(classes.shape)
+    if n < 2 * ways or episodes < 2 or not np.isfinite(scores).all() or not _meet(of, n):
         return None
     counts = np.bincount(of.ravel(), minlength=n)
     means = np.bincount(of.ravel(), np.repeat(scores, ways), minlength=n) / counts
-    left = np.var(scores, ddof=1)
-    among = max(0.0, np.var(means, ddof=1) - np.mean(left / counts))
+    left, shared, noise = np.var(scores, ddof=1), (n - ways) / (n - 1), np.mean(1 / counts)
+    # Var(means) = among + (left − among) · noise, where left holds a class's own part.
+    among = max(0.0, np.var(means, ddof=1) - left * noise * shared) / max(1 - noise, 0.1) / shared**2
     variance = ways**2 * among / n + left / episodes
     return float(stdtrit(min(n, episodes) - 1, 0.975) * math.sqrt(variance))
+
+
+def _meet(classes: np.ndarray, n: int) -> bool:
+    """Whether any two of n classes are linked by episodes ``[E, ways]`` that share classes."""
+    first, others = np.repeat(classes[:, 0], classes.shape[1]), classes.ravel()
+    links = coo_array((np.ones(len(others)), (first, others)), shape=(n, n))
+    return int(connected_components(links, directed=False, return_labels=False)) == 1
