@@ -249,16 +249,18 @@ def load_finished(learner: Trainee, checkpoint: Checkpoint) -> Calibration | Non
 
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
-    """Test classes that a checkpoint was trained or selected on would make its score a lie."""
+    """Test classes (or speakers, …) that a checkpoint was trained or selected on would make its score a lie."""
     seen = sorted(set(experiment.seen) & set(class_ids(experiment, "test")))
     if seen:
         raise UserError(
             f"the {option} was trained or selected on {len(seen)} of these test classes, such as {seen[0]!r}; "
-            "leave dataset.split_seed and the split fractions as they were in training"
+            "leave the options of dataset that say what is held out as they were in training"
         )
 
 
 def class_ids(experiment: Experiment, split: str) -> list[str]:
-    """Identifiers of a split's classes, unique among datasets; none without a dataset."""
-    dataset = experiment.dataset
-    return [] if dataset is None else [f"{dataset.identity}/{c}" for c in experiment.samples[split].classes]
+    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset."""
+    if (dataset := experiment.dataset) is None:
+        return []
+    samples = experiment.samples[split]
+    return [f"{dataset.identity}/{name}" for name in (*samples.classes, *samples.kept_apart)]

@@ -13,6 +13,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -46,7 +47,7 @@ def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
     """Train and evaluate once."""
     train = ["mmml-train", *wanted.train, *overrides, f"hydra.run.dir={folder}"]
     begun = (folder / "checkpoints" / "last.ckpt").exists()
-    execute(["mmml-train", f"resume={folder}"] if begun else train, folder)
+    execute(["mmml-train", f"resume={folder}"] if begun else train, folder, begun)
     found = {"test": folder}
     for name, more in wanted.evaluations.items():
         found[name] = folder / "eval" / name
@@ -54,11 +55,13 @@ def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
     return found
 
 
-def execute(command: list[str], folder: Path) -> None:
-    """Run a command, unless its result says that it is done."""
+def execute(command: list[str], folder: Path, goes_on: bool = False) -> None:
+    """Run a command, unless its result says that it is done; what was interrupted and cannot go on is moved aside."""
     result = folder / "result.json"
     if result.exists() and json.loads(result.read_text())["status"] == "completed":
         return
+    if folder.exists() and not goes_on:
+        folder.rename(folder.with_name(f"{folder.name}-interrupted-{time.time_ns()}"))
     print("$", shlex.join(command), flush=True)
     subprocess.run([str(BIN / command[0]), *command[1:]], check=True)
 
@@ -99,8 +102,10 @@ def episodes(folder: Path, cell: dict[str, Any]) -> np.ndarray:
 def report(name: str, wanted: Reproduction, found: dict[str, Found]) -> int:
     """Print the table; returns 1 if a goal is missed."""
     seconds = [seconds_of(f["test"]) for f in found.values()]
-    print(f"\n{name}: {date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
-    print(f"{len(found)} runs, {statistics.mean(seconds):.0f} s of training and test each\n")
+    commits = sorted({str(json.loads((f["test"] / "run.json").read_text())["git"])[:7] for f in found.values()})
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    took = f"{len(found)} runs, {statistics.mean(seconds):.0f} s of training and test each"
+    print(f"\n{name}: {date.today()}, commit {', '.join(commits)}, {machine}, {took}\n")
     print("| | mean | 95 % interval | deviation | each | goal | |\n| --- | --- | --- | --- | --- | --- | --- |")
     met = [row(goal, found) for goal in wanted.goals]
     return int(not all(met))

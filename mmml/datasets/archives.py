@@ -21,7 +21,7 @@ def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPa
     What macOS leaves in archives is skipped.
 
     Raises:
-        UserError: an archive is damaged.
+        UserError: an archive is damaged, or holds a path that leads out of it.
     """
     for archive in archives:
         if archive.suffix == suffix:
@@ -31,6 +31,8 @@ def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPa
             with zipfile.ZipFile(archive) as opened:
                 for member in opened.namelist():
                     place = PurePosixPath(member)
+                    if place.is_absolute() or ".." in place.parts:
+                        raise UserError(f"{archive} holds {member}, which would lie outside: get it anew")
                     if place.suffix == suffix and not place.name.startswith(".") and place.parts[0] != "__MACOSX":
                         yield place, opened.read(member)
         except zipfile.BadZipFile as error:
@@ -44,6 +46,8 @@ def unpacked(archives: Sequence[Path], suffix: str) -> Path:
         for place, data in members(archives, suffix):
             target = folder.joinpath(*place.parts[-2:])
             target.parent.mkdir(exist_ok=True)
+            if target.exists():
+                raise UserError(f"dataset.root: {target.parent.name}/{target.name} is in the archives twice")
             target.write_bytes(data)
         return True
 

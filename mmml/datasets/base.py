@@ -97,6 +97,8 @@ class Samples:
             every row may be either.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
         published: the episodes that a benchmark prescribes for this split, if it does.
+        kept_apart: of training and validation what they show besides classes (speakers, characters in scenes), of the
+            test what of that is new in it.
     """
 
     classes: list[str]
@@ -110,6 +112,7 @@ class Samples:
     query_only: np.ndarray | None = None
     keyframes: np.ndarray | None = None
     published: Published | None = None
+    kept_apart: Sequence[str] = ()
 
     @property
     def counts(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from mmml.errors import UserError, require
 
 MELD = "https://raw.githubusercontent.com/declare-lab/MELD/2d2011b409d3ca2d7e94460cd007d434b1d0a102/data/MELD"
 MUSTARD = "https://raw.githubusercontent.com/soujanyaporia/MUStARD/b34b5134beeec42a36cdac79330637de9cc9894e/data"
+MELDS = "FRIENDS"  # as MUStARD writes it
 QUESTIONS = ("emotion", "sentiment", "sarcasm")
 FILES = {"train": "train", "val": "dev", "test": "test"}  # MELD's own split, by dialogue
 DIGESTS = (
@@ -46,7 +47,8 @@ class Dialogue(OnDisk):
     Args:
         root: the folder that holds ``text_sentiment/``.
         train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment`` (three) or
-            ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them whole.
+            ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them, but for
+            the scenes of the series that MELD transcribes: many are the same.
     """
 
     name = "dialogue"
@@ -94,6 +96,8 @@ class Dialogue(OnDisk):
     def _sarcastic(self) -> Iterator[Utterance]:
         name = "sarcasm_data.json"
         for item in json.loads(self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")).values():
+            if item["show"] == MELDS:
+                continue
             answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
             yield Utterance(item["utterance"], answers, item["speaker"], scene_of(item))
 

@@ -23,6 +23,8 @@ VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
 
 Names = dict[str, dict[str, list[str]]]
 """By emoji and language: its name, and then its keywords."""
+Named = dict[str, list[tuple[str, str]]]
+"""By code points, languages and names."""
 
 
 @datasets.register("emoji")
@@ -32,9 +34,10 @@ class Emoji(OnDisk):
     Args:
         root: the folder that holds ``emoji/``.
         samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names belong to
-            classes. ``names``: a sample is a name (``text``), its domain the language.
+            classes. ``names``: a sample is a name (``text``), its domain the language; held-out emoji that have the
+            same name in two of the languages are left out, since to know one would be to know the other.
         languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
-        keywords: whether what Unicode lists as keywords serves as names too.
+        keywords: whether what Unicode lists as keywords serves as names too, in training.
         size: images are reduced to this many pixels on each side.
         split_seed: which emoji are held out.
         val, test: the fractions of the emoji held out for validation and test.
@@ -74,16 +77,17 @@ class Emoji(OnDisk):
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
         files = [self._files(artwork) for artwork in ARTWORKS]
         listed = self._listed(files)
-        names = self._names(listed)
+        names, keywords = self._names(listed)
         images = self._images(listed, files) if self.drawn and "image" in modalities else None
         # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
         parts = split_classes(list(listed), self.split_seed, self.val, self.test)
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
         found = {}
         for split, part in parts.items():
-            numbers = [i for i in part if names[known[i]]]
+            told = keywords if self.keywords and split == "train" else names
+            numbers = [i for i in part if told[known[i]] and (split == "train" or self.drawn or differ(told[known[i]]))]
             codes = [known[i] for i in numbers]
-            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [names[c] for c in codes]
+            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [told[c] for c in codes]
             samples = of_artworks(classes, own, numbers, images) if self.drawn else of_names(classes, own)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses)
@@ -103,15 +107,21 @@ class Emoji(OnDisk):
         paths = [drawn[code] for code in codes for drawn in files]
         return decode_whole("image", paths, Limits(image_side=self.size))
 
-    def _names(self, codes: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-        """The (language, name) pairs of every emoji; none for some."""
+    def _names(self, codes: Collection[str]) -> tuple[Named, Named]:
+        """The (language, name) pairs of every emoji, none for some; and the same with keywords."""
         known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
-        found = {}
+        names: Named = {}
+        keywords: Named = {}
         for code in codes:
             by = known.get(character(code).replace(VARIANT, ""), {})
-            several = [(n, by.get(n, [])) for n in self.languages]
-            found[code] = [(n, t) for n, texts in several for t in (texts if self.keywords else texts[:1])]
-        return found
+            keywords[code] = [(n, t) for n in self.languages for t in by.get(n, [])]
+            names[code] = [(n, by[n][0]) for n in self.languages if by.get(n)]
+        return names, keywords
+
+
+def differ(named: list[tuple[str, str]]) -> bool:
+    """Whether no two languages have the same name."""
+    return len({text.casefold() for _, text in named}) == len(named)
 
 
 def of_artworks(

@@ -101,8 +101,16 @@ class MovingGlyphs(Dataset):
                 "video": Column(Per.SAMPLE, videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
-            found[split] = Samples(sentences, np.arange(count + 1) * SAMPLES, columns, keyframes=videos.keyframes)
+            starts, apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)
+            found[split] = Samples(sentences, starts, columns, keyframes=videos.keyframes, kept_apart=apart)
         return found
+
+    def _kept_apart(self, split: str, names: list[str], scenes: list[Scene]) -> list[str]:
+        """Characters and pairs of motions, of the test those that are new."""
+        shown = {"characters": {names[i] for s in scenes for i in (s.actor, s.other)}}
+        shown["motions"] = {f"{s.first}, then {s.second}" for s in scenes}
+        told = [kind for kind in shown if split != "test" or self.held_out in (kind, "both")]
+        return sorted(name for kind in told for name in shown[kind])
 
 
 def split_pairs(seed: int) -> dict[str, list[tuple[str, str]]]:
@@ -193,7 +201,7 @@ def state_after(shares: Mapping[str, float], place: np.ndarray, size: float) -> 
     angle = np.pi / 2 * (of["turn"] - of["back"])
     size *= SIZE * (1 + 0.7 * of["grow"]) * (1 - 0.5 * of["shrink"])
     visible = (of["appear"] if "appear" in shares else 1.0) * (1 - of["vanish"])
-    side = -1.0 if x > 0 else 1.0  # the other comes from where there is room
+    side = -1.0 if place[0] > 0 else 1.0  # the other comes from where there is room, and stays on that side
     other = [x + side * (1.4 - 0.8 * of["meet"]), y, 0.0, size, float(of["meet"] > 0)]
     return [x, y, angle, size, visible], other
 

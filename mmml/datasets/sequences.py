@@ -2,6 +2,7 @@
 (Zadeh et al., 2018)."""
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 
 from mmml.datasets.archives import members, stamps
 from mmml.datasets.base import SPLITS, Per
-from mmml.datasets.cache import cached_arrays
+from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
@@ -47,8 +48,8 @@ class Streams(OnDisk):
     def read(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Of each split float32 features ``[n, steps, width]`` and scores ``[n, …]``, where no stream is missing."""
         archives = self.find("*.h5", "*.zip", wanted="HDF5 files")
-        key = {"archives": stamps(archives)}
         names = {**self.files, "scores": "y_{}.h5"}
+        key = {"archives": stamps(archives), "names": names, "code": code_of(sys.modules[__name__])}
         arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
         found = {}
         for split in SPLITS:

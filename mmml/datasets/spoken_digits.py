@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -56,7 +57,8 @@ class SpokenDigits(OnDisk):
         super().__init__(root)
         require(voices in ("own", "all"), "dataset.voices", voices, "own or all")
         for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
-            require(set(digits) <= set(range(10)), f"dataset.{option}", digits, "a list of numbers from 0 to 9")
+            ok = set(digits) <= set(range(10)) and len(set(digits)) == len(digits)
+            require(ok, f"dataset.{option}", digits, "a list of different numbers from 0 to 9")
         if both := sorted(set(val_digits) & set(test_digits)):
             raise UserError(f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; each has one split")
         self.digits_of = {"val": val_digits, "test": test_digits}
@@ -84,8 +86,15 @@ class SpokenDigits(OnDisk):
             if images is not None:
                 takes_of, drawn = illustrated(self.digits_of[split], takes_of, images, len(takes))
             made = words if self.spliced and split == "train" else digits_alone
-            samples[split] = made(takes_of, [DIGITS[d] for d in self.digits_of[split]], sounds, speakers, drawn)
+            part = made(takes_of, [DIGITS[d] for d in self.digits_of[split]], sounds, speakers, drawn)
+            samples[split] = replace(part, kept_apart=self._kept_apart(speakers[heard], split))
         return samples
+
+    def _kept_apart(self, heard: np.ndarray, split: str) -> list[str]:
+        """The speakers of a split, of the test the one who is new."""
+        if split == "test":
+            return [] if self.speaker is None else [f"speaker {self.speaker}"]
+        return [f"speaker {s}" for s in np.unique(heard)]
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
         """Which takes a split may use."""

@@ -26,7 +26,7 @@ class Conv4(Encoder):
         colour: three channels, or one grey one (what runs did before they could say).
         poolings: how many blocks, from the first, halve the image: 4 as published; 3 leave 3×3 places of 28×28 pixels,
             where 4 leave one.
-        elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.images.Augment`.
+        elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.augment.Augment`.
         mirror: whether images are mirrored in training, half of the time.
         crop: images are cropped to their content before, so that neither its place nor its size counts.
     """

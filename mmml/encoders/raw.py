@@ -37,7 +37,11 @@ class Raw(Encoder):
 
 @encoders.register("raw_image")
 class RawImage(Raw):
-    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else grey and 32×32 (``[n, 1024]``)."""
+    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else 32×32 and less the mean of each channel.
+
+    So that neither the background nor the brightness of a picture decides; a grey one has three equal channels
+    (``[n, 3072]``).
+    """
 
     modality = "image"
     distance = "cosine"
@@ -46,7 +50,8 @@ class RawImage(Raw):
     def prepare(self, raw: Any) -> Tensor:
         if isinstance(raw, Tensor) and raw.ndim == 3:
             return raw.flatten(1).float() / 255
-        return as_input(raw, self.size, CPU, colour=False).flatten(1)
+        pixels = as_input(raw, self.size, CPU, colour=True)
+        return (pixels - pixels.mean((-2, -1), keepdim=True)).flatten(1)
 
 
 @encoders.register("raw_ink")

@@ -61,11 +61,12 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
                 continue
             values = remembered(embedder, modality, column.values)
             parts = progress(chunks(values), f"embedding {modality}", -(-len(values) // CHUNK))
-            embedded[modality] = torch.cat([_encode(embedder, modality, chunk, views) for chunk in parts])
+            embedded[modality] = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
     return samples.with_embeddings(embedded)
 
 
-def _encode(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:
+def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:
+    """Raw values of one modality → ``[n, …]``, one embedding of each in all its views."""
     encoder = cast(Encoder, embedder.encoders[modality])
     if views == 1 or not augments(encoder):
         return embedder.encode(modality, raw)

@@ -8,6 +8,7 @@ import torch
 from mmml.datasets import Samples
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import GuardError
+from mmml.evaluation.embed import encode_views
 from mmml.methods import Learner, Predictor
 
 TOLERANCE = 1e-5  # on probabilities and embeddings, in float32
@@ -22,6 +23,7 @@ def check_independence(
     sampler: Sampler,
     shape: Shape,
     mappings: Iterable[Mapping],
+    views: int = 1,
 ) -> None:
     """Queries must not influence one another, nor a sample's embedding its neighbours'.
 
@@ -35,6 +37,7 @@ def check_independence(
         sampler: of that split.
         shape: of the episode to try.
         mappings: to try, each.
+        views: that were embedded.
 
     Raises:
         GuardError: naming the mapping and what moved.
@@ -42,7 +45,7 @@ def check_independence(
     if learner.transductive:
         return
     if learner.embeds_once:
-        _check_embeddings(learner, samples, embedded)
+        _check_embeddings(learner, samples, embedded, views)
     mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
     batch = gather(embedded, sampler.draw([0], shape), mappings)
     see = learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
@@ -71,10 +74,11 @@ def _what_moves(predict: Predictor, query: Examples) -> str | None:
     return None
 
 
-def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples) -> None:
+def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, views: int) -> None:
     for modality, column in embedded.columns.items():
         values = samples.columns[modality].values
-        alone = [learner.embedder.encode(modality, values[i : i + 1]) for i in range(min(TRIED, len(values)))]
+        tried = [values[i : i + 1] for i in range(min(TRIED, len(values)))]
+        alone = [encode_views(learner.embedder, modality, value, views) for value in tried]
         if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True):
             raise GuardError(f"the encoder of {modality} embeds a sample differently among others than alone")
 

@@ -150,7 +150,7 @@ class Judge:
         embedded = self.embed(learner) if embedded is None else embedded
         if self.options.guard:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
-            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings)
+            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.views)
         panel = self._panel(learner, embedded, calibration or Calibration())
         panel.extend(self._matching([(learner, embedded)]))
         for rival in rivals:

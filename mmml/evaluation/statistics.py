@@ -31,17 +31,17 @@ def class_interval(scores: np.ndarray, classes: np.ndarray) -> float | None:
     """Half the width of a 95 % interval of the mean that takes the classes for a sample too, not only the episodes.
 
     A mean over episodes of k of n classes is a U-statistic of the classes; by Hoeffding (1948, equation 5.13) its
-    variance is about k² ζ / n. ζ is estimated from the mean scores of the episodes that each class is in; as these share
-    the other classes, they vary less by (n − k) / (n − 1) (the jackknife of Arvesen, 1969). To that is added what is
-    left to the draw of episodes, which is taken out of the estimate of ζ.
+    variance is about k² ζ / n. ζ is estimated from the mean scores of the episodes that each class is in; as these
+    share the other classes, they vary less by (n − k) / (n − 1) (the jackknife of Arvesen, 1969). To that is added what
+    is left to the draw of episodes, which is taken out of the estimate of ζ.
 
     Args:
         scores: of the episodes, ``[E]``.
         classes: of each, ``[E, ways]``, drawn from all.
 
     Returns:
-        Never less than :func:`interval`; None where n < 2 k, so that little is known of other classes, and where classes
-        fall into sets that never meet, such as alphabets.
+        Never less than :func:`interval`; None where n < 2 k, so that little is known of other classes, and where
+        classes fall into sets that never meet, such as alphabets.
     """
     members, of = np.unique(classes, return_inverse=True)
     (episodes, ways), n, of = classes.shape, len(members), of.reshape(classes.shape)

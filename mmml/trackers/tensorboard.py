@@ -16,7 +16,7 @@ class TensorBoard(Tracker):
     def __init__(self, folder: Path, config: Mapping[str, Any], step: int):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def log(self, step: int, scores: Mapping[str, float]) -> None:
         for name, value in scores.items():

@@ -41,3 +41,22 @@ def test_a_damaged_archive_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"some.zip is no whole zip file \(File is not a zip file\): get it anew"):
         unpacked([tmp_path / "some.zip"], ".txt")
     assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("name", ["/a.txt", "../a.txt", "one/../../a.txt"])
+def test_a_path_that_leads_out_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as file:
+        file.writestr(name, "A")
+    with pytest.raises(UserError, match="which would lie outside"):
+        unpacked([tmp_path / "some.zip"], ".txt")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_is_there_twice_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as file:
+        file.writestr("x/one/a.txt", "A")
+        file.writestr("y/one/a.txt", "B")
+    with pytest.raises(UserError, match="dataset.root: one/a.txt is in the archives twice"):
+        unpacked([tmp_path / "some.zip"], ".txt")

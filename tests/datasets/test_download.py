@@ -1,6 +1,7 @@
 import hashlib
 import http.server
 import threading
+import zipfile
 
 import pytest
 
@@ -109,9 +110,22 @@ def test_other_content_is_refused_and_not_kept(server, tmp_path):
     with pytest.raises(UserError, match=r"file.bin: its content is not what was expected; try again"):
         fetch(at(server, digest="md5:0"), tmp_path)
     assert not list((tmp_path / "inside").iterdir())
-    damaged = fetch(at(server, digest=None), tmp_path)
+    damaged = tmp_path / "inside" / "file.bin"
     damaged.write_bytes(b"damaged")
     assert fetch(at(server), tmp_path).read_bytes() == CONTENT  # what is there is checked too
+
+
+def test_without_a_digest_it_must_be_a_whole_zip_file(server, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as file:
+        file.writestr("a.txt", "A" * 1000)
+    content = (tmp_path / "some.zip").read_bytes()
+    monkeypatch.setattr(f"{__name__}.CONTENT", content[:-30])
+    with pytest.raises(UserError, match="its content is not what was expected"):
+        fetch(at(server, digest=None), tmp_path)
+    monkeypatch.setattr(f"{__name__}.CONTENT", content)
+    there = fetch(at(server, digest=None), tmp_path)
+    there.write_bytes(content.replace(b"AAA", b"BBB"))
+    assert fetch(at(server, digest=None), tmp_path).read_bytes() == content
 
 
 def test_what_cannot_be_had_is_told(server, tmp_path):

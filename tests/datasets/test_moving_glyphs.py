@@ -126,3 +126,19 @@ def test_mistakes_are_told():
         build(held_out="nothing")
     with pytest.raises(UserError, match="dataset.scenes=5 must be 60 or more"):
         build(scenes=5)
+
+
+@pytest.mark.parametrize(("held_out", "kinds"), [("characters", 1), ("motions", 1), ("both", 2)])
+def test_what_is_new_in_the_test_is_in_no_other_split(held_out, kinds):
+    parts = build(held_out=held_out).load([])
+    new, known = {*parts["test"].kept_apart}, {*parts["train"].kept_apart, *parts["val"].kept_apart}
+    assert new and not new & known
+    assert {", then " in name for name in new} == {"both": {True, False}, "motions": {True}}.get(held_out, {False})
+    other = build(held_out="characters" if held_out == "motions" else "motions", split_seed=1).load([])
+    assert kinds == 2 or {*other["train"].kept_apart} & new  # though no sentence is the same
+
+
+def test_the_other_does_not_jump_when_the_first_crosses_the_middle():
+    shares = [{"meet": 1.0, "left": s} for s in np.linspace(0, 1, 12)]
+    places = [state_after(s, np.array([0.1, 0.0]), 1.0)[1][0] for s in shares]
+    assert np.abs(np.diff(places)).max() < 0.1

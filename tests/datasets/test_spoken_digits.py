@@ -40,6 +40,13 @@ def test_a_speaker_who_is_left_out_is_heard_in_the_test_only(root):
         assert set(parts[split].domains) == set(SPEAKERS) - {"theo"}
 
 
+def test_a_run_that_heard_a_speaker_is_not_tested_on_them(root):
+    heard = build(root, speaker="theo").load(["audio"])
+    assert [*heard["test"].kept_apart] == ["speaker theo"] and "speaker theo" not in heard["train"].kept_apart
+    assert {*build(root, speaker="george").load(["audio"])["test"].kept_apart} < {*heard["train"].kept_apart}
+    assert [*build(root).load(["audio"])["test"].kept_apart] == []  # where all may be heard in all splits
+
+
 def test_other_voices_may_give_the_examples(root):
     parts = build(root, speaker="theo", voices="all").load(["audio"])
     assert set(parts["test"].domains) == set(SPEAKERS)
@@ -83,8 +90,9 @@ def test_images_are_of_the_same_digit_and_none_is_used_twice(root):
     [
         ({"speaker": "theodor"}, "dataset.speaker=theodor is none of george, jackson"),
         ({"test_digits": [7, 8]}, "dataset.test_digits: 7 is one of dataset.val_digits too"),
+        ({"test_digits": [8, 8]}, "dataset.test_digits=[8, 8] must be a list of different numbers from 0 to 9"),
         ({"voices": "mine"}, "dataset.voices=mine must be own or all"),
-        ({"val_digits": [10]}, "dataset.val_digits=[10] must be a list of numbers from 0 to 9"),
+        ({"val_digits": [10]}, "dataset.val_digits=[10] must be a list of different numbers from 0 to 9"),
     ],
 )
 def test_mistakes_are_told(root, options, message):

@@ -151,5 +151,10 @@ class TestTorchvision:
             fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
 
-def test_raw_images_of_many_sizes_are_grey_and_small():
-    assert RawImage().encode(RAGGED["image"]).shape == (5, 32 * 32)
+def test_raw_pictures_are_small_and_neither_background_nor_brightness_counts():
+    assert RawImage().encode(RAGGED["image"]).shape == (5, 3 * 32 * 32)
+    picture = torch.randint(0, 100, (1, 3, 32, 32), dtype=torch.uint8)
+    same, other = RawImage().encode(torch.cat([picture, picture + 50, picture.flip(1)])).split([2, 1])
+    assert torch.allclose(same[0], same[1], atol=1e-5) and not torch.allclose(same[0], other[0], atol=0.1)
+    grey = RawImage().encode(picture[:, :1]).view(3, -1)
+    assert torch.equal(grey[0], grey[2])

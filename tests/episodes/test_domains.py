@@ -37,6 +37,13 @@ def test_queries_are_of_one_domain_and_support_of_the_others(drawn):
     assert all(part.query_only is None for part in for_episodes(splits, options(None)).values())
 
 
+def test_a_domain_may_be_of_the_test_alone(drawn):
+    """A speaker who is heard in no other split: validation then asks about any."""
+    others = replace(drawn, domains=np.full(39, "photograph"))
+    found = for_episodes({"train": others, "val": others, "test": drawn}, options("sketch"))
+    assert found["val"].query_only is None and found["test"].query_only.sum() == (drawn.domains == "sketch").sum()
+
+
 def test_what_cannot_be_is_refused(drawn, samples):
     splits = dict.fromkeys(("train", "val", "test"), drawn)
     with pytest.raises(UserError, match="query_domain=sketsh is none of photograph, sketch; did you mean 'sketch'"):

@@ -11,16 +11,20 @@ from tests.conftest import MLP, SMALL, make_learner
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
 
 
-def check(learner, samples):
+def check(learner, samples, views=1):
     learner.eval()
-    embedded = embed_all(learner, samples, ["image", "text"])
-    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), Shape(4, 2, 2), MAPPINGS)
+    embedded = embed_all(learner, samples, ["image", "text"], views)
+    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), Shape(4, 2, 2), MAPPINGS, views)
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
 @pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
 def test_every_encoder_and_rule_passes(samples, encoder, rule):
     check(make_learner(encoder, rule=rule), samples)
+
+
+def test_several_views_pass(samples):
+    check(make_learner(SMALL), samples, views=3)
 
 
 def test_batch_statistics_at_evaluation_are_caught(samples):

@@ -22,6 +22,7 @@ def wrote(folder, scores, mapping=IMAGE, predictor="metric/prototype", baseline=
     cell = CELL | {"predictor": predictor, "baseline": baseline, "support": mapping, "query": mapping}
     told["panel"].append(cell | {"mean": float(np.mean(scores))})
     path.write_text(json.dumps(told))
+    (folder / "run.json").write_text(json.dumps({"git": "0123456789"}))
     name = f"{'+'.join(mapping)}:{'+'.join(mapping)}"
     keys = ("predictor", "ways", "shots", "metric")
     about = {k: [v] * len(scores) for k, v in {**{k: cell[k] for k in keys}, "mapping": name}.items()}
@@ -53,7 +54,7 @@ def test_errors_are_judged_by_their_mean_over_runs(tmp_path, capsys):
     found = {f"seed{i}": {"test": tmp_path / f"seed{i}"} for i in range(2)}
     assert reproduce.report("x", Reproduction([], [goal]), found) == 0
     printed = capsys.readouterr().out
-    assert "2 runs, 13 s" in printed
+    assert "2 runs, 13 s" in printed and "commit 0123456, " in printed
     assert "| error %, image:image, 20-way 1-shot | 12.50 | ± 31.77 | 3.54 | 10.0, 15.0 | at most 13.0 |  |" in printed
     wrote(tmp_path / "seed2", [0.1, 0.1])
     found["seed2"] = {"test": tmp_path / "seed2"}
@@ -85,3 +86,22 @@ def test_mappings_are_compared_in_the_same_episodes(tmp_path):
 def test_a_figure_that_must_come_out_exactly():
     goal = Goal("image:image", "20-way 1-shot", 38.75, error=True, exactly=True)
     assert goal.met(38.8, 38.75) and not goal.met(38.5, 38.75) and not goal.met(39.0, 38.75)
+
+
+def test_what_was_interrupted_goes_on_or_is_done_anew(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(reproduce.subprocess, "run", lambda command, check: ran.append(command[1:]))
+    run, wanted = tmp_path / "seed0", Reproduction(["experiment=x"], [], {"views": ["evaluation.views=8"]})
+    (run / "eval" / "views").mkdir(parents=True)  # before its first checkpoint, and in an evaluation
+    (run / "run.json").touch()
+    reproduce.play(run, wanted, ["seed=0"])
+    assert ran.pop(0) == ["experiment=x", "seed=0", f"hydra.run.dir={run}"]
+    assert ran.pop(0) == [f"checkpoint={run}", "name=views", "evaluation.views=8"] and not run.exists()
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").touch()
+    (run / "eval" / "views").mkdir(parents=True)
+    reproduce.play(run, wanted, ["seed=0"])
+    assert ran.pop(0) == [f"resume={run}"] and run.exists() and not (run / "eval" / "views").exists()
+    (run / "result.json").write_text('{"status": "completed"}')
+    reproduce.play(run, wanted, ["seed=0"])
+    assert [command[0] for command in ran] == [f"checkpoint={run}"] * 2

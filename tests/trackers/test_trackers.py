@@ -45,12 +45,13 @@ def test_a_resumed_run_goes_on_with_its_page_offline(tracked):
     assert len(runs) == 2 and all(r.name.endswith(identity) for r in runs)
 
 
-def test_what_is_done_again_replaces_what_was_shown(tmp_path):
-    for step, values in ((0, [1.0, 2.0, 3.0]), (1, [5.0, 6.0])):
+@pytest.mark.parametrize("again", [0, 1])
+def test_what_is_done_again_replaces_what_was_shown(tmp_path, again):
+    for step, values in ((0, [1.0, 2.0, 3.0]), (again, [5.0, 6.0])):
         with tracking(["tensorboard"], tmp_path, {}, step) as tell:
             for i, value in enumerate(values):
                 tell({"step": step + i + 1, "split": "train", "loss": value})
-    assert curves(tmp_path / "tensorboard")["train/loss"] == [(1, 1.0), (2, 5.0), (3, 6.0)]
+    assert curves(tmp_path / "tensorboard")["train/loss"] == [*[(1, 1.0)][:again], (again + 1, 5.0), (again + 2, 6.0)]
 
 
 def test_all_are_told_and_closed_whatever_happens(monkeypatch, tmp_path):
