@@ -43,6 +43,7 @@ class Encoder(nn.Module, ABC):
             and they have no mean.
 
     Attributes:
+        own_width: of embeddings, where ``has_own_width``.
         prepared_key: what ``prepare`` depends on besides the raw values, if it is slow, the same
             in training and evaluation, and without parameters to learn; it is then called once
             for each sample and remembered. None for most encoders.
@@ -54,6 +55,7 @@ class Encoder(nn.Module, ABC):
     vectorizes: ClassVar[bool] = True
     distance: ClassVar[str | None] = None
     has_gaps: ClassVar[bool] = False
+    own_width: int
     prepared_key: str | None = None
 
     @property

@@ -166,12 +166,16 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         if encoder.modality != modality:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
+    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
+    embedder = Embedder(parts, fusion, bool(normalize), _common_width(parts, width, where))
+    return embedder.requires_grad_(False) if frozen else embedder
+
+
+def _common_width(parts: Mapping[str, Encoder], width: int | None, where: str) -> int | None:
+    """Of the embeddings of some encoders, by modality; None if that depends on the data."""
     widths = {m: e.own_width for m, e in parts.items()} if width is None else {}
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{m} {w}" for m, w in widths.items())
         raise UserError(f"{where}.width=null: the models differ in width ({told}); give a width, and projection: true")
-    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
     common = width or next(iter(widths.values()), None)
-    width = common if all(e.has_fixed_width for e in parts.values()) else None
-    embedder = Embedder(parts, fusion, bool(normalize), width)
-    return embedder.requires_grad_(False) if frozen else embedder
+    return common if all(e.has_fixed_width for e in parts.values()) else None
