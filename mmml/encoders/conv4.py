@@ -48,8 +48,10 @@ class Conv4(Encoder):
         super().__init__()
         each = [channels] * 4 if isinstance(channels, int) else channels
         require(bool(each) and min(each) > 0, "encoder.image.channels", channels, "a positive whole number, or a list")
-        ok = 1 <= poolings <= len(each) and size >= 2**poolings
-        require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the blocks, and leave a place")
+        ok = 1 <= poolings <= len(each)
+        require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the number of blocks")
+        halved = f"{2**poolings} or more: encoder.image.poolings={poolings} halve it as often"
+        require(size >= 2**poolings, "encoder.image.size", size, halved)
         self.size, self.colour, self.crop = size, colour, crop
         self.augment = Augment(augment, elastic=elastic, mirror=mirror)
         self.blocks = conv_blocks(3 if colour else 1, each, poolings)

@@ -70,8 +70,8 @@ def test_conv4_may_keep_more_places_and_have_blocks_of_different_widths():
     assert five.encode(IMAGES).shape == (6, 8) and len(five.blocks) == 5 and five.head.in_features == 16 * 16
     for wrong, message in (
         ({"channels": [4, 0]}, r"channels=\[4, 0\] must be a positive whole number, or a list"),
-        ({"poolings": 5}, "poolings=5 must be from 1 to 4, the blocks, and leave a place"),
-        ({"channels": [4] * 5, "poolings": 5}, "poolings=5 must be from 1 to 5, the blocks, and leave a place"),
+        ({"poolings": 5}, "poolings=5 must be from 1 to 4, the number of blocks"),
+        ({"channels": [4] * 5, "poolings": 5}, "size=28 must be 32 or more"),
         ({"elastic": 0.9}, "elastic=0.9 must be from 0 to 0.5"),
     ):
         with pytest.raises(UserError, match=message):
