@@ -47,7 +47,7 @@ def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
     """Train and evaluate once."""
     train = ["mmml-train", *wanted.train, *overrides, f"hydra.run.dir={folder}"]
     begun = (folder / "checkpoints" / "last.ckpt").exists()
-    execute(["mmml-train", f"resume={folder}"] if begun else train, folder, begun)
+    execute(["mmml-train", f"resume={folder}"] if begun else train, folder, aside=not begun)
     found = {"test": folder}
     for name, more in wanted.evaluations.items():
         found[name] = folder / "eval" / name
@@ -55,12 +55,12 @@ def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
     return found
 
 
-def execute(command: list[str], folder: Path, goes_on: bool = False) -> None:
-    """Run a command, unless its result says that it is done; what was interrupted and cannot go on is moved aside."""
+def execute(command: list[str], folder: Path, aside: bool = True) -> None:
+    """Run a command, unless its result says that it is done; what it left unfinished before is moved ``aside``."""
     result = folder / "result.json"
     if result.exists() and json.loads(result.read_text())["status"] == "completed":
         return
-    if folder.exists() and not goes_on:
+    if aside and folder.exists():
         folder.rename(folder.with_name(f"{folder.name}-interrupted-{time.time_ns()}"))
     print("$", shlex.join(command), flush=True)
     subprocess.run([str(BIN / command[0]), *command[1:]], check=True)

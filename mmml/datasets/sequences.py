@@ -1,5 +1,6 @@
-"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with the Memory Fusion Network
-(Zadeh et al., 2018)."""
+"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with the Memory
+Fusion Network (Zadeh et al., 2018).
+"""
 
 import io
 import sys

@@ -22,8 +22,8 @@ def test_one_score_has_no_interval():
     assert interval(np.array([0.5])) == (0.5, None)
 
 
-@pytest.mark.parametrize(("n", "ways"), [(40, 5), (40, 20), (600, 5)])
-def test_an_interval_over_classes_covers_the_mean_of_all_classes_there_could_be(n, ways):
+@pytest.mark.parametrize(("n", "ways", "less"), [(40, 5, 0.5), (40, 20, 0.5), (600, 5, 0.8)])
+def test_an_interval_over_classes_covers_the_mean_of_all_classes_there_could_be(n, ways, less):
     """Of 300 test splits of n classes, each as hard as chance made it, played in 500 episodes."""
     rng = np.random.default_rng(0)
     covered, plain = [], []
@@ -37,7 +37,7 @@ def test_an_interval_over_classes_covers_the_mean_of_all_classes_there_could_be(
         covered.append(abs(mean - 0.8) < wide)
         plain.append(abs(mean - 0.8) < narrow)
     assert 0.92 < np.mean(covered) < 0.98
-    assert np.mean(plain) < 0.9  # an interval over episodes says nothing of other classes
+    assert np.mean(plain) < less  # an interval over episodes says nothing of other classes
 
 
 def test_where_all_classes_are_alike_both_intervals_are():
