@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
+READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
+WITHOUT_STROKES = ("dataset.redrawn=0", "dataset.invented=0")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 
 
@@ -65,14 +67,21 @@ class Reproduction:
     runs: Mapping[str, list[str]] = field(default_factory=lambda: {f"seed{s}": [f"seed={s}"] for s in range(5)})
 
 
-def one_shot(split: str, one: float, several: float | None, *options: str) -> Reproduction:
-    """Omniglot's official runs, trained on some alphabets; bounds are errors in per cent."""
+def one_shot(split: str, *options: str, one: float | None = None, views: float | None = None) -> Reproduction:
+    """Omniglot's official runs, trained on some alphabets; bounds are errors in per cent, of one view or several."""
     goals = [
         Goal("image:image", "20-way 1-shot", one, error=True),
-        Goal("image:image", "20-way 1-shot", several, ("views",), error=True),
+        Goal("image:image", "20-way 1-shot", views, ("views",), error=True),
     ]
-    views = {"views": ["evaluation.views=8"]}
-    return Reproduction(["experiment=omniglot_one_shot", f"dataset.split={split}", *options], goals, views)
+    train = ["experiment=omniglot_one_shot", f"dataset.split={split}", *options]
+    return Reproduction(train, goals, {"views": ["evaluation.views=8"]})
+
+
+def also_on(reproduction: Reproduction, name: str, *options: str) -> Reproduction:
+    """The same learner on images of another dataset, stated."""
+    goals = [Goal("image:image", f"{ways}-way 1-shot", evaluations=(name,)) for ways in (5, 20)]
+    evaluations = {**reproduction.evaluations, name: [f"dataset={name}", *options]}
+    return replace(reproduction, goals=[*reproduction.goals, *goals], evaluations=evaluations)
 
 
 def leaving_out() -> dict[str, list[str]]:
@@ -103,6 +112,11 @@ def retrieval(a: str, b: str) -> list[Goal]:
     return [Goal(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in ("R@1", "R@10")]
 
 
+def photographs(*options: str) -> Reproduction:
+    """Photographs that were never seen, and their captions."""
+    return Reproduction(["experiment=flickr8k", *options], retrieval("text", "image"))
+
+
 def named(*options: str) -> Reproduction:
     """Emoji from their names, in English and in a language never paired with images."""
     goals = [Goal("text:image", "5-way 1-shot", evaluations=(e,)) for e in ("test", "german")]
@@ -124,14 +138,36 @@ def moving(held_out: str) -> Reproduction:
 
 
 REPRODUCTIONS = {
+    "glyphs": also_on(
+        Reproduction(
+            [],
+            [
+                *(Goal(m, "20-way 1-shot") for m in ("image:image", "text:image", "image:text", "image+text:image")),
+                *retrieval("text", "image"),
+            ],
+        ),
+        "omniglot",
+        "episode.eval.mappings=[image:image]",
+        "episode.eval.shots=[1]",
+        "evaluation.baselines=[raw/nearest]",
+    ),
     "omniglot-hausdorff": Reproduction(
         ["experiment=omniglot_hausdorff"],
         [Goal("image:image", "20-way 1-shot", 38.75, predictor="ink/nearest", error=True, exactly=True)],
         runs={"all": []},
     ),
-    "omniglot-background": one_shot("background", 9.0, None, "dataset.redrawn=0"),
-    "omniglot-small1": one_shot("small1", 13.0, 8.0),
-    "omniglot-small2": one_shot("small2", 13.0, 8.0),
+    "omniglot-background": also_on(
+        one_shot("background", "dataset.redrawn=0", one=9.0),
+        "glyphs",
+        "episode.eval.published=false",
+        "episode.eval.within_superclass=false",
+        "episode.eval.ways=[5,20]",
+        "evaluation.baselines=[raw/nearest]",
+    ),
+    "omniglot-small1": one_shot("small1", one=13.0, views=8.0),
+    "omniglot-small2": one_shot("small2", one=13.0, views=8.0),
+    "omniglot-small1-without-strokes": one_shot("small1", *WITHOUT_STROKES),
+    "omniglot-small2-without-strokes": one_shot("small2", *WITHOUT_STROKES),
     "omniglot-vinyals": Reproduction(
         ["experiment=omniglot_vinyals"],
         [
@@ -151,10 +187,11 @@ REPRODUCTIONS = {
         {**{a: [*of_artwork(a), "evaluation.views=8"] for a in ARTWORKS}, **ONE_VIEW},
     ),
     "emoji-names": named(),
-    "emoji-names-minilm": named("encoder/text=pretrained_text", f"encoder.text.model={MINILM}"),
+    "emoji-names-minilm": named(*READ_BY_MINILM),
     "spoken-digits": spoken("spoken_digits", "audio:audio"),
     "spoken-digits-images": spoken("spoken_digits_images", "image:audio"),
-    "flickr8k": Reproduction(["experiment=flickr8k"], retrieval("text", "image")),
+    "flickr8k": photographs(),
+    "flickr8k-minilm": photographs(*READ_BY_MINILM),
     "moving-glyphs-characters": moving("characters"),
     "moving-glyphs-motions": moving("motions"),
     "glyphs-by-script": Reproduction(
