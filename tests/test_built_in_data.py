@@ -39,6 +39,8 @@ STROKES = [
     "episode.train.mappings=[strokes:image]",
     "episode.eval.mappings=[image+strokes:image]",
 ]
+BOTH, SEEN = "audio_features+video_features", "video_features"
+STREAMS = [f"episode.train.mappings=[{BOTH}:{BOTH}]"]
 LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.published=false"]
 
 RUNS = {
@@ -47,8 +49,8 @@ RUNS = {
     "spoken_digits": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
     "flickr8k": ["dataset.size=32", *NAMES],
     "dialogue": TEXT,
-    "traits": SCORES,
-    "reviews": SCORES,
+    "traits": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
+    "reviews": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
     "moving_glyphs": ["dataset.scenes=60", *VIDEO],
     "glyphs": ["dataset.split_by=script", *STROKES],
     "omniglot": [*LAKE, "dataset.redrawn=1", "dataset.invented=4"],
@@ -60,8 +62,8 @@ JUDGED = {
     "spoken_digits": {"audio:audio", "audio:image"},
     "flickr8k": {"text:image", "image:text"},
     "dialogue": {"text:text"},
-    "traits": {"features:features"},
-    "reviews": {"features:features"},
+    "traits": {f"{BOTH}:{BOTH}", f"{BOTH}:{SEEN}"},
+    "reviews": {f"{BOTH}:{BOTH}"},
     "moving_glyphs": {"text:video", "video:text"},
     "glyphs": {"image+strokes:image"},
     "omniglot": {"image:image"},

@@ -19,6 +19,11 @@ SPLITS = ("train", "val", "test")
 MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
+def kind_of(modality: str) -> str:
+    """Which of ``MODALITIES`` a modality is: there may be several of features, such as ``audio_features``."""
+    return "features" if modality.endswith("_features") else modality
+
+
 class Per(Enum):
     """Whether a modality is declared for each sample (a photograph) or each class (its name)."""
 

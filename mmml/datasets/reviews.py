@@ -4,11 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import numpy as np
-import torch
 
-from mmml.datasets.base import Column, Per, Samples, datasets
+from mmml.datasets.base import Samples, datasets
 from mmml.datasets.sequences import Streams, downloads_of
-from mmml.errors import UserError
 
 DIGESTS = {
     "audio_test": "1d701dc193b3e4404e35b97165fd33af19aff50d193a744488ec4c87ea0d6c44",
@@ -30,12 +28,11 @@ class Reviews(Streams):
     """ICT-MMMO (Wöllmer et al., 2013): 340 reviews with a sentiment from 1 to 5; for ``task=regression``.
 
     There is one quantity, so that what is new in an episode is reviews, not the task; a class is the sentiment of
-    the reviews of a split. Splits are the published ones.
+    the reviews of a split. Splits are the published ones. ``audio_features`` have 74 numbers a step, ``video_features``
+    36, ``text_features`` 300 (GloVe vectors).
 
     Args:
         root: the folder that holds ``mmmo_trimodal/``.
-        streams: what ``features`` are made of, side by side: ``audio`` (74 numbers a step), ``video`` (36),
-            ``text`` (300, GloVe vectors).
     """
 
     name = "reviews"
@@ -46,12 +43,8 @@ class Reviews(Streams):
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Features are float32 ``[n, 20, width]``, as published."""
         found = {}
-        for split, (features, rated) in self.read().items():
-            if not len(features):
-                raise UserError(
-                    f"dataset.streams={self.streams}: {self.folder} lacks one of them for the {split} split"
-                )
-            columns = {"features": Column(Per.SAMPLE, torch.from_numpy(features))}
-            starts = np.array([0, len(features)])
-            found[split] = Samples([f"sentiment, {split}"], starts, columns, targets=rated.ravel())
+        for split, films in self.read(modalities).items():
+            n = len(films.scores)
+            columns = films.columns(np.arange(n))
+            found[split] = Samples([f"sentiment, {split}"], np.array([0, n]), columns, targets=films.scores.ravel())
         return found

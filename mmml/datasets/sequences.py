@@ -4,18 +4,22 @@ Fusion Network (Zadeh et al., 2018).
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from mmml.datasets.archives import members, stamps
-from mmml.datasets.base import SPLITS, Per
+from mmml.datasets.base import SPLITS, Column, Per
 from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
+from mmml.datasets.gaps import Gappy
 from mmml.datasets.on_disk import OnDisk
-from mmml.errors import UserError, require
+from mmml.datasets.values import Rows
+from mmml.errors import UserError
 
 HOME = "https://raw.githubusercontent.com/pliang279/MFN/b0453fb6e21b581c796246a0c32a6551f2028c1b/new_data"
 WORDS = {"train": "train", "val": "valid", "test": "test"}
@@ -27,35 +31,60 @@ def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...
 
 
 class Streams(OnDisk):
-    """A dataset of feature sequences, with scores, in several streams of which any may be used.
+    """A dataset of feature sequences, with scores, in several streams, each a modality such as ``audio_features``.
 
-    Args:
-        root: see :class:`mmml.datasets.on_disk.OnDisk`.
-        streams: what ``features`` are made of, side by side.
+    A stream that is zero throughout is missing.
 
     Class attributes:
         files: names of the files of each stream, with ``{}`` for the split.
     """
 
     files: ClassVar[Mapping[str, str]]
-    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
 
-    def __init__(self, root: str | None, streams: list[str]):
-        super().__init__(root)
-        self.streams = streams
-        ok = bool(streams) and set(streams) <= set(self.files)
-        require(ok, "dataset.streams", streams, f"a list of {', '.join(self.files)}")
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.modalities = {f"{stream}_features": Per.SAMPLE for stream in cls.files}
 
-    def read(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Of each split float32 features ``[n, steps, width]`` and scores ``[n, …]``, where no stream is missing."""
+    def read(self, modalities: Collection[str]) -> "dict[str, Recordings]":
+        """Of each split the samples that have any of these modalities."""
         archives = self.find("*.h5", "*.zip", wanted="HDF5 files")
         names = {**self.files, "scores": "y_{}.h5"}
         key = {"archives": stamps(archives), "names": names, "code": code_of(sys.modules[__name__])}
         arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
+        return {split: self._recordings(arrays, sorted(modalities), split) for split in SPLITS}
+
+    def _recordings(self, arrays: Mapping[str, np.ndarray], modalities: Sequence[str], split: str) -> "Recordings":
+        found = {m: arrays.get(f"{m.removesuffix('_features')}/{split}") for m in modalities}
+        if lacking := [m for m, features in found.items() if features is None or not features.any()]:
+            raise UserError(f"dataset.root: {self.folder} has no {lacking[0]} of the {split} split: leave them out")
+        features = {m: f for m, f in found.items() if f is not None}
+        present = {m: f.any(axis=(1, 2)) for m, f in features.items()}
+        rows = np.flatnonzero(np.any([*present.values()], axis=0))
+        kept = {m: f[rows] for m, f in features.items()}
+        return Recordings(kept, {m: p[rows] for m, p in present.items()}, arrays[f"scores/{split}"][rows])
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """n samples.
+
+    Attributes:
+        features: by modality, float32 ``[n, steps, width]``.
+        present: by modality, which samples have it, bool ``[n]``.
+        scores: ``[n, …]``.
+    """
+
+    features: Mapping[str, np.ndarray]
+    present: Mapping[str, np.ndarray]
+    scores: np.ndarray
+
+    def columns(self, rows: np.ndarray) -> dict[str, Column]:
+        """The features of some of the samples, in that order."""
         found = {}
-        for split in SPLITS:
-            features, rows = joined(arrays, self.streams, split)
-            found[split] = features, arrays[f"scores/{split}"][rows]
+        for modality, features in self.features.items():
+            there = self.present[modality][rows]
+            values: Any = Rows(torch.from_numpy(features), rows[there])
+            found[modality] = Column(Per.SAMPLE, values if there.all() else Gappy(values, there))
         return found
 
 
@@ -80,18 +109,3 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
             with h5py.File(io.BytesIO(data)) as file:
                 found[of[place.name]] = file["d1"][:].astype(np.float32)
     return found
-
-
-def joined(arrays: Mapping[str, np.ndarray], streams: Sequence[str], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The streams of a split side by side, and the rows in which none of them is missing, that is, all zero.
-
-    Returns:
-        ``[rows, steps, width]`` and the numbers of the rows, ``[rows]``; nothing where a stream has no file.
-    """
-    parts = [arrays.get(f"{stream}/{split}") for stream in streams]
-    there = [part for part in parts if part is not None]
-    if len(there) < len(parts):
-        return np.zeros((0, 1, 1), np.float32), np.zeros(0, np.int64)
-    whole = np.concatenate(there, axis=-1)
-    rows = np.flatnonzero(np.all([part.any(axis=(1, 2)) for part in there], axis=0))
-    return whole[rows], rows

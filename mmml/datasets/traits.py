@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import numpy as np
-import torch
 
-from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
+from mmml.datasets.base import Samples, datasets, split_classes
 from mmml.datasets.sequences import Streams, downloads_of
 
 TRAITS = 17
@@ -28,12 +27,11 @@ class Traits(Streams):
     """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7; for ``task=regression``.
 
     A class is a trait, numbered as in the files, and a sample a clip with its score on it: 17 regression tasks over
-    the same clips. Splits are disjoint by trait and, as published, by clip. A clip that lacks one of the streams,
-    as half of them lack video, is left out.
+    the same clips. Splits are disjoint by trait and, as published, by clip. ``audio_features`` have 43 numbers a
+    step, ``video_features``, which half of the clips lack, 41.
 
     Args:
         root: the folder that holds ``pom_traits/``.
-        streams: what ``features`` are made of, side by side: ``audio`` (43 numbers a step), ``video`` (41).
         split_seed: which traits are held out.
         val, test: the fractions of the traits held out for validation and test.
     """
@@ -43,8 +41,8 @@ class Traits(Streams):
     files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
     downloads = downloads_of("pom", DIGESTS)
 
-    def __init__(self, root: str | None, streams: list[str], split_seed: int, val: float, test: float):
-        super().__init__(root, streams)
+    def __init__(self, root: str | None, split_seed: int, val: float, test: float):
+        super().__init__(root)
         self.split_seed, self.val, self.test = split_seed, val, test
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
@@ -52,9 +50,9 @@ class Traits(Streams):
         traits = [f"trait{i + 1:02}" for i in range(TRAITS)]
         chosen = split_classes(traits, self.split_seed, self.val, self.test)
         found = {}
-        for split, (features, rated) in self.read().items():
-            held = chosen[split]
-            columns = {"features": Column(Per.SAMPLE, torch.from_numpy(np.tile(features, (len(held), 1, 1))))}
-            starts = np.arange(len(held) + 1) * len(features)
-            found[split] = Samples([traits[i] for i in held], starts, columns, targets=rated[:, held].T.ravel())
+        for split, clips in self.read(modalities).items():
+            held, n = chosen[split], len(clips.scores)
+            columns = clips.columns(np.tile(np.arange(n), len(held)))
+            starts = np.arange(len(held) + 1) * n
+            found[split] = Samples([traits[i] for i in held], starts, columns, targets=clips.scores[:, held].T.ravel())
         return found

@@ -1,6 +1,6 @@
 """The siamese network: one encoder per modality into one space, and their fusion."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -8,30 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
-from mmml.datasets.base import MODALITIES
+from mmml.datasets.base import MODALITIES, kind_of
+from mmml.datasets.gaps import Partial, there
 from mmml.datasets.values import Prepared
 from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import Examples
 from mmml.errors import UserError, nearest, require
-from mmml.registry import Registry, check_type
-
-fusions = Registry("fusion", "mmml.encoders")
-
-
-@fusions.register("mean")
-class Mean(nn.Module):
-    """The mean over the modalities present.
-
-    Args:
-        width: of the embeddings.
-    """
-
-    def __init__(self, width: int):
-        super().__init__()
-
-    def forward(self, parts: list[Tensor]) -> Tensor:
-        """Embeddings of the modalities present, in alphabetical order, each ``[..., width]`` → ``[..., width]``."""
-        return torch.stack(parts).mean(0)
+from mmml.registry import check_type
 
 
 class Embedder(nn.Module):
@@ -44,7 +28,7 @@ class Embedder(nn.Module):
         width: of the embeddings; None if that depends on the data.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], fusion: nn.Module, normalize: bool, width: int | None = None):
+    def __init__(self, encoders: Mapping[str, nn.Module], fusion: Fusion, normalize: bool, width: int | None = None):
         super().__init__()
         self.width = width
         self.encoders = nn.ModuleDict(dict(encoders))
@@ -66,7 +50,7 @@ class Embedder(nn.Module):
         for modality, encoder in self.items():
             if (found := encoder.frozen_part()) is not None:
                 spaces.setdefault(found[0], {})[modality] = found[1]
-        return [Embedder(parts, Mean(0), normalize=True).to(self.device) for parts in spaces.values()]
+        return [Embedder(parts, Mean(list(parts)), normalize=True).to(self.device) for parts in spaces.values()]
 
     def adopt(self, other: "Embedder") -> None:
         """Take over the parameters and buffers of another embedder that is built alike.
@@ -89,7 +73,7 @@ class Embedder(nn.Module):
     def fit(self, samples: Samples) -> None:
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():
-            encoder.fit(samples.columns[modality].values)
+            encoder.fit(there(samples.columns[modality].values))
 
     @property
     def device(self) -> torch.device:
@@ -97,21 +81,35 @@ class Embedder(nn.Module):
         return self.get_buffer("_place").device
 
     def encode(self, modality: str, raw: Any) -> Tensor:
-        """Raw values of one modality → ``[n, width]`` in float32, whatever the encoder computes in."""
+        """Raw values of one modality → ``[n, width]``, NaN for missing ones; in float32, whatever the encoder is in."""
+        if isinstance(raw, Partial):
+            return self._with_gaps(modality, raw)
         encoder = cast(Encoder, self.encoders[modality])
         embedded = encoder(self.prepare(modality, raw)) if isinstance(raw, Prepared) else encoder.encode(raw)
         x = embedded.float().to(self.device)
         return F.normalize(x, dim=-1) if self.normalize else x
 
+    def _with_gaps(self, modality: str, raw: Partial) -> Tensor:
+        """Embeddings of the values that are there, NaN for the others."""
+        if not raw.present.any():
+            assert self.width is not None
+            return torch.full((len(raw), self.width), torch.nan, device=self.device)
+        places = torch.from_numpy(raw.present.cumsum() - 1).clamp_min(0).to(self.device)
+        missing = torch.from_numpy(~raw.present).to(self.device)
+        return self.encode(modality, raw.values)[places].masked_fill(missing.unsqueeze(-1), torch.nan)
+
     def prepare(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""
+        if isinstance(raw, Partial):
+            raise UserError(
+                f"samples lack {modality}, from which parameters of encoders cannot be adapted: set method.fast=head"
+            )
         encoder = cast(Encoder, self.encoders[modality])
         return raw.tensor.to(self.device) if isinstance(raw, Prepared) else encoder.prepare(raw)
 
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
-        parts = [examples.items(m) for m in sorted(examples.values)]
-        return self.fusion(parts) if len(parts) > 1 else parts[0]
+        return self.fusion({m: examples.items(m) for m in examples.values})
 
 
 WITHOUT_EFFECT = ("augment", "elastic", "mirror", "dropout")  # on the embeddings of finished encoders
@@ -150,11 +148,11 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
     check_type(frozen, bool, f"{where}.frozen")
     known = ("width", "normalize", "fusion", "frozen", *MODALITIES)
     for key in options:
-        if key not in known:
+        if kind_of(key) not in known:
             raise UserError(f"{where}.{key} is no option{nearest(key, known)}")
     parts = {}
     for modality in sorted(modalities):
-        section = dict(options[modality]) if isinstance(options.get(modality), Mapping) else {}
+        section = section_of(options, modality)
         name = section.pop("name", None)
         if name is None:
             raise UserError(
@@ -163,12 +161,33 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
         if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
             raise UserError(f"{where}.width=null: encoder {name!r} has no width of its own; give a number")
         encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
-        if encoder.modality != modality:
+        if encoder.modality != kind_of(modality):
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
-    fusion = fusions.build(options["fusion"], {}, where, f"{where}.fusion", width=width)
-    embedder = Embedder(parts, fusion, bool(normalize), _common_width(parts, width, where))
+    common = _common_width(parts, width, where)
+    embedder = Embedder(
+        parts, build_fusion(options["fusion"], sorted(parts), common, f"{where}.fusion"), normalize, common
+    )
     return embedder.requires_grad_(False) if frozen else embedder
+
+
+def section_of(options: Mapping[str, Any], modality: str) -> dict[str, Any]:
+    """The options of a modality's encoder; features of several kinds may share one."""
+    section = options.get(modality, options.get(kind_of(modality)))
+    return dict(section) if isinstance(section, Mapping) else {}
+
+
+def build_fusion(options: Any, modalities: Sequence[str], width: int | None, where: str) -> Fusion:
+    """Construct what fuses embeddings of these modalities; ``options`` may be a name."""
+    if isinstance(options, str) and options != "mean":  # which older checkpoints hold as a name
+        raise UserError(f"{where}={options}: write {where.replace('.', '/')}={options}")
+    section = {"name": options} if isinstance(options, str) else dict(options)
+    takes_width = "width" in fusions.options_of(section.get("name", ""), f"{where}.name")
+    if takes_width and width is None:
+        raise UserError(f"{where}.name={section['name']} needs embeddings of a known width: set encoder.width")
+    context = {"width": width} if takes_width else {}
+    fusion: Fusion = fusions.build_section(section, where, modalities=modalities, **context)
+    return fusion
 
 
 def _common_width(parts: Mapping[str, Encoder], width: int | None, where: str) -> int | None:

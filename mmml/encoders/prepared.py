@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mmml.datasets import Samples
 from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.gaps import Gappy
 from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
 from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
@@ -34,7 +35,11 @@ def remember(embedder: Embedder, samples: Samples) -> Samples:
 def remembered(embedder: Embedder, modality: str, values: Values) -> Values:
     """What a frozen encoder has read of the values, from the cache; the values themselves for any other encoder."""
     encoder = cast(Encoder, embedder.encoders[modality])
-    return values if encoder.prepared_key is None else prepare_once(encoder, values)
+    if encoder.prepared_key is None:
+        return values
+    if isinstance(values, Gappy):
+        return Gappy(prepare_once(encoder, values.values), values.present)
+    return prepare_once(encoder, values)
 
 
 def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:

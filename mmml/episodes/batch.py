@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.values import concatenate
+from mmml.datasets.gaps import join
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
 
@@ -106,7 +106,7 @@ class Batch:
         for modality in sorted({*self.support.values, *self.query.values}):
             raw = [(s.values[modality], f) for s, f in zip(sides, found, strict=True) if is_raw(s, modality)]
             if raw:
-                embeddings = encoder(modality, concatenate([v for v, _ in raw])).split([len(v) for v, _ in raw])
+                embeddings = encoder(modality, join([v for v, _ in raw])).split([len(v) for v, _ in raw])
                 for (_, into), embedding in zip(raw, embeddings, strict=True):
                     into[modality] = embedding
         support, query = (s.with_embeddings(f) for s, f in zip(sides, found, strict=True))

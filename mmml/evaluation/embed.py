@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
+from mmml.datasets.gaps import Gappy, there
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
@@ -60,9 +62,18 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
                 embedded[modality] = column.values
                 continue
             values = remembered(embedder, modality, column.values)
-            parts = progress(chunks(values), f"embedding {modality}", -(-len(values) // CHUNK))
-            embedded[modality] = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
+            known = there(values)
+            parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
+            each = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
+            embedded[modality] = with_gaps(each, values.present) if isinstance(values, Gappy) else each
     return samples.with_embeddings(embedded)
+
+
+def with_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
+    """Embeddings of samples ``[n, …]``, of which some are NaN, from those of the others."""
+    every = embedded.new_full((len(present), *embedded.shape[1:]), torch.nan)
+    every[torch.from_numpy(present)] = embedded
+    return every
 
 
 def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from mmml.datasets import Per, Samples
+from mmml.datasets.base import kind_of
+from mmml.datasets.gaps import there
 from mmml.episodes import Mapping, Sampler, gather
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, chunks
@@ -46,12 +48,13 @@ def make_exhibits(
 def _item(samples: Samples, number: int) -> dict[str, Any]:
     """How a class is shown: its identifier and, of the modality that shows it best, a picture of the first value."""
     item: dict[str, Any] = {"label": samples.classes[number]}
-    for modality in (m for m in ORDER if m in samples.columns):
+    shown = [m for m in samples.columns if kind_of(m) in ORDER]
+    for modality in sorted(shown, key=lambda m: ORDER.index(kind_of(m))):
         column = samples.columns[modality]
         starts = samples.starts if column.starts is None else column.starts
-        if starts[number] < starts[number + 1]:
-            value = column.values[starts[number] : starts[number] + 1][0]
-            return item | {"modality": modality} | picture(modality, value)
+        first = there(column.values[starts[number] : starts[number] + 1])
+        if len(first):
+            return item | {"modality": modality} | picture(kind_of(modality), first[0])
     return item
 
 
@@ -119,4 +122,6 @@ def _class_means(embedded: Samples, modality: str) -> np.ndarray:
     starts = embedded.starts if column.per is Per.SAMPLE else column.starts
     assert starts is not None
     values = column.values.float().cpu().numpy()
-    return np.add.reduceat(values, starts[:-1]) / np.diff(starts)[:, None]
+    missing = np.isnan(values).all(axis=-1)
+    count = np.add.reduceat(~missing, starts[:-1], dtype=np.int64)
+    return np.add.reduceat(np.where(missing[:, None], 0, values), starts[:-1]) / np.maximum(count, 1)[:, None]

@@ -5,43 +5,46 @@ import pytest
 from mmml.datasets import datasets
 from mmml.errors import UserError
 
-TRAITS = {"name": "traits", "streams": ["audio"], "split_seed": 0, "val": 0.2, "test": 0.2}
-REVIEWS = {"name": "reviews", "streams": ["audio", "video"]}
+TRAITS = {"name": "traits", "split_seed": 0, "val": 0.2, "test": 0.2}
+REVIEWS = {"name": "reviews"}
 
 
-def load(root, section, **options):
-    return datasets.build_section(section | {"root": str(root)} | options, "dataset").load(["features"], scores=True)
+def load(root, section, *modalities):
+    return datasets.build_section(section | {"root": str(root)}, "dataset").load(modalities, scores=True)
 
 
 def test_traits_are_tasks_over_the_same_clips(real_data):
-    parts = load(real_data, TRAITS)
+    parts = load(real_data, TRAITS, "audio_features")
     assert {s: len(p.classes) for s, p in parts.items()} == {"train": 11, "val": 3, "test": 3}
     assert parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 3
-    features = parts["train"].columns["features"].values
+    features = parts["train"].columns["audio_features"].values[:]
     assert features.shape == (6600, 20, 43)
     assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
     scores = parts["train"].targets
     assert scores.min() >= 1 and scores.max() <= 7 and not (scores[:600] == scores[600:1200]).all()
 
 
-def test_clips_without_video_are_left_out_with_it(real_data):
-    parts = load(real_data, TRAITS, streams=["audio", "video"])
-    counts = [int(p.counts[0]) for p in parts.values()]
-    assert 0.4 < sum(counts) / 903 < 0.5
-    features = parts["test"].columns["features"].values
-    assert features.shape[-1] == 84 and features[..., 43:].abs().sum((1, 2)).min() > 0
+def test_half_of_the_clips_have_no_video(real_data):
+    together = load(real_data, TRAITS, "audio_features", "video_features")
+    assert [p.counts.tolist() for p in together.values()] == [[600] * 11, [100] * 3, [203] * 3]
+    video = together["test"].columns["video_features"].values
+    alone = load(real_data, TRAITS, "video_features")["test"]
+    assert alone.counts[0] == video.present[:203].sum() and 0.4 < video.present.mean() < 0.6
+    assert (video[:203].values == alone.columns["video_features"].values[: alone.counts[0]]).all()
+    rows = video.present.nonzero()[0][:5]
+    assert video[rows].values.shape == (5, 20, 41) and video[rows].values.abs().sum((1, 2)).min() > 0
+    scores = together["test"].targets[:203][video.present[:203]]
+    assert (scores == alone.targets[: len(scores)]).all()
 
 
 def test_reviews_have_one_quantity_and_the_published_splits(real_data):
-    parts = load(real_data, REVIEWS)
+    parts = load(real_data, REVIEWS, "audio_features", "video_features")
     assert [p.classes for p in parts.values()] == [["sentiment, train"], ["sentiment, val"], ["sentiment, test"]]
-    assert parts["test"].columns["features"].values.shape[1:] == (20, 110)
+    assert [parts["test"].columns[m].values[:1].shape[1:] for m in parts["test"].columns] == [(20, 74), (20, 36)]
     assert sum(int(p.counts[0]) for p in parts.values()) <= 340
     assert parts["train"].targets.min() >= 1 and parts["train"].targets.max() <= 5
 
 
 def test_a_stream_that_the_copy_lacks_is_told(real_data):
-    with pytest.raises(UserError, match=r"lacks one of them for the train split"):
-        load(real_data, REVIEWS, streams=["audio", "text"])
-    with pytest.raises(UserError, match=r"dataset.streams=\['smell'\] must be a list of audio, video, text"):
-        load(real_data, REVIEWS, streams=["smell"])
+    with pytest.raises(UserError, match=r"has no text_features of the train split"):
+        load(real_data, REVIEWS, "audio_features", "text_features")

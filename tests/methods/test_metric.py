@@ -64,8 +64,11 @@ def two_shots_and_a_name():
     return Examples({"image": images, "text": names}, shapes, frozenset(shapes))
 
 
+alone = build_embedder(MLP, ["image", "text"]).fuse
+
+
 def test_names_stand_beside_the_images_as_shots_of_their_own():
-    items, slots = as_items(two_shots_and_a_name())
+    items, slots = as_items(two_shots_and_a_name(), alone)
     assert items[0, :, 0].tolist() == [0, 2, 5, 9, 10, 20]
     assert slots.tolist() == [[0, 0, 1, 1, 0, 1]]
 
@@ -75,7 +78,7 @@ def test_names_stand_beside_images_of_which_classes_have_different_numbers():
     labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
     shapes = {"image": (1, 1, 3), "text": (1, 1, 2)}
     examples = Examples({"image": images, "text": names}, shapes, frozenset(shapes), labels=labels)
-    items, slots = as_items(examples)
+    items, slots = as_items(examples, alone)
     assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and slots.tolist() == [[0, 0, 1, 0, 1]]
 
 

@@ -185,7 +185,8 @@ class FullModel(Model):
             with self._attention():
                 embedded = per_task(encoder, mine, batches, statistics, self.vectorize)
             embeddings[modality] = F.normalize(embedded, dim=-1) if self.embedder.normalize else embedded
-        return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
+        with self._attention():
+            return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
 
     def _attention(self) -> AbstractContextManager[None]:
         """Fused attention has no second derivative, nor is it made for all tasks at once."""

@@ -1,5 +1,6 @@
 """The metric learner: distances in the embedding space, turned into weights on the support items."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -86,26 +87,26 @@ class MetricLearner(Learner):
         if fuse:
             embedded, slots = self._embed(support), support.slots
         else:
-            embedded, slots = as_items(support.encode(self.embedder.encode))
+            embedded, slots = as_items(support.encode(self.embedder.encode), self.embedder.fuse)
         return embedded, slots.to(embedded.device)
 
     def _embed(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
 
-def as_items(support: Examples) -> tuple[Tensor, Tensor]:
+def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Tensor, Tensor]:
     """Every value of every modality as an item of its own, modalities in alphabetical order.
 
     Args:
         support: encoded, ``[B, ways, n, width]`` by modality, where n is 1 for what belongs to a
             class: its name is one item, however many shots the class has.
+        fuse: see :meth:`mmml.encoders.Embedder.fuse`.
 
     Returns:
         Embeddings ``[B, s, width]`` and slots ``[B, s]``, s = ways · Σ n.
     """
     parts = [support.only([m]) for m in sorted(support.values)]
-    items = torch.cat([part.values[m].flatten(1, 2) for part in parts for m in part.values], dim=1)
-    return items, torch.cat([part.slots for part in parts], dim=1)
+    return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.slots for part in parts], dim=1)
 
 
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:

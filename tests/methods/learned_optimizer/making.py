@@ -107,7 +107,7 @@ class Tiny(Encoder):
 
 def tiny(layer: nn.Module | None = None, normalize: bool = False) -> Embedder:
     torch.manual_seed(0)
-    return Embedder({"image": Tiny(layer)}, Mean(3), normalize, width=3)
+    return Embedder({"image": Tiny(layer)}, Mean(["image"]), normalize, width=3)
 
 
 def numbers(encoded: bool, only: slice = slice(None)) -> Batch:

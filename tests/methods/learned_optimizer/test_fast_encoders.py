@@ -17,7 +17,7 @@ NORMED = [name for name in LEARNED if any(isinstance(m, _BatchNorm) for m in bui
 
 def whole(name: str, **changed):
     encoder = build(name)
-    embedder = Embedder({encoder.modality: encoder}, Mean(WIDTH), True, WIDTH)
+    embedder = Embedder({encoder.modality: encoder}, Mean([encoder.modality]), True, WIDTH)
     return make(embedder, fast="all", rule="sgd", init="prototype", **GENTLE | changed).eval()
 
 

@@ -1,0 +1,65 @@
+"""Values of a modality that some samples truly lack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmml.datasets.values import Index, Values, concatenate, identity_of
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A raw batch of n values, some of which are missing.
+
+    Attributes:
+        values: the raw batch of those that are there.
+        present: which are, bool ``[n]``.
+    """
+
+    values: Any
+    present: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+
+class Gappy:
+    """n values, some of which are missing; gives batches of the kind of :class:`Partial`.
+
+    Args:
+        values: of the samples that have one, in order.
+        present: which samples have one, bool ``[n]``.
+    """
+
+    def __init__(self, values: Values, present: np.ndarray):
+        if len(values) != present.sum():
+            raise ValueError(f"{len(values)} values for {present.sum()} samples that have one")
+        self.values, self.present = values, present
+        self._place = np.cumsum(present) - 1
+
+    @property
+    def identity(self) -> str:
+        """That of the values, and which are missing."""
+        return f"{identity_of(self.values)}/{np.packbits(self.present).tobytes().hex()}"
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitem__(self, index: Index) -> Partial:
+        there = self.present[index]
+        return Partial(self.values[self._place[index][there]], there)
+
+
+def there(values: Any) -> Any:
+    """Those of some values, or of a raw batch, that are not missing."""
+    return values.values if isinstance(values, Gappy | Partial) else values
+
+
+def join(batches: Sequence[Any]) -> Any:
+    """Join raw batches of one column."""
+    if not any(isinstance(b, Partial) for b in batches):
+        return concatenate(batches)
+    parts = [b if isinstance(b, Partial) else Partial(b, np.ones(len(b), bool)) for b in batches]
+    return Partial(concatenate([p.values for p in parts]), np.concatenate([p.present for p in parts]))

@@ -1,0 +1,163 @@
+"""Fusion: the embeddings of the modalities present in a sample become one embedding."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmml.encoders.attention import Layer
+from mmml.errors import require
+from mmml.registry import Registry
+
+fusions = Registry("fusion", "mmml.encoders")
+
+
+class Fusion(nn.Module, ABC):
+    """Fuses any subset of the modalities of a run.
+
+    An embedding that is NaN throughout is that of a missing modality. A sample that has none of those shown is
+    embedded at zero, from where all directions are alike.
+
+    Args:
+        modalities: of the run.
+        dropout: in training, with which probability each modality of a sample is taken for missing, as
+            long as another is left; from 0 to below 1.
+    """
+
+    def __init__(self, modalities: Sequence[str], dropout: float):
+        super().__init__()
+        require(0 <= dropout < 1, "encoder.fusion.dropout", dropout, "from 0 to below 1")
+        self.modalities, self.dropout = sorted(modalities), dropout
+
+    def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Embeddings ``[..., width]`` of some modalities → ``[..., width]``."""
+        shown = torch.stack([parts[m] for m in sorted(parts)], dim=-2)
+        present = ~is_missing(shown)
+        if self.training and self.dropout and len(parts) > 1:
+            present = self.without_some(present)
+        places = [self.modalities.index(m) for m in sorted(parts)]
+        return self.mix(torch.where(present.unsqueeze(-1), shown, 0), present, places)
+
+    def without_some(self, present: Tensor) -> Tensor:
+        """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same, less some of each sample."""
+        luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
+        return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))
+
+    @abstractmethod
+    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        """The embedding of each sample, ``[..., width]``.
+
+        Args:
+            shown: embeddings ``[..., M, width]``, zero where a modality is missing.
+            present: whether it is not, ``[..., M]``.
+            places: which of the run's modalities these M are.
+        """
+
+
+def is_missing(embedded: Tensor) -> Tensor:
+    """Which embeddings ``[..., width]`` stand for nothing, ``[...]``; one with gaps begins with a number."""
+    return embedded[..., 0].isnan()
+
+
+def masked_mean(shown: Tensor, present: Tensor) -> Tensor:
+    """The mean over the modalities present, ``[..., M, width]``, ``[..., M]`` → ``[..., width]``."""
+    return shown.sum(-2) / present.sum(-1, keepdim=True).clamp_min(1)
+
+
+@fusions.register("mean")
+class Mean(Fusion):
+    """The mean over the modalities present.
+
+    Args:
+        modalities, dropout: see :class:`Fusion`.
+    """
+
+    def __init__(self, modalities: Sequence[str], dropout: float = 0.0):
+        super().__init__(modalities, dropout)
+
+    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        return masked_mean(shown, present)
+
+
+@fusions.register("concat")
+class Concat(Fusion):
+    """A linear layer on all embeddings side by side, zeros for what is missing, and on which are there.
+
+    Args:
+        width: of the embeddings.
+        modalities, dropout: see :class:`Fusion`.
+    """
+
+    def __init__(self, width: int, modalities: Sequence[str], dropout: float):
+        super().__init__(modalities, dropout)
+        self.linear = nn.Linear(len(self.modalities) * (width + 1), width)
+
+    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        known = torch.cat([shown, present.unsqueeze(-1)], dim=-1)
+        everything = known.new_zeros(*known.shape[:-2], len(self.modalities), known.shape[-1])
+        everything[..., list(places), :] = known
+        return self.linear(everything.flatten(-2))
+
+
+@fusions.register("gated")
+class Gated(Fusion):
+    """Their weighted mean, with weights that depend on the sample: how far to trust each modality.
+
+    Adaptive mixing of modalities (Xing et al., 2019, equation 5; Arevalo et al., 2017), for any number of them: a
+    softmax, over those present, of what a perceptron says of each embedding beside the mean of all.
+
+    Args:
+        width: of the embeddings.
+        hidden: units of the perceptron.
+        modalities, dropout: see :class:`Fusion`.
+    """
+
+    def __init__(self, width: int, modalities: Sequence[str], hidden: int, dropout: float):
+        super().__init__(modalities, dropout)
+        require(hidden > 0, "encoder.fusion.hidden", hidden, "a positive whole number")
+        self.names = nn.Parameter(torch.zeros(len(self.modalities), hidden))
+        self.read = nn.Linear(2 * width, hidden)
+        self.judge = nn.Linear(hidden, 1)
+        nn.init.zeros_(self.judge.weight)  # all alike at first
+
+    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        return (self.trust(shown, present, places).unsqueeze(-1) * shown).sum(-2)
+
+    def trust(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        """The weight of each modality, ``[..., M]``, 0 where it is missing."""
+        context = masked_mean(shown, present).unsqueeze(-2).expand_as(shown)
+        hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(places)]
+        told = self.judge(torch.nn.functional.gelu(hidden)).squeeze(-1)
+        return told.masked_fill(~present, -1e4).softmax(-1) * present
+
+
+@fusions.register("attention")
+class Attention(Fusion):
+    """A small transformer whose tokens are the modalities; what it says is added to their mean.
+
+    Args:
+        width: of the embeddings; a multiple of ``heads``.
+        layers: of the transformer.
+        heads: of its attention.
+        modalities, dropout: see :class:`Fusion`.
+    """
+
+    def __init__(self, width: int, modalities: Sequence[str], layers: int, heads: int, dropout: float):
+        super().__init__(modalities, dropout)
+        require(layers > 0, "encoder.fusion.layers", layers, "a positive whole number")
+        ok = heads > 0 and width % heads == 0
+        require(ok, "encoder.fusion.heads", heads, f"a divisor of encoder.width={width}")
+        self.names = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
+        self.layers = nn.ModuleList(Layer(width, heads, dropout=0.0) for _ in range(layers))
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
+        nn.init.zeros_(self.out[1].weight)  # the mean, at first
+        nn.init.zeros_(self.out[1].bias)
+
+    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+        tokens = (shown + self.names[list(places)]).flatten(0, -3)
+        mask = present.flatten(0, -2).unsqueeze(-1)
+        attended = mask | ~mask.any(1, keepdim=True)  # something must be left to attend to
+        for layer in self.layers:
+            tokens = layer(tokens, attended)
+        return masked_mean(shown + self.out(tokens).view_as(shown) * present.unsqueeze(-1), present)

@@ -1,0 +1,105 @@
+import pytest
+import torch
+
+from mmml.encoders import build_embedder
+from mmml.encoders.fusion import fusions, is_missing
+from mmml.errors import UserError
+from tests.conftest import MLP
+
+OPTIONS = {
+    "mean": {},
+    "concat": {"dropout": 0.0},
+    "gated": {"hidden": 8, "dropout": 0.0},
+    "attention": {"layers": 1, "heads": 2, "dropout": 0.0},
+}
+NAMES = list(OPTIONS)
+MODALITIES = ["audio", "image", "text"]
+
+
+def fusion(name, **more):
+    torch.manual_seed(0)
+    width = {} if name == "mean" else {"width": 4}
+    made = fusions.build(name, OPTIONS[name] | more, "encoder.fusion", modalities=MODALITIES, **width)
+    for parameter in made.parameters():  # not as they begin, where some do nothing
+        torch.nn.init.normal_(parameter)
+    return made.eval()
+
+
+def parts(*names):
+    return {name: torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(len(name))) for name in names}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_modality_is_as_one_that_was_not_asked_for(name):
+    fused, known = fusion(name), parts("image", "text")
+    gone = {"audio": torch.full((2, 3, 4), torch.nan)}
+    assert torch.allclose(fused(known | gone), fused(known), atol=1e-6)
+    assert not torch.allclose(fused(known | parts("audio")), fused(known), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modalities_are_missing_sample_by_sample(name):
+    fused, known = fusion(name), parts("image", "text")
+    known["image"][0, 1] = torch.nan
+    both = fused(known)
+    assert torch.allclose(both[0, 1], fused({"text": known["text"]})[0, 1], atol=1e-6)
+    assert torch.allclose(both[1], fused(parts("image", "text"))[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_missing_has_no_gradient_and_breaks_none(name):
+    fused, known = fusion(name), parts("image", "text")
+    image = known["image"].requires_grad_()
+    gone = torch.tensor([[True, False, False], [False] * 3]).unsqueeze(-1)
+    fused({"image": image.masked_fill(gone, torch.nan), "text": known["text"]}).square().sum().backward()
+    assert image.grad.isfinite().all() and (image.grad[0, 0] == 0).all() and (image.grad[1] != 0).any()
+    assert all(p.grad.isfinite().all() for p in fused.parameters())
+
+
+@pytest.mark.parametrize("name", ["mean", "gated", "attention"])
+def test_a_sample_without_any_modality_is_at_zero(name):
+    assert (fusion(name)({"image": torch.full((1, 4), torch.nan)}) == 0).all()
+
+
+@pytest.mark.parametrize("name", ["gated", "attention"])
+def test_it_begins_as_the_mean(name):
+    made = fusions.build(name, OPTIONS[name], "encoder.fusion", modalities=MODALITIES, width=4)
+    known = parts("audio", "image")
+    assert torch.allclose(made(known), (known["audio"] + known["image"]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mean", "gated"])
+def test_a_modality_alone_is_embedded_as_without_fusion(name):
+    assert torch.allclose(fusion(name)(parts("text")), parts("text")["text"], atol=1e-6)
+
+
+def test_gates_are_shares_of_what_is_there():
+    fused = fusion("gated")
+    shown, present = torch.randn(5, 3, 4), torch.tensor([True, False, True]).expand(5, 3)
+    trust = fused.trust(shown * present.unsqueeze(-1), present, [0, 1, 2])
+    assert torch.allclose(trust.sum(-1), torch.ones(5)) and (trust[:, 1] == 0).all()
+    assert trust[:, 0].std() > 0  # it depends on the sample
+
+
+def test_modality_dropout_leaves_something_and_is_for_training_alone():
+    fused = fusion("mean", dropout=0.9).train()
+    ones = {"image": torch.ones(1000, 1), "text": 3 * torch.ones(1000, 1)}
+    seen = fused(ones).flatten()
+    assert set(seen.tolist()) == {1.0, 2.0, 3.0} and 0 < (seen == 2).float().mean() < 0.2
+    assert (fused({"image": ones["image"]}) == 1).all()
+    assert (fused.eval()(ones) == 2).all()
+    with pytest.raises(UserError, match=r"encoder.fusion.dropout=1.0 must be from 0 to below 1"):
+        fusion("mean", dropout=1.0)
+
+
+def test_an_embedding_with_gaps_is_not_missing():
+    assert is_missing(torch.tensor([[1.0, torch.nan], [torch.nan, torch.nan]])).tolist() == [False, True]
+
+
+def test_fusions_are_chosen_by_group():
+    with pytest.raises(UserError, match=r"encoder.fusion=gated: write encoder/fusion=gated"):
+        build_embedder(MLP | {"fusion": "gated"}, ["image"])
+    with pytest.raises(UserError, match=r"encoder.fusion.hidden is missing"):
+        build_embedder(MLP | {"fusion": {"name": "gated", "dropout": 0.0}}, ["image"])
+    with pytest.raises(UserError, match=r"encoder.fusion.heads=3 must be a divisor of encoder.width"):
+        build_embedder(MLP | {"fusion": {"name": "attention", "layers": 1, "heads": 3, "dropout": 0.0}}, ["image"])
