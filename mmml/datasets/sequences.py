@@ -58,7 +58,7 @@ class Streams(OnDisk):
         if lacking := [m for m, features in found.items() if features is None or not features.any()]:
             raise UserError(f"dataset.root: {self.folder} has no {lacking[0]} of the {split} split: leave them out")
         features = {m: f for m, f in found.items() if f is not None}
-        present = {m: f.any(axis=(1, 2)) for m, f in features.items()}
+        present = {m: np.any(f, axis=(1, 2)) for m, f in features.items()}
         rows = np.flatnonzero(np.any([*present.values()], axis=0))
         kept = {m: f[rows] for m, f in features.items()}
         return Recordings(kept, {m: p[rows] for m, p in present.items()}, arrays[f"scores/{split}"][rows])

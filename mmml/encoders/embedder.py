@@ -165,9 +165,8 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
     common = _common_width(parts, width, where)
-    embedder = Embedder(
-        parts, build_fusion(options["fusion"], sorted(parts), common, f"{where}.fusion"), normalize, common
-    )
+    fusion = build_fusion(options["fusion"], sorted(parts), common, f"{where}.fusion")
+    embedder = Embedder(parts, fusion, bool(normalize), common)
     return embedder.requires_grad_(False) if frozen else embedder
 
 

@@ -150,9 +150,10 @@ class Attention(Fusion):
         require(ok, "encoder.fusion.heads", heads, f"a divisor of encoder.width={width}")
         self.names = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
         self.layers = nn.ModuleList(Layer(width, heads, dropout=0.0) for _ in range(layers))
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
-        nn.init.zeros_(self.out[1].weight)  # the mean, at first
-        nn.init.zeros_(self.out[1].bias)
+        last = nn.Linear(width, width)
+        nn.init.zeros_(last.weight)  # the mean, at first
+        nn.init.zeros_(last.bias)
+        self.out = nn.Sequential(nn.LayerNorm(width), last)
 
     def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
         tokens = (shown + self.names[list(places)]).flatten(0, -3)
