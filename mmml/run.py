@@ -18,10 +18,10 @@ from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.plan import check_mappings, check_shapes, for_episodes, training_batches
+from mmml.episodes.plan import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.embed import embed_all
+from mmml.evaluation.embed import see_all
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.panel import episode_settings
@@ -77,6 +77,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     """A learner that adapts to tasks drawn from a dataset."""
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
     mappings = check_mappings(config.episode, dataset, trains)
+    corrupt = check_corruptions(config.episode, trains)
     used = {m for mapping in mappings for m in mapping.modalities}
     learner, numerics = build_learner(config, used)
     learner.task.check(config.episode)
@@ -89,12 +90,17 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])
 
     def batches() -> Callable[[int], Any]:
+        spoiled = {c.modality for c in corrupt["train"] if c.spoils_values}
+        train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
-        train, embedder = samples["train"], learner.embedder
-        trained_on = embed_all(learner, train, embedder.encoders) if fixed else remember(embedder, train)
+        trained_on = (
+            see_all(learner, train, known, spoiled=spoiled)
+            if fixed
+            else remember(learner.embedder, train, known - spoiled)
+        )
         return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed)
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)

@@ -49,6 +49,7 @@ class TrainEpisodes:
     mappings: list[str] = MISSING
     classes: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
     within_superclass: bool = False
+    corrupt: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots", "queries"):
@@ -76,6 +77,7 @@ class EvalEpisodes:
     within_superclass: bool = False  # what older checkpoints meant
     query_domain: str | None = None
     published: bool = False
+    corrupt: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots"):

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
-def remember(embedder: Embedder, samples: Samples) -> Samples:
-    """The same samples, with what frozen encoders make of them in place of the raw values."""
+def remember(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
+    """The same samples, with what frozen encoders make of these modalities in place of their raw values."""
     columns = {
-        m: replace(c, values=remembered(embedder, m, c.values)) if m in embedder.encoders else c
+        m: replace(c, values=remembered(embedder, m, c.values)) if m in modalities else c
         for m, c in samples.columns.items()
     }
     return replace(samples, columns=columns)

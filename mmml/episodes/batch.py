@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import join
+from mmml.datasets.gaps import Gappy, Partial, join
+from mmml.episodes.corrupt import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
 
@@ -31,6 +32,7 @@ class Examples:
         labels: only where classes have different numbers of items: the slot of every item of each
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
             a class.
+        copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
     """
 
     values: dict[str, Any]
@@ -38,6 +40,7 @@ class Examples:
     encoded: frozenset[str] = frozenset()
     targets: Tensor | None = None
     labels: dict[str, Tensor] | None = None
+    copies: tuple[tuple[str, str, Tensor], ...] = ()
 
     @property
     def per_class(self) -> int:
@@ -54,7 +57,14 @@ class Examples:
 
     def items(self, modality: str) -> Tensor:
         """The embeddings of a modality, those of a class repeated for each of its items: ``[B, ways * n, width]``."""
-        values: Tensor = self.values[modality]
+        values = self._items(self.values[modality])
+        for _, other, where in (c for c in self.copies if c[0] == modality):
+            values = torch.where(
+                self._items(where.to(values.device).unsqueeze(-1)), self._items(self.values[other]), values
+            )
+        return values
+
+    def _items(self, values: Tensor) -> Tensor:
         if self.labels is None:
             return values.expand(-1, -1, self.per_class, -1).flatten(1, 2)
         each, slots = values.flatten(1, 2), self.slots.to(values.device)
@@ -77,14 +87,17 @@ class Examples:
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
         targets = None if self.targets is None else self.targets[one]
         labels = None if self.labels is None else {m: slots[one] for m, slots in self.labels.items()}
-        return Examples(values, shapes, self.encoded, targets, labels)
+        copies = tuple((m, other, where[one]) for m, other, where in self.copies)
+        return Examples(values, shapes, self.encoded, targets, labels, copies)
 
     def only(self, modalities: Iterable[str]) -> "Examples":
         """The same items, showing only these modalities."""
         keep = list(modalities)
         values, shapes = ({m: d[m] for m in keep} for d in (self.values, self.shapes))
         labels = None if self.labels is None else {m: self.labels[m] for m in keep}
-        return replace(self, values=values, shapes=shapes, encoded=self.encoded & set(keep), labels=labels)
+        copies = tuple(c for c in self.copies if {c[0], c[1]} <= set(keep))
+        encoded = self.encoded & set(keep)
+        return replace(self, values=values, shapes=shapes, encoded=encoded, labels=labels, copies=copies)
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ def is_raw(side: Examples, modality: str) -> bool:
 
 
 def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
-    """Fetch the values of some episodes.
+    """Fetch the values of some episodes, corrupted if they are to be.
 
     Args:
         samples: the split that the episodes were drawn from; its columns may be embeddings.
@@ -127,21 +140,39 @@ def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) ->
         mappings: what will be looked at; only the modalities named there are fetched.
     """
     mappings = tuple(mappings)
-    support = sorted({m for mapping in mappings for m in mapping.support})
-    query = sorted({m for mapping in mappings for m in mapping.query})
-    return Batch(
-        _side(samples, episodes, episodes.support, support), _side(samples, episodes, episodes.query, query), mappings
-    )
+    shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
+    sides = zip(("support", "query"), (episodes.support, episodes.query), map(sorted, shown), strict=True)
+    support, query = (_side(samples, episodes, side, rows, modalities) for side, rows, modalities in sides)
+    return Batch(support, query, mappings)
 
 
-def _side(samples: Samples, episodes: Episodes, rows: np.ndarray, modalities: list[str]) -> Examples:
-    values, shapes = {}, {}
+def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> Examples:
+    values, shapes, copies, corrupted = {}, {}, [], episodes.corrupted
     for modality in modalities:
         column = samples.columns[modality]
         index = column.index(rows, episodes.classes, episodes.pick)
         index = index if index.ndim == 3 else index[..., None]
-        taken = column.values[index.ravel()]
+        if corrupted is None:
+            taken = column.values[index.ravel()]
+        else:
+            index = corrupted.place(index, side, modality)
+            taken = corrupted.spoil(take(column.values, index.ravel(), column.encoded), side, modality)
+            copies += corrupted.copies(index.shape, side, modality)
         values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
         shapes[modality] = index.shape
     targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
-    return Examples(values, shapes, frozenset(m for m in modalities if samples.columns[m].encoded), targets)
+    encoded = frozenset(m for m in modalities if samples.columns[m].encoded)
+    return Examples(values, shapes, encoded, targets, copies=tuple(copies))
+
+
+def take(values: Any, index: np.ndarray, encoded: bool) -> Any:
+    """The values at some positions, of which ``MISSING`` ones are shown by nothing."""
+    missing = index == MISSING
+    if not missing.any():
+        return values[index]
+    if encoded:
+        return values[np.where(missing, 0, index)].masked_fill(torch.from_numpy(missing).unsqueeze(-1), torch.nan)
+    if isinstance(values, Gappy):
+        missing[~missing] = ~values.present[index[~missing]]
+        return Partial(values[index[~missing]].values, ~missing)
+    return Partial(values[index[~missing]], ~missing)

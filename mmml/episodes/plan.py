@@ -10,6 +10,7 @@ from mmml.config.schema import EpisodeConfig, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
 from mmml.datasets.base import shuffled
 from mmml.episodes.batch import Batch, gather
+from mmml.episodes.corrupt import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
 from mmml.errors import UserError, nearest
@@ -28,6 +29,19 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
         for mapping in parsed if trains or name == "eval" else ():
             mapping.check(dataset.modalities, dataset.name, option)
         found += parsed
+    return found
+
+
+def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[Corruption, ...]]:
+    """What spoils the episodes of ``train`` and ``eval``; refuses a modality that no mapping shows."""
+    found = {}
+    for side, part in (("train", options.train), ("eval", options.eval)):
+        where = f"episode.{side}.corrupt"
+        found[side] = build_corruptions(part.corrupt, where) if trains or side == "eval" else ()
+        shown = {m for text in part.mappings for m in EpisodeMapping.parse(text).modalities}
+        for i, corruption in enumerate(found[side]):
+            for modality in {corruption.modality, corruption.of or corruption.modality} - shown:
+                raise UserError(f"{where}[{i}]: no mapping shows {modality!r}{nearest(modality, shown)}")
     return found
 
 
@@ -124,7 +138,8 @@ def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: 
         size: episodes in a step.
         seed: of the run.
     """
-    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes))
+    corrupt = build_corruptions(options.corrupt, "episode.train.corrupt")
+    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

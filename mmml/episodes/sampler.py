@@ -5,12 +5,13 @@ two methods can be judged on identical episodes.
 """
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmml.datasets import Published, Samples
+from mmml.episodes.corrupt import Corrupted, Corruption
 from mmml.episodes.groups import draw_apart
 from mmml.errors import UserError
 
@@ -36,6 +37,7 @@ class Episodes:
         support: rows, ``[B, ways, shots]``.
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
+        corrupted: what spoils them; None if nothing does.
     """
 
     shape: Shape
@@ -43,6 +45,7 @@ class Episodes:
     support: np.ndarray
     query: np.ndarray
     pick: np.ndarray
+    corrupted: Corrupted | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,18 @@ class Sampler:
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
+        corrupt: what spoils the episodes, one after the other.
     """
 
-    def __init__(self, samples: Samples, seed: int, split: str, among: np.ndarray | None = None):
-        self.samples, self.seed, self.split = samples, seed, split
+    def __init__(
+        self,
+        samples: Samples,
+        seed: int,
+        split: str,
+        among: np.ndarray | None = None,
+        corrupt: Sequence[Corruption] = (),
+    ):
+        self.samples, self.seed, self.split, self.corrupt = samples, seed, split, corrupt
         self.among = np.arange(len(samples.classes)) if among is None else among
         self.kinds = [self.among]
         if samples.superclasses is not None:
@@ -99,11 +110,13 @@ class Sampler:
 
     def draw(self, numbers: Iterable[int], shape: Shape) -> Episodes:
         """The episodes of these numbers, stacked."""
+        numbers = [*numbers]
+        corrupted = Corrupted(self.corrupt, numbers, self.generator) if self.corrupt else None
         if self.samples.published is not None:
-            return published(self.samples.published, np.array([*numbers]))
+            return replace(published(self.samples.published, np.array(numbers)), corrupted=corrupted)
         parts = [self._one(self.generator(i), shape) for i in numbers]
         classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
-        return Episodes(shape, classes, support, query, pick)
+        return Episodes(shape, classes, support, query, pick, corrupted)
 
     def at_most(self, episodes: int) -> int:
         """As many, or all that are prescribed."""

@@ -1,6 +1,6 @@
 """Embed every sample once; episodes are then index arithmetic."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,34 +10,42 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import Gappy, there
+from mmml.datasets.gaps import Gappy, Partial, there
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
-from mmml.encoders.prepared import remembered
+from mmml.encoders.prepared import remember, remembered
 from mmml.errors import UserError
 from mmml.methods import Learner
 from mmml.progress import progress
 
 
-def see_all(learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1) -> Samples:
+def see_all(
+    learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1, spoiled: Collection[str] = ()
+) -> Samples:
     """The samples as a learner's episodes are best made of them.
 
     Embedded, if an embedding does not depend on the task; else raw, but for what frozen encoders
     have read.
 
+    Args:
+        learner: in any mode.
+        samples: of one split.
+        modalities: to be seen.
+        views: see :func:`embed_all`.
+        spoiled: modalities whose values are spoiled in each episode anew, so that they stay raw.
+
     Raises:
-        UserError: several views were asked for, and embeddings depend on the task.
+        UserError: several views were asked for, and embeddings depend on the task or the episode.
     """
-    if learner.embeds_once:
-        return embed_all(learner, samples, modalities, views)
-    if views > 1:
+    seen, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
+    if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.views={views} needs embeddings that do not depend on the task: use 1")
-    columns = {
-        m: replace(samples.columns[m], values=remembered(learner.embedder, m, samples.columns[m].values))
-        for m in sorted(modalities)
-    }
-    return replace(samples, columns=columns)
+    if learner.embeds_once:
+        known = embed_all(learner, samples, seen, views).columns
+    else:
+        known = remember(learner.embedder, samples, seen).columns
+    return replace(samples, columns={**{m: known[m] for m in seen}, **{m: samples.columns[m] for m in raw}})
 
 
 @torch.no_grad()
@@ -67,6 +75,19 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             each = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
             embedded[modality] = with_gaps(each, values.present) if isinstance(values, Gappy) else each
     return samples.with_embeddings(embedded)
+
+
+def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
+    """What embeds a modality's raw values, however many: ``(modality, raw) -> [n, width]``."""
+
+    def encode(modality: str, raw: Any) -> Tensor:
+        known = there(raw)
+        if not len(known):
+            return embedder.encode(modality, raw)
+        each = torch.cat([embedder.encode(modality, chunk) for chunk in chunks(known)])
+        return with_gaps(each, raw.present) if isinstance(raw, Partial) else each
+
+    return encode
 
 
 def with_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:

@@ -75,7 +75,7 @@ def _what_moves(predict: Predictor, query: Examples) -> str | None:
 
 
 def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, views: int) -> None:
-    for modality, column in embedded.columns.items():
+    for modality, column in ((m, c) for m, c in embedded.columns.items() if c.encoded):
         values = samples.columns[modality].values
         tried = [values[i : i + 1] for i in range(min(TRIED, len(values)))]
         alone = [encode_views(learner.embedder, modality, value, views) for value in tried]

@@ -11,6 +11,7 @@ from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
+from mmml.episodes.corrupt import Corruption
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
@@ -48,6 +49,7 @@ class Judge:
         settings: the columns of the panel.
         options: the section ``evaluation``.
         matchings: what is matched by pairs besides.
+        corrupt: what spoils the episodes.
     """
 
     samples: Mapping[str, Samples]
@@ -55,6 +57,7 @@ class Judge:
     settings: list[Setting]
     options: EvaluationConfig
     matchings: Sequence[Setting] = ()
+    corrupt: Sequence[Corruption] = ()
 
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
@@ -111,9 +114,10 @@ class Judge:
     def embed(self, learner: Learner, split: str = "test") -> Samples:
         """The samples of a split with the learner's embeddings, of the modalities that its mappings need.
 
-        Raw values instead, where embeddings depend on the task.
+        Raw values instead, where embeddings depend on the task or the episode.
         """
-        return see_all(learner, self.samples[split], self._modalities_of(learner), self.options.views)
+        spoiled = {c.modality for c in self.corrupt if c.spoils_values}
+        return see_all(learner, self.samples[split], self._modalities_of(learner), self.options.views, spoiled)
 
     @at_rest
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
@@ -178,7 +182,7 @@ class Judge:
         return shown | {"curves": descents([learner, *rivals], embedded, sampler, self.settings[0])}
 
     def _sampler(self, split: str) -> Sampler:
-        return Sampler(self.samples[split], self.options.seed, split)
+        return Sampler(self.samples[split], self.options.seed, split, corrupt=self.corrupt)
 
     def _retrieval(self) -> Setting:
         ranks = self.options.retrieval and not self.task.needs_scores

@@ -173,7 +173,7 @@ def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
     column = Column(Per.CLASS, TEXTS, np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
-    cached = remember(embedder, samples).columns["text"].values[np.arange(3)]
+    cached = remember(embedder, samples, ["text"]).columns["text"].values[np.arange(3)]
     assert isinstance(cached, Prepared)
     assert torch.allclose(embedder.encode("text", cached), embedder.encode("text", TEXTS), atol=1e-5)
 

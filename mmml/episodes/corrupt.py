@@ -1,0 +1,238 @@
+"""Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
+
+Applied after rows are drawn, by random numbers of the episode's own, so that all learners see the same; what one
+amount spoils, a larger one spoils too.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from mmml.datasets.base import kind_of
+from mmml.datasets.gaps import Partial
+from mmml.datasets.values import objects
+from mmml.errors import UserError, require
+from mmml.registry import Registry
+
+corruptions = Registry("corruption", "mmml.episodes")
+
+SIDES = ("support", "query", "both")
+MISSING = -1  # in place of a position
+FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
+
+
+class Corruption:
+    """Spoils one modality of an episode; as it is here, not at all.
+
+    Args:
+        modality: that is spoiled.
+        amount: how much, from 0 (not at all) to 1.
+        side: ``support``, ``query`` or ``both``.
+
+    Class attributes:
+        kinds: of modalities that it can spoil.
+        spoils_values: whether it changes values, rather than which of them are shown.
+
+    Attributes:
+        of: another modality, whose embeddings stand in place of this one's where ``duplicates`` says so; or None.
+    """
+
+    of: str | None = None
+
+    kinds: ClassVar[Sequence[str]] = ("image", "text", "audio", "video", "strokes", "features")
+    spoils_values: ClassVar[bool] = False
+
+    def __init__(self, modality: str, amount: float, side: str):
+        ok = kind_of(modality) in self.kinds
+        require(ok, "episode corruption: modality", modality, f"one of {', '.join(self.kinds)}")
+        require(0 <= amount <= 1, "episode corruption: amount", amount, "from 0 to 1")
+        require(side in SIDES, "episode corruption: side", side, f"one of {', '.join(SIDES)}")
+        self.modality, self.amount, self.side = modality, amount, side
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Positions of the values of one side of an episode, ``[items]`` → those to be shown, or ``MISSING``."""
+        return index
+
+    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+        """One value as datasets keep it, an array or a text → another such."""
+        return value
+
+    def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
+        """Which items of one side of an episode are embedded as their other modality is, bool ``[items]``."""
+        return np.zeros(items, bool)
+
+
+@corruptions.register("missing")
+class Missing(Corruption):
+    """Takes the modality from a share ``amount`` of the items."""
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.where(rng.random(len(index)) < self.amount, MISSING, index)
+
+
+@corruptions.register("swapped")
+class Swapped(Corruption):
+    """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        luck, order = rng.random(len(index)), rng.permutation(len(index))
+        chosen = order[luck[order] < self.amount]
+        moved = index.copy()
+        moved[chosen] = index[np.roll(chosen, 1)]
+        return moved
+
+
+@corruptions.register("duplicated")
+class Duplicated(Corruption):
+    """Of a share ``amount`` of the items, gives the modality the embedding of another: it says nothing new.
+
+    Args:
+        of: the other modality; where a mapping does not show both, nothing is changed.
+        modality, amount, side: see :class:`Corruption`.
+    """
+
+    def __init__(self, modality: str, amount: float, side: str, of: str):
+        super().__init__(modality, amount, side)
+        self.of = of
+
+    def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.random(items) < self.amount
+
+
+class Spoiling(Corruption, ABC):
+    """Changes values."""
+
+    spoils_values = True
+
+    @abstractmethod
+    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+        """See :class:`Corruption`."""
+
+
+@corruptions.register("noise")
+class Noise(Spoiling):
+    """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
+
+    Of images and videos ``amount`` times the whole range from black to white. Of sounds, the signal-to-noise ratio is
+    −20 · log10(amount) dB: 20 at 0.1, 0 at 1.
+    """
+
+    kinds = ("image", "audio", "video", "strokes", "features")
+
+    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = self.amount * rng.standard_normal(value.shape, np.float32)
+        if value.dtype == np.uint8:
+            return np.clip(value + 255 * noise, 0, 255).round().astype(np.uint8)
+        if kind_of(self.modality) == "strokes":  # time and the number of the stroke stay
+            spread = value[:, :2].std()
+            return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
+        scale = np.sqrt(np.square(value).mean()) if kind_of(self.modality) == "audio" else value.std(axis=0)
+        return value + (scale * noise).astype(value.dtype)
+
+
+@corruptions.register("occlusion")
+class Occlusion(Spoiling):
+    """Covers a square, a share ``amount`` of the picture, at a random place, with its darkest or palest value."""
+
+    kinds = ("image", "video")
+
+    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = value.shape[-2:]
+        sides = [round(side * self.amount**0.5) for side in (height, width)]
+        top, left = (int(rng.random() * (full - s + 1)) for full, s in zip((height, width), sides, strict=True))
+        covered = value.copy()
+        covered[..., top : top + sides[0], left : left + sides[1]] = 255 * (rng.random() < 0.5)
+        return covered
+
+
+@corruptions.register("typos")
+class Typos(Spoiling):
+    """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next, or another letter."""
+
+    kinds = ("text",)
+
+    def spoil(self, value: str, rng: np.random.Generator) -> str:
+        characters = list(value)
+        for i in np.flatnonzero(rng.random(len(value)) < self.amount):
+            how = rng.integers(4)
+            if how == 3 and i + 1 < len(characters):
+                characters[i], characters[i + 1] = characters[i + 1], characters[i]
+            else:
+                characters[i] = ("", 2 * characters[i], chr(rng.integers(ord("a"), ord("z") + 1)))[how % 3]
+        return "".join(characters)
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """What spoils some episodes.
+
+    Attributes:
+        corruptions: one after the other.
+        numbers: of the episodes.
+        generator: see :meth:`mmml.episodes.sampler.Sampler.generator`.
+    """
+
+    corruptions: Sequence[Corruption]
+    numbers: Sequence[int]
+    generator: Callable[[int, int], np.random.Generator]
+
+    def place(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
+        """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
+        for k, corruption in self._on(side, modality):
+            each = zip(index, self.numbers, strict=True)
+            moved = [corruption.place(i.ravel(), self._random(n, k, side)).reshape(i.shape) for i, n in each]
+            index = np.stack(moved)
+        return index
+
+    def spoil(self, raw: Any, side: str, modality: str) -> Any:
+        """A raw batch of B episodes with its values spoiled."""
+        for k, corruption in self._on(side, modality):
+            if corruption.spoils_values:
+                raw = self._spoil(raw, corruption, [self._random(n, k, side) for n in self.numbers])
+        return raw
+
+    def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
+        """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
+        found = []
+        for k, c in self._on(side, modality):
+            if c.of is not None:
+                each = [c.duplicates(shape[1] * shape[2], self._random(n, k, side)) for n in self.numbers]
+                found.append((modality, c.of, torch.from_numpy(np.stack(each).reshape(shape))))
+        return found
+
+    def _spoil(self, raw: Any, corruption: Corruption, generators: list[np.random.Generator]) -> Any:
+        if isinstance(raw, Partial):
+            each = len(raw) // len(generators)
+            owner = np.repeat(np.arange(len(generators)), each)[raw.present]
+            return Partial(_each(raw.values, corruption, [generators[o] for o in owner]), raw.present)
+        owner = np.repeat(np.arange(len(generators)), len(raw) // len(generators))
+        return _each(raw, corruption, [generators[o] for o in owner])
+
+    def _on(self, side: str, modality: str) -> list[tuple[int, Corruption]]:
+        return [(k, c) for k, c in enumerate(self.corruptions) if c.modality == modality and c.side in (side, "both")]
+
+    def _random(self, number: int, k: int, side: str) -> np.random.Generator:
+        return self.generator(number, FIRST + 2 * k + SIDES.index(side))
+
+
+def _each(raw: Any, corruption: Corruption, generators: Sequence[np.random.Generator]) -> Any:
+    """Every value of a raw batch, spoiled by its generator."""
+    values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
+    parts = [corruption.spoil(value, rng) for value, rng in zip(values, generators, strict=True)]
+    if isinstance(raw, torch.Tensor):
+        return torch.from_numpy(np.stack(parts)) if parts else raw
+    return objects(parts)
+
+
+def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tuple[Corruption, ...]:
+    """The corruptions of ``episode.train.corrupt`` or ``episode.eval.corrupt``."""
+    found = []
+    for i, section in enumerate(sections):
+        if not isinstance(section, Mapping):
+            raise UserError(f"{where}={section}: write a list such as [{{name: missing, modality: text, amount: 0.5}}]")
+        found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
+    return tuple(found)

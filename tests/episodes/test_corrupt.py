@@ -1,0 +1,154 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per
+from mmml.datasets.gaps import Gappy, Partial
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes.corrupt import build_corruptions, corruptions
+from mmml.errors import UserError
+from mmml.evaluation.panel import Setting, predict
+from mmml.tasks import tasks
+from tests.conftest import make_learner
+
+BOTH = Mapping.parse("image+text:image")
+SHAPE = Shape(4, 2, 1)
+
+
+def corrupt(*sections):
+    return build_corruptions(sections, "episode.eval.corrupt")
+
+
+def drawn(samples, *sections, numbers=range(50), seed=0):
+    return gather(samples, Sampler(samples, seed, "test", corrupt=corrupt(*sections)).draw(numbers, SHAPE), [BOTH])
+
+
+def spoil(name, value, amount, modality, number=0):
+    made = corruptions.build(name, {"modality": modality, "amount": amount, "side": "both"}, "x")
+    return made.spoil(value, np.random.default_rng(number))
+
+
+def test_a_share_of_the_items_loses_its_modality_on_the_side_that_is_told(samples):
+    batch = drawn(samples, {"name": "missing", "modality": "image", "amount": 0.3, "side": "support"})
+    clean = drawn(samples)
+    present = batch.support.values["image"].present
+    assert len(present) == 400 and 0.6 < present.mean() < 0.8
+    assert torch.equal(batch.support.values["image"].values, clean.support.values["image"][present])
+    assert torch.equal(batch.query.values["image"], clean.query.values["image"])
+    assert batch.support.values["text"].tolist() == clean.support.values["text"].tolist()
+
+
+def test_what_a_small_amount_spoils_a_larger_one_spoils_too(samples):
+    few, more = (
+        drawn(samples, {"name": "missing", "modality": "image", "amount": a}).query.values["image"].present
+        for a in (0.2, 0.6)
+    )
+    assert few.mean() > more.mean() and not (more & ~few).any()
+
+
+def test_corruption_is_a_pure_function_of_the_episode(samples):
+    section = {"name": "swapped", "modality": "text", "amount": 0.5}
+    both, one = drawn(samples, section, numbers=[3, 7]), drawn(samples, section, numbers=[7])
+    assert both.support.values["text"][4:].tolist() == one.support.values["text"].tolist()
+    other = drawn(samples, section, numbers=[7], seed=1)
+    assert one.support.values["text"].tolist() != other.support.values["text"].tolist()
+
+
+def test_swapped_names_are_those_of_other_classes_of_the_episode(samples):
+    batch = drawn(samples, {"name": "swapped", "modality": "text", "amount": 1.0, "side": "support"})
+    clean, wrong = (b.support.values["text"].reshape(50, 4) for b in (drawn(samples), batch))
+    assert (clean != wrong).all() and (np.sort(clean, axis=1) == np.sort(wrong, axis=1)).all()
+    half = drawn(samples, {"name": "swapped", "modality": "text", "amount": 0.5, "side": "support"})
+    assert 0.3 < (half.support.values["text"].reshape(50, 4) != clean).mean() < 0.6
+
+
+def test_embeddings_that_are_missing_are_nan_and_those_of_gappy_columns_stay_so(samples):
+    section = {"name": "missing", "modality": "image", "amount": 0.5}
+    embedded = samples.with_embeddings({"image": torch.ones(39, 3), "text": torch.ones(9, 3)})
+    values = drawn(embedded, section).query.values["image"]
+    assert values.shape == (50, 4, 1, 3) and 0.3 < values[..., 0].isnan().float().mean() < 0.7
+    present = np.arange(39) % 3 > 0
+    gappy = Column(Per.SAMPLE, Gappy(samples.columns["image"].values[present], present))
+    seen = drawn(replace(samples, columns={**samples.columns, "image": gappy}), section).query.values["image"]
+    raw = drawn(samples, section).query.values["image"]
+    assert isinstance(seen, Partial) and 0 < seen.present.sum() < raw.present.sum()
+    assert len(seen.values) == seen.present.sum() and not (seen.present & ~raw.present).any()
+
+
+def test_a_modality_can_repeat_another(samples):
+    images, names = torch.randn(39, 3), torch.randn(9, 3)
+    embedded = samples.with_embeddings({"image": images, "text": names})
+    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
+    support, query = drawn(embedded, section).view(BOTH)
+    assert torch.equal(support.items("text"), support.items("image"))
+    assert torch.equal(support.episode(3).items("text"), support.items("text")[3:4])
+    assert not query.copies and not support.only(["text"]).copies
+    clean = drawn(embedded).support
+    assert torch.equal(support.only(["text"]).items("text"), clean.only(["text"]).items("text"))
+
+
+def test_noise_is_as_strong_as_is_said():
+    grey = np.full((64, 64), 128, np.uint8)
+    noisy = spoil("noise", grey, 0.1, "image")
+    assert noisy.dtype == np.uint8 and noisy.astype(float).std() == pytest.approx(25.5, rel=0.05)
+    sound = np.sin(np.arange(16000, dtype=np.float32) / 10)
+    noise = spoil("noise", sound, 0.1, "audio") - sound
+    assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) == pytest.approx(20, abs=0.2)
+    features = np.random.default_rng(1).normal(5, [1.0, 10.0], (5000, 2)).astype(np.float32)
+    moved = spoil("noise", features, 0.5, "audio_features") - features
+    assert moved.dtype == np.float32 and np.allclose(moved.std(0), [0.5, 5], rtol=0.05)
+    strokes = np.random.default_rng(2).random((50, 4)).astype(np.float32)
+    drawn_again = spoil("noise", strokes, 0.3, "strokes")
+    assert (drawn_again[:, 2:] == strokes[:, 2:]).all() and (drawn_again[:, :2] != strokes[:, :2]).all()
+
+
+def test_a_square_is_covered():
+    grey = np.full((3, 40, 40), 128, np.uint8)
+    covered = spoil("occlusion", grey, 0.25, "image") != 128
+    assert covered.mean() == pytest.approx(0.25, abs=0.01) and (covered == covered[:1]).all()
+    assert (spoil("occlusion", grey, 1.0, "image") != 128).all()
+    assert (grey == 128).all()  # the dataset's own
+
+
+def test_characters_are_mistyped():
+    text = "the quick brown fox jumps over the lazy dog" * 10
+    assert spoil("typos", text, 0.0, "text") == text
+    wrong = spoil("typos", text, 0.2, "text")
+    assert wrong != text and abs(len(wrong) - len(text)) < 40
+    assert spoil("typos", "", 1.0, "text") == ""
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"name": "mising", "modality": "text", "amount": 0.5}, r"corrupt\[0\].name=mising: .* did you mean 'missing'"),
+        ({"name": "missing", "modality": "text", "amount": 1.5}, r"amount=1.5 must be from 0 to 1"),
+        ({"name": "missing", "modality": "txt", "amount": 0.5}, r"modality=txt must be one of image, text"),
+        ({"name": "typos", "modality": "image", "amount": 0.5}, r"modality=image must be one of text"),
+        ({"name": "missing", "modality": "text", "amount": 0.5, "side": "left"}, r"side=left must be one of support"),
+        ({"name": "missing", "modality": "text"}, r"corrupt\[0\].amount is missing"),
+        ("missing", r"corrupt=missing: write a list such as"),
+    ],
+)
+def test_mistakes_are_named(section, told):
+    with pytest.raises(UserError, match=told):
+        corrupt(section)
+
+
+def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
+    learner = make_learner().eval()
+    setting = Setting(tasks.build("classification", {}, "task"), SHAPE, (BOTH,))
+    section = {"name": "noise", "modality": "image", "amount": 0.0}
+
+    def predictions(known, *sections):
+        sampler = Sampler(known, 0, "test", corrupt=corrupt(*sections))
+        with torch.no_grad():
+            return torch.cat([p for _, _, p, _ in predict(learner, known, sampler, setting, 5)])
+
+    assert torch.allclose(predictions(samples, section), predictions(samples), atol=1e-5)
+    noisy = predictions(samples, section | {"amount": 1.0})
+    assert not torch.allclose(noisy, predictions(samples), atol=1e-3)
+    gone = predictions(samples, {"name": "missing", "modality": "image", "amount": 1.0, "side": "query"})
+    assert torch.allclose(gone.exp(), torch.full_like(gone, 0.25), atol=1e-6)  # nothing is known of the queries
