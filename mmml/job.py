@@ -5,7 +5,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError
 from mmml.evaluation.differences import from_baselines
 from mmml.evaluation.panel import Panel
-from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json
+from mmml.evaluation.robustness import Robustness, robustness
+from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
 from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
 from mmml.report import difference_tables, panel_tables, write_report
+from mmml.report.robustness import area_table, as_csv
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Trainer
@@ -114,7 +116,7 @@ class Job:
         finally:
             keep_aside(self.run.result)
             write_json(self.run.result, result(self.fields, self.overrides, started))
-        show(self.run, self.fields["panel"], self.fields["differences"])
+        show(self.run, self.fields)
         return 0
 
     def train(
@@ -139,6 +141,10 @@ class Job:
         self.fields |= {"panel": panel.plain(), "differences": [d.plain() for d in from_baselines(panel)]}
         write_episodes(folder, panel)
         write_json(folder / "exhibits.json", exhibits)
+        if (options := experiment.config.evaluation.robustness).run:
+            found = robustness(experiment.judge, experiment.learner, options)
+            self.fields["robustness"] = found.plain()
+            write_robustness(folder, found)
         self.fields["status"] = "completed"
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
@@ -174,28 +180,41 @@ def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict
     return {"schema": SCHEMA, "seconds": seconds, "overrides": overrides, "error": None} | fields
 
 
-def show(run: RunDirectory, panel: list[dict[str, Any]], differences: list[dict[str, Any]]) -> None:
+def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     """Write the report, print the tables."""
     write_report(run.path)
+    panel, differences, points = fields["panel"], fields["differences"], fields.get("robustness", [])
     console = Console()
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
-    for table in (*panel_tables(panel), *difference_tables(differences, panel)):
+    for table in (*panel_tables(panel), *difference_tables(differences, panel), *area_table(points)):
         console.print(table)
     print(f"report: {run.report}")
 
 
 def write_episodes(folder: Path, panel: Panel) -> None:
     """``episodes.parquet``, the score of every episode."""
+    about = ("predictor", "task", "mapping", "ways", "shots", "metric", "step")
+    write_scores(folder / "episodes.parquet", [{k: getattr(c, k) for k in about} for c in panel.cells], panel.scores)
+
+
+def write_robustness(folder: Path, found: Robustness) -> None:
+    """``robustness.csv``, and the score of every episode behind it as ``robustness.parquet``."""
+    write_text(folder / "robustness.csv", as_csv(found.plain()))
+    about = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount")
+    points = [{k: getattr(p, k) for k in about} for p in found.points]
+    write_scores(folder / "robustness.parquet", points, found.scores)
+
+
+def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[Any]) -> None:
+    """A table of the score of every episode, beside what it is the score of."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    parts = []
-    for cell, scores in zip(panel.cells, panel.scores, strict=True):
-        about = {k: getattr(cell, k) for k in ("predictor", "task", "mapping", "ways", "shots", "metric")}
-        same = {k: pa.repeat(v, len(scores)) for k, v in about.items()}
-        same["step"] = pa.repeat(pa.scalar(cell.step, pa.int64()), len(scores))
-        parts.append(pa.table({**same, "episode": pa.array(range(len(scores)), pa.int64()), "score": scores}))
-    write_atomically(folder / "episodes.parquet", lambda file: pq.write_table(pa.concat_tables(parts), file))
+    types, parts = {"step": "int64", "amount": "float64"}, []  # of columns that may hold nothing
+    for told, several in zip(about, scores, strict=True):
+        same = {k: pa.repeat(pa.scalar(v, types.get(k)), len(several)) for k, v in told.items()}
+        parts.append(pa.table({**same, "episode": pa.array(range(len(several)), "int64"), "score": several}))
+    write_atomically(path, lambda file: pq.write_table(pa.concat_tables(parts), file))
 
 
 @contextmanager

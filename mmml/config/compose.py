@@ -22,6 +22,8 @@ PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
 STORED_PATHS = ("dataset.root", "start")  # kept in configs, and so made independent of the working directory
 
+SHORT = {"robustness": "evaluation.robustness.run"}  # names for options of a finished run
+
 
 def conf_dir() -> Path:
     """The folder of configs: ``conf/`` of a clone, else the copy inside the installed package."""
@@ -63,7 +65,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
     """
     changed = OmegaConf.create(config)
-    overrides = quote_paths(overrides)
+    overrides = [SHORT.get(k, k) + e + v for k, e, v in (o.partition("=") for o in quote_paths(overrides))]
     try:
         parsed = parse(overrides)
     except HydraException as error:

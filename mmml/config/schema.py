@@ -137,6 +137,22 @@ class TrainerConfig:
 
 
 @dataclass
+class RobustnessConfig:
+    """How the score falls under corruption, which ``evaluation.robustness.run=true`` also measures."""
+
+    run: bool = False
+    corruptions: list[str] = field(default_factory=lambda: ["missing", "noise", "typos"])
+    amounts: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75, 1.0])
+    side: str = "both"
+
+    def __post_init__(self) -> None:
+        ok = len(set(self.amounts)) > 1 and all(0 <= a <= 1 for a in self.amounts)
+        require(ok, "evaluation.robustness.amounts", self.amounts, "a list of several numbers from 0 to 1")
+        ok = self.side in ("support", "query", "both")
+        require(ok, "evaluation.robustness.side", self.side, "support, query or both")
+
+
+@dataclass
 class EvaluationConfig:
     """How a checkpoint is judged."""
 
@@ -151,6 +167,7 @@ class EvaluationConfig:
     horizons: list[int] = field(default_factory=lambda: [1])
     views: int = 1
     matching: list[str] = field(default_factory=list)
+    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)  # what older checkpoints meant
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes", "tuning_episodes"):

@@ -85,7 +85,7 @@ class Judge:
         several = learner.rivals() if self.options.rivals else []
         if not several or not self.samples["val"].classes:
             return []
-        embedded, sampler = self.embed(learner, "val"), self._sampler("val")
+        embedded, sampler = self.embed(learner, "val"), self.sampler("val")
         episodes = self.options.tuning_episodes
         found = (choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c for c in several)
         return [rival for chosen in found for rival in chosen]
@@ -94,7 +94,7 @@ class Judge:
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, its mean, and the mean loss if any."""
         embedded = self.embed(learner, "val")
-        panel = episode_panel(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
+        panel = episode_panel(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
         means, losses = (
             [c.mean for c in panel.cells if c.metric == m.name] for m in (self.metric, self.task.loss_metric)
         )
@@ -130,7 +130,7 @@ class Judge:
         if not self.samples["val"].classes:
             return Calibration()
         embedded = self.embed(learner, "val") if embedded is None else embedded
-        return calibrate(learner, embedded, self._sampler("val"), self.settings, self.options.validation_episodes)
+        return calibrate(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
 
     @at_rest
     def test(
@@ -153,7 +153,7 @@ class Judge:
         """
         embedded = self.embed(learner) if embedded is None else embedded
         if self.options.guard:
-            shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self._sampler("test")
+            shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self.sampler("test")
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.views)
         panel = self._panel(learner, embedded, calibration or Calibration())
         panel.extend(self._matching([(learner, embedded)]))
@@ -176,12 +176,13 @@ class Judge:
         self, learner: Learner, embedded: Samples | None = None, rivals: Iterable[Learner] = ()
     ) -> dict[str, Any]:
         """What the report shows of the test split besides numbers; arguments as of :meth:`test`."""
-        samples, sampler = self.samples["test"], self._sampler("test")
+        samples, sampler = self.samples["test"], self.sampler("test")
         embedded = self.embed(learner) if embedded is None else embedded
         shown = make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
         return shown | {"curves": descents([learner, *rivals], embedded, sampler, self.settings[0])}
 
-    def _sampler(self, split: str) -> Sampler:
+    def sampler(self, split: str) -> Sampler:
+        """Of the episodes of a split."""
         return Sampler(self.samples[split], self.options.seed, split, corrupt=self.corrupt)
 
     def _retrieval(self) -> Setting:
@@ -205,14 +206,14 @@ class Judge:
         """Every cell of a learner; those of ECE only with a calibration, which may be empty."""
         reliability = None if calibration is None else Reliability(calibration)
         watch = reliability.watch if reliability else None
-        panel = episode_panel(learner, embedded, self._sampler("test"), self.settings, self.options.episodes, watch)
+        panel = episode_panel(learner, embedded, self.sampler("test"), self.settings, self.options.episodes, watch)
         if reliability:
             panel.extend(reliability.panel(learner, "test"))
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
         return panel
 
     def _matching(self, known: Known) -> Panel:
-        return matching_panel(known, self._sampler("test"), self.matchings, self.options.episodes)
+        return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:
         return {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}

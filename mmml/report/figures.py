@@ -79,14 +79,14 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
 
 
 @contextmanager
-def drawing() -> Iterator[Any]:
-    """An empty figure, in the style of the report."""
+def drawing(height: float = 4) -> Iterator[Any]:
+    """An empty figure of some inches, in the style of the report."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         from matplotlib.figure import Figure
 
-        yield Figure(figsize=(10, 4), layout="constrained")
+        yield Figure(figsize=(10, height), layout="constrained")
 
 
 def as_svg(figure: Any) -> str:

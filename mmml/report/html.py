@@ -9,6 +9,7 @@ from mmml.report import cells as show
 from mmml.report.cells import Cell, headlines
 from mmml.report.differences import difference_pivots
 from mmml.report.figures import descent_curves, learning_curves
+from mmml.report.robustness import area_rows, robustness_curves
 from mmml.report.tables import pivots
 from mmml.run_directory import RunDirectory
 
@@ -56,6 +57,8 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "tables": pivots(panel),
         "differences": difference_pivots(result.get("differences", []), panel),
         "headlines": headlines(panel),
+        "robustness": robustness_curves(result.get("robustness", [])),
+        "areas": area_rows(result.get("robustness", [])),
         "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
         "descent": descent_curves(exhibits.get("curves") or [], exhibits.get("trained_to")),
         "exhibits": exhibits,

@@ -1,0 +1,121 @@
+"""How a score falls as modalities go missing, or grow noisy, in the test episodes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mmml.config.schema import RobustnessConfig
+from mmml.datasets import Samples
+from mmml.datasets.base import kind_of
+from mmml.episodes.corrupt import Corruption, corruptions
+from mmml.evaluation.judge import Judge, at_rest
+from mmml.evaluation.panel import episode_panel
+from mmml.evaluation.statistics import finite, interval
+from mmml.methods import Learner
+
+OF_CELL = ("predictor", "mapping", "ways", "shots", "metric", "percent", "episodes")
+ALL = "all"  # in place of a corruption and a modality: the mean over them
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score under one corruption.
+
+    Attributes:
+        predictor, mapping, ways, shots, metric, percent, episodes: of the cell of the panel.
+        corruption, modality: that is applied; ``all``: the mean over them.
+        amount: of it; None for the area under the curve, the mean score over all amounts (by the trapezoid rule).
+        mean, ci95: of the score, over episodes.
+    """
+
+    predictor: str
+    mapping: str
+    ways: int
+    shots: int
+    metric: str
+    percent: bool
+    episodes: int
+    corruption: str
+    modality: str
+    amount: float | None
+    mean: float = 0.0
+    ci95: float | None = None
+
+
+@dataclass
+class Robustness:
+    """Points, and the score of every episode behind them, ``[episodes]`` each."""
+
+    points: list[Point] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, point: Point, scores: np.ndarray) -> None:
+        """Append a point of these scores, whose mean it takes."""
+        mean, ci95 = interval(scores)
+        self.points.append(replace(point, mean=mean, ci95=ci95))
+        self.scores.append(scores)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """For ``result.json``."""
+        return [asdict(p) | {"mean": finite(p.mean), "ci95": finite(p.ci95)} for p in self.points]
+
+
+@at_rest
+def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Robustness:
+    """The learner's scores in test episodes under each corruption of each modality, and the areas under the curves.
+
+    A corruption comes after those that the config asks for anyway.
+    """
+    found, embedded = Robustness(), judge.embed(learner)
+    for name, modality in applicable(options.corruptions, embedded.columns):
+        for amount in options.amounts:
+            made = corruptions.build(name, {"modality": modality, "amount": amount, "side": options.side}, "robustness")
+            _play(found, judge, learner, embedded, name, made)
+    _add_areas(found)
+    return found
+
+
+def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:
+    """Corruptions by name, each with every modality that it can spoil."""
+    kinds = {name: getattr(corruptions.get(name, "evaluation.robustness.corruptions"), "kinds", ()) for name in names}
+    return [(name, m) for m in modalities for name in kinds if kind_of(m) in kinds[name]]
+
+
+def _play(
+    found: Robustness, judge: Judge, learner: Learner, embedded: Samples, name: str, corruption: Corruption
+) -> None:
+    """Add the scores under one corruption."""
+    modality = corruption.modality
+    if corruption.spoils_values:
+        columns = {**embedded.columns, modality: judge.samples["test"].columns[modality]}
+        embedded = replace(embedded, columns=columns)
+    sampler = replace(judge, corrupt=[*judge.corrupt, corruption]).sampler("test")
+    panel = episode_panel(learner, embedded, sampler, judge.settings, judge.options.episodes)
+    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+        if cell.metric == judge.metric.name:
+            about = {f: getattr(cell, f) for f in OF_CELL}
+            found.add(Point(**about, corruption=name, modality=modality, amount=corruption.amount), scores)
+
+
+def _add_areas(found: Robustness) -> None:
+    """The area under each curve, and the mean of the areas of a cell."""
+    curves: dict[Point, dict[float, np.ndarray]] = {}
+    for point, scores in zip(found.points, found.scores, strict=True):
+        assert point.amount is not None
+        whole = replace(point, amount=None, mean=0.0, ci95=None)
+        curves.setdefault(whole, {})[point.amount] = scores
+    areas: dict[Point, list[np.ndarray]] = {}
+    for whole, by_amount in curves.items():
+        amounts = sorted(by_amount)
+        area = area_under(amounts, np.stack([by_amount[a] for a in amounts]))
+        found.add(whole, area)
+        areas.setdefault(replace(whole, corruption=ALL, modality=ALL), []).append(area)
+    for point, several in areas.items():
+        found.add(point, np.mean(several, axis=0))
+
+
+def area_under(amounts: Sequence[float], scores: np.ndarray) -> np.ndarray:
+    """The mean score from the first amount to the last, ``[amounts, episodes]`` → ``[episodes]``."""
+    return np.trapezoid(scores, amounts, axis=0) / (amounts[-1] - amounts[0])

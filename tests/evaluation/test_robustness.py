@@ -1,0 +1,88 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.config.schema import EvaluationConfig, RobustnessConfig
+from mmml.datasets import Column, Per
+from mmml.episodes import Mapping, Shape
+from mmml.errors import UserError
+from mmml.evaluation.judge import Judge
+from mmml.evaluation.panel import Setting
+from mmml.evaluation.robustness import applicable, area_under, robustness
+from mmml.report.robustness import area_rows, area_table, as_csv, robustness_curves
+from mmml.tasks import tasks
+from tests.conftest import make_learner
+
+OPTIONS = RobustnessConfig(corruptions=["missing", "noise"], amounts=[1.0, 0.0, 0.5], side="support")
+MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
+
+
+@pytest.fixture
+def judge(samples):
+    alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
+    samples = replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, alike)})
+    options = EvaluationConfig(episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], guard=False)
+    setting = Setting(tasks.build("classification", {}, "task"), Shape(4, 1, 1), MAPPINGS)
+    return Judge({"test": samples}, {"image": Per.SAMPLE, "text": Per.CLASS}, [setting], options)
+
+
+def found_for(judge):
+    torch.manual_seed(0)
+    return robustness(judge, make_learner(), OPTIONS)
+
+
+def of(found, **wanted):
+    (number,) = [i for i, p in enumerate(found.points) if all(getattr(p, k) == v for k, v in wanted.items())]
+    return found.points[number], found.scores[number]
+
+
+def test_a_score_falls_to_chance_when_all_is_missing_and_is_untouched_where_nothing_is(judge):
+    found = found_for(judge)
+    alone, both = map(str, MAPPINGS)
+    clean, gone = (
+        of(found, mapping=alone, corruption="missing", modality="image", amount=a)[1].mean() for a in (0.0, 1.0)
+    )
+    assert gone == pytest.approx(0.25) and clean == 1  # ties go to the first slot: one of four queries
+    other = of(found, mapping=alone, corruption="missing", modality="text", amount=1.0)[1]
+    assert other.mean() == clean
+    noisy = of(found, mapping=alone, corruption="noise", modality="image", amount=0.0)[1]
+    assert noisy.mean() == pytest.approx(clean)
+    assert of(found, mapping=both, corruption="missing", modality="text", amount=1.0)[1].mean() == clean
+
+
+def test_areas_are_of_the_same_episodes(judge):
+    found = found_for(judge)
+    where = {"mapping": "image:image", "corruption": "missing", "modality": "image"}
+    low, half, high = (of(found, amount=a, **where)[1] for a in (0.0, 0.5, 1.0))
+    area, scores = of(found, amount=None, **where)
+    assert np.allclose(scores, (low + 2 * half + high) / 4) and area.mean == pytest.approx(scores.mean())
+    overall = of(found, amount=None, mapping="image:image", corruption="all", modality="all")[0]
+    parts = [p.mean for p in found.points if p.amount is None and p.mapping == "image:image" and p.corruption != "all"]
+    assert len(parts) == 3 and overall.mean == pytest.approx(np.mean(parts))
+
+
+def test_the_area_is_a_mean_over_amounts_however_they_lie():
+    scores = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0]])
+    assert area_under([0.0, 0.5, 1.0], scores).tolist() == [0.5, 0.25]
+    assert area_under([0.0, 0.25, 1.0], np.ones((3, 1))).tolist() == [1.0]
+
+
+def test_each_corruption_is_of_the_modalities_that_it_fits():
+    found = applicable(["missing", "typos"], ["image", "text", "audio_features"])
+    assert found == [("missing", "image"), ("missing", "text"), ("typos", "text"), ("missing", "audio_features")]
+    with pytest.raises(UserError, match=r"corruptions=mising: .* did you mean 'missing'"):
+        applicable(["mising"], ["image"])
+    with pytest.raises(UserError, match=r"amounts=\[0.5\] must be a list of several numbers"):
+        RobustnessConfig(amounts=[0.5])
+
+
+def test_it_is_reported(judge):
+    points = found_for(judge).plain()
+    assert len(as_csv(points).splitlines()) == len(points) + 1
+    assert "image: noise" in robustness_curves(points) and robustness_curves([]) == "" and area_table([]) == []
+    titles, rows = area_rows(points)
+    assert titles == ["image: missing", "image: noise", "text: missing", "mean"]
+    assert [name for name, _ in rows] == ["image:image", "image+text:image"] and "±" in rows[0][1][0]
+    assert len(area_table(points)) == 1
