@@ -44,19 +44,7 @@ class FeatureTransformer(Encoder):
         self.head = nn.Linear(channels, width)
 
     def fit(self, values: Any) -> None:
-        count, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
-        for raw in chunks(values):
-            rows = as_tensor(raw).double().flatten(0, -2)
-            rows = rows[~missing(rows)]
-            count = count + rows.isfinite().sum(0)
-            rows = rows.nan_to_num(0, 0, 0)
-            total, squares = total + rows.sum(0), squares + rows.square().sum(0)
-        mean = total / count.clamp_min(1)
-        deviation = (squares / count.clamp_min(1) - mean.square()).clamp_min(0).sqrt()
-        constant = deviation <= 1e-6 * mean.abs()
-        self.first.materialise(len(mean))
-        self.first.mean.copy_(mean)
-        self.first.deviation.copy_(deviation.masked_fill(constant, 1))
+        self.first.fit(values)
 
     def prepare(self, raw: Any) -> Tensor:
         x = as_tensor(raw).to(self.device)
@@ -101,11 +89,27 @@ class Standardised(nn.Linear):
         self.mean, self.deviation = self.mean.new_zeros(inputs), self.deviation.new_ones(inputs)
         self.reset_parameters()
 
+    def fit(self, values: Any) -> None:
+        """Take the number of inputs, their means and deviations, from all values but missing ones."""
+        count, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
+        for raw in chunks(values):
+            rows = as_tensor(raw).double().flatten(0, -2)
+            rows = rows[~missing(rows)]
+            count = count + rows.isfinite().sum(0)
+            rows = rows.nan_to_num(0, 0, 0)
+            total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+        mean = total / count.clamp_min(1)
+        deviation = (squares / count.clamp_min(1) - mean.square()).clamp_min(0).sqrt()
+        constant = deviation <= 1e-6 * mean.abs()
+        self.materialise(len(mean))
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation.masked_fill(constant, 1))
+
     def standardise(self, x: Tensor) -> Tensor:
         """``[..., d]`` → the same, mostly within ±1 and never beyond ±``CLIP``; the mean for NaN."""
         if x.shape[-1] != self.in_features:
             learnt = f"{self.in_features} features were fitted" if self.in_features else "no training data was seen yet"
-            raise UserError(f"encoder.features.name=feature_transformer: samples have {x.shape[-1]} features; {learnt}")
+            raise UserError(f"encoder.features: samples have {x.shape[-1]} features; {learnt}")
         return ((x - self.mean) / self.deviation).nan_to_num(0).clamp(-CLIP, CLIP)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""``name: mlp_image`` and ``mlp_text``: one perceptron per branch, on flattened inputs."""
+"""``name: mlp_image``, ``mlp_text`` and ``mlp_features``: one perceptron per branch, on flattened inputs."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.feature_transformer import Standardised, as_tensor
 from mmml.encoders.images import as_input
-from mmml.errors import require
+from mmml.errors import UserError, require
 from mmml.text import PAD, VOCABULARY, to_bytes
 
 
@@ -76,6 +77,37 @@ class MLPText(Encoder):
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.layers(self.bytes(prepared).flatten(1))
+
+
+@encoders.register("mlp_features")
+class MLPFeatures(Encoder):
+    """Standardised vectors, through hidden layers.
+
+    Args:
+        width: of the embedding.
+        hidden: units of each hidden layer.
+    """
+
+    modality = "features"
+
+    def __init__(self, width: int, hidden: list[int]):
+        super().__init__()
+        ok = bool(hidden) and all(h > 0 for h in hidden)
+        require(ok, "encoder.features.hidden", hidden, "a list of positive whole numbers")
+        self.first = Standardised(hidden[0])
+        self.layers = nn.Sequential(nn.ReLU(), perceptron(hidden[0], hidden[1:], width))
+
+    def fit(self, values: Any) -> None:
+        self.first.fit(values)
+
+    def prepare(self, raw: Any) -> Tensor:
+        x = as_tensor(raw)
+        if x.ndim > 2:
+            raise UserError("encoder.features.name=mlp_features reads vectors, not sequences: use feature_transformer")
+        return self.first.standardise(x.to(self.device))
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.layers(self.first(prepared))
 
 
 def perceptron(

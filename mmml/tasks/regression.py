@@ -2,12 +2,16 @@
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from mmml.episodes import Examples
 from mmml.tasks.base import Metric, Task, tasks
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
+PEARSON = Metric("Pearson r", percent=False)
+ABOVE = Metric("binary accuracy")
+F1 = Metric("F1")
 SQUARED_ERROR = Metric("squared error", percent=False, higher_is_better=False)
 
 
@@ -16,13 +20,19 @@ class Regression(Task):
     """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
 
     A sample's label says which quantity its score measures, so an episode has one way.
+
+    Args:
+        threshold: above which a score counts as positive, for accuracy and F1; None leaves these out.
     """
 
     name = "regression"
-    metrics = (MAE,)
+    metrics = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
     min_ways: ClassVar[int] = 1
     needs_scores: ClassVar[bool] = True
+
+    def __init__(self, threshold: float | None = None):
+        self.threshold = threshold
 
     def targets(self, examples: Examples) -> Tensor:
         assert examples.targets is not None
@@ -50,11 +60,28 @@ class Regression(Task):
         return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """The distance of every prediction from the truth."""
+        """The distance of every prediction from the truth; of every episode the correlation, ``[B, 1]``."""
         if predictions.shape != targets.shape:
             raise ValueError(f"predictions {list(predictions.shape)} for targets {list(targets.shape)}")
-        return {MAE: (predictions - targets).abs()}
+        found = {MAE: (predictions - targets).abs(), PEARSON: pearson(predictions, targets).unsqueeze(-1)}
+        if self.threshold is not None:
+            guessed, true = predictions > self.threshold, targets > self.threshold
+            found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
+        return found
 
     def chance(self, ways: int) -> dict[Metric, float]:
         """Unknown without the scores."""
         return {}
+
+
+def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1; 0 where either is constant."""
+    x, y = (t.double() - t.double().mean(-1, keepdim=True) for t in (predictions, targets))
+    spread = (x.square().sum(-1) * y.square().sum(-1)).sqrt()
+    return torch.where(spread > 1e-9, (x * y).sum(-1) / spread.clamp_min(1e-9), 0).float()
+
+
+def f1(guessed: Tensor, true: Tensor) -> Tensor:
+    """Of positives the harmonic mean of precision and recall, bool ``[B, q]`` twice → ``[B]``; 1 if there are none."""
+    right, named = (guessed & true).sum(-1), guessed.sum(-1) + true.sum(-1)
+    return torch.where(named > 0, 2 * right / named.clamp_min(1), 1.0)

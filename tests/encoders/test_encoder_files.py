@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmml.config.compose import compose_plain
-from mmml.encoders import encoders
+from mmml.encoders import build_embedder, encoders
 from tests.encoders.material import RAGGED
 
 FOLDER = Path(__file__).parents[2] / "conf" / "encoder"
@@ -23,7 +23,15 @@ def test_every_section_builds_and_reads_its_modality(choice):
     assert choice == "mlp" or RAGGED.keys() <= options.keys()
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [p for p in PARTS if p.startswith("fusion/")])
+def test_each_fusion_is_a_choice(part):
+    name = part.partition("/")[2]
+    options = compose_plain([f"encoder/{part.replace('/', '=')}"])["encoder"]
+    assert options["fusion"]["name"] == name
+    assert build_embedder(options, ["image", "text"]).fusion.modalities == ["image", "text"]
+
+
+@pytest.mark.parametrize("part", [p for p in PARTS if not p.startswith("fusion/")])
 def test_each_encoder_is_a_choice_of_its_modality(part):
     modality, name = part.split("/")
     options = compose_plain([f"encoder/{modality}={name}"])["encoder"]

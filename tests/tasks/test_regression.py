@@ -15,6 +15,7 @@ from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
+from mmml.tasks.regression import ABOVE, F1, PEARSON, f1, pearson
 
 TASK = tasks.build("regression", {}, "task")
 MAPPING = Mapping.parse("features:features")
@@ -71,10 +72,11 @@ def test_a_constant_answer_stands_in_the_table(scored):
     setting = Setting(TASK, Shape(1, 10, 10), (MAPPING,))
     nearest, mean = baselines.get("raw/nearest", "")({"features": Per.SAMPLE}, TASK)
     embedded = embed_all(mean, scored, ["features"])
-    (cell,) = episode_panel(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
+    cell, correlation = episode_panel(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
     drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
     support, query = scored.targets[drawn.support], scored.targets[drawn.query]
     assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
+    assert correlation.metric == "Pearson r" and correlation.mean == 0
     assert (nearest.predictor_name, cell.predictor) == ("raw/nearest", "raw/mean")
 
 
@@ -100,3 +102,18 @@ def test_samples_without_scores_are_counted(scored):
         TASK.check_samples({"val": replace(scored, targets=targets)})
     with pytest.raises(UserError, match="this dataset has none"):
         TASK.check_samples({"val": replace(scored, targets=None)})
+
+
+def test_correlation_is_within_an_episode_and_0_of_a_constant_answer():
+    targets = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    predictions = torch.tensor([[10.0, 20.0, 30.0], [3.0, 1.0, 2.0], [2.0, 2.0, 2.0]])
+    assert torch.allclose(pearson(predictions, targets), torch.tensor([1.0, -0.5, 0.0]))
+    assert torch.allclose(TASK.scores(predictions, targets)[PEARSON], torch.tensor([[1.0], [-0.5], [0.0]]))
+
+
+def test_a_threshold_makes_scores_positive_or_not():
+    task = tasks.build("regression", {"threshold": 4.0}, "task")
+    found = task.scores(torch.tensor([[5.0, 3.0, 4.5, 1.0]]), torch.tensor([[6.0, 5.0, 2.0, 2.0]]))
+    assert found[ABOVE].tolist() == [[1, 0, 0, 1]] and found[F1].tolist() == [[0.5]]
+    assert ABOVE not in TASK.scores(torch.zeros(1, 2), torch.zeros(1, 2))
+    assert f1(torch.tensor([[False, False]]), torch.tensor([[False, False]])).tolist() == [1]
