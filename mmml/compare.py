@@ -19,8 +19,9 @@ from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.differences import between
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Panel
+from mmml.evaluation.robustness import Robustness, robustness, side_by_side
 from mmml.files import check_writable, write_json, write_text
-from mmml.job import Change, Job, new_evaluation, write_episodes
+from mmml.job import Change, Job, new_evaluation, write_episodes, write_robustness
 from mmml.methods import Learner
 from mmml.provenance import describe
 from mmml.report.differences import as_csv
@@ -185,7 +186,7 @@ class Comparison:
         write_json(job.run.info, self.info)
         job.run.write_config(self.contestants[0].plain)
         job.run.write_skipped(self.skipped)
-        panels = [self._judge(c) for c in self.contestants]
+        panels, curves = zip(*[self._judge(c) for c in self.contestants], strict=True)
         panel, names = merge(panels, endings([c.file for c in self.contestants]))
         for contestant, name in zip(self.contestants, names, strict=True):
             contestant.about["predictor"] = name
@@ -194,9 +195,13 @@ class Comparison:
         job.fields |= {"panel": panel.plain(), "differences": found}
         write_episodes(job.run.path, panel)
         write_text(job.run.path / "differences.csv", as_csv(found))
+        if self.judge.options.robustness.run:
+            together = side_by_side(curves, names)
+            job.fields["robustness"] = together.plain()
+            write_robustness(job.run.path, together)
         job.fields["status"] = "completed"
 
-    def _judge(self, contestant: Contestant) -> Panel:
+    def _judge(self, contestant: Contestant) -> tuple[Panel, Robustness]:
         log.info("checkpoint=%s", contestant.given)
         learner, calibration = contestant.load()
         parameters = sum(p.numel() for p in learner.parameters())
@@ -204,7 +209,8 @@ class Comparison:
         judge = self.judge
         if contestant is not self.contestants[0]:  # its baselines are those of all
             judge = replace(judge, options=replace(judge.options, baselines=[]))
-        return judge.test(learner, calibration)
+        options = judge.options.robustness
+        return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
 
 
 def merge(panels: Sequence[Panel], endings: Sequence[str]) -> tuple[Panel, list[str]]:

@@ -116,6 +116,15 @@ def _add_areas(found: Robustness) -> None:
         found.add(point, np.mean(several, axis=0))
 
 
+def side_by_side(several: Iterable[Robustness], names: Iterable[str]) -> Robustness:
+    """Those of several learners, who are called so."""
+    together = Robustness()
+    for found, name in zip(several, names, strict=True):
+        together.points += [replace(p, predictor=name) for p in found.points]
+        together.scores += found.scores
+    return together
+
+
 def area_under(amounts: Sequence[float], scores: np.ndarray) -> np.ndarray:
     """The mean score from the first amount to the last, ``[amounts, episodes]`` → ``[episodes]``."""
     return np.trapezoid(scores, amounts, axis=0) / (amounts[-1] - amounts[0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from mmml.report.cells import Cell, value
-from mmml.report.figures import INK, as_svg, drawing
+from mmml.report.figures import as_svg, drawing
 
 COLUMNS = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount", "mean", "ci95")
 ACROSS = {1: 1, 2: 2, 4: 2}  # curves side by side; else three
@@ -31,34 +31,34 @@ def hardest(points: Sequence[Cell]) -> list[Cell]:
 
 
 def robustness_curves(points: Sequence[Cell]) -> str:
-    """The score against the amount of each corruption, one line for each mapping; empty if nothing was measured."""
-    curves = [p for p in hardest(points) if p["amount"] is not None and p["mean"] is not None]
-    kinds = list(dict.fromkeys((p["corruption"], p["modality"]) for p in curves))
-    if not kinds:
+    """The score against the amount of each corruption, a line for each mapping (and predictor); or nothing."""
+    known = [p for p in hardest(points) if p["amount"] is not None and p["mean"] is not None]
+    curves: dict[str, dict[str, list[Cell]]] = {}
+    for point in known:
+        title = f"{point['modality']}: {point['corruption']}"
+        curves.setdefault(title, {}).setdefault(line_of(point, known), []).append(point)
+    if not curves:
         return ""
-    import matplotlib
-
-    mappings, across = list(dict.fromkeys(p["mapping"] for p in curves)), ACROSS.get(len(kinds), 3)
-    rows = -(-len(kinds) // across)
+    across = ACROSS.get(len(curves), 3)
+    rows, percent = -(-len(curves) // across), known[0]["percent"]
     with drawing(height=2.6 * rows + 0.6) as figure:
         axes = figure.subplots(rows, across, sharey=True, squeeze=False).ravel()
-        for place, (corruption, modality) in zip(axes, kinds, strict=False):
-            for i, mapping in enumerate(mappings):
-                one = [
-                    p
-                    for p in curves
-                    if (p["corruption"], p["modality"], p["mapping"]) == (corruption, modality, mapping)
-                ]
-                scale = 100 if one[0]["percent"] else 1
-                colour = matplotlib.colormaps["tab10"](i % 10)
-                x, y = [p["amount"] for p in one], [scale * p["mean"] for p in one]
-                place.plot(x, y, marker="o", markersize=3, linewidth=1.4, color=colour, label=mapping)
-            place.set(xlabel="amount", title=f"{modality}: {corruption}")
-        for place in axes[len(kinds) :]:
+        for place, (title, lines) in zip(axes, curves.items(), strict=False):
+            for line, several in lines.items():
+                x, y = [p["amount"] for p in several], [(100 if percent else 1) * p["mean"] for p in several]
+                place.plot(x, y, marker="o", markersize=3, linewidth=1.4, label=line)
+            place.set(xlabel="amount", title=title)
+        for place in axes[len(curves) :]:
             place.set_visible(False)
-        axes[0].set_ylabel(curves[0]["metric"] + (", %" if curves[0]["percent"] else ""), color=INK)
+        axes[0].set_ylabel(known[0]["metric"] + (", %" if percent else ""))
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
         return as_svg(figure)
+
+
+def line_of(point: Cell, among: Sequence[Cell]) -> str:
+    """What a point's curve is called: its mapping, after its predictor where there are several."""
+    several = len({p["predictor"] for p in among}) > 1
+    return f"{point['predictor']}, {point['mapping']}" if several else str(point["mapping"])
 
 
 def area_rows(points: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -67,9 +67,9 @@ def area_rows(points: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[s
     kinds = list(dict.fromkeys((p["modality"], p["corruption"]) for p in areas))
     titles = ["mean" if modality == corruption else f"{modality}: {corruption}" for modality, corruption in kinds]
     rows = []
-    for mapping in dict.fromkeys(p["mapping"] for p in areas):
-        found = {(p["modality"], p["corruption"]): p for p in areas if p["mapping"] == mapping}
-        rows.append((mapping, [value(found.get(kind)) for kind in kinds]))
+    for line in dict.fromkeys(line_of(p, areas) for p in areas):
+        found = {(p["modality"], p["corruption"]): p for p in areas if line_of(p, areas) == line}
+        rows.append((line, [value(found.get(kind)) for kind in kinds]))
     return titles, rows
 
 
