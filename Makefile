@@ -1,9 +1,11 @@
-# make train: from nothing to a trained model and its report. make test: lint, types, all tests.
+# make install: into .venv. make train: from nothing to a trained model and its report. make test: lint, types, all tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint types tests format clean
+.PHONY: install train test lint types tests format clean
+
+install: $(VENV)/installed
 
 train: $(VENV)/installed
 	$(BIN)/mmml-train

@@ -244,7 +244,7 @@ def _data(arguments: list[str]) -> int:
         raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
     places, options = [a for a in rest if "=" not in a], [a for a in rest if "=" in a]
     if len(places) != 1:
-        raise UserError(f"give one {takes[command]}")
+        raise UserError(f"give one {takes[command]}" + (", options as key=value" if places else ""))
     if command == "get":
         return _get(places[0], options)
     from mmml.check.command import check

@@ -73,6 +73,8 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
     folder = new_evaluation(run if run.is_run else RunDirectory("outputs"), name)
     experiment = runs.restore(config, checkpoint)
     check_writable(folder)
+    if (status := (read_json(run.result) or {}).get("status", "completed")) != "completed":
+        log.warning("checkpoint=%s: its run is not completed (%s), at step %d", path, status, checkpoint.step)
     job = Job("mmml-eval", RunDirectory(folder), [f"checkpoint={path}", *overrides])
     job.fields |= {"steps": checkpoint.step, "best": checkpoint.best}
     return job.execute(lambda stop: job.evaluate(experiment, changed))

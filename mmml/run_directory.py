@@ -51,7 +51,8 @@ class RunDirectory:
     def check_new(self) -> None:
         """Refuse a place that cannot be written or that holds a run already."""
         if self.is_run:
-            raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder, or resume={self}")
+            mend = f", or resume={self}" if self.last.exists() else ""
+            raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{mend}")
         check_writable(self.path)
 
     def create(self) -> "RunDirectory":

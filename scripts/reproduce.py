@@ -3,7 +3,7 @@
 Without a name, lists what can be reproduced. Every command is printed before it is run; what has run before (below
 ``outputs/reproduce/NAME``) is not run again, so that an interrupted reproduction goes on. At the end stands a table in
 Markdown: the mean over runs (seeds, or speakers, or other cases), their deviation, an interval, the goal. RUNS takes
-only the first so many of them. Exits with 1 if a goal is missed.
+only the first so many of them. Exits with 1 if a goal is missed, with 2 if a run cannot be made.
 """
 
 import json
@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from reproductions import REPRODUCTIONS, Goal, Reproduction
 
+from mmml.errors import nearest
 from mmml.evaluation.statistics import interval
 from mmml.report.cells import column, is_calibration, mapping
 
@@ -34,13 +35,32 @@ Found = dict[str, Path]
 
 def main(arguments: list[str]) -> int:
     """From the command line to the table; returns the exit code."""
-    if not arguments or arguments[0] not in REPRODUCTIONS:
-        print(__doc__, "\n".join(f"  {name}" for name in REPRODUCTIONS), sep="\n")
-        return 0 if not arguments else 2
-    name, wanted = arguments[0], REPRODUCTIONS[arguments[0]]
-    chosen = list(wanted.runs)[: int(arguments[1]) if len(arguments) > 1 else None]
-    found = {run: play(HOME / name / run, wanted, wanted.runs[run]) for run in chosen}
+    if not arguments or {"-h", "--help"} & set(arguments):
+        told = (
+            f"  {name:32} {len(r.runs):2} runs of mmml-train {' '.join(r.train)}" for name, r in REPRODUCTIONS.items()
+        )
+        print(__doc__, *told, sep="\n")
+        return 0
+    name, *rest = arguments
+    if name not in REPRODUCTIONS:
+        return refuse(f"{name} is nothing to reproduce{nearest(name, REPRODUCTIONS)}")
+    if len(rest) > 1 or not all(r.isdigit() and int(r) for r in rest):
+        return refuse(f"{' '.join(rest)} is no number of runs: write NAME, or NAME and how many of its runs")
+    wanted = REPRODUCTIONS[name]
+    chosen = list(wanted.runs)[: int(rest[0]) if rest else None]
+    try:
+        found = {run: play(HOME / name / run, wanted, wanted.runs[run]) for run in chosen}
+    except subprocess.CalledProcessError as error:  # which has said why
+        return 130 if error.returncode == 130 else 2
+    except KeyboardInterrupt:
+        return 130
     return report(name, wanted, found)
+
+
+def refuse(message: str) -> int:
+    """Say what is wrong with the command."""
+    print(f"reproduce.py: {message}", file=sys.stderr)
+    return 2
 
 
 def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:

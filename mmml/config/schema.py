@@ -259,6 +259,8 @@ def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
             raise UserError(f"{key} is no option{nearest(str(key), known_options())}") from None
         if "Missing mandatory value" in what:
             raise UserError(f"{key}= is needed; see mmml-train --help") from None
+        if "not a ListConfig" in what:
+            what = "a list is wanted, written [a,b]"
         raise UserError((f"{key}: " if key else "") + what) from None
     assert isinstance(config, Config | ProblemConfig)
     return config

@@ -65,7 +65,12 @@ def fetch(download: Download, folder: Path) -> Path:
     target = folder / download.place
     if target.exists() and download.matches(target):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{target.parent} cannot be made ({error.strerror}): set dataset.root= to another folder"
+        ) from None
     partial = target.with_name(f"{target.name}.part")
     for attempt in range(ATTEMPTS):
         try:

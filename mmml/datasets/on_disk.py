@@ -8,7 +8,7 @@ from typing import ClassVar
 from mmml.datasets.base import Dataset, datasets
 from mmml.datasets.cache import cache_dir
 from mmml.datasets.download import Download, fetch
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 
 
 class OnDisk(Dataset):
@@ -63,12 +63,18 @@ def get(name: str, root: str | None) -> int:
     Raises:
         UserError: there is no such dataset, it has no files, or one cannot be had.
     """
-    dataset = datasets.get(name, "mmml-data get")
-    if not (isinstance(dataset, type) and issubclass(dataset, OnDisk)):
-        raise UserError(f"dataset={name} needs no download")
+    known = {
+        n: d for n in datasets.names() if isinstance(d := datasets.get(n, "dataset"), type) and issubclass(d, OnDisk)
+    }
+    if name not in known:
+        told = f"there is nothing of that name to get{nearest(name, known)} (known: {', '.join(known)})"
+        raise UserError(f"mmml-data get {name}: {told}")
+    dataset = known[name]
     folder = dataset.place(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
+    if not dataset.downloads:
+        print(f"the files of {name} are to be put into {folder} by hand")
     lacking = [told for pattern, told in dataset.by_hand.items() if not any(folder.glob(pattern))]
     for told in lacking:
         print(f"to be put into {folder}: {told}")

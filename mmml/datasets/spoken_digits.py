@@ -56,6 +56,8 @@ class SpokenDigits(OnDisk):
     ):
         super().__init__(root)
         require(voices in ("own", "all"), "dataset.voices", voices, "own or all")
+        if voices == "all" and speaker is None:
+            raise UserError("dataset.voices=all is about one speaker, who is tested on: name one, dataset.speaker=theo")
         for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
             ok = set(digits) <= set(range(10)) and len(set(digits)) == len(digits)
             require(ok, f"dataset.{option}", digits, "a list of different numbers from 0 to 9")

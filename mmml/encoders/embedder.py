@@ -159,7 +159,10 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
                 f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it"
             )
         if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
-            raise UserError(f"{where}.width=null: encoder {name!r} has no width of its own; give a number")
+            raise UserError(
+                f"{where}.width=null: encoder {name!r} of {modality} has no width of its own; give a number, "
+                f"or leave {modality} out of the mappings"
+            )
         encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
         if encoder.modality != kind_of(modality):
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")

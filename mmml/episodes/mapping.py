@@ -45,7 +45,8 @@ class Mapping:
                 known = ", ".join(modalities)
                 raise UserError(
                     f"{where}: {self} needs {modality!r}, which dataset {dataset} does not have"
-                    f"{nearest(modality, modalities)} (it has {known})"
+                    f"{nearest(modality, modalities)} (it has {known}; a command that fits stands in "
+                    f"conf/dataset/{dataset}.yaml)"
                 )
         both = [m for m in self.support if m in self.query and modalities[m] is Per.CLASS]
         if both:

@@ -54,7 +54,11 @@ def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains:
         heeded = {
             "groups": ("episode.by_group", options.by_group, "give it a column `group`"),
             "superclasses": ("within_superclass", within[split], "leave it false"),
-            "published": ("episode.eval.published", options.eval.published and split == "test", "leave it false"),
+            "published": (
+                "episode.eval.published",
+                options.eval.published and split == "test",
+                "choose another split of it, or false",
+            ),
         }
         for name, (option, wanted, mend) in heeded.items():
             if wanted and getattr(part, name) is None:

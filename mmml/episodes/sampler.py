@@ -147,7 +147,7 @@ class Sampler:
         if samples.counts[small] < need:
             raise UserError(
                 f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples of a class, but class "
-                f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}"
+                f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}; ask for fewer"
             )
         if samples.groups is not None:
             for c in self.among:

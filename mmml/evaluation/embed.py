@@ -38,6 +38,12 @@ def see_all(
     Raises:
         UserError: several views were asked for, and embeddings depend on the task or the episode.
     """
+    if (
+        views > 1
+        and not any(augments(e) for m, e in learner.embedder.items() if m in set(modalities))
+        and not learner.baseline
+    ):
+        raise UserError(f"evaluation.views={views}: no encoder of these modalities was trained with augment: use 1")
     seen, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.views={views} needs embeddings that do not depend on the task: use 1")

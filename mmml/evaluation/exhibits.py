@@ -48,6 +48,9 @@ def make_exhibits(
 def _item(samples: Samples, number: int) -> dict[str, Any]:
     """How a class is shown: its identifier and, of the modality that shows it best, a picture of the first value."""
     item: dict[str, Any] = {"label": samples.classes[number]}
+    if (texts := samples.columns.get("text")) is not None and texts.starts is not None:
+        first = texts.values[texts.starts[number] : texts.starts[number] + 1]
+        item |= {"text": str(first[0])} if len(first) else {}
     shown = [m for m in samples.columns if kind_of(m) in ORDER]
     for modality in sorted(shown, key=lambda m: ORDER.index(kind_of(m))):
         column = samples.columns[modality]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmml.errors import UserError
 from mmml.files import write_text
 from mmml.trackers.base import Tracker, trackers
 
@@ -25,15 +26,21 @@ class WandB(Tracker):
         known = folder / "wandb-id.txt"
         if not known.exists():
             write_text(known, uuid.uuid4().hex[:16])
-        self.page = wandb.init(
-            project="mmml",
-            name=folder.name,
-            dir=str(folder),
-            id=known.read_text().strip(),
-            resume="allow",
-            config=dict(config),
-            settings=wandb.Settings(silent=True),
-        )
+        try:
+            self.page = wandb.init(
+                project="mmml",
+                name=folder.name,
+                dir=str(folder),
+                id=known.read_text().strip(),
+                resume="allow",
+                config=dict(config),
+                settings=wandb.Settings(silent=True),
+            )
+        except (wandb.errors.Error, ValueError) as error:  # no login, no network, or settings that it does not know
+            told = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"trainer.trackers=[wandb]: {told}; log in by wandb login, or set WANDB_MODE=offline"
+            ) from None
         self.page.define_metric("*", step_metric="step")
 
     def log(self, step: int, scores: Mapping[str, float]) -> None:

@@ -179,8 +179,8 @@ def test_every_file_has_an_address_and_most_a_digest():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["glyphs"], "dataset=glyphs needs no download"),
-        (["omniglott"], "there is no dataset of that name; did you mean 'omniglot'?"),
+        (["glyphs"], "glyphs: there is nothing of that name to get"),
+        (["omniglott"], "there is nothing of that name to get; did you mean 'omniglot'?"),
         ([], "give one dataset: mmml-data get NAME"),
         (["omniglot", "root=x"], "root=x: mmml-data get takes dataset.root= alone"),
     ],

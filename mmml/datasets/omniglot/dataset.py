@@ -15,7 +15,7 @@ from mmml.datasets.omniglot import archives, redraw
 from mmml.datasets.omniglot.archives import PAPER, read_images, read_runs, read_strokes
 from mmml.datasets.omniglot.redraw import enlarge
 from mmml.datasets.omniglot.rows import Strokes, published, samples_of
-from mmml.datasets.omniglot.splits import ALPHABETS, KINDS, split_characters
+from mmml.datasets.omniglot.splits import ALPHABETS, FILES, KINDS, split_characters
 from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
 
@@ -25,6 +25,14 @@ WANTED = {
     STROKES: "strokes_background.zip and strokes_evaluation.zip",
 }
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python"
+SPLITS_HOME = (
+    "https://raw.githubusercontent.com/jakesnell/prototypical-networks/8fdc675e33f630999fe39c1465647a859ad69621"
+)
+VINYALS = {
+    "train.txt": "sha256:984522c194c30fb678ce53304a160a42faf5403ad4f9a67010f32dd3a35738e0",
+    "trainval.txt": "sha256:5276ae50c755596d0bff7f2284e85625695549a85ee6e36b6491ad1e5d1cc26a",
+    "test.txt": "sha256:845264cc5c156180828ccf17915668b17ee21424d0170df6e7d81676aa5d1204",
+}
 DIGESTS = {
     "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
     "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
@@ -58,7 +66,10 @@ class Omniglot(OnDisk):
 
     name = "omniglot"
     folder_name = "omniglot"
-    downloads = tuple(Download(f"{HOME}/{place}", Path(place).name, digest) for place, digest in DIGESTS.items())
+    downloads = (
+        *(Download(f"{HOME}/{place}", Path(place).name, digest) for place, digest in DIGESTS.items()),
+        *(Download(f"{SPLITS_HOME}/data/omniglot/splits/vinyals/{f}", f"{FILES}/{f}", d) for f, d in VINYALS.items()),
+    )
     modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "strokes": Per.SAMPLE}
 
     def __init__(
@@ -122,7 +133,10 @@ class Omniglot(OnDisk):
         if known.all() or (known.any() and self.invented and not self.redrawn):
             return
         told = "not all training characters have strokes" if known.any() else "no training character has strokes"
-        raise UserError(f"dataset.split={self.split}: {told}; get {WANTED[STROKES]}")
+        raise UserError(
+            f"dataset.split={self.split}: {told}; get {WANTED[STROKES]} of github.com/brendenlake/omniglot by hand, "
+            "or set dataset.redrawn=0 and dataset.invented=0, or dataset.split=small1 or small2"
+        )
 
     def _enlarged(
         self, names: np.ndarray, images: np.ndarray, known: np.ndarray, points: np.ndarray

@@ -20,6 +20,7 @@ MINIMAL = {
     "small2": ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit", "Tagalog"),
 }
 ALPHABETS = ("background", *MINIMAL)
+FILES = "splits_vinyals_style"  # the folder of those of Vinyals et al.
 KINDS = ("random", "vinyals", *ALPHABETS)
 
 
@@ -53,10 +54,8 @@ def of_files(folder: Path) -> dict[str, set[str]]:
     """The split of Vinyals et al. (2016); for validation, what ``trainval.txt`` has beyond ``train.txt``."""
     found = {}
     for name in ("train", "trainval", "test"):
-        path = folder / "splits_vinyals_style" / f"{name}.txt"
+        path = folder / FILES / f"{name}.txt"
         if not path.is_file():
-            raise UserError(
-                f"dataset.split=vinyals: {path} is missing; it lists classes such as Greek/character03/rot090"
-            )
+            raise UserError(f"dataset.split=vinyals: {path} is missing: run mmml-data get omniglot")
         found[name] = {line.rsplit("/", 1)[0] for line in path.read_text().split()}
     return {"train": found["train"], "val": found["trainval"] - found["train"], "test": found["test"]}

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmml.encoders import Embedder
+from mmml.datasets.base import kind_of
+from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
 from mmml.methods.learner import Learner, Predictor, methods
@@ -109,6 +110,10 @@ def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Ten
     return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.slots for part in parts], dim=1)
 
 
+def _reads(encoder: str, modality: str) -> bool:
+    return encoders.get(encoder, "encoder").modality == kind_of(modality)  # type: ignore[attr-defined]
+
+
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
     """Embeddings with gaps make any distance but their own NaN; distances of parts read embeddings made for them."""
     for modality, encoder in embedder.items():
@@ -118,9 +123,13 @@ def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
                 "set method.rule=nearest or attention"
             )
         if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
+            fit = [
+                n for n in encoders.names() if encoders.get(n, "encoder").distance == distance and _reads(n, modality)
+            ]
+            other = f", or encoder/{modality}={fit[0]}" if fit else f", or leave {modality} out of the mappings"
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
-                f"set method.distance={encoder.distance or 'cosine'}"
+                f"set method.distance={encoder.distance or 'cosine'}{other}"
             )
         if encoder.has_gaps and embedder.normalize:
             raise UserError(
