@@ -112,6 +112,7 @@ class Job:
                 body(stop)
         except Interrupted as interruption:
             self.fields["status"] = "interrupted"
+            print(f"{self.program}: interrupted", file=sys.stderr)
             raise SystemExit(interruption.exit_code) from None
         except Exception as error:
             return self._failed(error)

@@ -61,7 +61,8 @@ def _pivot(cells: list[Cell]) -> Pivot:
     first, played = cells[0], max(c["episodes"] for c in cells)
     task = first["task"]
     if show.is_ranking(first):
-        what, head = f"rank among all {first['candidates']}, mean of {played} galleries", "query → gallery"
+        galleries = "one gallery" if played == 1 else f"mean of {played} galleries"
+        what, head = f"rank among all {first['candidates']}, {galleries}", "query → gallery"
     elif show.is_calibration(first):
         task, head = "calibration", "support:query"
         what = f"gap between confidence and accuracy (ECE) %, queries of {played} episodes"

@@ -1,6 +1,7 @@
 """Stopping on SIGINT and SIGTERM without losing work."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Stop:
         if not self._waiting or self.requested is not None:
             raise Interrupted(signum)
         self.requested = signum
+        print("\nstopping after this step, or after what is being judged; once more to stop at once", file=sys.stderr)
 
     @contextmanager
     def after_step(self) -> Iterator[None]:
