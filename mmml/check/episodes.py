@@ -105,7 +105,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
     if lacking and config.dataset["on_bad_sample"] == "error":
         what = f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"
-        yield Finding(True, what, "choose mappings of what is there, or dataset.on_bad_sample=skip")
+        yield Finding(True, what, "choose mappings of what is there, dataset.missing=keep or on_bad_sample=skip")
     for split, part in samples.items():
         try:
             check_shape(config.episode, part, split)

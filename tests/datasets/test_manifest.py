@@ -7,6 +7,7 @@ from PIL import Image
 
 from mmml.config.compose import compose_plain
 from mmml.datasets import Per, datasets, decoded
+from mmml.datasets.gaps import Gappy
 from mmml.datasets.manifest import columns, read_rows
 from mmml.errors import UserError
 from tests.datasets.making import OPTIONS, draw, pictures, write_csv, write_jsonl
@@ -446,3 +447,23 @@ def test_samples_without_a_score_are_left_out_where_scores_are_needed(tmp_path):
 def test_empty_lines_at_the_end_of_a_column_are_no_rows(tmp_path):
     (tmp_path / "q.csv").write_text("text\none\n\nthree\n\n\n")
     assert len(read_rows(str(tmp_path / "q.csv"), "query", {}, targets=False)) == 3
+
+
+def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
+    rows = [row | {"text": f"a caption {i}"} for i, row in enumerate(pictures(tmp_path))]
+    rows[1]["image_file_name" if "image_file_name" in rows[1] else "image"] = ""
+    rows[2]["text"] = ""
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert "it has no image" in refusal(tmp_path, "image", "text")
+    splits = load(tmp_path, "image", "text", missing="keep")
+    missing = {
+        m: [(~c.values.present).sum() for p in splits.values() if isinstance((c := p.columns[m]).values, Gappy)]
+        for m in ("image", "text")
+    }
+    assert missing == {"image": [1], "text": [1]} and sum(int(p.counts.sum()) for p in splits.values()) == len(rows)
+    with pytest.raises(UserError, match="row 3 of .*: it has no text"):
+        load(tmp_path, "text", missing="keep")
+    rows[1]["text"] = ""
+    write_csv(tmp_path / "metadata.csv", rows)
+    with pytest.raises(UserError, match="row 2 of .*: it has no image or text"):
+        load(tmp_path, "image", "text", missing="keep")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mmml.datasets.base import Column, Per, Samples
 from mmml.datasets.decoded import decode_files
+from mmml.datasets.gaps import Gappy
 from mmml.datasets.manifest.features import bad_rows
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, Rows, Values, objects
@@ -83,11 +84,18 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     return Source(values, of_row)
 
 
-def report_gaps(rows: ManifestRows, labels: np.ndarray, sources: Mapping[str, Source], per: Mapping[str, Per]) -> None:
-    """Note the rows without a value, and the rows of classes without any value of what belongs to classes."""
-    for modality, source in sources.items():
-        if per[modality] is Per.SAMPLE:
-            rows.report(source.of_row < 0, f"it has no {modality}")
+def report_gaps(
+    rows: ManifestRows, labels: np.ndarray, sources: Mapping[str, Source], per: Mapping[str, Per], keep: bool = False
+) -> None:
+    """Note the rows without a value, and the rows of classes without any value of what belongs to classes.
+
+    With ``keep``, only rows that have none of the modalities that belong to samples.
+    """
+    lacking = {m: source.of_row < 0 for m, source in sources.items() if per[m] is Per.SAMPLE}
+    if keep and lacking:
+        lacking = {" or ".join(lacking): np.all([*lacking.values()], axis=0)}
+    for modality, where in lacking.items():
+        rows.report(where, f"it has no {modality}")
     for modality, source in sources.items():
         if per[modality] is Per.CLASS:
             there = source.of_row >= 0
@@ -163,7 +171,9 @@ def make_samples(
     for modality, source in sources.items():
         own = source.of_row[order]
         if per[modality] is Per.SAMPLE:
-            columns[modality] = Column(Per.SAMPLE, Rows(source.values, own))
+            there = own >= 0
+            values: Any = Rows(source.values, own[there])
+            columns[modality] = Column(Per.SAMPLE, values if there.all() else Gappy(values, there))
         else:
             pairs = np.unique(np.stack([labels, own])[:, own >= 0], axis=1)
             starts = np.searchsorted(pairs[0], np.arange(len(names) + 1))

@@ -34,6 +34,7 @@ class Manifest(Dataset):
         split_seed, val, test: as for every dataset; used where the table has no ``split``.
         image_side, audio_seconds, video_frames, video_side: what media are decoded to;
             see :class:`mmml.media.Limits`.
+        missing: ``error`` where a row lacks one of the modalities in use, or ``keep`` what has any of them.
     """
 
     name = "manifest"
@@ -51,9 +52,10 @@ class Manifest(Dataset):
         audio_seconds: float,
         video_frames: int,
         video_side: int,
+        missing: Literal["error", "keep"] = "error",
     ):
         self.root, self.columns, self.features = root, columns or {}, features
-        self.on_bad_sample = on_bad_sample
+        self.on_bad_sample, self.missing = on_bad_sample, missing
         self.split_seed, self.val, self.test = split_seed, val, test
         self.limits = Limits(image_side, audio_seconds=audio_seconds, video_frames=video_frames, video_side=video_side)
         self.skipped: list[str] = []
@@ -95,7 +97,7 @@ class Manifest(Dataset):
         sources = open_sources(self.rows, modalities, self.limits, self.matrix)
         if scores and self.rows.has("score"):
             self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
-        report_gaps(self.rows, self.labels[0], sources, self.modalities)
+        report_gaps(self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep")
         keep = self._usable()
         codes, names = self.labels
         return {s: self._split(rows, codes, names, sources) for s, rows in self._splits(keep, codes, names).items()}
