@@ -125,8 +125,8 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     )
     if choice:
         group, chosen, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
-        for key, _, value in (o.partition("=") for o in overrides):  # a path may have been given for a name
-            group, chosen = (key, value) if f"{key}/{value}" == f"{group}/{chosen}" else (group, chosen)
+        for one, _, given in (o.partition("=") for o in overrides):  # a path may have been given for a name
+            group, chosen = (one, given) if f"{one}/{given}" == f"{group}/{chosen}" else (group, chosen)
         return f"{group}={chosen}: there is no such choice{nearest(chosen, known)} (known: {', '.join(known)})"
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
@@ -140,8 +140,8 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         ]
         return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
     if "Ambiguous value" in text:
-        given = re.search(r"argument '([^']*)'", text)
-        return f"{given[1] if given else 'an option'}: several values are a sweep, with -m; a list is written [a,b]"
+        sweep = re.search(r"argument '([^']*)'", text)
+        return f"{sweep[1] if sweep else 'an option'}: several values are a sweep, with -m; a list is written [a,b]"
     value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
     if value:
         return f"{value[1]}: {value[2].rstrip('.')}"

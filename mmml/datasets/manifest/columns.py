@@ -149,6 +149,16 @@ def _per(labels: np.ndarray, codes: np.ndarray) -> Per:
     return Per.CLASS if len(pairs) == len(np.unique(labels[known])) else Per.SAMPLE
 
 
+def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Per) -> Column:
+    """Of rows that own these values (−1: none), sorted by class."""
+    there = own >= 0
+    if per is Per.SAMPLE:
+        known: Any = Rows(values, own[there])
+        return Column(per, known if there.all() else Gappy(known, there))
+    pairs = np.unique(np.stack([labels, own])[:, there], axis=1)
+    return Column(per, Rows(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
+
+
 def make_samples(
     rows: ManifestRows,
     order: np.ndarray,
@@ -167,17 +177,7 @@ def make_samples(
         sources: of the modalities wanted.
         per: what each modality belongs to.
     """
-    columns: dict[str, Column] = {}
-    for modality, source in sources.items():
-        own = source.of_row[order]
-        if per[modality] is Per.SAMPLE:
-            there = own >= 0
-            values: Any = Rows(source.values, own[there])
-            columns[modality] = Column(Per.SAMPLE, values if there.all() else Gappy(values, there))
-        else:
-            pairs = np.unique(np.stack([labels, own])[:, own >= 0], axis=1)
-            starts = np.searchsorted(pairs[0], np.arange(len(names) + 1))
-            columns[modality] = Column(Per.CLASS, Rows(source.values, pairs[1]), starts)
+    columns = {m: _column(s.values, s.of_row[order], labels, len(names), per[m]) for m, s in sources.items()}
     extra: dict[str, Any] = {}
     if rows.has("score"):
         extra["targets"] = rows.column("score").to_numpy(zero_copy_only=False)[order].astype(np.float32)

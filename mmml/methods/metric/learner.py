@@ -110,8 +110,10 @@ def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Ten
     return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.slots for part in parts], dim=1)
 
 
-def _reads(encoder: str, modality: str) -> bool:
-    return encoders.get(encoder, "encoder").modality == kind_of(modality)  # type: ignore[attr-defined]
+def made_for(distance: str, modality: str) -> list[str]:
+    """The encoders of a modality whose embeddings are to be compared by a distance."""
+    known: dict[str, Any] = {name: encoders.get(name, "encoder") for name in encoders.names()}
+    return [n for n, e in known.items() if e.modality == kind_of(modality) and e.distance == distance]
 
 
 def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
@@ -123,9 +125,7 @@ def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
                 "set method.rule=nearest or attention"
             )
         if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
-            fit = [
-                n for n in encoders.names() if encoders.get(n, "encoder").distance == distance and _reads(n, modality)
-            ]
+            fit = made_for(distance, modality)
             other = f", or encoder/{modality}={fit[0]}" if fit else f", or leave {modality} out of the mappings"
             raise UserError(
                 f"method.distance={distance} cannot compare what encoder.{modality} gives: "
