@@ -263,3 +263,19 @@ def test_paths_are_told_apart_by_no_more_than_it_takes(tmp_path, files, expected
         (tmp_path / run).mkdir(parents=True)
         (tmp_path / run / "run.json").write_text("{}")
     assert endings([tmp_path / f for f in files]) == expected
+
+
+def test_checkpoints_are_compared_under_corruption(contest, monkeypatch):
+    monkeypatch.chdir(contest)
+    more = ["evaluation.robustness.amounts=[0,1]", "evaluation.robustness.corruptions=[missing]"]
+    assert play("[a,'b, c']", *SMALL, *more, "robustness=true", name="spoiled") == 0
+    result = json.loads(Path("outputs/eval/spoiled/result.json").read_text())
+    predictors = {p["predictor"] for p in result["robustness"]}
+    assert len(predictors) == 2 and predictors <= {c["predictor"] for c in result["panel"]}
+    clean = {p["mapping"]: p["mean"] for p in result["robustness"] if p["amount"] == 0 and "nearest" in p["predictor"]}
+    panel = {
+        c["mapping"] if "mapping" in c else ":".join(map("+".join, (c["support"], c["query"]))): c["mean"]
+        for c in result["panel"]
+        if c["predictor"] == "metric/nearest" and c["metric"] == "accuracy"
+    }
+    assert clean == pytest.approx(panel)
