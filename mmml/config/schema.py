@@ -144,12 +144,14 @@ class RobustnessConfig:
     corruptions: list[str] = field(default_factory=lambda: ["missing", "noise", "typos"])
     amounts: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75, 1.0])
     side: str = "both"
+    split: str = "test"
 
     def __post_init__(self) -> None:
         ok = len(set(self.amounts)) > 1 and all(0 <= a <= 1 for a in self.amounts)
         require(ok, "evaluation.robustness.amounts", self.amounts, "a list of several numbers from 0 to 1")
         ok = self.side in ("support", "query", "both")
         require(ok, "evaluation.robustness.side", self.side, "support, query or both")
+        require(self.split in ("val", "test"), "evaluation.robustness.split", self.split, "val or test")
 
 
 @dataclass

@@ -64,15 +64,16 @@ class Robustness:
 
 @at_rest
 def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Robustness:
-    """The learner's scores in test episodes under each corruption of each modality, and the areas under the curves.
+    """The learner's scores under each corruption of each modality, in test episodes, and the areas under the curves.
 
-    A corruption comes after those that the config asks for anyway.
+    Or in validation episodes, where a choice is to be made by them. A corruption comes after those that the config asks
+    for anyway.
     """
-    found, embedded = Robustness(), judge.embed(learner)
+    found, embedded = Robustness(), judge.embed(learner, options.split)
     for name, modality in applicable(options.corruptions, embedded.columns):
         for amount in options.amounts:
             made = corruptions.build(name, {"modality": modality, "amount": amount, "side": options.side}, "robustness")
-            _play(found, judge, learner, embedded, name, made)
+            _play(found, judge, learner, embedded, name, made, options.split)
     _add_areas(found)
     return found
 
@@ -84,14 +85,14 @@ def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[st
 
 
 def _play(
-    found: Robustness, judge: Judge, learner: Learner, embedded: Samples, name: str, corruption: Corruption
+    found: Robustness, judge: Judge, learner: Learner, embedded: Samples, name: str, corruption: Corruption, split: str
 ) -> None:
     """Add the scores under one corruption."""
     modality = corruption.modality
     if corruption.spoils_values:
-        columns = {**embedded.columns, modality: judge.samples["test"].columns[modality]}
+        columns = {**embedded.columns, modality: judge.samples[split].columns[modality]}
         embedded = replace(embedded, columns=columns)
-    sampler = replace(judge, corrupt=[*judge.corrupt, corruption]).sampler("test")
+    sampler = replace(judge, corrupt=[*judge.corrupt, corruption]).sampler(split)
     panel = episode_panel(learner, embedded, sampler, judge.settings, judge.options.episodes)
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
         if cell.metric == judge.metric.name:
