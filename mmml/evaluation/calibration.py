@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Examples, Sampler, Shape, gather
+from mmml.episodes import Examples, Sampler, Shape
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError, require
-from mmml.evaluation.embed import embed_all
+from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks, few_threads, predict
 from mmml.evaluation.scaling import fit_rescaling, rescale
 from mmml.methods import Learner
@@ -156,7 +156,7 @@ def _novelties(
     wide = wide if _can_fill(sampler, wide) else shape
     parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
     for numbers in chunks(episodes if mappings else 0, wide, learner):
-        batch = gather(embedded, sampler.draw(numbers, wide), mappings)
+        batch = gathered(learner, embedded, sampler.draw(numbers, wide), mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
             distances = class_distances(learner.embedder, support, query)

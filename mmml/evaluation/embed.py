@@ -15,6 +15,7 @@ from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
 from mmml.encoders.prepared import remember, remembered
+from mmml.episodes import Batch, Episodes, Mapping, gather
 from mmml.errors import UserError
 from mmml.methods import Learner
 from mmml.progress import progress
@@ -81,6 +82,12 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             each = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
             embedded[modality] = with_gaps(each, values.present) if isinstance(values, Gappy) else each
     return samples.with_embeddings(embedded)
+
+
+def gathered(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
+    """Some episodes, embedded where an embedding does not depend on the task."""
+    batch = gather(samples, episodes, mappings)
+    return batch.encode(some_at_a_time(learner.embedder)) if learner.embeds_once else batch
 
 
 def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:

@@ -9,8 +9,8 @@ import torch
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import kind_of
 from mmml.datasets.gaps import there
-from mmml.episodes import Mapping, Sampler, gather
-from mmml.evaluation.embed import embed_all
+from mmml.episodes import Mapping, Sampler
+from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
@@ -68,7 +68,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     queries = 0
     for numbers in chunks(sampler.at_most(EPISODES), shape, learner):
         drawn = sampler.draw(numbers, shape)
-        support, query = gather(embedded, drawn, [mapping]).view(mapping)
+        support, query = gathered(learner, embedded, drawn, [mapping]).view(mapping)
         guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
         truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (slots, guesses))
         pairs = np.sort(np.stack([truth, guessed], axis=-1)[truth != guessed], axis=-1)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
-from mmml.episodes import Episodes, Mapping, Sampler, Shape, gather
-from mmml.evaluation.embed import some_at_a_time
+from mmml.episodes import Episodes, Mapping, Sampler, Shape
+from mmml.evaluation.embed import gathered
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
 from mmml.progress import progress
@@ -237,9 +237,7 @@ def predict(
     parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
     for numbers in progress(parts, f"judging {learner.predictor_name}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
-        batch = gather(embedded, drawn, mappings)
-        if learner.embeds_once:
-            batch = batch.encode(some_at_a_time(learner.embedder))
+        batch = gathered(learner, embedded, drawn, mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)

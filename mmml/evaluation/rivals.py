@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from mmml.datasets import Samples
-from mmml.episodes import Sampler, gather
+from mmml.episodes import Sampler
+from mmml.evaluation.embed import gathered
 from mmml.evaluation.panel import Panel, Setting, chunks, episode_panel
 from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
@@ -62,7 +63,7 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
             continue
         parts = []
         for numbers in chunks(sampler.at_most(TRACED), setting.shape, learner):
-            batch = gather(embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
+            batch = gathered(learner, embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
             parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
         losses = np.concatenate(parts, axis=1)
         if len(losses) > 1:  # else it takes no step
