@@ -4,6 +4,7 @@ Applied after rows are drawn, by random numbers of the episode's own, so that al
 amount spoils, a larger one spoils too.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Corruption:
 
     Args:
         modality: that is spoiled.
-        amount: how much, from 0 (not at all) to 1.
+        amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each side of each episode.
         side: ``support``, ``query`` or ``both``.
 
     Class attributes:
@@ -46,12 +47,22 @@ class Corruption:
     kinds: ClassVar[Sequence[str]] = ("image", "text", "audio", "video", "strokes", "features")
     spoils_values: ClassVar[bool] = False
 
-    def __init__(self, modality: str, amount: float, side: str):
+    def __init__(self, modality: str, amount: float | list[float], side: str):
         ok = kind_of(modality) in self.kinds
         require(ok, "episode corruption: modality", modality, f"one of {', '.join(self.kinds)}")
-        require(0 <= amount <= 1, "episode corruption: amount", amount, "from 0 to 1")
+        low, high = (amount if len(amount) == 2 else [-1, -1]) if isinstance(amount, list) else [amount, amount]
+        ok = 0 <= low <= high <= 1
+        require(ok, "episode corruption: amount", amount, "from 0 to 1, or two such numbers, from where to where")
         require(side in SIDES, "episode corruption: side", side, f"one of {', '.join(SIDES)}")
-        self.modality, self.amount, self.side = modality, amount, side
+        self.modality, self.side, self.amount, self.most = modality, side, low, high
+
+    def in_episode(self, rng: np.random.Generator) -> "Corruption":
+        """The same with the amount of one side of one episode."""
+        if self.amount == self.most:
+            return self
+        one = copy.copy(self)
+        one.amount = one.most = rng.uniform(self.amount, self.most)
+        return one
 
     def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Positions of the values of one side of an episode, ``[items]`` → those to be shown, or ``MISSING``."""
@@ -95,7 +106,7 @@ class Duplicated(Corruption):
         modality, amount, side: see :class:`Corruption`.
     """
 
-    def __init__(self, modality: str, amount: float, side: str, of: str):
+    def __init__(self, modality: str, amount: float | list[float], side: str, of: str):
         super().__init__(modality, amount, side)
         self.of = of
 
@@ -166,6 +177,9 @@ class Typos(Spoiling):
         return "".join(characters)
 
 
+Spoiler = tuple[Corruption, np.random.Generator]
+
+
 @dataclass(frozen=True)
 class Corrupted:
     """What spoils some episodes.
@@ -182,47 +196,48 @@ class Corrupted:
 
     def place(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
         """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
-        for k, corruption in self._on(side, modality):
-            each = zip(index, self.numbers, strict=True)
-            moved = [corruption.place(i.ravel(), self._random(n, k, side)).reshape(i.shape) for i, n in each]
+        for several in self._on(side, modality):
+            moved = [c.place(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
             index = np.stack(moved)
         return index
 
     def spoil(self, raw: Any, side: str, modality: str) -> Any:
         """A raw batch of B episodes with its values spoiled."""
-        for k, corruption in self._on(side, modality):
-            if corruption.spoils_values:
-                raw = self._spoil(raw, corruption, [self._random(n, k, side) for n in self.numbers])
+        for several in self._on(side, modality):
+            if several[0][0].spoils_values:
+                raw = _spoiled(raw, several)
         return raw
 
     def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
         """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
         found = []
-        for k, c in self._on(side, modality):
-            if c.of is not None:
-                each = [c.duplicates(shape[1] * shape[2], self._random(n, k, side)) for n in self.numbers]
-                found.append((modality, c.of, torch.from_numpy(np.stack(each).reshape(shape))))
+        for several in self._on(side, modality):
+            if (other := several[0][0].of) is not None:
+                where = np.stack([c.duplicates(shape[1] * shape[2], rng) for c, rng in several])
+                found.append((modality, other, torch.from_numpy(where.reshape(shape))))
         return found
 
-    def _spoil(self, raw: Any, corruption: Corruption, generators: list[np.random.Generator]) -> Any:
-        if isinstance(raw, Partial):
-            each = len(raw) // len(generators)
-            owner = np.repeat(np.arange(len(generators)), each)[raw.present]
-            return Partial(_each(raw.values, corruption, [generators[o] for o in owner]), raw.present)
-        owner = np.repeat(np.arange(len(generators)), len(raw) // len(generators))
-        return _each(raw, corruption, [generators[o] for o in owner])
-
-    def _on(self, side: str, modality: str) -> list[tuple[int, Corruption]]:
-        return [(k, c) for k, c in enumerate(self.corruptions) if c.modality == modality and c.side in (side, "both")]
-
-    def _random(self, number: int, k: int, side: str) -> np.random.Generator:
-        return self.generator(number, FIRST + 2 * k + SIDES.index(side))
+    def _on(self, side: str, modality: str) -> list[list[Spoiler]]:
+        """What spoils a modality on one side: of each corruption, that of each episode and its random numbers."""
+        found = []
+        for k, corruption in enumerate(self.corruptions):
+            if corruption.modality == modality and corruption.side in (side, "both"):
+                generators = [self.generator(n, FIRST + 2 * k + SIDES.index(side)) for n in self.numbers]
+                found.append([(corruption.in_episode(rng), rng) for rng in generators])
+        return found
 
 
-def _each(raw: Any, corruption: Corruption, generators: Sequence[np.random.Generator]) -> Any:
-    """Every value of a raw batch, spoiled by its generator."""
+def _spoiled(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
+    """A raw batch, each value spoiled as its episode has it."""
+    if isinstance(raw, Partial):
+        owner = np.arange(len(raw)) * len(spoilers) // len(raw)
+        return Partial(_each(raw.values, [spoilers[o] for o in owner[raw.present]]), raw.present)
+    return _each(raw, [spoilers[i * len(spoilers) // len(raw)] for i in range(len(raw))])
+
+
+def _each(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
     values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
-    parts = [corruption.spoil(value, rng) for value, rng in zip(values, generators, strict=True)]
+    parts = [corruption.spoil(value, rng) for value, (corruption, rng) in zip(values, spoilers, strict=True)]
     if isinstance(raw, torch.Tensor):
         return torch.from_numpy(np.stack(parts)) if parts else raw
     return objects(parts)

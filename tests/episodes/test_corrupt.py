@@ -89,6 +89,16 @@ def test_a_modality_can_repeat_another(samples):
     assert torch.equal(support.only(["text"]).items("text"), clean.only(["text"]).items("text"))
 
 
+def test_an_amount_may_be_drawn_for_each_episode(samples):
+    batch = drawn(
+        samples, {"name": "missing", "modality": "image", "amount": [0.2, 0.8], "side": "query"}, numbers=range(400)
+    )
+    shares = 1 - batch.query.values["image"].present.reshape(400, 4).mean(axis=1)
+    assert shares.mean() == pytest.approx(0.5, abs=0.05) and shares.var() > 0.25 / 4 + 0.015  # more than by luck
+    noisy = corruptions.build("noise", {"modality": "image", "amount": [0.1, 0.5], "side": "both"}, "x")
+    assert noisy.in_episode(np.random.default_rng(0)).amount != noisy.in_episode(np.random.default_rng(1)).amount
+
+
 def test_noise_is_as_strong_as_is_said():
     grey = np.full((64, 64), 128, np.uint8)
     noisy = spoil("noise", grey, 0.1, "image")
@@ -125,6 +135,10 @@ def test_characters_are_mistyped():
     [
         ({"name": "mising", "modality": "text", "amount": 0.5}, r"corrupt\[0\].name=mising: .* did you mean 'missing'"),
         ({"name": "missing", "modality": "text", "amount": 1.5}, r"amount=1.5 must be from 0 to 1"),
+        (
+            {"name": "missing", "modality": "text", "amount": [0.5, 0.1]},
+            r"amount=\[0.5, 0.1\] must be from 0 to 1, or two",
+        ),
         ({"name": "missing", "modality": "txt", "amount": 0.5}, r"modality=txt must be one of image, text"),
         ({"name": "typos", "modality": "image", "amount": 0.5}, r"modality=image must be one of text"),
         ({"name": "missing", "modality": "text", "amount": 0.5, "side": "left"}, r"side=left must be one of support"),
