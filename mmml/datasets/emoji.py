@@ -4,19 +4,25 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mmml.datasets.archives import members, unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.decoded import decode_whole
+from mmml.datasets.gaps import Gappy
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
 from mmml.errors import UserError, nearest, require
 from mmml.media import Limits
 
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+KINDS: Mapping[str, Mapping[str, Per]] = {
+    "artworks": {"image": Per.SAMPLE, "text": Per.CLASS},
+    "names": {"text": Per.SAMPLE},
+    "both": {"image": Per.SAMPLE, "text": Per.SAMPLE},
+}
 DRAWINGS, NAMES = "github.com/RealityRipple/emoji", "github.com/unicode-org/cldr-json"
 SIDE = 112  # pixels of the files
 VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
@@ -35,7 +41,9 @@ class Emoji(OnDisk):
         root: the folder that holds ``emoji/``.
         samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names belong to
             classes. ``names``: a sample is a name (``text``), its domain the language; held-out emoji that have the
-            same name in two of the languages are left out, since to know one would be to know the other.
+            same name in two of the languages are left out, since to know one would be to know the other. ``both``: a
+            sample is a drawing and a name, one for each language, which is its domain; the artworks take turns, where
+            Unicode has no name in a language the name is missing, and what ``names`` leaves out is left out.
         languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
         keywords: whether what Unicode lists as keywords serves as names too, in training.
         size: images are reduced to this many pixels on each side.
@@ -65,33 +73,40 @@ class Emoji(OnDisk):
         super().__init__(root)
         self.languages, self.keywords, self.size = languages, keywords, size
         self.split_seed, self.val, self.test = split_seed, val, test
-        require(samples in ("artworks", "names"), "dataset.samples", samples, "artworks or names")
+        require(samples in KINDS, "dataset.samples", samples, f"one of {', '.join(KINDS)}")
         require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
         require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
-        self.drawn = samples == "artworks"
-        self.modalities: Mapping[str, Per] = (
-            {"image": Per.SAMPLE, "text": Per.CLASS} if self.drawn else {"text": Per.SAMPLE}
-        )
+        self.samples, self.modalities = samples, KINDS[samples]
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
         files = [self._files(artwork) for artwork in ARTWORKS]
         listed = self._listed(files)
         names, keywords = self._names(listed)
-        images = self._images(listed, files) if self.drawn and "image" in modalities else None
+        images = self._images(listed, files) if "image" in modalities else None
         # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
         parts = split_classes(list(listed), self.split_seed, self.val, self.test)
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
         found = {}
         for split, part in parts.items():
             told = keywords if self.keywords and split == "train" else names
-            numbers = [i for i in part if told[known[i]] and (split == "train" or self.drawn or differ(told[known[i]]))]
+            strict = split != "train" and self.samples != "artworks"
+            numbers = [i for i in part if told[known[i]] and (differ(told[known[i]]) or not strict)]
             codes = [known[i] for i in numbers]
             classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [told[c] for c in codes]
-            samples = of_artworks(classes, own, numbers, images) if self.drawn else of_names(classes, own)
+            samples = self._rows(classes, own, numbers, images)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses)
         return found
+
+    def _rows(
+        self, classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+    ) -> Samples:
+        if self.samples == "names":
+            return of_names(classes, names)
+        if self.samples == "both":
+            return of_both(classes, names, numbers, images, self.languages)
+        return of_artworks(classes, names, numbers, images)
 
     def _listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
         """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
@@ -149,6 +164,26 @@ def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
     columns = {"text": Column(Per.SAMPLE, objects([text for _, text in flat]))}
     starts = np.cumsum([0, *map(len, names)])
     return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
+
+
+def of_both(
+    classes: list[str],
+    names: list[list[tuple[str, str]]],
+    numbers: list[int],
+    images: Values | None,
+    languages: list[str],
+) -> Samples:
+    """A row for each language: a name, and one of the drawings; arguments as of :func:`of_artworks`."""
+    each, columns = len(languages), {}
+    told = [dict(reversed(several)).get(language) for several in names for language in languages]
+    present = np.array([text is not None for text in told], bool)
+    texts: Any = objects([text for text in told if text is not None])
+    columns["text"] = Column(Per.SAMPLE, texts if present.all() else Gappy(texts, present))
+    if images is not None:
+        turn = (np.arange(len(classes))[:, None] + np.arange(each)) % len(ARTWORKS)
+        columns["image"] = Column(Per.SAMPLE, Rows(images, (np.array(numbers)[:, None] * len(ARTWORKS) + turn).ravel()))
+    starts = np.arange(len(classes) + 1) * each
+    return Samples(classes, starts, columns, domains=np.array(languages * len(classes), dtype=str))
 
 
 def character(code: str) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmml.datasets import Per, datasets
-from mmml.datasets.emoji import ARTWORKS, character
+from mmml.datasets.emoji import ARTWORKS, character, of_both
 from mmml.errors import UserError
 from tests.datasets.slices import slice_emoji
 
@@ -64,6 +64,27 @@ def test_names_are_samples_of_their_language(root):
     for split in EVERY[1:]:
         texts = [t.casefold() for t in parts[split].columns["text"].values]
         assert all(a != b for a, b in zip(texts[::2], texts[1::2], strict=True))
+
+
+def test_drawings_and_names_together_are_samples_of_a_language(root):
+    parts = build(root, samples="both", languages=["en", "de"]).load(["image", "text"])
+    train, drawn = parts["train"], build(root).load(["image"])["train"]
+    assert (train.counts == 2).all() and train.domains.tolist()[:2] == ["en", "de"]
+    texts, images = train.columns["text"].values, train.columns["image"].values
+    told = dict(zip(zip(train.labels.tolist(), train.domains.tolist(), strict=True), texts[:], strict=True))
+    english = [told[c, "en"] for c in range(len(train.classes))]
+    assert english == list(drawn.columns["text"].values)
+    for c in range(3):  # the artworks take turns
+        mine, all_four = images[np.arange(2 * c, 2 * c + 2)], drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)]
+        assert (mine == all_four[(c + np.arange(2)) % 4]).all()
+    names = build(root, samples="names", languages=["en", "de"]).load(["text"])
+    assert [parts[s].classes for s in EVERY] == [names[s].classes for s in EVERY]
+
+
+def test_a_name_that_is_not_known_in_a_language_is_missing():
+    samples = of_both(["a", "b"], [[("en", "cat"), ("en", "pet")], [("de", "Hund")]], [0, 1], None, ["en", "de"])
+    texts = samples.columns["text"].values
+    assert texts.present.tolist() == [True, False, False, True] and texts.values.tolist() == ["cat", "Hund"]
 
 
 def test_keywords_and_languages_are_more_names(root):
