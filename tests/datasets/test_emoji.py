@@ -101,7 +101,7 @@ def test_keywords_and_languages_are_more_names(root):
     [
         ({"languages": ["eng"]}, "dataset.languages: eng is none of de, en; did you mean 'en'?"),
         ({"languages": []}, "dataset.languages=[] must be a list of languages"),
-        ({"samples": "drawings"}, "dataset.samples=drawings must be artworks or names"),
+        ({"samples": "drawings"}, "dataset.samples=drawings must be one of artworks, names, both"),
         ({"size": 500}, "dataset.size=500 must be from 8 to 112 pixels"),
     ],
 )
