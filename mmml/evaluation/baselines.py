@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mmml.datasets import Per
+from mmml.datasets.base import kind_of
 from mmml.encoders import Embedder, build_embedder, encoders
 from mmml.methods import Learner
 from mmml.methods.metric import MetricLearner
@@ -26,7 +27,7 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     rules = ("nearest", "mean") if task.needs_scores else ("nearest",)
     found: list[Learner] = []
     for modality in modalities:
-        name = f"raw_{modality}"
+        name = f"raw_{kind_of(modality)}"
         if name in encoders.names():
             distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
             embedder = _alone(modality, name)

@@ -98,7 +98,8 @@ def digits(cell: Cell) -> int:
     """How many places are shown behind the point."""
     if cell["percent"] or is_ranking(cell):
         return 1
-    return max(0, 2 - math.floor(math.log10(abs(scaled(cell)) or 1)))  # of any size: three digits that count
+    largest = max(abs(cell["mean"]), abs(cell.get("ci95") or 0)) or 1
+    return max(0, 2 - math.floor(math.log10(largest)))  # of any size: three digits that count
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:
