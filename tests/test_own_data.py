@@ -98,7 +98,7 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     done = command("train", *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     panel = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
-    assert {c["metric"] for c in panel} == {"MAE"} and {c["predictor"] for c in panel} == {
+    assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
         "metric/attention",
         "raw/nearest",
         "raw/mean",

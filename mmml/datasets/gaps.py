@@ -1,5 +1,6 @@
 """Values of a modality that some samples truly lack."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from mmml.datasets.values import Index, Values, concatenate, identity_of
+
+ABSENT = -math.inf  # every number of the embedding of what is missing; NaN would hide an encoder that diverged
 
 
 @dataclass(frozen=True)

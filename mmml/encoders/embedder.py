@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmml.datasets import Samples
 from mmml.datasets.base import MODALITIES, kind_of
-from mmml.datasets.gaps import Partial, there
+from mmml.datasets.gaps import ABSENT, Partial, there
 from mmml.datasets.values import Prepared
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
@@ -81,7 +81,7 @@ class Embedder(nn.Module):
         return self.get_buffer("_place").device
 
     def encode(self, modality: str, raw: Any) -> Tensor:
-        """Raw values of one modality → ``[n, width]``, NaN for missing ones; in float32, whatever the encoder is in."""
+        """Raw values of one modality → ``[n, width]``, ``ABSENT`` for missing ones; always in float32."""
         if isinstance(raw, Partial):
             return self._with_gaps(modality, raw)
         encoder = cast(Encoder, self.encoders[modality])
@@ -90,13 +90,13 @@ class Embedder(nn.Module):
         return F.normalize(x, dim=-1) if self.normalize else x
 
     def _with_gaps(self, modality: str, raw: Partial) -> Tensor:
-        """Embeddings of the values that are there, NaN for the others."""
+        """Embeddings of the values that are there, ``ABSENT`` for the others."""
         if not raw.present.any():
             assert self.width is not None
-            return torch.full((len(raw), self.width), torch.nan, device=self.device)
+            return torch.full((len(raw), self.width), ABSENT, device=self.device)
         places = torch.from_numpy(raw.present.cumsum() - 1).clamp_min(0).to(self.device)
         missing = torch.from_numpy(~raw.present).to(self.device)
-        return self.encode(modality, raw.values)[places].masked_fill(missing.unsqueeze(-1), torch.nan)
+        return self.encode(modality, raw.values)[places].masked_fill(missing.unsqueeze(-1), ABSENT)
 
     def prepare(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""

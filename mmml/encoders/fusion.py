@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from mmml.datasets.gaps import ABSENT
 from mmml.encoders.attention import Layer
 from mmml.errors import require
 from mmml.registry import Registry
@@ -16,7 +17,7 @@ fusions = Registry("fusion", "mmml.encoders")
 class Fusion(nn.Module, ABC):
     """Fuses any subset of the modalities of a run.
 
-    An embedding that is NaN throughout is that of a missing modality. A sample that has none of those shown is
+    An embedding that is ``ABSENT`` throughout is that of a missing modality. A sample that has none of those shown is
     embedded at zero, from where all directions are alike.
 
     Args:
@@ -56,8 +57,8 @@ class Fusion(nn.Module, ABC):
 
 
 def is_missing(embedded: Tensor) -> Tensor:
-    """Which embeddings ``[..., width]`` stand for nothing, ``[...]``; one with gaps begins with a number."""
-    return embedded[..., 0].isnan()
+    """Which embeddings ``[..., width]`` stand for nothing, ``[...]``."""
+    return (embedded[..., 0] == ABSENT) & (embedded[..., -1] == ABSENT)
 
 
 def masked_mean(shown: Tensor, present: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import Gappy, Partial, join
+from mmml.datasets.gaps import ABSENT, Gappy, Partial, join
 from mmml.episodes.corrupt import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
@@ -171,7 +171,7 @@ def take(values: Any, index: np.ndarray, encoded: bool) -> Any:
     if not missing.any():
         return values[index]
     if encoded:
-        return values[np.where(missing, 0, index)].masked_fill(torch.from_numpy(missing).unsqueeze(-1), torch.nan)
+        return values[np.where(missing, 0, index)].masked_fill(torch.from_numpy(missing).unsqueeze(-1), ABSENT)
     if isinstance(values, Gappy):
         missing[~missing] = ~values.present[index[~missing]]
         return Partial(values[index[~missing]].values, ~missing)

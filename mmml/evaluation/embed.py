@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import Gappy, Partial, there
+from mmml.datasets.gaps import ABSENT, Gappy, Partial, there
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
@@ -104,8 +104,8 @@ def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
 
 
 def with_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
-    """Embeddings of samples ``[n, …]``, of which some are NaN, from those of the others."""
-    every = embedded.new_full((len(present), *embedded.shape[1:]), torch.nan)
+    """Embeddings of samples ``[n, …]``, of which some are missing, from those of the others."""
+    every = embedded.new_full((len(present), *embedded.shape[1:]), ABSENT)
     every[torch.from_numpy(present)] = embedded
     return every
 

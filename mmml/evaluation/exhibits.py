@@ -8,7 +8,7 @@ import torch
 
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import kind_of
-from mmml.datasets.gaps import there
+from mmml.datasets.gaps import ABSENT, there
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks
@@ -125,6 +125,6 @@ def _class_means(embedded: Samples, modality: str) -> np.ndarray:
     starts = embedded.starts if column.per is Per.SAMPLE else column.starts
     assert starts is not None
     values = column.values.float().cpu().numpy()
-    missing = np.isnan(values).all(axis=-1)
+    missing = (values == ABSENT).all(axis=-1)
     count = np.add.reduceat(~missing, starts[:-1], dtype=np.int64)
     return np.add.reduceat(np.where(missing[:, None], 0, values), starts[:-1]) / np.maximum(count, 1)[:, None]

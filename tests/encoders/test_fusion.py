@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmml.datasets.gaps import ABSENT
 from mmml.encoders import build_embedder
 from mmml.encoders.fusion import fusions, is_missing
 from mmml.errors import UserError
@@ -32,7 +33,7 @@ def parts(*names):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_modality_is_as_one_that_was_not_asked_for(name):
     fused, known = fusion(name), parts("image", "text")
-    gone = {"audio": torch.full((2, 3, 4), torch.nan)}
+    gone = {"audio": torch.full((2, 3, 4), ABSENT)}
     assert torch.allclose(fused(known | gone), fused(known), atol=1e-6)
     assert not torch.allclose(fused(known | parts("audio")), fused(known), atol=1e-3)
 
@@ -40,7 +41,7 @@ def test_a_missing_modality_is_as_one_that_was_not_asked_for(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_modalities_are_missing_sample_by_sample(name):
     fused, known = fusion(name), parts("image", "text")
-    known["image"][0, 1] = torch.nan
+    known["image"][0, 1] = ABSENT
     both = fused(known)
     assert torch.allclose(both[0, 1], fused({"text": known["text"]})[0, 1], atol=1e-6)
     assert torch.allclose(both[1], fused(parts("image", "text"))[1], atol=1e-6)
@@ -51,14 +52,14 @@ def test_what_is_missing_has_no_gradient_and_breaks_none(name):
     fused, known = fusion(name), parts("image", "text")
     image = known["image"].requires_grad_()
     gone = torch.tensor([[True, False, False], [False] * 3]).unsqueeze(-1)
-    fused({"image": image.masked_fill(gone, torch.nan), "text": known["text"]}).square().sum().backward()
+    fused({"image": image.masked_fill(gone, ABSENT), "text": known["text"]}).square().sum().backward()
     assert image.grad.isfinite().all() and (image.grad[0, 0] == 0).all() and (image.grad[1] != 0).any()
     assert all(p.grad.isfinite().all() for p in fused.parameters())
 
 
 @pytest.mark.parametrize("name", ["mean", "gated", "attention"])
 def test_a_sample_without_any_modality_is_at_zero(name):
-    assert (fusion(name)({"image": torch.full((1, 4), torch.nan)}) == 0).all()
+    assert (fusion(name)({"image": torch.full((1, 4), ABSENT)}) == 0).all()
 
 
 @pytest.mark.parametrize("name", ["gated", "attention"])
@@ -92,8 +93,11 @@ def test_modality_dropout_leaves_something_and_is_for_training_alone():
         fusion("mean", dropout=1.0)
 
 
-def test_an_embedding_with_gaps_is_not_missing():
-    assert is_missing(torch.tensor([[1.0, torch.nan], [torch.nan, torch.nan]])).tolist() == [False, True]
+def test_neither_gaps_nor_an_encoder_that_diverged_are_taken_for_missing():
+    rows = [[1.0, torch.nan], [torch.nan, torch.nan], [ABSENT, 1.0], [ABSENT, ABSENT]]
+    assert is_missing(torch.tensor(rows)).tolist() == [False, False, False, True]
+    for name in NAMES:
+        assert fusion(name)({"image": torch.full((1, 4), torch.nan), "text": torch.ones(1, 4)}).isnan().any()
 
 
 def test_fusions_are_chosen_by_group():
