@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml
+from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import apply_overrides, conf_dir, explain, path_list, quote_paths, take_option
 from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, nearest
@@ -22,55 +23,6 @@ from mmml.run_directory import RunDirectory, timestamp
 
 FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "start", "resume")
 FIXED_ON_EVAL = ("seed", "encoder", "method", "start", "resume")
-
-EVAL_HELP = """\
-mmml-eval: judge a finished run, on test classes that it never saw.
-
-  mmml-eval checkpoint=RUN                          the best checkpoint of a run directory
-  mmml-eval checkpoint=FILE.ckpt episode.eval.ways=20 evaluation.episodes=10000
-  mmml-eval checkpoint=RUN name=twenty-way          write to RUN/eval/twenty-way/
-  mmml-eval 'checkpoint=[RUN,RUN,FILE.ckpt]'        compare them, on the very same test episodes
-
-Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
-trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
-run: result.json, episodes.parquet (the score of every episode), exhibits.json, report.html.
-
-Of several checkpoints, the first says what is played: its dataset, episode and evaluation
-options, with those given here. All must have its dataset and task; a path with a comma stands
-in quotes. Written to outputs/eval/NAME/, with differences.csv: every pair, episode by episode.
-"""
-
-PREDICT_HELP = """\
-mmml-predict: label new files from a few labelled examples of each class.
-
-  mmml-predict checkpoint=RUN support=FOLDER query=FOLDER
-  mmml-predict encoder=pretrained encoder.image.model=FOLDER support=FOLDER query=FOLDER
-  mmml-predict support=FOLDER query=FOLDER predict.features=matrix.npy method.rule=ridge
-
-support and query are manifests (metadata.csv, .jsonl or .parquet beside the files) or folders;
-support has a label for each row or a folder for each class. Without a checkpoint, a frozen
-encoder or features as they are, and a rule: prototype, nearest, ridge, attention.
-
-"""
-
-DATA_HELP = """\
-mmml-data: look at data of your own before training on it, and download data of others.
-
-  mmml-data check PATH                       what PATH holds, what is wrong with it, how to mend it
-  mmml-data check PATH episode.eval.ways=2   whether these episodes can be played; any option of mmml-train
-  mmml-data get omniglot                     download a dataset; the same command goes on where it broke off
-  mmml-data get omniglot dataset.root=DIR    into DIR/omniglot; else below $MMML_DATA or in the cache
-
-PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders. check prints
-a table, writes data.html (data.page=FILE), and exits with 1 if training would fail; get, if a part is left to be done.
-"""
-
-REPORT_HELP = """\
-mmml-report: write the report of a run, or the summary of a sweep, anew from its files.
-
-  mmml-report RUN      RUN/report.html
-  mmml-report SWEEP    SWEEP/summary.csv and summary.md
-"""
 
 
 class Checks(Callback):
@@ -239,7 +191,8 @@ def _data(arguments: list[str]) -> int:
         print(DATA_HELP, end="")
         return 0
     command, *rest = arguments
-    takes = {"check": "folder or manifest: mmml-data check PATH", "get": "dataset: mmml-data get NAME"}
+    takes = {"check": "folder or manifest: mmml-data check PATH"}
+    takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")}
     if command not in takes:
         raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
     places, options = [a for a in rest if "=" not in a], [a for a in rest if "=" in a]
@@ -247,6 +200,10 @@ def _data(arguments: list[str]) -> int:
         raise UserError(f"give one {takes[command]}" + (", options as key=value" if places else ""))
     if command == "get":
         return _get(places[0], options)
+    if command == "show":
+        from mmml.check.show import show
+
+        return show(places[0], options)
     from mmml.check.command import check
 
     return check(places[0], *take_option(options, "data.page", "data.html"))

@@ -1,0 +1,87 @@
+"""``mmml-data show``: what a dataset of mmml's has, in each split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from mmml.config.compose import compose_plain
+from mmml.datasets import Dataset, Samples, datasets
+from mmml.datasets.gaps import Gappy
+from mmml.errors import UserError, nearest
+
+EXAMPLES = 3  # classes that are named
+
+
+def show(name: str, overrides: Sequence[str]) -> int:
+    """Load a dataset and print what it has; returns the exit code.
+
+    Args:
+        name: of the dataset.
+        overrides: of its options, ``dataset.size=64``.
+    """
+    if name not in datasets.names():
+        known = datasets.names()
+        raise UserError(
+            f"mmml-data show {name}: there is no dataset of that name{nearest(name, known)} (known: {', '.join(known)})"
+        )
+    if other := [o for o in overrides if not o.startswith("dataset.")]:
+        raise UserError(f"{other[0]}: mmml-data show takes options of the dataset alone, dataset.key=value")
+    dataset: Dataset = datasets.build_section(compose_plain([f"dataset={name}", *overrides])["dataset"], "dataset")
+    splits, lacking = load(dataset)
+    console = Console()
+    console.print(table_of(name, splits))
+    for modality, per in dataset.modalities.items():
+        told = lacking.get(modality, f"one for each {per.value}{gaps(splits, modality)}")
+        console.print(f"{modality}: {told}", highlight=False, markup=False)
+    for split, samples in splits.items():
+        console.print(f"{split} classes: {'; '.join(samples.classes[:EXAMPLES])} …", highlight=False, markup=False)
+    console.print(f"commands that train on it: conf/dataset/{name}.yaml", highlight=False)
+    return 0
+
+
+def load(dataset: Dataset) -> tuple[dict[str, Samples], dict[str, str]]:
+    """The splits with all modalities that can be had, and why others cannot."""
+    try:
+        return dataset.load(dataset.modalities), {}
+    except UserError as error:
+        if len(dataset.modalities) == 1:
+            raise
+        first = error
+    lacking: dict[str, str] = {}
+    for modality in dataset.modalities:
+        try:
+            dataset.load([modality])
+        except UserError as error:
+            lacking[modality] = str(error)
+    if not lacking or len(lacking) == len(dataset.modalities):
+        raise first
+    return dataset.load([m for m in dataset.modalities if m not in lacking]), lacking
+
+
+def table_of(name: str, splits: dict[str, Samples]) -> Table:
+    """A line for each split."""
+    table = Table(
+        "split", "classes", "samples", "of each class", "superclasses", "domains", "such as", title=name, box=None
+    )
+    for split, samples in splits.items():
+        counts = samples.counts
+        least, most = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+        table.add_row(
+            split,
+            f"{len(samples.classes):,}",
+            f"{int(counts.sum()):,}",
+            str(least) if least == most else f"{least} to {most}",
+            "" if samples.superclasses is None else str(len(np.unique(samples.superclasses))),
+            "" if samples.domains is None else ", ".join(np.unique(samples.domains).tolist()[:6]),
+        )
+    return table
+
+
+def gaps(splits: dict[str, Samples], modality: str) -> str:
+    """How many samples lack a modality, if any do."""
+    columns = [s.columns[modality].values for s in splits.values() if modality in s.columns]
+    present = [c.present for c in columns if isinstance(c, Gappy)]
+    lacking, all_of_them = sum(int((~p).sum()) for p in present), sum(map(len, columns))
+    return f", missing in {100 * lacking / all_of_them:.0f} %" if lacking else ""
