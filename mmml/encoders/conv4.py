@@ -28,6 +28,7 @@ class Conv4(Encoder):
             where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.augment.Augment`.
         mirror: whether images are mirrored in training, half of the time.
+        outline: how dark edges become in training, half of the time, at most; from 0 (not) to 1 (black).
         crop: images are cropped to their content before, so that neither its place nor its size counts.
     """
 
@@ -44,6 +45,7 @@ class Conv4(Encoder):
         elastic: float = 0.0,
         mirror: bool = False,
         crop: bool = False,
+        outline: float = 0.0,
     ):
         super().__init__()
         each = [channels] * 4 if isinstance(channels, int) else channels
@@ -53,7 +55,7 @@ class Conv4(Encoder):
         halved = f"{2**poolings} or more: encoder.image.poolings={poolings} halve it as often"
         require(size >= 2**poolings, "encoder.image.size", size, halved)
         self.size, self.colour, self.crop = size, colour, crop
-        self.augment = Augment(augment, elastic=elastic, mirror=mirror)
+        self.augment = Augment(augment, elastic=elastic, mirror=mirror, outline=outline)
         self.blocks = conv_blocks(3 if colour else 1, each, poolings)
         self.head = self._head(each[-1], (size // 2**poolings) ** 2, width)
 

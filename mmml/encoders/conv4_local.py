@@ -16,7 +16,7 @@ class Conv4Local(Conv4):
 
     Args:
         width: of the embedding, ``DESCRIPTOR`` × places; None takes it.
-        size, channels, augment, colour, poolings, elastic, mirror, crop: as ``conv4`` has them; there are
+        size, channels, augment, colour, poolings, elastic, mirror, crop, outline: as ``conv4`` has them; there are
             ``(size // 2**poolings)²`` places.
     """
 

@@ -112,7 +112,7 @@ class Embedder(nn.Module):
         return self.fusion({m: examples.items(m) for m in examples.values})
 
 
-WITHOUT_EFFECT = ("augment", "elastic", "mirror", "dropout")  # on the embeddings of finished encoders
+WITHOUT_EFFECT = ("augment", "elastic", "mirror", "outline", "dropout")  # on the embeddings of finished encoders
 
 
 def unlike(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from mmml.encoders.augment import Augment
+from mmml.errors import UserError
 
 
 def test_elastic_warps_bend_and_change_nothing_else():
@@ -45,3 +47,17 @@ def test_half_of_the_images_are_mirrored_in_training_and_odd_views_in_evaluation
     plain = Augment(1.0).eval()
     plain.view = 1
     assert torch.equal(views[2], plain(image))
+
+
+def test_edges_are_darkened_in_half_of_the_images_in_training():
+    images = torch.full((400, 3, 8, 8), 0.8)
+    images[..., 4:] = 0.2
+    seen = Augment(0.0, outline=1.0).train()(images)
+    darker = (seen < images - 1e-6).any(1).flatten(1)
+    assert 0.4 < darker.any(1).float().mean() < 0.6
+    columns = (seen < images - 1e-6).any(0).any(0).any(0)
+    assert columns.tolist() == [False] * 3 + [True] * 2 + [False] * 3  # beside the edge alone
+    assert seen.min() >= 0 and 0.05 < seen[..., 3].min() / 0.8 + 0.05 < 0.2  # some become nearly black
+    assert torch.equal(Augment(0.0, outline=1.0).eval()(images), images)
+    with pytest.raises(UserError, match="encoder.image.outline=2 must be from 0 to 1"):
+        Augment(0.0, outline=2)
