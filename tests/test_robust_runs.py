@@ -35,5 +35,11 @@ def test_mistakes_in_what_is_spoiled_are_told(tmp_path):
         "train", *SMOKE, "episode.eval.corrupt=[{name: missing, modality: audio, amount: 0.5}]", cwd=tmp_path
     )
     assert done.returncode == 2 and "episode.eval.corrupt[0]: no mapping shows 'audio'" in done.stderr
-    done = command("train", *SMOKE, "episode.train.corrupt=[{name: typos, modality: image, amount: 1}]", cwd=tmp_path)
+    done = command(
+        "train",
+        *SMOKE,
+        "episode.train.corrupt=[{name: typos, modality: image, amount: 1}]",
+        "hydra.run.dir=b",
+        cwd=tmp_path,
+    )
     assert done.returncode == 2 and "modality=image must be one of text" in done.stderr
