@@ -18,6 +18,7 @@ from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
+from mmml.episodes.corrupt import spoiled_values
 from mmml.episodes.plan import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
@@ -93,7 +94,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])
 
     def batches() -> Callable[[int], Any]:
-        spoiled = {c.modality for c in corrupt["train"] if c.spoils_values}
+        spoiled = spoiled_values(corrupt["train"])
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
@@ -101,7 +102,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
             if fixed
             else remember(learner.embedder, train, known - spoiled)
         )
-        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed)
+        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed, corrupt["train"])
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from mmml.config.compose import compose_plain
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.datasets.gaps import Gappy
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError
 
 EXAMPLES = 3  # classes that are named
 
@@ -21,11 +21,7 @@ def show(name: str, overrides: Sequence[str]) -> int:
         name: of the dataset.
         overrides: of its options, ``dataset.size=64``.
     """
-    if name not in datasets.names():
-        known = datasets.names()
-        raise UserError(
-            f"mmml-data show {name}: there is no dataset of that name{nearest(name, known)} (known: {', '.join(known)})"
-        )
+    datasets.get(name, "dataset")
     if other := [o for o in overrides if not o.startswith("dataset.")]:
         raise UserError(f"{other[0]}: mmml-data show takes options of the dataset alone, dataset.key=value")
     dataset: Dataset = datasets.build_section(compose_plain([f"dataset={name}", *overrides])["dataset"], "dataset")
@@ -62,9 +58,7 @@ def load(dataset: Dataset) -> tuple[dict[str, Samples], dict[str, str]]:
 
 def table_of(name: str, splits: dict[str, Samples]) -> Table:
     """A line for each split."""
-    table = Table(
-        "split", "classes", "samples", "of each class", "superclasses", "domains", "such as", title=name, box=None
-    )
+    table = Table("split", "classes", "samples", "of each class", "superclasses", "domains", title=name, box=None)
     for split, samples in splits.items():
         counts = samples.counts
         least, most = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)

@@ -176,6 +176,8 @@ class EvaluationConfig:
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
         require(self.views > 0, "evaluation.views", self.views, "a positive whole number")
+        alone = self.views == 1 or not self.robustness.run
+        require(alone, "evaluation.views", self.views, "1 where robustness is measured: what is spoiled has one view")
         ok = bool(self.horizons) and all(map(is_count, self.horizons))
         require(ok, "evaluation.horizons", self.horizons, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")

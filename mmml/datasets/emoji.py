@@ -4,14 +4,14 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from mmml.datasets.archives import members, unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.decoded import decode_whole
-from mmml.datasets.gaps import Gappy
+from mmml.datasets.gaps import with_gaps
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
 from mmml.errors import UserError, nearest, require
@@ -177,8 +177,8 @@ def of_both(
     each, columns = len(languages), {}
     told = [dict(reversed(several)).get(language) for several in names for language in languages]
     present = np.array([text is not None for text in told], bool)
-    texts: Any = objects([text for text in told if text is not None])
-    columns["text"] = Column(Per.SAMPLE, texts if present.all() else Gappy(texts, present))
+    texts = objects([text for text in told if text is not None])
+    columns["text"] = Column(Per.SAMPLE, with_gaps(texts, present))
     if images is not None:
         turn = (np.arange(len(classes))[:, None] + np.arange(each)) % len(ARTWORKS)
         columns["image"] = Column(Per.SAMPLE, Rows(images, (np.array(numbers)[:, None] * len(ARTWORKS) + turn).ravel()))

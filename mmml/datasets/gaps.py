@@ -55,6 +55,11 @@ class Gappy:
         return Partial(self.values[self._place[index][there]], there)
 
 
+def with_gaps(values: Values, present: np.ndarray) -> Values:
+    """The values of the samples that have one as those of all samples; as they are, if all have one."""
+    return values if present.all() else Gappy(values, present)
+
+
 def there(values: Any) -> Any:
     """Those of some values, or of a raw batch, that are not missing."""
     return values.values if isinstance(values, Gappy | Partial) else values

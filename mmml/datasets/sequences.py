@@ -16,7 +16,7 @@ from mmml.datasets.archives import members, stamps
 from mmml.datasets.base import SPLITS, Column, Per
 from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
-from mmml.datasets.gaps import Gappy
+from mmml.datasets.gaps import with_gaps
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows
 from mmml.errors import UserError
@@ -83,8 +83,8 @@ class Recordings:
         found = {}
         for modality, features in self.features.items():
             there = self.present[modality][rows]
-            values: Any = Rows(torch.from_numpy(features), rows[there])
-            found[modality] = Column(Per.SAMPLE, values if there.all() else Gappy(values, there))
+            values = Rows(torch.from_numpy(features), rows[there])
+            found[modality] = Column(Per.SAMPLE, with_gaps(values, there))
         return found
 
 

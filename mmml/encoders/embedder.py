@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -83,20 +84,12 @@ class Embedder(nn.Module):
     def encode(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → ``[n, width]``, ``ABSENT`` for missing ones; always in float32."""
         if isinstance(raw, Partial):
-            return self._with_gaps(modality, raw)
+            none = torch.empty(0, self.width or 1, device=self.device)
+            return among_gaps(self.encode(modality, raw.values) if raw.present.any() else none, raw.present)
         encoder = cast(Encoder, self.encoders[modality])
         embedded = encoder(self.prepare(modality, raw)) if isinstance(raw, Prepared) else encoder.encode(raw)
         x = embedded.float().to(self.device)
         return F.normalize(x, dim=-1) if self.normalize else x
-
-    def _with_gaps(self, modality: str, raw: Partial) -> Tensor:
-        """Embeddings of the values that are there, ``ABSENT`` for the others."""
-        if not raw.present.any():
-            assert self.width is not None
-            return torch.full((len(raw), self.width), ABSENT, device=self.device)
-        places = torch.from_numpy(raw.present.cumsum() - 1).clamp_min(0).to(self.device)
-        missing = torch.from_numpy(~raw.present).to(self.device)
-        return self.encode(modality, raw.values)[places].masked_fill(missing.unsqueeze(-1), ABSENT)
 
     def prepare(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""
@@ -110,6 +103,13 @@ class Embedder(nn.Module):
     def fuse(self, examples: Examples) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
         return self.fusion({m: examples.items(m) for m in examples.values})
+
+
+def among_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
+    """The embeddings of samples ``[n, …]``, ``ABSENT`` for those that are missing, from those of the others."""
+    every = embedded.new_full((len(present), *embedded.shape[1:]), ABSENT)
+    every[torch.from_numpy(present).to(embedded.device)] = embedded
+    return every
 
 
 WITHOUT_EFFECT = ("augment", "elastic", "mirror", "outline", "dropout")  # on the embeddings of finished encoders

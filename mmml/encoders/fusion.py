@@ -38,7 +38,8 @@ class Fusion(nn.Module, ABC):
         if self.training and self.dropout and len(parts) > 1:
             present = self.without_some(present)
         places = [self.modalities.index(m) for m in sorted(parts)]
-        return self.mix(torch.where(present.unsqueeze(-1), shown, 0), present, places)
+        shown = shown if present.all() else torch.where(present.unsqueeze(-1), shown, 0)
+        return self.mix(shown, present, places)
 
     def without_some(self, present: Tensor) -> Tensor:
         """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same, less some of each sample."""
@@ -76,6 +77,13 @@ class Mean(Fusion):
 
     def __init__(self, modalities: Sequence[str], dropout: float = 0.0):
         super().__init__(modalities, dropout)
+
+    def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
+        if len(parts) > 1:
+            return super().forward(parts)
+        (only,) = parts.values()  # the usual case, which needs no copies
+        missing = is_missing(only)
+        return only.masked_fill(missing.unsqueeze(-1), 0) if missing.any() else only
 
     def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
         return masked_mean(shown, present)

@@ -6,7 +6,7 @@ amount spoils, a larger one spoils too.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -196,32 +196,30 @@ class Corrupted:
 
     def place(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
         """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
-        for several in self._on(side, modality):
+        for several in self._on(side, modality, lambda c: not c.spoils_values):
             moved = [c.place(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
             index = np.stack(moved)
         return index
 
     def spoil(self, raw: Any, side: str, modality: str) -> Any:
         """A raw batch of B episodes with its values spoiled."""
-        for several in self._on(side, modality):
-            if several[0][0].spoils_values:
-                raw = _spoiled(raw, several)
+        for several in self._on(side, modality, lambda c: c.spoils_values):
+            raw = _spoiled(raw, several)
         return raw
 
     def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
         """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
         found = []
-        for several in self._on(side, modality):
-            if (other := several[0][0].of) is not None:
-                where = np.stack([c.duplicates(shape[1] * shape[2], rng) for c, rng in several])
-                found.append((modality, other, torch.from_numpy(where.reshape(shape))))
+        for several in self._on(side, modality, lambda c: c.of is not None):
+            where = np.stack([c.duplicates(shape[1] * shape[2], rng) for c, rng in several])
+            found.append((modality, str(several[0][0].of), torch.from_numpy(where.reshape(shape))))
         return found
 
-    def _on(self, side: str, modality: str) -> list[list[Spoiler]]:
+    def _on(self, side: str, modality: str, wanted: Callable[[Corruption], bool]) -> list[list[Spoiler]]:
         """What spoils a modality on one side: of each corruption, that of each episode and its random numbers."""
         found = []
         for k, corruption in enumerate(self.corruptions):
-            if corruption.modality == modality and corruption.side in (side, "both"):
+            if corruption.modality == modality and corruption.side in (side, "both") and wanted(corruption):
                 generators = [self.generator(n, FIRST + 2 * k + SIDES.index(side)) for n in self.numbers]
                 found.append([(corruption.in_episode(rng), rng) for rng in generators])
         return found
@@ -241,6 +239,11 @@ def _each(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
     if isinstance(raw, torch.Tensor):
         return torch.from_numpy(np.stack(parts)) if parts else raw
     return objects(parts)
+
+
+def spoiled_values(several: Iterable[Corruption]) -> set[str]:
+    """The modalities whose values some corruptions change."""
+    return {c.modality for c in several if c.spoils_values}
 
 
 def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tuple[Corruption, ...]:

@@ -1,6 +1,6 @@
 """From the config to episodes: which mappings and shapes are possible, and the batch of each training step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -133,7 +133,9 @@ def share(classes: list[str], part: list[float]) -> np.ndarray:
     return np.sort(np.array(shuffled(classes, 0)[first:last], np.int64))
 
 
-def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: int) -> Callable[[int], Batch]:
+def training_batches(
+    samples: Samples, options: TrainEpisodes, size: int, seed: int, corrupt: Sequence[Corruption] = ()
+) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
     Args:
@@ -141,8 +143,8 @@ def training_batches(samples: Samples, options: TrainEpisodes, size: int, seed: 
         options: the section ``episode.train``.
         size: episodes in a step.
         seed: of the run.
+        corrupt: what spoils the episodes, see :func:`check_corruptions`.
     """
-    corrupt = build_corruptions(options.corrupt, "episode.train.corrupt")
     sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 

@@ -4,16 +4,16 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import ABSENT, Gappy, Partial, there
+from mmml.datasets.gaps import Gappy, Partial, there
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
+from mmml.encoders.embedder import among_gaps
 from mmml.encoders.prepared import remember, remembered
 from mmml.episodes import Batch, Episodes, Mapping, gather
 from mmml.errors import UserError
@@ -79,8 +79,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             values = remembered(embedder, modality, column.values)
             known = there(values)
             parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
-            each = torch.cat([encode_views(embedder, modality, chunk, views) for chunk in parts])
-            embedded[modality] = with_gaps(each, values.present) if isinstance(values, Gappy) else each
+            embedded[modality] = whole((encode_views(embedder, modality, chunk, views) for chunk in parts), values)
     return samples.with_embeddings(embedded)
 
 
@@ -97,17 +96,15 @@ def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
         known = there(raw)
         if not len(known):
             return embedder.encode(modality, raw)
-        each = torch.cat([embedder.encode(modality, chunk) for chunk in chunks(known)])
-        return with_gaps(each, raw.present) if isinstance(raw, Partial) else each
+        return whole((embedder.encode(modality, chunk) for chunk in chunks(known)), raw)
 
     return encode
 
 
-def with_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
-    """Embeddings of samples ``[n, …]``, of which some are missing, from those of the others."""
-    every = embedded.new_full((len(present), *embedded.shape[1:]), ABSENT)
-    every[torch.from_numpy(present)] = embedded
-    return every
+def whole(parts: Iterable[Tensor], values: Any) -> Tensor:
+    """Embeddings of all of some values, or of a raw batch, from those of what is not missing."""
+    each = torch.cat(list(parts))
+    return among_gaps(each, values.present) if isinstance(values, Gappy | Partial) else each
 
 
 def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:

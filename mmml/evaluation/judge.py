@@ -11,7 +11,7 @@ from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
-from mmml.episodes.corrupt import Corruption
+from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
@@ -62,6 +62,8 @@ class Judge:
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
             baselines.get(name, "evaluation.baselines")
+        for name in self.options.robustness.corruptions:
+            corruptions.get(name, "evaluation.robustness.corruptions")
 
     @property
     def task(self) -> Task:
@@ -116,8 +118,8 @@ class Judge:
 
         Raw values instead, where embeddings depend on the task or the episode.
         """
-        spoiled = {c.modality for c in self.corrupt if c.spoils_values}
-        return see_all(learner, self.samples[split], self._modalities_of(learner), self.options.views, spoiled)
+        seen, spoiled = self._modalities_of(learner), spoiled_values(self.corrupt)
+        return see_all(learner, self.samples[split], seen, self.options.views, spoiled)
 
     @at_rest
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:

@@ -11,9 +11,10 @@ from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.episodes.corrupt import Corruption, corruptions
 from mmml.evaluation.judge import Judge, at_rest
-from mmml.evaluation.panel import episode_panel
+from mmml.evaluation.panel import Panel, episode_panel
 from mmml.evaluation.statistics import finite, interval
 from mmml.methods import Learner
+from mmml.tasks import Metric
 
 OF_CELL = ("predictor", "mapping", "ways", "shots", "metric", "percent", "episodes")
 ALL = "all"  # in place of a corruption and a modality: the mean over them
@@ -70,10 +71,12 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
     for anyway.
     """
     found, embedded = Robustness(), judge.embed(learner, options.split)
+    untouched = _panel(judge, learner, embedded, options.split) if 0 in options.amounts else Panel()
     for name, modality in applicable(options.corruptions, embedded.columns):
         for amount in options.amounts:
             made = corruptions.build(name, {"modality": modality, "amount": amount, "side": options.side}, "robustness")
-            _play(found, judge, learner, embedded, name, made, options.split)
+            panel = _panel(judge, learner, embedded, options.split, made) if amount else untouched
+            _add_points(found, panel, judge.metric, corruption=name, modality=modality, amount=amount)
     _add_areas(found)
     return found
 
@@ -84,20 +87,23 @@ def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[st
     return [(name, m) for m in modalities for name in kinds if kind_of(m) in kinds[name]]
 
 
-def _play(
-    found: Robustness, judge: Judge, learner: Learner, embedded: Samples, name: str, corruption: Corruption, split: str
-) -> None:
-    """Add the scores under one corruption."""
-    modality = corruption.modality
-    if corruption.spoils_values:
-        columns = {**embedded.columns, modality: judge.samples[split].columns[modality]}
-        embedded = replace(embedded, columns=columns)
-    sampler = replace(judge, corrupt=[*judge.corrupt, corruption]).sampler(split)
-    panel = episode_panel(learner, embedded, sampler, judge.settings, judge.options.episodes)
+def _panel(
+    judge: Judge, learner: Learner, embedded: Samples, split: str, corruption: Corruption | None = None
+) -> Panel:
+    """The learner's panel under one corruption, or none."""
+    spoilers = [*judge.corrupt, *([corruption] if corruption else [])]
+    if corruption and corruption.spoils_values:
+        modality = corruption.modality
+        embedded = replace(embedded, columns={**embedded.columns, modality: judge.samples[split].columns[modality]})
+    sampler = replace(judge, corrupt=spoilers).sampler(split)
+    return episode_panel(learner, embedded, sampler, judge.settings, judge.options.episodes)
+
+
+def _add_points(found: Robustness, panel: Panel, metric: Metric, **corruption: Any) -> None:
+    """Add the scores of a panel by one metric."""
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
-        if cell.metric == judge.metric.name:
-            about = {f: getattr(cell, f) for f in OF_CELL}
-            found.add(Point(**about, corruption=name, modality=modality, amount=corruption.amount), scores)
+        if cell.metric == metric.name:
+            found.add(Point(**{f: getattr(cell, f) for f in OF_CELL}, **corruption), scores)
 
 
 def _add_areas(found: Robustness) -> None:

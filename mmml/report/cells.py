@@ -108,10 +108,11 @@ def headlines(panel: list[Cell]) -> list[Cell]:
     for cell in panel:
         if not cell["baseline"] and not is_calibration(cell):
             key = (cell["task"], mapping(cell))
-            if key not in chosen or _hardness(cell) > _hardness(chosen[key]):
+            if key not in chosen or hardness(cell) > hardness(chosen[key]):
                 chosen[key] = cell
     return list(chosen.values())
 
 
-def _hardness(cell: Cell) -> tuple[int, int]:
+def hardness(cell: Cell) -> tuple[int, int]:
+    """Of a cell's episodes: more ways, and then fewer shots, are harder."""
     return cell["ways"], -cell["shots"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from mmml.report.cells import Cell, value
+from mmml.report.cells import Cell, hardness, value
 from mmml.report.figures import as_svg, drawing
 
 COLUMNS = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount", "mean", "ci95")
@@ -24,10 +24,8 @@ def as_csv(points: Sequence[Cell]) -> str:
 
 def hardest(points: Sequence[Cell]) -> list[Cell]:
     """Those in the episodes of the most ways and the fewest shots."""
-    if not points:
-        return []
-    ways, shots = max((p["ways"], -p["shots"]) for p in points)
-    return [p for p in points if (p["ways"], -p["shots"]) == (ways, shots)]
+    most = max(map(hardness, points), default=None)
+    return [p for p in points if hardness(p) == most]
 
 
 def robustness_curves(points: Sequence[Cell]) -> str:

@@ -78,6 +78,14 @@ def test_each_corruption_is_of_the_modalities_that_it_fits():
         RobustnessConfig(amounts=[0.5])
 
 
+def test_mistakes_are_found_before_anything_is_judged(judge):
+    wrong = replace(judge.options, robustness=RobustnessConfig(corruptions=["noize"]))
+    with pytest.raises(UserError, match=r"robustness.corruptions=noize: .* did you mean 'noise'"):
+        replace(judge, options=wrong)
+    with pytest.raises(UserError, match=r"evaluation.views=4 must be 1 where robustness is measured"):
+        replace(judge.options, views=4, robustness=RobustnessConfig(run=True))
+
+
 def test_it_is_reported(judge):
     points = found_for(judge).plain()
     assert len(as_csv(points).splitlines()) == len(points) + 1

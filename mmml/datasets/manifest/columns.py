@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mmml.datasets.base import Column, Per, Samples
 from mmml.datasets.decoded import decode_files
-from mmml.datasets.gaps import Gappy
+from mmml.datasets.gaps import with_gaps
 from mmml.datasets.manifest.features import bad_rows
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, Rows, Values, objects
@@ -153,8 +153,7 @@ def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, p
     """Of rows that own these values (−1: none), sorted by class."""
     there = own >= 0
     if per is Per.SAMPLE:
-        known: Any = Rows(values, own[there])
-        return Column(per, known if there.all() else Gappy(known, there))
+        return Column(per, with_gaps(Rows(values, own[there]), there))
     pairs = np.unique(np.stack([labels, own])[:, there], axis=1)
     return Column(per, Rows(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
 
