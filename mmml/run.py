@@ -83,6 +83,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     learner, numerics = build_learner(config, used)
     learner.task.check(config.episode)
     learner.task.check_mappings(mappings, dataset.modalities)
+    used |= learner.task.asked
     if trains:
         learner.check_training([EpisodeMapping.parse(m) for m in config.episode.train.mappings])
 
@@ -95,14 +96,15 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
     def batches() -> Callable[[int], Any]:
         spoiled = spoiled_values(corrupt["train"])
-        train, known = samples["train"], set(learner.embedder.encoders)
+        train, known = learner.task.given(samples["train"]), set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
             see_all(learner, train, known, spoiled=spoiled)
             if fixed
             else remember(learner.embedder, train, known - spoiled)
         )
-        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed, corrupt["train"])
+        options, seed, target = config.episode.train, config.seed, learner.task.target
+        return training_batches(trained_on, options, config.trainer.batch, seed, corrupt["train"], target)
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 
@@ -139,7 +141,8 @@ def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> d
 def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, Numerics]:
     """The learner of a config for these modalities, before training, on its device."""
     task = tasks.build_section(config.task, "task")
-    embedder = build_embedder(config.encoder, modalities)
+    found = task.asked if task.embeds_target else set()
+    embedder = build_embedder(config.encoder, {*modalities, *found})
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)
     numerics = choose_numerics(learner, config.trainer)
     numerics.place(learner)

@@ -20,8 +20,9 @@ MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
 def kind_of(modality: str) -> str:
-    """Which of ``MODALITIES`` a modality is: there may be several of features, such as ``audio_features``."""
-    return "features" if modality.endswith("_features") else modality
+    """Which of ``MODALITIES`` a modality is: some may be there twice, such as ``audio_features``, ``source_text``."""
+    several = [kind for kind in ("features", "text") if modality.endswith(f"_{kind}")]
+    return several[0] if several else modality
 
 
 class Per(Enum):

@@ -33,8 +33,57 @@ Named = dict[str, list[tuple[str, str]]]
 """By code points, languages and names."""
 
 
+class EmojiFiles(OnDisk):
+    """Drawings and names of emoji on disk.
+
+    Args:
+        root: the folder that holds ``emoji/``.
+        languages: of the names, such as ``[en, de]``.
+        size: images are reduced to this many pixels on each side.
+    """
+
+    folder_name = "emoji"
+    by_hand: ClassVar[Mapping[str, str]] = {
+        **{f"{a}.zip": f"{a}.zip, the folder {a} (112 pixels) of {DRAWINGS}" for a in ARTWORKS},
+        "list.json": f"list.json of {DRAWINGS}",
+        "cldr*.zip": f"cldr.zip, the folders annotations and annotationsDerived of {NAMES}",
+    }
+
+    def __init__(self, root: str | None, languages: list[str], size: int):
+        super().__init__(root)
+        self.languages, self.size = languages, size
+        require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
+        require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
+
+    def listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
+        """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
+        listed = json.loads(self.find("list.json")[0].read_text())
+        return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
+
+    def files(self, artwork: str) -> dict[str, Path]:
+        """An artwork's drawings, by code points."""
+        folder = unpacked(self.find(f"{artwork}.zip"), ".png") / artwork
+        return {path.stem: path for path in folder.iterdir()}
+
+    def images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
+        """Every artwork of every emoji."""
+        paths = [drawn[code] for code in codes for drawn in files]
+        return decode_whole("image", paths, Limits(image_side=self.size))
+
+    def names(self, codes: Collection[str]) -> tuple[Named, Named]:
+        """The (language, name) pairs of every emoji, none for some; and the same with keywords."""
+        known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
+        names: Named = {}
+        keywords: Named = {}
+        for code in codes:
+            by = known.get(character(code).replace(VARIANT, ""), {})
+            keywords[code] = [(n, t) for n in self.languages for t in by.get(n, [])]
+            names[code] = [(n, by[n][0]) for n in self.languages if by.get(n)]
+        return names, keywords
+
+
 @datasets.register("emoji")
-class Emoji(OnDisk):
+class Emoji(EmojiFiles):
     """1,377 emoji: a class is an emoji, its superclass the group that Unicode puts it in.
 
     Args:
@@ -52,12 +101,6 @@ class Emoji(OnDisk):
     """
 
     name = "emoji"
-    folder_name = "emoji"
-    by_hand: ClassVar[Mapping[str, str]] = {
-        **{f"{a}.zip": f"{a}.zip, the folder {a} (112 pixels) of {DRAWINGS}" for a in ARTWORKS},
-        "list.json": f"list.json of {DRAWINGS}",
-        "cldr*.zip": f"cldr.zip, the folders annotations and annotationsDerived of {NAMES}",
-    }
 
     def __init__(
         self,
@@ -70,20 +113,18 @@ class Emoji(OnDisk):
         val: float,
         test: float,
     ):
-        super().__init__(root)
-        self.languages, self.keywords, self.size = languages, keywords, size
+        super().__init__(root, languages, size)
+        self.keywords = keywords
         self.split_seed, self.val, self.test = split_seed, val, test
         require(samples in KINDS, "dataset.samples", samples, f"one of {', '.join(KINDS)}")
-        require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
-        require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
         self.samples, self.modalities = samples, KINDS[samples]
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
-        files = [self._files(artwork) for artwork in ARTWORKS]
-        listed = self._listed(files)
-        names, keywords = self._names(listed)
-        images = self._images(listed, files) if "image" in modalities else None
+        files = [self.files(artwork) for artwork in ARTWORKS]
+        listed = self.listed(files)
+        names, keywords = self.names(listed)
+        images = self.images(listed, files) if "image" in modalities else None
         # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
         parts = split_classes(list(listed), self.split_seed, self.val, self.test)
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
@@ -107,31 +148,6 @@ class Emoji(OnDisk):
         if self.samples == "both":
             return of_both(classes, names, numbers, images, self.languages)
         return of_artworks(classes, names, numbers, images)
-
-    def _listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
-        """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
-        listed = json.loads(self.find("list.json")[0].read_text())
-        return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
-
-    def _files(self, artwork: str) -> dict[str, Path]:
-        folder = unpacked(self.find(f"{artwork}.zip"), ".png") / artwork
-        return {path.stem: path for path in folder.iterdir()}
-
-    def _images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
-        """Every artwork of every emoji."""
-        paths = [drawn[code] for code in codes for drawn in files]
-        return decode_whole("image", paths, Limits(image_side=self.size))
-
-    def _names(self, codes: Collection[str]) -> tuple[Named, Named]:
-        """The (language, name) pairs of every emoji, none for some; and the same with keywords."""
-        known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
-        names: Named = {}
-        keywords: Named = {}
-        for code in codes:
-            by = known.get(character(code).replace(VARIANT, ""), {})
-            keywords[code] = [(n, t) for n in self.languages for t in by.get(n, [])]
-            names[code] = [(n, by[n][0]) for n in self.languages if by.get(n)]
-        return names, keywords
 
 
 def differ(named: list[tuple[str, str]]) -> bool:

@@ -33,6 +33,7 @@ class Examples:
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
             a class.
         copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
+        answers: what is to be found or written for every item, of a modality that ``values`` do not show.
     """
 
     values: dict[str, Any]
@@ -41,6 +42,7 @@ class Examples:
     targets: Tensor | None = None
     labels: dict[str, Tensor] | None = None
     copies: tuple[tuple[str, str, Tensor], ...] = ()
+    answers: "Examples | None" = None
 
     @property
     def per_class(self) -> int:
@@ -75,6 +77,10 @@ class Examples:
         raw = {m: v for m, v in self.values.items() if m not in self.encoded}
         return self.with_embeddings({m: encoder(m, v) for m, v in raw.items()})
 
+    def answered(self, encoder: Encode) -> "Examples":
+        """Embeddings in place of answers that are still raw."""
+        return self if self.answers is None else replace(self, answers=self.answers.encode(encoder))
+
     def with_embeddings(self, embeddings: dict[str, Tensor]) -> "Examples":
         """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
         shaped = {m: v.unflatten(0, self.shapes[m]) for m, v in embeddings.items()}
@@ -88,7 +94,8 @@ class Examples:
         targets = None if self.targets is None else self.targets[one]
         labels = None if self.labels is None else {m: slots[one] for m, slots in self.labels.items()}
         copies = tuple((m, other, where[one]) for m, other, where in self.copies)
-        return Examples(values, shapes, self.encoded, targets, labels, copies)
+        answers = None if self.answers is None else self.answers.episode(number)
+        return Examples(values, shapes, self.encoded, targets, labels, copies, answers)
 
     def only(self, modalities: Iterable[str]) -> "Examples":
         """The same items, showing only these modalities."""
@@ -102,15 +109,26 @@ class Examples:
 
 @dataclass(frozen=True)
 class Batch:
-    """B episodes with all the modalities that their mappings need."""
+    """B episodes with all the modalities that their mappings and their task need.
+
+    Attributes:
+        support, query: the two sides.
+        mappings: that can be viewed.
+        target: the modality of the answers; None where a class or a score is asked for.
+    """
 
     support: Examples
     query: Examples
     mappings: tuple[Mapping, ...]
+    target: str | None = None
 
     def view(self, mapping: Mapping) -> tuple[Examples, Examples]:
-        """The support and the query examples that one mapping shows."""
-        return self.support.only(mapping.support), self.query.only(mapping.query)
+        """The support and the query examples that one mapping shows, with their answers."""
+        return self._shown(self.support, mapping.support), self._shown(self.query, mapping.query)
+
+    def _shown(self, side: Examples, modalities: tuple[str, ...]) -> Examples:
+        answers = None if self.target is None else side.only([self.target])
+        return replace(side.only(modalities), answers=answers)
 
     def encode(self, encoder: Encode) -> "Batch":
         """Embeddings in place of what is still raw, each modality of both sides in one pass."""
@@ -123,7 +141,7 @@ class Batch:
                 for (_, into), embedding in zip(raw, embeddings, strict=True):
                     into[modality] = embedding
         support, query = (s.with_embeddings(f) for s, f in zip(sides, found, strict=True))
-        return Batch(support, query, self.mappings)
+        return replace(self, support=support, query=query)
 
 
 def is_raw(side: Examples, modality: str) -> bool:
@@ -131,19 +149,21 @@ def is_raw(side: Examples, modality: str) -> bool:
     return modality in side.values and modality not in side.encoded
 
 
-def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
+def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None) -> Batch:
     """Fetch the values of some episodes, corrupted if they are to be.
 
     Args:
         samples: the split that the episodes were drawn from; its columns may be embeddings.
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
+        target: the modality of what is to be found or written, which is fetched for both sides.
     """
-    mappings = tuple(mappings)
+    mappings, asked = tuple(mappings), set() if target is None else {target}
     shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
-    sides = zip(("support", "query"), (episodes.support, episodes.query), map(sorted, shown), strict=True)
-    support, query = (_side(samples, episodes, side, rows, modalities) for side, rows, modalities in sides)
-    return Batch(support, query, mappings)
+    modalities = (sorted(m | asked) for m in shown)
+    sides = zip(("support", "query"), (episodes.support, episodes.query), modalities, strict=True)
+    support, query = (_side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides)
+    return Batch(support, query, mappings, target)
 
 
 def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> Examples:

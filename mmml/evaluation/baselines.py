@@ -22,9 +22,11 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
     One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
-    For scores there is also their mean over the support set, the best answer that ignores the query.
+    For scores and texts there is also what they have in common in the support set, the best answer that ignores the query.
     """
-    rules = ("nearest", "mean") if task.needs_scores else ("nearest",)
+    if task.embeds_target:  # raw values of two modalities share no space
+        return []
+    rules = ("nearest", "mean") if task.by_item else ("nearest",)
     found: list[Learner] = []
     for modality in modalities:
         name = f"raw_{kind_of(modality)}"
@@ -41,7 +43,7 @@ def raw_ink(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
 
     For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
     """
-    if "image" not in modalities or task.needs_scores:
+    if "image" not in modalities or task.by_item:
         return []
     return [_untrained("ink", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)]
 
@@ -51,10 +53,10 @@ def frozen_rules(learner: Learner) -> list[Learner]:
 
     If nothing of the embedder is trained, they share it, and what it embedded serves them too. Where
     projections of frozen models are trained, they take the models' own embeddings. None for raw
-    sequences, which have no mean, and for scores, which have no classes.
+    sequences, which have no mean, and where each sample has a target of its own, which leaves no classes.
     """
     embedder = learner.embedder
-    if learner.task.needs_scores or any(e.has_gaps for _, e in embedder.items()):
+    if learner.task.by_item or any(e.has_gaps for _, e in embedder.items()):
         return []
     frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
     return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_RULES]

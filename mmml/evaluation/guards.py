@@ -10,6 +10,7 @@ from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import GuardError
 from mmml.evaluation.embed import encode_views
 from mmml.methods import Learner, Predictor
+from mmml.tasks import Task
 
 TOLERANCE = 1e-5  # on probabilities and embeddings, in float32
 TRIED = 16  # samples embedded alone
@@ -47,26 +48,32 @@ def check_independence(
     if learner.embeds_once:
         _check_embeddings(learner, samples, embedded, views)
     mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
-    batch = gather(embedded, sampler.draw([0], shape), mappings)
+    batch = gather(embedded, sampler.draw([0], shape), mappings, learner.task.target)
     see = learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
     for mapping in mappings:
         support, query = batch.view(mapping)
-        moved = _what_moves(learner.adapt(support), _flat(query.encode(see)))
+        predict = comparable(learner.task, learner.adapt(support))
+        moved = _what_moves(predict, _flat(query.encode(see)))
         if moved:
             what = f"predictions change when the queries are {moved}"
             raise GuardError(f"{learner.predictor_name} on {mapping}: {what}")
 
 
+def comparable(task: Task, predict: Predictor) -> Predictor:
+    """Predictions as numbers that must be the same."""
+    return lambda query: task.numbers(predict(query))
+
+
 def _what_moves(predict: Predictor, query: Examples) -> str | None:
     """The change of the queries that changes predictions, if any."""
     n = query.per_class
-    whole = predict(query).exp()
+    whole = predict(query)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    alone = torch.cat([predict(_take(query, torch.tensor([i]))).exp() for i in range(n)], dim=1)
+    alone = torch.cat([predict(_take(query, torch.tensor([i]))) for i in range(n)], dim=1)
     changes = {
-        "permuted": (predict(_take(query, order)).exp(), whole[:, order]),
+        "permuted": (predict(_take(query, order)), whole[:, order]),
         "predicted one at a time": (alone, whole),
-        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))).exp(), torch.cat([whole, whole], dim=1)),
+        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))), torch.cat([whole, whole], dim=1)),
     }
     for name, (moved, still) in changes.items():
         if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):
@@ -75,7 +82,10 @@ def _what_moves(predict: Predictor, query: Examples) -> str | None:
 
 
 def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, views: int) -> None:
-    for modality, column in ((m, c) for m, c in embedded.columns.items() if c.encoded):
+    for modality in set(embedded.columns) & set(learner.embedder.encoders):
+        column = embedded.columns[modality]
+        if not column.encoded:
+            continue
         values = samples.columns[modality].values
         tried = [values[i : i + 1] for i in range(min(TRIED, len(values)))]
         alone = [encode_views(learner.embedder, modality, value, views) for value in tried]

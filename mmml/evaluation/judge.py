@@ -188,7 +188,7 @@ class Judge:
         return Sampler(self.samples[split], self.options.seed, split, corrupt=self.corrupt)
 
     def _retrieval(self) -> Setting:
-        ranks = self.options.retrieval and not self.task.needs_scores
+        ranks = self.options.retrieval and not self.task.by_item
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
@@ -218,7 +218,8 @@ class Judge:
         return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:
-        return {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
+        shown = {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
+        return shown | self.task.asked
 
 
 def every_mapping(settings: Iterable[Setting]) -> list[EpisodeMapping]:

@@ -44,6 +44,7 @@ class Cell:
         mean, ci95: the score and half the width of its 95 % interval (None: there is none).
         ci95_classes: the same, if the classes are taken for a sample too; None where that is not known.
         step: of a problem's loss, how many steps were taken; None for episodes.
+        target: the modality of what was to be found or written; None for classes and scores.
     """
 
     split: str
@@ -64,6 +65,7 @@ class Cell:
     ci95: float | None
     ci95_classes: float | None = None
     step: int | None = None
+    target: str | None = None
 
     @property
     def mapping(self) -> str:
@@ -129,7 +131,8 @@ class Setting:
             query=list(mapping.query),
             ways=self.shape.ways,
             shots=self.shape.shots,
-            candidates=self.shape.ways if self.task.is_ranking else None,
+            candidates=self.task.choices(self.shape) if self.task.is_ranking else None,
+            target=self.task.target,
             transductive=learner.transductive if learner else False,
             metric=metric.name,
             percent=metric.percent,
@@ -270,7 +273,7 @@ def chance_panel(split: str, settings: Iterable[Setting]) -> Panel:
     panel = Panel()
     for setting in settings:
         for mapping in setting.mappings:
-            for metric, mean in setting.task.chance(setting.shape.ways).items():
+            for metric, mean in setting.task.chance(setting.task.choices(setting.shape)).items():
                 cell = setting.cell(split, mapping, metric, None, episodes=0, mean=mean, ci95=0.0)
                 panel.add(cell, np.empty(0))
     return panel

@@ -11,7 +11,7 @@ from mmml.episodes import Episodes, Mapping, Shape, gather
 from mmml.evaluation.panel import Panel, Setting
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
-from mmml.tasks.retrieval import Retrieval
+from mmml.tasks.gallery import Gallery
 
 GALLERIES = 12  # at most; each shows another sample of every class
 
@@ -23,7 +23,7 @@ def retrieval_setting(samples: Samples, mappings: Iterable[Mapping]) -> Setting:
     searched by texts.
     """
     pairs = tuple(m for m in mappings if len(m.support) == len(m.query) == 1 and m.support != m.query)
-    return Setting(Retrieval(), Shape(len(samples.classes), 1, 1), pairs)
+    return Setting(Gallery(), Shape(len(samples.classes), 1, 1), pairs)
 
 
 def gallery(samples: Samples, number: int) -> Episodes:
@@ -55,4 +55,4 @@ def retrieval_panel(learner: Learner, embedded: Samples, split: str, setting: Se
 def rank(learner: Learner, embedded: Samples, mapping: Mapping, number: int) -> tuple[Tensor, Tensor]:
     """How well every candidate of a gallery fits every query, ``[1, queries, candidates]``, and the right ones."""
     support, query = gather(embedded, gallery(embedded, number), [mapping]).view(mapping)
-    return learner.adapt(support, Retrieval())(query).cpu(), query.slots
+    return learner.adapt(support, Gallery())(query).cpu(), query.slots

@@ -77,7 +77,7 @@ class Learner(Trainee):
     Class attributes:
         embeds_once: whether the embedding of a sample does not depend on the task, so that every
             sample needs to be embedded once only.
-        ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.retrieval.Retrieval`).
+        ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.gallery.Gallery`).
         descends: whether it adapts by descending the task's loss; tables show what is left of that on queries.
     """
 

@@ -7,11 +7,15 @@ Cell = dict[str, Any]
 
 
 def mapping(cell: Cell) -> str:
-    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name of a family of problems."""
+    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name of a family of problems.
+
+    With what was to be found or written, ``image:image → text``.
+    """
     support, query = "+".join(cell["support"]), "+".join(cell["query"])
     if is_problem(cell):
         return support
-    return f"{query} → {support}" if is_ranking(cell) else f"{support}:{query}"
+    asked = f" → {cell['target']}" if cell.get("target") else ""
+    return f"{query} → {support}" if is_ranking(cell) else f"{support}:{query}{asked}"
 
 
 def column(cell: Cell) -> str:

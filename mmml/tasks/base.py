@@ -3,16 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
 from mmml.datasets import Per, Samples
+from mmml.datasets.gaps import Gappy
 from mmml.episodes import Examples
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.errors import UserError
+from mmml.episodes import Shape
+from mmml.errors import UserError, nearest
 from mmml.registry import Registry
 
 tasks = Registry("task", "mmml.tasks")
@@ -43,13 +45,20 @@ class Metric:
 class Task(ABC):
     """How support targets become predictions, and how predictions are judged.
 
+    Attributes:
+        target: the modality of what is to be found or written; None where a class or a score is asked for.
+
     Class attributes:
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
         loss_metric: what tables call the loss, where they show it.
         is_ranking: whether a prediction ranks all support items as candidates.
         min_ways: classes that an episode must have.
+        by_item: whether each sample has a target of its own, and not the slot of its class.
         needs_scores: whether samples must have scores.
+        embeds_target: whether what is to be found is embedded as what it is found by.
+        starts_heads: whether a head can begin with what is computed of the support set.
+        at_once: episodes whose models fit into memory together; None for any number.
         gives_probabilities: whether predictions are log-probabilities of label slots, ``[B, q, ways]``.
     """
 
@@ -58,9 +67,20 @@ class Task(ABC):
     loss_metric: ClassVar[Metric]
     is_ranking: ClassVar[bool] = False
 
+    target: str | None = None
+
     min_ways: ClassVar[int] = 2
+    by_item: ClassVar[bool] = False
     needs_scores: ClassVar[bool] = False
+    embeds_target: ClassVar[bool] = False
+    starts_heads: ClassVar[bool] = True
+    at_once: ClassVar[int | None] = None
     gives_probabilities: ClassVar[bool] = False
+
+    @property
+    def asked(self) -> set[str]:
+        """The target, if it is a modality."""
+        return set() if self.target is None else {self.target}
 
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse episodes with too few classes to tell apart."""
@@ -71,6 +91,10 @@ class Task(ABC):
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
         """Refuse samples without the targets that the task needs."""
+        for split, part in samples.items() if self.target else ():
+            column = part.columns.get(str(self.target))
+            if column is None or isinstance(column.values, Gappy):
+                raise UserError(f"task.target={self.target}: some samples of the {split} split have none")
         for split, part in samples.items() if self.needs_scores else ():
             if part.targets is None:
                 raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
@@ -82,31 +106,64 @@ class Task(ABC):
 
     def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Per]) -> None:
         """Refuse mappings that the task cannot play."""
-        for mapping in mappings if self.needs_scores else ():
+        self._check_target(modalities)
+        for mapping in mappings if self.by_item else ():
             if any(mapping.per_class(modalities)):
                 raise UserError(
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
                 )
+            if self.target in mapping.modalities:
+                raise UserError(f"{mapping} shows {self.target}, and task.target={self.target} asks for it: leave it out")
+
+    def _check_target(self, modalities: Mapping[str, Per]) -> None:
+        if self.target is None:
+            return
+        if self.target not in modalities:
+            known = ", ".join(m for m, per in modalities.items() if per is Per.SAMPLE)
+            raise UserError(f"task.target={self.target}: this dataset has {known}{nearest(self.target, modalities)}")
+        if modalities[self.target] is Per.CLASS:
+            raise UserError(
+                f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "
+                "sample: choose another dataset, or other samples of it (dataset.samples)"
+            )
+
+    def choices(self, shape: Shape) -> int:
+        """Among how many an episode's queries choose."""
+        return shape.ways
+
+    def given(self, samples: Samples) -> Samples:
+        """The samples with targets in the form that ``targets`` reads."""
+        return samples
+
+    def head_rows(self, width: int) -> int:
+        """Rows of a head where it begins to learn: 1 where all outputs share one, since their order means nothing."""
+        return 1
 
     def targets(self, examples: Examples) -> Tensor:
         """What is to be predicted of each item, ``[B, items]``: by default its label slot."""
         return examples.slots
 
     @abstractmethod
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         """Predictions from how much each query trusts each support item.
+
+        Where the target is embedded too, of how far it lies from what it is found by, to be added to the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
-            support_targets: ``[B, s]``.
+            support_targets: ``[B, s]``, or ``[B, s, …]``.
         """
+
+    def numbers(self, predictions: Any) -> Tensor:
+        """Predictions as numbers ``[B, q, …]`` that are the same where they are."""
+        return predictions
 
     @abstractmethod
     def outputs(self, support: Examples) -> int:
         """How many numbers a head gives for each query."""
 
     @abstractmethod
-    def read(self, outputs: Tensor) -> Tensor:
+    def read(self, outputs: Tensor) -> Any:
         """Predictions from what a head gives: ``[B, q, outputs]`` → ``[B, q, …]``."""
 
     @abstractmethod
@@ -120,11 +177,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, predictions: Any, targets: Tensor) -> Tensor:
         """What learning descends, the mean over the queries of each episode, ``[B]``; arguments as of ``scores``."""
 
     @abstractmethod
-    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+    def scores(self, predictions: Any, targets: Tensor) -> dict[Metric, Tensor]:
         """The score of every query, ``[B, q]``, by every metric.
 
         Args:
@@ -134,4 +191,4 @@ class Task(ABC):
 
     @abstractmethod
     def chance(self, ways: int) -> dict[Metric, float]:
-        """What guessing among ``ways`` classes (or candidates) is expected to score."""
+        """What guessing among so many classes (or candidates) is expected to score."""

@@ -30,6 +30,10 @@ class Classification(Task):
         shares = (log_weights - largest.gather(-1, slot)).exp()
         return largest + torch.zeros_like(largest).scatter_add(-1, slot, shares).log()
 
+    def numbers(self, predictions: Tensor) -> Tensor:
+        """Probabilities."""
+        return predictions.exp()
+
     def outputs(self, support: Examples) -> int:
         """One for each class."""
         return int(support.slots.max()) + 1

@@ -29,6 +29,7 @@ class Regression(Task):
     metrics = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
     min_ways: ClassVar[int] = 1
+    by_item: ClassVar[bool] = True
     needs_scores: ClassVar[bool] = True
 
     def __init__(self, threshold: float | None = None):

@@ -1,51 +1,87 @@
-"""Retrieval: at what rank among all candidates does the right one come?
+"""``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show what belongs together."""
 
-Played by the evaluation across modalities; not to be chosen as ``task=`` yet.
-"""
+import math
+from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.episodes import Examples
-from mmml.tasks.base import Metric, Task
+from mmml.episodes import Examples, Shape
+from mmml.errors import require
+from mmml.tasks.base import Metric, Task, tasks
+from mmml.tasks.classification import LOG_LOSS
+from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, chance_among, ranks, recalls
 
-RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
-MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, median=True)
 
-
+@tasks.register("retrieval")
 class Retrieval(Task):
-    """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
+    """Predictions are where the answers should lie, ``[B, q, width]``; candidates are the answers to all queries.
+
+    A task is a domain (a language, a topic), its support set some pairs of it. What is asked and what is found are
+    embedded in one space, which the support set corrects: the metric method adds the mean of how far the answers of
+    the support set lie from its items, weighted by distance (Nadaraya 1964; Watson 1964); the learned optimizer
+    adapts a linear projection of what is asked.
+
+    Args:
+        target: the modality of what is to be found.
+        temperature: what cosines are divided by in the loss; positive.
+    """
 
     name = "retrieval"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
-    is_ranking = True
+    loss_metric = LOG_LOSS
+    min_ways: ClassVar[int] = 1
+    by_item: ClassVar[bool] = True
+    embeds_target: ClassVar[bool] = True
+
+    def __init__(self, target: str, temperature: float):
+        require(0 < temperature < math.inf, "task.temperature", temperature, "a positive number")
+        self.target, self.temperature = target, temperature
+
+    def choices(self, shape: Shape) -> int:
+        return shape.ways * shape.queries
+
+    def head_rows(self, width: int) -> int:
+        return width
+
+    def targets(self, examples: Examples) -> Tensor:
+        """The embeddings of the answers, ``[B, items, width]``."""
+        assert examples.answers is not None and self.target is not None
+        return examples.answers.items(self.target)
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """The weights are the ranking."""
-        return log_weights
+        """Their weighted mean."""
+        return log_weights.exp() @ support_targets
 
     def outputs(self, support: Examples) -> int:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
+        return self.targets(support).shape[-1]
 
     def read(self, outputs: Tensor) -> Tensor:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
+        return outputs
 
     def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
+        """What changes nothing: answers are sought where the query is."""
+        width = embedded.shape[-1]
+        same = torch.eye(width, dtype=embedded.dtype, device=embedded.device) / scale
+        return same.expand(len(embedded), -1, -1), embedded.new_zeros(len(embedded), width)
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
+        """InfoNCE among the answers of an episode, in both directions (Radford et al., 2021)."""
+        logits = fits(predictions, targets) / self.temperature
+        right = logits.diagonal(dim1=-2, dim2=-1)
+        directions = [(logits.logsumexp(dim) - right).mean(-1) for dim in (-1, -2)]
+        return (directions[0] + directions[1]) / 2
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.
-
-        Candidates that tie share the mean of their ranks, so a collapsed embedding scores as chance does.
-        """
-        right = predictions.gather(-1, targets.unsqueeze(-1))
-        better = (~(predictions <= right)).sum(-1)  # so that NaN ranks last
-        tied = ((predictions == right).sum(-1) - 1).clamp_min(0)
-        rank = 1 + better + tied / 2
-        return {**{m: (rank <= k).float() for k, m in RECALLS.items()}, MEDIAN_RANK: rank.to(torch.float32)}
+        """Recall at 1, 5 and 10, and the rank (from 1) among the answers of the episode."""
+        own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
+        return recalls(ranks(fits(predictions, targets), own))
 
     def chance(self, ways: int) -> dict[Metric, float]:
-        return {**{m: min(1.0, k / ways) for k, m in RECALLS.items()}, MEDIAN_RANK: (ways + 1) / 2}
+        return chance_among(ways)
+
+
+def fits(predictions: Tensor, targets: Tensor) -> Tensor:
+    """The cosine of every prediction with every answer, ``[B, q, width]`` twice → ``[B, q, q]``."""
+    return F.normalize(predictions, dim=-1) @ F.normalize(targets, dim=-1).mT

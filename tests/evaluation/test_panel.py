@@ -12,7 +12,7 @@ from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings,
 from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
 from mmml.evaluation.statistics import interval
 from mmml.tasks import tasks
-from mmml.tasks.retrieval import RECALLS
+from mmml.tasks.gallery import RECALLS
 from tests.conftest import MLP, make_learner
 
 MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}

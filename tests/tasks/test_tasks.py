@@ -3,9 +3,9 @@ import torch
 
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
-from mmml.tasks.retrieval import Retrieval
+from mmml.tasks.gallery import Gallery
 
-classification, retrieval = Classification(), Retrieval()
+classification, gallery = Classification(), Gallery()
 
 
 def named(scores):
@@ -31,7 +31,7 @@ def test_accuracy_is_per_query():
 
 def test_ranks_and_recall():
     fits = torch.tensor([[[0.1, 0.9, 0.5], [0.7, 0.1, 0.2]]])
-    scores = named(retrieval.scores(fits, torch.tensor([[0, 0]])))
+    scores = named(gallery.scores(fits, torch.tensor([[0, 0]])))
     assert scores["median rank"].tolist() == [[3.0, 1.0]]
     assert scores["R@1"].tolist() == [[0.0, 1.0]]
     assert scores["R@5"].tolist() == [[1.0, 1.0]]
@@ -39,12 +39,12 @@ def test_ranks_and_recall():
 
 def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
-    scores = named(retrieval.scores(fits, torch.arange(101)[None]))
+    scores = named(gallery.scores(fits, torch.arange(101)[None]))
     assert scores["R@1"].sum() == 0
-    assert scores["median rank"].unique().tolist() == [51.0] == [named(retrieval.chance(101))["median rank"]]
+    assert scores["median rank"].unique().tolist() == [51.0] == [named(gallery.chance(101))["median rank"]]
 
 
-@pytest.mark.parametrize("task", [classification, retrieval])
+@pytest.mark.parametrize("task", [classification, gallery])
 def test_chance_names_the_same_metrics(task):
     predictions = torch.rand(1, 4, 4)
     found = task.scores(predictions, torch.arange(4)[None])
@@ -53,7 +53,7 @@ def test_chance_names_the_same_metrics(task):
 
 def test_chance_values():
     assert named(classification.chance(5)) == {"accuracy": 0.2}
-    assert named(retrieval.chance(4)) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+    assert named(gallery.chance(4)) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
 
 
 def test_a_median_metric_takes_the_median_of_queries():
@@ -64,5 +64,5 @@ def test_a_median_metric_takes_the_median_of_queries():
 
 
 def test_predictions_that_are_no_numbers_rank_last():
-    scores = named(retrieval.scores(torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]))
+    scores = named(gallery.scores(torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]))
     assert scores["R@1"].sum() == 0 and scores["median rank"].min() >= 3

@@ -15,22 +15,23 @@ class Head(nn.Module):
 
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: one row and one number that all classes share,
+        init: where W and b begin. ``learned``: what training finds; one row and one number that all classes share,
             since the slot of a class means nothing (Ye and Chao, 2022). ``zero``. ``prototype``: what the
             task computes of the support set, class means for classes (Triantafillou et al., 2020).
         scale: at which the slow parameter begins, positive.
+        rows: that are learned, see :meth:`mmml.tasks.Task.head_rows`.
     """
 
-    def __init__(self, width: int, init: str, scale: float):
+    def __init__(self, width: int, init: str, scale: float, rows: int = 1):
         super().__init__()
         require(init in INITS, "method.init", init, f"one of {', '.join(INITS)}")
         require(scale > 0, "method.scale", scale, "a positive number")
         self.init = init
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
         if init == "learned":
-            self.weight = nn.Parameter(torch.randn(1, width) / width)
-            self.bias = nn.Parameter(torch.zeros(1))
-        self.width = width
+            self.weight = nn.Parameter(torch.randn(rows, width) / width)
+            self.bias = nn.Parameter(torch.zeros(rows))
+        self.width, self.rows = width, rows
 
     @property
     def scale(self) -> Tensor:
@@ -38,8 +39,9 @@ class Head(nn.Module):
         return self.log_scale.exp()
 
     def template(self) -> Params:
-        """One head whose rows are all alike."""
-        return {"head.weight": self.log_scale.new_zeros(1, self.width), "head.bias": self.log_scale.new_zeros(1)}
+        """One head, of one row where all are alike."""
+        zeros = self.log_scale.new_zeros
+        return {"head.weight": zeros(self.rows, self.width), "head.bias": zeros(self.rows)}
 
     def initial(self, task: Task, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
         """B heads before the first step.

@@ -73,6 +73,8 @@ class LearnedOptimizer(Learner):
         require(fast in ("head", "all"), "method.fast", fast, "head or all")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
+        if init == "prototype" and not task.starts_heads:
+            raise UserError(f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned")
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
         if fast == "all" and embedder.frozen:
@@ -80,10 +82,11 @@ class LearnedOptimizer(Learner):
         self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive
         self._unroll = Unroll(steps, truncation, order, weights, curriculum)
         self._steps = steps if test_steps is None else test_steps
-        head = Head(known_width(embedder), init, scale)
+        width = known_width(embedder)
+        head = Head(width, init, scale, task.head_rows(width))
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = (
-            FullModel(embedder, head, task, order, choice) if fast == "all" else HeadModel(embedder, head, task)
+            FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
         )
         self.optimizer = build_rule(rule, options)
         self.optimizer.fit_to(self.model.template())
@@ -129,7 +132,7 @@ class LearnedOptimizer(Learner):
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
-        return max(1, most // (body + (ways - 1) * head))
+        return max(1, min(most // (body + (ways - 1) * head), self.task.at_once or most))
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if task is not None and task.name != self.task.name:
@@ -195,6 +198,7 @@ class LearnedOptimizer(Learner):
         return self._unroll.meta_loss(judged, segment), point
 
     def _see(self, examples: Examples) -> "Side":
+        examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
         return Side(self.model.see(examples), targets, self.task.outputs(examples))
 
@@ -204,7 +208,7 @@ class LearnedOptimizer(Learner):
         return [Side(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
     def _start(self, support: "Side") -> Point:
-        return start(self.model.initial(support.seen, support.targets, support.outputs), self.optimizer)
+        return start(self.model.initial(self.task, support.seen, support.targets, support.outputs), self.optimizer)
 
     def _descend(self, support: "Side", point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
         task, model = self.task, self.model

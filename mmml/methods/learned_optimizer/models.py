@@ -28,7 +28,6 @@ class Model(nn.Module, ABC):
     Args:
         embedder: the encoders and their fusion.
         head: from embeddings to outputs.
-        task: whose outputs they are.
 
     Class attributes:
         embeds_once: see :class:`mmml.methods.Learner`.
@@ -36,9 +35,9 @@ class Model(nn.Module, ABC):
 
     embeds_once: ClassVar[bool]
 
-    def __init__(self, embedder: Embedder, head: Head, task: Task):
+    def __init__(self, embedder: Embedder, head: Head):
         super().__init__()
-        self.embedder, self.head, self.task = embedder, head, task
+        self.embedder, self.head = embedder, head
 
     def template(self) -> Params:
         """The fast parameters of one model, for any number of classes."""
@@ -60,10 +59,11 @@ class Model(nn.Module, ABC):
         """Let running statistics follow what training sees."""
 
     @abstractmethod
-    def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
+    def initial(self, task: Task, support: Any, targets: Tensor, outputs: int) -> Params:
         """The fast parameters before the first step.
 
         Args:
+            task: whose outputs are given.
             support: that was seen.
             targets: of its items, ``[B, s]``.
             outputs: numbers that a model gives for each item.
@@ -89,8 +89,8 @@ class HeadModel(Model):
     def see(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
-    def initial(self, support: Tensor, targets: Tensor, outputs: int) -> Params:
-        return self.head.initial(self.task, support, targets, outputs)
+    def initial(self, task: Task, support: Tensor, targets: Tensor, outputs: int) -> Params:
+        return self.head.initial(task, support, targets, outputs)
 
     def forward(self, params: Params, seen: Tensor, support: Any = None) -> Tensor:
         return self.head(params, seen)
@@ -102,7 +102,6 @@ class FullModel(Model):
     Args:
         embedder: its batch normalisations are replaced, see :mod:`mmml.methods.learned_optimizer.norm`.
         head: from embeddings to outputs.
-        task: whose outputs they are.
         order: 2 needs attention that can be differentiated twice.
         vectorize: all tasks at once, or one after the other; None leaves it to a static rule: all at
             once, unless there are convolutions on a CPU.
@@ -110,8 +109,8 @@ class FullModel(Model):
 
     embeds_once = False
 
-    def __init__(self, embedder: Embedder, head: Head, task: Task, order: int, vectorize: bool | None):
-        super().__init__(embedder, head, task)
+    def __init__(self, embedder: Embedder, head: Head, order: int, vectorize: bool | None):
+        super().__init__(embedder, head)
         self._one_by_one = [m for m, e in embedder.items() if not vectorizes(e)]
         if vectorize and self._one_by_one:
             raise UserError(
@@ -160,11 +159,11 @@ class FullModel(Model):
             if modality in seen.values and has_task_norms(encoder):
                 encoder(seen.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
 
-    def initial(self, support: Examples, targets: Tensor, outputs: int) -> Params:
+    def initial(self, task: Task, support: Examples, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
         params = {n: p.expand(batch, *p.shape) for n, p in self._fast().items()}
         embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
-        return params | self.head.initial(self.task, embedded, targets, outputs)
+        return params | self.head.initial(task, embedded, targets, outputs)
 
     def forward(self, params: Params, seen: Examples, support: Examples | None = None) -> Tensor:
         return self.head(params, self._embed(params, seen, support))

@@ -41,7 +41,7 @@ class MetricLearner(Learner):
         refuse_unknown(options, (distances, losses, rules), "method")
         self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
         _refuse_incomparable(embedder, distance, rule)
-        if task.needs_scores and needs_vectors(rule, "method.rule"):
+        if task.by_item and needs_vectors(rule, "method.rule"):
             raise UserError(
                 f"method.rule={rule} needs classes, and task={task.name} has none: set method.rule=attention"
             )
@@ -51,13 +51,14 @@ class MetricLearner(Learner):
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task
-        scored = task.needs_scores  # and a score belongs to a sample, not to one of its modalities
-        embedded, slots = self._items(support, fuse=self._fuses or scored)
-        targets = task.targets(support).to(slots.device) if scored else slots
+        by_item = task.by_item  # a score, say, belongs to a sample and not to one of its modalities
+        embedded, slots = self._items(support, fuse=self._fuses or by_item)
+        targets = self._targets(task, support).to(slots.device) if by_item else slots
 
-        def predict(query: Examples) -> Tensor:
-            weights = self._rule(self._distance, embedded, slots, self._embed(query), self._loss.temperature)
-            return task.combine(weights, targets)
+        def predict(query: Examples) -> Any:
+            asked = self._embed(query)
+            weights = self._rule(self._distance, embedded, slots, asked, self._loss.temperature)
+            return combined(task, weights, embedded, targets, asked)
 
         return predict
 
@@ -71,17 +72,20 @@ class MetricLearner(Learner):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
 
     def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
-        if self.task.needs_scores:
-            return self._score_loss(support, query)
+        if self.task.by_item:
+            return self._item_loss(support, query)
         (s, slots), q = self._items(support, self._fuses), self._embed(query)
         return self._loss(self._distance, s, slots, q, query.slots.to(q.device))
 
-    def _score_loss(self, support: Examples, query: Examples) -> Tensor:
+    def _item_loss(self, support: Examples, query: Examples) -> Tensor:
         """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
         (s, slots), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, slots, q, self._loss.temperature)
-        predictions = self.task.combine(weights, self.task.targets(support).to(q.device))
-        return self.task.loss(predictions, self.task.targets(query).to(q.device)).mean()
+        told, asked = (self._targets(self.task, side).to(q.device) for side in (support, query))
+        return self.task.loss(combined(self.task, weights, s, told, q), asked).mean()
+
+    def _targets(self, task: Task, examples: Examples) -> Tensor:
+        return task.targets(examples.answered(self.embedder.encode))
 
     def _items(self, support: Examples, fuse: bool) -> tuple[Tensor, Tensor]:
         """What queries are compared with: embeddings ``[B, s, width]`` and their slots ``[B, s]``."""
@@ -93,6 +97,16 @@ class MetricLearner(Learner):
 
     def _embed(self, examples: Examples) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
+
+
+def combined(task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, queries: Tensor) -> Any:
+    """The task's predictions from the weights ``[B, q, s]`` of support items with these targets.
+
+    Where targets are embedded too, how far they lie from their items is what queries have to be moved by.
+    """
+    if task.embeds_target:
+        return queries + task.combine(log_weights, targets - items)
+    return task.combine(log_weights, targets)
 
 
 def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Tensor, Tensor]:

@@ -57,11 +57,12 @@ def test_all_tasks_at_once_are_one_by_one(name):
 @pytest.mark.parametrize("name", NORMED)
 def test_statistics_are_those_of_all_support_items(name):
     """Of what is no padding, as a batch normalisation in training mode has them."""
-    model = whole(name).model
+    learner = whole(name)
+    model = learner.model
     assert isinstance(model, FullModel)
     ((modality, encoder),) = model.embedder.items()
     seen = model.see(of(name, 0, 1, 2, 3))
-    params = model.initial(seen, torch.tensor([[0, 0, 1, 1]]), 2)
+    params = model.initial(learner.task, seen, torch.tensor([[0, 0, 1, 1]]), 2)
     for module in encoder.modules():
         module.train(isinstance(module, _BatchNorm))
     expected = model.head(

@@ -1,0 +1,68 @@
+"""A gallery of all classes: at what rank among them does the right one come?
+
+Played by the evaluation across modalities, without any support set; ``task=retrieval`` learns from pairs.
+"""
+
+import torch
+from torch import Tensor
+
+from mmml.episodes import Examples
+from mmml.tasks.base import Metric, Task
+
+RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
+MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, median=True)
+
+
+class Gallery(Task):
+    """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
+
+    name = "retrieval"
+    metrics = (*RECALLS.values(), MEDIAN_RANK)
+    is_ranking = True
+
+    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+        """The weights are the ranking."""
+        return log_weights
+
+    def numbers(self, predictions: Tensor) -> Tensor:
+        return predictions.exp()
+
+    def outputs(self, support: Examples) -> int:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
+    def read(self, outputs: Tensor) -> Tensor:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("retrieval compares embeddings and has no head")
+
+    def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+    def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+        """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.
+
+        Candidates that tie share the mean of their ranks, so a collapsed embedding scores as chance does.
+        """
+        return recalls(ranks(predictions, targets))
+
+    def chance(self, ways: int) -> dict[Metric, float]:
+        return chance_among(ways)
+
+
+def ranks(fits: Tensor, right: Tensor) -> Tensor:
+    """The rank, from 1, of the right candidate, from how well each fits ``[B, q, s]`` and its number ``[B, q]``."""
+    true = fits.gather(-1, right.unsqueeze(-1))
+    better = (~(fits <= true)).sum(-1)  # so that NaN ranks last
+    tied = ((fits == true).sum(-1) - 1).clamp_min(0)
+    return 1 + better + tied / 2
+
+
+def recalls(ranked: Tensor) -> dict[Metric, Tensor]:
+    """The scores of ranks."""
+    return {**{m: (ranked <= k).float() for k, m in RECALLS.items()}, MEDIAN_RANK: ranked.to(torch.float32)}
+
+
+def chance_among(candidates: int) -> dict[Metric, float]:
+    """What a random order of so many candidates is expected to score."""
+    return {**{m: min(1.0, k / candidates) for k, m in RECALLS.items()}, MEDIAN_RANK: (candidates + 1) / 2}

@@ -1,0 +1,60 @@
+"""Texts that are known already, weighed: what a method answers that writes nothing of its own."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LONGEST, BINS = 3, 1024  # n-grams of 1 to so many tokens, counted in so many bins each
+MIXING = 1_000_003  # prime
+
+
+@dataclass(frozen=True)
+class Known:
+    """How much each query trusts each known text.
+
+    Attributes:
+        log_weights: ``[B, q, s]``.
+        tokens: of the texts, ``[B, s, tokens]``, negative where there are none.
+    """
+
+    log_weights: Tensor
+    tokens: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.log_weights.device
+
+    def chosen(self) -> Tensor:
+        """The text most like all others, by weight: of least expected loss (Kumar and Byrne, 2004), ``[B, q, tokens]``.
+
+        With all weight on one it is that, with all alike it is the best constant answer.
+        """
+        expected = self.log_weights.exp() @ alike(self.tokens, self.tokens)
+        best = expected.argmax(-1, keepdim=True)
+        return self.tokens.gather(1, best.expand(-1, -1, self.tokens.shape[-1]))
+
+    def log_loss(self, targets: Tensor) -> Tensor:
+        """Less the log of how like the right text ``[B, q, tokens]`` known ones are, by weight: ``[B, q]``."""
+        likeness = alike(targets, self.tokens).clamp_min(1e-4)
+        return -(self.log_weights + likeness.log()).logsumexp(-1)
+
+
+def alike(a: Tensor, b: Tensor) -> Tensor:
+    """The cosine of the counts of n-grams, ``[B, m, tokens], [B, n, tokens]`` → ``[B, m, n]``, from 0 to 1."""
+    return F.normalize(counts(a), dim=-1) @ F.normalize(counts(b), dim=-1).mT
+
+
+def counts(tokens: Tensor) -> Tensor:
+    """How often each n-gram is in each text, by a hash: ``[…, tokens]`` → ``[…, LONGEST · BINS]``; −1 is no token."""
+    found, hashes, whole = [], torch.zeros_like(tokens), torch.ones_like(tokens, dtype=torch.bool)
+    for n in range(LONGEST):
+        length = max(tokens.shape[-1] - n, 0)
+        own = tokens[..., n:]
+        hashes = (hashes[..., :length] * MIXING + own.clamp_min(0) + 1) % (2**31 - 1)
+        whole = whole[..., :length] & (own >= 0)
+        bins = torch.zeros(*tokens.shape[:-1], BINS, device=tokens.device)
+        found.append(bins.scatter_add(-1, hashes % BINS, whole.float()))
+    return torch.cat(found, dim=-1)

@@ -1,0 +1,157 @@
+"""The task of writing: what is asked for is a text."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from mmml.datasets import Samples
+from mmml.episodes import Examples
+from mmml.errors import require
+from mmml.tasks.base import Metric, Task, tasks
+from mmml.tasks.classification import LOG_LOSS
+from mmml.tasks.generation import scores
+from mmml.tasks.generation.known import Known
+from mmml.tasks.generation.tokens import ByteTokens, Tokens
+from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
+
+CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
+
+
+@dataclass(frozen=True)
+class Prefixed:
+    """What a head says of each query, to be gone on from by a language model.
+
+    Attributes:
+        prefix: ``[B, q, length · width]``.
+        writer: that goes on.
+    """
+
+    prefix: Tensor
+    writer: Writer
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.prefix.device
+
+    def each(self) -> Tensor:
+        """``[B · q, length, width]``."""
+        return self.prefix.flatten(0, 1).unflatten(-1, (-1, self.writer.width))
+
+    def log_loss(self, targets: Tensor) -> Tensor:
+        """In nats a token, ``[B, q]``, of the texts ``[B, q, tokens]``."""
+        return self.writer.log_loss(self.each(), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
+
+
+@tasks.register("generation")
+class Generation(nn.Module, Task):
+    """A text is written about each query; the support set shows some, in the same language or of the same domain.
+
+    The metric method answers with a text of the support set. The learned optimizer adapts the mapper from embeddings
+    to the prefix of a language model, which is a slow part of the learner.
+
+    Args:
+        target: the modality of the texts.
+        prefix: how many embeddings a text begins with.
+        model: a language model of transformers, a name or a folder; None for a small one from scratch over bytes.
+        frozen: whether ``model`` stays as it is.
+        layers, heads, width: of the one from scratch.
+        max_length: tokens of a text, in training and at most when it is written.
+        decoding: ``greedy``, ``beam`` or ``sample``.
+        beams: that ``beam`` follows.
+        temperature: of ``sample``.
+    """
+
+    name = "generation"
+    metrics = (CHRF, BLEU, ROUGE, EXACT)
+    loss_metric = LOG_LOSS
+    min_ways: ClassVar[int] = 1
+    by_item: ClassVar[bool] = True
+    starts_heads: ClassVar[bool] = False
+    at_once: ClassVar[int | None] = 16
+
+    def __init__(
+        self,
+        target: str,
+        prefix: int,
+        model: str | None,
+        frozen: bool,
+        layers: int,
+        heads: int,
+        width: int,
+        max_length: int,
+        decoding: str,
+        beams: int,
+        temperature: float,
+    ):
+        super().__init__()
+        require(prefix > 0, "task.prefix", prefix, "a positive whole number")
+        self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
+        self.decoding = Decoding(decoding, beams, temperature, max_length)
+        self._model, self._sizes = model, (width, layers, heads, prefix + max_length)
+        self.tokens: Tokens = ByteTokens()
+
+    def head_rows(self, width: int) -> int:
+        """Builds the language model, which only a method with a head needs."""
+        model, self.tokens = from_scratch(*self._sizes) if self._model is None else pretrained(self._model)
+        self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
+        return self.prefix * self.writer.width
+
+    def given(self, samples: Samples) -> Samples:
+        """The texts as tokens ``[n, longest]``, −1 where there are none."""
+        assert self.target is not None
+        column = samples.columns[self.target]
+        tokens = self.tokens.read([str(text) for text in column.values[:]])
+        tokens = tokens.masked_fill(tokens == self.tokens.pad, -1)
+        columns = {**samples.columns, self.target: replace(column, values=tokens, encoded=True)}
+        return replace(samples, columns=columns)
+
+    def targets(self, examples: Examples) -> Tensor:
+        """Tokens of the texts, ``[B, items, tokens]``."""
+        assert examples.answers is not None and self.target is not None
+        return examples.answers.items(self.target)
+
+    def numbers(self, predictions: Known | Prefixed) -> Tensor:
+        return predictions.log_weights.exp() if isinstance(predictions, Known) else predictions.prefix
+
+    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
+        return Known(log_weights, support_targets)
+
+    def outputs(self, support: Examples) -> int:
+        return self.prefix * self.writer.width
+
+    def read(self, outputs: Tensor) -> Any:
+        return Prefixed(outputs, self.writer)
+
+    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("no head can be computed of texts")
+
+    def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
+        """Less the log-likelihood, in nats a token."""
+        return predictions.log_loss(targets).mean(-1)
+
+    def written(self, predictions: Known | Prefixed) -> list[list[str]]:
+        """The texts, of every episode and query."""
+        if isinstance(predictions, Known):
+            return [self.texts(tokens) for tokens in predictions.chosen()]
+        flat, queries = self.writer.write(predictions.each()), predictions.prefix.shape[1]
+        return [flat[i : i + queries] for i in range(0, len(flat), queries)]
+
+    def texts(self, tokens: Tensor) -> list[str]:
+        """``[n, tokens]`` as texts."""
+        return self.tokens.write(tokens.masked_fill(tokens < 0, self.tokens.end))
+
+    def scores(self, predictions: Known | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
+        """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
+        written, asked = self.written(predictions), [self.texts(t) for t in targets]
+        both = [list(zip(w, a, strict=True)) for w, a in zip(written, asked, strict=True)]
+        single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
+        found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}
+        together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, asked, strict=True)])
+        return {m: together if m is BLEU else found[m] for m in self.metrics}
+
+    def chance(self, ways: int) -> dict[Metric, float]:
+        """Not known of texts."""
+        return {}
