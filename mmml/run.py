@@ -95,7 +95,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])
 
     def batches() -> Callable[[int], Any]:
-        spoiled = spoiled_values(corrupt["train"])
+        spoiled = spoiled_values(corrupt["train"]) | ({"image"} if config.episode.train.variants else set())
         train, known = learner.task.given(samples["train"]), set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (

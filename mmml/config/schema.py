@@ -50,8 +50,10 @@ class TrainEpisodes:
     classes: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
     within_superclass: bool = False
     corrupt: list[Any] = field(default_factory=list)
+    variants: float = 0.0
 
     def __post_init__(self) -> None:
+        require(0 <= self.variants <= 1, "episode.train.variants", self.variants, "from 0 to 1")
         for name in ("ways", "shots", "queries"):
             value = getattr(self, name)
             ok = is_count(value) or is_range(value)

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
+from mmml.datasets.base import kind_of
 from mmml.datasets.gaps import ABSENT, Gappy, Partial, join
 from mmml.episodes.corrupt import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
+from mmml.episodes.variants import vary
 
 Encode = Callable[[str, Any], Tensor]
 """``(modality, n raw values) -> [n, width]``."""
@@ -178,11 +180,20 @@ def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, mod
             index = corrupted.place(index, side, modality)
             taken = corrupted.spoil(take(column.values, index.ravel(), column.encoded), side, modality)
             copies += corrupted.copies(index.shape, side, modality)
+        if episodes.variants is not None and kind_of(modality) == "image":
+            taken = varied(taken, np.broadcast_to(episodes.variants[..., None], index.shape).ravel())
         values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
         shapes[modality] = index.shape
     targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
     encoded = frozenset(m for m in modalities if samples.columns[m].encoded)
     return Examples(values, shapes, encoded, targets, copies=tuple(copies))
+
+
+def varied(raw: Any, variants: np.ndarray) -> Any:
+    """A raw batch of images, each in the variant of its class."""
+    if isinstance(raw, Partial):
+        return Partial(vary(raw.values, variants[raw.present]), raw.present)
+    return vary(raw, variants)
 
 
 def take(values: Any, index: np.ndarray, encoded: bool) -> Any:

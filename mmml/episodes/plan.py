@@ -8,7 +8,7 @@ import numpy as np
 
 from mmml.config.schema import EpisodeConfig, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
-from mmml.datasets.base import shuffled
+from mmml.datasets.base import kind_of, shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.corrupt import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
@@ -29,7 +29,20 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
         for mapping in parsed if trains or name == "eval" else ():
             mapping.check(dataset.modalities, dataset.name, option)
         found += parsed
+    if trains and options.train.variants:
+        check_variants(options.train)
     return found
+
+
+def check_variants(options: TrainEpisodes) -> None:
+    """Refuse variants of classes where something else than images would tell the class as it is."""
+    for text in options.mappings:
+        for modality in EpisodeMapping.parse(text).modalities:
+            if kind_of(modality) != "image":
+                raise UserError(
+                    f"episode.train.variants={options.variants} changes images, and {text} shows {modality} of the "
+                    "same class: use 0, or mappings of images alone"
+                )
 
 
 def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[Corruption, ...]]:
@@ -151,7 +164,7 @@ def training_batches(
         corrupt: what spoils the episodes, see :func:`check_corruptions`.
         target: the modality of what is to be found or written, if something is.
     """
-    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt)
+    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt, options.variants)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

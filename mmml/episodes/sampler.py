@@ -13,9 +13,11 @@ import numpy as np
 from mmml.datasets import Published, Samples
 from mmml.episodes.corrupt import Corrupted, Corruption
 from mmml.episodes.groups import draw_apart
+from mmml.episodes.variants import draw_variants
 from mmml.errors import UserError
 
 DRAWS = 20  # of classes, where groups are to be kept apart
+VARIANTS = 2  # the purpose of random numbers that choose variants, see Sampler.generator
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Episodes:
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
         corrupted: what spoils them; None if nothing does.
+        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.variants`; None if there are none.
     """
 
     shape: Shape
@@ -46,6 +49,7 @@ class Episodes:
     query: np.ndarray
     pick: np.ndarray
     corrupted: Corrupted | None = None
+    variants: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Sampler:
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
         corrupt: what spoils the episodes, one after the other.
+        variants: the share of the classes of an episode that are shown in a variant.
     """
 
     def __init__(
@@ -91,8 +96,9 @@ class Sampler:
         split: str,
         among: np.ndarray | None = None,
         corrupt: Sequence[Corruption] = (),
+        variants: float = 0.0,
     ):
-        self.samples, self.seed, self.split, self.corrupt = samples, seed, split, corrupt
+        self.samples, self.seed, self.split, self.corrupt, self.variants = samples, seed, split, corrupt, variants
         self.among = np.arange(len(samples.classes)) if among is None else among
         self.kinds = [self.among]
         if samples.superclasses is not None:
@@ -116,7 +122,12 @@ class Sampler:
             return replace(published(self.samples.published, np.array(numbers)), corrupted=corrupted)
         parts = [self._one(self.generator(i), shape) for i in numbers]
         classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
-        return Episodes(shape, classes, support, query, pick, corrupted)
+        return Episodes(shape, classes, support, query, pick, corrupted, self._variants(numbers, shape.ways))
+
+    def _variants(self, numbers: Sequence[int], ways: int) -> np.ndarray | None:
+        if not self.variants:
+            return None
+        return np.stack([draw_variants(self.generator(i, VARIANTS), ways, self.variants) for i in numbers])
 
     def at_most(self, episodes: int) -> int:
         """As many, or all that are prescribed."""

@@ -22,7 +22,8 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
     One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
-    For scores and texts there is also what they have in common in the support set, the best answer that ignores the query.
+    For scores and texts there is also what those of the support set have in common, the best answer that ignores the
+    query.
     """
     if task.embeds_target:  # raw values of two modalities share no space
         return []

@@ -11,9 +11,8 @@ from torch import Tensor
 from mmml.config.schema import EpisodeConfig
 from mmml.datasets import Per, Samples
 from mmml.datasets.gaps import Gappy
-from mmml.episodes import Examples
+from mmml.episodes import Examples, Shape
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes import Shape
 from mmml.errors import UserError, nearest
 from mmml.registry import Registry
 
@@ -113,7 +112,9 @@ class Task(ABC):
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
                 )
             if self.target in mapping.modalities:
-                raise UserError(f"{mapping} shows {self.target}, and task.target={self.target} asks for it: leave it out")
+                raise UserError(
+                    f"{mapping} shows {self.target}, and task.target={self.target} asks for it: leave it out"
+                )
 
     def _check_target(self, modalities: Mapping[str, Per]) -> None:
         if self.target is None:

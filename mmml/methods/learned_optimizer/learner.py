@@ -74,7 +74,9 @@ class LearnedOptimizer(Learner):
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
         if init == "prototype" and not task.starts_heads:
-            raise UserError(f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned")
+            raise UserError(
+                f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned"
+            )
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
         if fast == "all" and embedder.frozen:
@@ -85,9 +87,7 @@ class LearnedOptimizer(Learner):
         width = known_width(embedder)
         head = Head(width, init, scale, task.head_rows(width))
         choice = None if vectorize == "auto" else bool(vectorize)
-        self.model: Model = (
-            FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
-        )
+        self.model: Model = FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
         self.optimizer = build_rule(rule, options)
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
