@@ -39,6 +39,15 @@ STROKES = [
     "episode.train.mappings=[strokes:image]",
     "episode.eval.mappings=[image+strokes:image]",
 ]
+PAIRS = ["dataset.languages=[en,de,fr]", "episode=pairs", "episode.train.ways=1"]
+PAIRS += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.ways=[1]", "episode.eval.shots=[2]"]
+PAIRS += ["episode.eval.queries=3", "evaluation.tuning_episodes=0", "dataset.val=0.2", "dataset.test=0.2"]
+PAIRS += ["dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
+WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
+FOUND = ["task=retrieval", "method.rule=attention"]
+TRANSLATED = [f"episode.{s}.mappings=[source_text:source_text]" for s in ("train", "eval")]
+TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", "dataset.test_languages=[de]"]
+LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]
 BOTH, SEEN = "audio_features+video_features", "video_features"
 STREAMS = [f"episode.train.mappings=[{BOTH}:{BOTH}]"]
 LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.published=false"]
@@ -46,6 +55,11 @@ LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "ep
 RUNS = {
     "emoji": ["dataset.val=0.2", "dataset.test=0.2", "episode.eval.query_domain=noto", *ONE_SHOT],
     "emoji, names": ["dataset=emoji", "dataset.samples=names", "dataset.languages=[en,de]", *TEXT],
+    "emoji_texts, found": [*PAIRS, *FOUND],
+    "emoji_texts, found by a learned optimizer": [*PAIRS, *LEARNED, "task=retrieval"],
+    "emoji_texts, known": [*PAIRS, *FOUND, *WRITTEN],
+    "emoji_texts, written": [*PAIRS, *LEARNED, *WRITTEN],
+    "emoji_texts, translated": [*PAIRS, *LEARNED, *WRITTEN, "dataset.source=en", *TRANSLATED],
     "spoken_digits": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
     "flickr8k": ["dataset.size=32", *NAMES],
     "dialogue": TEXT,
@@ -59,6 +73,11 @@ RUNS = {
 JUDGED = {
     "emoji": {"image:image"},
     "emoji, names": {"text:text"},
+    "emoji_texts, found": {"image:image"},
+    "emoji_texts, found by a learned optimizer": {"image:image"},
+    "emoji_texts, known": {"image:image"},
+    "emoji_texts, written": {"image:image"},
+    "emoji_texts, translated": {"source_text:source_text"},
     "spoken_digits": {"audio:audio", "audio:image"},
     "flickr8k": {"text:image", "image:text"},
     "dialogue": {"text:text"},
@@ -90,6 +109,8 @@ def test_a_few_steps(name, root, tmp_path, monkeypatch):
     experiment, trainer = runs.prepare(check_config(values), values, run)
     trainer.fit(Stop())
     runs.finish(experiment, run)
-    panel, _ = experiment.judge.judge(experiment.learner, experiment.calibration)
+    panel, shown = experiment.judge.judge(experiment.learner, experiment.calibration)
     assert trainer.step == 2
-    assert {c.mapping for c in panel.cells if c.predictor.startswith("metric/")} == JUDGED[name]
+    own = experiment.learner.predictor_name
+    assert {c.mapping for c in panel.cells if c.predictor == own} == JUDGED[name]
+    assert bool(shown["answers"]) == (experiment.learner.task.target is not None)

@@ -174,9 +174,11 @@ class EvaluationConfig:
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)  # what older checkpoints meant
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "validation_episodes", "tuning_episodes"):
+        for name in ("episodes", "validation_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
+        ok = self.tuning_episodes == 0 or self.tuning_episodes >= 2
+        require(ok, "evaluation.tuning_episodes", self.tuning_episodes, "2 or more, or 0 for no rivals that have rates")
         require(self.views > 0, "evaluation.views", self.views, "a positive whole number")
         alone = self.views == 1 or not self.robustness.run
         require(alone, "evaluation.views", self.views, "1 where robustness is measured: what is spoiled has one view")

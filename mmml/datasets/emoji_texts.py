@@ -63,6 +63,8 @@ class EmojiTexts(EmojiFiles):
                     among = [n for n in languages if n != source]
                     told = f"must be some of {', '.join(among)}{nearest(language, among)}"
                     raise UserError(f"dataset.{option}_languages={held} {told}")
+        if twice := sorted(set(val_languages) & set(test_languages)):
+            raise UserError(f"dataset.test_languages={test_languages}: {twice[0]} is among dataset.val_languages too")
         self.modalities: Mapping[str, Per] = dict.fromkeys(
             ("image", "text", *(["source_text"] if source else [])), Per.SAMPLE
         )

@@ -1,6 +1,7 @@
 """What a report shows besides numbers: confusions, a retrieval gallery, a map. Plain values only."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,13 @@ def make_exhibits(
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,
         "galleries": [_gallery(learner, embedded, m) for m in retrieval.mappings if learner.ranks],
-        "map": _map(embed_all(learner, embedded)),
+        "map": _map(embed_all(learner, in_space(learner, embedded))),
     }
+
+
+def in_space(learner: Learner, samples: Samples) -> Samples:
+    """The samples with what the learner embeds, and nothing else."""
+    return replace(samples, columns={m: c for m, c in samples.columns.items() if m in learner.embedder.encoders})
 
 
 def _item(samples: Samples, number: int) -> dict[str, Any]:

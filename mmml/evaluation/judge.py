@@ -12,6 +12,7 @@ from mmml.encoders.base import evaluating
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
 from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
+from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
@@ -85,12 +86,15 @@ class Judge:
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals() if self.options.rivals else []
-        if not several or not self.samples["val"].classes:
-            return []
-        embedded, sampler = self.embed(learner, "val"), self.sampler("val")
-        episodes = self.options.tuning_episodes
-        found = (choose(c, embedded, sampler, self.settings, episodes) if len(c) > 1 else c for c in several)
-        return [rival for chosen in found for rival in chosen]
+        tuned = bool(self.samples["val"].classes and self.options.tuning_episodes)  # else none that has rates
+        known = [c for c in several if len(c) == 1 or tuned]
+        embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
+        return [rival for candidates in known for rival in self._chosen(candidates, embedded)]
+
+    def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
+        if len(candidates) == 1 or embedded is None:
+            return candidates
+        return choose(candidates, embedded, self.sampler("val"), self.settings, self.options.tuning_episodes)
 
     @at_rest
     def validate(self, learner: Learner) -> dict[str, float]:
@@ -181,7 +185,11 @@ class Judge:
         samples, sampler = self.samples["test"], self.sampler("test")
         embedded = self.embed(learner) if embedded is None else embedded
         shown = make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
-        return shown | {"curves": descents([learner, *rivals], embedded, sampler, self.settings[0])}
+        last = self.settings[-1]  # of the most shots
+        return shown | {
+            "curves": descents([learner, *rivals], embedded, sampler, self.settings[0]),
+            "answers": make_answers([learner, *rivals], samples, embedded, sampler, last),
+        }
 
     def sampler(self, split: str) -> Sampler:
         """Of the episodes of a split."""

@@ -244,7 +244,8 @@ def predict(
         for mapping in mappings:
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
-            yield mapping, drawn, predictions, setting.task.targets(query).to(predictions.device)
+            targets = setting.task.targets(query.answered(learner.embedder.encode))
+            yield mapping, drawn, predictions, targets.to(predictions.device)
 
 
 def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:

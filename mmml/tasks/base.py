@@ -1,7 +1,7 @@
 """What a task supplies; it knows no method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -158,6 +158,13 @@ class Task(ABC):
     def numbers(self, predictions: Any) -> Tensor:
         """Predictions as numbers ``[B, q, …]`` that are the same where they are."""
         return predictions
+
+    def given_for(self, predictions: Any, targets: Tensor) -> Sequence[str | int]:
+        """What is answered to each query of the first episode: a text, or the number of the query whose answer it is.
+
+        For tasks with a target alone; arguments as of ``scores``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def outputs(self, support: Examples) -> int:

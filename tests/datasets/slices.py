@@ -30,7 +30,11 @@ def slice_emoji(data: Path, root: Path, each: int = 8) -> None:
     for artwork in ARTWORKS:
         pack_some(source / f"{artwork}.zip", target / f"{artwork}.zip", lambda n: Path(n).stem in codes)
     (target / "list.json").write_text(json.dumps(listed))
-    pack_some(source / "cldr_annotations_24lang.zip", target / "cldr.zip", lambda n: n.split("/")[-2] in ("en", "de"))
+    pack_some(
+        source / "cldr_annotations_24lang.zip",
+        target / "cldr.zip",
+        lambda n: n.split("/")[-2] in ("en", "de", "fr", "es"),
+    )
 
 
 def slice_spoken_digits(data: Path, root: Path, takes: int = 4) -> None:

@@ -99,7 +99,7 @@ def test_keywords_and_languages_are_more_names(root):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"languages": ["eng"]}, "dataset.languages: eng is none of de, en; did you mean 'en'?"),
+        ({"languages": ["eng"]}, "dataset.languages: eng is none of de, en, es, fr; did you mean 'en'?"),
         ({"languages": []}, "dataset.languages=[] must be a list of languages"),
         ({"samples": "drawings"}, "dataset.samples=drawings must be one of artworks, names, both"),
         ({"size": 500}, "dataset.size=500 must be from 8 to 112 pixels"),

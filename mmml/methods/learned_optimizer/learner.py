@@ -20,6 +20,7 @@ from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
+from mmml.methods.shuffled import Shuffled
 from mmml.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -229,14 +230,15 @@ class LearnedOptimizer(Learner):
         return self.task.read(self.model(params, query, None if self.transductive else support))
 
     def rivals(self) -> list[list[Learner]]:
-        """Itself without a step, and SGD and Adam from the same parameters, at every rate."""
+        """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0)
         tuned: list[list[Learner]] = [
             [self._variant(f"{name}, rate {rate:g}", hand_designed(name, rate), self._steps) for rate in RATES]
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self._alone()]] if self.transductive else []
-        return [*alone, [standing], *tuned]
+        wrong: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
+        return [*alone, [standing], *wrong, *tuned]
 
     def _alone(self) -> "LearnedOptimizer":
         """The same parameters, where the queries of an episode do not see one another."""

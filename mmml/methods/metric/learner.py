@@ -1,5 +1,6 @@
 """The metric learner: distances in the embedding space, turned into weights on the support items."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
+from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules, untrusting
+from mmml.methods.shuffled import Shuffled
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
@@ -64,6 +66,18 @@ class MetricLearner(Learner):
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         return self._distance(query, support)
+
+    def rivals(self) -> list[list[Learner]]:
+        """What wrong pairs are worth; of embedded targets, also what no pairs are."""
+        found: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
+        return [*found, [self._standing()]] if self.task.embeds_target else found
+
+    def _standing(self) -> "MetricLearner":
+        """The same, where no pair is trusted: what is found lies where it is sought."""
+        twin = copy.copy(self)
+        twin._modules = dict(self._modules)
+        twin.rule, twin.baseline, twin._rule = "no pairs", True, untrusting
+        return twin
 
     def loss(self, batch: Batch) -> Tensor:
         batch = batch.encode(self.embedder.encode)

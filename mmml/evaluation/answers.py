@@ -1,0 +1,83 @@
+"""What was asked for beside what was given: examples for the report, of tasks that find or write something."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from mmml.datasets import Samples
+from mmml.datasets.base import kind_of
+from mmml.episodes import Sampler
+from mmml.evaluation.embed import gathered
+from mmml.evaluation.panel import Setting
+from mmml.evaluation.pictures import picture
+from mmml.methods import Learner
+
+EPISODES, PAIRS, QUERIES = 4, 3, 6  # that are shown
+LOOKED_AT = 200  # episodes, to find some of different classes
+
+
+@torch.no_grad()
+def make_answers(
+    learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: Setting
+) -> dict[str, Any] | None:
+    """Some queries of some episodes with what each learner answers, as JSON values; None where classes are asked for.
+
+    Args:
+        learners: on the same samples.
+        samples: of the split, to show them.
+        embedded: the same with the learners' embeddings.
+        sampler: of that split.
+        setting: its first mapping is played.
+    """
+    target, mapping = setting.task.target, setting.mappings[0]
+    if target is None:
+        return None
+    episodes = []
+    for number in of_different_classes(sampler, setting):
+        drawn = sampler.draw([number], setting.shape)
+        support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
+        targets = setting.task.targets(query.answered(learners[0].embedder.encode))
+        given = [setting.task.given_for(learner.adapt(support)(query), targets) for learner in learners]
+        asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
+
+        def answer(found: str | int, rows: Any = asked) -> dict[str, Any]:
+            return {"text": found} if isinstance(found, str) else one(samples, rows[found], target)
+
+        episodes.append(
+            {
+                "class": samples.classes[drawn.classes[0, 0]],
+                "pairs": [[several(samples, r, mapping.support), one(samples, r, target)] for r in known],
+                "queries": [
+                    {
+                        "shown": several(samples, row, mapping.query),
+                        "asked": one(samples, row, target),
+                        "given": [answer(by[i]) for by in given],
+                    }
+                    for i, row in enumerate(asked[:QUERIES])
+                ],
+            }
+        )
+    names = [learner.predictor_name for learner in learners]
+    return {"mapping": f"{mapping} → {target}", "shots": setting.shape.shots, "by": names, "episodes": episodes}
+
+
+def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:
+    """The numbers of some episodes, the first of their class each."""
+    found: dict[int, int] = {}
+    for number in range(sampler.at_most(LOOKED_AT)):
+        found.setdefault(int(sampler.draw([number], setting.shape).classes[0, 0]), number)
+        if len(found) == EPISODES:
+            break
+    return list(found.values())
+
+
+def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
+    """What a row shows."""
+    return [one(samples, row, modality) for modality in modalities]
+
+
+def one(samples: Samples, row: int, modality: str) -> dict[str, Any]:
+    """One value of a row: a text, or a picture."""
+    value = samples.columns[modality].values[row : row + 1][0]
+    return {"text": str(value)} if kind_of(modality) == "text" else picture(kind_of(modality), value)

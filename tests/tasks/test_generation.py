@@ -1,0 +1,226 @@
+"""Texts that are written: tokens, the language model, what is known already, and the scores."""
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.datasets.values import objects
+from mmml.encoders import build_embedder
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.errors import UserError
+from mmml.evaluation.embed import see_all
+from mmml.evaluation.guards import check_independence
+from mmml.evaluation.panel import Setting, episode_panel
+from mmml.methods import methods
+from mmml.methods.metric import MetricLearner
+from mmml.tasks import tasks
+from mmml.tasks.generation import scores
+from mmml.tasks.generation.known import Known, alike
+from mmml.tasks.generation.tokens import END, PAD, ByteTokens
+from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
+
+OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
+OPTIONS |= {"max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
+METRIC = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
+RULE = {"rule": "sgd", "init": "learned", "fast": "head", "order": 1, "steps": 2, "test_steps": None, "rate": 0.1}
+RULE |= {"truncation": None, "weights": "last", "curriculum": 0.0, "scale": 1.0, "transductive": False}
+MLP = {"name": "mlp_features", "hidden": [8]}
+MAPPING, SHAPE = Mapping.parse("features:features"), Shape(1, 4, 6)
+WORDS = ["cat", "dog", "bird", "fish"]
+
+
+def task(**options):
+    return tasks.build("generation", OPTIONS | options, "task")
+
+
+def embedder():
+    torch.manual_seed(0)
+    return build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": MLP}, ["features"])
+
+
+def learned(**options):
+    learner = methods.build("learned_optimizer", RULE | {"vectorize": "auto"} | options, "method",
+                            embedder=embedder(), task=task())  # fmt: skip
+    return learner.eval()
+
+
+def metric(rule="attention"):
+    return MetricLearner(embedder(), task(), "cosine", "infonce", rule, **METRIC)
+
+
+@pytest.fixture
+def named() -> Samples:
+    """Four kinds of things, called by name; in the second language every name has an ending."""
+    kinds = np.arange(40) % 4
+    values = torch.eye(4)[kinds] + 0.05 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    names = objects([WORDS[k] + ("" if i < 20 else "o") for i, k in enumerate(kinds)])
+    columns = {"features": Column(Per.SAMPLE, values), "text": Column(Per.SAMPLE, names)}
+    return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
+
+
+class TestTokens:
+    def test_texts_come_back(self):
+        texts = ["cat", "číslo", "ปลา", "🐟", ""]
+        tokens = ByteTokens().read(texts)
+        assert tokens[0].tolist()[:5] == [99, 97, 116, END, PAD]
+        assert ByteTokens().write(tokens) == ["cat", "číslo", "ปลา", "🐟", " "]
+
+    def test_a_broken_character_is_left_out(self):
+        assert ByteTokens().write(torch.tensor([[99, 0xC4, 97, END, 98]])) == ["ca"]
+
+
+class TestKnown:
+    texts = ByteTokens().read(["red cat", "red cats", "blue whale"])[None]
+    texts = texts.masked_fill(texts == PAD, -1)
+
+    def test_alike_is_one_for_the_same_and_less_for_others(self):
+        likeness = alike(self.texts, self.texts)[0]
+        assert torch.allclose(likeness.diagonal(), torch.ones(3))
+        assert 1 > likeness[0, 1] > 0.7 > 0.3 > likeness[0, 2] >= 0
+
+    @pytest.mark.parametrize(("weights", "best"), [([0, 0, 1.0], 2), ([0.4, 0.35, 0.25], 0), ([1 / 3] * 3, 0)])
+    def test_what_is_most_like_all_by_weight_is_chosen(self, weights, best):
+        known = Known(torch.tensor([[weights]]).log(), self.texts)
+        assert torch.equal(known.chosen()[0, 0], self.texts[0, best])
+
+    def test_the_loss_is_lower_where_more_weight_is_on_what_is_like_the_answer(self):
+        answer, weights = self.texts[:, 2:], torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log()
+        good, bad = (Known(w[None], self.texts).log_loss(answer) for w in weights)
+        assert good < bad
+
+
+class TestScores:
+    def test_values(self):
+        assert scores.chrf("a red cat", "a red cat") == 1.0
+        assert scores.chrf("xyz", "a red cat") == 0.0
+        assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(1.0)
+        assert scores.rouge_l("the cat sat", "a cat that sat") == pytest.approx(2 * 2 / 7)
+        assert scores.rouge_l("", "a") == 0.0
+
+    def test_every_query_is_scored_and_the_texts_are_whole(self, named):
+        made = task()
+        texts = made.given(named).columns["text"].values
+        known = Known(torch.eye(4)[None].log(), texts[None, :4])
+        found = {m.name: s for m, s in made.scores(known, texts[None, [0, 1, 2, 0]]).items()}
+        assert found["exact match"].tolist() == [[1.0, 1.0, 1.0, 0.0]]
+        assert found["chrF"].shape == (1, 4) and found["BLEU"].shape == (1, 1)
+
+    def test_references_are_not_cut_with_the_texts_of_training(self, named):
+        long = "a very long name of a thing"
+        text = objects([long, *["cat"] * 39])
+        samples = Samples(named.classes, named.starts, {"text": Column(Per.SAMPLE, text)})
+        made = task(max_length=3)
+        assert made.texts(made.given(samples).columns["text"].values[:1]) == [long]
+
+
+class TestWriter:
+    @pytest.fixture
+    def writer(self):
+        torch.manual_seed(0)
+        model, tokens = from_scratch(16, 2, 2, 20)
+        for p in model.parameters():
+            p.data.mul_(4)  # so that what comes next is not a tie
+        return Writer(model.eval(), tokens, Decoding("greedy", 3, 1.0, 10), frozen=False)
+
+    def test_the_loss_is_that_of_each_token_given_those_before(self, writer):
+        prefix, tokens = torch.randn(2, 3, 16), torch.tensor([[99, 97, END], [98, END, -1]])
+        embedded = writer.model.get_input_embeddings()
+        expected = []
+        for p, row in zip(prefix, tokens.tolist(), strict=True):
+            lost, seen = [], p
+            for token in [t for t in row if t >= 0]:
+                lost.append(-writer.model(inputs_embeds=seen[None]).logits[0, -1].log_softmax(-1)[token])
+                seen = torch.cat([seen, embedded(torch.tensor([token]))])
+            expected.append(torch.stack(lost).mean())
+        assert torch.allclose(writer.log_loss(prefix, tokens), torch.stack(expected), atol=1e-5)
+
+    @torch.no_grad()
+    def test_a_batch_with_cached_keys_is_written_as_one_by_one_without(self, writer):
+        prefix = torch.randn(6, 3, 16)
+        together = writer.tokens.write(writer.generate(prefix))
+        assert together == writer.write(prefix)
+        for p, text in zip(prefix, together, strict=True):
+            seen, found = p, []
+            while len(found) < 10 and END not in found:
+                found.append(int(writer.model(inputs_embeds=seen[None], use_cache=False).logits[0, -1].argmax()))
+                seen = torch.cat([seen, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
+            assert writer.tokens.write(torch.tensor([found])) == [text]
+
+    @pytest.mark.parametrize("by", ["beam", "sample"])
+    def test_other_ways_to_write_are_the_same_each_time(self, writer, by):
+        writer.decoding = Decoding(by, 3, 1.0, 10)
+        prefix, state = torch.randn(4, 3, 16), torch.get_rng_state()
+        first = writer.write(prefix)
+        assert first == writer.write(prefix) and torch.equal(state, torch.get_rng_state())
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [({"decoding": "best"}, "greedy, beam or sample"), ({"max_length": 0}, "task.max_length=0")],
+    )
+    def test_wrong_options_are_refused(self, options, told):
+        with pytest.raises(UserError, match=told):
+            task(**options)
+
+    def test_heads_must_share_the_width(self):
+        with pytest.raises(UserError, match="task.heads=3 must be a divisor of task.width=16"):
+            from_scratch(16, 1, 3, 8)
+
+
+def batch(learner, samples):
+    drawn = Sampler(samples, 0, "train").draw(range(4), SHAPE)
+    return gather(learner.task.given(samples), drawn, [MAPPING], "text")
+
+
+def descend(learner, samples, steps):
+    learner.fit(samples)
+    optimizer, taken = torch.optim.Adam(learner.parameters(), 0.01), batch(learner, samples)
+    losses = []
+    for _ in range(steps):
+        (loss,) = learner.losses(taken, 0.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def judged(learner, samples):
+    seen = see_all(learner, samples, ["features", "text"])
+    panel = episode_panel(learner, seen, Sampler(samples, 0, "test"), [Setting(learner.task, SHAPE, (MAPPING,))], 10)
+    return {c.metric: c.mean for c in panel.cells}
+
+
+def test_the_metric_method_answers_with_known_texts(named):
+    learner = metric()
+    losses = descend(learner, named, 30)
+    assert losses[-1] < 0.7 * losses[0]
+    found = judged(learner, named)
+    assert found["chrF"] > 0.5 and found["exact match"] > 0.4  # not every kind is among four supports
+    constant = metric("mean")
+    constant.fit(named)
+    assert judged(constant, named)["exact match"] < 0.4
+
+
+def test_the_learned_optimizer_writes_what_it_was_shown(named):
+    learner = learned()
+    losses = descend(learner, named, 120)
+    assert losses[-1] < 0.3 * losses[0]
+    assert all(p.grad is not None for p in learner.task.writer.parameters())
+    found = judged(learner.eval(), named)
+    standing = judged(learner._variant("no step", learner.optimizer, 0), named)
+    assert found["chrF"] > 0.6 and found["log loss"] < standing["log loss"]
+
+
+@torch.no_grad()
+def test_queries_do_not_influence_one_another(named):
+    for learner in (learned(), metric()):
+        learner.fit(named)
+        learner.eval()
+        seen = see_all(learner, named, ["features", "text"])
+        check_independence(learner, named, seen, Sampler(named, 0, "test"), SHAPE, [MAPPING])
+
+
+def test_heads_computed_of_the_support_set_are_refused():
+    with pytest.raises(UserError, match="method.init=prototype computes a head, and task=generation has none"):
+        learned(init="prototype")

@@ -1,0 +1,135 @@
+"""Retrieval as a task: what the pairs of the support set are good for, and what is refused."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.encoders import build_embedder
+from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.errors import UserError
+from mmml.evaluation.panel import Setting, chance_panel, episode_panel
+from mmml.methods import methods
+from mmml.methods.metric import MetricLearner
+from mmml.methods.metric.learner import combined
+from mmml.tasks import tasks
+
+TARGET, MAPPING, SHAPE = "found_features", Mapping.parse("features:features"), Shape(1, 5, 8)
+TASK = tasks.build("retrieval", {"target": TARGET, "temperature": 0.1}, "task")
+MLP = {"name": "mlp_features", "hidden": [8]}
+OPTIONS = {"temperature": 10.0, "learn_temperature": True, "margin": 1.0, "squared": False}
+RULE = {"rule": "sgd", "init": "prototype", "fast": "head", "order": 1, "steps": 5, "test_steps": 20, "rate": 10.0}
+UNROLL = {"truncation": None, "weights": "last", "curriculum": 0.0, "scale": 1.0, "transductive": False}
+
+
+@pytest.fixture
+def pairs() -> Samples:
+    """Two domains, in which what is found lies where it is sought, but for a step of the domain's own."""
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randn(80, 6, generator=rng)
+    steps = 3 * torch.randn(2, 6, generator=rng)
+    found = values + steps.repeat_interleave(40, 0)
+    columns = {"features": Column(Per.SAMPLE, values, encoded=True), TARGET: Column(Per.SAMPLE, found, encoded=True)}
+    return Samples(["a", "b"], np.array([0, 40, 80]), columns)
+
+
+def embedder():
+    torch.manual_seed(0)
+    sections = {"width": 6, "normalize": False, "fusion": "mean", "features": MLP}
+    return build_embedder(sections, ["features", TARGET])
+
+
+def metric(rule="attention"):
+    return MetricLearner(embedder(), TASK, "euclidean", "infonce", rule, **OPTIONS)
+
+
+def judged(learner, samples, shots=5):
+    setting = Setting(TASK, Shape(1, shots, 8), (MAPPING,))
+    panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 60)
+    return {c.metric: c.mean for c in panel.cells}
+
+
+def test_one_pair_tells_the_step_of_a_domain(pairs):
+    assert judged(metric(), pairs, shots=1)["R@1"] == 1.0
+
+
+def test_weights_add_what_answers_are_away_from_their_items():
+    weights, items = torch.tensor([[[0.25, 0.75]]]).log(), torch.tensor([[[1.0, 0], [0, 1]]])
+    answers, query = torch.tensor([[[2.0, 0], [0, 5]]]), torch.tensor([[[10.0, 10]]])
+    assert combined(TASK, weights, items, answers, query).tolist() == [[[10.25, 13.0]]]
+
+
+def test_ranks_are_among_the_answers_of_the_episode():
+    predictions, answers = torch.tensor([[[1.0, 0], [1, 0.1]]]), torch.tensor([[[0.0, 2], [3, 0]]])
+    scores = {m.name: s.tolist() for m, s in TASK.scores(predictions, answers).items()}
+    assert scores["R@1"] == [[0.0, 1.0]] and scores["median rank"] == [[2.0, 1.0]]
+    assert TASK.choices(SHAPE) == 8
+    (cell,) = [c for c in chance_panel("test", [Setting(TASK, SHAPE, (MAPPING,))]).cells if c.metric == "R@1"]
+    assert cell.mean == 1 / 8 and cell.target == TARGET and cell.candidates is None
+
+
+def test_the_loss_is_lowest_where_every_answer_is_found():
+    answers = torch.eye(3)[None]
+    right, wrong = (TASK.loss(p, answers) for p in (answers, answers.roll(1, dims=1)))
+    assert right < 0.01 and wrong > 5
+
+
+@torch.no_grad()
+def test_the_order_of_answers_tells_nothing(pairs):
+    learner = metric()
+    batch = gather(pairs, Sampler(pairs, 0, "test").draw([0], SHAPE), [MAPPING], TARGET)
+    support, query = batch.view(MAPPING)
+    assert list(query.values) == ["features"] and list(query.answers.values) == [TARGET]
+    blind = SimpleNamespace(encode=query.encode, values=query.values, items=query.items)
+    assert torch.equal(learner.adapt(support)(query), learner.adapt(support)(blind))
+
+
+@pytest.mark.parametrize("name", ["metric", "learned_optimizer"])
+def test_training_reaches_the_encoders_of_both_sides(name, pairs):
+    raw = Samples(pairs.classes, pairs.starts, {m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    section = {"distance": "cosine", "loss": "infonce", "rule": "attention", **OPTIONS}
+    if name == "learned_optimizer":
+        section = RULE | UNROLL | {"vectorize": "auto"}
+    learner = methods.build(name, section, "method", embedder=embedder(), task=TASK)
+    learner.fit(raw)
+    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0)
+    loss.backward()
+    for modality, encoder in learner.embedder.items():
+        assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, modality
+
+
+def test_adapted_projections_beat_standing_still(pairs):
+    learner = methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto"}, "method",
+                            embedder=embedder(), task=TASK)  # fmt: skip
+    standing = learner._variant("no step", learner.optimizer, 0)
+    before, after = (judged(one, pairs, shots=20)["R@1"] for one in (standing, learner))
+    assert after > before + 0.1
+
+
+def test_encoders_may_adapt_too(pairs):
+    raw = Samples(pairs.classes, pairs.starts, {m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    section = RULE | UNROLL | {"vectorize": "auto", "fast": "all", "init": "learned", "steps": 2}
+    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK)
+    learner.fit(raw)
+    assert 0 < judged(learner, raw)["R@10"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("mapping", "modalities", "told"),
+    [
+        ("features:features", {"features": Per.SAMPLE}, "this dataset has features"),
+        ("features:features", {"features": Per.SAMPLE, TARGET: Per.CLASS}, "belongs to whole classes"),
+        (f"features+{TARGET}:features", {"features": Per.SAMPLE, TARGET: Per.SAMPLE}, "asks for it: leave it out"),
+        ("features:image", {"features": Per.SAMPLE, "image": Per.CLASS, TARGET: Per.SAMPLE}, "for each sample"),
+    ],
+)
+def test_what_does_not_fit_is_refused(mapping, modalities, told):
+    with pytest.raises(UserError, match=told):
+        TASK.check_mappings([Mapping.parse(mapping)], modalities)
+
+
+def test_rules_of_classes_are_refused():
+    with pytest.raises(UserError, match="task=retrieval has none: set method.rule=attention"):
+        metric("prototype")
