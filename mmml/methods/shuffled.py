@@ -1,4 +1,4 @@
-"""What a support set is worth whose answers belong to other items: a control, which nothing that learns should match."""
+"""A control: a support set whose answers belong to other items, which nothing that learns should match."""
 
 from dataclasses import replace
 

@@ -61,7 +61,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
 def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     """What may not be meant."""
     samples, task = adapted.samples, adapted.model.learner.task
-    if task.needs_scores:
+    if task.by_item:
         return
     if len(samples.classes) == 1:
         yield f"the support set has one class, {samples.classes[0]!r}: every query gets it"

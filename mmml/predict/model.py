@@ -35,8 +35,8 @@ from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 CHUNK = 512  # queries predicted at a time; the result does not depend on it
 
-Found = tuple[str | None, float | None, float | None, list[int]]
-"""Label, probability, score, and numbers of the nearest support samples of a query."""
+Found = tuple[str | None, float | None, float | None, str | None, list[int]]
+"""Label, probability, score, text, and numbers of the nearest support samples of a query."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Prediction:
         label: the most probable class; None for none of these.
         probability: calibrated, of that class.
         score: in place of the two, for regression.
+        text: in their place, for generation.
         nearest: the ids of the most similar support samples, the nearest first.
         problem: why there is no prediction, if the query could not be read.
     """
@@ -58,6 +59,7 @@ class Prediction:
     score: float | None
     nearest: tuple[str, ...]
     problem: str | None = None
+    text: str | None = None
 
 
 @dataclass
@@ -93,12 +95,15 @@ class Model:
         Raises:
             UserError: a sample cannot be read, or the support set does not hold what is needed.
         """
-        regression = self.learner.task.needs_scores
-        source = Support(os.fspath(support), self.reading, one_way=regression)
-        if regression and not source.rows.has("score"):
-            raise UserError(f"support={support} has no column score, which task={self.learner.task.name} needs")
+        task = self.learner.task
+        if task.embeds_target:
+            raise UserError(f"task={task.name} ranks the answers of an episode, and files have none: use mmml-eval")
+        source = Support(os.fspath(support), self.reading, one_way=task.by_item)
+        needed = task.target or "score"
+        if task.by_item and not source.rows.has(needed):
+            raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
-        adapted = Adapted(self, chosen, source.samples(chosen.support))
+        adapted = Adapted(self, chosen, source.samples({*chosen.support, *task.asked}))
         adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
         return adapted
 
@@ -146,12 +151,14 @@ class Adapted:
         self._like = np.asarray(features.values[0:1][0]) if features is not None else None
         self.samples = embed_all(learner, samples, mapping.support)
         support = whole_support(self.samples, mapping.support)
+        if learner.task.target is not None:
+            support = replace(support, answers=whole_support(learner.task.given(samples), [learner.task.target]))
         with torch.no_grad():
             self._predict = learner.adapt(support)
             self._support = learner.embedder.fuse(support)[0]
         self._slots = support.slots[0]
         self._means = class_means(self._support[None], self._slots[None].to(self._support.device))[0]
-        self.entry = None if learner.task.needs_scores else self._calibration()
+        self.entry = None if learner.task.by_item else self._calibration()
 
     def __repr__(self) -> str:
         return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
@@ -188,8 +195,8 @@ class Adapted:
                 if i in chunk.problems:
                     yield Prediction(identity, None, None, None, (), chunk.problems[i])
                 else:
-                    label, probability, score, near = next(told)
-                    yield Prediction(identity, label, probability, score, tuple(names[n] for n in near))
+                    label, probability, score, text, near = next(told)
+                    yield Prediction(identity, label, probability, score, tuple(names[n] for n in near), text=text)
 
     @torch.no_grad()
     def _of_chunk(self, examples: Examples, threshold: float | None, nearest: int) -> list[Found]:
@@ -199,17 +206,21 @@ class Adapted:
             return self._of_encoded(query, threshold, nearest)
 
     def _of_encoded(self, query: Examples, threshold: float | None, nearest: int) -> list[Found]:
-        predictions, fused = self._predict(query)[0].cpu(), self.model.learner.embedder.fuse(query)[0]
+        predictions, fused = self._predict(query), self.model.learner.embedder.fuse(query)[0]
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
-        if self.model.learner.task.needs_scores:
-            return [(None, None, score, n) for score, n in zip(predictions.tolist(), near, strict=True)]
-        probability, label = self._probabilities(predictions).max(-1)
+        task = self.model.learner.task
+        if task.needs_scores:
+            return [(None, None, score, None, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
+        if task.target is not None:
+            written = task.given_for(predictions, None)
+            return [(None, None, None, str(text), n) for text, n in zip(written, near, strict=True)]
+        probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
             far = cosine(fused, self._means).amin(-1) > threshold  # as in mmml.evaluation.calibration
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
-        return list(zip(labels, probability.tolist(), repeat(None), near, strict=False))
+        return list(zip(labels, probability.tolist(), repeat(None), repeat(None), near, strict=False))
 
     def _probabilities(self, log_probabilities: Tensor) -> Tensor:
         return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()

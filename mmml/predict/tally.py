@@ -12,7 +12,7 @@ from tqdm import tqdm
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Adapted, Prediction
 
-NONE, SCORE = "none of these", "a score"
+NONE, SCORE, TEXT = "none of these", "a score", "a text"
 SHOWN = 20  # predictions that the table lists
 
 
@@ -20,7 +20,9 @@ def answer(p: Prediction) -> str:
     """What the column ``prediction`` says."""
     if p.problem is not None:
         return ""
-    return f"{p.score:.6g}" if p.score is not None else p.label if p.label is not None else NONE
+    if p.score is not None:
+        return f"{p.score:.6g}"
+    return p.text if p.text is not None else p.label if p.label is not None else NONE
 
 
 class Tally:
@@ -54,10 +56,10 @@ class Tally:
             yield p
 
     def _count(self, truth: str | None, p: Prediction) -> None:
-        label = SCORE if p.score is not None else answer(p)
+        label = SCORE if p.score is not None else TEXT if p.text is not None else answer(p)
         self.labels[label] += 1
         self.sure[label] += p.probability or 0
-        if truth is None:
+        if truth is None or p.text is not None:
             return
         if p.score is not None:
             self.errors.append(abs(p.score - float(truth)))
@@ -72,7 +74,7 @@ class Tally:
         for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
             table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
         for label, count in self.labels.most_common(SHOWN):
-            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, SCORE) else ""
+            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, SCORE, TEXT) else ""
             table.add_row(label, f"{count:,}", mean)
         if len(self.labels) > SHOWN:
             table.add_row(f"… and {len(self.labels) - SHOWN} more", "", "")

@@ -159,10 +159,10 @@ class Task(ABC):
         """Predictions as numbers ``[B, q, …]`` that are the same where they are."""
         return predictions
 
-    def given_for(self, predictions: Any, targets: Tensor) -> Sequence[str | int]:
+    def given_for(self, predictions: Any, targets: Tensor | None) -> Sequence[str | int]:
         """What is answered to each query of the first episode: a text, or the number of the query whose answer it is.
 
-        For tasks with a target alone; arguments as of ``scores``.
+        For tasks with a target alone; arguments as of ``scores``, targets None where texts are written.
         """
         raise NotImplementedError
 

@@ -54,7 +54,8 @@ class Retrieval(Task):
         """Their weighted mean."""
         return log_weights.exp() @ support_targets
 
-    def given_for(self, predictions: Tensor, targets: Tensor) -> list[int]:
+    def given_for(self, predictions: Tensor, targets: Tensor | None) -> list[int]:
+        assert targets is not None
         found: list[int] = fits(predictions, targets)[0].argmax(-1).tolist()
         return found
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import mmml
 from mmml.config import check_config
@@ -86,6 +87,42 @@ def test_scores_are_predicted_from_like_samples(tmp_path):
     assert all(p.label is None and p.probability is None for p in found)
     with pytest.raises(UserError, match="has no column score"):
         model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
+
+
+SMALL = ["encoder=small", "encoder/features=mlp_features", "encoder.width=8"]
+GENERATION = ["task=generation", "episode=pairs", "task.width=16", "task.heads=2", "task.max_length=8"]
+GENERATION += [f"episode.{side}.mappings=[features:features]" for side in ("train", "eval")]
+
+
+def with_texts(root):
+    """Fifteen rows of three kinds, which are called zero, one and two; a label is no matter."""
+    features(root, [0, 1, 2] * 5, seed=0, noise=0.01)
+    write_csv(root / "metadata.csv", [{"id": i, "text": t} for i, t in enumerate(["zero", "one", "two"] * 5)])
+    return root
+
+
+def test_texts_are_given_from_known_ones(tmp_path):
+    root, query = with_texts(tmp_path / "s"), features(tmp_path / "q", [2, 0, 1], seed=1, noise=0.01, labelled=False)
+    model = model_of(*GENERATION, "method.rule=attention", "method.temperature=0.01")
+    found = list(model.adapt(str(root)).predict(str(query)))
+    assert [p.text for p in found] == ["two", "zero", "one"]
+    assert all(p.label is p.probability is p.score is None and len(p.nearest) == 3 for p in found)
+    with pytest.raises(UserError, match="has no column text, which task=generation needs"):
+        model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
+
+
+def test_a_learned_optimizer_writes_texts(tmp_path):
+    root, query = with_texts(tmp_path / "s"), features(tmp_path / "q", [2, 0, 1], seed=1, labelled=False)
+    model = model_of(*GENERATION, "method=learned_optimizer", "method.init=learned", *SMALL)
+    model.learner.embedder.encoders["features"].fit(torch.from_numpy(np.load(root / "f.npy")))
+    found = list(model.adapt(str(root)).predict(str(query)))
+    assert len(found) == 3 and all(isinstance(p.text, str) and p.problem is None for p in found)
+
+
+def test_files_have_no_candidates_to_rank(tmp_path):
+    options = ["task=retrieval", "episode=pairs", "method.rule=attention", *GENERATION[-2:]]
+    with pytest.raises(UserError, match="task=retrieval ranks the answers of an episode"):
+        model_of(*options).adapt(str(with_texts(tmp_path / "s")))
 
 
 def test_ten_lines_of_python(finished, tmp_path, monkeypatch, capsys):

@@ -119,7 +119,7 @@ class Generation(nn.Module, Task):
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         return Known(log_weights, support_targets)
 
-    def given_for(self, predictions: Known | Prefixed, targets: Tensor) -> list[str]:
+    def given_for(self, predictions: Known | Prefixed, targets: Tensor | None) -> list[str]:
         return self.written(predictions)[0]
 
     def outputs(self, support: Examples) -> int:
