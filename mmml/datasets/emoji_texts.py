@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
+from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets, split_classes
 from mmml.datasets.emoji import ARTWORKS, EmojiFiles, Named
 from mmml.datasets.values import Rows, Values, objects
 from mmml.errors import UserError, nearest, require
@@ -19,14 +19,15 @@ class EmojiTexts(EmojiFiles):
     """What emoji are called, to be told of other emoji in a new language or on a new topic.
 
     A sample is a drawing (``image``, the artworks take turns), what it is called (``text``) and, with ``source``, what
-    it is called in another language (``source_text``). Emoji are split as ``dataset=emoji`` splits them, so that those
-    of a split's languages are held out besides the languages; the emoji of a topic belong to its split.
+    it is called in another language (``source_text``). The emoji of a topic belong to its split; those of languages
+    are split as ``dataset=emoji`` splits them, or are the same in all languages.
 
     Args:
         root: the folder that holds ``emoji/``.
         classes: ``languages``, or ``topics``: the subgroups that Unicode puts emoji in, in the first language.
         languages: of the names.
         val_languages, test_languages: of these, those that validation and test are about.
+        apart: whether the emoji of the languages of validation and test are held out besides those languages.
         source: the language of ``source_text``, which is then no class; None for none.
         keywords: whether each of what Unicode lists as keywords makes a sample too, in training.
         least: topics of fewer emoji are left out.
@@ -44,6 +45,7 @@ class EmojiTexts(EmojiFiles):
         languages: list[str],
         val_languages: list[str],
         test_languages: list[str],
+        apart: bool,
         source: str | None,
         keywords: bool,
         least: int,
@@ -55,6 +57,7 @@ class EmojiTexts(EmojiFiles):
         super().__init__(root, languages if source in (None, *languages) else [*languages, str(source)], size)
         require(classes in ("languages", "topics"), "dataset.classes", classes, "languages or topics")
         self.classes, self.source, self.keywords, self.least = classes, source, keywords, least
+        self.apart = apart or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}
         for option, held in self.held_out.items() if classes == "languages" else ():
@@ -77,7 +80,7 @@ class EmojiTexts(EmojiFiles):
         images = self.images(listed, files) if "image" in modalities else None
         number = {code: i for i, code in enumerate(listed)}
         by_topic = self.classes == "topics"
-        parts = self._topics(listed) if by_topic else split_classes(list(listed), self.split_seed, self.val, self.test)
+        parts = self._topics(listed) if by_topic else self._emoji(list(listed))
         found = {}
         for split, part in parts.items():
             codes = [list(listed)[i] for i in part]
@@ -85,6 +88,12 @@ class EmojiTexts(EmojiFiles):
             pairs = self._by_topic(codes, told, listed) if by_topic else self._by_language(codes, told, split)
             found[split] = self._samples(pairs, number, images)
         return found
+
+    def _emoji(self, codes: list[str]) -> dict[str, list[int]]:
+        """The emoji of each split."""
+        if self.apart:
+            return split_classes(codes, self.split_seed, self.val, self.test)
+        return {split: [*range(len(codes))] for split in SPLITS}
 
     def _topics(self, listed: Mapping[str, Mapping[str, str]]) -> dict[str, list[int]]:
         """The emoji of each split, whole topics together."""
@@ -126,4 +135,5 @@ class EmojiTexts(EmojiFiles):
             rows = [number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS) for turn, c, _, _ in flat]
             columns["image"] = Column(Per.SAMPLE, Rows(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
-        return Samples(list(pairs), starts, columns, kept_apart=sorted({code for _, code, _, _ in flat}))
+        emoji = sorted({code for _, code, _, _ in flat}) if self.apart else []
+        return Samples(list(pairs), starts, columns, kept_apart=emoji)

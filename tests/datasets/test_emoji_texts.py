@@ -17,7 +17,13 @@ def root(real_data, tmp_path_factory):
 
 def build(root, **options):
     section = {"name": "emoji_texts", "root": root and str(root), "classes": "languages"}
-    section |= {"languages": ["en", "de", "fr"], "val_languages": ["de"], "test_languages": ["fr"], "source": None}
+    section |= {
+        "languages": ["en", "de", "fr"],
+        "val_languages": ["de"],
+        "test_languages": ["fr"],
+        "source": None,
+        "apart": True,
+    }
     section |= {"keywords": False, "least": 4, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
     return datasets.build_section(section | options, "dataset")
 
@@ -40,6 +46,12 @@ def test_the_emoji_are_split_as_the_dataset_of_classes_splits_them(root):
     other = datasets.build_section(section, "dataset").load([])
     for split, part in build(root).load([]).items():
         assert {c.rpartition("(")[2][:-1] for c in other[split].classes} == set(part.kept_apart)
+
+
+def test_emoji_may_be_the_same_in_all_languages(root):
+    parts = build(root, apart=False).load(["image", "text"])
+    assert [parts[s].classes for s in EVERY] == [["en"], ["de"], ["fr"]]
+    assert all(len(p.labels) == 32 and not p.kept_apart for p in parts.values())
 
 
 def test_a_translation_has_its_source_which_is_no_class(root):
