@@ -29,8 +29,35 @@ CAPTIONS = "captions"
 LANGUAGES = ("en", "de", "fr", "cs")
 
 
+class Flickr8kFiles(OnDisk):
+    """Photographs and what is said of them, on disk."""
+
+    folder_name = "flickr8k_multi30k"
+    downloads = tuple(Download(f"{MULTI30K}/{place}", place, digest) for place, digest in DIGESTS.items())
+    by_hand: ClassVar[Mapping[str, str]] = {
+        "*images*.zip": "images.zip, the photographs of Flickr8k, for non-commercial research and education",
+        "captions_en.token.txt": "captions_en.token.txt, which is Flickr8k's Flickr8k.token.txt",
+    }
+
+    def photographs(self) -> dict[str, Path]:
+        """By name."""
+        folder = unpacked(self.find("*images*.zip", wanted="images.zip"), ".jpg")
+        return {path.stem: path for path in folder.rglob("*.jpg")}
+
+    def aligned(self, language: str) -> dict[str, str]:
+        """Multi30k's sentence of each photograph of its list, whose name begins as Flickr8k's does."""
+        listed = self.find("**/image_splits_train.txt", "**/image_splits/train.txt")[0]
+        sentences = self.find(f"**/train.{language}.gz")[0]
+        names = [Path(line.strip()).stem for line in listed.read_text().split()]
+        said = gzip.decompress(sentences.read_bytes()).decode().splitlines()
+        if len(names) != len(said):
+            lines = f"{listed.name} and {sentences.name} have {len(names)} and {len(said)} lines"
+            raise UserError(f"dataset.root: {lines}; they must come from one version of Multi30k")
+        return dict(zip(names, said, strict=True))
+
+
 @datasets.register("flickr8k")
-class Flickr8k(OnDisk):
+class Flickr8k(Flickr8kFiles):
     """Photographs of Flickr8k (Hodosh et al., 2013) that are in Multi30k too (Elliott et al., 2016).
 
     A class is a photograph, ``image`` its one sample, ``text`` what is said of it; splits hold out photographs.
@@ -45,12 +72,6 @@ class Flickr8k(OnDisk):
     """
 
     name = "flickr8k"
-    folder_name = "flickr8k_multi30k"
-    downloads = tuple(Download(f"{MULTI30K}/{place}", place, digest) for place, digest in DIGESTS.items())
-    by_hand: ClassVar[Mapping[str, str]] = {
-        "*images*.zip": "images.zip, the photographs of Flickr8k, for non-commercial research and education",
-        "captions_en.token.txt": "captions_en.token.txt, which is Flickr8k's Flickr8k.token.txt",
-    }
     modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS}
 
     def __init__(self, root: str | None, sentences: list[str], size: int, split_seed: int, val: float, test: float):
@@ -63,7 +84,7 @@ class Flickr8k(OnDisk):
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
-        files = self._images()
+        files = self.photographs()
         texts = self._texts(files)
         names = sorted(set(files) & set(texts))
         columns = {}
@@ -75,10 +96,6 @@ class Flickr8k(OnDisk):
             own |= {m: Column(Per.SAMPLE, Rows(values, np.array(part))) for m, values in columns.items()}
             found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own)
         return found
-
-    def _images(self) -> dict[str, Path]:
-        folder = unpacked(self.find("*images*.zip", wanted="images.zip"), ".jpg")
-        return {path.stem: path for path in folder.rglob("*.jpg")}
 
     def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:
         """What is said of each photograph for which there is something of all kinds."""
@@ -95,13 +112,5 @@ class Flickr8k(OnDisk):
         return found
 
     def _aligned(self, language: str, photographs: Collection[str]) -> dict[str, list[str]]:
-        """Sentence i belongs to photograph i of the list, whose name begins as Flickr8k's does."""
-        listed = self.find("**/image_splits_train.txt", "**/image_splits/train.txt")[0]
-        sentences = self.find(f"**/train.{language}.gz")[0]
-        names = [Path(line.strip()).stem for line in listed.read_text().split()]
-        said = gzip.decompress(sentences.read_bytes()).decode().splitlines()
-        if len(names) != len(said):
-            lines = f"{listed.name} and {sentences.name} have {len(names)} and {len(said)} lines"
-            raise UserError(f"dataset.root: {lines}; they must come from one version of Multi30k")
-        of = dict(zip(names, said, strict=True))
+        of = self.aligned(language)
         return {stem: [of[stem.split("_")[0]]] for stem in photographs if stem.split("_")[0] in of}

@@ -85,11 +85,15 @@ class Judge:
     @at_rest
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
-        several = learner.rivals() if self.options.rivals else []
-        tuned = bool(self.samples["val"].classes and self.options.tuning_episodes)  # else none that has rates
+        several = learner.rivals(self._usable("train")) if self.options.rivals else []
+        tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
         embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
         return [rival for candidates in known for rival in self._chosen(candidates, embedded)]
+
+    def _usable(self, split: str) -> Samples | None:
+        part = self.samples.get(split)
+        return part if part is not None and part.classes else None
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
         if len(candidates) == 1 or embedded is None:

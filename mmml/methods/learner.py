@@ -122,6 +122,10 @@ class Learner(Trainee):
         """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``, if it descends."""
         raise NotImplementedError
 
-    def rivals(self) -> "list[list[Learner]]":
-        """What it must beat, from the same parameters: of each list, validation chooses one for the panel."""
+    def rivals(self, train: Samples | None) -> "list[list[Learner]]":
+        """What it must beat, from the same parameters: of each list, validation chooses one for the panel.
+
+        Args:
+            train: samples of training; None if there are none.
+        """
         return []

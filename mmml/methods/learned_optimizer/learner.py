@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmml.datasets import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import TrainingError, UserError, require
@@ -20,7 +21,7 @@ from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.shuffled import Shuffled
+from mmml.methods.controls import Shuffled
 from mmml.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -229,7 +230,7 @@ class LearnedOptimizer(Learner):
         """The task's predictions for queries, by adapted parameters."""
         return self.task.read(self.model(params, query, None if self.transductive else support))
 
-    def rivals(self) -> list[list[Learner]]:
+    def rivals(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0)
         tuned: list[list[Learner]] = [

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules, untrusting
-from mmml.methods.shuffled import Shuffled
+from mmml.methods.controls import FromTraining, Shuffled
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
@@ -67,10 +68,12 @@ class MetricLearner(Learner):
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         return self._distance(query, support)
 
-    def rivals(self) -> list[list[Learner]]:
-        """What wrong pairs are worth; of embedded targets, also what no pairs are."""
+    def rivals(self, train: Samples | None) -> list[list[Learner]]:
+        """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
         found: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
-        return [*found, [self._standing()]] if self.task.embeds_target else found
+        if self.task.embeds_target:
+            return [*found, [self._standing()]]
+        return [*found, [FromTraining(self, train)]] if found and train is not None else found
 
     def _standing(self) -> "MetricLearner":
         """The same, where no pair is trusted: what is found lies where it is sought."""

@@ -174,7 +174,7 @@ def test_a_trace_has_the_loss_after_each_step(samples, fast):
 @torch.no_grad()
 def test_a_transductive_learner_is_shown_beside_itself_without(samples):
     learner = make(CONV, rule="sgd", fast="all", transductive=True, **GENTLE).eval()
-    (alone,), *others = learner.rivals()
+    (alone,), *others = learner.rivals(None)
     assert not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
     plain = make(CONV, rule="sgd", fast="all", transductive=False, **GENTLE).eval()
     assert torch.equal(adapted(alone, episodes(samples)), adapted(plain, episodes(samples)))
@@ -182,7 +182,7 @@ def test_a_transductive_learner_is_shown_beside_itself_without(samples):
 
 def test_rivals_adapt_the_same_model(samples):
     learner = make(rule="lstm", steps=2).eval()
-    standing, *tuned = learner.rivals()
+    standing, *tuned = learner.rivals(None)
     assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
     names = [[r.rule for r in rivals] for rivals in tuned]
     assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]

@@ -1,0 +1,94 @@
+"""Controls: the same learner with a support set that is of no use, which nothing that adapts should match."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mmml.datasets import Samples
+from mmml.episodes import Episodes, Examples, Mapping, Shape, gather
+from mmml.methods.learner import Learner, Predictor
+from mmml.tasks import Task
+
+KNOWN = 500  # samples of training that serve as a support set
+
+
+class Shuffled(Learner):
+    """A learner that is shown the right items and the right answers, but in wrong pairs.
+
+    Args:
+        learner: that adapts.
+    """
+
+    baseline = True
+    ranks = False
+
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
+        self.name, self.rule = learner.name, f"{learner.rule}, shuffled pairs"
+        self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
+
+    def at_once(self, ways: int) -> int | None:
+        return self.learner.at_once(ways)
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
+
+
+class FromTraining(Learner):
+    """A learner that knows what it was trained on, and nothing of the task.
+
+    Args:
+        learner: that adapts.
+        train: samples of training, of which some hundreds serve as the support set of every task.
+    """
+
+    baseline = True
+    ranks = False
+
+    def __init__(self, learner: Learner, train: Samples):
+        super().__init__()
+        self.learner, self.embedder, self.task, self.train_samples = learner, learner.embedder, learner.task, train
+        self.name, self.rule = learner.name, f"{learner.rule}, from training alone"
+        self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
+        self._known: dict[tuple[str, ...], Examples] = {}
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        shown = tuple(sorted(support.values))
+        if shown not in self._known:
+            self._known[shown] = self._support(shown)
+        return self.learner.adapt(repeated(self._known[shown], len(support.slots)), task)
+
+    def _support(self, shown: tuple[str, ...]) -> Examples:
+        """Rows from all of the training split, evenly, as one support set of one class, embedded."""
+        samples = self.task.given(self.train_samples)
+        count = len(samples.labels)
+        rows = np.unique(np.linspace(0, count - 1, min(KNOWN, count)).round().astype(np.int64))[None, None]
+        drawn = Episodes(Shape(1, rows.shape[-1], 1), np.zeros((1, 1), np.int64), rows, rows[..., :1], np.zeros((1, 1)))
+        support, _ = gather(samples, drawn, [Mapping(shown, shown)], self.task.target).view(Mapping(shown, shown))
+        return support.encode(self.embedder.encode).answered(self.embedder.encode)
+
+
+def repeated(support: Examples, batch: int) -> Examples:
+    """One embedded support set, for each of so many episodes."""
+    values = {m: v.expand(batch, *v.shape[1:]) for m, v in support.values.items()}
+    shapes = {m: (batch, ways, n) for m, (_, ways, n) in support.shapes.items()}
+    targets = None if support.targets is None else support.targets.expand(batch, -1)
+    answers = None if support.answers is None else repeated(support.answers, batch)
+    return replace(support, values=values, shapes=shapes, targets=targets, answers=answers)
+
+
+def shuffled(support: Examples) -> Examples:
+    """Every answer, or score, belongs to the item before; with one item nothing is changed."""
+    targets = None if support.targets is None else support.targets.roll(1, dims=-1)
+    if support.answers is None:
+        return replace(support, targets=targets)
+    answers = support.answers
+    values = {m: _rolled(v) for m, v in answers.values.items()}
+    return replace(support, targets=targets, answers=replace(answers, values=values))
+
+
+def _rolled(embedded: torch.Tensor) -> torch.Tensor:
+    """``[B, ways, n, width]``, moved on by one item."""
+    return embedded.flatten(1, 2).roll(1, dims=1).view_as(embedded)

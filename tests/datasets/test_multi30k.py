@@ -1,0 +1,64 @@
+import pytest
+
+from mmml.datasets import Per, datasets
+from mmml.errors import UserError
+from tests.datasets.slices import slice_flickr8k
+
+EVERY = ("train", "val", "test")
+LANGUAGES = {"train": ["en", "de", "fr"], "val": ["en", "de", "fr"], "test": ["cs"]}
+DIRECTIONS = {"train": ["en-de", "en-fr"], "val": ["de-fr"], "test": ["en-cs", "de-cs"]}
+
+
+@pytest.fixture(scope="module")
+def root(real_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("multi30k")
+    slice_flickr8k(real_data, folder)
+    return folder
+
+
+def build(root, **options):
+    section = {"name": "multi30k", "root": str(root), **LANGUAGES, "size": 32}
+    section |= {"split_seed": 0, "val_share": 0.25, "test_share": 0.25}
+    return datasets.build_section(section | options, "dataset")
+
+
+def test_a_language_has_photographs_and_sentences(root):
+    dataset = build(root)
+    assert dataset.modalities == {"image": Per.SAMPLE, "text": Per.SAMPLE}
+    parts = dataset.load(["image", "text"])
+    assert [parts[s].classes for s in EVERY] == list(LANGUAGES.values())
+    train, test = parts["train"], parts["test"]
+    assert train.counts.tolist() == [12] * 3 and test.counts.tolist() == [6]
+    assert len(train.columns["image"].values) == len(train.columns["text"].values) == 36
+    assert not set(train.kept_apart) & set(test.kept_apart)
+    english, german = (train.columns["text"].values[s] for s in (slice(0, 12), slice(12, 24)))
+    assert all(a != b for a, b in zip(english, german, strict=True))
+    first, again = (train.columns["image"].values[i : i + 1] for i in (0, 12))
+    assert (first == again).all()  # the same photograph in another language
+
+
+def test_a_direction_has_sentences_and_translations(root):
+    dataset = build(root, **DIRECTIONS)
+    assert dataset.modalities == {"source_text": Per.SAMPLE, "text": Per.SAMPLE}
+    parts = dataset.load(["source_text", "text"])
+    train, test = parts["train"], parts["test"]
+    assert train.classes == ["en-de", "en-fr"] and train.counts.tolist() == [14_500] * 2  # of 29,000 sentences
+    half = len(train.labels) // 2
+    source, text = (train.columns[m].values for m in ("source_text", "text"))
+    assert (source[:half] == source[half:]).all() and (text[:half] != text[half:]).mean() > 0.99
+    czech = test.columns["text"].values
+    assert (czech[: len(czech) // 2] == czech[len(czech) // 2 :]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"test": ["xx"]}, r"dataset.test=\['xx'\] must be languages, or directions"),
+        ({"test": ["en-cs"]}, "must be languages, or directions"),
+        ({"test": ["de"]}, "de is in training or validation too"),
+        ({"val": []}, "dataset.val"),
+    ],
+)
+def test_wrong_options_are_refused(root, options, told):
+    with pytest.raises(UserError, match=told):
+        build(root, **options)
