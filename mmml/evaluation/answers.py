@@ -7,7 +7,7 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
-from mmml.episodes import Sampler
+from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import picture
@@ -33,33 +33,35 @@ def make_answers(
     target, mapping = setting.task.target, setting.mappings[0]
     if target is None:
         return None
-    episodes = []
-    for number in of_different_classes(sampler, setting):
-        drawn = sampler.draw([number], setting.shape)
-        support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
-        targets = setting.task.targets(query.answered(learners[0].embedder.encode))
-        given = [setting.task.given_for(learner.adapt(support)(query), targets) for learner in learners]
-        asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
-
-        def answer(found: str | int, rows: Any = asked) -> dict[str, Any]:
-            return {"text": found} if isinstance(found, str) else one(samples, rows[found], target)
-
-        episodes.append(
-            {
-                "class": samples.classes[drawn.classes[0, 0]],
-                "pairs": [[several(samples, r, mapping.support), one(samples, r, target)] for r in known],
-                "queries": [
-                    {
-                        "shown": several(samples, row, mapping.query),
-                        "asked": one(samples, row, target),
-                        "given": [answer(by[i]) for by in given],
-                    }
-                    for i, row in enumerate(asked[:QUERIES])
-                ],
-            }
-        )
+    numbers = of_different_classes(sampler, setting)
+    episodes = [_episode(learners, samples, embedded, sampler.draw([n], setting.shape), setting) for n in numbers]
     names = [learner.predictor_name for learner in learners]
     return {"mapping": f"{mapping} → {target}", "shots": setting.shape.shots, "by": names, "episodes": episodes}
+
+
+def _episode(
+    learners: Sequence[Learner], samples: Samples, embedded: Samples, drawn: Episodes, setting: Setting
+) -> dict[str, Any]:
+    """One episode: its class, some pairs of its support set, and some queries."""
+    mapping, target = setting.mappings[0], str(setting.task.target)
+    support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
+    targets = setting.task.targets(query.answered(learners[0].embedder.encode))
+    given = [setting.task.given_for(learner.adapt(support)(query), targets) for learner in learners]
+    asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
+
+    def answer(found: str | int) -> dict[str, Any]:
+        return {"text": found} if isinstance(found, str) else one(samples, asked[found], target)
+
+    queries = [
+        {
+            "shown": several(samples, r, mapping.query),
+            "asked": one(samples, r, target),
+            "given": [answer(g) for g in by],
+        }
+        for r, *by in list(zip(asked, *given, strict=True))[:QUERIES]
+    ]
+    pairs = [[several(samples, row, mapping.support), one(samples, row, target)] for row in known]
+    return {"class": samples.classes[drawn.classes[0, 0]], "pairs": pairs, "queries": queries}
 
 
 def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:

@@ -14,6 +14,7 @@ from mmml.datasets import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import TrainingError, UserError, require
+from mmml.methods.controls import Shuffled
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.rules import UpdateRule
@@ -21,7 +22,6 @@ from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.controls import Shuffled
 from mmml.tasks import Task
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from mmml.datasets.base import kind_of
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
+from mmml.methods.controls import FromTraining, Shuffled
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules, untrusting
-from mmml.methods.controls import FromTraining, Shuffled
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
