@@ -27,6 +27,7 @@ from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
+from mmml.evaluation.summaries import check_summaries
 from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
@@ -90,6 +91,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     samples = for_episodes(load_samples(dataset, used, learner.task), config.episode, trains)
     learner.task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
+    check_summaries(config.evaluation.summaries, samples["test"], learner.task)
     settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])

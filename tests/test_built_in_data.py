@@ -8,6 +8,7 @@ from mmml.config.compose import compose_plain
 from mmml.datasets.omniglot import archives
 from mmml.run_directory import RunDirectory
 from mmml.trainer.signals import Stop
+from tests.datasets.making_footage import write_eccv16
 from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_omniglot, slice_spoken_digits
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
@@ -31,6 +32,11 @@ SCORES = [
     "evaluation.rivals=false",
 ]
 SCORES += ["episode.eval.ways=[1]", "episode.eval.shots=[5]"]
+FRAMES = ["dataset.val=[VT,VU]", "dataset.test=[GA]", "episode.by_group=true", "episode.eval.queries=4"]
+CLIPS = [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
+CLIPS += ["dataset.domains=12", "dataset.videos=6"]
+KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.by_group=true", "evaluation.summaries=[1]"]
+KEYS += ["episode.train.shots=12", "episode.train.queries=12", "episode.eval.queries=12"]
 STROKES = [
     "encoder.strokes.points=16",
     "encoder.strokes.channels=16",
@@ -39,10 +45,10 @@ STROKES = [
     "episode.train.mappings=[strokes:image]",
     "episode.eval.mappings=[image+strokes:image]",
 ]
-PAIRS = ["dataset.languages=[en,de,fr]", "episode=pairs", "episode.train.ways=1"]
-PAIRS += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.ways=[1]", "episode.eval.shots=[2]"]
-PAIRS += ["episode.eval.queries=3", "evaluation.tuning_episodes=0", "dataset.val=0.2", "dataset.test=0.2"]
-PAIRS += ["dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
+PAIRS = ["episode=pairs", "episode.train.ways=1", "episode.train.shots=2", "episode.train.queries=3"]
+PAIRS += ["episode.eval.ways=[1]", "episode.eval.shots=[2]", "episode.eval.queries=3", "evaluation.tuning_episodes=0"]
+NAMED = [*PAIRS, "dataset.languages=[en,de,fr]", "dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
+NAMED += ["dataset.val=0.2", "dataset.test=0.2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
 FOUND = ["task=retrieval", "method.rule=attention"]
 TRANSLATED = [f"episode.{s}.mappings=[source_text:source_text]" for s in ("train", "eval")]
@@ -55,17 +61,21 @@ LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "ep
 RUNS = {
     "emoji": ["dataset.val=0.2", "dataset.test=0.2", "episode.eval.query_domain=noto", *ONE_SHOT],
     "emoji, names": ["dataset=emoji", "dataset.samples=names", "dataset.languages=[en,de]", *TEXT],
-    "emoji_texts, found": [*PAIRS, *FOUND],
-    "emoji_texts, found by a learned optimizer": [*PAIRS, *LEARNED, "task=retrieval"],
-    "emoji_texts, known": [*PAIRS, *FOUND, *WRITTEN],
-    "emoji_texts, written": [*PAIRS, *LEARNED, *WRITTEN],
-    "emoji_texts, translated": [*PAIRS, *LEARNED, *WRITTEN, "dataset.source=en", *TRANSLATED],
+    "emoji_texts, found": [*NAMED, *FOUND],
+    "emoji_texts, found by a learned optimizer": [*NAMED, *LEARNED, "task=retrieval"],
+    "emoji_texts, known": [*NAMED, *FOUND, *WRITTEN],
+    "emoji_texts, written": [*NAMED, *LEARNED, *WRITTEN],
+    "emoji_texts, translated": [*NAMED, *LEARNED, *WRITTEN, "dataset.source=en", *TRANSLATED],
     "spoken_digits": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
     "flickr8k": ["dataset.size=32", *NAMES],
     "dialogue": TEXT,
+    "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", "evaluation.summaries=[1]"],
     "traits": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
     "reviews": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
     "moving_glyphs": ["dataset.scenes=60", *VIDEO],
+    "multi30k": ["dataset.size=32", "dataset.val_share=0.25", "dataset.test_share=0.25", *PAIRS, *FOUND],
+    "moving_domains, told": [*PAIRS, *LEARNED, *WRITTEN, *VIDEO[:2], *CLIPS],
+    "moving_domains, key frames": [*SCORES, *VIDEO[:2], *CLIPS, *KEYS],
     "glyphs": ["dataset.split_by=script", *STROKES],
     "omniglot": [*LAKE, "dataset.redrawn=1", "dataset.invented=4"],
 }  # fmt: skip
@@ -81,9 +91,13 @@ JUDGED = {
     "spoken_digits": {"audio:audio", "audio:image"},
     "flickr8k": {"text:image", "image:text"},
     "dialogue": {"text:text"},
+    "tvsum": {"features:features"},
     "traits": {f"{BOTH}:{BOTH}", f"{BOTH}:{SEEN}"},
     "reviews": {f"{BOTH}:{BOTH}"},
     "moving_glyphs": {"text:video", "video:text"},
+    "multi30k": {"image:image"},
+    "moving_domains, told": {"video:video"},
+    "moving_domains, key frames": {"video:video"},
     "glyphs": {"image+strokes:image"},
     "omniglot": {"image:image"},
 }
@@ -97,6 +111,10 @@ def root(real_data, tmp_path_factory):
         make(real_data, folder)
     for name in ("text_sentiment", "pom_traits", "mmmo_trimodal"):
         (folder / name).symlink_to(real_data / name)
+    (folder / "tvsum_annotations").mkdir()
+    annotations = folder / "tvsum_annotations" / "ydata-tvsum50.mat"
+    annotations.symlink_to(real_data / "tvsum_annotations" / annotations.name)
+    write_eccv16(annotations, annotations.with_name("features.h5"), videos=20)
     return folder
 
 

@@ -171,6 +171,7 @@ class EvaluationConfig:
     horizons: list[int] = field(default_factory=lambda: [1])
     views: int = 1
     matching: list[str] = field(default_factory=list)
+    summaries: list[int] = field(default_factory=list)
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)  # what older checkpoints meant
 
     def __post_init__(self) -> None:
@@ -184,6 +185,8 @@ class EvaluationConfig:
         require(alone, "evaluation.views", self.views, "1 where robustness is measured: what is spoiled has one view")
         ok = bool(self.horizons) and all(map(is_count, self.horizons))
         require(ok, "evaluation.horizons", self.horizons, "a list of positive whole numbers")
+        counted = all(map(is_count, self.summaries))
+        require(counted, "evaluation.summaries", self.summaries, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
 
 

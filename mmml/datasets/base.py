@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmml.datasets.footage import Footage
 from mmml.datasets.values import objects
 from mmml.errors import UserError
 from mmml.registry import Registry
@@ -101,6 +102,7 @@ class Samples:
         domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
         query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
             every row may be either.
+        footage: the videos whose frames the rows are; None if they are none.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
         published: the episodes that a benchmark prescribes for this split, if it does.
         kept_apart: of training and validation what they show besides classes (speakers, characters in scenes), of the
@@ -117,6 +119,7 @@ class Samples:
     domains: np.ndarray | None = None
     query_only: np.ndarray | None = None
     keyframes: np.ndarray | None = None
+    footage: Sequence[Footage] | None = None
     published: Published | None = None
     kept_apart: Sequence[str] = ()
 

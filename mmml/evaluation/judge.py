@@ -23,6 +23,7 @@ from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.rivals import choose, descents
+from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
 
@@ -179,6 +180,8 @@ class Judge:
                     known.append((baseline, values))
             panel.extend(self._matching(known))
         panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
+        test, several, mappings = self.samples["test"], self.options.summaries, every_mapping(self.settings)
+        panel.extend(floor_panel(test, mappings, several, self.options.seed))
         return panel
 
     @at_rest
@@ -224,6 +227,8 @@ class Judge:
         if reliability:
             panel.extend(reliability.panel(learner, "test"))
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
+        several, mappings = self.options.summaries, every_mapping(self.settings)
+        panel.extend(summary_panel(learner, embedded, mappings, several, self.options.seed))
         return panel
 
     def _matching(self, known: Known) -> Panel:

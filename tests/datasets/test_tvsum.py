@@ -1,0 +1,96 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from mmml.datasets import datasets
+from mmml.datasets.footage import Footage, summary
+from mmml.datasets.tvsum import CATEGORIES, read_annotations
+from mmml.errors import UserError
+from tests.datasets.making_footage import write_eccv16
+
+
+@pytest.fixture(scope="module")
+def root(real_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "tvsum_annotations"
+    folder.mkdir()
+    shutil.copy(real_data / "tvsum_annotations" / "ydata-tvsum50.mat", folder)
+    write_eccv16(folder / "ydata-tvsum50.mat", folder / "features.h5")
+    return folder.parent
+
+
+def build(root, **options):
+    return datasets.build_section({"name": "tvsum", "root": str(root), "val": ["BK"], "test": ["DS", "VT"]} | options,
+                                  "dataset")  # fmt: skip
+
+
+def test_fifty_videos_of_ten_categories(root):
+    videos = read_annotations(root / "tvsum_annotations" / "ydata-tvsum50.mat")
+    assert len(videos) == 50 and {v.category for v in videos} == set(CATEGORIES)
+    first = videos[0]
+    assert first.title.startswith("#1306 How to change tires") and first.importance.shape == (20, 10_597)
+    assert {v.importance.min() for v in videos} == {1.0} and {v.importance.max() for v in videos} == {5.0}
+
+
+def test_frames_of_a_split_are_of_its_categories(root):
+    parts = build(root).load()
+    assert parts["val"].classes == ["BK"] and parts["test"].classes == ["DS", "VT"]
+    assert [len(p.footage) for p in parts.values()] == [35, 5, 10]
+    test = parts["test"]
+    video = test.footage[7]
+    assert (test.labels[video.rows] == 1).all() and len(set(test.groups[video.rows])) == 1
+    assert test.targets[video.rows] == pytest.approx((video.annotations.mean(0) - 1) / 4)
+    assert test.targets.min() >= 0 and test.targets.max() <= 1
+    assert len(test.labels) == sum(len(v.rows) for v in test.footage) == len(test.columns["features"].values)
+    assert video.frames == video.segments[-1, 1] + 1 == video.spread(video.annotations).shape[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"val": ["XX"]}, "must be some of VT, VU"),
+        ({"test": ["BK"]}, "BK is among dataset.val too"),
+        ({"val": []}, "val"),
+    ],
+)
+def test_wrong_categories_are_refused(root, options, told):
+    with pytest.raises(UserError, match=told):
+        build(root, **options)
+
+
+def test_a_file_of_another_layout_is_refused(root, tmp_path):
+    folder = tmp_path / "tvsum_annotations"
+    shutil.copytree(root / "tvsum_annotations", folder)
+    with h5py.File(folder / "features.h5", "r+") as file:
+        del file["video_3"]["change_points"]
+    with pytest.raises(UserError, match="video_3 has no change_points"):
+        build(tmp_path).load()
+    with h5py.File(folder / "features.h5", "w") as file:
+        group = file.create_group("video_1")
+        for name in ("features", "picks", "n_frames", "change_points", "user_summary"):
+            group[name] = 5
+    with pytest.raises(UserError, match="video_1 has 5 frames, as 0 annotated videos have"):
+        build(tmp_path).load()
+
+
+def test_features_that_are_not_there_are_asked_for(tmp_path, real_data):
+    folder = tmp_path / "tvsum_annotations"
+    folder.mkdir()
+    shutil.copy(real_data / "tvsum_annotations" / "ydata-tvsum50.mat", folder)
+    with pytest.raises(UserError, match=r"has no \*.h5: put there features of its frames"):
+        build(tmp_path).load()
+
+
+class TestSummary:
+    segments = np.array([[0, 1], [2, 5], [6, 6], [7, 9]])
+    importance = np.array([4, 4, 5, 5, 5, 5, 9, 1, 1, 1.0])
+
+    @pytest.mark.parametrize(("budget", "frames"), [(0.1, [6]), (0.3, [0, 1, 6]), (0.5, [2, 3, 4, 5, 6]), (0.05, [])])
+    def test_the_best_segments_that_fit_are_shown(self, budget, frames):
+        assert np.flatnonzero(summary(self.importance, self.segments, budget)).tolist() == frames
+
+    def test_frames_stand_for_those_up_to_the_next(self):
+        picks, shown = np.array([0, 4]), np.zeros((1, 10), bool)
+        video = Footage("v", np.arange(2), picks, np.zeros((1, 2)), self.segments, shown, 0.1)
+        assert video.spread(np.array([1.0, 2.0])).tolist() == [1] * 4 + [2] * 6

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.datasets.footage import Footage
+from mmml.encoders import build_embedder
+from mmml.episodes import Mapping
+from mmml.errors import UserError
+from mmml.evaluation.embed import embed_all
+from mmml.evaluation.summaries import (
+    DRAWS,
+    check_summaries,
+    correlations,
+    draws,
+    floor_panel,
+    overlap,
+    people,
+    summary_panel,
+)
+from mmml.methods.metric import MetricLearner
+from mmml.tasks import tasks
+
+MAPPING = Mapping.parse("features:features")
+OPTIONS = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
+TASK = tasks.build("regression", {}, "task")
+
+
+@pytest.fixture
+def frames() -> Samples:
+    """Two classes of four videos of ten frames; two annotators see what the first feature says, with some noise."""
+    rng = np.random.default_rng(0)
+    values, footage = rng.standard_normal((80, 3)).astype(np.float32), []
+    segments = np.stack([np.arange(0, 20, 2), np.arange(1, 20, 2)], axis=1)
+    for v in range(8):
+        rows = np.arange(10 * v, 10 * v + 10)
+        seen = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
+        shown = np.repeat(seen >= np.quantile(seen, 0.8, axis=1, keepdims=True), 2, axis=1)
+        footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), seen, segments, shown, 0.2))
+    column = {"features": Column(Per.SAMPLE, torch.from_numpy(values))}
+    return Samples(["a", "b"], np.array([0, 40, 80]), column, targets=values[:, 0], footage=footage)
+
+
+def learner(rule="attention"):
+    sections = {"width": 3, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
+    return MetricLearner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", rule, **OPTIONS)
+
+
+def cells(panel):
+    return {(c.predictor, c.shots, c.metric): c for c in panel.cells}
+
+
+def test_a_learner_is_judged_by_frames_of_other_videos(frames):
+    embedded = embed_all(learner(), frames, ["features"])
+    found = cells(summary_panel(learner(), embedded, [MAPPING], [1, 3], seed=0))
+    one, three = (found["metric/attention", n, "Kendall τ"] for n in (1, 3))
+    assert 0.2 < one.mean < three.mean < 1 and one.episodes == 8 and one.task == "summary"
+    assert found["metric/attention", 3, "Spearman ρ"].mean > three.mean
+    constant = cells(summary_panel(learner("mean"), embedded, [MAPPING], [3], seed=0))
+    assert constant["metric/mean", 3, "Kendall τ"].mean == 0
+
+
+def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
+    first, again = (list(draws(frames, 2, seed=0)) for _ in range(2))
+    assert len(first) == 8 * DRAWS
+    for (video, support), (_, same) in zip(first, again, strict=True):
+        assert not set(video.rows) & set(support) and len(set(support)) == 20
+        assert set(frames.labels[support]) == set(frames.labels[video.rows]) and (support == same).all()
+
+
+def test_people_agree_more_than_chance(frames):
+    found = cells(floor_panel(frames, [MAPPING], [1], seed=0))
+    assert found["people", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
+    assert found["people", 1, "F"].mean > found["chance", 1, "F"].mean > 0
+    video = frames.footage[0]
+    assert people(video)[0] == pytest.approx(correlations(video.annotations[0], video.annotations[1:])[0])
+
+
+def test_values():
+    assert correlations(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3], [3, 2, 1]])) == (0.0, 0.0)
+    assert correlations(np.array([1.0, 1, 1]), np.array([[1.0, 2, 3]])) == (0.0, 0.0)
+    a, b = np.array([True, True, False, False]), np.array([False, True, True, True])
+    assert overlap(a, b) == pytest.approx(2 / 5) and overlap(a, a) == 1.0 and overlap(a & b & ~a, a) == 0.0
+
+
+def test_what_cannot_be_summarised_is_refused(frames):
+    check_summaries([1, 3], frames, TASK)
+    with pytest.raises(UserError, match="need 5 of a class, and one has 4"):
+        check_summaries([4], frames, TASK)
+    with pytest.raises(UserError, match="needs samples that are frames"):
+        check_summaries([1], Samples(frames.classes, frames.starts, frames.columns), TASK)
+    with pytest.raises(UserError, match="set task=regression"):
+        check_summaries([1], frames, tasks.build("classification", {}, "task"))
