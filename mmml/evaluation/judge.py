@@ -23,6 +23,7 @@ from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.rivals import choose, descents
+from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner
 from mmml.tasks import Metric, Task
@@ -180,8 +181,7 @@ class Judge:
                     known.append((baseline, values))
             panel.extend(self._matching(known))
         panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
-        test, several, mappings = self.samples["test"], self.options.summaries, every_mapping(self.settings)
-        panel.extend(floor_panel(test, mappings, several, self.options.seed))
+        panel.extend(floor_panel(self.samples["test"], every_mapping(self.settings), *self._summarised()))
         return panel
 
     @at_rest
@@ -196,6 +196,7 @@ class Judge:
         return shown | {
             "curves": descents([learner, *rivals], embedded, sampler, self.settings[0]),
             "answers": make_answers([learner, *rivals], samples, embedded, sampler, last),
+            "summaries": make_sheets(learner, samples, embedded, last.mappings[0], *self._summarised()),
         }
 
     def sampler(self, split: str) -> Sampler:
@@ -227,9 +228,12 @@ class Judge:
         if reliability:
             panel.extend(reliability.panel(learner, "test"))
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
-        several, mappings = self.options.summaries, every_mapping(self.settings)
-        panel.extend(summary_panel(learner, embedded, mappings, several, self.options.seed))
+        panel.extend(summary_panel(learner, embedded, every_mapping(self.settings), *self._summarised()))
         return panel
+
+    def _summarised(self) -> tuple[list[int], int]:
+        """From how many videos others are summarised, and the seed."""
+        return self.options.summaries, self.options.seed
 
     def _matching(self, known: Known) -> Panel:
         return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)

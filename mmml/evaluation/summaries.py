@@ -58,20 +58,20 @@ def summary_panel(
     for mapping in mappings if embedded.footage else ():
         if mapping.modalities <= set(learner.embedder.encoders):
             for count in several:
-                scores = np.array([_scores(learner, embedded, mapping, v, s) for v, s in draws(embedded, count, seed)])
+                every = [(v, predicted(learner, embedded, mapping, v, s)) for v, s in draws(embedded, count, seed)]
+                scores = np.array([judged(importance, video) for video, importance in every])
                 add(panel, learner, mapping, count, scores.reshape(-1, DRAWS, len(METRICS)).mean(1))
     return panel
 
 
-def _scores(
-    learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray
-) -> tuple[float, ...]:
-    """Of one video, by the frames of others."""
+def predicted(learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray) -> np.ndarray:
+    """How much each frame of a video matters, ``[f]``, by frames of others."""
     shape = Shape(1, len(support), len(video.rows))
     nothing = np.zeros((1, 1))
     drawn = Episodes(shape, nothing.astype(np.int64), support[None, None], video.rows[None, None], nothing)
     shown, asked = gathered(learner, embedded, drawn, [mapping]).view(mapping)
-    return judged(learner.adapt(shown)(asked)[0].double().cpu().numpy(), video)
+    found: np.ndarray = learner.adapt(shown)(asked)[0].double().cpu().numpy()
+    return found
 
 
 def by_class(samples: Samples) -> dict[int, list[Footage]]:
