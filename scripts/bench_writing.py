@@ -8,6 +8,7 @@ import time
 
 import torch
 
+from mmml.tasks.generation.tokens import ByteTokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 
 TEXTS, ALONE, TOKENS, PREFIX, ROUNDS = 256, 16, 48, 4, 5
@@ -17,7 +18,8 @@ def main() -> None:
     """Print tokens a second of both, and their ratio."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, tokens = from_scratch(128, 2, 4, PREFIX + TOKENS)
+    tokens = ByteTokens()
+    model = from_scratch(tokens, 128, 2, 4, PREFIX + TOKENS)
     for parameter in model.parameters():
         parameter.data.mul_(4)  # so that the next token is no tie
     model.lm_head.weight.data[tokens.end] = 0  # and no text ends early

@@ -103,6 +103,7 @@ class Learner(Trainee):
     def fit(self, samples: Samples | None) -> None:
         if samples is not None:
             self.embedder.fit(samples)
+            self.task.fit(samples)
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""

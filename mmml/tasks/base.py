@@ -132,6 +132,9 @@ class Task(ABC):
         """Among how many an episode's queries choose."""
         return shape.ways
 
+    def fit(self, samples: Samples) -> None:  # noqa: B027 (most have nothing to learn)
+        """Learn what is not learned by gradients from the training split, once, before training."""
+
     def given(self, samples: Samples) -> Samples:
         """The samples with targets in the form that ``targets`` reads."""
         return samples

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 PAD, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
+SPACE = "▁"  # in pieces
 
 
 class WordPieces:
@@ -26,16 +27,19 @@ class WordPieces:
         self._tokenizer = tokenizers.Tokenizer.from_str(state)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary: int) -> "WordPieces":
+    def train(cls, texts: Iterable[str], vocabulary: int, whole: bool = False) -> "WordPieces":
         """Learn at most ``vocabulary`` pieces from texts; the same texts give the same pieces.
+
+        With ``whole``, texts can be put together again from their pieces: capitals and spaces are kept.
 
         A third of them at most are single characters (they count twice: at the start of a word
         and within), the most frequent ones; words with others are unknown.
         """
         from tokenizers import trainers
 
-        tokenizer = _empty({})
-        split, clean = tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.normalizer.normalize_str
+        tokenizer = _empty({}, whole)
+        split, cleaner = tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.normalizer
+        clean = cleaner.normalize_str if cleaner else str
         words = Counter(word for text in texts for word, _ in split(clean(text)))
         counts: Counter[str] = Counter()
         for word, count in words.items():
@@ -52,7 +56,7 @@ class WordPieces:
             show_progress=False,
         )
         tokenizer.train_from_iterator(sorted(words.elements()), trainer)
-        return cls(_empty(tokenizer.get_vocab()).to_str())
+        return cls(_empty(tokenizer.get_vocab(), whole).to_str())
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
@@ -66,12 +70,24 @@ class WordPieces:
         rows = [torch.tensor(e.ids[:max_length] or [UNKNOWN]) for e in encoded]
         return pad_sequence(rows, batch_first=True, padding_value=PAD)
 
+    def text(self, pieces: Sequence[int]) -> str:
+        """A text again, of pieces that were trained ``whole``; unknown ones are left out."""
+        told = [self._tokenizer.id_to_token(piece) for piece in pieces if piece > UNKNOWN]
+        return "".join(p.removeprefix("##") for p in told if p is not None).replace(SPACE, " ").strip()
 
-def _empty(vocabulary: dict[str, int]) -> Any:
-    """A tokenizer of this vocabulary: lower case, words and punctuation apart, no special tokens in texts."""
+
+def _empty(vocabulary: dict[str, int], whole: bool = False) -> Any:
+    """A tokenizer of this vocabulary: words and punctuation apart, no special tokens in texts.
+
+    In lower case, or ``whole``: as they are, a space before each word a part of it.
+    """
     import tokenizers
 
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
+    if whole:
+        parts = [tokenizers.pre_tokenizers.Metaspace(replacement=SPACE), tokenizers.pre_tokenizers.Punctuation()]
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(parts)
+        return tokenizer
     tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     return tokenizer

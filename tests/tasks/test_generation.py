@@ -17,11 +17,11 @@ from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.known import Known, alike
-from mmml.tasks.generation.tokens import END, PAD, ByteTokens
+from mmml.tasks.generation.tokens import END, PAD, ByteTokens, PieceTokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 
 OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
-OPTIONS |= {"max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
+OPTIONS |= {"vocabulary": None, "max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
 METRIC = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
 RULE = {"rule": "sgd", "init": "learned", "fast": "head", "order": 1, "steps": 2, "test_steps": None, "rate": 0.1}
 RULE |= {"truncation": None, "weights": "last", "curriculum": 0.0, "scale": 1.0, "transductive": False}
@@ -39,10 +39,14 @@ def embedder():
     return build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": MLP}, ["features"])
 
 
-def learned(**options):
+def learned_by(task, **options):
     learner = methods.build("learned_optimizer", RULE | {"vectorize": "auto"} | options, "method",
-                            embedder=embedder(), task=task())  # fmt: skip
+                            embedder=embedder(), task=task)  # fmt: skip
     return learner.eval()
+
+
+def learned(**options):
+    return learned_by(task(), **options)
 
 
 def metric(rule="attention"):
@@ -68,6 +72,36 @@ class TestTokens:
 
     def test_a_broken_character_is_left_out(self):
         assert ByteTokens().write(torch.tensor([[99, 0xC4, 97, END, 98]])) == ["ca"]
+
+
+class TestPieces:
+    texts = ("A black dog jumps.", "Ein Hund, der springt!", "číslo 1")
+
+    @pytest.fixture
+    def tokens(self):
+        tokens = PieceTokens(200)
+        tokens.fit(self.texts * 3)
+        return tokens
+
+    def test_texts_of_known_letters_come_back(self, tokens):
+        read = tokens.read([*self.texts, "A Hund."])
+        assert read.max() < 200 and (read == tokens.end).sum(-1).tolist() == [1] * 4
+        assert tokens.write(read) == [*self.texts, "A Hund."]
+
+    def test_a_checkpoint_keeps_them(self, tokens):
+        other = PieceTokens(200)
+        other.state = tokens.state
+        assert torch.equal(other.read(self.texts), tokens.read(self.texts))
+
+    def test_a_learner_is_saved_with_them(self, named):
+        first, second = (learned_by(task(vocabulary=40)) for _ in range(2))
+        first.fit(named)
+        second.load_state_dict(first.state_dict())
+        assert torch.equal(*(one.task.given(named).columns["text"].values for one in (first, second)))
+
+    def test_too_few_are_refused(self):
+        with pytest.raises(UserError, match=r"task.vocabulary=8 must be 32 or more"):
+            task(vocabulary=8)
 
 
 class TestKnown:
@@ -118,7 +152,8 @@ class TestWriter:
     @pytest.fixture
     def writer(self):
         torch.manual_seed(0)
-        model, tokens = from_scratch(16, 2, 2, 20)
+        tokens = ByteTokens()
+        model = from_scratch(tokens, 16, 2, 2, 20)
         for p in model.parameters():
             p.data.mul_(4)  # so that what comes next is not a tie
         return Writer(model.eval(), tokens, Decoding("greedy", 3, 1.0, 10), frozen=False)
@@ -164,7 +199,7 @@ class TestWriter:
 
     def test_heads_must_share_the_width(self):
         with pytest.raises(UserError, match="task.heads=3 must be a divisor of task.width=16"):
-            from_scratch(16, 1, 3, 8)
+            from_scratch(ByteTokens(), 16, 1, 3, 8)
 
 
 def batch(learner, samples):

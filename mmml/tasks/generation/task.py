@@ -13,7 +13,7 @@ from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.known import Known
-from mmml.tasks.generation.tokens import ByteTokens, Tokens
+from mmml.tasks.generation.tokens import ByteTokens, PieceTokens, Tokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
 
 CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
@@ -55,8 +55,9 @@ class Generation(nn.Module, Task):
     Args:
         target: the modality of the texts.
         prefix: how many embeddings a text begins with.
-        model: a language model of transformers, a name or a folder; None for a small one from scratch over bytes.
+        model: a language model of transformers, a name or a folder; None for a small one from scratch.
         frozen: whether ``model`` stays as it is.
+        vocabulary: word pieces that the one from scratch learns at most; None for bytes.
         layers, heads, width: of the one from scratch.
         max_length: tokens of a text, in training and at most when it is written.
         decoding: ``greedy``, ``beam`` or ``sample``.
@@ -78,6 +79,7 @@ class Generation(nn.Module, Task):
         prefix: int,
         model: str | None,
         frozen: bool,
+        vocabulary: int | None,
         layers: int,
         heads: int,
         width: int,
@@ -91,13 +93,30 @@ class Generation(nn.Module, Task):
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
         self._model, self._sizes = model, (width, layers, heads, prefix + max_length)
-        self.tokens: Tokens = ByteTokens()
+        self.tokens: Tokens = ByteTokens() if vocabulary is None else PieceTokens(vocabulary)
 
     def head_rows(self, width: int) -> int:
         """Builds the language model, which only a method with a head needs."""
-        model, self.tokens = from_scratch(*self._sizes) if self._model is None else pretrained(self._model)
+        if self._model is None:
+            model = from_scratch(self.tokens, *self._sizes)
+        else:
+            model, self.tokens = pretrained(self._model)
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
+
+    def fit(self, samples: Samples) -> None:
+        """Learn word pieces from the training texts."""
+        if isinstance(self.tokens, PieceTokens):
+            self.tokens.fit(str(text) for text in samples.columns[str(self.target)].values[:])
+
+    def get_extra_state(self) -> str:
+        """For checkpoints: the word pieces, empty if there are none."""
+        return self.tokens.state if isinstance(self.tokens, PieceTokens) else ""
+
+    def set_extra_state(self, state: str) -> None:
+        """Of a checkpoint."""
+        if isinstance(self.tokens, PieceTokens):
+            self.tokens.state = state
 
     def given(self, samples: Samples) -> Samples:
         """The texts as tokens ``[n, longest]``, −1 where there are none."""

@@ -1,14 +1,17 @@
 """Texts as tokens that a language model reads and writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from mmml.errors import require
+from mmml.text import wordpiece as pieces
 from mmml.text.bytes import PAD, to_bytes
 
 END = 257
+LONGEST = 1_000_000  # pieces of a text: none is cut
 
 
 class Tokens(Protocol):
@@ -53,6 +56,50 @@ def _text(row: list[int]) -> str:
     """Bytes that are no character are left out."""
     end = next((i for i, token in enumerate(row) if token >= PAD), len(row))
     return bytes(row[:end]).decode("utf-8", "ignore")
+
+
+class PieceTokens:
+    """Word pieces that are learned from the training texts: fewer tokens, of what was seen in training.
+
+    Args:
+        vocabulary: tokens at most; 32 or more.
+
+    Attributes:
+        pieces: None before ``fit``.
+    """
+
+    pad, end = pieces.PAD, len(pieces.SPECIAL)
+
+    def __init__(self, vocabulary: int):
+        require(vocabulary >= 32, "task.vocabulary", vocabulary, "32 or more, or null for bytes")
+        self.vocabulary = vocabulary
+        self.pieces: pieces.WordPieces | None = None
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn the pieces."""
+        self.pieces = pieces.WordPieces.train(texts, self.vocabulary - 1, whole=True)
+
+    @property
+    def state(self) -> str:
+        """For checkpoints; empty before ``fit``."""
+        return self.pieces.state if self.pieces is not None else ""
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self.pieces = pieces.WordPieces(state) if state else None
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        assert self.pieces is not None
+        found = self.pieces(texts, LONGEST) if len(texts) else torch.zeros(0, 1, dtype=torch.long)
+        found = torch.where(found >= self.end, found + 1, found)  # makes room for the end
+        tokens = torch.nn.functional.pad(found, (0, 1), value=self.pad)
+        tokens[torch.arange(len(tokens)), (tokens != self.pad).sum(-1)] = self.end
+        return tokens
+
+    def write(self, tokens: Tensor) -> list[str]:
+        assert self.pieces is not None
+        rows = [row[: row.index(self.end)] if self.end in row else row for row in tokens.tolist()]
+        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in rows]
 
 
 class HubTokens:

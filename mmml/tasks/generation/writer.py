@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.hub import load
 from mmml.errors import UserError, require
-from mmml.tasks.generation.tokens import ByteTokens, HubTokens, Tokens
+from mmml.tasks.generation.tokens import HubTokens, Tokens
 
 AT_ONCE = 512  # texts judged or written at a time; the result does not depend on it
 
@@ -127,10 +127,11 @@ class Writer(nn.Module):
         return found
 
 
-def from_scratch(width: int, layers: int, heads: int, positions: int) -> tuple[Any, Tokens]:
-    """A small GPT-2 (Radford et al., 2019) over bytes, without dropout.
+def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions: int) -> Any:
+    """A small GPT-2 (Radford et al., 2019) without dropout.
 
     Args:
+        tokens: that it writes.
         width: of its embeddings.
         layers: of attention.
         heads: of each layer; they share out the width.
@@ -141,7 +142,6 @@ def from_scratch(width: int, layers: int, heads: int, positions: int) -> tuple[A
     divides = heads > 0 and width % heads == 0
     require(divides, "task.heads", heads, f"a divisor of task.width={width}")
     transformers = _transformers("task=generation")
-    tokens = ByteTokens()
     off = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     special = {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.pad}
     config = transformers.GPT2Config(
@@ -154,7 +154,7 @@ def from_scratch(width: int, layers: int, heads: int, positions: int) -> tuple[A
         **off,
         **special,
     )
-    return transformers.GPT2LMHeadModel(config), tokens
+    return transformers.GPT2LMHeadModel(config)
 
 
 def _transformers(option: str) -> Any:
