@@ -100,7 +100,7 @@ class Generation(nn.Module, Task):
         if self._model is None:
             model = from_scratch(self.tokens, *self._sizes)
         else:
-            model, self.tokens = pretrained(self._model)
+            model, self.tokens = pretrained(self._model, self._sizes[-1], self.frozen)
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
 

