@@ -1,0 +1,72 @@
+"""Whole runs of tasks whose targets are values of a modality, as a user starts them."""
+
+import json
+
+import pytest
+
+from tests.conftest import command
+
+SHORT = ["dataset=moving_domains", "dataset.domains=12", "dataset.videos=6", "episode=pairs", "trainer.steps=2"]
+SHORT += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.shots=[1,3]", "episode.eval.queries=3"]
+SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "trainer.warmup=0", "evaluation.episodes=4"]
+SHORT += ["evaluation.validation_episodes=2", "evaluation.tuning_episodes=0", "hydra.run.dir=run"]
+SHORT += ["encoder.video.channels=8", "encoder.video.size=16", "encoder.width=16", "evaluation.baselines=[]"]
+SHORT += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
+LEARNED = ["method=learned_optimizer", "method.steps=2"]
+WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12", "task.vocabulary=64"]
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def panel(found):
+    return {(c["task"], c["predictor"], c["metric"]) for c in found["panel"]}
+
+
+def test_texts_are_written_resumed_and_judged(tmp_path):
+    done = command("train", *SHORT, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = result(tmp_path / "run")
+    names = ("lstm", "no step", "lstm, shuffled pairs")
+    assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
+    assert all(c["target"] == "text" and c["candidates"] is None for c in found["panel"])
+    assert {d["b"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "What was asked for, and what was given" in report and "video:video → text" in report
+
+    done = command("train", "resume=run", "trainer.steps=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path / "run")["steps"] == 3
+    done = command("eval", "checkpoint=run", "name=beams", "task.decoding=beam", "task.beams=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    judged = result(tmp_path / "run" / "eval" / "beams")
+    assert judged["status"] == "completed" and panel(judged) == panel(found)
+
+
+@pytest.mark.parametrize("method", [["method.rule=attention"], [*LEARNED, "method.init=prototype"]], ids=str)
+def test_answers_are_found(method, tmp_path):
+    done = command("train", *SHORT, *method, "task=retrieval", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = result(tmp_path / "run")
+    (chance,) = [c for c in found["panel"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
+    assert chance["mean"] == pytest.approx(1 / 3)
+    assert any("shuffled pairs" in name for _, name, _ in panel(found))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["method.rule=prototype", "task=retrieval"],
+            "method.rule=prototype needs classes, and task=retrieval has none",
+        ),
+        ([*LEARNED, "method.init=prototype", *WRITTEN], "method.init=prototype computes a head, and task=generation"),
+        (["method.rule=attention", "task=retrieval", "task.target=audio"], "task.target=audio: this dataset has video"),
+        (["method.rule=attention", "task=regression"], "task=regression needs a score for each sample"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(options, told, tmp_path):
+    done = command("train", *SHORT, *options, cwd=tmp_path)
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
