@@ -18,7 +18,7 @@ from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError
-from mmml.evaluation.differences import from_baselines
+from mmml.evaluation.differences import from_baselines, from_parts
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.robustness import Robustness, robustness
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
@@ -141,7 +141,10 @@ class Job:
 
     def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
         panel, exhibits = experiment.judge.judge(experiment.learner, experiment.calibration)
-        self.fields |= {"panel": panel.plain(), "differences": [d.plain() for d in from_baselines(panel)]}
+        self.fields |= {
+            "panel": panel.plain(),
+            "differences": [d.plain() for d in (*from_baselines(panel), *from_parts(panel))],
+        }
         write_episodes(folder, panel)
         write_json(folder / "exhibits.json", exhibits)
         if (options := experiment.config.evaluation.robustness).run:

@@ -6,7 +6,7 @@ which is better, and is mostly narrower than the intervals of the two scores sug
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -14,6 +14,9 @@ import numpy as np
 
 from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.statistics import interval
+
+Sides = tuple[tuple[str, ...], tuple[str, ...]]
+"""What the support and the query side of a mapping show."""
 
 Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray]]
 """The cells of one predictor, each with the score of every episode, by :func:`_place`."""
@@ -68,6 +71,36 @@ def from_baselines(panel: Panel) -> list[Difference]:
     names = {c.predictor: c.baseline for c in panel.cells}
     learned, baselines = [n for n in names if not names[n]], [n for n in names if names[n]]
     return differences(panel, product(learned, baselines))
+
+
+def from_parts(panel: Panel) -> list[Difference]:
+    """Each mapping that fuses modalities less every one that shows fewer of them: what each modality adds.
+
+    Of learned predictors alone; ``b`` names the other mapping too.
+    """
+    learned = [name for name in dict.fromkeys(c.predictor for c in panel.cells) if not panel.of(name).cells[0].baseline]
+    found = []
+    for name in learned:
+        own = panel.of(name)
+        mappings = dict.fromkeys((tuple(c.support), tuple(c.query)) for c in own.cells)
+        for whole, part in product(mappings, mappings):
+            if whole != part and all(set(few) <= set(many) for few, many in zip(part, whole, strict=True)):
+                found += _less(own, whole, part)
+    return found
+
+
+def _less(panel: Panel, whole: Sides, part: Sides) -> list[Difference]:
+    """One mapping of a predictor less another."""
+    renamed = Panel()
+    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+        if (tuple(cell.support), tuple(cell.query)) == part:
+            as_whole = {"support": list(whole[0]), "query": list(whole[1])}
+            renamed.add(replace(cell, **as_whole, predictor=f"{cell.predictor}, {cell.mapping}"), scores)
+        elif (tuple(cell.support), tuple(cell.query)) == whole:
+            renamed.add(cell, scores)
+    names = list(dict.fromkeys(c.predictor for c in renamed.cells))
+    own = panel.cells[0].predictor
+    return differences(renamed, [(own, name) for name in names if name != own])
 
 
 def between(panel: Panel, predictors: Sequence[str]) -> list[Difference]:

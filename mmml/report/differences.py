@@ -35,7 +35,8 @@ def _pivot(cells: list[Cell], names: dict[str, str]) -> Pivot:
         for a, b in pairs:
             found = {show.column(d): d for d in cells if (show.mapping(d), d["a"], d["b"]) == (mapping, a, b)}
             if found:
-                told = f"− {names[b]}" if len(minuends) == 1 else f"{names[a]} − {names[b]}"
+                less = names.get(b, b)  # which may name another mapping besides
+                told = f"− {less}" if len(minuends) == 1 else f"{names[a]} − {less}"
                 rows.append(Row(mapping, told, False, [found.get(c) for c in columns]))
     second = names[minuends[0]] if len(minuends) == 1 else "a − b"
     return Pivot(_title(cells[0]), "problems" if show.is_problem(cells[0]) else "support:query", columns, rows, second)

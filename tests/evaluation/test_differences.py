@@ -5,7 +5,7 @@ import pytest
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
 from mmml.datasets import Per
-from mmml.evaluation.differences import between, differences, from_baselines
+from mmml.evaluation.differences import between, differences, from_baselines, from_parts
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Cell, Panel, episode_settings
 from mmml.evaluation.statistics import interval
@@ -93,6 +93,25 @@ def test_an_error_is_better_below_zero():
 def test_the_same_scores_differ_by_nothing_and_not_clearly():
     (found,) = between(panel((cell("x"), OURS), (cell("y"), OURS)), ["x", "y"])
     assert (found.mean, found.ci95, found.clear) == (0.0, 0.0, False)
+
+
+def test_a_fused_mapping_less_each_of_its_parts():
+    def one(support, query, scores, predictor="ours"):
+        return cell(predictor, support=support, query=query), scores
+
+    both = ["image", "text"]
+    rows = panel(
+        one(both, both, OURS),
+        one(["image"], ["image"], THEIRS),
+        one(["text"], both, THEIRS),
+        one(["image"], ["text"], THEIRS),
+        one(["image"], ["image"], THEIRS, "raw"),
+    )
+    found = from_parts(rows)
+    told = [(d.a, d.b, d.support, d.query) for d in found]
+    assert told[0] == ("ours", "ours, image:image", both, both)
+    assert [b for _, b, _, _ in told] == ["ours, image:image", "ours, text:image+text", "ours, image:text"]
+    assert all(d.mean == pytest.approx(0.125) for d in found)
 
 
 def test_every_pair_once_the_earlier_less_the_later():
