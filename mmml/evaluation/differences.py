@@ -94,8 +94,8 @@ def _less(panel: Panel, whole: Sides, part: Sides) -> list[Difference]:
     renamed = Panel()
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
         if (tuple(cell.support), tuple(cell.query)) == part:
-            as_whole = {"support": list(whole[0]), "query": list(whole[1])}
-            renamed.add(replace(cell, **as_whole, predictor=f"{cell.predictor}, {cell.mapping}"), scores)
+            name = f"{cell.predictor}, {cell.mapping}"
+            renamed.add(replace(cell, support=list(whole[0]), query=list(whole[1]), predictor=name), scores)
         elif (tuple(cell.support), tuple(cell.query)) == whole:
             renamed.add(cell, scores)
     names = list(dict.fromkeys(c.predictor for c in renamed.cells))
