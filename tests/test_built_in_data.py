@@ -24,15 +24,11 @@ VIDEO = [
     "episode.train.mappings=[text:video]",
     "episode.eval.mappings=[text:video,video:text]",
 ]
-SCORES = [
-    "task=regression",
-    "episode=regression",
-    "method.rule=attention",
-    "episode.train.ways=1",
-    "evaluation.rivals=false",
-]
-SCORES += ["episode.eval.ways=[1]", "episode.eval.shots=[5]"]
+SCORED = ["task=regression", "episode=regression", "episode.train.ways=1", "episode.eval.ways=[1]"]
+SCORED += ["episode.eval.shots=[5]", "evaluation.rivals=false"]
+SCORES = [*SCORED, "method.rule=attention"]
 FRAMES = ["dataset.val=[VT,VU]", "dataset.test=[GA]", "episode.by_group=true", "episode.eval.queries=4"]
+QUARTERS = ["dataset.val_share=0.25", "dataset.test_share=0.25"]
 CLIPS = [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 CLIPS += ["dataset.domains=12", "dataset.videos=6"]
 KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.by_group=true", "evaluation.summaries=[1]"]
@@ -72,8 +68,11 @@ RUNS = {
     "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", "evaluation.summaries=[1]"],
     "traits": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
     "reviews": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
+    "reviews, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
+    "traits, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
     "moving_glyphs": ["dataset.scenes=60", *VIDEO],
-    "multi30k": ["dataset.size=32", "dataset.val_share=0.25", "dataset.test_share=0.25", *PAIRS, *FOUND],
+    "multi30k, known": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND, *WRITTEN],
+    "multi30k": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND],
     "moving_domains, told": [*PAIRS, *LEARNED, *WRITTEN, *VIDEO[:2], *CLIPS],
     "moving_domains, key frames": [*SCORES, *VIDEO[:2], *CLIPS, *KEYS],
     "glyphs": ["dataset.split_by=script", *STROKES],
@@ -94,8 +93,11 @@ JUDGED = {
     "tvsum": {"features:features"},
     "traits": {f"{BOTH}:{BOTH}", f"{BOTH}:{SEEN}"},
     "reviews": {f"{BOTH}:{BOTH}"},
+    "reviews, by a learned optimizer": {f"{BOTH}:{BOTH}"},
+    "traits, by a learned optimizer": {f"{BOTH}:{BOTH}"},
     "moving_glyphs": {"text:video", "video:text"},
     "multi30k": {"image:image"},
+    "multi30k, known": {"image:image"},
     "moving_domains, told": {"video:video"},
     "moving_domains, key frames": {"video:video"},
     "glyphs": {"image+strokes:image"},
