@@ -81,32 +81,31 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     mappings = check_mappings(config.episode, dataset, trains)
     corrupt = check_corruptions(config.episode, trains)
     used = {m for mapping in mappings for m in mapping.modalities}
-    learner, numerics = build_learner(config, used)
-    learner.task.check(config.episode)
-    learner.task.check_mappings(mappings, dataset.modalities)
-    used |= learner.task.asked
+    task: Task = tasks.build_section(config.task, "task")
+    task.check(config.episode)
+    task.check_mappings(mappings, dataset.modalities)
+    learner, numerics = build_learner(config, used, task)
     if trains:
         learner.check_training([EpisodeMapping.parse(m) for m in config.episode.train.mappings])
 
-    samples = for_episodes(load_samples(dataset, used, learner.task), config.episode, trains)
-    learner.task.check_samples(samples)
+    samples = for_episodes(load_samples(dataset, used, task), config.episode, trains)
+    task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
-    check_summaries(config.evaluation.summaries, samples["test"], learner.task)
-    settings = episode_settings(config.episode.eval, dataset.modalities, learner.task)
+    check_summaries(config.evaluation.summaries, samples["test"], task)
+    settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])
 
     def batches() -> Callable[[int], Any]:
         spoiled = spoiled_values(corrupt["train"]) | ({"image"} if config.episode.train.variants else set())
-        train, known = learner.task.given(samples["train"]), set(learner.embedder.encoders)
+        train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
             see_all(learner, train, known, spoiled=spoiled)
             if fixed
-            else remember(learner.embedder, train, known - spoiled)
+            else remember(learner.embedder, task.with_targets(train), known - spoiled)
         )
-        options, seed, target = config.episode.train, config.seed, learner.task.target
-        return training_batches(trained_on, options, config.trainer.batch, seed, corrupt["train"], target)
+        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed, corrupt["train"])
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 
@@ -136,13 +135,14 @@ def on_problems(config: ProblemConfig) -> Experiment:
 
 
 def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
-    """The samples that a task can use."""
-    return dataset.load(modalities, scores=True) if task.needs_scores else dataset.load(modalities)
+    """The samples that a task can use, with what it asks for."""
+    wanted = {*modalities, *task.asked}
+    return dataset.load(wanted, scores=True) if task.needs_scores else dataset.load(wanted)
 
 
-def build_learner(config: Config, modalities: Iterable[str]) -> tuple[Learner, Numerics]:
-    """The learner of a config for these modalities, before training, on its device."""
-    task = tasks.build_section(config.task, "task")
+def build_learner(config: Config, modalities: Iterable[str], task: Task | None = None) -> tuple[Learner, Numerics]:
+    """The learner of a config for these modalities, before training, on its device; a task, if it is built already."""
+    task = task or tasks.build_section(config.task, "task")
     found = task.asked if task.embeds_target else set()
     embedder = build_embedder(config.encoder, {*modalities, *found})
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)

@@ -32,18 +32,24 @@ def load(kind: str, name: str, option: str) -> Any:
     folder = Path(name).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise UserError(f"{option}={name}: there is no such folder")
-    try:
-        import transformers
-    except ImportError:
-        raise UserError(f"{option} needs the package transformers: pip install 'mmml[pretrained]'") from None
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    automatic = getattr(transformers, kind)
+    automatic = getattr(library(option), kind)
     try:
         found = _load_local(automatic, str(folder)) if folder.is_dir() else _load_named(automatic, name, option)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise UserError(f"{option}={name} cannot be loaded ({shorten(str(error), 200, placeholder=' …')})") from None
     return found.eval().float().requires_grad_(False) if isinstance(found, nn.Module) else found
+
+
+def library(option: str) -> Any:
+    """The package transformers, which says nothing but errors; ``option`` is what needs it."""
+    try:
+        import transformers
+    except ImportError:
+        extra = "generation" if option.startswith("task") else "pretrained"
+        raise UserError(f"{option} needs the package transformers: pip install 'mmml[{extra}]'") from None
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
 
 
 def _load_local(automatic: Any, name: str) -> Any:

@@ -151,21 +151,21 @@ def is_raw(side: Examples, modality: str) -> bool:
     return modality in side.values and modality not in side.encoded
 
 
-def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None) -> Batch:
+def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Fetch the values of some episodes, corrupted if they are to be.
 
     Args:
-        samples: the split that the episodes were drawn from; its columns may be embeddings.
+        samples: the split that the episodes were drawn from; its columns may be embeddings. Its target is fetched for
+            both sides.
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
-        target: the modality of what is to be found or written, which is fetched for both sides.
     """
-    mappings, asked = tuple(mappings), set() if target is None else {target}
+    mappings, asked = tuple(mappings), set() if samples.target is None else {samples.target}
     shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
     modalities = (sorted(m | asked) for m in shown)
     sides = zip(("support", "query"), (episodes.support, episodes.query), modalities, strict=True)
     support, query = (_side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides)
-    return Batch(support, query, mappings, target)
+    return Batch(support, query, mappings, samples.target)
 
 
 def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> Examples:

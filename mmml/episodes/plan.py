@@ -152,7 +152,6 @@ def training_batches(
     size: int,
     seed: int,
     corrupt: Sequence[Corruption] = (),
-    target: str | None = None,
 ) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
@@ -162,7 +161,6 @@ def training_batches(
         size: episodes in a step.
         seed: of the run.
         corrupt: what spoils the episodes, see :func:`check_corruptions`.
-        target: the modality of what is to be found or written, if something is.
     """
     sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt, options.variants)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
@@ -170,6 +168,6 @@ def training_batches(
     def batch(step: int) -> Batch:
         rng = sampler.generator(step, SHAPE)
         shape = Shape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
-        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings, target)
+        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings)
 
     return batch

@@ -46,7 +46,7 @@ def _episode(
     mapping, target = setting.mappings[0], str(setting.task.target)
     support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
     targets = setting.task.targets(query.answered(learners[0].embedder.encode))
-    given = [setting.task.given_for(learner.adapt(support)(query), targets) for learner in learners]
+    given = [setting.task.answers(learner.adapt(support)(query), targets) for learner in learners]
     asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
 
     def answer(found: str | int) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def see_all(
         and not learner.baseline
     ):
         raise UserError(f"evaluation.views={views}: no encoder of these modalities was trained with augment: use 1")
-    samples = learner.task.given(samples)
+    samples = learner.task.with_targets(samples)
     seen, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.views={views} needs embeddings that do not depend on the task: use 1")
@@ -86,7 +86,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
 
 def gathered(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Some episodes, embedded where an embedding does not depend on the task."""
-    batch = gather(samples, episodes, mappings, learner.task.target)
+    batch = gather(samples, episodes, mappings)
     return batch.encode(some_at_a_time(learner.embedder)) if learner.embeds_once else batch
 
 

@@ -35,6 +35,9 @@ def matching_settings(
         settings: of the panel.
         modalities: of the dataset.
     """
+    texts = [*texts]
+    if texts and settings[0].task.by_item:
+        raise UserError(f"evaluation.matching needs classes, and task={settings[0].task.name} has none: leave it empty")
     judged = {m for setting in settings for mapping in setting.mappings for m in mapping.modalities}
     mappings = [EpisodeMapping.parse(text, "evaluation.matching") for text in texts]
     for mapping in mappings:

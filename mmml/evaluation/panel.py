@@ -131,7 +131,7 @@ class Setting:
             query=list(mapping.query),
             ways=self.shape.ways,
             shots=self.shape.shots,
-            candidates=self.task.choices(self.shape) if self.task.is_ranking else None,
+            candidates=self.shape.ways if self.task.is_ranking else None,
             target=self.task.target,
             transductive=learner.transductive if learner else False,
             metric=metric.name,
@@ -274,7 +274,7 @@ def chance_panel(split: str, settings: Iterable[Setting]) -> Panel:
     panel = Panel()
     for setting in settings:
         for mapping in setting.mappings:
-            for metric, mean in setting.task.chance(setting.task.choices(setting.shape)).items():
+            for metric, mean in setting.task.chance(setting.shape).items():
                 cell = setting.cell(split, mapping, metric, None, episodes=0, mean=mean, ci95=0.0)
                 panel.add(cell, np.empty(0))
     return panel

@@ -11,48 +11,65 @@ from mmml.methods.learner import Learner, Predictor
 from mmml.tasks import Task
 
 KNOWN = 500  # samples of training that serve as a support set
+AT_ONCE = 16  # episodes with so large a support set
 
 
-class Shuffled(Learner):
-    """A learner that is shown the right items and the right answers, but in wrong pairs.
+class Control(Learner):
+    """Another learner, kept from learning of the task.
 
     Args:
         learner: that adapts.
+        told: what is done to it, for tables.
     """
 
     baseline = True
     ranks = False
 
-    def __init__(self, learner: Learner):
+    def __init__(self, learner: Learner, told: str):
         super().__init__()
         self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
-        self.name, self.rule = learner.name, f"{learner.rule}, shuffled pairs"
+        self.name, self.rule = learner.name, f"{learner.rule}, {told}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
     def at_once(self, ways: int) -> int | None:
         return self.learner.at_once(ways)
 
+
+class Shuffled(Control):
+    """It is shown the right items and the right answers, but in wrong pairs."""
+
+    def __init__(self, learner: Learner):
+        super().__init__(learner, "shuffled pairs")
+
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
 
 
-class FromTraining(Learner):
-    """A learner that knows what it was trained on, and nothing of the task.
+class NoPairs(Control):
+    """It is shown nothing: what is embedded with its answer lies where that is."""
+
+    def __init__(self, learner: Learner):
+        super().__init__(learner, "no pairs")
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        return lambda query: self.embedder.fuse(query.encode(self.embedder.encode))
+
+
+class FromTraining(Control):
+    """It is shown what it was trained on, and nothing of the task.
 
     Args:
         learner: that adapts.
         train: samples of training, of which some hundreds serve as the support set of every task.
     """
 
-    baseline = True
-    ranks = False
-
     def __init__(self, learner: Learner, train: Samples):
-        super().__init__()
-        self.learner, self.embedder, self.task, self.train_samples = learner, learner.embedder, learner.task, train
-        self.name, self.rule = learner.name, f"{learner.rule}, from training alone"
-        self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
+        super().__init__(learner, "from training alone")
+        self.train_samples = train
         self._known: dict[tuple[str, ...], Examples] = {}
+
+    def at_once(self, ways: int) -> int | None:
+        return AT_ONCE
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         shown = tuple(sorted(support.values))
@@ -62,11 +79,11 @@ class FromTraining(Learner):
 
     def _support(self, shown: tuple[str, ...]) -> Examples:
         """Rows from all of the training split, evenly, as one support set of one class, embedded."""
-        samples = self.task.given(self.train_samples)
+        samples = self.task.with_targets(self.train_samples)
         count = len(samples.labels)
         rows = np.unique(np.linspace(0, count - 1, min(KNOWN, count)).round().astype(np.int64))[None, None]
         drawn = Episodes(Shape(1, rows.shape[-1], 1), np.zeros((1, 1), np.int64), rows, rows[..., :1], np.zeros((1, 1)))
-        support, _ = gather(samples, drawn, [Mapping(shown, shown)], self.task.target).view(Mapping(shown, shown))
+        support, _ = gather(samples, drawn, [Mapping(shown, shown)]).view(Mapping(shown, shown))
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 
 

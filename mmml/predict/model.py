@@ -152,7 +152,7 @@ class Adapted:
         self.samples = embed_all(learner, samples, mapping.support)
         support = whole_support(self.samples, mapping.support)
         if learner.task.target is not None:
-            support = replace(support, answers=whole_support(learner.task.given(samples), [learner.task.target]))
+            support = replace(support, answers=whole_support(learner.task.with_targets(samples), [learner.task.target]))
         with torch.no_grad():
             self._predict = learner.adapt(support)
             self._support = learner.embedder.fuse(support)[0]
@@ -213,7 +213,7 @@ class Adapted:
         if task.needs_scores:
             return [(None, None, score, None, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
         if task.target is not None:
-            written = task.given_for(predictions, None)
+            written = task.answers(predictions, None)
             return [(None, None, None, str(text), n) for text, n in zip(written, near, strict=True)]
         probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,8 +52,6 @@ class Task(ABC):
         metrics: the first is the headline, by which validation selects.
         loss_metric: what tables call the loss, where they show it.
         is_ranking: whether a prediction ranks all support items as candidates.
-        min_ways: classes that an episode must have.
-        by_item: whether each sample has a target of its own, and not the slot of its class.
         needs_scores: whether samples must have scores.
         embeds_target: whether what is to be found is embedded as what it is found by.
         starts_heads: whether a head can begin with what is computed of the support set.
@@ -68,8 +66,6 @@ class Task(ABC):
 
     target: str | None = None
 
-    min_ways: ClassVar[int] = 2
-    by_item: ClassVar[bool] = False
     needs_scores: ClassVar[bool] = False
     embeds_target: ClassVar[bool] = False
     starts_heads: ClassVar[bool] = True
@@ -80,6 +76,16 @@ class Task(ABC):
     def asked(self) -> set[str]:
         """The target, if it is a modality."""
         return set() if self.target is None else {self.target}
+
+    @property
+    def by_item(self) -> bool:
+        """Whether each sample has a target of its own, and not the slot of its class."""
+        return self.needs_scores or self.target is not None
+
+    @property
+    def min_ways(self) -> int:
+        """Classes that an episode must have."""
+        return 1 if self.by_item else 2
 
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse episodes with too few classes to tell apart."""
@@ -93,7 +99,7 @@ class Task(ABC):
         for split, part in samples.items() if self.target else ():
             column = part.columns.get(str(self.target))
             if column is None or isinstance(column.values, Gappy):
-                raise UserError(f"task.target={self.target}: some samples of the {split} split have none")
+                raise UserError(f"task.target={self.target}: some of the {split} split have none; leave these rows out")
         for split, part in samples.items() if self.needs_scores else ():
             if part.targets is None:
                 raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
@@ -128,24 +134,27 @@ class Task(ABC):
                 "sample: choose another dataset, or other samples of it (dataset.samples)"
             )
 
-    def choices(self, shape: Shape) -> int:
-        """Among how many an episode's queries choose."""
-        return shape.ways
-
     def fit(self, samples: Samples) -> None:  # noqa: B027 (most have nothing to learn)
         """Learn what is not learned by gradients from the training split, once, before training."""
 
-    def given(self, samples: Samples) -> Samples:
+    def with_targets(self, samples: Samples) -> Samples:
         """The samples with targets in the form that ``targets`` reads."""
-        return samples
+        return replace(samples, target=self.target)
 
-    def head_rows(self, width: int) -> int:
-        """Rows of a head where it begins to learn: 1 where all outputs share one, since their order means nothing."""
+    def prepare_head(self, width: int) -> int:
+        """Make ready what only a method with a head needs, for embeddings of a width.
+
+        Returns:
+            the rows of a head that are learned: 1 where all outputs share one, since their order means nothing.
+        """
         return 1
 
     def targets(self, examples: Examples) -> Tensor:
-        """What is to be predicted of each item, ``[B, items]``: by default its label slot."""
-        return examples.slots
+        """What is to be predicted of each item: its label slot, ``[B, items]``, or its answer, ``[B, items, …]``."""
+        if self.target is None:
+            return examples.slots
+        assert examples.answers is not None
+        return examples.answers.items(self.target)
 
     @abstractmethod
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
@@ -162,22 +171,21 @@ class Task(ABC):
         """Predictions as numbers ``[B, q, …]`` that are the same where they are."""
         return predictions
 
-    def given_for(self, predictions: Any, targets: Tensor | None) -> Sequence[str | int]:
+    def answers(self, predictions: Any, targets: Tensor | None) -> Sequence[str | int]:
         """What is answered to each query of the first episode: a text, or the number of the query whose answer it is.
 
         For tasks with a target alone; arguments as of ``scores``, targets None where texts are written.
         """
         raise NotImplementedError
 
-    @abstractmethod
     def outputs(self, support: Examples) -> int:
         """How many numbers a head gives for each query."""
+        raise NotImplementedError
 
-    @abstractmethod
     def read(self, outputs: Tensor) -> Any:
         """Predictions from what a head gives: ``[B, q, outputs]`` → ``[B, q, …]``."""
+        raise NotImplementedError
 
-    @abstractmethod
     def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """The weight ``[B, outputs, width]`` and bias ``[B, outputs]`` of a head before any learning.
 
@@ -186,6 +194,7 @@ class Task(ABC):
             targets: ``[B, s]``.
             scale: what the head's outputs are multiplied by.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
@@ -201,5 +210,5 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def chance(self, ways: int) -> dict[Metric, float]:
-        """What guessing among so many classes (or candidates) is expected to score."""
+    def chance(self, shape: Shape) -> dict[Metric, float]:
+        """What guessing is expected to score in episodes of a shape; empty where that is not known."""

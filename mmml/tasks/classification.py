@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmml.episodes import Examples
+from mmml.episodes import Examples, Shape
 from mmml.similarity.losses import class_means
 from mmml.tasks.base import Metric, Task, tasks
 
@@ -57,5 +57,5 @@ class Classification(Task):
         """
         return {self.metrics[0]: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
 
-    def chance(self, ways: int) -> dict[Metric, float]:
-        return {self.metrics[0]: 1 / ways}
+    def chance(self, shape: Shape) -> dict[Metric, float]:
+        return {self.metrics[0]: 1 / shape.ways}

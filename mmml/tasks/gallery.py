@@ -6,7 +6,7 @@ Played by the evaluation across modalities, without any support set; ``task=retr
 import torch
 from torch import Tensor
 
-from mmml.episodes import Examples
+from mmml.episodes import Shape
 from mmml.tasks.base import Metric, Task
 
 RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
@@ -27,15 +27,6 @@ class Gallery(Task):
     def numbers(self, predictions: Tensor) -> Tensor:
         return predictions.exp()
 
-    def outputs(self, support: Examples) -> int:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
-
-    def read(self, outputs: Tensor) -> Tensor:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
-
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("retrieval compares embeddings and has no head")
-
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
         return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
@@ -46,8 +37,8 @@ class Gallery(Task):
         """
         return recalls(ranks(predictions, targets))
 
-    def chance(self, ways: int) -> dict[Metric, float]:
-        return chance_among(ways)
+    def chance(self, shape: Shape) -> dict[Metric, float]:
+        return chance_among(shape.ways)
 
 
 def ranks(fits: Tensor, right: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mmml.episodes import Examples
+from mmml.episodes import Examples, Shape
 from mmml.tasks.base import Metric, Task, tasks
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
@@ -28,8 +28,6 @@ class Regression(Task):
     name = "regression"
     metrics = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
-    min_ways: ClassVar[int] = 1
-    by_item: ClassVar[bool] = True
     needs_scores: ClassVar[bool] = True
 
     def __init__(self, threshold: float | None = None):
@@ -70,7 +68,7 @@ class Regression(Task):
             found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
         return found
 
-    def chance(self, ways: int) -> dict[Metric, float]:
+    def chance(self, shape: Shape) -> dict[Metric, float]:
         """Unknown without the scores."""
         return {}
 

@@ -31,30 +31,20 @@ class Retrieval(Task):
     name = "retrieval"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
     loss_metric = LOG_LOSS
-    min_ways: ClassVar[int] = 1
-    by_item: ClassVar[bool] = True
     embeds_target: ClassVar[bool] = True
 
     def __init__(self, target: str, temperature: float):
         require(0 < temperature < math.inf, "task.temperature", temperature, "a positive number")
         self.target, self.temperature = target, temperature
 
-    def choices(self, shape: Shape) -> int:
-        return shape.ways * shape.queries
-
-    def head_rows(self, width: int) -> int:
+    def prepare_head(self, width: int) -> int:
         return width
-
-    def targets(self, examples: Examples) -> Tensor:
-        """The embeddings of the answers, ``[B, items, width]``."""
-        assert examples.answers is not None and self.target is not None
-        return examples.answers.items(self.target)
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean."""
         return log_weights.exp() @ support_targets
 
-    def given_for(self, predictions: Tensor, targets: Tensor | None) -> list[int]:
+    def answers(self, predictions: Tensor, targets: Tensor | None) -> list[int]:
         assert targets is not None
         found: list[int] = fits(predictions, targets)[0].argmax(-1).tolist()
         return found
@@ -83,8 +73,8 @@ class Retrieval(Task):
         own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
         return recalls(ranks(fits(predictions, targets), own))
 
-    def chance(self, ways: int) -> dict[Metric, float]:
-        return chance_among(ways)
+    def chance(self, shape: Shape) -> dict[Metric, float]:
+        return chance_among(shape.ways * shape.queries)
 
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -40,8 +40,8 @@ def test_answers_belong_to_the_item_before(scored):
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     named = {**scored.columns, "text": Column(Per.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
-    samples = Samples(scored.classes, scored.starts, named)
-    support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING], "text").view(MAPPING)
+    samples = Samples(scored.classes, scored.starts, named, target="text")
+    support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
     before, after = (s.answers.items("text")[..., 0] for s in (support, shuffled(support)))
     assert torch.equal(after, before.roll(1, dims=1)) and (after != before).all()
 

@@ -17,7 +17,7 @@ from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.known import Known, alike
-from mmml.tasks.generation.tokens import END, PAD, ByteTokens, PieceTokens
+from mmml.tasks.generation.tokens import END, ByteTokens, PieceTokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 
 OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
@@ -67,7 +67,7 @@ class TestTokens:
     def test_texts_come_back(self):
         texts = ["cat", "číslo", "ปลา", "🐟", ""]
         tokens = ByteTokens().read(texts)
-        assert tokens[0].tolist()[:5] == [99, 97, 116, END, PAD]
+        assert tokens[0].tolist()[:5] == [99, 97, 116, END, -1]
         assert ByteTokens().write(tokens) == ["cat", "číslo", "ปลา", "🐟", " "]
 
     def test_a_broken_character_is_left_out(self):
@@ -97,7 +97,7 @@ class TestPieces:
         first, second = (learned_by(task(vocabulary=40)) for _ in range(2))
         first.fit(named)
         second.load_state_dict(first.state_dict())
-        assert torch.equal(*(one.task.given(named).columns["text"].values for one in (first, second)))
+        assert torch.equal(*(one.task.with_targets(named).columns["text"].values for one in (first, second)))
 
     def test_too_few_are_refused(self):
         with pytest.raises(UserError, match=r"task.vocabulary=8 must be 32 or more"):
@@ -106,7 +106,6 @@ class TestPieces:
 
 class TestKnown:
     texts = ByteTokens().read(["red cat", "red cats", "blue whale"])[None]
-    texts = texts.masked_fill(texts == PAD, -1)
 
     def test_alike_is_one_for_the_same_and_less_for_others(self):
         likeness = alike(self.texts, self.texts)[0]
@@ -134,7 +133,7 @@ class TestScores:
 
     def test_every_query_is_scored_and_the_texts_are_whole(self, named):
         made = task()
-        texts = made.given(named).columns["text"].values
+        texts = made.with_targets(named).columns["text"].values
         known = Known(torch.eye(4)[None].log(), texts[None, :4])
         found = {m.name: s for m, s in made.scores(known, texts[None, [0, 1, 2, 0]]).items()}
         assert found["exact match"].tolist() == [[1.0, 1.0, 1.0, 0.0]]
@@ -145,7 +144,7 @@ class TestScores:
         text = objects([long, *["cat"] * 39])
         samples = Samples(named.classes, named.starts, {"text": Column(Per.SAMPLE, text)})
         made = task(max_length=3)
-        assert made.texts(made.given(samples).columns["text"].values[:1]) == [long]
+        assert made.tokens.write(made.with_targets(samples).columns["text"].values[:1]) == [long]
 
 
 class TestWriter:
@@ -204,7 +203,7 @@ class TestWriter:
 
 def batch(learner, samples):
     drawn = Sampler(samples, 0, "train").draw(range(4), SHAPE)
-    return gather(learner.task.given(samples), drawn, [MAPPING], "text")
+    return gather(learner.task.with_targets(samples), drawn, [MAPPING])
 
 
 def descend(learner, samples, steps):

@@ -59,7 +59,7 @@ def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
 
 def test_texts_come_back(folder):
     made = task(model=folder)
-    made.head_rows(8)
+    made.prepare_head(8)
     assert made.tokens.write(made.tokens.read(["a cat sat on the mat", "fish"])) == ["a cat sat on the mat", "fish"]
 
 

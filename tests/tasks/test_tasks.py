@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmml.episodes import Shape
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
 from mmml.tasks.gallery import Gallery
@@ -41,19 +42,19 @@ def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
     scores = named(gallery.scores(fits, torch.arange(101)[None]))
     assert scores["R@1"].sum() == 0
-    assert scores["median rank"].unique().tolist() == [51.0] == [named(gallery.chance(101))["median rank"]]
+    assert scores["median rank"].unique().tolist() == [51.0] == [named(gallery.chance(Shape(101, 1, 1)))["median rank"]]
 
 
 @pytest.mark.parametrize("task", [classification, gallery])
 def test_chance_names_the_same_metrics(task):
     predictions = torch.rand(1, 4, 4)
     found = task.scores(predictions, torch.arange(4)[None])
-    assert set(task.chance(4)) == set(found) == set(task.metrics)
+    assert set(task.chance(Shape(4, 1, 1))) == set(found) == set(task.metrics)
 
 
 def test_chance_values():
-    assert named(classification.chance(5)) == {"accuracy": 0.2}
-    assert named(gallery.chance(4)) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+    assert named(classification.chance(Shape(5, 1, 1))) == {"accuracy": 0.2}
+    assert named(gallery.chance(Shape(4, 1, 1))) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
 
 
 def test_a_median_metric_takes_the_median_of_queries():

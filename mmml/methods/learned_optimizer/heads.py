@@ -19,7 +19,7 @@ class Head(nn.Module):
             since the slot of a class means nothing (Ye and Chao, 2022). ``zero``. ``prototype``: what the
             task computes of the support set, class means for classes (Triantafillou et al., 2020).
         scale: at which the slow parameter begins, positive.
-        rows: that are learned, see :meth:`mmml.tasks.Task.head_rows`.
+        rows: that are learned, see :meth:`mmml.tasks.Task.prepare_head`.
     """
 
     def __init__(self, width: int, init: str, scale: float, rows: int = 1):

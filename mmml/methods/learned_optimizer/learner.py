@@ -87,7 +87,7 @@ class LearnedOptimizer(Learner):
         self._unroll = Unroll(steps, truncation, order, weights, curriculum)
         self._steps = steps if test_steps is None else test_steps
         width = known_width(embedder)
-        head = Head(width, init, scale, task.head_rows(width))
+        head = Head(width, init, scale, task.prepare_head(width))
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
         self.optimizer = build_rule(rule, options)

@@ -1,6 +1,5 @@
 """The metric learner: distances in the embedding space, turned into weights on the support items."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,9 @@ from mmml.datasets.base import kind_of
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
-from mmml.methods.controls import FromTraining, Shuffled
+from mmml.methods.controls import FromTraining, NoPairs, Shuffled
 from mmml.methods.learner import Learner, Predictor, methods
-from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules, untrusting
+from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
@@ -72,15 +71,8 @@ class MetricLearner(Learner):
         """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
         found: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
         if self.task.embeds_target:
-            return [*found, [self._standing()]]
+            return [*found, [NoPairs(self)]]
         return [*found, [FromTraining(self, train)]] if found and train is not None else found
-
-    def _standing(self) -> "MetricLearner":
-        """The same, where no pair is trusted: what is found lies where it is sought."""
-        twin = copy.copy(self)
-        twin._modules = dict(self._modules)
-        twin.rule, twin.baseline, twin._rule = "no pairs", True, untrusting
-        return twin
 
     def loss(self, batch: Batch) -> Tensor:
         batch = batch.encode(self.embedder.encode)

@@ -103,11 +103,6 @@ def mean(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temp
     return support.new_full((*query.shape[:-1], items), -math.log(items))
 
 
-def untrusting(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """No weight on any support item: no rule to be chosen, but what rules of pairs are compared with."""
-    return support.new_full((*query.shape[:-1], support.shape[-2]), -math.inf)
-
-
 def shared_evenly(by_class: Tensor, slots: Tensor) -> Tensor:
     """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items: ``[B, q, s]``."""
     shots = torch.nn.functional.one_hot(slots).sum(-2)  # [B, ways]

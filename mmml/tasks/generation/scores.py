@@ -1,18 +1,19 @@
 """How good a written text is beside the one that was asked for."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmml.errors import UserError
 
 
 def chrf(written: str, asked: str) -> float:
     """Character n-gram F-score (Popović, 2015), by sacrebleu, from 0 to 1."""
-    return float(_sacrebleu().sentence_chrf(written, [asked]).score) / 100
+    return float(sacrebleu().sentence_chrf(written, [asked]).score) / 100
 
 
 def bleu(written: Sequence[str], asked: Sequence[str]) -> float:
     """BLEU of several texts together (Papineni et al., 2002), by sacrebleu, from 0 to 1."""
-    scorer = _sacrebleu().metrics.BLEU(effective_order=True)
+    scorer = sacrebleu().metrics.BLEU(effective_order=True)
     return float(scorer.corpus_score(list(written), [list(asked)]).score) / 100
 
 
@@ -35,9 +36,10 @@ def longest_common(a: Sequence[str], b: Sequence[str]) -> int:
     return row[-1]
 
 
-def _sacrebleu():  # type: ignore[no-untyped-def]
+def sacrebleu() -> Any:
+    """The library."""
     try:
-        import sacrebleu
+        import sacrebleu as library
     except ImportError:
         raise UserError("task=generation needs the package sacrebleu: pip install 'mmml[generation]'") from None
-    return sacrebleu
+    return library

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
-from mmml.episodes import Examples
+from mmml.datasets.base import kind_of
+from mmml.episodes import Examples, Shape
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
@@ -68,8 +69,6 @@ class Generation(nn.Module, Task):
     name = "generation"
     metrics = (CHRF, BLEU, ROUGE, EXACT)
     loss_metric = LOG_LOSS
-    min_ways: ClassVar[int] = 1
-    by_item: ClassVar[bool] = True
     starts_heads: ClassVar[bool] = False
     at_once: ClassVar[int | None] = 16
 
@@ -90,12 +89,14 @@ class Generation(nn.Module, Task):
     ):
         super().__init__()
         require(prefix > 0, "task.prefix", prefix, "a positive whole number")
+        require(kind_of(target) == "text", "task.target", target, "a text, such as text or source_text")
+        scores.sacrebleu()  # else it would be missed after training began
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
         self._model, self._sizes = model, (width, layers, heads, prefix + max_length)
         self.tokens: Tokens = ByteTokens() if vocabulary is None else PieceTokens(vocabulary)
 
-    def head_rows(self, width: int) -> int:
+    def prepare_head(self, width: int) -> int:
         """Builds the language model, which only a method with a head needs."""
         if self._model is None:
             model = from_scratch(self.tokens, *self._sizes)
@@ -118,19 +119,13 @@ class Generation(nn.Module, Task):
         if isinstance(self.tokens, PieceTokens):
             self.tokens.state = state
 
-    def given(self, samples: Samples) -> Samples:
+    def with_targets(self, samples: Samples) -> Samples:
         """The texts as tokens ``[n, longest]``, −1 where there are none."""
         assert self.target is not None
         column = samples.columns[self.target]
         tokens = self.tokens.read([str(text) for text in column.values[:]])
-        tokens = tokens.masked_fill(tokens == self.tokens.pad, -1)
         columns = {**samples.columns, self.target: replace(column, values=tokens, encoded=True)}
-        return replace(samples, columns=columns)
-
-    def targets(self, examples: Examples) -> Tensor:
-        """Tokens of the texts, ``[B, items, tokens]``."""
-        assert examples.answers is not None and self.target is not None
-        return examples.answers.items(self.target)
+        return super().with_targets(replace(samples, columns=columns))
 
     def numbers(self, predictions: Known | Prefixed) -> Tensor:
         return predictions.log_weights.exp() if isinstance(predictions, Known) else predictions.prefix
@@ -138,7 +133,7 @@ class Generation(nn.Module, Task):
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         return Known(log_weights, support_targets)
 
-    def given_for(self, predictions: Known | Prefixed, targets: Tensor | None) -> list[str]:
+    def answers(self, predictions: Known | Prefixed, targets: Tensor | None) -> list[str]:
         return self.written(predictions)[0]
 
     def outputs(self, support: Examples) -> int:
@@ -147,9 +142,6 @@ class Generation(nn.Module, Task):
     def read(self, outputs: Tensor) -> Any:
         return Prefixed(outputs, self.writer)
 
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("no head can be computed of texts")
-
     def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
         """Less the log-likelihood, in nats a token."""
         return predictions.log_loss(targets).mean(-1)
@@ -157,23 +149,19 @@ class Generation(nn.Module, Task):
     def written(self, predictions: Known | Prefixed) -> list[list[str]]:
         """The texts, of every episode and query."""
         if isinstance(predictions, Known):
-            return [self.texts(tokens) for tokens in predictions.chosen()]
+            return [self.tokens.write(tokens) for tokens in predictions.chosen()]
         flat, queries = self.writer.write(predictions.each()), predictions.prefix.shape[1]
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
-    def texts(self, tokens: Tensor) -> list[str]:
-        """``[n, tokens]`` as texts."""
-        return self.tokens.write(tokens.masked_fill(tokens < 0, self.tokens.end))
-
     def scores(self, predictions: Known | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
         """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
-        written, asked = self.written(predictions), [self.texts(t) for t in targets]
+        written, asked = self.written(predictions), [self.tokens.write(t) for t in targets]
         both = [list(zip(w, a, strict=True)) for w, a in zip(written, asked, strict=True)]
         single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
         found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}
         together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, asked, strict=True)])
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
-    def chance(self, ways: int) -> dict[Metric, float]:
+    def chance(self, shape: Shape) -> dict[Metric, float]:
         """Not known of texts."""
         return {}

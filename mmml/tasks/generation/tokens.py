@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmml.errors import require
 from mmml.text import wordpiece as pieces
-from mmml.text.bytes import PAD, to_bytes
+from mmml.text.bytes import PAD
 
 END = 257
 LONGEST = 1_000_000  # pieces of a text: none is cut
@@ -27,12 +27,26 @@ class Tokens(Protocol):
     end: int
 
     def read(self, texts: Sequence[str]) -> Tensor:
-        """Whole texts, each with its end, ``[n, longest]`` int64."""
+        """Whole texts, each with its end, ``[n, longest]`` int64; −1 where there is nothing."""
         ...
 
     def write(self, tokens: Tensor) -> list[str]:
         """The texts of rows ``[n, length]``, each up to its end."""
         ...
+
+
+def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
+    """Rows of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
+    tokens = torch.full((len(rows), 1 + max(map(len, rows), default=0)), -1)
+    for i, row in enumerate(rows):
+        tokens[i, : len(row) + 1] = torch.tensor([*row, end])
+    return tokens
+
+
+def apart(tokens: Tensor, end: int) -> list[list[int]]:
+    """Rows of tokens up to their end, without what is nothing."""
+    rows = [row[: row.index(end)] if end in row else row for row in tokens.tolist()]
+    return [[token for token in row if token >= 0] for row in rows]
 
 
 class ByteTokens:
@@ -41,21 +55,12 @@ class ByteTokens:
     vocabulary, pad, end = 258, PAD, END
 
     def read(self, texts: Sequence[str]) -> Tensor:
-        longest = max((len((t or " ").encode()) for t in texts), default=1)
-        tokens = torch.full((len(texts), longest + 1), PAD)
-        if len(texts):
-            tokens[:, :-1] = to_bytes(texts, longest, longest)
-            tokens[torch.arange(len(texts)), (tokens != PAD).sum(-1)] = END
-        return tokens
+        return joined([list((text or " ").encode()) for text in texts], self.end)
 
     def write(self, tokens: Tensor) -> list[str]:
-        return [_text(row) for row in tokens.tolist()]
-
-
-def _text(row: list[int]) -> str:
-    """Bytes that are no character are left out."""
-    end = next((i for i, token in enumerate(row) if token >= PAD), len(row))
-    return bytes(row[:end]).decode("utf-8", "ignore")
+        """Bytes that are no character are left out."""
+        rows = apart(tokens, self.end)
+        return [bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows]
 
 
 class PieceTokens:
@@ -90,16 +95,13 @@ class PieceTokens:
 
     def read(self, texts: Sequence[str]) -> Tensor:
         assert self.pieces is not None
-        found = self.pieces(texts, LONGEST) if len(texts) else torch.zeros(0, 1, dtype=torch.long)
-        found = torch.where(found >= self.end, found + 1, found)  # makes room for the end
-        tokens = torch.nn.functional.pad(found, (0, 1), value=self.pad)
-        tokens[torch.arange(len(tokens)), (tokens != self.pad).sum(-1)] = self.end
-        return tokens
+        found = self.pieces(texts, LONGEST).tolist() if len(texts) else []
+        room = [[t + (t >= self.end) for t in row if t != pieces.PAD] for row in found]  # for the end
+        return joined(room, self.end)
 
     def write(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
-        rows = [row[: row.index(self.end)] if self.end in row else row for row in tokens.tolist()]
-        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in rows]
+        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in apart(tokens, self.end)]
 
 
 class HubTokens:
@@ -114,19 +116,13 @@ class HubTokens:
         self.vocabulary = len(tokenizer)  # type: ignore[arg-type]
         self.end: int = tokenizer.eos_token_id  # type: ignore[attr-defined]
         pad = tokenizer.pad_token_id  # type: ignore[attr-defined]
-        self.pad: int = -1 if pad is None or pad == self.end else pad
+        self.pad: int = self.end if pad is None else pad
 
     def read(self, texts: Sequence[str]) -> Tensor:
-        rows = [[*self._ids(text), self.end] for text in texts]
-        length = max(map(len, rows), default=1)
-        return torch.tensor([row + [self.pad] * (length - len(row)) for row in rows]).view(len(rows), length)
-
-    def _ids(self, text: str) -> list[int]:
-        found: list[int] = self._tokenizer(str(text), add_special_tokens=False)["input_ids"]  # type: ignore[operator]
-        return found
+        ask = self._tokenizer
+        return joined([ask(str(t), add_special_tokens=False)["input_ids"] for t in texts], self.end)  # type: ignore[operator]
 
     def write(self, tokens: Tensor) -> list[str]:
-        rows = [row[: row.index(self.end)] if self.end in row else row for row in tokens.tolist()]
-        kept = [[token for token in row if token != self.pad] for row in rows]
+        kept = [[token for token in row if token != self.pad] for row in apart(tokens, self.end)]
         decode = self._tokenizer.batch_decode  # type: ignore[attr-defined]
         return [text.strip() for text in decode(kept, skip_special_tokens=True)]

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.hub import load
+from mmml.encoders.hub import library, load
 from mmml.errors import UserError, require
 from mmml.tasks.generation.tokens import HubTokens, Tokens
 
-AT_ONCE = 512  # texts judged or written at a time; the result does not depend on it
+AT_ONCE = 512  # texts judged or written at a time; only samples depend on it
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,7 @@ class Writer(nn.Module):
         """The tokens of a text for each prefix, at most as many as may be held at once, with cached keys."""
         from transformers import GenerationConfig
 
-        pad = self.tokens.pad if self.tokens.pad >= 0 else self.tokens.end
-        known = {"eos_token_id": self.tokens.end, "pad_token_id": pad, "bos_token_id": self.tokens.end}
+        known = {"eos_token_id": self.tokens.end, "pad_token_id": self.tokens.pad, "bos_token_id": self.tokens.end}
         if self.model.config.is_encoder_decoder:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
         config = GenerationConfig(**known, **self.decoding.options())
@@ -142,7 +141,7 @@ def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions:
     require(width > 0, "task.width", width, "a positive whole number")
     divides = heads > 0 and width % heads == 0
     require(divides, "task.heads", heads, f"a divisor of task.width={width}")
-    transformers = _transformers("task=generation")
+    transformers = library("task=generation")
     off = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     special = {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.pad}
     config = transformers.GPT2Config(
@@ -156,15 +155,6 @@ def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions:
         **special,
     )
     return transformers.GPT2LMHeadModel(config)
-
-
-def _transformers(option: str) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise UserError(f"{option} needs the package transformers: pip install 'mmml[pretrained]'") from None
-    transformers.utils.logging.set_verbosity_error()
-    return transformers
 
 
 def pretrained(name: str, positions: int, frozen: bool) -> tuple[Any, Tokens]:
