@@ -27,7 +27,7 @@ from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
-from mmml.evaluation.summaries import check_summaries
+from mmml.evaluation.summaries import summary_settings
 from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
@@ -91,10 +91,10 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     samples = for_episodes(load_samples(dataset, used, task), config.episode, trains)
     task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
-    check_summaries(config.evaluation.summaries, samples["test"], task)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"])
+    summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
 
     def batches() -> Callable[[int], Any]:
         spoiled = spoiled_values(corrupt["train"]) | ({"image"} if config.episode.train.variants else set())

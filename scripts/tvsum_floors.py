@@ -15,7 +15,7 @@ from mmml.datasets.footage import Footage, summary
 from mmml.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
 from mmml.errors import UserError
 from mmml.evaluation.statistics import interval
-from mmml.evaluation.summaries import METRICS, at_random, people
+from mmml.evaluation.summaries import Summary, at_random, people
 
 EVERY, SHOT = 15, 2.0  # frames, seconds
 
@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
         made = footage(video)
         found["people"].append(people(made))
         found["random scores"].append(at_random(made, rng))
-    print(f"| {len(videos)} videos | {' | '.join(m.name for m in METRICS)} |\n| --- |{' --- |' * len(METRICS)}")
+    names = [m.name for m in Summary.metrics]
+    print(f"| {len(videos)} videos | {' | '.join(names)} |\n| --- |{' --- |' * len(names)}")
     for name, scores in found.items():
         cells = [interval(each) for each in np.array(scores).T]
         print(f"| {name} | {' | '.join(f'{mean:.3f} ± {ci95 or 0:.3f}' for mean, ci95 in cells)} |")

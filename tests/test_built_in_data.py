@@ -27,8 +27,13 @@ VIDEO = [
 SCORED = ["task=regression", "episode=regression", "episode.train.ways=1", "episode.eval.ways=[1]"]
 SCORED += ["episode.eval.shots=[5]", "evaluation.rivals=false"]
 SCORES = [*SCORED, "method.rule=attention"]
-FRAMES = ["dataset.val=[VT,VU]", "dataset.test=[GA]", "episode.by_group=true", "episode.eval.queries=4"]
-QUARTERS = ["dataset.val_share=0.25", "dataset.test_share=0.25"]
+FRAMES = [
+    "dataset.val_categories=[VT,VU]",
+    "dataset.test_categories=[GA]",
+    "episode.by_group=true",
+    "episode.eval.queries=4",
+]
+QUARTERS = ["dataset.val=0.25", "dataset.test=0.25"]
 CLIPS = [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 CLIPS += ["dataset.domains=12", "dataset.videos=6"]
 KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.by_group=true", "evaluation.summaries=[1]"]
@@ -133,4 +138,5 @@ def test_a_few_steps(name, root, tmp_path, monkeypatch):
     assert trainer.step == 2
     own = experiment.learner.predictor_name
     assert {c.mapping for c in panel.cells if c.predictor == own} == JUDGED[name]
+    assert bool(shown["summaries"]) == bool(experiment.config.evaluation.summaries)
     assert bool(shown["answers"]) == (experiment.learner.task.target is not None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmml.datasets.footage import Footage
 from mmml.datasets.values import objects
-from mmml.errors import UserError
+from mmml.errors import UserError, nearest
 from mmml.registry import Registry
 
 datasets = Registry("dataset", "mmml.datasets")
@@ -43,7 +43,7 @@ class Column:
             texts ``[n]`` as an object array, files decoded as they are asked for, embeddings
             ``[n, width]``.
         starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
-        encoded: whether the values are embeddings already.
+        encoded: whether the values are embeddings already, or tokens to be written, ``[n, width]``.
     """
 
     per: Per
@@ -167,6 +167,24 @@ class Dataset(ABC):
             modalities: those in use; the columns of others may be left out.
             scores: whether samples without a score are of no use. Given only to what has scores.
         """
+
+
+def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any], what: str) -> None:
+    """Refuse what is held out if it is none of what there is, nothing, or in both splits.
+
+    Args:
+        val: of the option ``dataset.val_<what>``.
+        test: of the option ``dataset.test_<what>``.
+        among: what there is.
+        what: it is called, in the plural.
+    """
+    for split, several in (("val", val), ("test", test)):
+        for one in several or [""]:
+            if one not in among:
+                told = f"must be some of {', '.join(map(str, among))}{nearest(str(one), [*map(str, among)])}"
+                raise UserError(f"dataset.{split}_{what}={list(several)} {told}")
+    if both := [one for one in test if one in val]:
+        raise UserError(f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too")
 
 
 def split_classes(classes: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:

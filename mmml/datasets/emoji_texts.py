@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets, split_classes
+from mmml.datasets.base import SPLITS, Column, Per, Samples, check_held_out, datasets, split_classes
 from mmml.datasets.emoji import ARTWORKS, EmojiFiles, Named
 from mmml.datasets.values import Rows, Values, objects
-from mmml.errors import UserError, nearest, require
+from mmml.errors import require
 
 Pairs = dict[str, list[tuple[str, str, str]]]
 """By class, the code points of an emoji, a text, and the one that it is a translation of (empty if of none)."""
@@ -60,14 +60,8 @@ class EmojiTexts(EmojiFiles):
         self.apart = apart or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}
-        for option, held in self.held_out.items() if classes == "languages" else ():
-            for language in held or [""]:
-                if language not in languages or language == source:
-                    among = [n for n in languages if n != source]
-                    told = f"must be some of {', '.join(among)}{nearest(language, among)}"
-                    raise UserError(f"dataset.{option}_languages={held} {told}")
-        if twice := sorted(set(val_languages) & set(test_languages)):
-            raise UserError(f"dataset.test_languages={test_languages}: {twice[0]} is among dataset.val_languages too")
+        if classes == "languages":
+            check_held_out(val_languages, test_languages, [n for n in languages if n != source], "languages")
         self.modalities: Mapping[str, Per] = dict.fromkeys(
             ("image", "text", *(["source_text"] if source else [])), Per.SAMPLE
         )

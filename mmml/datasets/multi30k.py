@@ -22,10 +22,10 @@ class Multi30k(Flickr8kFiles):
 
     Args:
         root: the folder that holds ``flickr8k_multi30k/``.
-        train, val, test: the languages, or the directions, of each split.
+        train_languages, val_languages, test_languages: of each split, or directions.
         size: images are reduced so that their longer side has this many pixels.
         split_seed: which photographs are held out.
-        val_share, test_share: the fractions of the photographs held out for validation and test.
+        val, test: the fractions of the photographs held out for validation and test.
     """
 
     name = "multi30k"
@@ -33,24 +33,24 @@ class Multi30k(Flickr8kFiles):
     def __init__(
         self,
         root: str | None,
-        train: list[str],
-        val: list[str],
-        test: list[str],
+        train_languages: list[str],
+        val_languages: list[str],
+        test_languages: list[str],
         size: int,
         split_seed: int,
-        val_share: float,
-        test_share: float,
+        val: float,
+        test: float,
     ):
         super().__init__(root)
-        self.parts = {"train": train, "val": val, "test": test}
-        self.size, self.split_seed, self.val, self.test = size, split_seed, val_share, test_share
+        self.parts = {"train": train_languages, "val": val_languages, "test": test_languages}
+        self.size, self.split_seed, self.val, self.test = size, split_seed, val, test
         directed = {"-" in name for several in self.parts.values() for name in several}
         for split, several in self.parts.items():
             known = bool(several) and all(set(name.split("-")) <= set(LANGUAGES) for name in several)
             told = f"languages, or directions such as en-de, of {', '.join(LANGUAGES)}"
-            require(known and len(directed) == 1, f"dataset.{split}", several, told)
-        if twice := sorted(set(test) & {*train, *val}):
-            raise UserError(f"dataset.test={test}: {twice[0]} is in training or validation too")
+            require(known and len(directed) == 1, f"dataset.{split}_languages", several, told)
+        if twice := sorted(set(test_languages) & {*train_languages, *val_languages}):
+            raise UserError(f"dataset.test_languages={test_languages}: {twice[0]} is in another split too")
         require(size >= 16, "dataset.size", size, "16 pixels or more")
         self.directed = directed == {True}
         shown = "source_text" if self.directed else "image"

@@ -98,14 +98,19 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
     Returns:
         float32 arrays by ``audio/train``, without those whose file is not in the archives.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError("this dataset is in HDF5 files, which need h5py: pip install 'mmml[hdf5]'") from None
     found = {}
     of = {name.format(word): f"{what}/{split}" for what, name in names.items() for split, word in WORDS.items()}
     for place, data in members(archives, ".h5"):
         if place.name in of:
-            with h5py.File(io.BytesIO(data)) as file:
+            with hdf5().File(io.BytesIO(data)) as file:
                 found[of[place.name]] = file["d1"][:].astype(np.float32)
     return found
+
+
+def hdf5() -> Any:
+    """The package h5py."""
+    try:
+        import h5py
+    except ImportError:
+        raise UserError("this dataset is in HDF5 files, which need h5py: pip install 'mmml[hdf5]'") from None
+    return h5py

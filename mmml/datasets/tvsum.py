@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
+from mmml.datasets.base import SPLITS, Column, Per, Samples, check_held_out, datasets
 from mmml.datasets.footage import Footage
 from mmml.datasets.on_disk import OnDisk
-from mmml.errors import UserError, nearest
+from mmml.datasets.sequences import hdf5
+from mmml.errors import UserError
 
 CATEGORIES = ("VT", "VU", "GA", "MS", "PK", "PR", "FM", "BK", "BT", "DS")
 LEVELS = 5  # of importance, from 1
@@ -45,7 +46,7 @@ class TVSum(OnDisk):
 
     Args:
         root: the folder that holds ``tvsum_annotations/``.
-        val, test: the categories held out for validation and test.
+        val_categories, test_categories: held out for validation and test.
     """
 
     name = "tvsum"
@@ -56,16 +57,10 @@ class TVSum(OnDisk):
     }
     modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
 
-    def __init__(self, root: str | None, val: list[str], test: list[str]):
+    def __init__(self, root: str | None, val_categories: list[str], test_categories: list[str]):
         super().__init__(root)
-        self.held_out = {"val": val, "test": test}
-        for split, several in self.held_out.items():
-            for category in several or [""]:
-                if category not in CATEGORIES:
-                    told = f"must be some of {', '.join(CATEGORIES)}{nearest(category, CATEGORIES)}"
-                    raise UserError(f"dataset.{split}={several} {told}")
-        if twice := sorted(set(val) & set(test)):
-            raise UserError(f"dataset.test={test}: {twice[0]} is among dataset.val too")
+        check_held_out(val_categories, test_categories, CATEGORIES, "categories")
+        self.held_out = {"val": val_categories, "test": test_categories}
 
     def load(self, modalities: Collection[str] = (), scores: bool = True) -> dict[str, Samples]:
         """Features are float32 ``[n, width]``."""
@@ -77,7 +72,7 @@ class TVSum(OnDisk):
             classes = self.held_out.get(split, [c for c in CATEGORIES if c not in held])
             videos = [(annotated[i], stored[name]) for i, name in of.items() if annotated[i].category in classes]
             if not videos:
-                raise UserError(f"dataset.root: no video of the categories {', '.join(classes)} of {split} is there")
+                raise UserError(f"dataset.root has no video of {', '.join(classes)} for {split}: name other categories")
             found[split] = samples_of([c for c in classes if any(v.category == c for v, _ in videos)], videos)
         return found
 
@@ -99,13 +94,9 @@ class TVSum(OnDisk):
 def opened(path: Path) -> Any:
     """An HDF5 file."""
     try:
-        import h5py
-    except ImportError:
-        raise UserError("dataset=tvsum needs the package h5py: pip install 'mmml[hdf5]'") from None
-    try:
-        return h5py.File(path)
+        return hdf5().File(path)
     except OSError as error:
-        raise UserError(f"{path} is no HDF5 file ({error})") from None
+        raise UserError(f"{path} is no HDF5 file ({error}); get it anew") from None
 
 
 def read_annotations(path: Path) -> list[Annotated]:

@@ -211,6 +211,12 @@ class Sampler:
         return classes, rows[:, : shape.shots], rows[:, shape.shots :], rng.random(shape.ways)
 
 
+def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
+    """The episode of one class that shows these rows, ``[s]`` and ``[q]``."""
+    shape, nothing = Shape(1, len(support), len(query)), np.zeros((1, 1))
+    return Episodes(shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing)
+
+
 def published(prescribed: Published, numbers: np.ndarray) -> Episodes:
     """Episodes that a benchmark prescribes; a class shows the first of its own values."""
     classes, support, query = (rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query))

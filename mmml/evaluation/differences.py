@@ -7,16 +7,14 @@ which is better, and is mostly narrower than the intervals of the two scores sug
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
 
+from mmml.episodes import Mapping
 from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.statistics import interval
-
-Sides = tuple[tuple[str, ...], tuple[str, ...]]
-"""What the support and the query side of a mapping show."""
 
 Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray]]
 """The cells of one predictor, each with the score of every episode, by :func:`_place`."""
@@ -78,29 +76,25 @@ def from_parts(panel: Panel) -> list[Difference]:
 
     Of learned predictors alone; ``b`` names the other mapping too.
     """
-    learned = [name for name in dict.fromkeys(c.predictor for c in panel.cells) if not panel.of(name).cells[0].baseline]
     found = []
-    for name in learned:
+    for name in dict.fromkeys(c.predictor for c in panel.cells if not c.baseline):
         own = panel.of(name)
-        mappings = dict.fromkeys((tuple(c.support), tuple(c.query)) for c in own.cells)
-        for whole, part in product(mappings, mappings):
-            if whole != part and all(set(few) <= set(many) for few, many in zip(part, whole, strict=True)):
+        for whole, part in permutations(dict.fromkeys(Mapping(tuple(c.support), tuple(c.query)) for c in own.cells), 2):
+            if set(part.support) <= set(whole.support) and set(part.query) <= set(whole.query):
                 found += _less(own, whole, part)
     return found
 
 
-def _less(panel: Panel, whole: Sides, part: Sides) -> list[Difference]:
+def _less(panel: Panel, whole: Mapping, part: Mapping) -> list[Difference]:
     """One mapping of a predictor less another."""
-    renamed = Panel()
+    both, name = Panel(), f"{panel.cells[0].predictor}, {part}"
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
-        if (tuple(cell.support), tuple(cell.query)) == part:
-            name = f"{cell.predictor}, {cell.mapping}"
-            renamed.add(replace(cell, support=list(whole[0]), query=list(whole[1]), predictor=name), scores)
-        elif (tuple(cell.support), tuple(cell.query)) == whole:
-            renamed.add(cell, scores)
-    names = list(dict.fromkeys(c.predictor for c in renamed.cells))
-    own = panel.cells[0].predictor
-    return differences(renamed, [(own, name) for name in names if name != own])
+        if cell.mapping == str(part):
+            as_whole = replace(cell, support=list(whole.support), query=list(whole.query), predictor=name)
+            both.add(as_whole, scores)
+        elif cell.mapping == str(whole):
+            both.add(cell, scores)
+    return differences(both, [(panel.cells[0].predictor, name)])
 
 
 def between(panel: Panel, predictors: Sequence[str]) -> list[Difference]:

@@ -53,6 +53,7 @@ class Judge:
         options: the section ``evaluation``.
         matchings: what is matched by pairs besides.
         corrupt: what spoils the episodes.
+        summaries: of videos, besides.
     """
 
     samples: Mapping[str, Samples]
@@ -61,6 +62,7 @@ class Judge:
     options: EvaluationConfig
     matchings: Sequence[Setting] = ()
     corrupt: Sequence[Corruption] = ()
+    summaries: Sequence[Setting] = ()
 
     def __post_init__(self) -> None:
         for name in self.options.baselines:  # a mistyped name is found before training
@@ -181,7 +183,7 @@ class Judge:
                     known.append((baseline, values))
             panel.extend(self._matching(known))
         panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
-        panel.extend(floor_panel(self.samples["test"], every_mapping(self.settings), *self._summarised()))
+        panel.extend(floor_panel(self.samples["test"], self.summaries, self.options.seed))
         return panel
 
     @at_rest
@@ -196,7 +198,7 @@ class Judge:
         return shown | {
             "curves": descents([learner, *rivals], embedded, sampler, self.settings[0]),
             "answers": make_answers([learner, *rivals], samples, embedded, sampler, last),
-            "summaries": make_sheets(learner, samples, embedded, last.mappings[0], *self._summarised()),
+            "summaries": make_sheets(learner, samples, embedded, self.summaries, self.options.seed),
         }
 
     def sampler(self, split: str) -> Sampler:
@@ -228,12 +230,8 @@ class Judge:
         if reliability:
             panel.extend(reliability.panel(learner, "test"))
         panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
-        panel.extend(summary_panel(learner, embedded, every_mapping(self.settings), *self._summarised()))
+        panel.extend(summary_panel(learner, embedded, self.summaries, self.options.seed))
         return panel
-
-    def _summarised(self) -> tuple[list[int], int]:
-        """From how many videos others are summarised, and the seed."""
-        return self.options.summaries, self.options.seed
 
     def _matching(self, known: Known) -> Panel:
         return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)

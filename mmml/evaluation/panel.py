@@ -245,7 +245,7 @@ def predict(
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
             targets = setting.task.targets(query.answered(learner.embedder.encode))
-            yield mapping, drawn, predictions, targets.to(predictions.device)
+            yield mapping, drawn, predictions, targets.to(learner.embedder.device)
 
 
 def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:

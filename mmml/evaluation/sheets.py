@@ -10,7 +10,7 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.footage import Footage, summary
-from mmml.episodes import Mapping
+from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import thumbnail
 from mmml.evaluation.summaries import DRAWS, draws, predicted
 from mmml.methods import Learner
@@ -21,15 +21,16 @@ SIDE, DURATION = 96, 500  # pixels of the animation's longer side, and milliseco
 
 @torch.no_grad()
 def make_sheets(
-    learner: Learner, samples: Samples, embedded: Samples, mapping: Mapping, several: Sequence[int], seed: int
+    learner: Learner, samples: Samples, embedded: Samples, settings: Sequence[Setting], seed: int
 ) -> list[dict[str, Any]]:
     """Some videos with what is predicted of each frame, what people say, and what a summary shows, as JSON values.
 
-    Arguments as of :func:`mmml.evaluation.summaries.summary_panel`, and the samples, to show them.
+    Arguments as of :func:`mmml.evaluation.summaries.summary_panel`, and the samples, to show them; by the last setting.
     """
-    if not several or not samples.footage:
+    if not settings:
         return []
-    every = list(draws(samples, max(several), seed))[::DRAWS]
+    mapping, several = settings[-1].mappings[0], settings[-1].shape.shots
+    every = list(draws(samples, several, seed))[::DRAWS]
     chosen = np.linspace(0, len(every) - 1, min(SHEETS, len(every))).round().astype(int)
     return [_sheet(samples, v, predicted(learner, embedded, mapping, v, s)) for v, s in (every[i] for i in chosen)]
 

@@ -6,69 +6,79 @@ summaries overlap much with those of people, so that correlations say more (Otan
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.footage import Footage, summary
-from mmml.episodes import Episodes, Mapping, Shape
+from mmml.episodes import Mapping, Shape, of_one_class
 from mmml.errors import UserError
 from mmml.evaluation.embed import gathered
-from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.panel import Panel, Setting
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
-from mmml.tasks import Metric, Task
+from mmml.tasks import Metric
+from mmml.tasks.regression import Regression
 
-TAU, RHO = Metric("Kendall τ", percent=False), Metric("Spearman ρ", percent=False)
-F = Metric("F")
-METRICS = (TAU, RHO, F)
+TAU, RHO, F = Metric("Kendall τ", percent=False), Metric("Spearman ρ", percent=False), Metric("F")
 DRAWS = 5  # supports of each test video, and random summaries
-TASK = "summary"
 
 
-def check_summaries(several: Sequence[int], samples: Samples, task: Task) -> None:
-    """Refuse what cannot be played: another task, videos that are none, or too many in a support set."""
+class Summary(Regression):
+    """Scores of all frames of a video, judged together; not to be chosen as ``task=``."""
+
+    name = "summary"
+    metrics: ClassVar[tuple[Metric, ...]] = (TAU, RHO, F)
+
+
+def summary_settings(several: Sequence[int], settings: Sequence[Setting], samples: Samples) -> list[Setting]:
+    """What ``evaluation.summaries`` asks for: as many shots as videos in the support set.
+
+    Raises:
+        UserError: another task, samples that are no frames, or too many videos.
+    """
     if not several:
-        return
+        return []
     option = f"evaluation.summaries={list(several)}"
-    if not task.needs_scores:
+    if not settings[0].task.needs_scores:
         raise UserError(f"{option} needs scores of frames: set task=regression, or leave it empty")
     if samples.footage is None:
         raise UserError(f"{option} needs samples that are frames of videos, and this dataset has none: leave it empty")
     fewest = min(len(videos) for videos in by_class(samples).values())
     if max(several) >= fewest:
-        raise UserError(f"{option} and a video to summarise need {max(several) + 1} of a class, and one has {fewest}")
+        told = f"{option} and a video to summarise need {max(several) + 1} of a class"
+        raise UserError(f"{told}, and one has {fewest}: ask for fewer")
+    mappings = tuple(dict.fromkeys(m for setting in settings for m in setting.mappings))
+    return [Setting(Summary(), Shape(1, count, 1), mappings) for count in several]
 
 
 @torch.no_grad()
-def summary_panel(
-    learner: Learner, embedded: Samples, mappings: Iterable[Mapping], several: Sequence[int], seed: int
-) -> Panel:
+def summary_panel(learner: Learner, embedded: Samples, settings: Iterable[Setting], seed: int) -> Panel:
     """Every test video, by so many others of its class, some times; intervals are over videos.
 
     Args:
         learner: of ``task=regression``.
         embedded: the samples of the test split, frames of videos.
-        mappings: to be played.
-        several: videos in the support set.
+        settings: see :func:`summary_settings`.
         seed: ``evaluation.seed``.
     """
     panel = Panel()
-    for mapping in mappings if embedded.footage else ():
-        if mapping.modalities <= set(learner.embedder.encoders):
-            for count in several:
-                every = [(v, predicted(learner, embedded, mapping, v, s)) for v, s in draws(embedded, count, seed)]
-                scores = np.array([judged(importance, video) for video, importance in every])
-                add(panel, learner, mapping, count, scores.reshape(-1, DRAWS, len(METRICS)).mean(1))
+    for setting in settings:
+        for mapping in setting.known_to(learner):
+            every = [
+                (v, predicted(learner, embedded, mapping, v, s)) for v, s in draws(embedded, setting.shape.shots, seed)
+            ]
+            scores = np.array([judged(importance, video) for video, importance in every])
+            add(panel, setting, mapping, learner, scores.reshape(-1, DRAWS, len(Summary.metrics)).mean(1))
     return panel
 
 
 def predicted(learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray) -> np.ndarray:
     """How much each frame of a video matters, ``[f]``, by frames of others."""
-    shape = Shape(1, len(support), len(video.rows))
-    nothing = np.zeros((1, 1))
-    drawn = Episodes(shape, nothing.astype(np.int64), support[None, None], video.rows[None, None], nothing)
+    drawn = of_one_class(support, video.rows)
     shown, asked = gathered(learner, embedded, drawn, [mapping]).view(mapping)
     found: np.ndarray = learner.adapt(shown)(asked)[0].double().cpu().numpy()
     return found
@@ -95,9 +105,13 @@ def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, 
 
 def judged(importance: np.ndarray, video: Footage) -> tuple[float, float, float]:
     """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean over annotators."""
-    tau, rho = correlations(importance, video.annotations)
+    return *correlations(importance, video.annotations), overlap_with_people(importance, video)
+
+
+def overlap_with_people(importance: np.ndarray, video: Footage) -> float:
+    """F of the summary that scores ask for and that of each annotator, the mean over annotators."""
     shown = summary(video.spread(importance), video.segments, video.budget)
-    return tau, rho, float(np.mean([overlap(shown, theirs) for theirs in video.summaries]))
+    return float(np.mean([overlap(shown, theirs) for theirs in video.summaries]))
 
 
 def correlations(importance: np.ndarray, annotations: np.ndarray) -> tuple[float, float]:
@@ -131,47 +145,29 @@ def people(video: Footage) -> tuple[float, float, float]:
 
 def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, float]:
     """Random scores: no correlation, but some overlap."""
-    found = [judged(rng.random(len(video.rows)), video)[2] for _ in range(DRAWS)]
-    return 0.0, 0.0, float(np.mean(found))
+    return 0.0, 0.0, float(np.mean([overlap_with_people(rng.random(len(video.rows)), video) for _ in range(DRAWS)]))
 
 
-def floor_panel(samples: Samples, mappings: Iterable[Mapping], several: Sequence[int], seed: int) -> Panel:
+def floor_panel(samples: Samples, settings: Iterable[Setting], seed: int) -> Panel:
     """What people and random scores reach on the same videos; people only where there are several annotators."""
     panel, rng, footage = Panel(), np.random.default_rng(seed), samples.footage or ()
-    known = {"chance": np.array([at_random(v, rng) for v in footage])} if several and footage else {}
-    if known and all(len(v.annotations) > 1 for v in footage):
-        known["people"] = np.array([people(v) for v in footage])
-    for mapping in mappings:
-        for name, scores in known.items():
-            for count in several:
-                add(panel, name, mapping, count, scores)
+    known: dict[str, np.ndarray] = {}
+    for setting in settings:
+        if not known:
+            known["chance"] = np.array([at_random(v, rng) for v in footage])
+        if "people" not in known and all(len(v.annotations) > 1 for v in footage):
+            known["people"] = np.array([people(v) for v in footage])
+        for mapping in setting.mappings:
+            for name, scores in known.items():
+                add(panel, setting, mapping, None, scores, name)
     return panel
 
 
-def add(panel: Panel, who: Learner | str, mapping: Mapping, several: int, scores: np.ndarray) -> None:
-    """Cells of the scores of videos, ``[videos, metrics]``, of a learner or of what has a name alone."""
-    if isinstance(who, str):
-        name, baseline, transductive = who, True, False
-    else:
-        name, baseline, transductive = who.predictor_name, who.baseline, who.transductive
-    for metric, each in zip(METRICS, scores.T, strict=True):
+def add(
+    panel: Panel, setting: Setting, mapping: Mapping, learner: Learner | None, scores: np.ndarray, name: str = ""
+) -> None:
+    """Cells of the scores of videos, ``[videos, metrics]``, of a learner, or of what has a name alone."""
+    for metric, each in zip(setting.task.metrics, scores.T, strict=True):
         mean, ci95 = interval(each)
-        cell = Cell(
-            split="test",
-            task=TASK,
-            predictor=name,
-            baseline=baseline,
-            support=list(mapping.support),
-            query=list(mapping.query),
-            ways=1,
-            shots=several,
-            episodes=len(each),
-            candidates=None,
-            transductive=transductive,
-            metric=metric.name,
-            percent=metric.percent,
-            higher_is_better=True,
-            mean=mean,
-            ci95=ci95,
-        )
-        panel.add(cell, each)
+        cell = setting.cell("test", mapping, metric, learner, episodes=len(each), mean=mean, ci95=ci95)
+        panel.add(replace(cell, predictor=name or cell.predictor), each)

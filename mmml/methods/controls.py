@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mmml.datasets import Samples
-from mmml.episodes import Episodes, Examples, Mapping, Shape, gather
+from mmml.episodes import Examples, Mapping, gather, of_one_class
 from mmml.methods.learner import Learner, Predictor
 from mmml.tasks import Task
 
@@ -81,9 +81,8 @@ class FromTraining(Control):
         """Rows from all of the training split, evenly, as one support set of one class, embedded."""
         samples = self.task.with_targets(self.train_samples)
         count = len(samples.labels)
-        rows = np.unique(np.linspace(0, count - 1, min(KNOWN, count)).round().astype(np.int64))[None, None]
-        drawn = Episodes(Shape(1, rows.shape[-1], 1), np.zeros((1, 1), np.int64), rows, rows[..., :1], np.zeros((1, 1)))
-        support, _ = gather(samples, drawn, [Mapping(shown, shown)]).view(Mapping(shown, shown))
+        rows = np.unique(np.linspace(0, count - 1, min(KNOWN, count)).round().astype(np.int64))
+        support, _ = gather(samples, of_one_class(rows, rows[:1]), [Mapping(shown, shown)]).view(Mapping(shown, shown))
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 
 

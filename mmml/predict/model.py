@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import repeat
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +35,8 @@ from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 CHUNK = 512  # queries predicted at a time; the result does not depend on it
 
-Found = tuple[str | None, float | None, float | None, str | None, list[int]]
-"""Label, probability, score, text, and numbers of the nearest support samples of a query."""
+Found = tuple[dict[str, Any], list[int]]
+"""What is said of a query, as :class:`Prediction` calls it, and numbers of its nearest support samples."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Prediction:
     """
 
     id: str
-    label: str | None
-    probability: float | None
-    score: float | None
-    nearest: tuple[str, ...]
-    problem: str | None = None
+    label: str | None = None
+    probability: float | None = None
+    score: float | None = None
     text: str | None = None
+    nearest: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 @dataclass
@@ -193,10 +193,10 @@ class Adapted:
             for i in chunk.rows.tolist():
                 identity = queries.rows.names[i].as_py()
                 if i in chunk.problems:
-                    yield Prediction(identity, None, None, None, (), chunk.problems[i])
+                    yield Prediction(identity, problem=chunk.problems[i])
                 else:
-                    label, probability, score, text, near = next(told)
-                    yield Prediction(identity, label, probability, score, tuple(names[n] for n in near), text=text)
+                    said, near = next(told)
+                    yield Prediction(identity, **said, nearest=tuple(names[n] for n in near))
 
     @torch.no_grad()
     def _of_chunk(self, examples: Examples, threshold: float | None, nearest: int) -> list[Found]:
@@ -211,16 +211,16 @@ class Adapted:
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task
         if task.needs_scores:
-            return [(None, None, score, None, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
+            return [({"score": score}, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
         if task.target is not None:
-            written = task.answers(predictions, None)
-            return [(None, None, None, str(text), n) for text, n in zip(written, near, strict=True)]
+            return [({"text": text}, n) for text, n in zip(task.answers(predictions, None), near, strict=True)]
         probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
             far = cosine(fused, self._means).amin(-1) > threshold  # as in mmml.evaluation.calibration
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
-        return list(zip(labels, probability.tolist(), repeat(None), repeat(None), near, strict=False))
+        each = zip(labels, probability.tolist(), near, strict=True)
+        return [({"label": label, "probability": sure}, n) for label, sure, n in each]
 
     def _probabilities(self, log_probabilities: Tensor) -> Tensor:
         return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()

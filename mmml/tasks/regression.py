@@ -26,7 +26,7 @@ class Regression(Task):
     """
 
     name = "regression"
-    metrics = (MAE, PEARSON)
+    metrics: ClassVar[tuple[Metric, ...]] = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
     needs_scores: ClassVar[bool] = True
 

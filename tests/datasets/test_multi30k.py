@@ -5,8 +5,12 @@ from mmml.errors import UserError
 from tests.datasets.slices import slice_flickr8k
 
 EVERY = ("train", "val", "test")
-LANGUAGES = {"train": ["en", "de", "fr"], "val": ["en", "de", "fr"], "test": ["cs"]}
-DIRECTIONS = {"train": ["en-de", "en-fr"], "val": ["de-fr"], "test": ["en-cs", "de-cs"]}
+LANGUAGES = {"train_languages": ["en", "de", "fr"], "val_languages": ["en", "de", "fr"], "test_languages": ["cs"]}
+DIRECTIONS = {
+    "train_languages": ["en-de", "en-fr"],
+    "val_languages": ["de-fr"],
+    "test_languages": ["en-cs", "de-cs"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +22,7 @@ def root(real_data, tmp_path_factory):
 
 def build(root, **options):
     section = {"name": "multi30k", "root": str(root), **LANGUAGES, "size": 32}
-    section |= {"split_seed": 0, "val_share": 0.25, "test_share": 0.25}
+    section |= {"split_seed": 0, "val": 0.25, "test": 0.25}
     return datasets.build_section(section | options, "dataset")
 
 
@@ -53,10 +57,10 @@ def test_a_direction_has_sentences_and_translations(root):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"test": ["xx"]}, r"dataset.test=\['xx'\] must be languages, or directions"),
-        ({"test": ["en-cs"]}, "must be languages, or directions"),
-        ({"test": ["de"]}, "de is in training or validation too"),
-        ({"val": []}, "dataset.val"),
+        ({"test_languages": ["xx"]}, r"dataset.test_languages=\['xx'\] must be languages, or directions"),
+        ({"test_languages": ["en-cs"]}, "must be languages, or directions"),
+        ({"test_languages": ["de"]}, "de is in another split too"),
+        ({"val_languages": []}, r"dataset.val_languages=\[\] must be"),
     ],
 )
 def test_wrong_options_are_refused(root, options, told):

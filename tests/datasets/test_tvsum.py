@@ -21,8 +21,8 @@ def root(real_data, tmp_path_factory):
 
 
 def build(root, **options):
-    return datasets.build_section({"name": "tvsum", "root": str(root), "val": ["BK"], "test": ["DS", "VT"]} | options,
-                                  "dataset")  # fmt: skip
+    section = {"name": "tvsum", "root": str(root), "val_categories": ["BK"], "test_categories": ["DS", "VT"]}
+    return datasets.build_section(section | options, "dataset")
 
 
 def test_fifty_videos_of_ten_categories(root):
@@ -49,9 +49,9 @@ def test_frames_of_a_split_are_of_its_categories(root):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"val": ["XX"]}, "must be some of VT, VU"),
-        ({"test": ["BK"]}, "BK is among dataset.val too"),
-        ({"val": []}, "val"),
+        ({"val_categories": ["XX"]}, "must be some of VT, VU"),
+        ({"test_categories": ["BK"]}, "BK is among dataset.val_categories too"),
+        ({"val_categories": []}, r"dataset.val_categories=\[\] must be some of"),
     ],
 )
 def test_wrong_categories_are_refused(root, options, told):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,18 +7,21 @@ import torch
 from mmml.datasets import Column, Per, Samples
 from mmml.datasets.footage import Footage
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping
+from mmml.episodes import Mapping, Shape
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
+from mmml.evaluation.panel import Setting
+from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import (
     DRAWS,
-    check_summaries,
     correlations,
     draws,
     floor_panel,
+    judged,
     overlap,
     people,
     summary_panel,
+    summary_settings,
 )
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
@@ -46,17 +51,21 @@ def learner(rule="attention"):
     return MetricLearner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", rule, **OPTIONS)
 
 
+def settings(samples, *several, task=TASK):
+    return summary_settings(several, [Setting(task, Shape(1, 5, 5), (MAPPING,))], samples)
+
+
 def cells(panel):
     return {(c.predictor, c.shots, c.metric): c for c in panel.cells}
 
 
 def test_a_learner_is_judged_by_frames_of_other_videos(frames):
     embedded = embed_all(learner(), frames, ["features"])
-    found = cells(summary_panel(learner(), embedded, [MAPPING], [1, 3], seed=0))
+    found = cells(summary_panel(learner(), embedded, settings(frames, 1, 3), seed=0))
     one, three = (found["metric/attention", n, "Kendall τ"] for n in (1, 3))
     assert 0.2 < one.mean < three.mean < 1 and one.episodes == 8 and one.task == "summary"
     assert found["metric/attention", 3, "Spearman ρ"].mean > three.mean
-    constant = cells(summary_panel(learner("mean"), embedded, [MAPPING], [3], seed=0))
+    constant = cells(summary_panel(learner("mean"), embedded, settings(frames, 3), seed=0))
     assert constant["metric/mean", 3, "Kendall τ"].mean == 0
 
 
@@ -69,7 +78,7 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
 
 
 def test_people_agree_more_than_chance(frames):
-    found = cells(floor_panel(frames, [MAPPING], [1], seed=0))
+    found = cells(floor_panel(frames, settings(frames, 1), seed=0))
     assert found["people", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
     assert found["people", 1, "F"].mean > found["chance", 1, "F"].mean > 0
     video = frames.footage[0]
@@ -83,11 +92,31 @@ def test_values():
     assert overlap(a, b) == pytest.approx(2 / 5) and overlap(a, a) == 1.0 and overlap(a & b & ~a, a) == 0.0
 
 
+def test_an_annotators_own_scores_are_perfect(frames):
+    video = frames.footage[0]
+    alone = replace(video, annotations=video.annotations[:1], summaries=video.summaries[:1])
+    assert judged(video.annotations[0], alone) == pytest.approx((1, 1, 1))
+    assert judged(-video.annotations[0], alone) == pytest.approx((-1, -1, 0))
+
+
+def test_a_sheet_shows_the_frames_of_the_summary(frames):
+    clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
+    shown = replace(frames, columns={**frames.columns, "video": Column(Per.SAMPLE, clips)})
+    embedded = embed_all(learner(), frames, ["features"])
+    sheets = make_sheets(learner(), shown, embedded, settings(frames, 1, 3), seed=0)
+    assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]
+    first = sheets[0]
+    assert len(first["frames"]) == 10 and [f["shown"] for f in first["frames"]] == first["shown"]
+    assert sum(first["shown"]) == 2 and first["animation"].startswith("data:image/gif;base64,R0lGOD")
+    assert max(first["importance"]) == max(first["people"]) == 1 and min(first["people"]) == 0
+    assert make_sheets(learner(), shown, embedded, [], seed=0) == []
+
+
 def test_what_cannot_be_summarised_is_refused(frames):
-    check_summaries([1, 3], frames, TASK)
-    with pytest.raises(UserError, match="need 5 of a class, and one has 4"):
-        check_summaries([4], frames, TASK)
+    assert [s.shape.shots for s in settings(frames, 1, 3)] == [1, 3] and settings(frames) == []
+    with pytest.raises(UserError, match="need 5 of a class, and one has 4: ask for fewer"):
+        settings(frames, 4)
     with pytest.raises(UserError, match="needs samples that are frames"):
-        check_summaries([1], Samples(frames.classes, frames.starts, frames.columns), TASK)
+        settings(Samples(frames.classes, frames.starts, frames.columns), 1)
     with pytest.raises(UserError, match="set task=regression"):
-        check_summaries([1], frames, tasks.build("classification", {}, "task"))
+        settings(frames, 1, task=tasks.build("classification", {}, "task"))

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from mmml.datasets import Column, Per, Samples
+from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.methods.controls import FromTraining, Shuffled, shuffled
+from mmml.methods.controls import FromTraining, NoPairs, Shuffled, shuffled
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -21,10 +22,10 @@ def scored() -> Samples:
     return Samples(["a"], np.array([0, 24]), {"features": values}, targets=kinds.astype(np.float32))
 
 
-def learner():
+def learner(task=None):
+    task = task or tasks.build("regression", {}, "task")
     sections = {"width": 4, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return MetricLearner(build_embedder(sections, ["features"]), tasks.build("regression", {}, "task"), "euclidean",
-                         "infonce", "attention", **OPTIONS)  # fmt: skip
+    return MetricLearner(build_embedder(sections, ["features"]), task, "euclidean", "infonce", "attention", **OPTIONS)
 
 
 def view(samples, numbers=(0, 1)):
@@ -61,3 +62,26 @@ def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
     predictions = own.adapt(support)(query)
     assert torch.allclose(predictions, query.targets + 10, atol=0.1)
     assert torch.equal(predictions, own.adapt(shuffled(support))(query))
+
+
+def test_texts_that_training_knows_are_answers_in_any_language(scored):
+    kinds = np.arange(24) % 4
+    names = {"train": objects([f"kind {k}" for k in kinds]), "test": objects([f"art {k}" for k in kinds])}
+    parts = {
+        split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(Per.SAMPLE, texts)})
+        for split, texts in names.items()
+    }
+    options = {"target": "text", "prefix": 1, "model": None, "frozen": True, "vocabulary": None, "layers": 1}
+    options |= {"heads": 1, "width": 8, "max_length": 8, "decoding": "greedy", "beams": 1, "temperature": 1.0}
+    own = learner(tasks.build("generation", options, "task"))
+    support, query = view(own.task.with_targets(parts["test"]))
+    right = own.task.written(own.adapt(support)(query))
+    known = own.task.written(FromTraining(own, parts["train"]).adapt(support)(query))
+    assert right == [own.task.tokens.write(t) for t in own.task.targets(query)]
+    assert known == [[text.replace("art", "kind") for text in texts] for texts in right]
+
+
+def test_where_nothing_is_shown_answers_are_sought_where_the_query_is(scored):
+    own = learner(tasks.build("retrieval", {"target": "found_features", "temperature": 0.1}, "task"))
+    support, query = view(scored)
+    assert torch.equal(NoPairs(own).adapt(support)(query), own.embedder.fuse(query.encode(own.embedder.encode)))

@@ -181,6 +181,15 @@ class TestWriter:
                 seen = torch.cat([seen, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
             assert writer.tokens.write(torch.tensor([found])) == [text]
 
+    @torch.no_grad()
+    def test_beams_find_likelier_texts_and_samples_others(self, writer):
+        prefix = torch.randn(24, 3, 16)
+        greedy, written = writer.write(prefix), {}
+        for by in ("beam", "sample"):
+            writer.decoding = Decoding(by, 4, 1.0, 10)
+            written[by] = writer.write(prefix)
+        assert written["beam"] != greedy != written["sample"] != written["beam"]
+
     @pytest.mark.parametrize("by", ["beam", "sample"])
     def test_other_ways_to_write_are_the_same_each_time(self, writer, by):
         writer.decoding = Decoding(by, 3, 1.0, 10)

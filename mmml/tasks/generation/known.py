@@ -22,15 +22,10 @@ class Known:
     log_weights: Tensor
     tokens: Tensor
 
-    @property
-    def device(self) -> torch.device:
-        """Where it was computed."""
-        return self.log_weights.device
-
     def chosen(self) -> Tensor:
-        """The text most like all others, by weight: of least expected loss (Kumar and Byrne, 2004), ``[B, q, tokens]``.
+        """The text most like all others, by weight: that of minimum Bayes risk (Kumar and Byrne, 2004).
 
-        With all weight on one it is that, with all alike it is the best constant answer.
+        ``[B, q, tokens]``. With all weight on one it is that, with all alike it is the best constant answer.
         """
         expected = self.log_weights.exp() @ alike(self.tokens, self.tokens)
         best = expected.argmax(-1, keepdim=True)

@@ -32,11 +32,6 @@ class Prefixed:
     prefix: Tensor
     writer: Writer
 
-    @property
-    def device(self) -> torch.device:
-        """Where it was computed."""
-        return self.prefix.device
-
     def each(self) -> Tensor:
         """``[B · q, length, width]``."""
         return self.prefix.flatten(0, 1).unflatten(-1, (-1, self.writer.width))
