@@ -101,7 +101,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
-            see_all(learner, train, known, spoiled=spoiled)
+            see_all(learner, train, known | task.asked, spoiled=spoiled)
             if fixed
             else remember(learner.embedder, task.with_targets(train), known - spoiled)
         )
@@ -144,7 +144,7 @@ def build_learner(config: Config, modalities: Iterable[str], task: Task | None =
     """The learner of a config for these modalities, before training, on its device; a task, if it is built already."""
     task = task or tasks.build_section(config.task, "task")
     found = task.asked if task.embeds_target else set()
-    embedder = build_embedder(config.encoder, {*modalities, *found})
+    embedder = build_embedder(config.encoder, {*modalities, *found}, alone=found)
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)
     numerics = choose_numerics(learner, config.trainer)
     numerics.place(learner)

@@ -44,6 +44,28 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     assert judged["status"] == "completed" and panel(judged) == panel(found)
 
 
+def test_checkpoints_are_compared_and_spoiled_by_their_own_words(tmp_path):
+    """Word pieces, and the language model, are of each checkpoint; what is asked for is not spoiled."""
+    for seed in (0, 1):
+        run = [f"hydra.run.dir=run{seed}", f"seed={seed}", "method.init=learned", *WRITTEN]
+        done = command("train", *(o for o in SHORT if "hydra" not in o), *LEARNED, *run, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = command("eval", "checkpoint=[run0,run1]", "name=both", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (both,) = tmp_path.glob("**/both/result.json")
+    scores = {c["shots"]: c["mean"] for c in result(both.parent)["panel"] if scored(c, "run0")}
+    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["panel"] if scored(c, "lstm")}
+    assert scores == pytest.approx(alone)
+    done = command("eval", "checkpoint=run0", "name=spoiled", "robustness=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "run0" / "eval" / "spoiled" / "robustness.csv").read_text()
+    assert "video" in table and ",text," not in table
+
+
+def scored(cell, name):
+    return cell["metric"] == "chrF" and name in cell["predictor"] and not cell["baseline"]
+
+
 @pytest.mark.parametrize("method", [["method.rule=attention"], [*LEARNED, "method.init=prototype"]], ids=str)
 def test_answers_are_found(method, tmp_path):
     done = command("train", *SHORT, *method, "task=retrieval", cwd=tmp_path)

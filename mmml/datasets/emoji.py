@@ -137,7 +137,7 @@ class Emoji(EmojiFiles):
             classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [told[c] for c in codes]
             samples = self._rows(classes, own, numbers, images)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
-            found[split] = replace(samples, superclasses=superclasses)
+            found[split] = replace(samples, superclasses=superclasses, kept_apart=codes)
         return found
 
     def _rows(

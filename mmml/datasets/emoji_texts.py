@@ -37,6 +37,7 @@ class EmojiTexts(EmojiFiles):
     """
 
     name = "emoji_texts"
+    identity = "emoji"
 
     def __init__(
         self,
@@ -130,4 +131,5 @@ class EmojiTexts(EmojiFiles):
             columns["image"] = Column(Per.SAMPLE, Rows(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
         emoji = sorted({code for _, code, _, _ in flat}) if self.apart else []
-        return Samples(list(pairs), starts, columns, kept_apart=emoji)
+        groups = np.array([number[code] for _, code, _, _ in flat], np.int64)
+        return Samples(list(pairs), starts, columns, groups=groups, kept_apart=emoji)

@@ -94,7 +94,8 @@ class Flickr8k(Flickr8kFiles):
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             own = {"text": Column.of_texts([texts[names[i]] for i in part])}
             own |= {m: Column(Per.SAMPLE, Rows(values, np.array(part))) for m, values in columns.items()}
-            found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own)
+            numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k calls them
+            found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers)
         return found
 
     def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:

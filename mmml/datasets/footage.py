@@ -50,6 +50,8 @@ def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.n
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
+    importance = np.nan_to_num(importance, nan=0.0, posinf=0.0, neginf=0.0)
+    importance = importance - min(importance.min(), 0)  # else what is below 0 would never be shown
     lengths = segments[:, 1] - segments[:, 0] + 1
     worth = np.array([importance[a : b + 1].mean() for a, b in segments])
     room = LinearConstraint(lengths[None].astype(float), -np.inf, int(budget * len(importance) + 1e-9))

@@ -29,6 +29,7 @@ class Multi30k(Flickr8kFiles):
     """
 
     name = "multi30k"
+    identity = "flickr8k"  # whose photographs these are
 
     def __init__(
         self,

@@ -132,13 +132,16 @@ def _shape(value: Any) -> Any:
     return value.shape if isinstance(value, Tensor) else None  # a vocabulary, say
 
 
-def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder") -> Embedder:
+def build_embedder(
+    options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder", alone: Iterable[str] = ()
+) -> Embedder:
     """Construct the encoders that a run needs.
 
     Args:
         options: ``width``, ``normalize``, ``fusion``, ``frozen`` and one section per modality.
         modalities: those in use; the sections of others are left alone.
         where: the path of ``options`` in the config.
+        alone: of these modalities, those that are never fused.
     """
     width, normalize = (options.get(k) for k in ("width", "normalize"))
     ok = width is None or (isinstance(width, int) and width > 0)
@@ -168,7 +171,8 @@ def build_embedder(options: Mapping[str, Any], modalities: Iterable[str], where:
             raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
         parts[modality] = encoder
     common = _common_width(parts, width, where)
-    fusion = build_fusion(options["fusion"], sorted(parts), common, f"{where}.fusion")
+    fused = sorted(set(parts) - set(alone))
+    fusion = build_fusion(options["fusion"], fused, common, f"{where}.fusion")
     embedder = Embedder(parts, fusion, bool(normalize), common)
     return embedder.requires_grad_(False) if frozen else embedder
 

@@ -74,4 +74,7 @@ def _untrained(
     options = {"temperature": temperature, "learn_temperature": False}
     learner = MetricLearner(embedder, task, distance, "prototypical", rule, **options)
     learner.name, learner.baseline = name, True
-    return learner.to(embedder.device)
+    for name, part in learner.named_children():
+        if name != "task":  # which it shares with what was trained, perhaps elsewhere
+            part.to(embedder.device)
+    return learner

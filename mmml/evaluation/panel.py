@@ -117,7 +117,9 @@ class Setting:
     mappings: tuple[Mapping, ...]
 
     def known_to(self, learner: Learner) -> list[Mapping]:
-        """The mappings that a learner has encoders for."""
+        """The mappings that a learner has encoders for; none if it cannot play the shape."""
+        if not learner.plays(self.shape):
+            return []
         return [m for m in self.mappings if m.modalities <= set(learner.embedder.encoders)]
 
     def cell(self, split: str, mapping: Mapping, metric: Metric, learner: Learner | None, **values: Any) -> Cell:

@@ -72,7 +72,7 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
     """
     found, embedded = Robustness(), judge.embed(learner, options.split)
     untouched = _panel(judge, learner, embedded, options.split) if 0 in options.amounts else Panel()
-    for name, modality in applicable(options.corruptions, embedded.columns):
+    for name, modality in applicable(options.corruptions, [m for m in embedded.columns if m not in judge.task.asked]):
         for amount in options.amounts:
             made = corruptions.build(name, {"modality": modality, "amount": amount, "side": options.side}, "robustness")
             panel = _panel(judge, learner, embedded, options.split, made) if amount else untouched

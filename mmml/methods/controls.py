@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.episodes import Examples, Mapping, gather, of_one_class
+from mmml.episodes import Examples, Mapping, Shape, gather, of_one_class
 from mmml.methods.learner import Learner, Predictor
 from mmml.tasks import Task
 
@@ -41,6 +41,9 @@ class Shuffled(Control):
     def __init__(self, learner: Learner):
         super().__init__(learner, "shuffled pairs")
 
+    def plays(self, shape: Shape) -> bool:
+        return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
+
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
 
@@ -56,15 +59,15 @@ class NoPairs(Control):
 
 
 class FromTraining(Control):
-    """It is shown what it was trained on, and nothing of the task.
+    """It is shown the training split, and nothing of the task.
 
     Args:
         learner: that adapts.
-        train: samples of training, of which some hundreds serve as the support set of every task.
+        train: samples of that split, of which some hundreds serve as the support set of every task.
     """
 
     def __init__(self, learner: Learner, train: Samples):
-        super().__init__(learner, "from training alone")
+        super().__init__(learner, "training split alone")
         self.train_samples = train
         self._known: dict[tuple[str, ...], Examples] = {}
 
@@ -96,15 +99,15 @@ def repeated(support: Examples, batch: int) -> Examples:
 
 
 def shuffled(support: Examples) -> Examples:
-    """Every answer, or score, belongs to the item before; with one item nothing is changed."""
-    targets = None if support.targets is None else support.targets.roll(1, dims=-1)
+    """Every answer, or score, belongs to an item half of the support set away: what is side by side may be alike."""
+    targets = None if support.targets is None else half_way(support.targets)
     if support.answers is None:
         return replace(support, targets=targets)
     answers = support.answers
-    values = {m: _rolled(v) for m, v in answers.values.items()}
+    values = {m: half_way(v.flatten(1, 2)).view_as(v) for m, v in answers.values.items()}
     return replace(support, targets=targets, answers=replace(answers, values=values))
 
 
-def _rolled(embedded: torch.Tensor) -> torch.Tensor:
-    """``[B, ways, n, width]``, moved on by one item."""
-    return embedded.flatten(1, 2).roll(1, dims=1).view_as(embedded)
+def half_way(items: Tensor) -> Tensor:
+    """``[B, n, …]``, moved on by half of n; by one at least."""
+    return items.roll(max(1, items.shape[1] // 2), dims=1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples, Mapping
+from mmml.episodes import Batch, Examples, Mapping, Shape
 from mmml.registry import Registry
 from mmml.similarity.distances import cosine
 from mmml.tasks import Task
@@ -86,6 +86,10 @@ class Learner(Trainee):
     descends: bool = False
     embedder: Embedder
     task: Task
+
+    def plays(self, shape: Shape) -> bool:
+        """Whether episodes of a shape mean anything to it."""
+        return True
 
     def at_once(self, ways: int) -> int | None:
         """How many episodes of so many classes should be adapted to at a time; None for as many as fit."""

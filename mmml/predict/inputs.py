@@ -54,14 +54,15 @@ class Support:
         path: of the manifest or folder.
         reading: how files are read.
         one_way: whether all rows form one class, as for regression.
+        scored: whether each must have a score.
     """
 
-    def __init__(self, path: str, reading: Reading, one_way: bool):
+    def __init__(self, path: str, reading: Reading, one_way: bool, scored: bool = False):
         self.reading = reading
         self.rows = reading.rows(path, "support", targets=True)
         self.matrix = reading.matrix(self.rows)
         codes, names = self.rows.classes()
-        if one_way and self.rows.has("score"):
+        if scored and self.rows.has("score"):
             self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         self.codes = np.zeros_like(codes) if one_way else codes
         self.names: list[str] = ["all"] if one_way else names.to_pylist()

@@ -98,7 +98,7 @@ class Model:
         task = self.learner.task
         if task.embeds_target:
             raise UserError(f"task={task.name} ranks the answers of an episode, and files have none: use mmml-eval")
-        source = Support(os.fspath(support), self.reading, one_way=task.by_item)
+        source = Support(os.fspath(support), self.reading, task.by_item, task.needs_scores)
         needed = task.target or "score"
         if task.by_item and not source.rows.has(needed):
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
@@ -154,7 +154,8 @@ class Adapted:
         if learner.task.target is not None:
             support = replace(support, answers=whole_support(learner.task.with_targets(samples), [learner.task.target]))
         with torch.no_grad():
-            self._predict = learner.adapt(support)
+            raw = whole_support(samples, mapping.support)  # of which encoders that adapt make their own embeddings
+            self._predict = learner.adapt(support if learner.embeds_once else replace(raw, answers=support.answers))
             self._support = learner.embedder.fuse(support)[0]
         self._slots = support.slots[0]
         self._means = class_means(self._support[None], self._slots[None].to(self._support.device))[0]
@@ -201,12 +202,13 @@ class Adapted:
     @torch.no_grad()
     def _of_chunk(self, examples: Examples, threshold: float | None, nearest: int) -> list[Found]:
         """What is said of each query."""
-        query = examples.encode(self.model.learner.embedder.encode)
+        learner = self.model.learner
+        query = examples.encode(learner.embedder.encode)
         with one_thread():
-            return self._of_encoded(query, threshold, nearest)
+            predictions = self._predict(query if learner.embeds_once else examples)
+            return self._told(predictions, learner.embedder.fuse(query)[0], threshold, nearest)
 
-    def _of_encoded(self, query: Examples, threshold: float | None, nearest: int) -> list[Found]:
-        predictions, fused = self._predict(query), self.model.learner.embedder.fuse(query)[0]
+    def _told(self, predictions: Any, fused: Tensor, threshold: float | None, nearest: int) -> list[Found]:
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task

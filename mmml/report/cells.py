@@ -5,6 +5,8 @@ from typing import Any
 
 Cell = dict[str, Any]
 
+BESIDES = ("summary",)  # tasks that are played besides the run's own, with the same mappings
+
 
 def mapping(cell: Cell) -> str:
     """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name of a family of problems.
@@ -27,7 +29,7 @@ def column(cell: Cell) -> str:
 
 def name(cell: Cell) -> str:
     """Tells a cell from all others of a predictor: mapping, column, and the metric where it is not the usual one."""
-    extra = f" {cell['metric']}" if is_calibration(cell) else ""
+    extra = f" {cell['metric']}" if is_calibration(cell) or cell["task"] in BESIDES else ""
     return f"{mapping(cell)} {column(cell)}{extra}"
 
 

@@ -54,7 +54,8 @@ class Task(ABC):
         is_ranking: whether a prediction ranks all support items as candidates.
         needs_scores: whether samples must have scores.
         embeds_target: whether what is to be found is embedded as what it is found by.
-        starts_heads: whether a head can begin with what is computed of the support set.
+        starts_heads: whether a head can begin with what the task computes.
+        heads_of_support: whether that depends on the embeddings of the support set.
         at_once: episodes whose models fit into memory together; None for any number.
         gives_probabilities: whether predictions are log-probabilities of label slots, ``[B, q, ways]``.
     """
@@ -69,6 +70,7 @@ class Task(ABC):
     needs_scores: ClassVar[bool] = False
     embeds_target: ClassVar[bool] = False
     starts_heads: ClassVar[bool] = True
+    heads_of_support: ClassVar[bool] = False
     at_once: ClassVar[int | None] = None
     gives_probabilities: ClassVar[bool] = False
 
@@ -88,7 +90,10 @@ class Task(ABC):
         return 1 if self.by_item else 2
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse episodes with too few classes to tell apart."""
+        """Refuse episodes with too few classes to tell apart, and images that no longer show what answers say."""
+        if self.target and episodes.train.variants:
+            told = f"episode.train.variants={episodes.train.variants} changes images, and not the {self.target} of each"
+            raise UserError(f"{told}: use 0")
         for side, ways in (("train", episodes.train.ways), ("eval", min(episodes.eval.ways))):
             least = ways["min"] if isinstance(ways, dict) else ways
             if least < self.min_ways:

@@ -19,6 +19,7 @@ class Classification(Task):
     metrics = (ACCURACY,)
     loss_metric = LOG_LOSS
     gives_probabilities = True
+    heads_of_support = True
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class; −inf for a class without any weight."""

@@ -5,9 +5,8 @@ import shlex
 
 import pytest
 
-from mmml.config import check_config
 from mmml.config.compose import compose_plain, conf_dir
-from mmml.config.schema import Config
+from mmml.config.schema import Config, check_run
 from mmml.datasets import datasets
 from mmml.run import modalities_of
 from mmml.tasks import tasks
@@ -29,7 +28,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("line", commands())
 def test_a_command_names_what_exists(line, tmp_path):
     overrides = [word.rstrip(",;.") for word in shlex.split(line) if "=" in word]
-    config = check_config(compose_plain([o.replace("=DIR", f"={tmp_path}") for o in overrides]))
+    config = check_run(compose_plain([o.replace("=DIR", f"={tmp_path}") for o in overrides]))
     if isinstance(config, Config):
         dataset = datasets.build_section(config.dataset, "dataset")
         assert modalities_of(config) <= set(dataset.modalities)

@@ -90,6 +90,14 @@ class TestSummary:
     def test_the_best_segments_that_fit_are_shown(self, budget, frames):
         assert np.flatnonzero(summary(self.importance, self.segments, budget)).tolist() == frames
 
+    def test_scores_that_are_no_numbers_or_below_zero(self):
+        nothing = summary(np.full(10, np.nan), self.segments, 0.3)
+        assert nothing.sum() <= 3
+        assert (
+            summary(self.importance - 9, self.segments, 0.3).tolist()
+            == summary(self.importance, self.segments, 0.3).tolist()
+        )
+
     def test_frames_stand_for_those_up_to_the_next(self):
         picks, shown = np.array([0, 4]), np.zeros((1, 10), bool)
         video = Footage("v", np.arange(2), picks, np.zeros((1, 2)), self.segments, shown, 0.1)

@@ -6,6 +6,7 @@ from mmml.datasets import Column, Per, Samples
 from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.evaluation.panel import Setting
 from mmml.methods.controls import FromTraining, NoPairs, Shuffled, shuffled
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
@@ -32,10 +33,10 @@ def view(samples, numbers=(0, 1)):
     return gather(samples, Sampler(samples, 0, "test").draw(numbers, SHAPE), [MAPPING]).view(MAPPING)
 
 
-def test_answers_belong_to_the_item_before(scored):
+def test_answers_belong_to_items_far_away(scored):
     support, _ = view(scored)
     wrong = shuffled(support)
-    assert torch.equal(wrong.targets, support.targets.roll(1, dims=1))
+    assert torch.equal(wrong.targets, support.targets.roll(3, dims=1))
     assert torch.equal(wrong.values["features"], support.values["features"])
 
 
@@ -44,7 +45,12 @@ def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     samples = Samples(scored.classes, scored.starts, named, target="text")
     support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
     before, after = (s.answers.items("text")[..., 0] for s in (support, shuffled(support)))
-    assert torch.equal(after, before.roll(1, dims=1)) and (after != before).all()
+    assert torch.equal(after, before.roll(3, dims=1)) and (after != before).all()
+
+
+def test_one_pair_is_not_played():
+    setting = Setting(learner().task, Shape(1, 1, 4), (MAPPING,))
+    assert setting.known_to(learner()) and not setting.known_to(Shuffled(learner()))
 
 
 def test_wrong_pairs_spoil_a_learner(scored):

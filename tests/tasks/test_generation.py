@@ -1,5 +1,7 @@
 """Texts that are written: tokens, the language model, what is known already, and the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,15 @@ class TestPieces:
         second.load_state_dict(first.state_dict())
         assert torch.equal(*(one.task.with_targets(named).columns["text"].values for one in (first, second)))
 
+    def test_references_keep_what_no_piece_is_of(self, named):
+        made, odd = task(vocabulary=40), objects(["ž ☃ sunset", *["cat"] * 39])
+        learned_by(made).fit(named)
+        samples = replace(named, columns={**named.columns, "text": Column(Per.SAMPLE, odd)})
+        answers = made.with_targets(samples).columns["text"].values[None, :1]
+        assert "☃" not in made.tokens.write(made.tokens.of(answers[0]))[0]
+        own = made.scores(Known(torch.zeros(1, 1, 1), answers), answers)
+        assert all(s.item() == 1 for m, s in own.items() if m.name != "BLEU")
+
     def test_too_few_are_refused(self):
         with pytest.raises(UserError, match=r"task.vocabulary=8 must be 32 or more"):
             task(vocabulary=8)
@@ -190,6 +201,14 @@ class TestWriter:
             written[by] = writer.write(prefix)
         assert written["beam"] != greedy != written["sample"] != written["beam"]
 
+    @torch.no_grad()
+    def test_a_sample_does_not_depend_on_its_neighbours(self, writer):
+        writer.decoding = Decoding("sample", 1, 1.0, 10)
+        prefix = torch.randn(6, 3, 16)
+        together = writer.write(prefix)
+        assert together[::-1] == writer.write(prefix.flip(0))
+        assert together == [writer.write(p[None])[0] for p in prefix]
+
     @pytest.mark.parametrize("by", ["beam", "sample"])
     def test_other_ways_to_write_are_the_same_each_time(self, writer, by):
         writer.decoding = Decoding(by, 3, 1.0, 10)
@@ -253,6 +272,17 @@ def test_the_learned_optimizer_writes_what_it_was_shown(named):
     found = judged(learner.eval(), named)
     standing = judged(learner._variant("no step", learner.optimizer, 0), named)
     assert found["chrF"] > 0.6 and found["log loss"] < standing["log loss"]
+
+
+def test_another_instance_of_the_task_scores_alike(named):
+    """As in a comparison of checkpoints, whose columns have a task that nobody trained."""
+    learner = learned()
+    descend(learner, named, 40)
+    own = judged(learner.eval(), named)
+    stranger = learned().task
+    seen = see_all(learner, named, ["features", "text"])
+    panel = episode_panel(learner, seen, Sampler(named, 0, "test"), [Setting(stranger, SHAPE, (MAPPING,))], 10)
+    assert {c.metric: c.mean for c in panel.cells} == own
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from mmml.errors import UserError
 from tests.tasks.test_generation import descend, judged, learned_by, named, task
 
 __all__ = ["named"]  # a fixture
+SIZES = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,16 @@ def tokenizer():
     return tokenizer
 
 
-@pytest.fixture(scope="module", params=["gpt2", "t5"])
+@pytest.fixture(scope="module", params=["gpt2", "t5", "bart"])
 def folder(request, tokenizer, tmp_path_factory) -> str:
-    from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+    from transformers import (
+        BartConfig,
+        BartForConditionalGeneration,
+        GPT2Config,
+        GPT2LMHeadModel,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
 
     torch.manual_seed(0)
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
@@ -32,6 +40,11 @@ def folder(request, tokenizer, tmp_path_factory) -> str:
     if request.param == "gpt2":
         sizes = {"n_positions": 24, "n_embd": 16, "n_layer": 1, "n_head": 2, "bos_token_id": ends["eos_token_id"]}
         model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, **sizes, **ends))
+    elif request.param == "bart":  # which begins every text with the end of one
+        sides = {f"{side}_{what}": n for side in ("encoder", "decoder") for what, n in SIZES.items()}
+        start = {"decoder_start_token_id": ends["eos_token_id"], "bos_token_id": ends["eos_token_id"]}
+        config = BartConfig(vocab_size=vocabulary, d_model=16, max_position_embeddings=64, **sides, **start, **ends)
+        model = BartForConditionalGeneration(config)
     else:
         sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
         config = T5Config(vocab_size=vocabulary, decoder_start_token_id=0, **sizes, **ends)
@@ -53,6 +66,8 @@ def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
     changed = any(not torch.equal(a, b) for a, b in zip(before, learner.task.writer.model.parameters(), strict=True))
     assert changed is not frozen
     assert judged(learner.eval(), named)["log loss"] > 0
+    if frozen:
+        assert any(learner.task.writer.write(torch.randn(16, 2, 16)))
     kept = {name.split(".")[2] for name in learner.state_dict() if name.startswith("task.writer.")}
     assert kept == (set() if frozen else {"model"})
 

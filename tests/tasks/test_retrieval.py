@@ -116,6 +116,23 @@ def test_encoders_may_adapt_too(pairs):
     assert 0 < judged(learner, raw)["R@10"] <= 1
 
 
+def test_encoders_that_adapt_learn_from_several_episodes(pairs):
+    raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    section = RULE | UNROLL | {"vectorize": False, "fast": "all", "init": "learned", "steps": 2}
+    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK)
+    learner.fit(raw)
+    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
+    loss.backward()
+    grads = {n: p.grad for n, p in learner.named_parameters() if p.requires_grad}
+    assert all(g is not None and g.abs().sum() > 0 for g in grads.values()), grads.keys()
+
+
+def test_no_head_begins_nowhere():
+    with pytest.raises(UserError, match="method.init=zero points nowhere, and task=retrieval compares directions"):
+        methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto", "init": "zero"}, "method",
+                      embedder=embedder(), task=TASK)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("mapping", "modalities", "told"),
     [

@@ -79,6 +79,8 @@ class LearnedOptimizer(Learner):
             raise UserError(
                 f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned"
             )
+        if init == "zero" and task.embeds_target:
+            raise UserError(f"method.init=zero points nowhere, and task={task.name} compares directions: use prototype")
         if transductive and fast != "all":
             raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
         if fast == "all" and embedder.frozen:
@@ -88,6 +90,7 @@ class LearnedOptimizer(Learner):
         self._steps = steps if test_steps is None else test_steps
         width = known_width(embedder)
         head = Head(width, init, scale, task.prepare_head(width))
+        head.log_scale.requires_grad_(not task.embeds_target)  # no cosine depends on it
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
         self.optimizer = build_rule(rule, options)
@@ -116,11 +119,13 @@ class LearnedOptimizer(Learner):
         queried = {m for mapping in mappings for m in mapping.query}
         lost = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [m for m, e in self.embedder.items() if m in lost and any(p.requires_grad for p in e.parameters())]
-        if trained and self._unroll.order == 1 and self.model.head.init != "prototype":
+        of_support = self.model.head.init == "prototype" and self.task.heads_of_support
+        if trained and self._unroll.order == 1 and not of_support:
+            other = " or method.init=prototype" if self.task.heads_of_support else ""
             raise UserError(
                 f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it is never queried, and "
                 f"with method.order=1 and method.init={self.model.head.init} supports have no gradient; "
-                "set method.order=2 or method.init=prototype"
+                f"set method.order=2{other}"
             )
 
     def takes_bf16(self) -> bool:
@@ -171,8 +176,9 @@ class LearnedOptimizer(Learner):
                 for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
                     loss, point = self._segment(support, query, points.get(i), segment)
                     points[i] = point.detached()
-                    # Embeddings are shared with the other pieces; where there are none, only parameters are.
-                    parts.append(loss if self.embeds_once else settle(loss, self.parameters()))
+                    # Embeddings, of answers too, are shared with the other pieces; else only parameters are.
+                    shared = self.embeds_once or self.task.embeds_target
+                    parts.append(loss if shared else settle(loss, self.parameters()))
                 total = torch.stack(parts).mean()
             yield total
 

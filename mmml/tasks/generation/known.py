@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LONGEST, BINS = 3, 1024  # n-grams of 1 to so many tokens, counted in so many bins each
+LONGEST, BINS = 3, 1024  # n-grams of 1 to so many bytes, counted in so many bins each
 MIXING = 1_000_003  # prime
 
 
@@ -16,40 +16,40 @@ class Known:
 
     Attributes:
         log_weights: ``[B, q, s]``.
-        tokens: of the texts, ``[B, s, tokens]``, negative where there are none.
+        texts: as bytes, ``[B, s, bytes]``, negative where there are none.
     """
 
     log_weights: Tensor
-    tokens: Tensor
+    texts: Tensor
 
     def chosen(self) -> Tensor:
         """The text most like all others, by weight: that of minimum Bayes risk (Kumar and Byrne, 2004).
 
-        ``[B, q, tokens]``. With all weight on one it is that, with all alike it is the best constant answer.
+        ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best constant answer.
         """
-        expected = self.log_weights.exp() @ alike(self.tokens, self.tokens)
+        expected = self.log_weights.exp() @ alike(self.texts, self.texts)
         best = expected.argmax(-1, keepdim=True)
-        return self.tokens.gather(1, best.expand(-1, -1, self.tokens.shape[-1]))
+        return self.texts.gather(1, best.expand(-1, -1, self.texts.shape[-1]))
 
     def log_loss(self, targets: Tensor) -> Tensor:
-        """Less the log of how like the right text ``[B, q, tokens]`` known ones are, by weight: ``[B, q]``."""
-        likeness = alike(targets, self.tokens).clamp_min(1e-4)
+        """Less the log of how like the right text ``[B, q, bytes]`` known ones are, by weight: ``[B, q]``."""
+        likeness = alike(targets, self.texts).clamp_min(1e-4)
         return -(self.log_weights + likeness.log()).logsumexp(-1)
 
 
 def alike(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of the counts of n-grams, ``[B, m, tokens], [B, n, tokens]`` → ``[B, m, n]``, from 0 to 1."""
+    """The cosine of the counts of n-grams, ``[B, m, bytes], [B, n, bytes]`` → ``[B, m, n]``, from 0 to 1."""
     return F.normalize(counts(a), dim=-1) @ F.normalize(counts(b), dim=-1).mT
 
 
-def counts(tokens: Tensor) -> Tensor:
-    """How often each n-gram is in each text, by a hash: ``[…, tokens]`` → ``[…, LONGEST · BINS]``; −1 is no token."""
-    found, hashes, whole = [], torch.zeros_like(tokens), torch.ones_like(tokens, dtype=torch.bool)
+def counts(texts: Tensor) -> Tensor:
+    """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``; −1 is none."""
+    found, hashes, whole = [], torch.zeros_like(texts), torch.ones_like(texts, dtype=torch.bool)
     for n in range(LONGEST):
-        length = max(tokens.shape[-1] - n, 0)
-        own = tokens[..., n:]
+        length = max(texts.shape[-1] - n, 0)
+        own = texts[..., n:]
         hashes = (hashes[..., :length] * MIXING + own.clamp_min(0) + 1) % (2**31 - 1)
         whole = whole[..., :length] & (own >= 0)
-        bins = torch.zeros(*tokens.shape[:-1], BINS, device=tokens.device)
+        bins = torch.zeros(*texts.shape[:-1], BINS, device=texts.device)
         found.append(bins.scatter_add(-1, hashes % BINS, whole.float()))
     return torch.cat(found, dim=-1)

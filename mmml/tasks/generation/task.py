@@ -14,7 +14,7 @@ from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.known import Known
-from mmml.tasks.generation.tokens import ByteTokens, PieceTokens, Tokens
+from mmml.tasks.generation.tokens import BYTES, PieceTokens, Tokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
 
 CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
@@ -37,7 +37,7 @@ class Prefixed:
         return self.prefix.flatten(0, 1).unflatten(-1, (-1, self.writer.width))
 
     def log_loss(self, targets: Tensor) -> Tensor:
-        """In nats a token, ``[B, q]``, of the texts ``[B, q, tokens]``."""
+        """In nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
         return self.writer.log_loss(self.each(), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
 
 
@@ -89,7 +89,7 @@ class Generation(nn.Module, Task):
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
         self._model, self._sizes = model, (width, layers, heads, prefix + max_length)
-        self.tokens: Tokens = ByteTokens() if vocabulary is None else PieceTokens(vocabulary)
+        self.tokens: Tokens = BYTES if vocabulary is None else PieceTokens(vocabulary)
 
     def prepare_head(self, width: int) -> int:
         """Builds the language model, which only a method with a head needs."""
@@ -115,11 +115,11 @@ class Generation(nn.Module, Task):
             self.tokens.state = state
 
     def with_targets(self, samples: Samples) -> Samples:
-        """The texts as tokens ``[n, longest]``, −1 where there are none."""
+        """The texts as bytes ``[n, longest]``, −1 where there are none."""
         assert self.target is not None
         column = samples.columns[self.target]
-        tokens = self.tokens.read([str(text) for text in column.values[:]])
-        columns = {**samples.columns, self.target: replace(column, values=tokens, encoded=True)}
+        texts = BYTES.read([str(text) for text in column.values[:]])
+        columns = {**samples.columns, self.target: replace(column, values=texts, encoded=True)}
         return super().with_targets(replace(samples, columns=columns))
 
     def numbers(self, predictions: Known | Prefixed) -> Tensor:
@@ -144,13 +144,13 @@ class Generation(nn.Module, Task):
     def written(self, predictions: Known | Prefixed) -> list[list[str]]:
         """The texts, of every episode and query."""
         if isinstance(predictions, Known):
-            return [self.tokens.write(tokens) for tokens in predictions.chosen()]
-        flat, queries = self.writer.write(predictions.each()), predictions.prefix.shape[1]
+            return [BYTES.write(texts) for texts in predictions.chosen()]
+        flat, queries = predictions.writer.write(predictions.each()), predictions.prefix.shape[1]
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
     def scores(self, predictions: Known | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
         """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
-        written, asked = self.written(predictions), [self.tokens.write(t) for t in targets]
+        written, asked = self.written(predictions), [BYTES.write(t) for t in targets]
         both = [list(zip(w, a, strict=True)) for w, a in zip(written, asked, strict=True)]
         single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
         found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}

@@ -1,5 +1,6 @@
 """Texts as tokens that a language model reads and writes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -34,6 +35,10 @@ class Tokens(Protocol):
         """The texts of rows ``[n, length]``, each up to its end."""
         ...
 
+    def of(self, texts: Tensor) -> Tensor:
+        """The tokens of texts that :data:`BYTES` has read, as ``read`` gives them."""
+        ...
+
 
 def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
     """Rows of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
@@ -62,8 +67,38 @@ class ByteTokens:
         rows = apart(tokens, self.end)
         return [bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows]
 
+    def of(self, texts: Tensor) -> Tensor:
+        return texts
 
-class PieceTokens:
+
+BYTES = ByteTokens()
+"""How targets are kept, whatever a model reads: nothing of a text is lost."""
+
+
+class Remembering(ABC):
+    """Tokens of texts that are asked for again and again."""
+
+    end: int
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[int]] = {}
+
+    @abstractmethod
+    def row(self, text: str) -> list[int]:
+        """The tokens of a text, without its end."""
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """See :class:`Tokens`."""
+        new = [text for text in texts if text not in self._known]
+        self._known |= {text: self.row(text) for text in new}
+        return joined([self._known[text] for text in texts], self.end)
+
+    def of(self, texts: Tensor) -> Tensor:
+        """See :class:`Tokens`."""
+        return self.read(BYTES.write(texts)).to(texts.device)
+
+
+class PieceTokens(Remembering):
     """Word pieces that are learned from the training texts: fewer tokens, of what was seen in training.
 
     Args:
@@ -76,12 +111,14 @@ class PieceTokens:
     pad, end = pieces.PAD, len(pieces.SPECIAL)
 
     def __init__(self, vocabulary: int):
+        super().__init__()
         require(vocabulary >= 32, "task.vocabulary", vocabulary, "32 or more, or null for bytes")
         self.vocabulary = vocabulary
         self.pieces: pieces.WordPieces | None = None
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces."""
+        self._known.clear()
         self.pieces = pieces.WordPieces.train(texts, self.vocabulary - 1, whole=True)
 
     @property
@@ -91,20 +128,20 @@ class PieceTokens:
 
     @state.setter
     def state(self, state: str) -> None:
+        self._known.clear()
         self.pieces = pieces.WordPieces(state) if state else None
 
-    def read(self, texts: Sequence[str]) -> Tensor:
+    def row(self, text: str) -> list[int]:
         assert self.pieces is not None
-        found = self.pieces(texts, LONGEST).tolist() if len(texts) else []
-        room = [[t + (t >= self.end) for t in row if t != pieces.PAD] for row in found]  # for the end
-        return joined(room, self.end)
+        found: list[int] = self.pieces([text], LONGEST)[0].tolist()
+        return [t + (t >= self.end) for t in found]  # makes room for the end
 
     def write(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
         return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in apart(tokens, self.end)]
 
 
-class HubTokens:
+class HubTokens(Remembering):
     """The tokens of a pretrained model.
 
     Args:
@@ -112,15 +149,16 @@ class HubTokens:
     """
 
     def __init__(self, tokenizer: object):
+        super().__init__()
         self._tokenizer = tokenizer
         self.vocabulary = len(tokenizer)  # type: ignore[arg-type]
         self.end: int = tokenizer.eos_token_id  # type: ignore[attr-defined]
         pad = tokenizer.pad_token_id  # type: ignore[attr-defined]
         self.pad: int = self.end if pad is None else pad
 
-    def read(self, texts: Sequence[str]) -> Tensor:
-        ask = self._tokenizer
-        return joined([ask(str(t), add_special_tokens=False)["input_ids"] for t in texts], self.end)  # type: ignore[operator]
+    def row(self, text: str) -> list[int]:
+        found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
+        return found
 
     def write(self, tokens: Tensor) -> list[str]:
         kept = [[token for token in row if token != self.pad] for row in apart(tokens, self.end)]

@@ -12,7 +12,7 @@ from mmml.encoders.hub import library, load
 from mmml.errors import UserError, require
 from mmml.tasks.generation.tokens import HubTokens, Tokens
 
-AT_ONCE = 512  # texts judged or written at a time; only samples depend on it
+AT_ONCE = 2**17  # texts × vocabulary that are judged or written at a time; the result does not depend on it
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Decoding:
     """How texts are written.
 
     Attributes:
-        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, by chance, always the same.
+        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, see :class:`Chance`.
         beams: that are followed.
         temperature: of samples: what scores are divided by.
         max_length: tokens at most.
@@ -42,7 +42,7 @@ class Decoding:
         chosen: dict[str, dict[str, Any]] = {
             "greedy": {},
             "beam": {"num_beams": self.beams},
-            "sample": {"do_sample": True, "temperature": self.temperature, "top_k": 0},
+            "sample": {},  # see Chance
         }
         return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": 1} | chosen[self.by]
 
@@ -68,23 +68,26 @@ class Writer(nn.Module):
         else:
             self.model = model
         self.width: int = model.get_input_embeddings().weight.shape[-1]
+        self.at_once = max(1, AT_ONCE // tokens.vocabulary)
+        # Else the model's own would fill in what is not said here.
+        model.generation_config = library("task=generation").GenerationConfig()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         if self.frozen:  # the model moves along, though it is no submodule
             self.model._apply(fn)
         return super()._apply(fn, recurse)
 
-    def log_loss(self, prefix: Tensor, tokens: Tensor) -> Tensor:
+    def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
         """What is lost of each text by predicting it token by token, in nats a token.
 
         Args:
             prefix: ``[n, length, width]``.
-            tokens: ``[n, tokens]``, −1 where there are none; more than ``task.max_length`` are left out.
+            texts: as bytes, ``[n, bytes]``; tokens beyond ``task.max_length`` are left out.
         """
-        tokens = tokens[:, : self.decoding.max_length]
+        tokens = self.tokens.of(texts)[:, : self.decoding.max_length]
         if torch.is_grad_enabled():
             return self._log_loss(prefix, tokens)
-        parts = zip(prefix.split(AT_ONCE), tokens.split(AT_ONCE), strict=True)
+        parts = zip(prefix.split(self.at_once), tokens.split(self.at_once), strict=True)
         return torch.cat([self._log_loss(p, t) for p, t in parts])
 
     def _log_loss(self, prefix: Tensor, tokens: Tensor) -> Tensor:
@@ -109,22 +112,40 @@ class Writer(nn.Module):
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
         """A text for each prefix, ``[n, length, width]``."""
-        return [text for part in prefix.split(AT_ONCE) for text in self.tokens.write(self.generate(part))]
+        return [text for part in prefix.split(self.at_once) for text in self.tokens.write(self.generate(part))]
 
     def generate(self, prefix: Tensor) -> Tensor:
         """The tokens of a text for each prefix, at most as many as may be held at once, with cached keys."""
-        from transformers import GenerationConfig
-
         known = {"eos_token_id": self.tokens.end, "pad_token_id": self.tokens.pad, "bos_token_id": self.tokens.end}
-        if self.model.config.is_encoder_decoder:
+        starts = self.model.config.is_encoder_decoder  # with a token that is no part of the text
+        if starts:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
-        config = GenerationConfig(**known, **self.decoding.options())
+        config = library("task=generation").GenerationConfig(**known, **self.decoding.options())
         seen = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
-        with torch.random.fork_rng(enabled=self.decoding.by == "sample"):
-            if self.decoding.by == "sample":
-                torch.manual_seed(0)
-            found: Tensor = self.model.generate(inputs_embeds=prefix, attention_mask=seen, generation_config=config)
-        return found
+        chance = [Chance(self.decoding.temperature)] if self.decoding.by == "sample" else []
+        found: Tensor = self.model.generate(
+            inputs_embeds=prefix, attention_mask=seen, generation_config=config, logits_processor=chance
+        )
+        return found[:, 1:] if starts else found
+
+
+class Chance:
+    """Draws every token by numbers of its place alone, so that no text depends on those that are written beside it.
+
+    The most probable one, after Gumbel noise, is a draw from the distribution (Gumbel, 1954; Maddison et al., 2014).
+
+    Args:
+        temperature: what scores are divided by.
+    """
+
+    def __init__(self, temperature: float):
+        self.temperature, self.written = temperature, 0
+
+    def __call__(self, before: Tensor, scores: Tensor) -> Tensor:
+        """The scores ``[n, vocabulary]`` of the next token."""
+        drawn = torch.rand(scores.shape[-1], generator=torch.Generator().manual_seed(self.written))
+        self.written += 1
+        return scores / self.temperature - (-drawn.clamp_min(1e-20).log()).log().to(scores.device)
 
 
 def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions: int) -> Any:
