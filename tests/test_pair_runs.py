@@ -42,6 +42,9 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     assert done.returncode == 0, done.stderr
     judged = result(tmp_path / "run" / "eval" / "beams")
     assert judged["status"] == "completed" and panel(judged) == panel(found)
+    other = [o for o in SHORT if "hydra" not in o] + ["hydra.run.dir=frozen", "start=run", "encoder.frozen=true"]
+    done = command("train", *other, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_checkpoints_are_compared_and_spoiled_by_their_own_words(tmp_path):

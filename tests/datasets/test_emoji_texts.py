@@ -44,7 +44,9 @@ def test_the_emoji_are_split_as_the_dataset_of_classes_splits_them(root):
     section = {"name": "emoji", "root": str(root), "samples": "artworks", "languages": ["en"], "keywords": False}
     section |= {"size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
     other = datasets.build_section(section, "dataset").load([])
+    assert build(root).identity == "emoji"
     for split, part in build(root).load([]).items():
+        assert sorted(other[split].kept_apart) == part.kept_apart
         assert {c.rpartition("(")[2][:-1] for c in other[split].classes} == set(part.kept_apart)
 
 

@@ -107,3 +107,12 @@ def test_fusions_are_chosen_by_group():
         build_embedder(MLP | {"fusion": {"name": "gated", "dropout": 0.0}}, ["image"])
     with pytest.raises(UserError, match=r"encoder.fusion.heads=3 must be a divisor of encoder.width"):
         build_embedder(MLP | {"fusion": {"name": "attention", "layers": 1, "heads": 3, "dropout": 0.0}}, ["image"])
+
+
+def test_what_is_only_found_is_not_fused():
+    """Else a part of the fusion would never learn."""
+    section = {"name": "mlp_features", "hidden": [8]}
+    options = {"width": 8, "normalize": True, "fusion": {"name": "concat", "dropout": 0.0}}
+    made = build_embedder(options | {"features": section}, ["a_features", "b_features"], alone=["b_features"])
+    assert set(made.encoders) == {"a_features", "b_features"}
+    assert made.fusion.modalities == ["a_features"]

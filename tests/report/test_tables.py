@@ -31,6 +31,11 @@ def test_metrics_of_one_task_do_not_hide_one_another():
     assert [t.rows[0].cells for t in pivots([CELL, other])] == [[CELL], [other]]
 
 
+def test_summaries_of_videos_are_not_taken_for_scores_of_frames():
+    score = CELL | {"task": "regression", "metric": "MAE", "ways": 1}
+    assert len({name(c) for c in (score, score | {"task": "summary", "metric": "F"})}) == 2
+
+
 def test_it_is_no_headline_and_no_colour():
     assert headlines([GAP, CELL, GAP | {"ways": 50}]) == [CELL]
     assert shade(GAP | {"mean": 0.9}) == 0 and shade(CELL) > 0
