@@ -107,6 +107,24 @@ def test_a_misspelt_column_is_told(tmp_path, rows, capsys):
     assert code == 0 and "column 'grup' is ignored; did you mean 'group'?" in told
 
 
+def test_texts_to_be_written_are_looked_at_too(tmp_path, rows, capsys):
+    pairs = [
+        "task=generation",
+        "episode=pairs",
+        "method.rule=attention",
+        "episode.train.shots=1",
+        "episode.eval.shots=1",
+    ]
+    pairs += ["episode.train.queries=2", "episode.eval.queries=2"]
+    pairs += ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]"]
+    write_csv(tmp_path / "set" / "metadata.csv", [r | {"text": f"number {i}"} for i, r in enumerate(rows)])
+    code, told = check(tmp_path / "set", capsys, *pairs)
+    assert code == 0 and "Training can start." in told, told
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    code, told = check(tmp_path / "set", capsys, *pairs)
+    assert code == 1 and "task.target=text: this dataset has image" in told
+
+
 def test_scores_suggest_regression(tmp_path, capsys):
     root = tmp_path / "set"
     root.mkdir()
