@@ -122,7 +122,7 @@ def test_texts_to_be_written_are_looked_at_too(tmp_path, rows, capsys):
     assert code == 0 and "Training can start." in told, told
     write_csv(tmp_path / "set" / "metadata.csv", rows)
     code, told = check(tmp_path / "set", capsys, *pairs)
-    assert code == 1 and "task.target=text: this dataset has image" in told
+    assert code == 1 and "task.target=text belongs to whole classes here" in told, told
 
 
 def test_scores_suggest_regression(tmp_path, capsys):
