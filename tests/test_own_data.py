@@ -100,6 +100,8 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     panel = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
     assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
         "metric/attention",
+        "metric/attention, shuffled pairs",
+        "metric/attention, training split alone",
         "raw/nearest",
         "raw/mean",
     }

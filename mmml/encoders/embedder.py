@@ -153,28 +153,29 @@ def build_embedder(
     for key in options:
         if kind_of(key) not in known:
             raise UserError(f"{where}.{key} is no option{nearest(key, known)}")
-    parts = {}
-    for modality in sorted(modalities):
-        section = section_of(options, modality)
-        name = section.pop("name", None)
-        if name is None:
-            raise UserError(
-                f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it"
-            )
-        if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
-            raise UserError(
-                f"{where}.width=null: encoder {name!r} of {modality} has no width of its own; give a number, "
-                f"or leave {modality} out of the mappings"
-            )
-        encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
-        if encoder.modality != kind_of(modality):
-            raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
-        parts[modality] = encoder
+    parts = {modality: _encoder_of(options, modality, width, where) for modality in sorted(modalities)}
     common = _common_width(parts, width, where)
     fused = sorted(set(parts) - set(alone))
     fusion = build_fusion(options["fusion"], fused, common, f"{where}.fusion")
     embedder = Embedder(parts, fusion, bool(normalize), common)
     return embedder.requires_grad_(False) if frozen else embedder
+
+
+def _encoder_of(options: Mapping[str, Any], modality: str, width: int | None, where: str) -> Encoder:
+    """The encoder of one modality."""
+    section = section_of(options, modality)
+    name = section.pop("name", None)
+    if name is None:
+        raise UserError(f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it")
+    if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
+        raise UserError(
+            f"{where}.width=null: encoder {name!r} of {modality} has no width of its own; give a number, "
+            f"or leave {modality} out of the mappings"
+        )
+    encoder: Encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
+    if encoder.modality != kind_of(modality):
+        raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
+    return encoder
 
 
 def section_of(options: Mapping[str, Any], modality: str) -> dict[str, Any]:

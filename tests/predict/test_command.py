@@ -178,7 +178,7 @@ def test_an_earlier_file_survives_an_interruption(monkeypatch):
     def interrupted(self, query):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmml.predict.model.Adapted._of_encoded", lambda *_: interrupted(*_[:2]))
+    monkeypatch.setattr("mmml.predict.model.Adapted._told", lambda *_: interrupted(*_[:2]))
     with pytest.raises(KeyboardInterrupt):
         _predict(["support=s", "query=q", MATRIX])
     assert table() == before

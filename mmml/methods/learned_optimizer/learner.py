@@ -75,16 +75,7 @@ class LearnedOptimizer(Learner):
         require(fast in ("head", "all"), "method.fast", fast, "head or all")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
         require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
-        if init == "prototype" and not task.starts_heads:
-            raise UserError(
-                f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned"
-            )
-        if init == "zero" and task.embeds_target:
-            raise UserError(f"method.init=zero points nowhere, and task={task.name} compares directions: use prototype")
-        if transductive and fast != "all":
-            raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
-        if fast == "all" and embedder.frozen:
-            raise UserError("method.fast=all adapts encoders, and encoder.frozen=true keeps them: set method.fast=head")
+        refuse_misfits(embedder, task, init, fast, transductive)
         self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive
         self._unroll = Unroll(steps, truncation, order, weights, curriculum)
         self._steps = steps if test_steps is None else test_steps
@@ -280,6 +271,20 @@ class Side:
 
 
 RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, … to 100
+
+
+def refuse_misfits(embedder: Embedder, task: Task, init: str, fast: str, transductive: bool) -> None:
+    """Refuse choices that do not fit together, or the task."""
+    if init == "prototype" and not task.starts_heads:
+        raise UserError(
+            f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned"
+        )
+    if init == "zero" and task.embeds_target:
+        raise UserError(f"method.init=zero points nowhere, and task={task.name} compares directions: use prototype")
+    if transductive and fast != "all":
+        raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
+    if fast == "all" and embedder.frozen:
+        raise UserError("method.fast=all adapts encoders, and encoder.frozen=true keeps them: set method.fast=head")
 
 
 def known_width(embedder: Embedder) -> int:
