@@ -131,7 +131,8 @@ def play(argv: list[str], program: str, cwd: Path, env: dict[str, str], files: l
 
 
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "mmml.job", "torch._dynamo", "matplotlib.figure", "sklearn.manifold"])
+SLOW = ["torch._dynamo", "matplotlib.figure", "sklearn.manifold", "transformers.models.gpt2.modeling_gpt2"]  # to import
+PROCESSES.set_forkserver_preload(["pytest", "mmml.job", *SLOW])
 PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report", "predict": "predict", "data": "data"}
 
 
