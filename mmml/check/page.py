@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.table import Table
 from mmml.check.finding import many
 from mmml.check.findings import Findings
 from mmml.datasets import Samples
+from mmml.datasets.values import evenly_spaced
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.files import write_text
 from mmml.report.html import render
@@ -64,7 +64,7 @@ def write_page(findings: Findings, path: Path) -> None:
 
 def items(samples: Samples) -> list[dict[str, Any]]:
     """One sample of each class, or of as many as a page should show."""
-    chosen = np.linspace(0, len(samples.classes) - 1, min(CLASSES, len(samples.classes))).round().astype(int)
+    chosen = evenly_spaced(len(samples.classes), CLASSES)
     return [_item(samples, int(c)) for c in chosen]
 
 

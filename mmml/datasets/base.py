@@ -43,7 +43,7 @@ class Column:
             texts ``[n]`` as an object array, files decoded as they are asked for, embeddings
             ``[n, width]``.
         starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
-        encoded: whether the values are embeddings already, or tokens to be written, ``[n, width]``.
+        encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
     """
 
     per: Per

@@ -162,3 +162,8 @@ def file_identity(path: Path) -> list[Any]:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
+
+
+def evenly_spaced(count: int, most: int) -> np.ndarray:
+    """At most so many different positions below ``count``, in order; the first and the last among them."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)

@@ -29,7 +29,7 @@ class Examples:
             them. Encoded: embeddings ``[B, ways, n, width]``.
         shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
             n = shots or queries.
-        encoded: the modalities whose values are embeddings, or tokens to be written.
+        encoded: the modalities whose values are embeddings, or texts as bytes.
         targets: the score of every item, float32 ``[B, ways * n]``, where samples have scores.
         labels: only where classes have different numbers of items: the slot of every item of each
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to

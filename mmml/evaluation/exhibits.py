@@ -10,6 +10,7 @@ import torch
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import kind_of
 from mmml.datasets.gaps import ABSENT, there
+from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks
@@ -94,7 +95,7 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
 def _gallery(learner: Learner, embedded: Samples, mapping: Mapping) -> dict[str, Any]:
     """Evenly chosen queries with the first candidates that they retrieve, in the first gallery."""
     fits = rank(learner, embedded, mapping, 0)[0][0]
-    chosen = np.linspace(0, len(fits) - 1, min(GALLERY, len(fits))).round().astype(int).tolist()
+    chosen = evenly_spaced(len(fits), GALLERY).tolist()
     rows = []
     for q in chosen:
         order = fits[q].argsort(descending=True, stable=True).tolist()
@@ -110,7 +111,7 @@ def _map(embedded: Samples) -> dict[str, Any]:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    shown = np.linspace(0, len(embedded.classes) - 1, min(POINTS, len(embedded.classes))).round().astype(int)
+    shown = evenly_spaced(len(embedded.classes), POINTS)
     widths = {m: column.values.shape[-1] for m, column in sorted(embedded.columns.items())}
     modalities = [m for m, width in widths.items() if width == next(iter(widths.values()))]
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])

@@ -9,7 +9,6 @@ from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Per, Samples
 from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
-from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
 from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
 from mmml.evaluation.answers import make_answers
@@ -19,7 +18,7 @@ from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
 from mmml.evaluation.matching import Known, matching_panel
-from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel
+from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.rivals import choose, descents
@@ -239,8 +238,3 @@ class Judge:
     def _modalities_of(self, learner: Learner) -> set[str]:
         shown = {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
         return shown | self.task.asked
-
-
-def every_mapping(settings: Iterable[Setting]) -> list[EpisodeMapping]:
-    """The mappings of some settings, each once, in order."""
-    return list(dict.fromkeys(m for s in settings for m in s.mappings))

@@ -167,6 +167,11 @@ def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[
     return found
 
 
+def every_mapping(settings: Iterable[Setting]) -> list[Mapping]:
+    """The mappings of some settings, each once, in order."""
+    return list(dict.fromkeys(m for s in settings for m in s.mappings))
+
+
 Watch = collections.abc.Callable[[Setting, Mapping, Tensor, Tensor], None]
 """Is shown the predictions and the targets of some episodes."""
 

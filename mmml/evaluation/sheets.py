@@ -10,6 +10,7 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.footage import Footage, summary
+from mmml.datasets.values import evenly_spaced
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import thumbnail
 from mmml.evaluation.summaries import DRAWS, draws, predicted
@@ -31,7 +32,7 @@ def make_sheets(
         return []
     mapping, several = settings[-1].mappings[0], settings[-1].shape.shots
     every = list(draws(samples, several, seed))[::DRAWS]
-    chosen = np.linspace(0, len(every) - 1, min(SHEETS, len(every))).round().astype(int)
+    chosen = evenly_spaced(len(every), SHEETS)
     return [_sheet(samples, v, predicted(learner, embedded, mapping, v, s)) for v, s in (every[i] for i in chosen)]
 
 
@@ -48,7 +49,7 @@ def _sheet(samples: Samples, video: Footage, importance: np.ndarray) -> dict[str
         return sheet
     clips = column.values[video.rows]
     frames = [np.asarray(clip)[len(clip) // 2] for clip in clips]
-    kept = np.unique(np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int))
+    kept = evenly_spaced(len(frames), FRAMES)
     strip = [{"image": thumbnail(frames[i]), "shown": bool(shown[i])} for i in kept]
     return sheet | {"frames": strip, "animation": animation([f for f, s in zip(frames, shown, strict=True) if s])}
 

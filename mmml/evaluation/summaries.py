@@ -17,7 +17,7 @@ from mmml.datasets.footage import Footage, summary
 from mmml.episodes import Mapping, Shape, of_one_class
 from mmml.errors import UserError
 from mmml.evaluation.embed import gathered
-from mmml.evaluation.panel import Panel, Setting
+from mmml.evaluation.panel import Panel, Setting, every_mapping
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
 from mmml.tasks import Metric
@@ -51,8 +51,7 @@ def summary_settings(several: Sequence[int], settings: Sequence[Setting], sample
     if max(several) >= fewest:
         told = f"{option} and a video to summarise need {max(several) + 1} of a class"
         raise UserError(f"{told}, and one has {fewest}: ask for fewer")
-    mappings = tuple(dict.fromkeys(m for setting in settings for m in setting.mappings))
-    return [Setting(Summary(), Shape(1, count, 1), mappings) for count in several]
+    return [Setting(Summary(), Shape(1, count, 1), tuple(every_mapping(settings))) for count in several]
 
 
 @torch.no_grad()
@@ -148,15 +147,15 @@ def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, f
     return 0.0, 0.0, float(np.mean([overlap_with_people(rng.random(len(video.rows)), video) for _ in range(DRAWS)]))
 
 
-def floor_panel(samples: Samples, settings: Iterable[Setting], seed: int) -> Panel:
+def floor_panel(samples: Samples, settings: Sequence[Setting], seed: int) -> Panel:
     """What people and random scores reach on the same videos; people only where there are several annotators."""
     panel, rng, footage = Panel(), np.random.default_rng(seed), samples.footage or ()
-    known: dict[str, np.ndarray] = {}
+    if not settings:
+        return panel
+    known = {"chance": np.array([at_random(v, rng) for v in footage])}
+    if all(len(v.annotations) > 1 for v in footage):
+        known["people"] = np.array([people(v) for v in footage])
     for setting in settings:
-        if not known:
-            known["chance"] = np.array([at_random(v, rng) for v in footage])
-        if "people" not in known and all(len(v.annotations) > 1 for v in footage):
-            known["people"] = np.array([people(v) for v in footage])
         for mapping in setting.mappings:
             for name, scores in known.items():
                 add(panel, setting, mapping, None, scores, name)

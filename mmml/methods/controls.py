@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 from torch import Tensor
 
 from mmml.datasets import Samples
+from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Examples, Mapping, Shape, gather, of_one_class
 from mmml.methods.learner import Learner, Predictor
 from mmml.tasks import Task
@@ -83,8 +83,7 @@ class FromTraining(Control):
     def _support(self, shown: tuple[str, ...]) -> Examples:
         """Rows from all of the training split, evenly, as one support set of one class, embedded."""
         samples = self.task.with_targets(self.train_samples)
-        count = len(samples.labels)
-        rows = np.unique(np.linspace(0, count - 1, min(KNOWN, count)).round().astype(np.int64))
+        rows = evenly_spaced(len(samples.labels), KNOWN)
         support, _ = gather(samples, of_one_class(rows, rows[:1]), [Mapping(shown, shown)]).view(Mapping(shown, shown))
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 

@@ -3,16 +3,13 @@ import pytest
 
 from mmml.datasets import Per, datasets
 from mmml.errors import UserError
-from tests.datasets.slices import slice_emoji
 
 EVERY = ("train", "val", "test")
 
 
-@pytest.fixture(scope="module")
-def root(real_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("emoji")
-    slice_emoji(real_data, folder)
-    return folder
+@pytest.fixture
+def root(emoji_root):
+    return emoji_root
 
 
 def build(root, **options):

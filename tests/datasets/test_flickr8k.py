@@ -2,14 +2,11 @@ import pytest
 
 from mmml.datasets import Per, datasets
 from mmml.errors import UserError
-from tests.datasets.slices import slice_flickr8k
 
 
-@pytest.fixture(scope="module")
-def root(real_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("flickr8k")
-    slice_flickr8k(real_data, folder)
-    return folder
+@pytest.fixture
+def root(flickr8k_root):
+    return flickr8k_root
 
 
 def build(root, **options):

@@ -2,7 +2,6 @@ import pytest
 
 from mmml.datasets import Per, datasets
 from mmml.errors import UserError
-from tests.datasets.slices import slice_flickr8k
 
 EVERY = ("train", "val", "test")
 LANGUAGES = {"train_languages": ["en", "de", "fr"], "val_languages": ["en", "de", "fr"], "test_languages": ["cs"]}
@@ -13,11 +12,9 @@ DIRECTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def root(real_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("multi30k")
-    slice_flickr8k(real_data, folder)
-    return folder
+@pytest.fixture
+def root(flickr8k_root):
+    return flickr8k_root
 
 
 def build(root, **options):

@@ -39,12 +39,8 @@ class Decoding:
 
     def options(self) -> dict[str, Any]:
         """As transformers calls them."""
-        chosen: dict[str, dict[str, Any]] = {
-            "greedy": {},
-            "beam": {"num_beams": self.beams},
-            "sample": {},  # see Chance
-        }
-        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": 1} | chosen[self.by]
+        beams = self.beams if self.by == "beam" else 1
+        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": beams}  # chance: see Chance
 
 
 class Writer(nn.Module):
