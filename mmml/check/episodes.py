@@ -25,7 +25,7 @@ def suggest(dataset: Manifest, findings: Findings, scored: bool) -> list[str]:
         findings: what was found of it.
         scored: whether scores are to be predicted.
     """
-    choices = ["task=regression", "episode=regression", "method.rule=attention"] if scored else ["episode=five_way"]
+    choices = ["task=regression", "episode=regression"] if scored else ["episode=five_way"]
     samples = findings.samples
     shown = suggested_mappings(dataset, findings.complete or list(dataset.modalities)[:1], scored)
     if not shown or not samples or not all(s.classes for s in samples.values()):

@@ -167,6 +167,7 @@ class EvaluationConfig:
     baselines: list[str] = MISSING
     guard: bool = MISSING
     rivals: bool = True  # what older checkpoints meant
+    shuffled: bool = False
     tuning_episodes: int = 50
     horizons: list[int] = field(default_factory=lambda: [1])
     views: int = 1

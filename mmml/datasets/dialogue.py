@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
+from mmml.datasets.base import Column, Per, Samples, datasets
 from mmml.datasets.download import Download
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import objects
@@ -18,6 +18,7 @@ MELD = "https://raw.githubusercontent.com/declare-lab/MELD/2d2011b409d3ca2d7e944
 MUSTARD = "https://raw.githubusercontent.com/soujanyaporia/MUStARD/b34b5134beeec42a36cdac79330637de9cc9894e/data"
 MELDS = "FRIENDS"  # as MUStARD writes it
 QUESTIONS = ("emotion", "sentiment", "sarcasm")
+EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 FILES = {"train": "train", "val": "dev", "test": "test"}  # MELD's own split, by dialogue
 DIGESTS = (
     ("train", "sha256:d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
@@ -42,13 +43,15 @@ class Dialogue(OnDisk):
     """MELD (Poria et al., 2019), split by dialogue, and MUStARD (Castro et al., 2019).
 
     A class is an answer to a question (``emotion/joy``), its superclass the question; a group is a dialogue, a
-    domain a speaker. Each question is asked in one split only, so what is tested is a task that was never seen.
+    domain a speaker. Each question is asked in one split only, so what is tested is a task that was never seen; or
+    training and test ask for different emotions.
 
     Args:
         root: the folder that holds ``text_sentiment/``.
         train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment`` (three) or
             ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them, but for
             the scenes of the series that MELD transcribes: many are the same.
+        held_out: emotions that training does not ask for; where test asks for emotions, it asks for these.
     """
 
     name = "dialogue"
@@ -59,13 +62,19 @@ class Dialogue(OnDisk):
     )
     modalities: Mapping[str, Per] = {"text": Per.SAMPLE}
 
-    def __init__(self, root: str | None, train: str, val: str, test: str):
+    def __init__(self, root: str | None, train: str, val: str, test: str, held_out: list[str]):
         super().__init__(root)
+        require(set(held_out) < set(EMOTIONS), "dataset.held_out", held_out, f"some of {', '.join(EMOTIONS)}")
+        self.held_out = frozenset(held_out)
         self.questions = {"train": train, "val": val, "test": test}
         for split, question in self.questions.items():
             require(question in QUESTIONS, f"dataset.{split}", question, f"one of {', '.join(QUESTIONS)}")
-        if len(set(self.questions.values())) < len(SPLITS):
-            raise UserError("dataset.train, .val and .test: each question has one split; name three different ones")
+        apart = [q for s, q in self.questions.items() if not (s == "test" and q == "emotion" and held_out)]
+        if len(set(apart)) < len(apart):
+            raise UserError(
+                "dataset.train, .val and .test: each question has one split; name three different ones, "
+                "or emotions of test in dataset.held_out"
+            )
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Texts as they were transcribed."""
@@ -73,6 +82,8 @@ class Dialogue(OnDisk):
 
     def _split(self, split: str, question: str) -> Samples:
         said = list(self._sarcastic() if question == "sarcasm" else self._meld(split))
+        if question == "emotion" and self.held_out:
+            said = [u for u in said if (u.answers[question] in self.held_out) == (split == "test")]
         answers = sorted({u.answers[question] for u in said})
         rows = sorted(said, key=lambda u: answers.index(u.answers[question]))
         counts = [sum(u.answers[question] == a for u in said) for a in answers]

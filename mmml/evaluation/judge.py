@@ -25,6 +25,7 @@ from mmml.evaluation.rivals import choose, descents
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner
+from mmml.methods.controls import Shuffled
 from mmml.tasks import Metric, Task
 
 LOSS = "val/loss"
@@ -89,6 +90,8 @@ class Judge:
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals(self._usable("train")) if self.options.rivals else []
+        if self.options.shuffled and not self.task.by_item:  # else it is among them
+            several.append([Shuffled(learner)])
         tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
         embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
@@ -42,10 +43,14 @@ class Shuffled(Control):
         super().__init__(learner, "shuffled pairs")
 
     def plays(self, shape: Shape) -> bool:
-        return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
+        if self.task.by_item:
+            return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
+        return shape.shots > 1 and self.learner.embeds_once  # values can be moved once they are embedded
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
-        return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
+        if self.task.by_item:
+            return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
+        return self.learner.adapt(mixed(support.encode(self.embedder.encode)), task)
 
 
 class NoPairs(Control):
@@ -105,6 +110,17 @@ def shuffled(support: Examples) -> Examples:
     answers = support.answers
     values = {m: half_way(v.flatten(1, 2)).view_as(v) for m, v in answers.values.items()}
     return replace(support, targets=targets, answers=replace(answers, values=values))
+
+
+def mixed(support: Examples) -> Examples:
+    """Every class has samples of all classes, as evenly as they can be dealt."""
+    values = {m: dealt(v) if v.shape[2] > 1 else v for m, v in support.values.items()}
+    return replace(support, values=values)
+
+
+def dealt(items: Tensor) -> Tensor:
+    """``[B, ways, n, …]``: the jth of each class goes to the jth class after it."""
+    return torch.stack([items[:, :, j].roll(j, dims=1) for j in range(items.shape[2])], dim=2)
 
 
 def half_way(items: Tensor) -> Tensor:

@@ -5,7 +5,14 @@ from mmml.errors import UserError
 
 
 def build(root, **options):
-    section = {"name": "dialogue", "root": str(root), "train": "emotion", "val": "sentiment", "test": "sarcasm"}
+    section = {
+        "name": "dialogue",
+        "root": str(root),
+        "train": "emotion",
+        "val": "sentiment",
+        "test": "sarcasm",
+        "held_out": [],
+    }
     return datasets.build_section(section | options, "dataset")
 
 
@@ -38,8 +45,20 @@ def test_another_question_for_the_test(real_data):
     assert parts["test"].counts.sum() == 2610 and parts["train"].counts.tolist() == [193, 141]
 
 
+def test_emotions_are_held_out(real_data):
+    held = ["fear", "sadness"]
+    parts = build(real_data, test="emotion", held_out=held).load(["text"])
+    assert parts["train"].classes == [f"emotion/{e}" for e in ("anger", "disgust", "joy", "neutral", "surprise")]
+    assert parts["test"].classes == ["emotion/fear", "emotion/sadness"] and parts["test"].counts.tolist() == [50, 208]
+    assert build(real_data, held_out=held).load(["text"])["train"].counts.sum() == 9989 - 268 - 683
+
+
 def test_a_question_has_one_split(real_data):
     with pytest.raises(UserError, match="each question has one split; name three different ones"):
         build(real_data, train="sarcasm")
+    with pytest.raises(UserError, match="or emotions of test in dataset.held_out"):
+        build(real_data, test="emotion")
+    with pytest.raises(UserError, match="dataset.held_out=.'boredom'. must be some of anger"):
+        build(real_data, held_out=["boredom"])
     with pytest.raises(UserError, match="dataset.val=irony must be one of emotion, sentiment, sarcasm"):
         build(real_data, val="irony")

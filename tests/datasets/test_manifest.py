@@ -454,7 +454,8 @@ def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
     rows[1]["image_file_name" if "image_file_name" in rows[1] else "image"] = ""
     rows[2]["text"] = ""
     write_csv(tmp_path / "metadata.csv", rows)
-    assert "it has no image" in refusal(tmp_path, "image", "text")
+    told = refusal(tmp_path, "image", "text")
+    assert "it has no image" in told and "keep what some lack by dataset.missing=keep" in told
     splits = load(tmp_path, "image", "text", missing="keep")
     missing = {
         m: [(~c.values.present).sum() for p in splits.values() if isinstance((c := p.columns[m]).values, Gappy)]

@@ -5,7 +5,7 @@ import pytest
 from mmml.datasets import datasets
 from mmml.errors import UserError
 
-TRAITS = {"name": "traits", "split_seed": 0, "val": 0.2, "test": 0.2}
+TRAITS = {"name": "traits", "split_seed": 0, "val": 0.12, "test": 0.24}
 REVIEWS = {"name": "reviews"}
 
 
@@ -15,8 +15,8 @@ def load(root, section, *modalities):
 
 def test_traits_are_tasks_over_the_same_clips(real_data):
     parts = load(real_data, TRAITS, "audio_features")
-    assert {s: len(p.classes) for s, p in parts.items()} == {"train": 11, "val": 3, "test": 3}
-    assert parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 3
+    assert {s: len(p.classes) for s, p in parts.items()} == {"train": 11, "val": 2, "test": 4}
+    assert parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 4
     features = parts["train"].columns["audio_features"].values[:]
     assert features.shape == (6600, 20, 43)
     assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
@@ -26,7 +26,7 @@ def test_traits_are_tasks_over_the_same_clips(real_data):
 
 def test_half_of_the_clips_have_no_video(real_data):
     together = load(real_data, TRAITS, "audio_features", "video_features")
-    assert [p.counts.tolist() for p in together.values()] == [[600] * 11, [100] * 3, [203] * 3]
+    assert [p.counts.tolist() for p in together.values()] == [[600] * 11, [100] * 2, [203] * 4]
     video = together["test"].columns["video_features"].values
     alone = load(real_data, TRAITS, "video_features")["test"]
     assert alone.counts[0] == video.present[:203].sum() and 0.4 < video.present.mean() < 0.6

@@ -7,7 +7,7 @@ from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.evaluation.panel import Setting
-from mmml.methods.controls import FromTraining, NoPairs, Shuffled, shuffled
+from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, shuffled
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -51,6 +51,23 @@ def test_answers_of_a_modality_are_moved_within_their_episode(scored):
 def test_one_pair_is_not_played():
     setting = Setting(learner().task, Shape(1, 1, 4), (MAPPING,))
     assert setting.known_to(learner()) and not setting.known_to(Shuffled(learner()))
+
+
+def test_classes_are_dealt_to_one_another():
+    items = torch.tensor([[[0, 1, 2], [10, 11, 12]]])
+    assert dealt(items).tolist() == [[[0, 11, 2], [10, 1, 12]]]
+
+
+def test_samples_in_wrong_classes_leave_chance():
+    samples = Samples(
+        ["a", "b"], np.array([0, 12, 24]), {"features": Column(Per.SAMPLE, torch.eye(2).repeat_interleave(12, 0))}
+    )
+    shape = Shape(2, 6, 6)
+    drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(MAPPING)
+    own = learner(tasks.build("classification", {}, "task"))
+    right, wrong = (one.adapt(drawn[0])(drawn[1]).exp() for one in (own, Shuffled(own)))
+    assert right.amax(-1).min() > 0.99 and torch.allclose(wrong, torch.tensor(0.5))
+    assert not Shuffled(own).plays(Shape(2, 1, 6)) and Shuffled(own).plays(shape)
 
 
 def test_wrong_pairs_spoil_a_learner(scored):

@@ -184,6 +184,14 @@ def test_distances_and_rules_take_options_by_name():
         powers.bind("minkowski", {"power": "x"}, "method", "method.distance")
 
 
+def test_the_rule_suits_the_task():
+    rules = [make_learner(rule="auto").rule]
+    options = {"temperature": 0.1, "learn_temperature": True}
+    embedder, task = make_learner().embedder, tasks.build("regression", {}, "task")
+    rules.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).rule)
+    assert rules == ["prototype", "attention"]
+
+
 def test_an_option_that_nothing_takes_is_refused():
     from mmml.encoders import build_embedder
     from mmml.methods import methods

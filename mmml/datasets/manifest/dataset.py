@@ -107,9 +107,12 @@ class Manifest(Dataset):
         rows, problems = self.rows, dict(sorted(self.rows.problems.items()))
         told = [f"{rows.name_row(i)}: {why}" for i, why in problems.items()]
         if told and self.on_bad_sample == "error":
+            more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+            lacks = next(iter(problems.values())) in {f"it has no {m}" for m in self.modalities}
+            kept = ", or keep what some lack by dataset.missing=keep" if lacks and self.missing == "error" else ""
             raise UserError(
-                f"{told[0]}{f' (and {len(told) - 1} more)' if len(told) > 1 else ''}; mend it, or leave such rows out "
-                f"by dataset.on_bad_sample=skip (mmml-data check {self.root} lists them)"
+                f"{told[0]}{more}; mend it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
+                f"(mmml-data check {self.root} lists them)"
             )
         self.skipped = told
         return np.delete(np.arange(len(rows)), list(problems))

@@ -29,7 +29,8 @@ class MetricLearner(Learner):
         task: what the predictions are.
         distance: a name in ``mmml.similarity.distances``.
         loss: a name in ``mmml.similarity.losses``.
-        rule: a name in ``mmml.methods.metric.rules``.
+        rule: a name in ``mmml.methods.metric.rules``; ``auto``: ``prototype`` for classes, ``attention`` where each
+            sample has a target of its own.
         options: of the distance, the loss and the rule, each of which takes those that its
             signature names; one that no part of any name takes is refused.
     """
@@ -39,6 +40,8 @@ class MetricLearner(Learner):
 
     def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, rule: str, **options: Any):
         super().__init__()
+        if rule == "auto":
+            rule = "attention" if task.by_item else "prototype"
         self.embedder, self.task, self.rule = embedder, task, rule
         refuse_unknown(options, (distances, losses, rules), "method")
         self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
