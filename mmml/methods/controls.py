@@ -45,7 +45,8 @@ class Shuffled(Control):
     def plays(self, shape: Shape) -> bool:
         if self.task.by_item:
             return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
-        return shape.shots > 1 and self.learner.embeds_once  # values can be moved once they are embedded
+        even = shape.shots % shape.ways == 0  # else more of a class than of another would stay
+        return even and self.learner.embeds_once  # values can be moved once they are embedded
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if self.task.by_item:
@@ -113,8 +114,10 @@ def shuffled(support: Examples) -> Examples:
 
 
 def mixed(support: Examples) -> Examples:
-    """Every class has samples of all classes, as evenly as they can be dealt."""
-    values = {m: dealt(v) if v.shape[2] > 1 else v for m, v in support.values.items()}
+    """Every class has as many samples of each class, and what belongs to a whole class is the mean of all classes'."""
+    values = {
+        m: dealt(v) if v.shape[2] > 1 else v.mean(1, keepdim=True).expand_as(v) for m, v in support.values.items()
+    }
     return replace(support, values=values)
 
 

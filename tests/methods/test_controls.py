@@ -5,9 +5,9 @@ import torch
 from mmml.datasets import Column, Per, Samples
 from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.evaluation.panel import Setting
-from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, shuffled
+from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, mixed, shuffled
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -54,8 +54,22 @@ def test_one_pair_is_not_played():
 
 
 def test_classes_are_dealt_to_one_another():
-    items = torch.tensor([[[0, 1, 2], [10, 11, 12]]])
-    assert dealt(items).tolist() == [[[0, 11, 2], [10, 1, 12]]]
+    items = torch.tensor([[[0, 1, 2, 3], [10, 11, 12, 13]]])
+    assert dealt(items).tolist() == [[[0, 11, 2, 13], [10, 1, 12, 3]]]
+
+
+def test_a_name_that_a_class_has_alone_says_nothing():
+    names = Examples({"text": torch.randn(1, 5, 1, 4)}, {"text": (1, 5, 1)}, frozenset({"text"}))
+    dealt_names = mixed(names).values["text"]
+    assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(dealt_names, dealt_names[:, :1].expand_as(dealt_names))
+
+
+@pytest.mark.parametrize(
+    ("ways", "shots", "even"), [(2, 6, True), (5, 5, True), (2, 5, False), (5, 2, False), (5, 6, False)]
+)
+def test_classes_that_cannot_be_dealt_evenly_are_not_played(ways, shots, even):
+    own = learner(tasks.build("classification", {}, "task"))
+    assert Shuffled(own).plays(Shape(ways, shots, 1)) == even
 
 
 def test_samples_in_wrong_classes_leave_chance():
