@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
 def refuse(message: str) -> int:
     """Say what is wrong with the command."""
-    print(f"reproduce.py: {message}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     return 2
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class Dialogue(OnDisk):
     )
     modalities: Mapping[str, Per] = {"text": Per.SAMPLE}
 
-    def __init__(self, root: str | None, train: str, val: str, test: str, held_out: list[str]):
+    def __init__(self, root: str | None, train: str, val: str, test: str, held_out: Sequence[str] = ()):
         super().__init__(root)
         require(set(held_out) < set(EMOTIONS), "dataset.held_out", held_out, f"some of {', '.join(EMOTIONS)}")
         self.held_out = frozenset(held_out)

@@ -90,7 +90,7 @@ class Judge:
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals(self._usable("train")) if self.options.rivals else []
-        if self.options.shuffled and not self.task.by_item:  # else it is among them
+        if self.options.shuffled and not self.task.by_item:  # else rivals have it
             several.append([Shuffled(learner)])
         tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
