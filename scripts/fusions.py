@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reproduce import execute, refuse
+from reproduce import play, refuse
+from reproductions import Reproduction
 
 from mmml.evaluation.statistics import interval
 from mmml.report.robustness import hardest
@@ -47,12 +48,11 @@ def main(arguments: list[str]) -> int:
 
 def areas(name: str, fusion: str, seed: int, split: str) -> dict[str, float]:
     """The area under the curves of each mapping, as scores are shown, and less than 0 where less is better."""
-    folder = HOME / name / f"{fusion}-seed{seed}"
-    run = [f"experiment={name}", f"encoder/fusion={fusion}", f"seed={seed}", "evaluation.baselines=[]"]
-    execute(["mmml-train", *run, "evaluation.rivals=false", f"hydra.run.dir={folder}"], folder)
-    judged, options = folder / "eval" / split, ["robustness=true", f"evaluation.robustness.split={split}"]
-    execute(["mmml-eval", f"checkpoint={folder}", f"name={split}", *options], judged)
-    return areas_of(json.loads((judged / "result.json").read_text()))
+    alone = ["evaluation.baselines=[]", "evaluation.rivals=false"]
+    train = [f"experiment={name}", f"encoder/fusion={fusion}", *alone]
+    judged = {f"robust-{split}": ["robustness=true", f"evaluation.robustness.split={split}"]}
+    found = play(HOME / name / f"{fusion}-seed{seed}", Reproduction(train, [], judged), [f"seed={seed}"])
+    return areas_of(json.loads((found[f"robust-{split}"] / "result.json").read_text()))
 
 
 def areas_of(result: dict[str, Any]) -> dict[str, float]:
@@ -74,12 +74,13 @@ def report(
     """Print what was chosen, the areas of every seed, and what is between them."""
     shown = ", ".join(f"{fusion} {abs(fused(area)[1]):.3g}" for fusion, area in validation.items())
     whole, seeds = fused(validation[chosen])[0], test[chosen]
+    ours, simple = ([s[whole] for s in test[fusion]] for fusion in (chosen, SIMPLE))
     print(f"\n{name}: {whole}, validation, seed 0: {shown}: {chosen} is chosen\n")
     print("| area under the curves, test | mean over seeds and 95 % interval | deviation | each |")
     print("| --- | --- | --- | --- |")
-    row(f"{whole}, {chosen}", ours := [s[whole] for s in seeds])
+    row(f"{whole}, {chosen}", ours)
     if chosen != SIMPLE:
-        row(f"{whole}, {SIMPLE}", simple := [s[whole] for s in test[SIMPLE]])
+        row(f"{whole}, {SIMPLE}", simple)
     singles = {mapping: [s[mapping] for s in seeds] for mapping in seeds[0] if mapping != whole}
     for mapping, each in singles.items():
         row(f"{mapping}, {chosen}", each)

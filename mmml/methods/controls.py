@@ -51,7 +51,7 @@ class Shuffled(Control):
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if self.task.by_item:
             return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
-        return self.learner.adapt(mixed(support.encode(self.embedder.encode)), task)
+        return self.learner.adapt(shuffled_classes(support.encode(self.embedder.encode)), task)
 
 
 class NoPairs(Control):
@@ -113,7 +113,7 @@ def shuffled(support: Examples) -> Examples:
     return replace(support, targets=targets, answers=replace(answers, values=values))
 
 
-def mixed(support: Examples) -> Examples:
+def shuffled_classes(support: Examples) -> Examples:
     """Every class has as many samples of each class, and what belongs to a whole class is the mean of all classes'."""
     values = {
         m: dealt(v) if v.shape[2] > 1 else v.mean(1, keepdim=True).expand_as(v) for m, v in support.values.items()

@@ -5,14 +5,7 @@ from mmml.errors import UserError
 
 
 def build(root, **options):
-    section = {
-        "name": "dialogue",
-        "root": str(root),
-        "train": "emotion",
-        "val": "sentiment",
-        "test": "sarcasm",
-        "held_out": [],
-    }
+    section = {"name": "dialogue", "root": str(root), "train": "emotion", "val": "sentiment", "test": "sarcasm"}
     return datasets.build_section(section | options, "dataset")
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -109,3 +111,13 @@ def test_judging_changes_no_parameter_and_no_mode(judge, frozen):
     judge.test(frozen, judge.calibrate(frozen))
     assert frozen.training and frozen.embedder.training
     assert all(torch.equal(v, before[k]) for k, v in frozen.state_dict().items())
+
+
+def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(judge, learner):
+    options = EvalEpisodes(ways=[2], shots=[1, 2], queries=2, mappings=["image:image"])
+    settings = episode_settings(options, MODALITIES, judge.task)
+    asked = replace(judge, settings=settings, options=replace(judge.options, shuffled=True))
+    assert [rival.predictor_name for rival in asked.rivals(learner)] == ["metric/prototype, shuffled pairs"]
+    panel = asked.test(learner, rivals=asked.rivals(learner))
+    assert {c.shots for c in panel.cells if c.predictor == "metric/prototype, shuffled pairs"} == {2}
+    assert not judge.rivals(learner)

@@ -7,7 +7,7 @@ from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.evaluation.panel import Setting
-from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, mixed, shuffled
+from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, shuffled, shuffled_classes
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -60,7 +60,7 @@ def test_classes_are_dealt_to_one_another():
 
 def test_a_name_that_a_class_has_alone_says_nothing():
     names = Examples({"text": torch.randn(1, 5, 1, 4)}, {"text": (1, 5, 1)}, frozenset({"text"}))
-    dealt_names = mixed(names).values["text"]
+    dealt_names = shuffled_classes(names).values["text"]
     assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(dealt_names, dealt_names[:, :1].expand_as(dealt_names))
 
 

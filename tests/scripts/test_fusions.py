@@ -1,3 +1,5 @@
+import json
+
 import fusions
 import pytest
 
@@ -42,3 +44,20 @@ def test_one_is_chosen_on_validation_and_compared_on_test(monkeypatch, capsys):
 def test_a_spread_needs_two_seeds(arguments, capsys):
     assert fusions.main(arguments) == 2
     assert "two seeds or more" in capsys.readouterr().err
+
+
+def test_a_fusion_is_judged_on_the_split_and_the_seed_that_are_asked_for(monkeypatch, tmp_path):
+    asked = []
+
+    def play(folder, wanted, overrides):
+        asked.append([str(folder), *wanted.train, *overrides, *(o for os in wanted.evaluations.values() for o in os)])
+        (name,) = wanted.evaluations
+        cell = {"metric": "accuracy", "higher_is_better": True}
+        (tmp_path / "result.json").write_text(json.dumps({"robustness": [point("a:a", 0.5)], "panel": [cell]}))
+        return {name: tmp_path}
+
+    monkeypatch.setattr(fusions, "play", play)
+    assert fusions.areas("robust_glyphs", "gated", 3, "val") == {"a:a": 50.0}
+    (told,) = asked
+    assert told[0] == "outputs/fusions/robust_glyphs/gated-seed3"
+    assert {"encoder/fusion=gated", "seed=3", "robustness=true", "evaluation.robustness.split=val"} <= set(told)
