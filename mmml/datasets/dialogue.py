@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from mmml.errors import UserError, require
 MELD = "https://raw.githubusercontent.com/declare-lab/MELD/2d2011b409d3ca2d7e94460cd007d434b1d0a102/data/MELD"
 MUSTARD = "https://raw.githubusercontent.com/soujanyaporia/MUStARD/b34b5134beeec42a36cdac79330637de9cc9894e/data"
 MELDS = "FRIENDS"  # as MUStARD writes it
+TOLD_APART = 4  # words of a line that is said in one scene only
 QUESTIONS = ("emotion", "sentiment", "sarcasm")
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 FILES = {"train": "train", "val": "dev", "test": "test"}  # MELD's own split, by dialogue
@@ -106,13 +108,28 @@ class Dialogue(OnDisk):
 
     def _sarcastic(self) -> Iterator[Utterance]:
         name = "sarcasm_data.json"
-        for item in json.loads(self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")).values():
-            if item["show"] == MELDS:
-                continue
+        every = json.loads(self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")).values()
+        items = [item for item in every if item["show"] != MELDS]
+        for item, scene in zip(items, scenes(items), strict=True):
             answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
-            yield Utterance(item["utterance"], answers, item["speaker"], scene_of(item))
+            yield Utterance(item["utterance"], answers, item["speaker"], scene)
 
 
-def scene_of(item: Mapping[str, Any]) -> str:
-    """What tells one dialogue of MUStARD from another: what is said before the utterance."""
-    return "\n".join(item["context"]) or str(item["utterance"])
+def scenes(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The scene that each utterance of MUStARD is from, a number: those that share a line of some length are one."""
+    linked: dict[int, int] = {}
+    first: dict[tuple[str, str], int] = {}
+
+    def root(i: int) -> int:
+        while i in linked:
+            i = linked[i]
+        return i
+
+    for i, item in enumerate(items):
+        for line in (*item["context"], item["utterance"]):
+            words = re.findall(r"\w+", line.casefold())
+            if len(words) >= TOLD_APART:
+                here, there = root(i), root(first.setdefault((item["show"], " ".join(words)), i))
+                if here != there:
+                    linked[here] = there
+    return [str(root(i)) for i in range(len(items))]

@@ -92,7 +92,8 @@ class Emoji(EmojiFiles):
             classes. ``names``: a sample is a name (``text``), its domain the language; held-out emoji that have the
             same name in two of the languages are left out, since to know one would be to know the other. ``both``: a
             sample is a drawing and a name, one for each language, which is its domain; the artworks take turns, where
-            Unicode has no name in a language the name is missing, and what ``names`` leaves out is left out.
+            Unicode has no name in a language the name is missing, what ``names`` leaves out is left out, and a group
+            is a drawing.
         languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
         keywords: whether what Unicode lists as keywords serves as names too, in training.
         size: images are reduced to this many pixels on each side.
@@ -191,15 +192,16 @@ def of_both(
 ) -> Samples:
     """A row for each language: a name, and one of the drawings; arguments as of :func:`of_artworks`."""
     each, columns = len(languages), {}
+    turn = (np.arange(len(classes))[:, None] + np.arange(each)) % len(ARTWORKS)
+    drawing = (np.array(numbers)[:, None] * len(ARTWORKS) + turn).ravel()
     told = [dict(reversed(several)).get(language) for several in names for language in languages]
     present = np.array([text is not None for text in told], bool)
     texts = objects([text for text in told if text is not None])
     columns["text"] = Column(Per.SAMPLE, with_gaps(texts, present))
     if images is not None:
-        turn = (np.arange(len(classes))[:, None] + np.arange(each)) % len(ARTWORKS)
-        columns["image"] = Column(Per.SAMPLE, Rows(images, (np.array(numbers)[:, None] * len(ARTWORKS) + turn).ravel()))
-    starts = np.arange(len(classes) + 1) * each
-    return Samples(classes, starts, columns, domains=np.array(languages * len(classes), dtype=str))
+        columns["image"] = Column(Per.SAMPLE, Rows(images, drawing))
+    starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
+    return Samples(classes, starts, columns, groups=drawing, domains=domains)
 
 
 def character(code: str) -> str:

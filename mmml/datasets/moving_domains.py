@@ -78,7 +78,8 @@ class MovingDomains(Dataset):
                 yield names[actor], [scene(actor, pairs["train"][m]) for m in moves]
 
     def _samples(self, classes: list[str], names: list[str], scenes: list[Scene], videos: Videos) -> Samples:
-        rows = np.arange(len(scenes)) * SAMPLES  # one video of each scene
+        number = np.arange(len(scenes))
+        rows = number * SAMPLES + number % SAMPLES  # one video of each scene, in all fonts
         starts = np.arange(len(classes) + 1) * self.videos
         keyframes = videos.keyframes[rows]
         apart = sorted({names[scene.actor] for scene in scenes}) if self.classes == "motions" else []

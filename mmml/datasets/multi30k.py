@@ -17,8 +17,8 @@ class Multi30k(Flickr8kFiles):
     """Multi30k (Elliott et al., 2016): a sample is what is said of one photograph.
 
     Of a language, such as ``de``, a sentence (``text``) and the photograph (``image``), where that is one of Flickr8k's
-    on disk; of a direction, such as ``en-de``, a sentence (``source_text``) and its translation (``text``). Splits hold
-    out photographs, and the languages or directions that are named.
+    on disk; of a direction, such as ``en-de``, a sentence (``source_text``) and its translation (``text``). A group is
+    a photograph. Splits hold out photographs, and the languages or directions that are named.
 
     Args:
         root: the folder that holds ``flickr8k_multi30k/``.
@@ -72,8 +72,8 @@ class Multi30k(Flickr8kFiles):
             columns = texts_of(classes, [names[i] for i in part], said)
             if images is not None:
                 columns["image"] = Column(Per.SAMPLE, Rows(images, np.tile(part, len(classes))))
-            starts = np.arange(len(classes) + 1) * len(part)
-            found[split] = Samples(list(classes), starts, columns, kept_apart=[names[i] for i in part])
+            starts, groups = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
+            found[split] = Samples(list(classes), starts, columns, groups=groups, kept_apart=[names[i] for i in part])
         return found
 
 

@@ -27,8 +27,8 @@ class Traits(Streams):
     """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7; for ``task=regression``.
 
     A class is a trait, numbered as in the files, and a sample a clip with its score on it: 17 regression tasks over
-    the same clips. Splits are disjoint by trait and, as published, by clip. ``audio_features`` have 43 numbers a
-    step, ``video_features``, which half of the clips lack, 41.
+    the same clips, which are its groups. Splits are disjoint by trait and, as published, by clip. ``audio_features``
+    have 43 numbers a step, ``video_features``, which half of the clips lack, 41.
 
     Args:
         root: the folder that holds ``pom_traits/``.
@@ -52,7 +52,7 @@ class Traits(Streams):
         found = {}
         for split, clips in self.read(modalities).items():
             held, n = chosen[split], len(clips.scores)
-            columns = clips.columns(np.tile(np.arange(n), len(held)))
-            starts = np.arange(len(held) + 1) * n
-            found[split] = Samples([traits[i] for i in held], starts, columns, targets=clips.scores[:, held].T.ravel())
+            clip = np.tile(np.arange(n), len(held))
+            starts, scored = np.arange(len(held) + 1) * n, clips.scores[:, held].T.ravel()
+            found[split] = Samples([traits[i] for i in held], starts, clips.columns(clip), targets=scored, groups=clip)
         return found

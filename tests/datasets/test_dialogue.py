@@ -1,7 +1,14 @@
 import pytest
 
 from mmml.datasets import datasets
+from mmml.datasets.dialogue import scenes
 from mmml.errors import UserError
+
+LINES = (
+    "Why don't you just lie down on the floor and swim there?",
+    "We've kind of been involved in a five-year experiment.",
+    "My limbic system wants to take your pants off.",
+)
 
 
 def build(root, **options):
@@ -31,6 +38,17 @@ def test_no_sentence_of_the_test_was_in_the_training_split(real_data):
     known = set(parts["train"].columns["text"].values.tolist())
     again = [t for t in parts["test"].columns["text"].values if t in known]
     assert all(len(t.split()) < 5 for t in again) and len(again) < 10
+
+
+def test_lines_of_one_scene_are_a_group(real_data):
+    """Whose context another line is in, or has in common with it; but for lines as short as "Yeah."."""
+    found = build(real_data).load(["text"])["test"]
+    where = {text: i for i, text in enumerate(found.columns["text"].values)}
+    floor, five, limbic = (found.groups[where[t]] for t in LINES)
+    assert floor == five == limbic and 310 < len(set(found.groups.tolist())) < 334
+    said = {"show": "BBT", "context": ["Yeah."]}
+    one, two = scenes([said | {"utterance": "Where are my keys?"}, said | {"utterance": "I never said so."}])
+    assert one != two
 
 
 def test_another_question_for_the_test(real_data):

@@ -74,8 +74,15 @@ def test_drawings_and_names_together_are_samples_of_a_language(root):
     for c in range(3):  # the artworks take turns
         mine, all_four = images[np.arange(2 * c, 2 * c + 2)], drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)]
         assert (mine == all_four[(c + np.arange(2)) % 4]).all()
+    assert len(set(train.groups.tolist())) == len(images)
     names = build(root, samples="names", languages=["en", "de"]).load(["text"])
     assert [parts[s].classes for s in EVERY] == [names[s].classes for s in EVERY]
+
+
+def test_a_drawing_that_returns_is_in_a_group():
+    """More languages than artworks: the first artwork's turn comes again."""
+    groups = of_both(["a", "b"], [[], []], [0, 5], None, ["en", "de", "fr", "es", "it"]).groups
+    assert groups.tolist() == [0, 1, 2, 3, 0, 21, 22, 23, 20, 21]
 
 
 def test_a_name_that_is_not_known_in_a_language_is_missing():

@@ -29,7 +29,9 @@ def test_the_videos_of_a_class_are_of_one_character():
     assert texts.per is Per.SAMPLE and train.counts.tolist() == [4] * 12
     for name, own in zip(train.classes, texts.values.reshape(12, 4), strict=True):
         assert len(set(own)) == 4 and all(t.startswith(f"{name} ") for t in own)
-    assert train.columns["video"].values[np.array([0, 5])].shape == (2, FRAMES, 3, SIDE, SIDE)
+    videos = train.columns["video"].values
+    assert videos[np.array([0, 5])].shape == (2, FRAMES, 3, SIDE, SIDE)
+    assert len({videos.values.face[row] for row in videos.rows[:4]}) == 4  # fonts
 
 
 def test_the_videos_of_a_class_are_of_one_pair_of_motions():

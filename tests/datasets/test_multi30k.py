@@ -36,6 +36,7 @@ def test_a_language_has_photographs_and_sentences(root):
     assert all(a != b for a, b in zip(english, german, strict=True))
     first, again = (train.columns["image"].values[i : i + 1] for i in (0, 12))
     assert (first == again).all()  # the same photograph in another language
+    assert train.groups[:12].tolist() == train.groups[12:24].tolist() and len(set(train.groups.tolist())) == 12
 
 
 def test_a_direction_has_sentences_and_translations(root):

@@ -20,6 +20,7 @@ def test_traits_are_tasks_over_the_same_clips(real_data):
     features = parts["train"].columns["audio_features"].values[:]
     assert features.shape == (6600, 20, 43)
     assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
+    assert parts["train"].groups.tolist() == [*range(600)] * 11
     scores = parts["train"].targets
     assert scores.min() >= 1 and scores.max() <= 7 and not (scores[:600] == scores[600:1200]).all()
 
