@@ -147,8 +147,10 @@ class RobustnessConfig:
     amounts: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75, 1.0])
     side: str = "both"
     split: str = "test"
+    episodes: int = 200
 
     def __post_init__(self) -> None:
+        require(self.episodes > 0, "evaluation.robustness.episodes", self.episodes, "a positive whole number")
         ok = len(set(self.amounts)) > 1 and all(0 <= a <= 1 for a in self.amounts)
         require(ok, "evaluation.robustness.amounts", self.amounts, "a list of several numbers from 0 to 1")
         ok = self.side in ("support", "query", "both")

@@ -71,6 +71,8 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
     for anyway.
     """
     found, embedded = Robustness(), judge.embed(learner, options.split)
+    fewer = replace(judge.options, episodes=min(options.episodes, judge.options.episodes))
+    judge = replace(judge, options=fewer)
     untouched = _panel(judge, learner, embedded, options.split) if 0 in options.amounts else Panel()
     for name, modality in applicable(options.corruptions, [m for m in embedded.columns if m not in judge.task.asked]):
         for amount in options.amounts:

@@ -52,6 +52,13 @@ def test_a_score_falls_to_chance_when_all_is_missing_and_is_untouched_where_noth
     assert of(found, mapping=both, corruption="missing", modality="text", amount=1.0)[1].mean() == clean
 
 
+def test_points_may_be_of_fewer_episodes(judge):
+    torch.manual_seed(0)
+    few = robustness(judge, make_learner(), replace(OPTIONS, episodes=3))
+    assert {p.episodes for p in few.points} == {3} and {len(s) for s in few.scores} == {3}
+    assert {p.episodes for p in found_for(judge).points} == {20}
+
+
 def test_areas_are_of_the_same_episodes(judge):
     found = found_for(judge)
     where = {"mapping": "image:image", "corruption": "missing", "modality": "image"}

@@ -12,8 +12,8 @@ def point(mapping, mean, amount=None, corruption="all", metric="accuracy", perce
 def test_areas_are_read_as_they_are_shown_and_more_is_better():
     cell = {"metric": "accuracy", "higher_is_better": True}
     points = [point("a:a", 0.5), point("a:a", 0.9, amount=0.5), point("a:a", 0.7, corruption="noise")]
-    easier = point("a:a", 0.8, shots=5)
-    assert fusions.areas_of({"robustness": [*points, easier], "panel": [cell]}) == {"a:a": 50.0}
+    harder = point("a:a", 0.3, shots=0)
+    assert fusions.areas_of({"robustness": [*points, harder], "panel": [cell]}) == {"a:a": 50.0}
     errors = [point("a:a", 0.8, metric="MAE", percent=False)]
     assert fusions.areas_of({"robustness": errors, "panel": [{"metric": "MAE", "higher_is_better": False}]}) == {
         "a:a": -0.8
