@@ -8,6 +8,7 @@ from torch import Tensor
 
 LONGEST, BINS = 3, 1024  # n-grams of 1 to so many bytes, counted in so many bins each
 MIXING = 1_000_003  # prime
+SHARPNESS = 50.0  # of a softened choice
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,20 @@ class Known:
 
         ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best constant answer.
         """
-        expected = self.log_weights.exp() @ alike(self.texts, self.texts)
-        best = expected.argmax(-1, keepdim=True)
+        best = self._expected().argmax(-1, keepdim=True)
         return self.texts.gather(1, best.expand(-1, -1, self.texts.shape[-1]))
 
-    def log_loss(self, targets: Tensor) -> Tensor:
-        """Less the log of how like the right text ``[B, q, bytes]`` known ones are, by weight: ``[B, q]``."""
-        likeness = alike(targets, self.texts).clamp_min(1e-4)
-        return -(self.log_weights + likeness.log()).logsumexp(-1)
+    def risk(self, targets: Tensor) -> Tensor:
+        """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1: ``[B, q]``.
+
+        The choice is softened, so that weights can be learned by what comes of them (Shen et al., 2016, equation 8).
+        """
+        chosen = (SHARPNESS * self._expected()).softmax(-1)
+        return 1 - (chosen * alike(targets, self.texts)).sum(-1)
+
+    def _expected(self) -> Tensor:
+        """How like the right text each known one is expected to be, ``[B, q, s]``."""
+        return self.log_weights.exp() @ alike(self.texts, self.texts)
 
 
 def alike(a: Tensor, b: Tensor) -> Tensor:

@@ -138,8 +138,9 @@ class Generation(nn.Module, Task):
         return Prefixed(outputs, self.writer)
 
     def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
-        """Less the log-likelihood, in nats a token."""
-        return predictions.log_loss(targets).mean(-1)
+        """Less the log-likelihood, in nats a token; of known texts the risk of choosing by their weights."""
+        lost = predictions.risk(targets) if isinstance(predictions, Known) else predictions.log_loss(targets)
+        return lost.mean(-1)
 
     def written(self, predictions: Known | Prefixed) -> list[list[str]]:
         """The texts, of every episode and query."""
