@@ -51,8 +51,8 @@ def learned(**options):
     return learned_by(task(), **options)
 
 
-def metric(rule="attention"):
-    return MetricLearner(embedder(), task(), "cosine", "infonce", rule, **METRIC)
+def metric(rule="attention", **options):
+    return MetricLearner(embedder(), task(), "cosine", "infonce", rule, **METRIC | options)
 
 
 @pytest.fixture
@@ -261,8 +261,8 @@ def judged(learner, samples):
 
 
 def test_the_metric_method_answers_with_known_texts(named):
-    learner = metric()
-    losses = descend(learner, named, 30)
+    learner = metric(temperature=1.0)  # at which weights are nearly alike
+    losses = descend(learner, named, 60)
     assert losses[-1] < 0.7 * losses[0]
     found = judged(learner, named)
     assert found["chrF"] > 0.5 and found["exact match"] > 0.4  # not every kind is among four supports
