@@ -10,6 +10,7 @@ import numpy as np
 
 from mmml.check.finding import SHOWN, Finding, many
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.rows import TEXTS
 from mmml.errors import ExpectedError
 from mmml.media import FILE_MODALITIES, probe
 
@@ -32,8 +33,8 @@ def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
     rows = dataset.rows
     if modality == "features" and dataset.matrix is not None:
         return {"values": len(rows), "sizes": "×".join(map(str, dataset.matrix.array.shape[1:]))}
-    if modality == "text":
-        texts = rows.codes("text" if rows.has("text") else "label")[1].to_pylist()
+    if modality in TEXTS:
+        texts = rows.codes(modality if rows.has(modality) else "label")[1].to_pylist()
         return {"values": len(texts), "sizes": _range([len(t) for t in texts], "character(s)")}
     assert modality in FILE_MODALITIES
     _, files = files_of(dataset, modality)

@@ -12,7 +12,7 @@ import torch
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
-from mmml.datasets.manifest.rows import ManifestRows, read_rows
+from mmml.datasets.manifest.rows import TEXTS, ManifestRows, read_rows
 from mmml.datasets.values import Matrix, objects
 from mmml.episodes import Examples
 from mmml.errors import UserError
@@ -149,7 +149,7 @@ class Queries:
         self.rows = reading.rows(path, "query", targets=False)
         self.matrix = reading.matrix(self.rows)
         self._like: tuple[int, int] | None = None
-        self.modalities = {m for m in (*FILE_MODALITIES, "text") if self.rows.has(m)}
+        self.modalities = {m for m in (*FILE_MODALITIES, *TEXTS) if self.rows.has(m)}
         if self.matrix is not None:
             self.modalities |= {"features"}
             report_bad_rows(self.rows, self.matrix)
@@ -181,8 +181,8 @@ class Queries:
         """The value of every row, or why there is none."""
         if modality == "features" and self.matrix is not None:
             return (self.matrix[i : i + 1][0] for i in self.rows.origin.tolist())
-        if modality == "text":
-            texts = Texts(self.rows.column("text"))
+        if modality in TEXTS:
+            texts = Texts(self.rows.column(modality))
             return (texts[i : i + 1][0] for i in range(len(self)))
         names, bad = self.rows.column(modality).to_pylist(), set(self.rows.problems)
         files = pool.decode(

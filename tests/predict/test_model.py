@@ -17,9 +17,9 @@ from tests.predict.making import features
 MAPPINGS = ["episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"]
 
 
-def model_of(*overrides: str):
+def model_of(*overrides: str, features: str | None = "f.npy"):
     plain = compose_plain(["encoder=raw", *MAPPINGS, *overrides])
-    return untrained_model(check_config(plain), Reading(features="f.npy"))
+    return untrained_model(check_config(plain), Reading(features=features))
 
 
 @pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
@@ -109,6 +109,18 @@ def test_texts_are_given_from_known_ones(tmp_path):
     assert all(p.label is p.probability is p.score is None and len(p.nearest) == 3 for p in found)
     with pytest.raises(UserError, match="has no column text, which task=generation needs"):
         model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
+
+
+def test_texts_are_translated_as_known_ones_were(tmp_path):
+    known = [("uno", "one"), ("due", "two"), ("tre", "three")]
+    for name, rows in (("s", [*known, *known]), ("q", [("due", ""), ("tre", "")])):
+        (tmp_path / name).mkdir()
+        named = [{"source_text": source, "text": text} for source, text in rows]
+        write_csv(tmp_path / name / "metadata.csv", named)
+    mappings = [f"episode.{side}.mappings=[source_text:source_text]" for side in ("train", "eval")]
+    model = model_of(*GENERATION[:-2], *mappings, "method.rule=nearest", features=None)
+    found = list(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "q")))
+    assert [p.text for p in found] == ["two", "three"]
 
 
 def test_a_learned_optimizer_writes_texts(tmp_path):

@@ -148,5 +148,5 @@ def test_what_does_not_fit_is_refused(mapping, modalities, told):
 
 
 def test_rules_of_classes_are_refused():
-    with pytest.raises(UserError, match="task=retrieval has none: set method.rule=attention"):
+    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method.rule=attention"):
         metric("prototype")

@@ -12,7 +12,7 @@ from mmml.datasets.base import Column, Per, Samples
 from mmml.datasets.decoded import decode_files
 from mmml.datasets.gaps import with_gaps
 from mmml.datasets.manifest.features import bad_rows
-from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.rows import TEXTS, ManifestRows
 from mmml.datasets.values import Matrix, Rows, Values, objects
 from mmml.media import FILE_MODALITIES, Limits
 
@@ -65,8 +65,8 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     if modality == "features" and matrix is not None:
         report_bad_rows(rows, matrix)
         return Source(matrix, rows.origin)
-    if modality == "text":
-        codes, texts = rows.codes("text" if rows.has("text") else "label")
+    if modality in TEXTS:
+        codes, texts = rows.codes(modality if rows.has(modality) else "label")
         return Source(Texts(texts), codes)
     assert modality in FILE_MODALITIES
     codes, names = rows.codes(modality)
@@ -135,7 +135,7 @@ def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> d
         labels: the class of each row, −1 for none.
         matrix: features for all rows, if they come as one.
     """
-    found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, "text") if rows.has(m)}
+    found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, *TEXTS) if rows.has(m)}
     if matrix is not None:
         found["features"] = _per(labels, rows.origin)
     if not rows.has("text") and rows.has("label"):

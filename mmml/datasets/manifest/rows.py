@@ -14,7 +14,8 @@ from mmml.datasets.manifest.files import CELL, SPLIT_NAMES, find, has_vectors, r
 from mmml.errors import UserError, nearest
 from mmml.media import FILE_MODALITIES
 
-PLAIN = ("id", "label", "text", "score", "split", "group", "domain")
+TEXTS = ("text", "source_text")
+PLAIN = ("id", "label", *TEXTS, "score", "split", "group", "domain")
 TARGETS = ("label", "score", "split", "group", "domain")
 NAME = 60  # characters of a text that name its row
 
@@ -25,7 +26,7 @@ class ManifestRows:
 
     Attributes:
         path: of the manifest, or of the folder whose subfolders are the classes.
-        table: ``id`` always, and those of ``label``, ``text``, ``score``, ``split``, ``group``,
+        table: ``id`` always, and those of ``label``, ``text``, ``source_text``, ``score``, ``split``, ``group``,
             ``domain`` and the modalities of files (paths relative to the folder) that the manifest has; all
             are texts, null where empty, but ``score``, which is a number.
         origin: the row of the file that each row comes from, from 0; several if a row lists several files.
@@ -65,7 +66,7 @@ class ManifestRows:
 
         Without labels, the rows that share a file (or a text, if there are no files) are a class.
         """
-        for name in ("label", *FILE_MODALITIES, "text"):
+        for name in ("label", *FILE_MODALITIES, *TEXTS):
             if self.has(name):
                 return self.codes(name)
         return self.codes("id")
@@ -118,12 +119,13 @@ def read_rows(
     named, ignored = _interpret(table, columns, path, where)
     named, origin = _explode({n: v for n, v in named.items() if v.null_count < len(v)}, len(table))
     modalities = [m for m in FILE_MODALITIES if m in named]
-    if not (modalities or "text" in named or matrix or has_vectors(path)):
+    if not (modalities or set(TEXTS) & set(named) or matrix or has_vectors(path)):
         raise _no_modality(path, table.column_names, ignored)
     explicit = "id" in named
     if not explicit:
         numbers = pa.array(np.arange(1, len(origin) + 1)).cast(pa.large_string())
-        named["id"] = pc.coalesce(*(named[m] for m in modalities), *_short(named.get("text")), numbers)
+        short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in TEXTS if t in named]
+        named["id"] = pc.coalesce(*(named[m] for m in modalities), *short, numbers)
     rows = ManifestRows(path, pa.table(named), origin, ignored)
     _check_values(rows, modalities)
     bad_scores = _read_scores(rows)
@@ -142,11 +144,6 @@ def _no_modality(path: Path, names: list[str], ignored: list[str]) -> UserError:
         f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
         f"(it has {', '.join(names)}; dataset.columns names others)"
     )
-
-
-def _short(texts: pa.Array | None) -> list[pa.Array]:
-    """The beginnings of texts, to name rows by."""
-    return [] if texts is None else [pc.utf8_slice_codeunits(texts, 0, NAME)]
 
 
 def _interpret(table: pa.Table, columns: Mapping[str, str], path: Path, where: str) -> tuple[dict[str, Any], list[str]]:

@@ -48,7 +48,8 @@ class MetricLearner(Learner):
         _refuse_incomparable(embedder, distance, rule)
         if task.by_item and needs_vectors(rule, "method.rule"):
             raise UserError(
-                f"method.rule={rule} needs classes, and task={task.name} has none: set method.rule=attention"
+                f"method.rule={rule} needs classes, and task={task.name} has none: "
+                "leave it out, or set method.rule=attention"
             )
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
