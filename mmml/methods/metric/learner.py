@@ -13,6 +13,7 @@ from mmml.episodes import Batch, Examples
 from mmml.errors import UserError
 from mmml.methods.controls import FromTraining, NoPairs, Shuffled
 from mmml.methods.learner import Learner, Predictor, methods
+from mmml.methods.metric.bandwidth import Bandwidth
 from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
@@ -54,6 +55,7 @@ class MetricLearner(Learner):
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
+        self._bandwidth = Bandwidth() if task.by_item else None
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task
@@ -63,7 +65,7 @@ class MetricLearner(Learner):
 
         def predict(query: Examples) -> Any:
             asked = self._embed(query)
-            weights = self._rule(self._distance, embedded, slots, asked, self._loss.temperature)
+            weights = self._rule(self._distance, embedded, slots, asked, self._temperature(embedded))
             return combined(task, weights, embedded, targets, asked)
 
         return predict
@@ -93,9 +95,14 @@ class MetricLearner(Learner):
     def _item_loss(self, support: Examples, query: Examples) -> Tensor:
         """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
         (s, slots), q = self._items(support, fuse=True), self._embed(query)
-        weights = attention(self._distance, s, slots, q, self._loss.temperature)
+        weights = attention(self._distance, s, slots, q, self._temperature(s))
         told, asked = (self._targets(self.task, side).to(q.device) for side in (support, query))
         return self.task.loss(combined(self.task, weights, s, told, q), asked).mean()
+
+    def _temperature(self, support: Tensor) -> Tensor:
+        """What distances from support items ``[B, s, width]`` are divided by."""
+        given = self._loss.temperature
+        return given if self._bandwidth is None else self._bandwidth(given, support.shape[1])
 
     def _targets(self, task: Task, examples: Examples) -> Tensor:
         return task.targets(examples.answered(self.embedder.encode))

@@ -1,0 +1,66 @@
+"""``name: ngrams``: a text as the bag of its n-grams, each with a vector of its own."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmml.encoders.base import Encoder, encoders
+from mmml.errors import require
+from mmml.text import PAD, to_bytes
+
+MIXING = 1_000_003  # prime
+EDGE = " "  # around a text, so that words at its edges look as those within
+
+
+@encoders.register("ngrams")
+class NGrams(Encoder):
+    """The mean of the vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), and a linear layer.
+
+    Before any training texts with common n-grams are near already; training learns which of them matter.
+
+    Args:
+        width: of the embedding.
+        longest: n-grams of 2 to so many bytes.
+        buckets: vectors, shared by the n-grams that a hash puts together.
+        channels: of each vector.
+        max_length: bytes read of each text.
+        dropout: the fraction of n-grams that training leaves out, from 0 to below 1.
+    """
+
+    modality = "text"
+
+    def __init__(self, width: int, longest: int, buckets: int, channels: int, max_length: int, dropout: float):
+        super().__init__()
+        for name, value in (("buckets", buckets), ("channels", channels), ("max_length", max_length)):
+            require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
+        require(longest >= 2, "encoder.text.longest", longest, "2 or more")
+        require(0 <= dropout < 1, "encoder.text.dropout", dropout, "a number from 0 to below 1")
+        self.longest, self.max_length, self.dropout = longest, max_length, dropout
+        self.vectors = nn.EmbeddingBag(buckets, channels, mode="sum")
+        self.head = nn.Linear(channels, width)
+
+    def prepare(self, raw: Sequence[str]) -> Tensor:
+        """Bytes in lower case, ``PAD`` behind them."""
+        texts = [EDGE + str(text).casefold() + EDGE for text in raw]
+        return to_bytes(texts, self.max_length).to(self.device)
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        hashes, there = ngrams(prepared, self.longest)
+        kept = F.dropout(there.float(), self.dropout, self.training)
+        weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
+        return self.head(self.vectors(hashes % self.vectors.num_embeddings, per_sample_weights=weights))
+
+
+def ngrams(texts: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """The hashes of the n-grams of 2 to ``longest`` bytes, and which are there: ``[n, bytes]`` → ``[n, …]`` twice."""
+    hashes, there = texts + 1, texts != PAD
+    found, whole = [], []
+    for n in range(1, longest):
+        length = max(texts.shape[1] - n, 0)
+        hashes = (hashes[:, :length] * MIXING + texts[:, n:] + 1) % (2**31 - 1)
+        there = there[:, :length] & (texts[:, n:] != PAD)
+        found.append(hashes)
+        whole.append(there)
+    return torch.cat(found, dim=1), torch.cat(whole, dim=1)

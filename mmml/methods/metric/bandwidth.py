@@ -1,0 +1,31 @@
+"""How far around a query support items count, where each has a target of its own."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+RATE = 10.0  # at which it is learned, times that of other parameters: few steps have to find its order of magnitude
+USUAL = 10  # support items at which the power makes no difference
+
+
+class Bandwidth(nn.Module):
+    """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
+
+    Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both numbers are learned; at 0,
+    where they begin, it is the loss's temperature T.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level, self.power = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def forward(self, temperature: Tensor, items: int) -> Tensor:
+        """For this temperature and so many support items."""
+        return temperature * (RATE * (self.level + self.power * math.log(items / USUAL))).exp()
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name, value in self.named_parameters():  # which older checkpoints lack
+            state.setdefault(prefix + name, torch.zeros_like(value))
+        super()._load_from_state_dict(state, prefix, *rest)
