@@ -38,7 +38,7 @@ class NGrams(Encoder):
         require(longest >= 2, "encoder.text.longest", longest, "2 or more")
         require(0 <= dropout < 1, "encoder.text.dropout", dropout, "a number from 0 to below 1")
         self.longest, self.max_length, self.dropout = longest, max_length, dropout
-        self.vectors = nn.EmbeddingBag(buckets, channels, mode="sum")
+        self.vectors = nn.Embedding(buckets, channels)
         self.head = nn.Linear(channels, width)
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
@@ -50,7 +50,8 @@ class NGrams(Encoder):
         hashes, there = ngrams(prepared, self.longest)
         kept = F.dropout(there.float(), self.dropout, self.training)
         weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
-        return self.head(self.vectors(hashes % self.vectors.num_embeddings, per_sample_weights=weights))
+        vectors = self.vectors(hashes % self.vectors.num_embeddings)  # an EmbeddingBag has no second derivative
+        return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))
 
 
 def ngrams(texts: Tensor, longest: int) -> tuple[Tensor, Tensor]:

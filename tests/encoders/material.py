@@ -20,6 +20,7 @@ LEARNED = {
     "byte_transformer": {**ATTENTION, "max_length": 12},
     "wordpiece": {**ATTENTION, "max_length": 6, "vocabulary": 40},
     "mlp_text": {"max_length": 8, "channels": 2, "hidden": 8},
+    "ngrams": {"longest": 3, "buckets": 50, "channels": 8, "max_length": 12, "dropout": 0.1},
     "logmel_conv": {"mels": 16, "hop": 20, "seconds": 0.3, "channels": 4, "augment": 0.5},
     "frame_attention": {**ATTENTION, "size": 16, "frames": 4, "differences": True, "augment": 0.5},
     "stroke_transformer": {**ATTENTION, "points": 12, "augment": 0.5},

@@ -15,11 +15,14 @@ class Bandwidth(nn.Module):
 
     Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both numbers are learned; at 0,
     where they begin, it is the loss's temperature T.
+
+    Args:
+        learned: else they stay there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learned: bool):
         super().__init__()
-        self.level, self.power = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+        self.level, self.power = (nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2))
 
     def forward(self, temperature: Tensor, items: int) -> Tensor:
         """For this temperature and so many support items."""

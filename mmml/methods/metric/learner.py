@@ -55,7 +55,8 @@ class MetricLearner(Learner):
         self._rule = rules.bind(rule, options, "method", "method.rule")
         self._fuses = fuses(rule, "method.rule")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
-        self._bandwidth = Bandwidth() if task.by_item else None
+        learned = options.get("learn_temperature", True)
+        self._bandwidth = Bandwidth(learned) if task.by_item else None
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task

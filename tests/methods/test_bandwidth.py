@@ -1,0 +1,33 @@
+"""How far around a query support items count."""
+
+import math
+
+import pytest
+import torch
+
+from mmml.methods.metric.bandwidth import RATE, Bandwidth
+
+
+def test_it_begins_with_the_temperature():
+    assert Bandwidth(True)(torch.tensor(0.07), 50).item() == pytest.approx(0.07)
+
+
+def test_it_may_fall_as_support_items_become_more():
+    made = Bandwidth(True)
+    with torch.no_grad():
+        made.level.fill_(math.log(2) / RATE)
+        made.power.fill_(-1 / RATE)
+    assert [made(torch.tensor(0.1), n).item() for n in (1, 10, 100)] == pytest.approx([2.0, 0.2, 0.02])
+
+
+def test_both_numbers_learn_unless_they_are_to_stay():
+    made = Bandwidth(True)
+    made(torch.tensor(1.0), 20).backward()
+    assert made.level.grad.item() == pytest.approx(RATE) and made.power.grad.item() == pytest.approx(RATE * math.log(2))
+    assert not any(p.requires_grad for p in Bandwidth(False).parameters())
+
+
+def test_checkpoints_from_before_open():
+    made = Bandwidth(True)
+    assert made.load_state_dict({"level": torch.tensor(0.5)}) is not None
+    assert made.level.item() == 0.5 and made.power.item() == 0
