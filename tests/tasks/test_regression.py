@@ -38,7 +38,7 @@ def learner(rule="attention", loss="infonce"):
 
 
 def batch(samples, numbers=(0, 1, 2, 3)):
-    return gather(samples, Sampler(samples, 0, "train").draw(numbers, Shape(1, 10, 10)), [MAPPING])
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, Shape(1, 8, 10)), [MAPPING])
 
 
 def error(model, samples) -> float:
