@@ -57,7 +57,8 @@ def areas(name: str, fusion: str, seed: int, split: str) -> dict[str, float]:
 def areas_of(result: dict[str, Any]) -> dict[str, float]:
     """The same, from ``result.json``, where shots are most."""
     areas = [p for p in result["robustness"] if p["amount"] is None and p["corruption"] == "all"]
-    points = [p for p in areas if p["shots"] == max(p["shots"] for p in areas)]
+    most = max((p["ways"], p["shots"]) for p in areas)
+    points = [p for p in areas if (p["ways"], p["shots"]) == most]
     better = {cell["metric"]: cell["higher_is_better"] for cell in result["panel"]}
     sign = {p["metric"]: (1 if better[p["metric"]] else -1) * (100 if p["percent"] else 1) for p in points}
     return {p["mapping"]: sign[p["metric"]] * p["mean"] for p in points}

@@ -10,13 +10,15 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.errors import require
 from mmml.text import PAD, to_bytes
 
-MIXING = 1_000_003  # prime
+MIXING, PRIME = 1_000_003, 2**31 - 1
 EDGE = " "  # around a text, so that words at its edges look as those within
 
 
 @encoders.register("ngrams")
 class NGrams(Encoder):
-    """The mean of the vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), and a linear layer.
+    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), their sum over the root of their number.
+
+    A linear layer follows.
 
     Before any training texts with common n-grams are near already; training learns which of them matter.
 
@@ -50,8 +52,15 @@ class NGrams(Encoder):
         hashes, there = ngrams(prepared, self.longest)
         kept = F.dropout(there.float(), self.dropout, self.training)
         weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
-        vectors = self.vectors(hashes % self.vectors.num_embeddings)  # an EmbeddingBag has no second derivative
+        vectors = self.vectors(
+            bucket_of(hashes, self.vectors.num_embeddings)
+        )  # an EmbeddingBag has no second derivative
         return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))
+
+
+def bucket_of(hashes: Tensor, buckets: int) -> Tensor:
+    """Mixed once more: neighbouring hashes, of n-grams that differ in the last byte, would lie in few buckets."""
+    return hashes * MIXING % PRIME % buckets
 
 
 def ngrams(texts: Tensor, longest: int) -> tuple[Tensor, Tensor]:
@@ -60,7 +69,7 @@ def ngrams(texts: Tensor, longest: int) -> tuple[Tensor, Tensor]:
     found, whole = [], []
     for n in range(1, longest):
         length = max(texts.shape[1] - n, 0)
-        hashes = (hashes[:, :length] * MIXING + texts[:, n:] + 1) % (2**31 - 1)
+        hashes = (hashes[:, :length] * MIXING + texts[:, n:] + 1) % PRIME
         there = there[:, :length] & (texts[:, n:] != PAD)
         found.append(hashes)
         whole.append(there)

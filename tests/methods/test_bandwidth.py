@@ -13,11 +13,22 @@ def test_it_begins_with_the_temperature():
 
 
 def test_it_may_fall_as_support_items_become_more():
-    made = Bandwidth(True)
+    made = Bandwidth(True).eval()
     with torch.no_grad():
         made.level.fill_(math.log(2) / RATE)
         made.power.fill_(-1 / RATE)
     assert [made(torch.tensor(0.1), n).item() for n in (1, 10, 100)] == pytest.approx([2.0, 0.2, 0.02])
+
+
+def test_it_stays_where_training_saw_no_such_number():
+    made = Bandwidth(True)
+    with torch.no_grad():
+        made.power.fill_(-1 / RATE)
+    for items in (20, 50):
+        made(torch.tensor(1.0), items)
+    own = Bandwidth(True).eval()
+    own.load_state_dict(made.state_dict())
+    assert [own(torch.tensor(1.0), n).item() for n in (5, 20, 25, 50, 500)] == pytest.approx([0.5, 0.5, 0.4, 0.2, 0.2])
 
 
 def test_both_numbers_learn_unless_they_are_to_stay():

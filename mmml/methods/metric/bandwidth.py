@@ -14,7 +14,7 @@ class Bandwidth(nn.Module):
     """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
 
     Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both numbers are learned; at 0,
-    where they begin, it is the loss's temperature T.
+    where they begin, it is the loss's temperature T. Beyond the numbers of items that training saw it stays as it is there.
 
     Args:
         learned: else they stay there.
@@ -23,12 +23,19 @@ class Bandwidth(nn.Module):
     def __init__(self, learned: bool):
         super().__init__()
         self.level, self.power = (nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2))
+        self.seen: Tensor
+        self.register_buffer("seen", torch.zeros(2, dtype=torch.int64))  # the fewest and the most items, 0: none yet
 
     def forward(self, temperature: Tensor, items: int) -> Tensor:
         """For this temperature and so many support items."""
-        return temperature * (RATE * (self.level + self.power * math.log(items / USUAL))).exp()
+        fewest, most = self.seen.tolist()
+        if self.training:
+            fewest, most = min(fewest or items, items), max(most, items)
+            self.seen.copy_(torch.tensor([fewest, most]))
+        known = min(max(items, fewest), most) if most else items
+        return temperature * (RATE * (self.level + self.power * math.log(known / USUAL))).exp()
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name, value in self.named_parameters():  # which older checkpoints lack
+        for name, value in self.state_dict().items():  # which older checkpoints lack
             state.setdefault(prefix + name, torch.zeros_like(value))
         super()._load_from_state_dict(state, prefix, *rest)
