@@ -16,9 +16,9 @@ EDGE = " "  # around a text, so that words at its edges look as those within
 
 @encoders.register("ngrams")
 class NGrams(Encoder):
-    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), their sum over the root of their number.
+    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), and a linear layer.
 
-    A linear layer follows.
+    The vectors are summed and divided by the root of their number.
 
     Before any training texts with common n-grams are near already; training learns which of them matter.
 

@@ -124,7 +124,7 @@ def read_rows(
     explicit = "id" in named
     if not explicit:
         numbers = pa.array(np.arange(1, len(origin) + 1)).cast(pa.large_string())
-        short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in TEXTS if t in named]
+        short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
         named["id"] = pc.coalesce(*(named[m] for m in modalities), *short, numbers)
     rows = ManifestRows(path, pa.table(named), origin, ignored)
     _check_values(rows, modalities)

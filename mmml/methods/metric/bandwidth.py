@@ -14,7 +14,8 @@ class Bandwidth(nn.Module):
     """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
 
     Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both numbers are learned; at 0,
-    where they begin, it is the loss's temperature T. Beyond the numbers of items that training saw it stays as it is there.
+    where they begin, it is the loss's temperature T. Beyond the numbers of items that training saw it stays as it
+    is there.
 
     Args:
         learned: else they stay there.
