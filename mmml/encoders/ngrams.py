@@ -52,9 +52,8 @@ class NGrams(Encoder):
         hashes, there = ngrams(prepared, self.longest)
         kept = F.dropout(there.float(), self.dropout, self.training)
         weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
-        vectors = self.vectors(
-            bucket_of(hashes, self.vectors.num_embeddings)
-        )  # an EmbeddingBag has no second derivative
+        buckets = bucket_of(hashes, self.vectors.num_embeddings)
+        vectors = self.vectors(buckets)  # by an EmbeddingBag they would have no second derivative
         return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))
 
 
