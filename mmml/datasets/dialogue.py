@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mmml.datasets.base import Column, Per, Samples, datasets
 from mmml.datasets.download import Download
@@ -117,19 +119,13 @@ class Dialogue(OnDisk):
 
 def scenes(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The scene that each utterance of MUStARD is from, a number: those that share a line of some length are one."""
-    linked: dict[int, int] = {}
-    first: dict[tuple[str, str], int] = {}
-
-    def root(i: int) -> int:
-        while i in linked:
-            i = linked[i]
-        return i
-
+    lines: dict[tuple[str, ...], int] = {}
+    said = []
     for i, item in enumerate(items):
         for line in (*item["context"], item["utterance"]):
             words = re.findall(r"\w+", line.casefold())
             if len(words) >= TOLD_APART:
-                here, there = root(i), root(first.setdefault((item["show"], " ".join(words)), i))
-                if here != there:
-                    linked[here] = there
-    return [str(root(i)) for i in range(len(items))]
+                said.append((i, len(items) + lines.setdefault((item["show"], *words), len(lines))))
+    utterance, line_of = np.array(said, np.int64).reshape(-1, 2).T
+    links = coo_array((np.ones(len(said)), (utterance, line_of)), shape=(len(items) + len(lines),) * 2)
+    return [str(scene) for scene in connected_components(links, directed=False)[1][: len(items)]]

@@ -70,10 +70,12 @@ class Multi30k(Flickr8kFiles):
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             classes = self.parts[split]
             columns = texts_of(classes, [names[i] for i in part], said)
+            starts, photograph = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
             if images is not None:
-                columns["image"] = Column(Per.SAMPLE, Rows(images, np.tile(part, len(classes))))
-            starts, groups = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
-            found[split] = Samples(list(classes), starts, columns, groups=groups, kept_apart=[names[i] for i in part])
+                columns["image"] = Column(Per.SAMPLE, Rows(images, photograph))
+            found[split] = Samples(
+                list(classes), starts, columns, groups=photograph, kept_apart=[names[i] for i in part]
+            )
         return found
 
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
 from mmml.errors import require
-from mmml.text import PAD, to_bytes
+from mmml.text import PAD, bucket_of, hashed_ngrams, to_bytes
 
-MIXING, PRIME = 1_000_003, 2**31 - 1
 EDGE = " "  # around a text, so that words at its edges look as those within
 
 
@@ -49,27 +48,10 @@ class NGrams(Encoder):
         return to_bytes(texts, self.max_length).to(self.device)
 
     def forward(self, prepared: Tensor) -> Tensor:
-        hashes, there = ngrams(prepared, self.longest)
+        found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]  # single bytes tell little
+        hashes, there = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         kept = F.dropout(there.float(), self.dropout, self.training)
         weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
         buckets = bucket_of(hashes, self.vectors.num_embeddings)
         vectors = self.vectors(buckets)  # by an EmbeddingBag they would have no second derivative
         return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))
-
-
-def bucket_of(hashes: Tensor, buckets: int) -> Tensor:
-    """Mixed once more: neighbouring hashes, of n-grams that differ in the last byte, would lie in few buckets."""
-    return hashes * MIXING % PRIME % buckets
-
-
-def ngrams(texts: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """The hashes of the n-grams of 2 to ``longest`` bytes, and which are there: ``[n, bytes]`` → ``[n, …]`` twice."""
-    hashes, there = texts + 1, texts != PAD
-    found, whole = [], []
-    for n in range(1, longest):
-        length = max(texts.shape[1] - n, 0)
-        hashes = (hashes[:, :length] * MIXING + texts[:, n:] + 1) % PRIME
-        there = there[:, :length] & (texts[:, n:] != PAD)
-        found.append(hashes)
-        whole.append(there)
-    return torch.cat(found, dim=1), torch.cat(whole, dim=1)

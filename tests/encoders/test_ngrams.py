@@ -1,29 +1,9 @@
-import itertools
-
 import pytest
 import torch
 
-from mmml.encoders.ngrams import bucket_of, ngrams
 from mmml.errors import UserError
-from mmml.text import PAD, to_bytes
+from mmml.text import PAD
 from tests.encoders.material import build, fresh
-
-
-def test_ngrams_are_counted_and_the_same_wherever_they_stand():
-    hashes, there = ngrams(to_bytes(["abc", "xab", "b"], 9), 3)
-    assert there.tolist() == [[True] * 3, [True] * 3, [False] * 3]  # two of 2 bytes, one of 3
-    ab, bc, abc = hashes[0].tolist()
-    xa, again, xab = hashes[1].tolist()
-    assert again == ab and len({ab, bc, abc, xa, xab}) == 5
-
-
-def test_buckets_are_made_use_of():
-    """Of all pairs and triples of letters: nearly as many as by chance, which would be 716 and 12,525."""
-    letters = "abcdefghijklmnopqrstuvwxyz "
-    for n, least in ((2, 700), (3, 12_000)):
-        texts = ["".join(several) for several in itertools.product(letters, repeat=n)]
-        hashes, _ = ngrams(to_bytes(texts, 9), n)
-        assert len(bucket_of(hashes[:, -1], 20_000).unique()) > least
 
 
 def test_texts_with_common_parts_are_near_from_the_start():

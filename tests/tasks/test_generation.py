@@ -130,14 +130,14 @@ class TestKnown:
 
     def test_the_loss_is_that_of_what_would_be_chosen(self):
         answer, weights = self.texts[:, 2:], torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log()
-        good, bad = (Known(w[None], self.texts).risk(answer) for w in weights)
+        good, bad = (Known(w[None], self.texts).loss(answer) for w in weights)
         assert good.item() == pytest.approx(0, abs=0.01)
         assert bad.item() == pytest.approx(1 - alike(self.texts, self.texts)[0, 0, 2].item(), abs=0.01)
 
     def test_weights_are_learned_by_what_comes_of_them(self):
         """The choice is softened: a little more weight on what is like the answer is a little less risk."""
         weights = torch.tensor([[[0.3, 0.3, 0.4]]]).log().requires_grad_()
-        Known(weights, self.texts).risk(self.texts[:, 2:]).sum().backward()
+        Known(weights, self.texts).loss(self.texts[:, 2:]).sum().backward()
         assert weights.grad[0, 0, 2] < 0 < weights.grad[0, 0, 0]
 
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmml.text import hashed_ngrams
+
 LONGEST, BINS = 3, 1024  # n-grams of 1 to so many bytes, counted in so many bins each
-MIXING = 1_000_003  # prime
 SHARPNESS = 50.0  # of a softened choice
 
 
@@ -31,7 +32,7 @@ class Known:
         best = self._expected().argmax(-1, keepdim=True)
         return self.texts.gather(1, best.expand(-1, -1, self.texts.shape[-1]))
 
-    def risk(self, targets: Tensor) -> Tensor:
+    def loss(self, targets: Tensor) -> Tensor:
         """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1: ``[B, q]``.
 
         The choice is softened, so that weights can be learned by what comes of them (Shen et al., 2016, equation 8).
@@ -51,12 +52,8 @@ def alike(a: Tensor, b: Tensor) -> Tensor:
 
 def counts(texts: Tensor) -> Tensor:
     """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``; −1 is none."""
-    found, hashes, whole = [], torch.zeros_like(texts), torch.ones_like(texts, dtype=torch.bool)
-    for n in range(LONGEST):
-        length = max(texts.shape[-1] - n, 0)
-        own = texts[..., n:]
-        hashes = (hashes[..., :length] * MIXING + own.clamp_min(0) + 1) % (2**31 - 1)
-        whole = whole[..., :length] & (own >= 0)
+    found = []
+    for hashes, whole in hashed_ngrams(texts, texts >= 0, LONGEST):
         bins = torch.zeros(*texts.shape[:-1], BINS, device=texts.device)
         found.append(bins.scatter_add(-1, hashes % BINS, whole.float()))
     return torch.cat(found, dim=-1)

@@ -36,8 +36,8 @@ class Prefixed:
         """``[B · q, length, width]``."""
         return self.prefix.flatten(0, 1).unflatten(-1, (-1, self.writer.width))
 
-    def log_loss(self, targets: Tensor) -> Tensor:
-        """In nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
+    def loss(self, targets: Tensor) -> Tensor:
+        """Less the log-likelihood, in nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
         return self.writer.log_loss(self.each(), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
 
 
@@ -139,8 +139,7 @@ class Generation(nn.Module, Task):
 
     def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
         """Less the log-likelihood, in nats a token; of known texts the risk of choosing by their weights."""
-        lost = predictions.risk(targets) if isinstance(predictions, Known) else predictions.log_loss(targets)
-        return lost.mean(-1)
+        return predictions.loss(targets).mean(-1)
 
     def written(self, predictions: Known | Prefixed) -> list[list[str]]:
         """The texts, of every episode and query."""
