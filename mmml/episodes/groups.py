@@ -14,7 +14,8 @@ def draw_apart(
     """Support and query rows of some classes, such that no group is on both sides of the episode.
 
     Rows are taken in random order; the first row of a group decides on which side it may stand,
-    in all classes. What does not work out is tried anew.
+    in all classes. What does not work out is tried anew, after half of the tries group by group:
+    a side of many rows would else take some of every large group, and leave none for the other.
 
     Args:
         rng: of the episode.
@@ -26,11 +27,13 @@ def draw_apart(
     Returns:
         ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
     """
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         side: dict[int, int] = {}
         sides: tuple[list[list[int]], list[list[int]]] = ([], [])
+        turn = rng.random(groups.max() + 1) if attempt >= TRIES // 2 else np.zeros(groups.max() + 1)
         for own in rows:
-            order = rng.permutation(own).tolist()
+            shuffled = rng.permutation(own)
+            order = shuffled[turn[groups[shuffled]].argsort(kind="stable")].tolist()
             for which, count in ((SUPPORT, shots), (QUERY, queries)):
                 sides[which].append(_take(order, groups, side, which, count))
         if all(len(r) == shots for r in sides[SUPPORT]) and all(len(r) == queries for r in sides[QUERY]):

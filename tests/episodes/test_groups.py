@@ -59,6 +59,17 @@ def test_a_class_of_one_group_is_named_before_training():
         Sampler(samples, 0, "val").check(Shape(2, 1, 1), "episode.eval")
 
 
+def test_a_side_of_many_rows_takes_whole_groups_where_single_rows_would_take_some_of_each():
+    samples = of_groups([[video for video in range(12) for _ in range(12)]] * 2)
+    sampler, shape = Sampler(samples, 0, "test"), Shape(1, 60, 24)
+    sampler.check(shape, "episode.eval")
+    drawn = sampler.draw(range(5), shape)
+    for support, query in zip(samples.groups[drawn.support], samples.groups[drawn.query], strict=True):
+        assert (len(set(support.ravel())), len(set(query.ravel()))) == (5, 2)
+        assert not set(support.ravel()) & set(query.ravel())
+    assert len({tuple(sorted(set(s.ravel()))) for s in samples.groups[drawn.support]}) > 1
+
+
 def test_a_dataset_without_groups_is_refused(samples):
     with pytest.raises(UserError, match="episode.by_group=true needs groups"):
         for_episodes({"val": samples}, options(by_group=True))
