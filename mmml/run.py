@@ -27,6 +27,7 @@ from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.panel import episode_settings
 from mmml.evaluation.problems import ProblemJudge
+from mmml.evaluation.robustness import check_robustness
 from mmml.evaluation.summaries import summary_settings
 from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
@@ -93,6 +94,8 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
+    if config.evaluation.robustness.run:
+        check_robustness(config.evaluation.robustness, sorted(used), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
 

@@ -20,6 +20,7 @@ QUADRATIC += ["trainer.checkpoint_every=2", "method.steps=4", "method.truncation
 QUADRATIC += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=4"]
 RUNS = {
     "metric": SMOKE,
+    "robustness": [*SMOKE, "evaluation.robustness.run=true", "evaluation.robustness.amounts=[0,1]"],
     "lstm": [*SHORT, "encoder=mlp"],
     "maml": [*SHORT, "encoder=mlp", "method/algorithm=maml", "method.steps=2", "episode.train.ways=5"],
     "maml, convolutions": [*SHORT, "encoder=small", "method/algorithm=maml", "method.steps=1", "episode.train.ways=5"],

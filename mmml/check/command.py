@@ -43,8 +43,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
 
     findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
-    scored = asked[-1] == "regression" if asked else dataset.rows.has("score")
-    extra = [o for o in suggest(dataset, findings, scored) if o.partition("=")[0] not in named]
+    extra = [o for o in suggest(dataset, findings, (asked or [meant(dataset)])[-1]) if o.partition("=")[0] not in named]
     config = compose(extra)
     task = tasks.build_section(config.task, "task")
     few = list(too_few(findings, task.min_ways))
@@ -55,3 +54,10 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     write_page(findings, target)
     print(f"page: {target}")
     return 1 if findings.stops else 0
+
+
+def meant(dataset: Manifest) -> str:
+    """The task that a table's columns are for: scores to be predicted, texts to be translated, else classes."""
+    if dataset.rows.has("score"):
+        return "regression"
+    return "generation" if {"text", "source_text"} <= set(dataset.modalities) else "classification"

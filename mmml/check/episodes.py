@@ -17,17 +17,27 @@ from mmml.tasks import Task
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
 
-def suggest(dataset: Manifest, findings: Findings, scored: bool) -> list[str]:
+CHOICES = {
+    "classification": ["episode=five_way"],
+    "regression": ["task=regression", "episode=regression"],
+    "generation": ["task=generation", "episode=pairs"],
+    "retrieval": ["task=retrieval", "episode=pairs"],
+}
+
+
+def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
     """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual.
 
     Args:
         dataset: the manifest.
         findings: what was found of it.
-        scored: whether scores are to be predicted.
+        task: that is meant, one of ``CHOICES``.
     """
-    choices = ["task=regression", "episode=regression"] if scored else ["episode=five_way"]
+    choices, scored = CHOICES[task], task != "classification"  # or paired with texts: one way
     samples = findings.samples
-    shown = suggested_mappings(dataset, findings.complete or list(dataset.modalities)[:1], scored)
+    target = {"text"} if task in ("generation", "retrieval") else set()
+    complete = [m for m in findings.complete or list(dataset.modalities)[:1] if m not in target]
+    shown = suggested_mappings(dataset, complete, scored)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
     least = min(int(s.counts.min()) for s in samples.values())
@@ -62,9 +72,9 @@ def suggested_mappings(dataset: Manifest, complete: Iterable[str], scored: bool)
     return same + [f"text:{m}" for m in per if m != "text"]
 
 
-def possible_mappings(dataset: Manifest) -> list[str]:
-    """Each modality to itself, and each pair across, as far as a mapping makes sense."""
-    per = dataset.modalities
+def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
+    """Each modality to itself, and each pair across, as far as a mapping makes sense, without what is asked for."""
+    per = {m: p for m, p in dataset.modalities.items() if m != target}
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
 
 
@@ -99,7 +109,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         samples = for_episodes(load_samples(dataset, used, task), config.episode)
         task.check_samples(samples)
     except UserError as error:
-        possible = ", ".join(possible_mappings(dataset))
+        possible = ", ".join(possible_mappings(dataset, task.target))
         yield Finding(True, str(error), f"mappings that are possible: {possible}" if possible else "")
         return
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]

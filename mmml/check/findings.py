@@ -143,7 +143,7 @@ def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Finding]:
             yield Finding(
                 False,
                 f"{many(count, 'row')} of {len(where):,} have no {modality}",
-                f"mappings that use {modality} need dataset.on_bad_sample=skip, which leaves these rows out",
+                f"mappings that use {modality} need dataset.missing=keep, or on_bad_sample=skip, which leaves them out",
             )
 
 

@@ -79,8 +79,11 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         known = list(dotted_keys(config))
         if key not in known:
-            raise UserError(f"{key} is no option of this run{nearest(key, known)}")
+            raise UserError(f"{key} is no option of this run{nearest(key, [*SHORT, *known])}")
         value = override.value()
+        if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and not isinstance(value, dict):
+            inside = next(k for k in known if k.startswith(f"{key}."))
+            raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
             value = compose_plain([text])[key]
         OmegaConf.update(changed, key, value, merge=False)
@@ -135,6 +138,8 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         if "/" in key and (conf_dir() / key).is_dir():
             owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, key)]
             return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
+        if others := choices_with(key):
+            return f"{key} belongs to {' or '.join(others)}, which is not chosen"
         groups = [
             o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
         ]
@@ -156,6 +161,14 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
             continue
         return f"{override} cannot be read: write key=value, and quote values with special characters"
     return first_lines(error)
+
+
+def choices_with(key: str) -> list[str]:
+    """The choices that have an option such as ``task.threshold``, as ``task=regression``."""
+    section, _, option = key.rpartition(".")
+    group = section.replace(".", "/")
+    files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
+    return [f"{group}={f.stem}" for f in files if re.search(rf"^{option}:", f.read_text(), re.MULTILINE)]
 
 
 def leaves(file: Path, group: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from mmml.datasets.base import SPLITS, Column, Per, Samples, check_held_out, datasets, split_classes
 from mmml.datasets.emoji import ARTWORKS, EmojiFiles, Named
 from mmml.datasets.values import Rows, Values, objects
-from mmml.errors import require
+from mmml.errors import UserError, require
 
 Pairs = dict[str, list[tuple[str, str, str]]]
 """By class, the code points of an emoji, a text, and the one that it is a translation of (empty if of none)."""
@@ -61,6 +61,8 @@ class EmojiTexts(EmojiFiles):
         self.apart = apart or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}
+        if classes == "topics" and source == languages[0]:
+            raise UserError(f"dataset.source={source} is what dataset.languages asks for: choose another, or null")
         if classes == "languages":
             check_held_out(val_languages, test_languages, [n for n in languages if n != source], "languages")
         self.modalities: Mapping[str, Per] = dict.fromkeys(

@@ -82,7 +82,7 @@ class MovingDomains(Dataset):
         rows = number * SAMPLES + number % SAMPLES  # one video of each scene, in all fonts
         starts = np.arange(len(classes) + 1) * self.videos
         keyframes = videos.keyframes[rows]
-        apart = sorted({names[scene.actor] for scene in scenes}) if self.classes == "motions" else []
+        apart = sorted({names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes))
         if self.samples == "videos":
             sentences = objects([scene.sentence(names) for scene in scenes])
             columns = {"video": Column(Per.SAMPLE, Rows(videos, rows)), "text": Column(Per.SAMPLE, sentences)}

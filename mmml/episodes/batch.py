@@ -74,6 +74,15 @@ class Examples:
         each, slots = values.flatten(1, 2), self.slots.to(values.device)
         return each if each.shape[1] == slots.shape[1] else each[torch.arange(len(each)).unsqueeze(1), slots]
 
+    def copied(self) -> "Examples":
+        """Encoded examples with copies in their place; for what belongs to a class, that of its first item."""
+        values = dict(self.values)
+        for modality, other, where in self.copies:
+            own, copy = values[modality], self.values[other]
+            copy = copy[:, :, : own.shape[2]]
+            values[modality] = torch.where(where.to(own.device).unsqueeze(-1), copy, own)
+        return replace(self, values=values, copies=())
+
     def encode(self, encoder: Encode) -> "Examples":
         """Embeddings in place of what is still raw."""
         raw = {m: v for m, v in self.values.items() if m not in self.encoded}
@@ -202,7 +211,8 @@ def take(values: Any, index: np.ndarray, encoded: bool) -> Any:
     if not missing.any():
         return values[index]
     if encoded:
-        return values[np.where(missing, 0, index)].masked_fill(torch.from_numpy(missing).unsqueeze(-1), ABSENT)
+        taken = values[np.where(missing, 0, index)]
+        return taken.masked_fill(torch.from_numpy(missing).to(taken.device).unsqueeze(-1), ABSENT)
     if isinstance(values, Gappy):
         missing[~missing] = ~values.present[index[~missing]]
         return Partial(values[index[~missing]].values, ~missing)

@@ -37,6 +37,7 @@ class Corruption:
     Class attributes:
         kinds: of modalities that it can spoil.
         spoils_values: whether it changes values, rather than which of them are shown.
+        removes_values: whether some are not shown at all.
 
     Attributes:
         of: another modality, whose embeddings stand in place of this one's where ``duplicates`` says so; or None.
@@ -46,6 +47,7 @@ class Corruption:
 
     kinds: ClassVar[Sequence[str]] = ("image", "text", "audio", "video", "strokes", "features")
     spoils_values: ClassVar[bool] = False
+    removes_values: ClassVar[bool] = False
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
         ok = kind_of(modality) in self.kinds
@@ -81,6 +83,8 @@ class Corruption:
 class Missing(Corruption):
     """Takes the modality from a share ``amount`` of the items."""
 
+    removes_values = True
+
     def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.where(rng.random(len(index)) < self.amount, MISSING, index)
 
@@ -92,8 +96,9 @@ class Swapped(Corruption):
     def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         luck, order = rng.random(len(index)), rng.permutation(len(index))
         chosen = order[luck[order] < self.amount]
+        alone = len(chosen) == 1 < len(index)
         moved = index.copy()
-        moved[chosen] = index[np.roll(chosen, 1)]
+        moved[chosen] = index[order[order != chosen][-1:] if alone else np.roll(chosen, 1)]
         return moved
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 TRIES = 100
+SPARE = 2  # times as many rows as there are queries should be left to them
 SUPPORT, QUERY = 0, 1
 
 
@@ -13,9 +14,9 @@ def draw_apart(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Support and query rows of some classes, such that no group is on both sides of the episode.
 
-    Rows are taken in random order; the first row of a group decides on which side it may stand,
-    in all classes. What does not work out is tried anew, after half of the tries group by group:
-    a side of many rows would else take some of every large group, and leave none for the other.
+    Rows are taken in random order, or group by group where the support side is to have so many that they would be some
+    of nearly every group; the first row of a group decides on which side it may stand, in all classes. What does
+    not work out is tried anew.
 
     Args:
         rng: of the episode.
@@ -27,19 +28,26 @@ def draw_apart(
     Returns:
         ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
     """
-    for attempt in range(TRIES):
+    by_group = any(left_over(groups[own], shots) < SPARE * queries for own in rows)
+    for _ in range(TRIES):
         side: dict[int, int] = {}
         sides: tuple[list[list[int]], list[list[int]]] = ([], [])
-        turn = rng.random(groups.max() + 1) if attempt >= TRIES // 2 else np.zeros(groups.max() + 1)
+        turn = rng.random(groups.max() + 1) if by_group else None
         for own in rows:
-            shuffled = rng.permutation(own)
-            order = shuffled[turn[groups[shuffled]].argsort(kind="stable")].tolist()
+            order = rng.permutation(own)
+            order = order if turn is None else order[turn[groups[order]].argsort(kind="stable")]
             for which, count in ((SUPPORT, shots), (QUERY, queries)):
-                sides[which].append(_take(order, groups, side, which, count))
+                sides[which].append(_take(order.tolist(), groups, side, which, count))
         if all(len(r) == shots for r in sides[SUPPORT]) and all(len(r) == queries for r in sides[QUERY]):
             support, query = (np.array(s, np.int64) for s in sides)
             return support.reshape(len(rows), shots), query.reshape(len(rows), queries)
     return None
+
+
+def left_over(groups: np.ndarray, shots: int) -> float:
+    """Rows that are expected to be in groups of which so many random rows hold none; groups of each row ``[rows]``."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float((sizes * (1 - min(shots / len(groups), 1)) ** sizes).sum())
 
 
 def _take(order: list[int], groups: np.ndarray, side: dict[int, int], which: int, count: int) -> list[int]:

@@ -22,19 +22,15 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
     One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
-    For scores and texts there is also what those of the support set have in common, the best answer that ignores the
-    query.
     """
     if task.embeds_target:  # raw values of two modalities share no space
         return []
-    rules = ("nearest", "mean") if task.by_item else ("nearest",)
     found: list[Learner] = []
     for modality in modalities:
         name = f"raw_{kind_of(modality)}"
         if name in encoders.names():
             distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
-            embedder = _alone(modality, name)
-            found += [_untrained("raw", embedder, task, distance, rule, 1.0) for rule in rules]
+            found.append(_untrained("raw", _alone(modality, name), task, distance, "nearest", 1.0))
     return found
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mmml.datasets import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Examples, Sampler, Shape
 from mmml.episodes import Mapping as EpisodeMapping
+from mmml.episodes.corrupt import spoiled_values
 from mmml.errors import UserError, require
 from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks, few_threads, predict
@@ -110,7 +111,8 @@ def calibrate(
         settings: the columns of the panel.
         episodes: of each.
     """
-    entries, fixed = [], embed_all(learner, embedded)
+    known = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corrupt)).columns
+    entries, fixed = [], replace(embedded, columns={**embedded.columns, **known})
     for setting in settings:
         if not setting.task.gives_probabilities or not _can_fill(sampler, setting.shape):
             continue

@@ -100,9 +100,13 @@ def _flat(query: Examples) -> Examples:
         m: v.expand(-1, -1, n, *v.shape[3:]).reshape(v.shape[0], 1, ways * n, *v.shape[3:])
         for m, v in query.values.items()
     }
-    return replace(query, values=values, shapes={m: (v.shape[0], 1, ways * n) for m, v in values.items()})
+    copies = tuple((m, other, where.expand(-1, -1, n).reshape(len(where), 1, -1)) for m, other, where in query.copies)
+    shapes = {m: (v.shape[0], 1, ways * n) for m, v in values.items()}
+    return replace(query, values=values, shapes=shapes, copies=copies)
 
 
 def _take(query: Examples, items: torch.Tensor) -> Examples:
     values = {m: v[:, :, items] for m, v in query.values.items()}
-    return replace(query, values=values, shapes={m: (v.shape[0], 1, len(items)) for m, v in values.items()})
+    shapes = {m: (v.shape[0], 1, len(items)) for m, v in values.items()}
+    copies = tuple((m, other, where[:, :, items]) for m, other, where in query.copies)
+    return replace(query, values=values, shapes=shapes, copies=copies)

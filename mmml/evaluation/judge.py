@@ -25,7 +25,7 @@ from mmml.evaluation.rivals import choose, descents
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner
-from mmml.methods.controls import Shuffled
+from mmml.methods.controls import Shuffled, constants
 from mmml.tasks import Metric, Task
 
 LOSS = "val/loss"
@@ -90,6 +90,8 @@ class Judge:
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals(self._usable("train")) if self.options.rivals else []
+        if self.options.rivals:
+            several += [[constant] for constant in constants(learner)]
         if self.options.shuffled and not self.task.by_item:  # else rivals have it
             several.append([Shuffled(learner)])
         tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
@@ -185,7 +187,7 @@ class Judge:
                     known.append((baseline, values))
             panel.extend(self._matching(known))
         panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
-        panel.extend(floor_panel(self.samples["test"], self.summaries, self.options.seed))
+        panel.extend(floor_panel(self.samples["test"], self._usable("train"), self.summaries, self.options.seed))
         return panel
 
     @at_rest

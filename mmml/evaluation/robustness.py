@@ -10,6 +10,7 @@ from mmml.config.schema import RobustnessConfig
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.episodes.corrupt import Corruption, corruptions
+from mmml.errors import UserError
 from mmml.evaluation.judge import Judge, at_rest
 from mmml.evaluation.panel import Panel, episode_panel
 from mmml.evaluation.statistics import finite, interval
@@ -81,6 +82,23 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
             _add_points(found, panel, judge.metric, corruption=name, modality=modality, amount=amount)
     _add_areas(found)
     return found
+
+
+def check_robustness(options: RobustnessConfig, modalities: Sequence[str], embeds_once: bool) -> None:
+    """Refuse corruptions that cannot be played, before anything is.
+
+    Args:
+        options: of ``evaluation.robustness``.
+        modalities: that are shown.
+        embeds_once: see :class:`mmml.methods.Learner`.
+    """
+    option = f"evaluation.robustness.corruptions=[{','.join(options.corruptions)}]"
+    if not applicable(options.corruptions, modalities):
+        fit = [name for name in corruptions.names() if applicable([name], modalities) and name != "duplicated"]
+        raise UserError(f"{option}: none can spoil {', '.join(modalities)}; choose of {', '.join(fit)}")
+    removing = [n for n in options.corruptions if getattr(corruptions.get(n, option), "removes_values", False)]
+    if removing and not embeds_once:
+        raise UserError(f"{option}: with method.fast=all encoders cannot adapt to what is {removing[0]}; leave it out")
 
 
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ def class_interval(scores: np.ndarray, classes: np.ndarray) -> float | None:
     """
     members, of = np.unique(classes, return_inverse=True)
     (episodes, ways), n, of = classes.shape, len(members), of.reshape(classes.shape)
-    if n < 2 * ways or episodes < 2 or not np.isfinite(scores).all() or not _meet(of, n):
+    if n < 2 * ways or episodes < 2 or not np.isfinite(scores).all() or (ways > 1 and not _meet(of, n)):
         return None
     counts = np.bincount(of.ravel(), minlength=n)
     means = np.bincount(of.ravel(), np.repeat(scores, ways), minlength=n) / counts

@@ -24,6 +24,7 @@ from mmml.tasks import Metric
 from mmml.tasks.regression import Regression
 
 TAU, RHO, F = Metric("Kendall τ", percent=False), Metric("Spearman ρ", percent=False), Metric("F")
+PLACES = np.linspace(0, 1, 101)  # in a video, of what is known by time alone
 DRAWS = 5  # supports of each test video, and random summaries
 
 
@@ -103,7 +104,12 @@ def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, 
 
 
 def judged(importance: np.ndarray, video: Footage) -> tuple[float, float, float]:
-    """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean over annotators."""
+    """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean over annotators.
+
+    Where all frames matter alike, any summary is as good: that of random scores is judged.
+    """
+    if np.ptp(importance) < 1e-9:
+        return at_random(video, np.random.default_rng(0))
     return *correlations(importance, video.annotations), overlap_with_people(importance, video)
 
 
@@ -147,12 +153,26 @@ def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, f
     return 0.0, 0.0, float(np.mean([overlap_with_people(rng.random(len(video.rows)), video) for _ in range(DRAWS)]))
 
 
-def floor_panel(samples: Samples, settings: Sequence[Setting], seed: int) -> Panel:
-    """What people and random scores reach on the same videos; people only where there are several annotators."""
+def by_time(train: Samples) -> np.ndarray:
+    """How much frames of the training split matter by their place in a video alone, from its first to its last."""
+    curves = [np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0)) for v in train.footage or ()]
+    found: np.ndarray = np.mean(curves, axis=0)
+    return found
+
+
+def floor_panel(samples: Samples, train: Samples | None, settings: Sequence[Setting], seed: int) -> Panel:
+    """What people, random scores and time alone reach on the same videos.
+
+    People only where there are several annotators, time only where there is a training split.
+    """
     panel, rng, footage = Panel(), np.random.default_rng(seed), samples.footage or ()
     if not settings:
         return panel
     known = {"chance": np.array([at_random(v, rng) for v in footage])}
+    if train is not None:
+        curve = by_time(train)
+        told = [np.interp(np.linspace(0, 1, len(v.rows)), PLACES, curve) for v in footage]
+        known["time alone"] = np.array([judged(t, v) for t, v in zip(told, footage, strict=True)])
     if all(len(v.annotations) > 1 for v in footage):
         known["people"] = np.array([people(v) for v in footage])
     for setting in settings:

@@ -64,6 +64,39 @@ class NoPairs(Control):
         return lambda query: self.embedder.fuse(query.encode(self.embedder.encode))
 
 
+class Constant(Control):
+    """It answers every query of a task alike, by the answers of the support set: with what they have in common.
+
+    Of scores that is their mean, which has the least squared error, or their median, which has the least absolute one;
+    of texts the one that is most like the others.
+
+    Args:
+        learner: whose embeddings are not looked at.
+        median: of scores.
+    """
+
+    def __init__(self, learner: Learner, median: bool = False):
+        told = "most alike" if learner.task.target else "median" if median else "mean"
+        super().__init__(learner, told)
+        self.name, self.rule, self.median = "constant", told, median
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        task = task or self.task
+        targets = task.targets(support.answered(self.embedder.encode)).to(self.embedder.device)
+        if self.median:
+            targets = targets.quantile(0.5, dim=1, keepdim=True).expand_as(targets)
+        alike = targets.new_zeros(targets.shape[:2], dtype=torch.float32).log_softmax(-1)
+        return lambda query: task.combine(alike.unsqueeze(1).expand(-1, query.slots.shape[1], -1), targets)
+
+
+def constants(learner: Learner) -> list[Learner]:
+    """The answers that need no look at a query, where samples have answers of their own that are not embedded."""
+    task = learner.task
+    if not task.by_item or task.embeds_target:
+        return []
+    return [Constant(learner), *([Constant(learner, median=True)] if task.needs_scores else [])]
+
+
 class FromTraining(Control):
     """It is shown the training split, and nothing of the task.
 
@@ -104,12 +137,12 @@ def repeated(support: Examples, batch: int) -> Examples:
 
 
 def shuffled(support: Examples) -> Examples:
-    """Every answer, or score, belongs to an item half of the support set away: what is side by side may be alike."""
-    targets = None if support.targets is None else half_way(support.targets)
+    """Every answer, or score, belongs to another item."""
+    targets = None if support.targets is None else in_wrong_places(support.targets)
     if support.answers is None:
         return replace(support, targets=targets)
     answers = support.answers
-    values = {m: half_way(v.flatten(1, 2)).view_as(v) for m, v in answers.values.items()}
+    values = {m: in_wrong_places(v.flatten(1, 2)).view_as(v) for m, v in answers.values.items()}
     return replace(support, targets=targets, answers=replace(answers, values=values))
 
 
@@ -126,6 +159,9 @@ def dealt(items: Tensor) -> Tensor:
     return torch.stack([items[:, :, j].roll(j, dims=1) for j in range(items.shape[2])], dim=2)
 
 
-def half_way(items: Tensor) -> Tensor:
-    """``[B, n, …]``, moved on by half of n; by one at least."""
-    return items.roll(max(1, items.shape[1] // 2), dims=1)
+def in_wrong_places(items: Tensor) -> Tensor:
+    """``[B, n, …]``, each in the place of another, the same for each n; at random, for neighbours may be alike."""
+    order = torch.randperm(items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])).to(items.device)
+    moved = torch.empty_like(items)
+    moved[:, order] = items[:, order.roll(1)]
+    return moved

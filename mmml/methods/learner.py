@@ -112,6 +112,10 @@ class Learner(Trainee):
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""
 
+    def apart(self) -> "Learner":
+        """The same parameters, where the queries of an episode do not see one another."""
+        return self
+
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""
         return cosine(query, support)

@@ -24,7 +24,7 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
 
     Args:
         learner: a classifier.
-        samples: the support set, encoded.
+        samples: the support set, as the learner sees it: encoded, or raw where its encoders adapt.
         mapping: what is learned from, and what is predicted for.
 
     Returns:
@@ -64,8 +64,10 @@ def spared(samples: Samples, held: np.ndarray) -> np.ndarray:
 def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray) -> tuple[np.ndarray, ...]:
     """Predictions for the samples of a mask by the others: log-probabilities, classes, and novelties."""
     support = whole_support(rows_of(samples, ~held), mapping.support)
-    values = {m: samples.columns[m].values[held][None, None] for m in mapping.query}
-    query = Examples(values, {m: (1, 1, int(held.sum())) for m in values}, frozenset(values))
+    rows, columns = np.flatnonzero(held), {m: samples.columns[m] for m in mapping.query}
+    values = {m: c.values[rows][None, None] if c.encoded else c.values[rows] for m, c in columns.items()}
+    encoded = frozenset(m for m, c in columns.items() if c.encoded)
+    query = Examples(values, {m: (1, 1, len(rows)) for m in values}, encoded)
     own = torch.from_numpy(samples.labels[held])
     logits = learner.adapt(support)(query)[0]
     distances = class_distances(learner.embedder, support, query)[0].cpu()
@@ -74,9 +76,9 @@ def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.nda
 
 
 def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
-    """Some rows of encoded samples; every class keeps its number, and what belongs to classes stays."""
+    """Some rows of samples; every class keeps its number, and what belongs to classes stays."""
     columns = {
-        m: replace(c, values=c.values[torch.from_numpy(mask)]) if c.starts is None else c
+        m: replace(c, values=c.values[np.flatnonzero(mask)]) if c.starts is None else c
         for m, c in samples.columns.items()
     }
     starts = np.concatenate([[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))])

@@ -62,6 +62,9 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     """What may not be meant."""
     samples, task = adapted.samples, adapted.model.learner.task
     if task.by_item:
+        if len(adapted.mixed) > 1:
+            told = f"{len(adapted.mixed)} labels, such as {adapted.mixed[0]!r}, and every answer comes from all of them"
+            yield f"the support set has {told}: give the rows of one"
         return
     if len(samples.classes) == 1:
         yield f"the support set has one class, {samples.classes[0]!r}: every query gets it"

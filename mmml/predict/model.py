@@ -9,7 +9,7 @@ for prediction in model.adapt("five-examples/").predict("unlabelled/"):
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,6 +105,8 @@ class Model:
         chosen = self._choose(mapping, source, query.modalities if query else None)
         adapted = Adapted(self, chosen, source.samples({*chosen.support, *task.asked}))
         adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
+        if task.by_item and adapted.labelled:
+            adapted.mixed = sorted({str(v) for v in source.rows.column("label").to_pylist() if v is not None})
         return adapted
 
     def _choose(self, text: str | None, source: Support, query: set[str] | None) -> Mapping:
@@ -140,9 +142,11 @@ class Adapted:
 
     Attributes:
         labelled, scored: whether the support set has labels, and scores.
+        mixed: the labels, where scores or texts are predicted from all rows alike.
     """
 
     labelled = scored = False
+    mixed: Sequence[str] = ()
 
     def __init__(self, model: Model, mapping: Mapping, samples: Samples):
         learner = model.learner
@@ -159,14 +163,15 @@ class Adapted:
             self._support = learner.embedder.fuse(support)[0]
         self._slots = support.slots[0]
         self._means = class_means(self._support[None], self._slots[None].to(self._support.device))[0]
-        self.entry = None if learner.task.by_item else self._calibration()
+        seen = self.samples if learner.embeds_once else samples
+        self.entry = None if learner.task.by_item else self._calibration(seen)
 
     def __repr__(self) -> str:
         return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
 
-    def _calibration(self) -> Entry | None:
-        """What validation told of such episodes, else what the support set tells of itself."""
-        samples, calibration = self.samples, self.model.calibration
+    def _calibration(self, samples: Samples) -> Entry | None:
+        """What validation told of such episodes, else what the support set tells of itself, as the learner sees it."""
+        calibration = self.model.calibration
         shots = round(len(self._slots) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
         if found and self.model.as_judged:
@@ -268,8 +273,8 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
     """
     model = untrained_model(config, reading)
     model.calibration = load_finished(model.learner, stored)
-    model.learner.eval()
-    model.as_judged = config.method == stored.config["method"]
+    model.as_judged = config.method == stored.config["method"] and not model.learner.transductive
+    model.learner = model.learner.apart().eval()
     return model
 
 

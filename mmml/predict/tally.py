@@ -7,12 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Adapted, Prediction
+from mmml.tasks.generation.scores import chrf
 
-NONE, SCORE, TEXT = "none of these", "a score", "a text"
+NONE = "none of these"
 SHOWN = 20  # predictions that the table lists
 
 
@@ -35,14 +37,18 @@ class Tally:
 
     def __init__(self, queries: Queries, adapted: Adapted):
         self.count = len(queries)
-        wanted = "score" if adapted.model.learner.task.needs_scores else "label"
+        task = adapted.model.learner.task
+        self.by_item = task.by_item
+        wanted = task.target or ("score" if task.needs_scores else "label")
         self.truth = queries.rows.column(wanted).to_pylist() if queries.rows.has(wanted) else [None] * self.count
         self.known = set(adapted.samples.classes)
         self.labels: Counter[str] = Counter()
         self.sure: defaultdict[str, float] = defaultdict(float)
         self.right: list[bool] = []  # of the queries whose class is in the support set
         self.rejected: list[bool] = []  # of those whose class is not
+        self.answers: list[tuple[str, str]] = []  # the first, of scores and texts
         self.errors: list[float] = []
+        self.alike: list[float] = []  # chrF of each text with the right one
         self.unread = 0
 
     def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
@@ -56,12 +62,16 @@ class Tally:
             yield p
 
     def _count(self, truth: str | None, p: Prediction) -> None:
-        label = SCORE if p.score is not None else TEXT if p.text is not None else answer(p)
-        self.labels[label] += 1
-        self.sure[label] += p.probability or 0
-        if truth is None or p.text is not None:
+        if self.by_item:
+            self.answers += [(p.id, answer(p))] if len(self.answers) < SHOWN else []
+        else:
+            self.labels[answer(p)] += 1
+            self.sure[answer(p)] += p.probability or 0
+        if truth is None:
             return
-        if p.score is not None:
+        if p.text is not None:
+            self.alike.append(chrf(p.text, str(truth)))
+        elif p.score is not None:
             self.errors.append(abs(p.score - float(truth)))
         elif truth in self.known:
             self.right.append(p.label == truth)
@@ -71,13 +81,10 @@ class Tally:
     def show(self, title: str, output: Path) -> None:
         """A table on the terminal, and how much was right."""
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-        for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
-            table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
-        for label, count in self.labels.most_common(SHOWN):
-            mean = f"{self.sure[label] / count:.2f}" if label not in (NONE, SCORE, TEXT) else ""
-            table.add_row(label, f"{count:,}", mean)
-        if len(self.labels) > SHOWN:
-            table.add_row(f"… and {len(self.labels) - SHOWN} more", "", "")
+        if self.by_item:
+            self._list(table)
+        else:
+            self._sum_up(table)
         console = Console()
         console.print(table)
         if self.right:
@@ -89,9 +96,30 @@ class Tally:
             console.print(
                 f"mean absolute error: {mean_of(self.errors):.3f} over {len(self.errors):,} queries with a score"
             )
+        if self.alike:
+            console.print(f"chrF: {mean_of(self.alike):.1%} over {len(self.alike):,} queries with a text")
         if self.unread:
             console.print(f"could not be read: {self.unread:,} (see the column problem)")
         print(f"predictions: {output}")
+
+    def _list(self, table: Table) -> None:
+        """The first scores, or texts."""
+        for name in ("query", "prediction"):
+            table.add_column(name, overflow="fold")
+        for row in self.answers:
+            table.add_row(*map(Text, row))  # as text, since it may hold brackets, which rich reads as markup
+        if (more := self.count - self.unread - len(self.answers)) > 0:
+            table.add_row(f"… and {more:,} more", "")
+
+    def _sum_up(self, table: Table) -> None:
+        """How often each label was predicted, and how surely."""
+        for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
+            table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+        for label, count in self.labels.most_common(SHOWN):
+            mean = f"{self.sure[label] / count:.2f}" if label != NONE else ""
+            table.add_row(Text(label), f"{count:,}", mean)
+        if len(self.labels) > SHOWN:
+            table.add_row(f"… and {len(self.labels) - SHOWN} more", "", "")
 
 
 def mean_of(values: Sequence[float]) -> float:

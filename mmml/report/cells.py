@@ -109,16 +109,26 @@ def digits(cell: Cell) -> int:
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:
-    """What the learned predictor is quoted by: of each mapping and task the first metric in the hardest episodes."""
+    """What the learned predictor is quoted by: the first metric of a mapping and a task, where most prominent."""
     chosen: dict[tuple[str, str], Cell] = {}
     for cell in panel:
         if not cell["baseline"] and not is_calibration(cell):
             key = (cell["task"], mapping(cell))
-            if key not in chosen or hardness(cell) > hardness(chosen[key]):
+            if key not in chosen or prominence(cell) > prominence(chosen[key]):
                 chosen[key] = cell
     return list(chosen.values())
 
 
-def hardness(cell: Cell) -> tuple[int, int]:
-    """Of a cell's episodes: more ways, and then fewer shots, are harder."""
-    return cell["ways"], -cell["shots"]
+def prominence(cell: Cell) -> tuple[int, int]:
+    """The larger, the sooner a learner is quoted by such episodes.
+
+    Of more ways and fewer shots, which are harder; of one way, where one shot often leaves one answer, of more shots.
+    """
+    return cell["ways"], cell["shots"] if cell["ways"] == 1 else -cell["shots"]
+
+
+def played(cell: Cell) -> str:
+    """What its scores are a sample of."""
+    if is_problem(cell):
+        return "problems"
+    return "videos" if cell["task"] in BESIDES else "episodes"

@@ -24,11 +24,13 @@ def difference_pivots(differences: list[Cell], panel: list[Cell]) -> list[Pivot]
     """
     names = {c["predictor"]: show.predictor(c) for c in panel}
     kinds = dict.fromkeys((d["task"], d["metric"]) for d in differences)
-    return [_pivot([d for d in differences if (d["task"], d["metric"]) == kind], names) for kind in kinds]
+    columns = list(dict.fromkeys(map(show.column, [*panel, *differences])))
+    return [_pivot([d for d in differences if (d["task"], d["metric"]) == kind], names, columns) for kind in kinds]
 
 
-def _pivot(cells: list[Cell], names: dict[str, str]) -> Pivot:
-    columns, pairs = list(dict.fromkeys(map(show.column, cells))), list(dict.fromkeys((d["a"], d["b"]) for d in cells))
+def _pivot(cells: list[Cell], names: dict[str, str], every_column: list[str]) -> Pivot:
+    known, pairs = set(map(show.column, cells)), list(dict.fromkeys((d["a"], d["b"]) for d in cells))
+    columns = [column for column in every_column if column in known]
     minuends = list(dict.fromkeys(a for a, _ in pairs))
     rows = []
     for mapping in dict.fromkeys(map(show.mapping, cells)):
@@ -43,11 +45,10 @@ def _pivot(cells: list[Cell], names: dict[str, str]) -> Pivot:
 
 
 def _title(first: Cell) -> str:
-    played = "problems" if show.is_problem(first) else "episodes"
     side, unit = "above" if first["higher_is_better"] else "below", " %" if first["percent"] else ""
     return (
         f"{first['task']}, {first['split']} split: difference in {first['metric']}{unit} ± 95 % interval, "
-        f"{first['episodes']} paired {played}; {side} 0 the first is better"
+        f"{first['episodes']} paired {show.played(first)}; {side} 0 the first is better"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from mmml.report.cells import Cell, hardness, value
+from mmml.report.cells import Cell, prominence, value
 from mmml.report.figures import as_svg, drawing
 
 COLUMNS = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount", "mean", "ci95")
@@ -22,15 +22,15 @@ def as_csv(points: Sequence[Cell]) -> str:
     return buffer.getvalue()
 
 
-def hardest(points: Sequence[Cell]) -> list[Cell]:
-    """Those in the episodes of the most ways and the fewest shots."""
-    most = max(map(hardness, points), default=None)
-    return [p for p in points if hardness(p) == most]
+def quoted(points: Sequence[Cell]) -> list[Cell]:
+    """Those in the episodes that a learner is quoted by."""
+    most = max(map(prominence, points), default=None)
+    return [p for p in points if prominence(p) == most]
 
 
 def robustness_curves(points: Sequence[Cell]) -> str:
     """The score against the amount of each corruption, a line for each mapping (and predictor); or nothing."""
-    known = [p for p in hardest(points) if p["amount"] is not None and p["mean"] is not None]
+    known = [p for p in quoted(points) if p["amount"] is not None and p["mean"] is not None]
     curves: dict[str, dict[str, list[Cell]]] = {}
     for point in known:
         title = f"{point['modality']}: {point['corruption']}"
@@ -61,7 +61,7 @@ def line_of(point: Cell, among: Sequence[Cell]) -> str:
 
 def area_rows(points: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles, and a line for each mapping: the areas under its curves, and their mean."""
-    areas = [p for p in hardest(points) if p["amount"] is None]
+    areas = [p for p in quoted(points) if p["amount"] is None]
     kinds = list(dict.fromkeys((p["modality"], p["corruption"]) for p in areas))
     titles = ["mean" if modality == corruption else f"{modality}: {corruption}" for modality, corruption in kinds]
     rows = []
@@ -76,7 +76,7 @@ def area_table(points: Sequence[Cell]) -> list[Table]:
     titles, rows = area_rows(points)
     if not rows:
         return []
-    first = hardest(points)[0]
+    first = quoted(points)[0]
     title = f"area under the curve of {first['metric']}, {first['ways']}-way {first['shots']}-shot"
     table = Table("support:query", *titles, title=title, box=None)
     for mapping, values in rows:

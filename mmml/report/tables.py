@@ -58,19 +58,19 @@ def _pivot(cells: list[Cell]) -> Pivot:
             found = {show.column(c): c for c in cells if (show.mapping(c), show.predictor(c)) == (mapping, predictor)}
             if found:
                 rows.append(Row(mapping, predictor, baseline, [found.get(c) for c in columns]))
-    first, played = cells[0], max(c["episodes"] for c in cells)
+    first, number = cells[0], max(c["episodes"] for c in cells)
     task = first["task"]
     if show.is_ranking(first):
-        galleries = "one gallery" if played == 1 else f"mean of {played} galleries"
+        galleries = "one gallery" if number == 1 else f"mean of {number} galleries"
         what, head = f"rank among all {first['candidates']}, {galleries}", "query → gallery"
     elif show.is_calibration(first):
         task, head = "calibration", "support:query"
-        what = f"gap between confidence and accuracy (ECE) %, queries of {played} episodes"
+        what = f"gap between confidence and accuracy (ECE) %, queries of {number} episodes"
     elif show.is_problem(first):
-        what, head = f"loss of {played} problems, mean ± 95 % interval and median", "problems"
+        what, head = f"loss of {number} problems, mean ± 95 % interval and median", "problems"
     else:
         unit = " %" if first["percent"] else ""
-        what, head = f"{first['metric']}{unit} ± 95 % interval, {played} episodes each", "support:query"
+        what, head = f"{first['metric']}{unit} ± 95 % interval, {number} {show.played(first)} each", "support:query"
     return Pivot(f"{task}, {first['split']} split: {what}", head, columns, rows)
 
 

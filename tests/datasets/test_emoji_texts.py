@@ -81,6 +81,7 @@ def test_keywords_are_texts_too_in_training_alone(root):
         ({"val_languages": []}, "dataset.val_languages"),
         ({"val_languages": ["fr"]}, "fr is among dataset.val_languages too"),
         ({"source": "fr"}, "dataset.test_languages"),
+        ({"classes": "topics", "source": "en"}, "dataset.source=en is what dataset.languages asks for"),
         ({"classes": "words"}, "languages or topics"),
     ],
 )

@@ -38,6 +38,8 @@ def test_the_videos_of_a_class_are_of_one_pair_of_motions():
     parts = build(classes="motions").load(["video", "text"])
     assert not set(parts["train"].classes) & set(parts["test"].classes)
     assert not set(parts["train"].kept_apart) & set(parts["test"].kept_apart)  # characters
+    met = [t for t in parts["train"].columns["text"].values if "meets " in t]
+    assert met and all(any(name in t.partition("meets ")[2] for name in parts["train"].kept_apart) for t in met)
     first = parts["test"].columns["text"].values[:4]
     assert len(set(first)) == 4
 

@@ -7,6 +7,7 @@ import torch
 from mmml.datasets import Column, Per
 from mmml.datasets.gaps import Gappy, Partial
 from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes.batch import take
 from mmml.episodes.corrupt import build_corruptions, corruptions
 from mmml.errors import UserError
 from mmml.evaluation.panel import Setting, predict
@@ -61,7 +62,17 @@ def test_swapped_names_are_those_of_other_classes_of_the_episode(samples):
     clean, wrong = (b.support.values["text"].reshape(50, 4) for b in (drawn(samples), batch))
     assert (clean != wrong).all() and (np.sort(clean, axis=1) == np.sort(wrong, axis=1)).all()
     half = drawn(samples, {"name": "swapped", "modality": "text", "amount": 0.5, "side": "support"})
-    assert 0.3 < (half.support.values["text"].reshape(50, 4) != clean).mean() < 0.6
+    assert 0.4 < (half.support.values["text"].reshape(50, 4) != clean).mean() < 0.6
+
+
+@pytest.mark.parametrize(("items", "amount"), [(2, 0.5), (5, 0.25), (20, 0.25)])
+def test_of_few_items_as_large_a_share_is_swapped(items, amount):
+    swap, index = (
+        corruptions.build("swapped", {"modality": "text", "amount": amount, "side": "both"}, "x"),
+        np.arange(items),
+    )
+    shares = [(swap.place(index, np.random.default_rng(i)) != index).mean() for i in range(1000)]
+    assert np.mean(shares) == pytest.approx(amount, abs=0.03)
 
 
 def test_embeddings_that_are_missing_are_absent_and_those_of_gappy_columns_stay_so(samples):
@@ -85,6 +96,10 @@ def test_a_modality_can_repeat_another(samples):
     assert torch.equal(support.items("text"), support.items("image"))
     assert torch.equal(support.episode(3).items("text"), support.items("text")[3:4])
     assert not query.copies and not support.only(["text"]).copies
+    both = support.copied()
+    assert torch.equal(
+        both.only(["text"]).items("text"), both.only(["image"]).items("image").reshape(50, 4, 2, 3)[:, :, 0]
+    )
     clean = drawn(embedded).support
     assert torch.equal(support.only(["text"]).items("text"), clean.only(["text"]).items("text"))
 
@@ -166,3 +181,21 @@ def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
     assert not torch.allclose(noisy, predictions(samples), atol=1e-3)
     gone = predictions(samples, {"name": "missing", "modality": "image", "amount": 1.0, "side": "query"})
     assert torch.allclose(gone.exp(), torch.full_like(gone, 0.25), atol=1e-6)  # nothing is known of the queries
+
+
+@pytest.mark.parametrize("rule", ["prototype", "nearest", "attention"])
+def test_every_rule_sees_that_a_modality_repeats_another(samples, rule):
+    embedded = samples.with_embeddings({"image": torch.randn(39, 3), "text": torch.randn(9, 3)})
+    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
+    learner = make_learner(rule=rule)
+    before, after = (learner.adapt(s)(q) for s, q in (drawn(embedded, *c).view(BOTH) for c in ((), (section,))))
+    assert (before - after).abs().max() > 0.1
+
+
+def test_what_is_missing_is_masked_where_the_embeddings_are():
+    """A device that is not the CPU, without one."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        values = torch.ones(4, 3, device="cuda")
+        assert take(values, np.array([0, -1, 2]), encoded=True).device.type == "cuda"

@@ -70,6 +70,13 @@ def test_a_side_of_many_rows_takes_whole_groups_where_single_rows_would_take_som
     assert len({tuple(sorted(set(s.ravel()))) for s in samples.groups[drawn.support]}) > 1
 
 
+def test_episodes_of_one_shape_are_drawn_in_one_way():
+    samples = of_groups([[video for video in range(12) for _ in range(12)]] * 2)
+    for shots, several in ((1, {1}), (36, {3})):
+        drawn = Sampler(samples, 0, "test").draw(range(40), Shape(1, shots, 24))
+        assert {len(set(s.ravel())) for s in samples.groups[drawn.support]} == several
+
+
 def test_a_dataset_without_groups_is_refused(samples):
     with pytest.raises(UserError, match="episode.by_group=true needs groups"):
         for_episodes({"val": samples}, options(by_group=True))

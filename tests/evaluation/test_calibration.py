@@ -6,6 +6,7 @@ import torch
 
 from mmml.datasets import Column, Per, Samples
 from mmml.episodes import Examples, Mapping, Sampler, Shape
+from mmml.episodes.corrupt import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration, Entry, calibrate, class_distances
 from mmml.evaluation.panel import Setting, episode_panel
@@ -148,6 +149,17 @@ def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
     rejected = 1 - np.interp(few.threshold(0.9, 12), many.unknown, np.linspace(0, 1, 101))
     uncorrected = 1 - np.interp(few.threshold(0.9, 3), many.unknown, np.linspace(0, 1, 101))
     assert uncorrected < 0.75 and rejected == pytest.approx(0.9, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["noise", "occlusion"])
+def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, name):
+    section = {"name": name, "modality": "image", "amount": 1.0, "side": "both"}
+    corrupt = build_corruptions([section], "episode.eval.corrupt")
+    setting = Setting(CLASSIFICATION, Shape(3, 2, 2), (IMAGES,))
+    spoiled, clean = (
+        calibrate(make_learner(), samples, Sampler(samples, 0, "val", corrupt=c), [setting], 20) for c in (corrupt, ())
+    )
+    assert spoiled.entries[0].known != clean.entries[0].known
 
 
 def test_it_is_a_pure_function():

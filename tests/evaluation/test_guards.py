@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from mmml.episodes import Mapping, Sampler, Shape
+from mmml.episodes.corrupt import build_corruptions
 from mmml.errors import GuardError
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.guards import check_independence
@@ -21,6 +22,15 @@ def check(learner, samples, views=1):
 @pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
 def test_every_encoder_and_rule_passes(samples, encoder, rule):
     check(make_learner(encoder, rule=rule), samples)
+
+
+def test_queries_that_repeat_another_modality_pass(samples):
+    learner = make_learner().eval()
+    embedded = embed_all(learner, samples, ["image", "text"])
+    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 0.5, "side": "query"}
+    sampler = Sampler(samples, 0, "test", corrupt=build_corruptions([section], "episode.eval.corrupt"))
+    mappings = [Mapping.parse("image:image+text")]
+    check_independence(learner, samples, embedded, sampler, Shape(4, 2, 2), mappings)
 
 
 def test_several_views_pass(samples):

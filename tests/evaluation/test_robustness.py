@@ -10,7 +10,7 @@ from mmml.episodes import Mapping, Shape
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Setting
-from mmml.evaluation.robustness import applicable, area_under, robustness
+from mmml.evaluation.robustness import applicable, area_under, check_robustness, robustness
 from mmml.report.robustness import area_rows, area_table, as_csv, robustness_curves
 from mmml.tasks import tasks
 from tests.conftest import make_learner
@@ -91,6 +91,14 @@ def test_mistakes_are_found_before_anything_is_judged(judge):
         replace(judge, options=wrong)
     with pytest.raises(UserError, match=r"evaluation.views=4 must be 1 where robustness is measured"):
         replace(judge.options, views=4, robustness=RobustnessConfig(run=True))
+
+
+def test_what_cannot_be_played_is_refused_before_anything_is():
+    with pytest.raises(UserError, match=r"corruptions=\[noise\]: none can spoil text; choose of .*typos"):
+        check_robustness(RobustnessConfig(corruptions=["noise"]), ["text"], embeds_once=True)
+    with pytest.raises(UserError, match=r"with method.fast=all encoders cannot adapt to what is missing"):
+        check_robustness(RobustnessConfig(), ["image"], embeds_once=False)
+    check_robustness(RobustnessConfig(corruptions=["noise"]), ["image"], embeds_once=False)
 
 
 def test_it_is_reported(judge):

@@ -22,7 +22,7 @@ def test_one_score_has_no_interval():
     assert interval(np.array([0.5])) == (0.5, None)
 
 
-@pytest.mark.parametrize(("n", "ways", "less"), [(40, 5, 0.5), (40, 20, 0.5), (600, 5, 0.8)])
+@pytest.mark.parametrize(("n", "ways", "less"), [(6, 1, 0.5), (40, 5, 0.5), (40, 20, 0.5), (600, 5, 0.8)])
 def test_an_interval_over_classes_covers_the_mean_of_all_classes_there_could_be(n, ways, less):
     """Of 300 test splits of n classes, each as hard as chance made it, played in 500 episodes."""
     rng = np.random.default_rng(0)

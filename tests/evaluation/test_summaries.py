@@ -23,6 +23,7 @@ from mmml.evaluation.summaries import (
     summary_panel,
     summary_settings,
 )
+from mmml.methods.controls import Constant
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -65,8 +66,10 @@ def test_a_learner_is_judged_by_frames_of_other_videos(frames):
     one, three = (found["metric/attention", n, "Kendall τ"] for n in (1, 3))
     assert 0.2 < one.mean < three.mean < 1 and one.episodes == 8 and one.task == "summary"
     assert found["metric/attention", 3, "Spearman ρ"].mean > three.mean
-    constant = cells(summary_panel(learner("mean"), embedded, settings(frames, 3), seed=0))
-    assert constant["metric/mean", 3, "Kendall τ"].mean == 0
+    constant = cells(summary_panel(Constant(learner()), embedded, settings(frames, 3), seed=0))
+    assert constant["constant/mean", 3, "Kendall τ"].mean == 0
+    chance = cells(floor_panel(frames, None, settings(frames, 3), seed=0))["chance", 3, "F"]
+    assert constant["constant/mean", 3, "F"].mean == pytest.approx(chance.mean, abs=0.1)
 
 
 def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
@@ -77,8 +80,20 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
         assert set(frames.labels[support]) == set(frames.labels[video.rows]) and (support == same).all()
 
 
+def test_time_alone_is_a_floor_where_what_matters_comes_at_its_time(frames):
+    early = [np.linspace(1, 0, len(v.rows)) for v in frames.footage]
+    footage = [replace(v, annotations=np.stack([e, e])) for v, e in zip(frames.footage, early, strict=True)]
+    found = cells(
+        floor_panel(replace(frames, footage=footage), replace(frames, footage=footage), settings(frames, 1), 0)
+    )
+    assert found["time alone", 1, "Kendall τ"].mean > 0.95
+    mixed = [replace(v, annotations=v.annotations[:, :: -1 if i % 2 else 1]) for i, v in enumerate(footage)]
+    found = cells(floor_panel(replace(frames, footage=mixed), replace(frames, footage=mixed), settings(frames, 1), 0))
+    assert abs(found["time alone", 1, "Kendall τ"].mean) < 0.1
+
+
 def test_people_agree_more_than_chance(frames):
-    found = cells(floor_panel(frames, settings(frames, 1), seed=0))
+    found = cells(floor_panel(frames, frames, settings(frames, 1), seed=0))
     assert found["people", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
     assert found["people", 1, "F"].mean > found["chance", 1, "F"].mean > 0
     video = frames.footage[0]

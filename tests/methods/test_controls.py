@@ -7,7 +7,16 @@ from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.evaluation.panel import Setting
-from mmml.methods.controls import FromTraining, NoPairs, Shuffled, dealt, shuffled, shuffled_classes
+from mmml.methods.controls import (
+    FromTraining,
+    NoPairs,
+    Shuffled,
+    constants,
+    dealt,
+    in_wrong_places,
+    shuffled,
+    shuffled_classes,
+)
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -33,11 +42,20 @@ def view(samples, numbers=(0, 1)):
     return gather(samples, Sampler(samples, 0, "test").draw(numbers, SHAPE), [MAPPING]).view(MAPPING)
 
 
-def test_answers_belong_to_items_far_away(scored):
+def test_answers_belong_to_other_items(scored):
     support, _ = view(scored)
     wrong = shuffled(support)
-    assert torch.equal(wrong.targets, support.targets.roll(3, dims=1))
+    assert not torch.equal(wrong.targets, support.targets)
+    assert torch.equal(wrong.targets.sort().values, support.targets.sort().values)
     assert torch.equal(wrong.values["features"], support.values["features"])
+
+
+@pytest.mark.parametrize("videos", [2, 3, 5])
+def test_scores_of_whole_videos_in_the_order_of_time_are_wrong_too(videos):
+    scores = torch.cat([torch.linspace(0, 1, 12).square()] * videos)[None]
+    places = torch.arange(scores.shape[1], dtype=torch.float32)[None]
+    assert (in_wrong_places(places) != places).all() and in_wrong_places(places).unique().numel() == places.numel()
+    assert abs(torch.corrcoef(torch.cat([scores, in_wrong_places(scores)]))[0, 1]) < 0.35
 
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
@@ -45,7 +63,16 @@ def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     samples = Samples(scored.classes, scored.starts, named, target="text")
     support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
     before, after = (s.answers.items("text")[..., 0] for s in (support, shuffled(support)))
-    assert torch.equal(after, before.roll(3, dims=1)) and (after != before).all()
+    assert torch.equal(after.sort().values, before.sort().values) and (after != before).all()
+
+
+def test_constant_answers_are_the_mean_and_the_median_of_the_scores(scored):
+    support, query = view(scored)
+    mean, median = (c.adapt(support)(query) for c in constants(learner()))
+    assert torch.allclose(mean, support.targets.mean(1, keepdim=True).expand(2, 4))
+    assert torch.allclose(median, support.targets.quantile(0.5, 1, keepdim=True).expand(2, 4))
+    assert [c.predictor_name for c in constants(learner())] == ["constant/mean", "constant/median"]
+    assert constants(learner(tasks.build("classification", {}, "task"))) == []
 
 
 def test_one_pair_is_not_played():

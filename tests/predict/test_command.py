@@ -233,8 +233,16 @@ def test_scores_of_queries_tell_the_error(tmp_path, capsys):
         )
     more = ["task=regression", "method.rule=attention", "method.temperature=0.01"]
     assert _predict(["support=s", "query=q", MATRIX, *more]) == 0
-    assert "mean absolute error: 0.0" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "mean absolute error: 0.0" in told and "probability" not in told
     assert [round(float(r["prediction"])) for r in table()] == [2, 1, 0, 1]
+
+
+def test_several_quantities_in_one_support_set_are_told(tmp_path, capsys):
+    features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
+    write_csv(tmp_path / "s" / "metadata.csv", [{"id": i, "label": "ab"[i % 2], "score": i} for i in range(15)])
+    assert _predict(["support=s", "query=q", MATRIX, "task=regression", "method.rule=attention"]) == 0
+    assert "the support set has 2 labels, such as 'a', and every answer comes from all" in capsys.readouterr().err
 
 
 def test_a_run_keeps_its_encoder(finished):

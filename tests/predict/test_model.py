@@ -51,6 +51,25 @@ def test_queries_do_not_influence_one_another(tmp_path, monkeypatch):
     assert np.allclose([p.probability for p in together], [p.probability for p in apart], atol=1e-6)
 
 
+ADAPTS = ["method=learned_optimizer", "method/algorithm=maml", "method.steps=2"]
+
+
+@pytest.mark.parametrize("norm", ["false", "true"])
+def test_encoders_that_adapt_label_a_query_by_the_support_set_alone(tmp_path, norm):
+    support = features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
+    query = features(tmp_path / "q", [0, 1, 2] * 3, seed=1)
+    model = model_of(*SMALL, *ADAPTS, f"method.transductive={norm}", "method.rate=0.05")
+    model.learner.embedder.encoders["features"].fit(torch.from_numpy(np.load(support / "f.npy")))
+    model.learner = model.learner.apart()
+    adapted = model.adapt(str(support))
+    assert adapted.entry is not None and adapted.entry.temperature < 50  # it was cross-validated on raw values
+    together = [p.probability for p in adapted.predict(str(query))]
+    np.save(query / "f.npy", np.load(query / "f.npy")[:1])
+    write_csv(query / "metadata.csv", [{"id": "alone"}])
+    (alone,) = adapted.predict(str(query))
+    assert alone.probability == pytest.approx(together[0], abs=1e-5)
+
+
 def test_classes_may_have_different_numbers_of_samples(tmp_path):
     support = features(tmp_path / "s", [0, 0, 0, 0, 0, 0, 1, 2, 2], seed=0, noise=0.1)
     query = features(tmp_path / "q", [0, 1, 2], seed=1, noise=0.1)

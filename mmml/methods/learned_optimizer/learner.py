@@ -234,12 +234,14 @@ class LearnedOptimizer(Learner):
             [self._variant(f"{name}, rate {rate:g}", hand_designed(name, rate), self._steps) for rate in RATES]
             for name in ("sgd", "adam")
         ]
-        alone: list[list[Learner]] = [[self._alone()]] if self.transductive else []
+        alone: list[list[Learner]] = [[self.apart()]] if self.transductive else []
         wrong: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
         return [*alone, [standing], *wrong, *tuned]
 
-    def _alone(self) -> "LearnedOptimizer":
-        """The same parameters, where the queries of an episode do not see one another."""
+    def apart(self) -> "LearnedOptimizer":
+        """See :meth:`mmml.methods.Learner.apart`."""
+        if not self.transductive:
+            return self
         twin = self._variant(f"{self.rule}, queries apart", self.optimizer, self._steps)
         twin.baseline = twin.transductive = False
         return twin

@@ -141,7 +141,8 @@ def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Ten
     Returns:
         Embeddings ``[B, s, width]`` and slots ``[B, s]``, s = ways · Σ n.
     """
-    parts = [support.only([m]) for m in sorted(support.values)]
+    copied = support.copied()
+    parts = [copied.only([m]) for m in sorted(support.values)]
     return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.slots for part in parts], dim=1)
 
 

@@ -1,6 +1,5 @@
 """Rules: how distances become log-weights on the support items, ``[B, q, s]``, summing to 1 over s."""
 
-import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -94,13 +93,6 @@ def attention(distance: Distance, support: Tensor, slots: Tensor, query: Tensor,
     the keys, where Tip-Adapter adds their zero-shot logits (times 1 / α) to the votes.
     """
     return (-distance(query, support) / temperature).log_softmax(-1)
-
-
-@rules.register("mean")
-def mean(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """All support items alike, whatever the query: the best constant answer to a score, as a baseline."""
-    items = support.shape[-2]
-    return support.new_full((*query.shape[:-1], items), -math.log(items))
 
 
 def shared_evenly(by_class: Tensor, slots: Tensor) -> Tensor:
