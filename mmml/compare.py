@@ -230,7 +230,7 @@ def merge(panels: Sequence[Panel], endings: Sequence[str]) -> tuple[Panel, list[
     count, merged, learned = Counter(name for name, _, _ in rows), Panel(), []
     for name, ending, part in rows:
         told = f"{name} ({ending})" if count[name] > 1 else name
-        merged.extend(Panel([replace(c, predictor=told) for c in part.cells], part.scores))
+        merged.extend(Panel([replace(c, predictor=told) for c in part.cells], part.scores, part.classes))
         learned += [] if part.cells[0].baseline else [told]
     return merged, learned
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from mmml.episodes import Mapping
 from mmml.evaluation.panel import Cell, Panel
-from mmml.evaluation.statistics import interval
+from mmml.evaluation.statistics import class_interval, interval
 
-Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray]]
-"""The cells of one predictor, each with the score of every episode, by :func:`_place`."""
+Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray, np.ndarray | None]]
+"""The cells of one predictor, each with the score of every episode and its classes, by :func:`_place`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Difference:
         higher_is_better: whether ``a`` is the better one where ``mean`` is above 0.
         mean: of score(a) − score(b) over episodes.
         ci95: half the width of its Student-t 95 % interval, over the differences.
+        ci95_classes: the same, if the classes are taken for a sample too; None where that is not known.
     """
 
     split: str
@@ -50,6 +51,7 @@ class Difference:
     higher_is_better: bool
     mean: float
     ci95: float
+    ci95_classes: float | None = None
 
     @property
     def clear(self) -> bool:
@@ -61,7 +63,7 @@ class Difference:
         return asdict(self) | {"clear": self.clear}
 
 
-OF_THE_CELL = [f.name for f in fields(Difference) if f.name not in ("a", "b", "mean", "ci95")]
+OF_THE_CELL = [f.name for f in fields(Difference) if f.name not in ("a", "b", "mean", "ci95", "ci95_classes")]
 
 
 def from_baselines(panel: Panel) -> list[Difference]:
@@ -88,12 +90,12 @@ def from_parts(panel: Panel) -> list[Difference]:
 def _less(panel: Panel, whole: Mapping, part: Mapping) -> list[Difference]:
     """One mapping of a predictor less another."""
     both, name = Panel(), f"{panel.cells[0].predictor}, {part}"
-    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+    for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
         if cell.mapping == str(part):
             as_whole = replace(cell, support=list(whole.support), query=list(whole.query), predictor=name)
-            both.add(as_whole, scores)
+            both.add(as_whole, scores, classes)
         elif cell.mapping == str(whole):
-            both.add(cell, scores)
+            both.add(cell, scores, classes)
     return differences(both, [(panel.cells[0].predictor, name)])
 
 
@@ -109,9 +111,9 @@ def differences(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[Differen
     the same classes and are not independent, and losses that are not finite.
     """
     played: dict[str, Played] = {}
-    for cell, scores in zip(panel.cells, panel.scores, strict=True):
+    for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
         if cell.candidates is None and len(scores) > 1 and np.isfinite(scores).all():
-            played.setdefault(cell.predictor, {})[_place(cell)] = cell, scores
+            played.setdefault(cell.predictor, {})[_place(cell)] = cell, scores, classes
     return [found for a, b in pairs for found in _pair(a, b, played.get(a, {}), played.get(b, {}))]
 
 
@@ -121,10 +123,11 @@ def _place(cell: Cell) -> tuple[Any, ...]:
 
 
 def _pair(a: str, b: str, of_a: Played, of_b: Played) -> Iterator[Difference]:
-    for place, (cell, scores) in of_a.items():
+    for place, (cell, scores, classes) in of_a.items():
         others = of_b[place][1] if place in of_b else np.empty(0)
         if len(others) == len(scores):
             mean, ci95 = interval(scores - others)
             assert ci95 is not None  # there are two or more
             about = {k: getattr(cell, k) for k in OF_THE_CELL}
-            yield Difference(a=a, b=b, mean=mean, ci95=ci95, **about)
+            wide = None if classes is None else class_interval(scores - others, classes)
+            yield Difference(a=a, b=b, mean=mean, ci95=ci95, ci95_classes=wide, **about)

@@ -80,27 +80,31 @@ class Panel:
     Attributes:
         cells: in the order of the table.
         scores: for each cell, ``[episodes]``; empty for what is no mean over episodes.
+        classes: for each cell, of its episodes, ``[episodes, ways]``; None where classes are not drawn.
     """
 
     cells: list[Cell] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
+    classes: list[np.ndarray | None] = field(default_factory=list)
 
-    def add(self, cell: Cell, scores: np.ndarray) -> None:
+    def add(self, cell: Cell, scores: np.ndarray, classes: np.ndarray | None = None) -> None:
         """Append one cell."""
         self.cells.append(cell)
         self.scores.append(scores)
+        self.classes.append(classes)
 
     def extend(self, other: "Panel") -> None:
         """Append another panel."""
         self.cells += other.cells
         self.scores += other.scores
+        self.classes += other.classes
 
     def of(self, predictor: str) -> "Panel":
         """The part of one predictor."""
         part = Panel()
-        for cell, scores in zip(self.cells, self.scores, strict=True):
+        for cell, scores, classes in zip(self.cells, self.scores, self.classes, strict=True):
             if cell.predictor == predictor:
-                part.add(cell, scores)
+                part.add(cell, scores, classes)
         return part
 
     def plain(self) -> list[dict[str, Any]]:
@@ -199,7 +203,7 @@ def episode_panel(
     for setting in settings:
         for mapping, (classes, metrics) in play(learner, embedded, sampler, setting, episodes, watch).items():
             for metric, scores in metrics.items():
-                panel.add(setting.mean_of(scores, classes, sampler.split, mapping, metric, learner), scores)
+                panel.add(setting.mean_of(scores, classes, sampler.split, mapping, metric, learner), scores, classes)
     return panel
 
 

@@ -69,18 +69,24 @@ def over_classes(cell: Cell | None) -> str:
     """``(± 0.9)``: the interval where test classes are taken for a sample too; nothing where it is not known."""
     if cell is None or cell.get("ci95_classes") is None or cell["mean"] is None or cell["episodes"] == 0:
         return ""
-    return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, digits(cell))})"
+    places = places_of_difference(cell) if "clear" in cell else digits(cell)
+    return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, places)})"
 
 
 def difference(cell: Cell | None) -> str:
     """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
     if cell is None:
         return ""
-    small = cell["percent"] and cell["ci95"] * 100 <= 0.1
-    places = 2 if small else digits(cell | {"mean": cell["ci95"]})
+    places = places_of_difference(cell)
     told = f"{scaled(cell):+.{places}f}".replace("-", "−")
     nothing = not told.strip("+−0.")
     return f"{told.lstrip('+−') if nothing else told} ± {_rounded_up(cell, places)}"
+
+
+def places_of_difference(cell: Cell) -> int:
+    """Behind the point, so many that the interval has some that count."""
+    small = cell["percent"] and cell["ci95"] * 100 <= 0.1
+    return 2 if small else digits(cell | {"mean": cell["ci95"]})
 
 
 def verdict(cell: Cell | None) -> str:

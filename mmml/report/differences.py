@@ -12,7 +12,7 @@ from mmml.report.cells import Cell
 from mmml.report.tables import Pivot, Row, drawn
 
 PLACE = ("task", "mapping", "ways", "shots", "step", "metric", "higher_is_better")
-COLUMNS = (*PLACE, "a", "b", "mean", "ci95", "clear", "episodes")
+COLUMNS = (*PLACE, "a", "b", "mean", "ci95", "ci95_classes", "clear", "episodes")
 
 
 def difference_pivots(differences: list[Cell], panel: list[Cell]) -> list[Pivot]:
@@ -71,5 +71,5 @@ def as_csv(differences: list[Cell]) -> str:
     writer.writerow(COLUMNS)
     for cell in differences:
         values: dict[str, Any] = cell | {"mapping": show.mapping(cell)}
-        writer.writerow([values[c] for c in COLUMNS])
+        writer.writerow([values.get(c) for c in COLUMNS])
     return out.getvalue()

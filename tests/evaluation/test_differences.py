@@ -139,8 +139,19 @@ def test_plain_says_whether_it_is_clear():
         "higher_is_better": True,
         "mean": 0,
         "ci95": 0,
+        "ci95_classes": None,
         "clear": True,
     }
+
+
+def test_classes_that_differ_make_a_difference_less_certain():
+    """Three languages in which one predictor is better than another by 0.1, 0.2 and 0.3, each played 20 times."""
+    classes, better = np.arange(60)[:, None] % 3, 0.1 + 0.1 * (np.arange(60) % 3)
+    rows = Panel()
+    rows.add(cell(), better, classes)
+    rows.add(cell("raw"), np.zeros(60), classes)
+    (found,) = differences(rows, [("ours", "raw")])
+    assert found.ci95 < 0.03 and found.ci95_classes == pytest.approx(4.303 * 0.1 / 3**0.5, rel=0.02)
 
 
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):

@@ -30,7 +30,7 @@ def chosen(monkeypatch, settings, scores):
         (cell,) = found.cells
         both = zip(("accuracy", "log loss"), scores[candidate], strict=True)
         cells = [cell.__class__(**(cell.__dict__ | {"metric": m, "mean": v})) for m, v in both]
-        return Panel(cells, [np.empty(0)] * 2)
+        return Panel(cells, [np.empty(0)] * 2, [None] * 2)
 
     monkeypatch.setattr(rivals, "episode_panel", panel)
     return rivals.choose(list(range(len(scores))), None, None, settings, 2)

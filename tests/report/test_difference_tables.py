@@ -141,6 +141,7 @@ def test_csv_holds_every_pair_as_numbers():
         "b": "raw/nearest",
         "mean": "-0.0123",
         "ci95": 0,
+        "ci95_classes": "",
         "clear": "False",
         "episodes": "1000",
     }
