@@ -151,7 +151,7 @@ def test_classes_that_differ_make_a_difference_less_certain():
     rows.add(cell(), better, classes)
     rows.add(cell("raw"), np.zeros(60), classes)
     (found,) = differences(rows, [("ours", "raw")])
-    assert found.ci95 < 0.03 and found.ci95_classes == pytest.approx(4.303 * 0.1 / 3**0.5, rel=0.02)
+    assert found.ci95 < 0.03 and found.ci95_classes == pytest.approx(4.303 * 0.1 / 3**0.5, rel=0.05)
 
 
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):
