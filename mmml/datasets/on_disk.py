@@ -68,7 +68,7 @@ def get(name: str, root: str | None) -> int:
     }
     if name not in known:
         told = f"there is nothing of that name to get{nearest(name, known)} (known: {', '.join(known)})"
-        raise UserError(f"mmml-data get {name}: {told}")
+        raise UserError(f"{name}: {told}")
     dataset = known[name]
     folder = dataset.place(root)
     for download in dataset.downloads:

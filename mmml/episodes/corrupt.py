@@ -51,11 +51,11 @@ class Corruption:
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
         ok = kind_of(modality) in self.kinds
-        require(ok, "episode corruption: modality", modality, f"one of {', '.join(self.kinds)}")
+        require(ok, "modality", modality, f"one of {', '.join(self.kinds)}")
         low, high = (amount if len(amount) == 2 else [-1, -1]) if isinstance(amount, list) else [amount, amount]
         ok = 0 <= low <= high <= 1
-        require(ok, "episode corruption: amount", amount, "from 0 to 1, or two such numbers, from where to where")
-        require(side in SIDES, "episode corruption: side", side, f"one of {', '.join(SIDES)}")
+        require(ok, "amount", amount, "from 0 to 1, or two such numbers, from where to where")
+        require(side in SIDES, "side", side, f"one of {', '.join(SIDES)}")
         self.modality, self.side, self.amount, self.most = modality, side, low, high
 
     def in_episode(self, rng: np.random.Generator) -> "Corruption":
@@ -257,5 +257,9 @@ def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tupl
     for i, section in enumerate(sections):
         if not isinstance(section, Mapping):
             raise UserError(f"{where}={section}: write a list such as [{{name: missing, modality: text, amount: 0.5}}]")
-        found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
+        try:
+            found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
+        except UserError as error:  # of a value, without its place
+            told = str(error)
+            raise UserError(told if told.startswith(where) else f"{where}[{i}].{told}") from None
     return tuple(found)
