@@ -134,16 +134,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
-        parent = key.partition("/")[0]
-        if "/" in key and (conf_dir() / key).is_dir():
-            owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, key)]
-            return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
-        if others := choices_with(key):
-            return f"{key} belongs to {' or '.join(others)}, which is not chosen"
-        groups = [
-            o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
-        ]
-        return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
+        return explain_unknown(key, overrides, name)
     if "Ambiguous value" in text:
         sweep = re.search(r"argument '([^']*)'", text)
         return f"{sweep[1] if sweep else 'an option'}: several values are a sweep, with -m; a list is written [a,b]"
@@ -161,6 +152,18 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
             continue
         return f"{override} cannot be read: write key=value, and quote values with special characters"
     return first_lines(error)
+
+
+def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
+    """What is wrong with an option, or a choice, that the composed config has not."""
+    parent = key.partition("/")[0]
+    if "/" in key and (conf_dir() / key).is_dir():
+        owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, key)]
+        return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
+    if others := choices_with(key):
+        return f"{key} belongs to {' or '.join(others)}, which is not chosen"
+    groups = [o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()]
+    return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
 
 
 def choices_with(key: str) -> list[str]:
