@@ -74,6 +74,8 @@ def assert_one_sentence(done, message, program="train"):
     ("arguments", "message"),
     [
         (["trainer.stepz=3"], "trainer.stepz is no option; did you mean 'trainer.steps'"),
+        (["task.threshold=4"], "task.threshold belongs to task=regression, which is not chosen"),
+        (["dataset.missing=keep"], "dataset.missing belongs to dataset=manifest"),
         (["metod=metric"], "metod is no option; did you mean 'method'"),
         (["encoder=smal"], "encoder=smal: there is no such choice; did you mean 'small'"),
         (["trainer.steps=abc"], "could not be converted to Integer"),

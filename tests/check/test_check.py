@@ -134,6 +134,21 @@ def test_scores_suggest_regression(tmp_path, capsys):
     assert code == 0 and "task=regression episode=regression" in told
 
 
+def test_translations_suggest_generation(tmp_path, capsys):
+    root = tmp_path / "set"
+    root.mkdir()
+    rows = [
+        {"label": f"to {t}", "split": s, "source_text": f"word {i}", "text": f"{t}: {i}"}
+        for s, t in (("train", "de"), ("train", "fr"), ("val", "it"), ("test", "cs"))
+        for i in range(60)
+    ]
+    write_csv(root / "metadata.csv", rows)
+    code, told = check(root, capsys)
+    assert code == 0 and "task=generation episode=pairs" in told and "[source_text:source_text]" in told, told
+    code, told = check(root, capsys, "task=generation", "episode=pairs", "episode.eval.mappings=[text:text]")
+    assert code == 1 and "mappings that are possible: source_text:source_text" in told, told
+
+
 def test_texts_and_matrices_are_measured(tmp_path, capsys):
     root = tmp_path / "set"
     root.mkdir()

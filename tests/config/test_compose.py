@@ -60,6 +60,8 @@ def test_a_group_replaces_its_section():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("evaluation.robustness=true", "evaluation.robustness is a section; set an option of it, such as"),
+        ("robustnes=true", "did you mean 'robustness'"),
         ("trainer.stepz=3", r"trainer.stepz is no option of this run; did you mean 'trainer.steps'"),
         ("seed=3", "seed belongs to the finished run and cannot change"),
         ("dataset.val=0.2", "dataset belongs to the finished run"),

@@ -9,8 +9,9 @@ import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
-from mmml.predict.inputs import Reading
+from mmml.predict.inputs import Queries, Reading
 from mmml.predict.model import untrained_model
+from mmml.predict.tally import Tally
 from tests.datasets.making import pictures, write_csv
 from tests.predict.making import features
 
@@ -130,7 +131,7 @@ def test_texts_are_given_from_known_ones(tmp_path):
         model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
 
 
-def test_texts_are_translated_as_known_ones_were(tmp_path):
+def test_texts_are_translated_as_known_ones_were(tmp_path, capsys):
     known = [("uno", "one"), ("due", "two"), ("tre", "three")]
     for name, rows in (("s", [*known, *known]), ("q", [("due", ""), ("tre", "")])):
         (tmp_path / name).mkdir()
@@ -140,6 +141,11 @@ def test_texts_are_translated_as_known_ones_were(tmp_path):
     model = model_of(*GENERATION[:-2], *mappings, "method.rule=nearest", features=None)
     found = list(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "q")))
     assert [p.text for p in found] == ["two", "three"]
+    tally = Tally(Queries(str(tmp_path / "s"), model.reading), model.adapt(str(tmp_path / "s")))
+    list(tally.watch(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "s"))))
+    tally.show("texts", tmp_path / "predictions.csv")
+    told = capsys.readouterr().out
+    assert "chrF: 100.0% over 6 queries" in told and "probability" not in told
 
 
 def test_a_learned_optimizer_writes_texts(tmp_path):
