@@ -18,8 +18,8 @@ from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.differences import between
 from mmml.evaluation.judge import Judge
-from mmml.evaluation.panel import Panel
-from mmml.evaluation.robustness import Robustness, robustness, side_by_side
+from mmml.evaluation.panel import Panel, every_mapping
+from mmml.evaluation.robustness import Robustness, check_robustness, robustness, side_by_side
 from mmml.files import check_writable, write_json, write_text
 from mmml.job import Change, Job, new_evaluation, write_episodes, write_robustness
 from mmml.methods import Learner
@@ -210,6 +210,8 @@ class Comparison:
         if contestant is not self.contestants[0]:  # its baselines are those of all
             judge = replace(judge, options=replace(judge.options, baselines=[]))
         options = judge.options.robustness
+        if options.run:
+            check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
         return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
 
 

@@ -25,7 +25,7 @@ from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
-from mmml.evaluation.panel import episode_settings
+from mmml.evaluation.panel import episode_settings, every_mapping
 from mmml.evaluation.problems import ProblemJudge
 from mmml.evaluation.robustness import check_robustness
 from mmml.evaluation.summaries import summary_settings
@@ -95,7 +95,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
     if config.evaluation.robustness.run:
-        check_robustness(config.evaluation.robustness, sorted(used), learner.embeds_once)
+        check_robustness(config.evaluation.robustness, every_mapping(settings), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
 

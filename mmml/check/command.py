@@ -43,7 +43,8 @@ def check(path: str, page: str, overrides: list[str]) -> int:
 
     findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
-    extra = [o for o in suggest(dataset, findings, (asked or [meant(dataset)])[-1]) if o.partition("=")[0] not in named]
+    name = asked[-1] if asked else meant(dataset)
+    extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
     config = compose(extra)
     task = tasks.build_section(config.task, "task")
     few = list(too_few(findings, task.min_ways))

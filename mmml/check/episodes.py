@@ -33,16 +33,16 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
         findings: what was found of it.
         task: that is meant, one of ``CHOICES``.
     """
-    choices, scored = CHOICES[task], task != "classification"  # or paired with texts: one way
+    choices, one_way = CHOICES[task], task != "classification"
     samples = findings.samples
     target = {"text"} if task in ("generation", "retrieval") else set()
     complete = [m for m in findings.complete or list(dataset.modalities)[:1] if m not in target]
-    shown = suggested_mappings(dataset, complete, scored)
+    shown = suggested_mappings(dataset, complete, one_way)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
     least = min(int(s.counts.min()) for s in samples.values())
-    both = [f"episode.eval.mappings=[{','.join(shown)}]"] + [f"episode.train.mappings=[{','.join(shown)}]"] * scored
-    if scored:
+    both = [f"episode.eval.mappings=[{','.join(shown)}]"] + [f"episode.train.mappings=[{','.join(shown)}]"] * one_way
+    if one_way:
         queries = max(1, min(20, least // 2))
         shots = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
         ways = {}
@@ -58,16 +58,16 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
         *(f"episode.{side}.ways={n}" for side, n in ways.items()),
         f"episode.eval.shots={shots}".replace(" ", ""),
         f"episode.eval.queries={queries}",
-        *([f"episode.train.shots={shots[-1]}"] if scored else []),
+        *([f"episode.train.shots={shots[-1]}"] if one_way else []),
         f"episode.train.queries={queries}",
     ]
 
 
-def suggested_mappings(dataset: Manifest, complete: Iterable[str], scored: bool) -> list[str]:
+def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
     """Each modality that no row lacks to itself; and a text of the user's to the others."""
     per = {m: dataset.modalities[m] for m in complete}
     same = [f"{m}:{m}" for m, p in per.items() if p is Per.SAMPLE]
-    if scored or "text" not in per or not dataset.rows.has("text"):
+    if one_way or "text" not in per or not dataset.rows.has("text"):
         return same
     return same + [f"text:{m}" for m in per if m != "text"]
 

@@ -81,8 +81,8 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if key not in known:
             raise UserError(f"{key} is no option of this run{nearest(key, [*SHORT, *known])}")
         value = override.value()
-        if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and not isinstance(value, dict):
-            inside = next(k for k in known if k.startswith(f"{key}."))
+        if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and isinstance(value, str | bool):
+            inside = next((k for k in known if k.startswith(f"{key}.")), key)
             raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
             value = compose_plain([text])[key]
@@ -156,11 +156,11 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
 
 def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
     """What is wrong with an option, or a choice, that the composed config has not."""
-    parent = key.partition("/")[0]
-    if "/" in key and (conf_dir() / key).is_dir():
-        owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, key)]
+    parent, child = re.split(r"[./]", key)[0], key.partition("/")[2]
+    if child and (conf_dir() / key).is_dir():
+        owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, child)]
         return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
-    if others := choices_with(key):
+    if leaves(conf_dir() / f"{name}.yaml", parent) and (others := choices_with(key)):
         return f"{key} belongs to {' or '.join(others)}, which is not chosen"
     groups = [o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()]
     return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
@@ -171,12 +171,12 @@ def choices_with(key: str) -> list[str]:
     section, _, option = key.rpartition(".")
     group = section.replace(".", "/")
     files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
-    return [f"{group}={f.stem}" for f in files if re.search(rf"^{option}:", f.read_text(), re.MULTILINE)]
+    return [f"{group}={f.stem}" for f in files if re.search(rf"^{re.escape(option)}:", f.read_text(), re.MULTILINE)]
 
 
 def leaves(file: Path, group: str) -> bool:
-    """Whether a choice of a group, such as ``method/learned_optimizer.yaml``, leaves one of a group below it."""
-    return re.search(rf"^ +- (override )?{group.partition('/')[2]}:", file.read_text(), re.MULTILINE) is not None
+    """Whether a config leaves a choice of a group, such as ``algorithm``."""
+    return re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE) is not None
 
 
 def first_lines(error: BaseException) -> str:

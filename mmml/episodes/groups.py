@@ -28,7 +28,7 @@ def draw_apart(
     Returns:
         ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
     """
-    by_group = any(left_over(groups[own], shots) < SPARE * queries for own in rows)
+    by_group = any(wasteful(groups[own], shots, queries) for own in rows)
     for _ in range(TRIES):
         side: dict[int, int] = {}
         sides: tuple[list[list[int]], list[list[int]]] = ([], [])
@@ -44,10 +44,17 @@ def draw_apart(
     return None
 
 
-def left_over(groups: np.ndarray, shots: int) -> float:
-    """Rows that are expected to be in groups of which so many random rows hold none; groups of each row ``[rows]``."""
+def wasteful(groups: np.ndarray, shots: int, queries: int) -> bool:
+    """Whether random shots would leave too few rows for queries, and those of whole groups more.
+
+    Args:
+        groups: of the rows of a class, ``[rows]``.
+        shots: see :func:`draw_apart`.
+        queries: see there.
+    """
     sizes = np.unique(groups, return_counts=True)[1]
-    return float((sizes * (1 - min(shots / len(groups), 1)) ** sizes).sum())
+    left = float((sizes * (1 - min(shots / len(groups), 1)) ** sizes).sum())  # expected in groups without a shot
+    return left < min(SPARE * queries, (len(groups) - shots) / 2)
 
 
 def _take(order: list[int], groups: np.ndarray, side: dict[int, int], which: int, count: int) -> list[int]:

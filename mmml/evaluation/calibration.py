@@ -111,8 +111,8 @@ def calibrate(
         settings: the columns of the panel.
         episodes: of each.
     """
-    known = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corrupt)).columns
-    entries, fixed = [], replace(embedded, columns={**embedded.columns, **known})
+    steady = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corrupt))
+    entries, fixed = [], replace(embedded, columns={**embedded.columns, **steady.columns})  # what is spoiled stays raw
     for setting in settings:
         if not setting.task.gives_probabilities or not _can_fill(sampler, setting.shape):
             continue

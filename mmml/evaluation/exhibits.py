@@ -14,7 +14,7 @@ from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, chunks
-from mmml.evaluation.pictures import ORDER, picture, thumbnail
+from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
 
@@ -64,8 +64,7 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
         starts = samples.starts if column.starts is None else column.starts
         first = there(column.values[starts[number] : starts[number] + 1])
         if len(first):
-            face = {"face": thumbnail(np.asarray(first[0])[len(first[0]) // 2])} if kind_of(modality) == "video" else {}
-            return item | {"modality": modality} | face | picture(kind_of(modality), first[0])
+            return item | {"modality": modality} | picture(kind_of(modality), first[0])
     return item
 
 

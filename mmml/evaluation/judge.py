@@ -90,8 +90,6 @@ class Judge:
     def rivals(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.rivals(self._usable("train")) if self.options.rivals else []
-        if self.options.rivals:
-            several += [[constant] for constant in constants(learner)]
         if self.options.shuffled and not self.task.by_item:  # else rivals have it
             several.append([Shuffled(learner)])
         tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
@@ -175,7 +173,7 @@ class Judge:
             check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.views)
         panel = self._panel(learner, embedded, calibration or Calibration())
         panel.extend(self._matching([(learner, embedded)]))
-        for rival in rivals:
+        for rival in (*rivals, *constants(learner)):
             panel.extend(self._panel(rival, embedded, None))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
@@ -201,7 +199,7 @@ class Judge:
         last = self.settings[-1]  # of the most shots
         return shown | {
             "curves": descents([learner, *rivals], embedded, sampler, self.settings[0]),
-            "answers": make_answers([learner, *rivals], samples, embedded, sampler, last),
+            "answers": make_answers([learner, *rivals, *constants(learner)], samples, embedded, sampler, last),
             "summaries": make_sheets(learner, samples, embedded, self.summaries, self.options.seed),
         }
 

@@ -13,7 +13,7 @@ COLOUR = "#3a6fd8"
 
 
 def picture(modality: str, value: Any) -> dict[str, Any]:
-    """``{"image": data URI, "ink": whether it may be inverted on a dark page}``.
+    """``{"image": data URI, "ink": whether it may be inverted on a dark page}``; of a video also ``face``, one frame.
 
     Args:
         modality: of the value, one of ``ORDER``.
@@ -23,8 +23,9 @@ def picture(modality: str, value: Any) -> dict[str, Any]:
     if modality == "image":
         return {"image": ink(array), "ink": True} if array.ndim == 2 else {"image": thumbnail(array), "ink": False}
     if modality == "video":
-        middle = array[np.linspace(0, len(array) - 1, 4).round().astype(int)]
-        return {"image": thumbnail(np.concatenate(list(middle), axis=2), SIDE * 3), "ink": False}
+        frames = array[np.linspace(0, len(array) - 1, 4).round().astype(int)]
+        film = thumbnail(np.concatenate(list(frames), axis=2), SIDE * 3)
+        return {"image": film, "face": thumbnail(array[len(array) // 2]), "ink": False}
     if modality == "strokes":
         return {"image": drawing(array), "ink": False}
     if modality == "audio":

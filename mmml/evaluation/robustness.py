@@ -9,6 +9,7 @@ import numpy as np
 from mmml.config.schema import RobustnessConfig
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
+from mmml.episodes import Mapping
 from mmml.episodes.corrupt import Corruption, corruptions
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge, at_rest
@@ -84,21 +85,26 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
     return found
 
 
-def check_robustness(options: RobustnessConfig, modalities: Sequence[str], embeds_once: bool) -> None:
+def check_robustness(options: RobustnessConfig, mappings: Iterable[Mapping], embeds_once: bool) -> None:
     """Refuse corruptions that cannot be played, before anything is.
 
     Args:
         options: of ``evaluation.robustness``.
-        modalities: that are shown.
+        mappings: that are judged.
         embeds_once: see :class:`mmml.methods.Learner`.
     """
     option = f"evaluation.robustness.corruptions=[{','.join(options.corruptions)}]"
+    modalities = sorted({m for mapping in mappings for m in mapping.modalities})
+    kinds = {name: corruptions.get(name, option) for name in (*options.corruptions, *corruptions.names())}
+    plain = [name for name in kinds if set(corruptions.options_of(name, option)) == {"modality", "amount", "side"}]
+    for name in options.corruptions:
+        if name not in plain:
+            raise UserError(f"{option}: {name} needs options of its own; ask for it by episode.eval.corrupt")
+        if not embeds_once and getattr(kinds[name], "removes_values", False):
+            raise UserError(f"{option}: with method.fast=all encoders cannot adapt to what is {name}; leave it out")
     if not applicable(options.corruptions, modalities):
-        fit = [name for name in corruptions.names() if applicable([name], modalities) and name != "duplicated"]
+        fit = [name for name in plain if applicable([name], modalities)]
         raise UserError(f"{option}: none can spoil {', '.join(modalities)}; choose of {', '.join(fit)}")
-    removing = [n for n in options.corruptions if getattr(corruptions.get(n, option), "removes_values", False)]
-    if removing and not embeds_once:
-        raise UserError(f"{option}: with method.fast=all encoders cannot adapt to what is {removing[0]}; leave it out")
 
 
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Controls: the same learner with a support set that is of no use, which nothing that adapts should match."""
+"""Controls: what a learner must beat that is kept from the pairs of a task, or from its queries."""
 
 from dataclasses import replace
 
@@ -79,6 +79,7 @@ class Constant(Control):
         told = "most alike" if learner.task.target else "median" if median else "mean"
         super().__init__(learner, told)
         self.name, self.rule, self.median = "constant", told, median
+        self.transductive = False  # whatever the learner is, queries are not looked at
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         task = task or self.task

@@ -62,9 +62,9 @@ class Tally:
             yield p
 
     def _count(self, truth: str | None, p: Prediction) -> None:
-        if self.by_item:
-            self.answers += [(p.id, answer(p))] if len(self.answers) < SHOWN else []
-        else:
+        if self.by_item and len(self.answers) < SHOWN:
+            self.answers.append((p.id, answer(p)))
+        elif not self.by_item:
             self.labels[answer(p)] += 1
             self.sure[answer(p)] += p.probability or 0
         if truth is None:

@@ -10,9 +10,9 @@ from mmml.datasets import Column, Per, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
-from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, episode_panel
+from mmml.methods.controls import constants
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.regression import ABOVE, F1, PEARSON, f1, pearson
@@ -70,14 +70,16 @@ def test_training_learns_which_features_matter(scored):
 
 def test_a_constant_answer_stands_in_the_table(scored):
     setting = Setting(TASK, Shape(1, 10, 10), (MAPPING,))
-    nearest, mean = baselines.get("raw/nearest", "")({"features": Per.SAMPLE}, TASK)
+    model = learner()
+    model.embedder.fit(scored)
+    mean, _ = constants(model)
     embedded = embed_all(mean, scored, ["features"])
     cell, correlation = episode_panel(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
     drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
     support, query = scored.targets[drawn.support], scored.targets[drawn.query]
     assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
     assert correlation.metric == "Pearson r" and correlation.mean == 0
-    assert (nearest.predictor_name, cell.predictor) == ("raw/nearest", "raw/mean")
+    assert cell.predictor == "constant/mean"
 
 
 @pytest.mark.parametrize("rule", ["prototype", "ridge"])

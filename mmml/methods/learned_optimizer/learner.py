@@ -180,7 +180,7 @@ class LearnedOptimizer(Learner):
             support, query = (self._see(examples) for examples in batch.view(mapping))
             if begins:
                 self.model.track(query.seen)
-            views += zip(self._apart(support), self._apart(query), strict=True)
+            views += zip(self._pieces(support), self._pieces(query), strict=True)
         return views
 
     def _segment(self, support: "Side", query: "Side", point: Point | None, segment: range) -> tuple[Tensor, Point]:
@@ -201,7 +201,7 @@ class LearnedOptimizer(Learner):
         targets = self.task.targets(examples).to(self.embedder.device)
         return Side(self.model.see(examples), targets, self.task.outputs(examples))
 
-    def _apart(self, side: "Side") -> "list[Side]":
+    def _pieces(self, side: "Side") -> "list[Side]":
         pieces = self.model.apart(side.seen)
         targets = side.targets.chunk(len(pieces))
         return [Side(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
