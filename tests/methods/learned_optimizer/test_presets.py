@@ -15,7 +15,7 @@ PRESETS = {
     "fomaml": ("sgd", "first order", "all"),
     "meta_sgd": ("learned_rates", "second order", "all"),
     "anil": ("sgd", "second order", "head"),
-    "meta_sgd_head": ("learned_rates", "first order", "head"),
+    "meta_sgd_head": ("learned_rates", "second order", "head"),
     **{rule: (rule, "second order", "head") for rule in ("sgd", "momentum", "nesterov", "rmsprop", "adam")},
 }
 
