@@ -102,8 +102,9 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
         "metric/attention",
         "metric/attention, shuffled pairs",
         "metric/attention, training split alone",
+        "constant/mean",
+        "constant/median",
         "raw/nearest",
-        "raw/mean",
     }
     scores = pq.read_table(tmp_path / "run" / "eval" / "test" / "episodes.parquet")
     assert scores.num_rows == 20 * len(panel)
