@@ -210,8 +210,7 @@ class Comparison:
         if contestant is not self.contestants[0]:  # its baselines are those of all
             judge = replace(judge, options=replace(judge.options, baselines=[]))
         options = judge.options.robustness
-        if options.run:
-            check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
+        check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
         return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
 
 

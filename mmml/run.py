@@ -94,8 +94,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     check_shapes(config.episode, samples, trains)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
-    if config.evaluation.robustness.run:
-        check_robustness(config.evaluation.robustness, every_mapping(settings), learner.embeds_once)
+    check_robustness(config.evaluation.robustness, every_mapping(settings), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
 

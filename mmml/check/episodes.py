@@ -16,7 +16,6 @@ from mmml.tasks import Task
 
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
-
 CHOICES = {
     "classification": ["episode=five_way"],
     "regression": ["task=regression", "episode=regression"],

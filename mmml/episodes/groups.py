@@ -34,10 +34,10 @@ def draw_apart(
         sides: tuple[list[list[int]], list[list[int]]] = ([], [])
         turn = rng.random(groups.max() + 1) if by_group else None
         for own in rows:
-            order = rng.permutation(own)
-            order = order if turn is None else order[turn[groups[order]].argsort(kind="stable")]
+            mixed = rng.permutation(own)
+            order = (mixed if turn is None else mixed[turn[groups[mixed]].argsort(kind="stable")]).tolist()
             for which, count in ((SUPPORT, shots), (QUERY, queries)):
-                sides[which].append(_take(order.tolist(), groups, side, which, count))
+                sides[which].append(_take(order, groups, side, which, count))
         if all(len(r) == shots for r in sides[SUPPORT]) and all(len(r) == queries for r in sides[QUERY]):
             support, query = (np.array(s, np.int64) for s in sides)
             return support.reshape(len(rows), shots), query.reshape(len(rows), queries)

@@ -70,9 +70,8 @@ def matching_panel(known: Known, sampler: Sampler, settings: Iterable[Setting], 
             queries, candidates = (of_modality(known, side[0]) for side in (mapping.query, mapping.support))
             if queries and candidates:
                 scores, classes = matched(queries, candidates, mapping, sampler, setting, episodes)
-                panel.add(
-                    setting.mean_of(scores, classes, sampler.split, mapping, MATCHING, queries[0]), scores, classes
-                )
+                cell = setting.mean_of(scores, classes, sampler.split, mapping, MATCHING, queries[0])
+                panel.add(cell, scores, classes)
     return panel
 
 

@@ -86,13 +86,15 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
 
 
 def check_robustness(options: RobustnessConfig, mappings: Iterable[Mapping], embeds_once: bool) -> None:
-    """Refuse corruptions that cannot be played, before anything is.
+    """Refuse corruptions that cannot be played, before anything is, if any are asked for.
 
     Args:
         options: of ``evaluation.robustness``.
         mappings: that are judged.
         embeds_once: see :class:`mmml.methods.Learner`.
     """
+    if not options.run:
+        return
     option = f"evaluation.robustness.corruptions=[{','.join(options.corruptions)}]"
     modalities = sorted({m for mapping in mappings for m in mapping.modalities})
     kinds = {name: corruptions.get(name, option) for name in (*options.corruptions, *corruptions.names())}

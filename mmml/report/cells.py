@@ -48,6 +48,11 @@ def is_problem(cell: Cell) -> bool:
     return cell.get("step") is not None
 
 
+def is_difference(cell: Cell) -> bool:
+    """Whether it is a score less another."""
+    return "clear" in cell
+
+
 def is_calibration(cell: Cell) -> bool:
     """Whether it says how far confidence can be believed, which has a table of its own and is no score."""
     return cell["metric"] == "ECE"
@@ -69,7 +74,7 @@ def over_classes(cell: Cell | None) -> str:
     """``(± 0.9)``: the interval where test classes are taken for a sample too; nothing where it is not known."""
     if cell is None or cell.get("ci95_classes") is None or cell["mean"] is None or cell["episodes"] == 0:
         return ""
-    places = places_of_difference(cell) if "clear" in cell else digits(cell)
+    places = places_of_difference(cell) if is_difference(cell) else digits(cell)
     return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, places)})"
 
 

@@ -95,12 +95,14 @@ def test_mistakes_are_found_before_anything_is_judged(judge):
 
 def test_what_cannot_be_played_is_refused_before_anything_is():
     with pytest.raises(UserError, match=r"corruptions=\[noise\]: none can spoil text; choose of .*typos"):
-        check_robustness(RobustnessConfig(corruptions=["noise"]), [Mapping.parse("text:text")], embeds_once=True)
+        check_robustness(
+            RobustnessConfig(run=True, corruptions=["noise"]), [Mapping.parse("text:text")], embeds_once=True
+        )
     with pytest.raises(UserError, match=r"with method.fast=all encoders cannot adapt to what is missing"):
-        check_robustness(RobustnessConfig(), MAPPINGS, embeds_once=False)
+        check_robustness(RobustnessConfig(run=True), MAPPINGS, embeds_once=False)
     with pytest.raises(UserError, match=r"duplicated needs options of its own; ask for it by episode.eval.corrupt"):
-        check_robustness(RobustnessConfig(corruptions=["duplicated"]), MAPPINGS, embeds_once=True)
-    check_robustness(RobustnessConfig(corruptions=["noise"]), MAPPINGS, embeds_once=False)
+        check_robustness(RobustnessConfig(run=True, corruptions=["duplicated"]), MAPPINGS, embeds_once=True)
+    check_robustness(RobustnessConfig(run=True, corruptions=["noise"]), MAPPINGS, embeds_once=False)
 
 
 def test_it_is_reported(judge):
