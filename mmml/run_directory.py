@@ -49,8 +49,8 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a place that cannot be written or that holds a run already."""
-        if self.is_run:
+        """Refuse a place that cannot be written or that holds a run already; a start that failed at once is none."""
+        if self.info.exists():
             mend = f", or resume={self}" if self.last.exists() else ""
             raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{mend}")
         check_writable(self.path)
@@ -58,11 +58,6 @@ class RunDirectory:
     def create(self) -> "RunDirectory":
         """Make the folders of a new run."""
         self.check_new()
-        try:
-            with self.info.open("x") as file:  # of two runs that start at once, one is refused
-                file.write("{}\n")
-        except FileExistsError:
-            self.check_new()
         self.last.parent.mkdir(parents=True, exist_ok=True)
         return self
 

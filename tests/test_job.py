@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from mmml import run as runs
 from mmml.config import check_config
@@ -13,7 +14,7 @@ from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Panel
 from mmml.files import keep_aside
-from mmml.job import Job, resume
+from mmml.job import Job, resume, train_composed
 from mmml.run_directory import RunDirectory
 from tests.conftest import SMOKE
 
@@ -59,10 +60,33 @@ def test_a_report_that_fails_does_not_cost_the_scores(tmp_path, monkeypatch, cap
     assert result["status"] == "failed" and result["panel"] == [] and "no map today" in result["error"]["message"]
 
 
-def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path):
-    RunDirectory(tmp_path / "run").create()
+def composed(**options):
+    return OmegaConf.create(compose_plain([*SMOKE, *(f"{k}={v}" for k, v in options.items())]))
+
+
+def test_of_two_runs_that_start_at_once_in_one_folder_the_second_is_refused(tmp_path, monkeypatch, capsys):
+    folder = str(tmp_path / "run")
+    with RunDirectory(folder).create().locked(), pytest.raises(UserError, match="is in use: another process"):
+        train_composed(composed(), folder, [])
+    create = RunDirectory.create
+
+    def beaten(run):
+        create(run).info.write_text("{}")  # by another, between the first look and the lock
+        return run
+
+    monkeypatch.setattr(RunDirectory, "create", beaten)
     with pytest.raises(UserError, match="holds a run already"):
-        RunDirectory(tmp_path / "run").create()
+        train_composed(composed(), folder, [])
+
+
+def test_a_start_that_failed_at_once_can_be_begun_again_and_keeps_what_it_said(tmp_path, capsys):
+    folder = tmp_path / "run"
+    bad = composed(**{"trainer.monitor": "val/meen"})
+    assert [train_composed(bad, str(folder), [])[0] for _ in range(2)] == [2, 2]
+    assert {p.name for p in folder.glob("result*.json")} == {"result.json", "result.1.json"}
+    assert train_composed(composed(**{"trainer.steps": 2}), str(folder), [])[0] == 0
+    with pytest.raises(UserError, match="holds a run already"):
+        train_composed(composed(), str(folder), [])
 
 
 def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):

@@ -1,0 +1,68 @@
+"""How long training of the shipped experiments takes here: ``python scripts/bench_training.py [EXPERIMENT …]``.
+
+Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation, times their numbers.
+Loading of data and the evaluation at the end are not counted. Each of several has a process of its own.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+from mmml import run as runs
+from mmml.config import check_run
+from mmml.config.compose import compose_plain, conf_dir
+from mmml.errors import UserError
+from mmml.run_directory import RunDirectory
+from mmml.threads import one_thread
+from mmml.trainer.loop import Trainer
+
+HEADER = "| experiment | a step, s | steps | a validation, s | training, min |\n| --- | --- | --- | --- | --- |"
+STEPS, SECONDS = 12, 60.0  # timed of an experiment: so many, or as many as fit in
+
+
+def main(names: list[str]) -> None:
+    """Print a line of one experiment, or a table of several."""
+    if len(names) == 1:
+        print(f"| `{names[0]}` | {predicted(names[0])} |")
+        return
+    print(HEADER, flush=True)
+    for name in names or sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml")):
+        subprocess.run([sys.executable, __file__, name], check=True)
+
+
+def predicted(name: str) -> str:
+    """The other columns of the table."""
+    try:
+        values = compose_plain([f"experiment={name}"])
+        with tempfile.TemporaryDirectory() as folder:
+            _, trainer = runs.prepare(check_run(values), values, RunDirectory(Path(folder)))
+            trainer._train_step()  # the first one allocates, and remembers what does not change
+            taken = timed_steps(trainer)
+            started = time.perf_counter()
+            trainer.parts.validate()
+            validation = time.perf_counter() - started
+    except UserError as error:
+        return f"{error} | | |"
+    steps = trainer.options.steps
+    whole = steps * taken + -(-steps // trainer.options.validate_every) * validation
+    return f"{taken:.3g} | {steps} | {validation:.3g} | **{whole / 60:.1f}**"
+
+
+def timed_steps(trainer: Trainer) -> float:
+    """Mean seconds of a step."""
+    steps, done, started = trainer.options.steps, 0, time.perf_counter()
+    with one_thread() if trainer.learner.is_small else nullcontext():
+        for step in range(0, steps, max(1, steps // STEPS)):
+            trainer.step = step
+            trainer._train_step()
+            done += 1
+            if time.perf_counter() - started > SECONDS:
+                break
+    return (time.perf_counter() - started) / done
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
