@@ -31,18 +31,22 @@ class MovingDomains(Dataset):
             frames (``video``), whose score says how near it is to a true key frame, from 0 to 1.
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
+        turning: the first and the last frame, of 12, in which a second motion may begin: the wider apart they are,
+            the less time alone tells of what matters.
     """
 
     name = "moving_domains"
 
-    def __init__(self, split_seed: int, classes: str, samples: str, domains: int, videos: int):
+    def __init__(self, split_seed: int, classes: str, samples: str, domains: int, videos: int, turning: list[int]):
         known = ("characters", "motions")
         require(classes in known, "dataset.classes", classes, "characters or motions")
         require(samples in ("videos", "frames"), "dataset.samples", samples, "videos or frames")
         require(domains >= 12, "dataset.domains", domains, "12 or more")
         require(2 <= videos <= 50, "dataset.videos", videos, "from 2 to 50")
+        fits = len(turning) == 2 and 2 <= turning[0] <= turning[-1] <= FRAMES - 2
+        require(fits, "dataset.turning", turning, f"two frames from 2 to {FRAMES - 2}, such as [5, 7]")
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
-        self.domains, self.videos = domains, videos
+        self.domains, self.videos, self.turning = domains, videos, (turning[0], turning[1])
         told = ("video", "text") if samples == "videos" else ("video",)
         self.modalities: Mapping[str, Per] = dict.fromkeys(told, Per.SAMPLE)
 
@@ -55,7 +59,7 @@ class MovingDomains(Dataset):
             scenes = dict(self._scenes(split, names))
             flat = [scene for several in scenes.values() for scene in several]
             faces = glyphs[split].columns["image"].values.unflatten(0, (len(names), -1))
-            videos = Videos(faces, flat, (self.split_seed, number, len(SPLITS)))
+            videos = Videos(faces, flat, (self.split_seed, number, len(SPLITS)), self.turning)
             found[split] = self._samples(list(scenes), names, flat, videos)
         return found
 

@@ -22,6 +22,7 @@ from mmml.errors import require
 
 FRAMES, SIDE = 12, 48  # of a video, and pixels on each side
 SAMPLES = 12  # videos of a class
+MIDDLE = (5, 7)  # frames in which the second motion may begin
 SIZE = 0.6  # of a character at rest: of its drawing's 32 pixels
 
 MOTIONS = {
@@ -143,15 +144,16 @@ class Videos:
         faces: of the characters, uint8 ``[characters, faces, 32, 32]``.
         scenes: of the classes.
         seed: of when and where they move.
+        turning: the first and the last frame in which a second motion may begin.
     """
 
-    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...]):
+    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], turning: tuple[int, int] = MIDDLE):
         self.faces, self.scenes = faces, scenes
         code = code_of(sys.modules[__name__])
-        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, code])
+        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, turning, code])
         rng = np.random.default_rng([*seed, len(scenes)])
         count = len(scenes) * SAMPLES
-        self.turning = rng.integers(5, 8, count)  # the frame in which the second motion begins
+        self.turning = rng.integers(turning[0], turning[1] + 1, count)  # the frame in which the second motion begins
         self.place = rng.uniform(-0.15, 0.15, (count, 2))
         self.size = rng.uniform(0.85, 1.15, count)
         self.face = np.arange(count) % faces.shape[1]
