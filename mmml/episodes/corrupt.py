@@ -134,10 +134,10 @@ class Noise(Spoiling):
     """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
 
     Of images and videos ``amount`` times the whole range from black to white. Of sounds, the signal-to-noise ratio is
-    −20 · log10(amount) dB: 20 at 0.1, 0 at 1.
+    −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that are zero throughout are missing, and stay so.
     """
 
-    kinds = ("image", "audio", "video", "strokes", "features")
+    kinds: ClassVar[Sequence[str]] = ("image", "audio", "video", "strokes", "features")
 
     def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = self.amount * rng.standard_normal(value.shape, np.float32)
@@ -146,8 +146,31 @@ class Noise(Spoiling):
         if kind_of(self.modality) == "strokes":  # time and the number of the stroke stay
             spread = value[:, :2].std()
             return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
-        scale = np.sqrt(np.square(value).mean()) if kind_of(self.modality) == "audio" else value.std(axis=0)
-        return value + (scale * noise).astype(value.dtype)
+        if kind_of(self.modality) == "audio":
+            return value + (np.sqrt(np.square(value).mean()) * noise).astype(value.dtype)
+        there = value.any(axis=-1) if value.ndim == 2 else np.ones(len(value), bool)
+        if not there.any():
+            return value
+        noise[~there] = 0
+        return value + (value[there].std(axis=0) * noise).astype(value.dtype)
+
+
+@corruptions.register("audio_noise")
+class AudioNoise(Noise):
+    """Adds Gaussian noise to sounds, at a signal-to-noise ratio.
+
+    Args:
+        snr: in dB; or from where to where.
+        modality, side: see :class:`Corruption`.
+    """
+
+    kinds = ("audio",)
+
+    def __init__(self, modality: str, snr: float | list[float], side: str):
+        super().__init__(modality, 0.0, side)
+        levels = [10 ** (-decibels / 20) for decibels in (snr if isinstance(snr, list) else [snr])]
+        require(0 < len(levels) <= 2, "snr", snr, "a number of decibels, or two, from where to where")
+        self.amount, self.most = min(levels), max(levels)
 
 
 @corruptions.register("occlusion")

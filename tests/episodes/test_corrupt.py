@@ -49,12 +49,23 @@ def test_what_a_small_amount_spoils_a_larger_one_spoils_too(samples):
     assert few.mean() > more.mean() and not (more & ~few).any()
 
 
-def test_corruption_is_a_pure_function_of_the_episode(samples):
-    section = {"name": "swapped", "modality": "text", "amount": 0.5}
-    both, one = drawn(samples, section, numbers=[3, 7]), drawn(samples, section, numbers=[7])
-    assert both.support.values["text"][4:].tolist() == one.support.values["text"].tolist()
-    other = drawn(samples, section, numbers=[7], seed=1)
-    assert one.support.values["text"].tolist() != other.support.values["text"].tolist()
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [("swapped", "text"), ("typos", "text"), ("swapped", "image"), ("noise", "image"), ("occlusion", "image")],
+)
+def test_corruption_is_a_pure_function_of_the_episode(samples, name, modality):
+    section = {"name": name, "modality": modality, "amount": [0.4, 0.6]}
+
+    def side_of(batch):
+        return batch.support.values[modality]
+
+    def shown(*numbers, seed=0):
+        return side_of(drawn(samples, section, numbers=numbers, seed=seed)).tolist()
+
+    both = shown(3, 7)
+    assert both[len(both) // 2 :] == shown(7) and both[: len(both) // 2] == shown(3)
+    assert shown(7) != shown(7, seed=1)
+    assert shown(7) != side_of(drawn(samples, numbers=[7])).tolist()
 
 
 def test_swapped_names_are_those_of_other_classes_of_the_episode(samples):
@@ -124,9 +135,27 @@ def test_noise_is_as_strong_as_is_said():
     features = np.random.default_rng(1).normal(5, [1.0, 10.0], (5000, 2)).astype(np.float32)
     moved = spoil("noise", features, 0.5, "audio_features") - features
     assert moved.dtype == np.float32 and np.allclose(moved.std(0), [0.5, 5], rtol=0.05)
+    gaps = np.concatenate([features[:100], np.zeros((300, 2), np.float32)])
+    moved = spoil("noise", gaps, 0.5, "audio_features") - gaps
+    assert not moved[100:].any() and np.allclose(moved[:100].std(0), [0.5, 5], rtol=0.3)  # what is missing stays so
+    assert not spoil("noise", gaps[100:], 0.5, "audio_features").any()
     strokes = np.random.default_rng(2).random((50, 4)).astype(np.float32)
     drawn_again = spoil("noise", strokes, 0.3, "strokes")
     assert (drawn_again[:, 2:] == strokes[:, 2:]).all() and (drawn_again[:, :2] != strokes[:, :2]).all()
+
+
+def test_sounds_are_drowned_at_a_ratio_in_decibels():
+    sound = np.sin(np.arange(16000, dtype=np.float32) / 10)
+    for decibels in (20, 0, -5):
+        (made,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": decibels})
+        noise = made.spoil(sound, np.random.default_rng(0)) - sound
+        assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) == pytest.approx(decibels, abs=0.2)
+    (ranged,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": [-6, 6]})
+    drawn_now = [ranged.in_episode(np.random.default_rng(i)).amount for i in range(50)]
+    assert 0.5 <= min(drawn_now) < 0.8 and 1.2 < max(drawn_now) <= 2
+    for modality, snr, told in (("image", 5, "modality=image must be one of audio"), ("audio", [], "snr=")):
+        with pytest.raises(UserError, match=told):
+            corrupt({"name": "audio_noise", "modality": modality, "snr": snr})
 
 
 def test_a_square_is_covered():
