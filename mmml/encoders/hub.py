@@ -1,6 +1,7 @@
 """Loading models of Hugging Face's transformers: from a local folder, from the hub's cache, or from the hub."""
 
 import functools
+import hashlib
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ from textwrap import shorten
 from typing import Any
 from urllib.parse import urlsplit
 
+import torch
 from torch import nn
 
 from mmml.errors import UserError
@@ -38,6 +40,28 @@ def load(kind: str, name: str, option: str) -> Any:
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise UserError(f"{option}={name} cannot be loaded ({shorten(str(error), 200, placeholder=' …')})") from None
     return found.eval().float().requires_grad_(False) if isinstance(found, nn.Module) else found
+
+
+def fingerprint(model: Any, processor: Any, source: str, user: str, *options: Any) -> str:
+    """A hash of all that what a model says depends on: weights, config, libraries, and how it is used.
+
+    Args:
+        model: of transformers.
+        processor: what reads values for it.
+        source: its folder or name, which is left out.
+        user: what uses it.
+        options: by which that prepares what the model reads.
+    """
+    import transformers
+
+    digest = hashlib.sha256(repr((user, transformers.__version__, torch.__version__, *options)).encode())
+    facts = {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"}  # not where it lies
+    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+    digest.update(repr(processor).replace(source, "").encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
 
 
 def library(option: str) -> Any:

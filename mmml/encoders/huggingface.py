@@ -8,7 +8,6 @@ its side of the pair is used. Frozen, it reads each sample once (see
 
 import copy
 import functools
-import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
-from mmml.encoders.hub import load, pools_first_token
+from mmml.encoders.hub import fingerprint, load, pools_first_token
 from mmml.errors import UserError, require
 
 RATE = 16_000  # Hz, of the dataset's audio
@@ -99,18 +98,7 @@ class Pretrained(Encoder):
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of the model's weights and config, the preprocessing and the libraries."""
-        import transformers
-
-        about = (type(self).__name__, transformers.__version__, torch.__version__, *self.reading())
-        digest = hashlib.sha256(repr(about).encode())
-        config: Any = self.trunk.config
-        facts = {k: v for k, v in config.to_dict().items() if k != "_name_or_path"}  # not where it lies
-        digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
-        digest.update(repr(self.processor).replace(self.source, "").encode())
-        for name, value in self.trunk.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:32]
+        return fingerprint(self.trunk, self.processor, self.source, type(self).__name__, *self.reading())
 
     def frozen_part(self) -> tuple[str, Encoder] | None:
         """The model without the projection."""

@@ -202,12 +202,16 @@ class TestWriter:
 
     @torch.no_grad()
     def test_beams_find_likelier_texts_and_samples_others(self, writer):
-        prefix = torch.randn(24, 3, 16)
-        greedy, written = writer.write(prefix), {}
-        for by in ("beam", "sample"):
+        prefix, found, lost = torch.randn(24, 3, 16), {}, {}
+        for by in ("greedy", "beam", "sample"):
             writer.decoding = Decoding(by, 4, 1.0, 10)
-            written[by] = writer.write(prefix)
-        assert written["beam"] != greedy != written["sample"] != written["beam"]
+            tokens = writer.generate(prefix)
+            after = (tokens == END).long().cumsum(1) - (tokens == END).long() > 0
+            found[by], lost[by] = writer.tokens.write(tokens), writer._log_loss(prefix, tokens.masked_fill(after, -1))
+        assert lost["beam"].mean() < lost["greedy"].mean() < lost["sample"].mean()
+        assert found["beam"] != found["greedy"] != found["sample"]
+        writer.decoding = Decoding("sample", 1, 1e-4, 10)
+        assert writer.write(prefix) == found["greedy"]  # without any heat, no luck
 
     @torch.no_grad()
     def test_a_sample_does_not_depend_on_its_neighbours(self, writer):

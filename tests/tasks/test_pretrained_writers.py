@@ -1,5 +1,7 @@
 """Language models of transformers, tiny ones made on the spot, that write what an adapted prefix begins."""
 
+import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,7 @@ def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
     if frozen:
         assert any(learner.task.writer.write(torch.randn(16, 2, 16)))
     kept = {name.split(".")[2] for name in learner.state_dict() if name.startswith("task.writer.")}
-    assert kept == (set() if frozen else {"model"})
+    assert kept == ({"_extra_state"} if frozen else {"_extra_state", "model"})
 
 
 def test_texts_come_back(folder):
@@ -92,10 +94,39 @@ def of(learner, samples):
     return batch(learner, samples)
 
 
+def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder):
+    learner = learned_by(task(model=folder))
+    state = learner.state_dict()
+    learned_by(task(model=folder)).load_state_dict(state)
+    next(learner.task.writer.model.parameters()).data.add_(1)
+    with pytest.raises(UserError, match=r"task.model=.* is not what the run was trained with"):
+        learner.load_state_dict(state)
+
+
+def test_a_tokenizer_that_cannot_end_a_text_is_refused(folder, tokenizer, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    endless = copy.deepcopy(tokenizer)
+    endless.eos_token = None
+    endless.save_pretrained(tmp_path / "model")
+    with pytest.raises(UserError, match=r"task.model=.*/model: its tokenizer has no eos_token"):
+        learned_by(task(model=str(tmp_path / "model")))
+
+
+@torch.no_grad()
+def test_a_large_vocabulary_is_written_in_batches(folder, monkeypatch):
+    """30,522 word pieces here: 64 texts in a pass each token."""
+    writer, passes = learned_by(task(model=folder)).task.writer, []
+    writer.model.register_forward_hook(lambda *_: passes.append(1))
+    assert len(writer.write(torch.randn(64, 2, 16))) == 64
+    assert 0 < len(passes) <= writer.decoding.max_length
+
+
 def test_a_text_that_is_too_long_for_the_model_is_refused(folder):
-    if "gpt2" in folder:
-        with pytest.raises(UserError, match=r"has 24 positions, and task.prefix plus task.max_length need 42"):
-            learned_by(task(model=folder, max_length=40))
+    told = {"gpt2": "24 positions, and task.prefix plus task.max_length need 82"}
+    told["bart"] = "64 positions, and task.prefix and task.max_length need 80"
+    for kind in told.keys() & {kind for kind in told if kind in folder}:  # T5 has no last position
+        with pytest.raises(UserError, match=told[kind]):
+            learned_by(task(model=folder, max_length=80))
 
 
 def test_a_folder_that_is_not_there_is_told():

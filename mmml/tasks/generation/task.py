@@ -88,15 +88,15 @@ class Generation(nn.Module, Task):
         scores.sacrebleu()  # else it would be missed after training began
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
-        self._model, self._sizes = model, (width, layers, heads, prefix + max_length)
+        self._model, self._sizes = model, (width, layers, heads)
         self.tokens: Tokens = BYTES if vocabulary is None else PieceTokens(vocabulary)
 
     def prepare_head(self, width: int) -> int:
         """Builds the language model, which only a method with a head needs."""
         if self._model is None:
-            model = from_scratch(self.tokens, *self._sizes)
+            model = from_scratch(self.tokens, *self._sizes, self.prefix + self.decoding.max_length)
         else:
-            model, self.tokens = pretrained(self._model, self._sizes[-1], self.frozen)
+            model, self.tokens = pretrained(self._model, self.prefix, self.decoding.max_length, self.frozen)
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
 

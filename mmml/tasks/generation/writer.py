@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.hub import library, load
+from mmml.encoders.hub import fingerprint, library, load
 from mmml.errors import UserError, require
 from mmml.tasks.generation.tokens import HubTokens, Tokens
 
-AT_ONCE = 2**17  # texts × vocabulary that are judged or written at a time; the result does not depend on it
+JUDGED = 2**17  # texts × vocabulary that are judged at a time, and
+WRITTEN = 256  # texts × beams that are written; results do not depend on them
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ class Writer(nn.Module):
         else:
             self.model = model
         self.width: int = model.get_input_embeddings().weight.shape[-1]
-        self.at_once = max(1, AT_ONCE // tokens.vocabulary)
         # Else the model's own would fill in what is not said here.
         model.generation_config = library("task=generation").GenerationConfig()
 
@@ -72,6 +72,17 @@ class Writer(nn.Module):
         if self.frozen:  # the model moves along, though it is no submodule
             self.model._apply(fn)
         return super()._apply(fn, recurse)
+
+    def get_extra_state(self) -> str:
+        """For checkpoints: which frozen model they belong to."""
+        model = self.model
+        return fingerprint(model, self.tokens.vocabulary, model.name_or_path, "writer") if self.frozen else ""
+
+    def set_extra_state(self, state: str) -> None:
+        """Refuse another frozen model than the checkpoint's."""
+        if state != self.get_extra_state():
+            told = "other weights, or another version of transformers or torch"
+            raise UserError(f"task.model={self.model.name_or_path} is not what the run was trained with: {told}")
 
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
         """What is lost of each text by predicting it token by token, in nats a token.
@@ -83,7 +94,8 @@ class Writer(nn.Module):
         tokens = self.tokens.of(texts)[:, : self.decoding.max_length]
         if torch.is_grad_enabled():
             return self._log_loss(prefix, tokens)
-        parts = zip(prefix.split(self.at_once), tokens.split(self.at_once), strict=True)
+        some = max(1, JUDGED // self.tokens.vocabulary)
+        parts = zip(prefix.split(some), tokens.split(some), strict=True)
         return torch.cat([self._log_loss(p, t) for p, t in parts])
 
     def _log_loss(self, prefix: Tensor, tokens: Tensor) -> Tensor:
@@ -108,10 +120,11 @@ class Writer(nn.Module):
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
         """A text for each prefix, ``[n, length, width]``."""
-        return [text for part in prefix.split(self.at_once) for text in self.tokens.write(self.generate(part))]
+        some = max(1, WRITTEN // self.decoding.options()["num_beams"])
+        return [text for part in prefix.split(some) for text in self.tokens.write(self.generate(part))]
 
     def generate(self, prefix: Tensor) -> Tensor:
-        """The tokens of a text for each prefix, at most as many as may be held at once, with cached keys."""
+        """The tokens of a text for each prefix, all at once, with cached keys."""
         known = {"eos_token_id": self.tokens.end, "pad_token_id": self.tokens.pad, "bos_token_id": self.tokens.end}
         starts = self.model.config.is_encoder_decoder  # with a token that is no part of the text
         if starts:
@@ -174,22 +187,27 @@ def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions:
     return transformers.GPT2LMHeadModel(config)
 
 
-def pretrained(name: str, positions: int, frozen: bool) -> tuple[Any, Tokens]:
+def pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[Any, Tokens]:
     """A model of transformers, from a local folder or by its name, and its tokens.
 
     Args:
         name: of the folder, or on the hub.
-        positions: of prefix and text together, that it must have.
+        prefix: positions that it must have for one.
+        length: positions that it must have for a text.
         frozen: whether it stays as it is.
     """
-    config = load("AutoConfig", name, "task.model")
-    most = getattr(config, "n_positions", getattr(config, "max_position_embeddings", positions))
-    if not config.is_encoder_decoder and positions > most:
+    config, tokenizer = (load(f"Auto{kind}", name, "task.model") for kind in ("Config", "Tokenizer"))
+    if tokenizer.eos_token_id is None:
         raise UserError(
-            f"task.model={name} has {most} positions, and task.prefix plus task.max_length need {positions}: ask less"
+            f"task.model={name}: its tokenizer has no eos_token, which ends a text: give it one, or choose another"
         )
-    kind = "AutoModelForSeq2SeqLM" if config.is_encoder_decoder else "AutoModelForCausalLM"
-    model, tokens = load(kind, name, "task.model"), HubTokens(load("AutoTokenizer", name, "task.model"))
+    whole = config.is_encoder_decoder  # the prefix is read by a part of its own
+    needed, most = max(prefix, length) if whole else prefix + length, getattr(config, "max_position_embeddings", None)
+    if most is not None and needed > most:
+        told = f"task.prefix {'and' if whole else 'plus'} task.max_length need {needed}"
+        raise UserError(f"task.model={name} has {most} positions, and {told}: ask less")
+    kind = "AutoModelForSeq2SeqLM" if whole else "AutoModelForCausalLM"
+    model = load(kind, name, "task.model")
     if hasattr(model, "set_attn_implementation"):
         model.set_attn_implementation("eager")  # as above
-    return model if frozen else copy.deepcopy(model).requires_grad_(True), tokens
+    return model if frozen else copy.deepcopy(model).requires_grad_(True), HubTokens(tokenizer)
