@@ -79,10 +79,11 @@ def assemble(config: Config | ProblemConfig, trains: bool = True) -> Experiment:
 def on_episodes(config: Config, trains: bool) -> Experiment:
     """A learner that adapts to tasks drawn from a dataset."""
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
+    task: Task = tasks.build_section(config.task, "task")
+    task.check_dataset(dataset)
     mappings = check_mappings(config.episode, dataset, trains)
     corrupt = check_corruptions(config.episode, trains)
     used = {m for mapping in mappings for m in mapping.modalities}
-    task: Task = tasks.build_section(config.task, "task")
     task.check(config.episode)
     task.check_mappings(mappings, dataset.modalities)
     learner, numerics = build_learner(config, used, task)

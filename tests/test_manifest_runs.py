@@ -48,7 +48,6 @@ def test_skipped_rows_are_listed_in_the_run_directory(damaged):
     [
         ("episode.by_group=true", "episode.by_group=true needs groups"),
         ("task=regression episode=regression", "task=regression needs a score for each sample"),
-        ("task=regression episode=regression method.rule=prototype", "method.rule=prototype needs classes"),
         ("dataset.features=none.npy", "there is no such file"),
         ("dataset.on_bad_sample=ignore", "dataset.on_bad_sample=ignore: expected"),
         ("dataset.columns={label:kind}", "has no such column"),

@@ -147,11 +147,15 @@ class Dataset(ABC):
     Class attributes:
         name: what the dataset is called in configs and results.
         modalities: what its samples hold, known before loading so that a config can be checked.
+        scored: whether its samples have scores.
+        labelled: whether samples show which class they are of; else classes only say what scores are about.
         skipped: after loading, a sentence for each sample that was left out as unusable.
     """
 
     name: ClassVar[str]
     modalities: Mapping[str, Per]
+    scored: bool = False
+    labelled: bool = True
     skipped: Sequence[str] = ()
 
     @property

@@ -48,6 +48,7 @@ class MovingDomains(Dataset):
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
         self.domains, self.videos, self.turning = domains, videos, (turning[0], turning[1])
         told = ("video", "text") if samples == "videos" else ("video",)
+        self.scored = samples == "frames"
         self.modalities: Mapping[str, Per] = dict.fromkeys(told, Per.SAMPLE)
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:

@@ -39,6 +39,7 @@ class Streams(OnDisk):
         files: names of the files of each stream, with ``{}`` for the split.
     """
 
+    scored = True
     files: ClassVar[Mapping[str, str]]
 
     def __init_subclass__(cls, **kwargs: Any):

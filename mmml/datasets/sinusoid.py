@@ -22,6 +22,8 @@ class Sinusoid(Dataset):
     """
 
     name = "sinusoid"
+    scored = True
+    labelled = False
     modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
 
     def __init__(self, waves: int, points: int, split_seed: int):

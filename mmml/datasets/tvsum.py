@@ -50,6 +50,7 @@ class TVSum(OnDisk):
     """
 
     name = "tvsum"
+    scored = True
     folder_name = "tvsum_annotations"
     by_hand: ClassVar[Mapping[str, str]] = {
         "*tvsum50.mat": "ydata-tvsum50.mat, the annotations of github.com/yalesong/tvsum",

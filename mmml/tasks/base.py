@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
-from mmml.datasets import Per, Samples
+from mmml.datasets import Dataset, Per, Samples
 from mmml.datasets.gaps import Gappy
 from mmml.episodes import Examples, Shape
 from mmml.episodes import Mapping as EpisodeMapping
@@ -89,6 +89,14 @@ class Task(ABC):
         """Classes that an episode must have."""
         return 1 if self.by_item else 2
 
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Refuse a dataset without what is asked for, before it is loaded."""
+        if self.needs_scores and not dataset.scored:
+            raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
+        if not self.by_item and not dataset.labelled:
+            told = f"dataset={dataset.name} has scores of the same samples in all classes, and none to tell apart"
+            raise UserError(f"task={self.name}: {told}: set task=regression episode=regression")
+
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse episodes with too few classes to tell apart, and images that no longer show what answers say."""
         if self.target and episodes.train.variants:
@@ -106,8 +114,7 @@ class Task(ABC):
             if column is None or isinstance(column.values, Gappy):
                 raise UserError(f"task.target={self.target}: some of the {split} split have none; leave these rows out")
         for split, part in samples.items() if self.needs_scores else ():
-            if part.targets is None:
-                raise UserError(f"task={self.name} needs a score for each sample, and this dataset has none")
+            assert part.targets is not None  # the dataset says that it has them
             lacking = int(np.isnan(part.targets).sum())
             if lacking:
                 raise UserError(
@@ -123,9 +130,8 @@ class Task(ABC):
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
                 )
             if self.target in mapping.modalities:
-                raise UserError(
-                    f"{mapping} shows {self.target}, and task.target={self.target} asks for it: leave it out"
-                )
+                told = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
+                raise UserError(f"{told}: leave it out, or set episode=pairs")
 
     def _check_target(self, modalities: Mapping[str, Per]) -> None:
         if self.target is None:

@@ -1,7 +1,11 @@
 import pytest
 import torch
 
+from mmml import run as runs
+from mmml.config import check_run
+from mmml.config.compose import compose_plain
 from mmml.episodes import Shape
+from mmml.errors import UserError
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
 from mmml.tasks.gallery import Gallery
@@ -67,3 +71,25 @@ def test_a_median_metric_takes_the_median_of_queries():
 def test_predictions_that_are_no_numbers_rank_last():
     scores = named(gallery.scores(torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]))
     assert scores["R@1"].sum() == 0 and scores["median rank"].min() >= 3
+
+
+CLIPS = "episode.train.mappings=[video:video] episode.eval.mappings=[video:video]"
+IMPOSSIBLE = {
+    "task=regression episode=regression": "task=regression needs a score for each sample, and dataset=glyphs has none",
+    "dataset=sinusoid": "task=classification: dataset=sinusoid has scores of the same samples in all classes, .* set "
+    "task=regression episode=regression",
+    "dataset=sinusoid episode=regression": "task=classification: dataset=sinusoid has scores",
+    "dataset=sinusoid task=regression episode=regression method.rule=prototype": "method.rule=prototype needs classes",
+    "dataset=moving_domains task=regression episode=regression": "and dataset=moving_domains has none",
+    "dataset=moving_domains task=generation": "'image', which dataset moving_domains does not have",
+    f"dataset=moving_glyphs task=generation episode=pairs {CLIPS}": "belongs to whole classes here",
+    "task=generation method.rule=attention": "task.target=text belongs to whole classes here",
+    f"dataset=moving_domains task=retrieval method.rule=prototype episode=pairs {CLIPS}": "prototype needs classes",
+}
+
+
+@pytest.mark.parametrize("options", IMPOSSIBLE)
+def test_what_does_not_fit_is_refused_before_anything_is_loaded(options, monkeypatch):
+    monkeypatch.setattr(runs, "load_samples", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(UserError, match=IMPOSSIBLE[options]):
+        runs.assemble(check_run(compose_plain(options.split())))

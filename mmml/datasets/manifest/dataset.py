@@ -88,6 +88,11 @@ class Manifest(Dataset):
         """What the table's columns hold."""
         return declared(self.rows, self.labels[0], self.matrix)
 
+    @property
+    def scored(self) -> bool:  # type: ignore[override]
+        """Whether there is a column of scores."""
+        return self.rows.has("score")
+
     def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
         """Splits as the table's column ``split`` has them, else made by class.
 
