@@ -3,6 +3,7 @@
 import pytest
 
 from mmml.datasets import datasets
+from mmml.datasets.gaps import Partial
 from mmml.errors import UserError
 
 TRAITS = {"name": "traits", "split_seed": 0, "val": 0.12, "test": 0.24}
@@ -23,6 +24,16 @@ def test_traits_are_tasks_over_the_same_clips(real_data):
     assert parts["train"].groups.tolist() == [*range(600)] * 11
     scores = parts["train"].targets
     assert scores.min() >= 1 and scores.max() <= 7 and not (scores[:600] == scores[600:1200]).all()
+
+
+def test_no_clip_is_in_two_splits(real_data):
+    parts = load(real_data, TRAITS, "audio_features", "video_features")
+    clips = []
+    for part in parts.values():
+        sound = part.columns["audio_features"].values[: part.counts[0]]
+        shown = sound.values[sound.values.flatten(1).any(1)] if isinstance(sound, Partial) else sound
+        clips += [clip.numpy().tobytes() for clip in shown]
+    assert len(clips) > 890 and len(set(clips)) == len(clips)
 
 
 def test_half_of_the_clips_have_no_video(real_data):
