@@ -1,5 +1,6 @@
 """Every task by both methods, each on two datasets, from the command line."""
 
+import csv
 import json
 
 import numpy as np
@@ -56,3 +57,15 @@ def test_every_cell_trains_and_is_judged(task, method, dataset, folder, tmp_path
     own = [c for c in found["panel"] if c["predictor"].startswith(method) and "," not in c["predictor"]]
     assert found["status"] == "completed" and {c["task"] for c in own} == {task}
     assert all(np.isfinite([c["mean"], c["ci95"]]).all() for c in own)
+
+
+def test_texts_are_predicted_into_a_table(folder, tmp_path):
+    (tmp_path / "set").symlink_to(folder / "set")
+    parts = ["task=generation", *DATASETS["generation"]["manifest"], *TASKS["generation"], *SHORT]
+    assert command("train", *parts, cwd=tmp_path).returncode == 0
+    done = command("predict", "checkpoint=run", "support=set", "query=set", "predict.output=told.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "told.csv").open() as file:
+        told = list(csv.DictReader(file))
+    assert [row["id"] for row in told] == [str(i) for i in range(64)]
+    assert all(row["prediction"].startswith("number ") and not row["problem"] for row in told)

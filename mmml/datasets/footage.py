@@ -38,7 +38,7 @@ class Footage:
 
 
 def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.ndarray:
-    """Which frames the best summary shows, bool ``[frames]``: whole segments, of the largest sum of importance.
+    """Which frames the best summary shows, bool ``[frames]``: whole segments, of the largest sum of worth.
 
     A 0/1 knapsack (Song et al., 2015): each segment is worth the mean importance of its frames, as common code has
     it, and weighs its length; all of them together weigh at most a share ``budget`` of the video.

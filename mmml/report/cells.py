@@ -89,9 +89,10 @@ def difference(cell: Cell | None) -> str:
 
 
 def places_of_difference(cell: Cell) -> int:
-    """Behind the point, so many that the interval has some that count."""
-    small = cell["percent"] and cell["ci95"] * 100 <= 0.1
-    return 2 if small else digits(cell | {"mean": cell["ci95"]})
+    """Behind the point, so many that two of the interval count, and not more than three of the difference."""
+    if cell["percent"] or is_ranking(cell):
+        return 2 if cell["percent"] and cell["ci95"] * 100 <= 0.1 else 1
+    return min(_places(cell["ci95"], 2), _places(max(abs(cell["mean"]), cell["ci95"]), 3))
 
 
 def verdict(cell: Cell | None) -> str:
@@ -115,8 +116,12 @@ def digits(cell: Cell) -> int:
     """How many places are shown behind the point."""
     if cell["percent"] or is_ranking(cell):
         return 1
-    largest = max(abs(cell["mean"]), abs(cell.get("ci95") or 0)) or 1
-    return max(0, 2 - math.floor(math.log10(largest)))  # of any size: three digits that count
+    return _places(max(abs(cell["mean"]), abs(cell.get("ci95") or 0)), 3)
+
+
+def _places(value: float, count: int) -> int:
+    """Behind the point, so many that ``count`` digits of a number of any size count."""
+    return max(0, count - 1 - math.floor(math.log10(value or 1)))
 
 
 def headlines(panel: list[Cell]) -> list[Cell]:

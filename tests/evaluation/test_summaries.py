@@ -1,8 +1,11 @@
+import base64
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmml.datasets import Column, Per, Samples
 from mmml.datasets.footage import Footage
@@ -122,7 +125,9 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]
     first = sheets[0]
     assert len(first["frames"]) == 10 and [f["shown"] for f in first["frames"]] == first["shown"]
-    assert sum(first["shown"]) == 2 and first["animation"].startswith("data:image/gif;base64,R0lGOD")
+    animation = first["animation"].removeprefix("data:image/gif;base64,")
+    with Image.open(io.BytesIO(base64.b64decode(animation))) as moving:
+        assert moving.format == "GIF" and moving.n_frames == sum(first["shown"]) == 2
     assert max(first["importance"]) == max(first["people"]) == 1 and min(first["people"]) == 0
     assert make_sheets(learner(), shown, embedded, [], seed=0) == []
 
