@@ -63,7 +63,8 @@ def test_texts_are_predicted_into_a_table(folder, tmp_path):
     (tmp_path / "set").symlink_to(folder / "set")
     parts = ["task=generation", *DATASETS["generation"]["manifest"], *TASKS["generation"], *SHORT]
     assert command("train", *parts, cwd=tmp_path).returncode == 0
-    done = command("predict", "checkpoint=run", "support=set", "query=set", "predict.output=told.csv", cwd=tmp_path)
+    asked = ["checkpoint=run", "support=set", "query=set", "predict.features=f.npy", "predict.output=told.csv"]
+    done = command("predict", *asked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "told.csv").open() as file:
         told = list(csv.DictReader(file))
