@@ -136,7 +136,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
     for i, shape in enumerate(shapes):
         axes.plot([], [], LINES[i % len(LINES)], color=INK, linewidth=1, label=shape)
     if names:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=max(2, len(shapes)))
+        axes.figure.legend(loc="outside lower right", fontsize=8, ncols=4)
 
 
 def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:

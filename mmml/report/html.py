@@ -10,6 +10,7 @@ from mmml.report.cells import Cell, headlines
 from mmml.report.differences import difference_pivots
 from mmml.report.figures import descent_curves, learning_curves
 from mmml.report.robustness import area_rows, robustness_curves
+from mmml.report.shots import shot_curves
 from mmml.report.tables import pivots
 from mmml.run_directory import RunDirectory
 
@@ -55,6 +56,7 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "info": info,
         "config": run.config.read_text() if run.config.exists() else "",
         "tables": pivots(panel),
+        "shots": shot_curves(panel),
         "differences": difference_pivots(result.get("differences", []), panel),
         "headlines": headlines(panel),
         "robustness": robustness_curves(result.get("robustness", [])),
