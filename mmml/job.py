@@ -44,7 +44,7 @@ def train_composed(config: DictConfig, folder: str, overrides: list[str]) -> tup
     job = Job("mmml-train", RunDirectory(folder).create(), overrides)
     values = plain(config)
     with job.run.locked():
-        job.run.check_new()  # of two that start at once, one is refused
+        job.run.check_empty()  # of two that start at once, one is refused
         code = job.execute(lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop))
     return code, (job.fields["best"] or {}).get("value")
 

@@ -30,6 +30,7 @@ class RunDirectory:
 
     config = property(lambda self: self.path / "config.yaml")
     info = property(lambda self: self.path / "run.json")
+    lock = property(lambda self: self.path / ".lock")
     log = property(lambda self: self.path / "train.log")
     metrics = property(lambda self: self.path / "metrics.jsonl")
     last = property(lambda self: self.path / "checkpoints" / "last.ckpt")
@@ -49,11 +50,18 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a place that cannot be written or that holds a run already; a start that failed at once is none."""
+        """Refuse a place that cannot be written, that another process holds, or that holds a run already."""
+        self.check_empty()
+        check_writable(self.path)
+        if self.lock.exists():
+            with self.locked():
+                pass
+
+    def check_empty(self) -> None:
+        """Refuse a place that holds a run; a start that failed before it was recorded is none."""
         if self.info.exists():
             mend = f", or resume={self}" if self.last.exists() else ""
             raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{mend}")
-        check_writable(self.path)
 
     def create(self) -> "RunDirectory":
         """Make the folders of a new run."""
@@ -68,7 +76,7 @@ class RunDirectory:
         Raises:
             UserError: another process holds it.
         """
-        with (self.path / ".lock").open("a") as file:
+        with self.lock.open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -11,10 +11,13 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import compose_plain, conf_dir
-from mmml.errors import UserError
+from mmml.errors import ExpectedError
+from mmml.memory import keep_freed_memory
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
 from mmml.trainer.loop import Trainer
@@ -35,16 +38,18 @@ def main(names: list[str]) -> None:
 
 def predicted(name: str) -> str:
     """The other columns of the table."""
+    keep_freed_memory()  # as programs do
     try:
         values = compose_plain([f"experiment={name}"])
         with tempfile.TemporaryDirectory() as folder:
             _, trainer = runs.prepare(check_run(values), values, RunDirectory(Path(folder)))
             trainer._train_step()  # the first one allocates, and remembers what does not change
+            trainer.parts.validate()  # so does this
             taken = timed_steps(trainer)
             started = time.perf_counter()
             trainer.parts.validate()
             validation = time.perf_counter() - started
-    except UserError as error:
+    except ExpectedError as error:
         return f"{error} | | |"
     steps = trainer.options.steps
     whole = steps * taken + -(-steps // trainer.options.validate_every) * validation
@@ -53,9 +58,9 @@ def predicted(name: str) -> str:
 
 def timed_steps(trainer: Trainer) -> float:
     """Mean seconds of a step."""
-    steps, done, started = trainer.options.steps, 0, time.perf_counter()
+    done, started = 0, time.perf_counter()
     with one_thread() if trainer.learner.is_small else nullcontext():
-        for step in range(0, steps, max(1, steps // STEPS)):
+        for step in np.linspace(0, trainer.options.steps - 1, STEPS, dtype=int).tolist():
             trainer.step = step
             trainer._train_step()
             done += 1

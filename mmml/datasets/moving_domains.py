@@ -1,6 +1,6 @@
 """``dataset=moving_domains``: videos as of ``dataset=moving_glyphs``, where a class is what all of its videos share."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
 from mmml.datasets.footage import Footage
 from mmml.datasets.glyphs import Glyphs
-from mmml.datasets.moving_glyphs import FRAMES, SAMPLES, Scene, Videos, split_pairs
+from mmml.datasets.moving_glyphs import FRAMES, MIDDLE, SAMPLES, Scene, Videos, split_pairs
 from mmml.datasets.values import Rows, objects
 from mmml.errors import require
 
@@ -31,13 +31,15 @@ class MovingDomains(Dataset):
             frames (``video``), whose score says how near it is to a true key frame, from 0 to 1.
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
-        turning: the first and the last frame, of 12, in which a second motion may begin: the wider apart they are,
-            the less time alone tells of what matters.
+        turning: the first and the last frame, from 0, in which a second motion may begin: the wider apart they are,
+            the less time alone tells of what matters. Runs from before this option had its default.
     """
 
     name = "moving_domains"
 
-    def __init__(self, split_seed: int, classes: str, samples: str, domains: int, videos: int, turning: list[int]):
+    def __init__(
+        self, split_seed: int, classes: str, samples: str, domains: int, videos: int, turning: Sequence[int] = MIDDLE
+    ):
         known = ("characters", "motions")
         require(classes in known, "dataset.classes", classes, "characters or motions")
         require(samples in ("videos", "frames"), "dataset.samples", samples, "videos or frames")

@@ -23,6 +23,7 @@ corruptions = Registry("corruption", "mmml.episodes")
 
 SIDES = ("support", "query", "both")
 MISSING = -1  # in place of a position
+LOUDEST = 100  # dB, of noise over sound or of sound over noise
 FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
 
 
@@ -152,7 +153,8 @@ class Noise(Spoiling):
         if not there.any():
             return value
         noise[~there] = 0
-        return value + (value[there].std(axis=0) * noise).astype(value.dtype)
+        shown = value[there]  # a single step has no deviation over time
+        return value + ((shown.std(axis=0) if len(shown) > 1 else shown.std()) * noise).astype(value.dtype)
 
 
 @corruptions.register("audio_noise")
@@ -168,9 +170,16 @@ class AudioNoise(Noise):
 
     def __init__(self, modality: str, snr: float | list[float], side: str):
         super().__init__(modality, 0.0, side)
-        levels = [10 ** (-decibels / 20) for decibels in (snr if isinstance(snr, list) else [snr])]
-        require(0 < len(levels) <= 2, "snr", snr, "a number of decibels, or two, from where to where")
-        self.amount, self.most = min(levels), max(levels)
+        low, high = (snr if len(snr) == 2 else [1, 0]) if isinstance(snr, list) else [snr, snr]
+        ok = -LOUDEST <= low <= high <= LOUDEST
+        require(ok, "snr", snr, f"a number of dB from -{LOUDEST} to {LOUDEST}, or two, from where to where")
+        self.snr = low, high
+        self.amount = self.most = 10 ** (-low / 20)
+
+    def in_episode(self, rng: np.random.Generator) -> "Corruption":
+        one = copy.copy(self)
+        one.amount = one.most = 10 ** (-rng.uniform(*self.snr) / 20)
+        return one
 
 
 @corruptions.register("occlusion")

@@ -89,10 +89,11 @@ def difference(cell: Cell | None) -> str:
 
 
 def places_of_difference(cell: Cell) -> int:
-    """Behind the point, so many that two of the interval count, and not more than three of the difference."""
+    """Behind the point; of no percentage two digits of the interval, but not more than three of the difference."""
     if cell["percent"] or is_ranking(cell):
         return 2 if cell["percent"] and cell["ci95"] * 100 <= 0.1 else 1
-    return min(_places(cell["ci95"], 2), _places(max(abs(cell["mean"]), cell["ci95"]), 3))
+    mean, ci95 = abs(cell["mean"]), cell["ci95"] or 0
+    return min(_places(ci95 or mean, 2), _places(max(mean, ci95), 3))
 
 
 def verdict(cell: Cell | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmml.report import cells as show
 from mmml.report.cells import Cell
-from mmml.report.figures import BLUE, as_svg, drawing
+from mmml.report.figures import BLUE, LINES, as_svg, drawing
 
 LEAST = 3  # numbers of shots that make a curve
 MOST = 4  # plots beside one another
@@ -38,15 +38,14 @@ def shot_curves(panel: list[Cell]) -> str:
 
 
 def _draw(axes: Any, name: str, line: list[Cell], number: int) -> None:
-    """One predictor's line with its intervals; the learned ones are blue and strong."""
+    """One predictor's line with its intervals; the first, which is learned, is blue and strong."""
     import matplotlib
 
     shots, means = [c["shots"] for c in line], [show.scaled(c) for c in line]
     spread = [(c["ci95"] or 0) * (100 if c["percent"] else 1) for c in line]
-    own = not line[0]["baseline"] and number == 0
-    colour = BLUE if own else matplotlib.colormaps["Dark2"]((number - 1) % 8)
-    width = 2 if own else 1.1
-    axes.errorbar(shots, means, spread, color=colour, label=name, linewidth=width, marker="o", markersize=3, capsize=2)
+    colour = matplotlib.colormaps["Dark2"]((number - 1) % 8) if number else BLUE
+    style = {"linestyle": LINES[number // 9 % len(LINES)], "linewidth": 1.1 if number else 2}
+    axes.errorbar(shots, means, spread, color=colour, label=name, marker="o", markersize=3, capsize=2, **style)
 
 
 def _ticks(axes: Any, shots: list[int]) -> None:

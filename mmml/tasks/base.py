@@ -94,7 +94,7 @@ class Task(ABC):
         if self.needs_scores and not dataset.scored:
             raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
         if not self.by_item and not dataset.labelled:
-            told = f"dataset={dataset.name} has scores of the same samples in all classes, and none to tell apart"
+            told = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
             raise UserError(f"task={self.name}: {told}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
@@ -114,7 +114,8 @@ class Task(ABC):
             if column is None or isinstance(column.values, Gappy):
                 raise UserError(f"task.target={self.target}: some of the {split} split have none; leave these rows out")
         for split, part in samples.items() if self.needs_scores else ():
-            assert part.targets is not None  # the dataset says that it has them
+            if part.targets is None:
+                raise UserError(f"task={self.name} needs a score for each sample, and the {split} split has none")
             lacking = int(np.isnan(part.targets).sum())
             if lacking:
                 raise UserError(

@@ -75,6 +75,12 @@ def test_the_second_motion_begins_within_some_frames(turning, latest):
     assert (begun.min(), begun.max()) == tuple(turning)
 
 
+def test_runs_from_before_turning_was_an_option_meant_the_middle():
+    older = build()
+    section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
+    assert datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").turning == older.turning == (5, 7)
+
+
 WRONG = [{"classes": "words"}, {"samples": "all"}, {"domains": 3}, {"videos": 1}]
 
 

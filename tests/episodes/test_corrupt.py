@@ -139,6 +139,7 @@ def test_noise_is_as_strong_as_is_said():
     moved = spoil("noise", gaps, 0.5, "audio_features") - gaps
     assert not moved[100:].any() and np.allclose(moved[:100].std(0), [0.5, 5], rtol=0.3)  # what is missing stays so
     assert not spoil("noise", gaps[100:], 0.5, "audio_features").any()
+    assert spoil("noise", gaps[99:], 0.5, "audio_features")[0].tolist() != gaps[99].tolist()  # a single step
     strokes = np.random.default_rng(2).random((50, 4)).astype(np.float32)
     drawn_again = spoil("noise", strokes, 0.3, "strokes")
     assert (drawn_again[:, 2:] == strokes[:, 2:]).all() and (drawn_again[:, :2] != strokes[:, :2]).all()
@@ -147,13 +148,15 @@ def test_noise_is_as_strong_as_is_said():
 def test_sounds_are_drowned_at_a_ratio_in_decibels():
     sound = np.sin(np.arange(16000, dtype=np.float32) / 10)
     for decibels in (20, 0, -5):
-        (made,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": decibels})
+        (given,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": decibels})
+        made = given.in_episode(np.random.default_rng(1))
         noise = made.spoil(sound, np.random.default_rng(0)) - sound
         assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) == pytest.approx(decibels, abs=0.2)
     (ranged,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": [-6, 6]})
-    drawn_now = [ranged.in_episode(np.random.default_rng(i)).amount for i in range(50)]
-    assert 0.5 <= min(drawn_now) < 0.8 and 1.2 < max(drawn_now) <= 2
-    for modality, snr, told in (("image", 5, "modality=image must be one of audio"), ("audio", [], "snr=")):
+    found = [-20 * np.log10(ranged.in_episode(np.random.default_rng(i)).amount) for i in range(200)]
+    assert -6 <= min(found) < -5 and 5 < max(found) <= 6 and abs(np.median(found)) < 1
+    wrong = [("audio", snr, "snr=") for snr in ([], [20, -5], -10000, [float("nan"), 1])]
+    for modality, snr, told in (("image", 5, "modality=image must be one of audio"), *wrong):
         with pytest.raises(UserError, match=told):
             corrupt({"name": "audio_noise", "modality": modality, "snr": snr})
 

@@ -20,4 +20,5 @@ def test_a_cell_that_diverged_is_left_out_and_few_shots_make_no_curve():
 def test_long_titles_of_several_plots_are_broken():
     long = {"support": ["audio_features", "video_features"], "query": ["audio_features", "video_features"]}
     panel = [c | other for other in ({}, {"ways": 2}, long) for c in LINE]
-    assert "video_features:" in shot_curves(panel)
+    drawn = shot_curves(panel)
+    assert "video_features:<" in drawn and "video_features:audio" not in drawn

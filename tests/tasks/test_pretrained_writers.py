@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -94,13 +95,22 @@ def of(learner, samples):
     return batch(learner, samples)
 
 
-def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder):
+def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder, tmp_path):
     learner = learned_by(task(model=folder))
-    state = learner.state_dict()
-    learned_by(task(model=folder)).load_state_dict(state)
-    next(learner.task.writer.model.parameters()).data.add_(1)
-    with pytest.raises(UserError, match=r"task.model=.* is not what the run was trained with"):
-        learner.load_state_dict(state)
+    same, other = (shutil.copytree(folder, tmp_path / name) for name in ("same", "other"))
+    learned_by(task(model=str(same))).load_state_dict(learner.state_dict())
+    changed = copy.deepcopy(learner.task.writer.model)
+    next(changed.parameters()).data.add_(1)
+    changed.save_pretrained(other)
+    with pytest.raises(UserError, match=r"task.model=.*/other is not what the run was trained with"):
+        learned_by(task(model=str(other))).load_state_dict(learner.state_dict())
+
+
+def test_checkpoints_of_small_models_from_before_hashes_are_read():
+    learner = learned_by(task())
+    state = {name: value for name, value in learner.state_dict().items() if not name.endswith("writer._extra_state")}
+    assert len(state) == len(learner.state_dict()) - 1
+    learned_by(task()).load_state_dict(state)
 
 
 def test_a_tokenizer_that_cannot_end_a_text_is_refused(folder, tokenizer, tmp_path):
@@ -124,9 +134,9 @@ def test_a_large_vocabulary_is_written_in_batches(folder, monkeypatch):
 def test_a_text_that_is_too_long_for_the_model_is_refused(folder):
     told = {"gpt2": "24 positions, and task.prefix plus task.max_length need 82"}
     told["bart"] = "64 positions, and task.prefix and task.max_length need 80"
-    for kind in told.keys() & {kind for kind in told if kind in folder}:  # T5 has no last position
-        with pytest.raises(UserError, match=told[kind]):
-            learned_by(task(model=folder, max_length=80))
+    kind = next((kind for kind in told if kind in folder), None)
+    with pytest.raises(UserError, match=told[kind]) if kind else nullcontext():  # T5 has no last position
+        learned_by(task(model=folder, max_length=80))
 
 
 def test_a_folder_that_is_not_there_is_told():

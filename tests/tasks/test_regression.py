@@ -102,7 +102,7 @@ def test_samples_without_scores_are_counted(scored):
     targets[3] = np.nan
     with pytest.raises(UserError, match="1 of the val split have none"):
         TASK.check_samples({"val": replace(scored, targets=targets)})
-    with pytest.raises(UserError, match="this dataset has none"):
+    with pytest.raises(UserError, match="the val split has none"):
         TASK.check_samples({"val": replace(scored, targets=None)})
 
 

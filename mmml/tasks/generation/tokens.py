@@ -156,6 +156,9 @@ class HubTokens(Remembering):
         pad = tokenizer.pad_token_id  # type: ignore[attr-defined]
         self.pad: int = self.end if pad is None else pad
 
+    def __repr__(self) -> str:
+        return repr(self._tokenizer)  # for fingerprints: class, sizes, special tokens
+
     def row(self, text: str) -> list[int]:
         found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
         return found

@@ -1,6 +1,7 @@
 """A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021; Mokady et al., 2021)."""
 
 import copy
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ from mmml.encoders.hub import fingerprint, library, load
 from mmml.errors import UserError, require
 from mmml.tasks.generation.tokens import HubTokens, Tokens
 
-JUDGED = 2**17  # texts × vocabulary that are judged at a time, and
-WRITTEN = 256  # texts × beams that are written; results do not depend on them
+JUDGED = 2**17  # texts × vocabulary that are judged at a time; the result does not depend on it
+WRITTEN = 256  # texts × beams that are written at a time; the result does not depend on it
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ class Decoding:
         require(self.temperature > 0, "task.temperature", self.temperature, "a positive number")
         require(self.max_length > 0, "task.max_length", self.max_length, "a positive whole number")
 
+    @property
+    def followed(self) -> int:
+        """Texts that are followed at once, of which the best is taken."""
+        return self.beams if self.by == "beam" else 1
+
     def options(self) -> dict[str, Any]:
         """As transformers calls them."""
-        beams = self.beams if self.by == "beam" else 1
-        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": beams}  # chance: see Chance
+        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}  # chance: see Chance
 
 
 class Writer(nn.Module):
@@ -73,16 +78,26 @@ class Writer(nn.Module):
             self.model._apply(fn)
         return super()._apply(fn, recurse)
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of a frozen model and its tokens."""
+        return fingerprint(self.model, self.tokens, self.model.name_or_path, type(self).__name__)
+
     def get_extra_state(self) -> str:
         """For checkpoints: which frozen model they belong to."""
-        model = self.model
-        return fingerprint(model, self.tokens.vocabulary, model.name_or_path, "writer") if self.frozen else ""
+        return self.fingerprint if self.frozen else ""
 
     def set_extra_state(self, state: str) -> None:
         """Refuse another frozen model than the checkpoint's."""
-        if state != self.get_extra_state():
+        if self.frozen and state != self.fingerprint:
             told = "other weights, or another version of transformers or torch"
             raise UserError(f"task.model={self.model.name_or_path} is not what the run was trained with: {told}")
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Checkpoints from before there was anything to say of it are read too."""
+        if not self.frozen:
+            state.setdefault(f"{prefix}_extra_state", "")
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
         """What is lost of each text by predicting it token by token, in nats a token.
@@ -120,7 +135,7 @@ class Writer(nn.Module):
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
         """A text for each prefix, ``[n, length, width]``."""
-        some = max(1, WRITTEN // self.decoding.options()["num_beams"])
+        some = max(1, WRITTEN // self.decoding.followed)
         return [text for part in prefix.split(some) for text in self.tokens.write(self.generate(part))]
 
     def generate(self, prefix: Tensor) -> Tensor:
