@@ -36,7 +36,6 @@ class Reviews(Streams):
     """
 
     name = "reviews"
-    labelled = False
     folder_name = "mmmo_trimodal"
     files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
     downloads = downloads_of("mmmo", DIGESTS)

@@ -40,6 +40,7 @@ class Streams(OnDisk):
     """
 
     scored = True
+    labelled = False
     files: ClassVar[Mapping[str, str]]
 
     def __init_subclass__(cls, **kwargs: Any):

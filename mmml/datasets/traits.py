@@ -37,7 +37,6 @@ class Traits(Streams):
     """
 
     name = "traits"
-    labelled = False
     folder_name = "pom_traits"
     files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5"}
     downloads = downloads_of("pom", DIGESTS)

@@ -64,6 +64,19 @@ def fingerprint(model: Any, processor: Any, source: str, user: str, *options: An
     return digest.hexdigest()[:32]
 
 
+def check_fingerprint(kept: str, found: str, named: str) -> None:
+    """Refuse another frozen model than that of a checkpoint.
+
+    Args:
+        kept: the checkpoint's fingerprint.
+        found: of the model that is here.
+        named: the option and its value.
+    """
+    if kept != found:
+        why = "other weights, or another version of transformers or torch"
+        raise UserError(f"{named} is not what the run was trained with: {why}")
+
+
 def library(option: str) -> Any:
     """The package transformers, which says nothing but errors; ``option`` is what needs it."""
     try:

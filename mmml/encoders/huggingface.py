@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
-from mmml.encoders.hub import fingerprint, load, pools_first_token
+from mmml.encoders.hub import check_fingerprint, fingerprint, load, pools_first_token
 from mmml.errors import UserError, require
 
 RATE = 16_000  # Hz, of the dataset's audio
@@ -116,11 +116,8 @@ class Pretrained(Encoder):
 
     def set_extra_state(self, state: str) -> None:
         """Refuse another frozen model than the checkpoint's."""
-        if self.frozen and state != self.fingerprint:
-            raise UserError(
-                f"{self.option}={self.source} is not what the run was trained with: other weights, or another "
-                "version of transformers or torch"
-            )
+        if self.frozen:
+            check_fingerprint(state, self.fingerprint, f"{self.option}={self.source}")
 
 
 @encoders.register("pretrained_text")

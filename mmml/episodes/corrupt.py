@@ -27,6 +27,12 @@ LOUDEST = 100  # dB, of noise over sound or of sound over noise
 FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
 
 
+def ends(value: float | list[float]) -> tuple[float, float]:
+    """From where to where a number is drawn: twice the same for a single one, NaN for a list of not two."""
+    several = value if isinstance(value, list) else [value, value]
+    return (several[0], several[1]) if len(several) == 2 else (np.nan, np.nan)
+
+
 class Corruption:
     """Spoils one modality of an episode; as it is here, not at all.
 
@@ -51,9 +57,8 @@ class Corruption:
     removes_values: ClassVar[bool] = False
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
-        ok = kind_of(modality) in self.kinds
-        require(ok, "modality", modality, f"one of {', '.join(self.kinds)}")
-        low, high = (amount if len(amount) == 2 else [-1, -1]) if isinstance(amount, list) else [amount, amount]
+        require(kind_of(modality) in self.kinds, "modality", modality, f"one of {', '.join(self.kinds)}")
+        low, high = ends(amount)
         ok = 0 <= low <= high <= 1
         require(ok, "amount", amount, "from 0 to 1, or two such numbers, from where to where")
         require(side in SIDES, "side", side, f"one of {', '.join(SIDES)}")
@@ -170,11 +175,9 @@ class AudioNoise(Noise):
 
     def __init__(self, modality: str, snr: float | list[float], side: str):
         super().__init__(modality, 0.0, side)
-        low, high = (snr if len(snr) == 2 else [1, 0]) if isinstance(snr, list) else [snr, snr]
+        self.snr = low, high = ends(snr)
         ok = -LOUDEST <= low <= high <= LOUDEST
         require(ok, "snr", snr, f"a number of dB from -{LOUDEST} to {LOUDEST}, or two, from where to where")
-        self.snr = low, high
-        self.amount = self.most = 10 ** (-low / 20)
 
     def in_episode(self, rng: np.random.Generator) -> "Corruption":
         one = copy.copy(self)

@@ -104,13 +104,13 @@ def verdict(cell: Cell | None) -> str:
 
 
 def _rounded_up(cell: Cell, places: int) -> str:
-    ci95 = cell["ci95"] * (100 if cell["percent"] else 1) * 10**places
-    return f"{math.ceil(ci95) / 10**places:.{places}f}"
+    return f"{math.ceil(scaled(cell, 'ci95') * 10**places) / 10**places:.{places}f}"
 
 
-def scaled(cell: Cell) -> float:
-    """The mean as it is shown."""
-    return cell["mean"] * (100 if cell["percent"] else 1)
+def scaled(cell: Cell, what: str = "mean") -> float:
+    """The mean, or the interval, as it is shown."""
+    number: float = cell[what] * (100 if cell["percent"] else 1)
+    return number
 
 
 def digits(cell: Cell) -> int:

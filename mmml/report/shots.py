@@ -42,7 +42,7 @@ def _draw(axes: Any, name: str, line: list[Cell], number: int) -> None:
     import matplotlib
 
     shots, means = [c["shots"] for c in line], [show.scaled(c) for c in line]
-    spread = [(c["ci95"] or 0) * (100 if c["percent"] else 1) for c in line]
+    spread = [show.scaled(c, "ci95") if c["ci95"] else 0 for c in line]
     colour = matplotlib.colormaps["Dark2"]((number - 1) % 8) if number else BLUE
     style = {"linestyle": LINES[number // 9 % len(LINES)], "linewidth": 1.1 if number else 2}
     axes.errorbar(shots, means, spread, color=colour, label=name, marker="o", markersize=3, capsize=2, **style)

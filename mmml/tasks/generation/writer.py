@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.hub import fingerprint, library, load
+from mmml.encoders.hub import check_fingerprint, fingerprint, library, load
 from mmml.errors import UserError, require
 from mmml.tasks.generation.tokens import HubTokens, Tokens
 
@@ -89,9 +89,8 @@ class Writer(nn.Module):
 
     def set_extra_state(self, state: str) -> None:
         """Refuse another frozen model than the checkpoint's."""
-        if self.frozen and state != self.fingerprint:
-            told = "other weights, or another version of transformers or torch"
-            raise UserError(f"task.model={self.model.name_or_path} is not what the run was trained with: {told}")
+        if self.frozen:
+            check_fingerprint(state, self.fingerprint, f"task.model={self.model.name_or_path}")
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Checkpoints from before there was anything to say of it are read too."""
