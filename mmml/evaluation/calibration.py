@@ -15,8 +15,9 @@ from mmml.episodes import Examples, Sampler, Shape
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corrupt import spoiled_values
 from mmml.errors import UserError, require
+from mmml.evaluation.at_once import chunks, few_threads
 from mmml.evaluation.embed import embed_all, gathered
-from mmml.evaluation.panel import Setting, chunks, few_threads, predict
+from mmml.evaluation.panel import Setting, predict
 from mmml.evaluation.scaling import fit_rescaling, rescale
 from mmml.methods import Learner
 from mmml.similarity.distances import cosine
@@ -138,9 +139,9 @@ def _rescalings(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
 ) -> dict[EpisodeMapping, tuple[float, float]]:
     parts: dict[EpisodeMapping, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for mapping, _, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
-        part = predictions.flatten(0, 1).cpu().numpy(), targets.flatten().cpu().numpy()
-        parts.setdefault(mapping, []).append(part)
+    for played in predict(learner, embedded, sampler, setting, episodes):
+        part = played.predictions.flatten(0, 1).cpu().numpy(), played.targets.flatten().cpu().numpy()
+        parts.setdefault(played.mapping, []).append(part)
     return {m: fit_rescaling(*map(np.concatenate, zip(*several, strict=True))) for m, several in parts.items()}
 
 

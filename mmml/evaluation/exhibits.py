@@ -12,8 +12,9 @@ from mmml.datasets.base import kind_of
 from mmml.datasets.gaps import ABSENT, there
 from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
+from mmml.evaluation.at_once import chunks
 from mmml.evaluation.embed import embed_all, gathered
-from mmml.evaluation.panel import Setting, chunks
+from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner

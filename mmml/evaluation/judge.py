@@ -184,7 +184,8 @@ class Judge:
                 if self.matchings:  # else one modality's raw values are held at a time
                     known.append((baseline, values))
             panel.extend(self._matching(known))
-        panel.extend(chance_panel("test", [*self.settings, *self.matchings, self._retrieval()]))
+        columns = [*self.settings, *self.matchings, self._retrieval()]
+        panel.extend(chance_panel(self.sampler("test"), columns, self.options.episodes))
         panel.extend(floor_panel(self.samples["test"], self._usable("train"), self.summaries, self.options.seed))
         return panel
 

@@ -16,7 +16,8 @@ from mmml.datasets import Per, Samples
 from mmml.episodes import Batch, Episodes, Sampler, gather
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
-from mmml.evaluation.panel import Panel, Setting, chunks
+from mmml.evaluation.at_once import chunks
+from mmml.evaluation.panel import Panel, Setting
 from mmml.methods import Learner
 from mmml.progress import progress
 from mmml.tasks.matching import MATCHING, Matching

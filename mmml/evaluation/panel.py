@@ -2,10 +2,9 @@
 
 import collections.abc
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,18 +13,13 @@ from torch import Tensor
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
 from mmml.episodes import Episodes, Mapping, Sampler, Shape
+from mmml.evaluation.at_once import chunks, few_threads
+from mmml.evaluation.candidates import Candidates, expected
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
 from mmml.progress import progress
 from mmml.tasks import Metric, Task
-from mmml.threads import one_thread
-
-# What is held at a time; the result does not depend on it. So many embeddings of 512 numbers are
-# 30 MB, up to which freed memory is used again rather than fetched from the system, page by page.
-ITEMS = 15_000  # support and query items
-PAIRS = 10_000_000  # (query, support) pairs
-SMALL = 1_000_000  # pairs for which one thread is enough
 
 
 @dataclass(frozen=True)
@@ -223,11 +217,11 @@ def play(
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
     classes: dict[Mapping, list[np.ndarray]] = {}
     with few_threads(setting.shape, embedded, learner):
-        for mapping, drawn, predictions, targets in predict(learner, embedded, sampler, setting, episodes):
-            parts.setdefault(mapping, []).append(score(setting.task, learner, predictions, targets))
-            classes.setdefault(mapping, []).append(drawn.classes)
+        for played in predict(learner, embedded, sampler, setting, episodes):
+            parts.setdefault(played.mapping, []).append(score(setting.task, learner, played))
+            classes.setdefault(played.mapping, []).append(played.drawn.classes)
             if watch:
-                watch(setting, mapping, predictions, targets)
+                watch(setting, played.mapping, played.predictions, played.targets)
     return {
         mapping: (
             np.concatenate(classes[mapping]),
@@ -237,17 +231,32 @@ def play(
     }
 
 
-def score(task: Task, learner: Learner, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
+class Played(NamedTuple):
+    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``.
+
+    Of tasks that embed their target there are candidates besides.
+    """
+
+    mapping: Mapping
+    drawn: Episodes
+    predictions: Tensor
+    targets: Tensor
+    candidates: Candidates | None
+
+
+def score(task: Task, learner: Learner, played: Played) -> dict[Metric, Tensor]:
     """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
+    _, drawn, predictions, targets, candidates = played
     left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
-    return task.scores(predictions, targets) | left
+    if candidates is None:
+        return task.scores(predictions, targets) | left
+    return task.scores_among(predictions, *candidates.of(drawn)) | left
 
 
-def predict(
-    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
-) -> Iterator[tuple[Mapping, Episodes, Tensor, Tensor]]:
-    """Some episodes at a time: a mapping, they, the learner's predictions ``[B, q, …]``, the targets ``[B, q]``."""
+def predict(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int) -> Iterator[Played]:
+    """Play some episodes at a time, under each mapping."""
     mappings = setting.known_to(learner)
+    candidates = Candidates.embed(learner, embedded) if mappings and setting.task.embeds_target else None
     parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
     for numbers in progress(parts, f"judging {learner.predictor_name}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
@@ -256,36 +265,15 @@ def predict(
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
             targets = setting.task.targets(query.answered(learner.embedder.encode))
-            yield mapping, drawn, predictions, targets.to(learner.embedder.device)
+            yield Played(mapping, drawn, predictions, targets.to(learner.embedder.device), candidates)
 
 
-def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
-    """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
-    pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
-    light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
-    small = pairs < SMALL and light
-    return one_thread() if small else nullcontext()
-
-
-def at_once(shape: Shape, learner: Learner) -> int:
-    """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
-    items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
-    fit = max(1, min(ITEMS // items, PAIRS // pairs))
-    return min(fit, learner.at_once(shape.ways) or fit)
-
-
-def chunks(episodes: int, shape: Shape, learner: Learner) -> list[range]:
-    """The numbers of the episodes, so many at a time."""
-    size = at_once(shape, learner)
-    return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]
-
-
-def chance_panel(split: str, settings: Iterable[Setting]) -> Panel:
-    """Guessing: known exactly, without episodes."""
+def chance_panel(sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
+    """Guessing: known exactly; of the number of episodes only where they differ in what there is to choose from."""
     panel = Panel()
     for setting in settings:
         for mapping in setting.mappings:
-            for metric, mean in setting.task.chance(setting.shape).items():
-                cell = setting.cell(split, mapping, metric, None, episodes=0, mean=mean, ci95=0.0)
+            for metric, mean in expected(setting.task, setting.shape, sampler, episodes).items():
+                cell = setting.cell(sampler.split, mapping, metric, None, episodes=0, mean=mean, ci95=0.0)
                 panel.add(cell, np.empty(0))
     return panel

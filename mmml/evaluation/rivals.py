@@ -9,8 +9,9 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.episodes import Sampler
+from mmml.evaluation.at_once import chunks
 from mmml.evaluation.embed import gathered
-from mmml.evaluation.panel import Panel, Setting, chunks, episode_panel
+from mmml.evaluation.panel import Panel, Setting, episode_panel
 from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
 from mmml.tasks import Metric

@@ -184,9 +184,10 @@ class Task(ABC):
         return predictions
 
     def answers(self, predictions: Any, targets: Tensor | None) -> Sequence[str | int]:
-        """What is answered to each query of the first episode: a text, or the number of the query whose answer it is.
+        """What is answered to each query of the first episode: a text, or the number of the candidate.
 
-        For tasks with a target alone; arguments as of ``scores``, targets None where texts are written.
+        For tasks with a target alone; arguments as of ``scores``, targets ``[1, n, width]`` among which answers are
+        sought, or None where texts are written.
         """
         raise NotImplementedError
 
@@ -220,6 +221,18 @@ class Task(ABC):
             predictions: what ``combine`` returned.
             targets: ``[B, q]``.
         """
+
+    def scores_among(
+        self, predictions: Any, candidates: Sequence[Tensor], right: Sequence[np.ndarray]
+    ) -> dict[Metric, Tensor]:
+        """``scores`` where the answers are sought among more than those of the queries, for tasks that embed them.
+
+        Args:
+            predictions: what ``combine`` returned, of B episodes.
+            candidates: of each episode, ``[n, width]``.
+            right: the number of the candidate that belongs to each query, ``[q]``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def chance(self, shape: Shape) -> dict[Metric, float]:

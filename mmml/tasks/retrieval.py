@@ -1,22 +1,29 @@
 """``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show what belongs together."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmml.datasets import Samples
+from mmml.datasets.base import kind_of
 from mmml.episodes import Examples, Shape
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
-from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, chance_among, ranks, recalls
+from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, ranks, recalls
 
 
 @tasks.register("retrieval")
 class Retrieval(Task):
-    """Predictions are where the answers should lie, ``[B, q, width]``; candidates are the answers to all queries.
+    """Predictions are where the answers should lie, ``[B, q, width]``.
+
+    They are learned among the answers to the queries of an episode, and judged among all answers of the domain.
 
     A task is a domain (a language, a topic), its support set some pairs of it. What is asked and what is found are
     embedded in one space, which the support set corrects: the metric method adds the mean of how far the answers of
@@ -39,6 +46,15 @@ class Retrieval(Task):
 
     def prepare_head(self, width: int) -> int:
         return width
+
+    def with_targets(self, samples: Samples) -> Samples:
+        """Which rows have the same answer is told of texts; of others none are the same."""
+        target = str(self.target)
+        column = samples.columns[target]
+        numbers = np.arange(len(column.values))
+        if kind_of(target) == "text" and not column.encoded:
+            numbers = np.unique([str(text) for text in column.values[:]], return_inverse=True)[1]
+        return replace(super().with_targets(samples), answers=numbers)
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean."""
@@ -69,14 +85,22 @@ class Retrieval(Task):
         return (directions[0] + directions[1]) / 2
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank (from 1) among the answers of the episode."""
-        own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
-        return recalls(ranks(fits(predictions, targets), own))
+        """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries of the episode."""
+        own = np.arange(targets.shape[-2])
+        return self.scores_among(predictions, list(targets), [own] * len(targets))
+
+    def scores_among(
+        self, predictions: Tensor, candidates: Sequence[Tensor], right: Sequence[np.ndarray]
+    ) -> dict[Metric, Tensor]:
+        episodes = zip(predictions, candidates, right, strict=True)
+        each = [ranks(fits(p, c), torch.from_numpy(own).to(p.device)) for p, c, own in episodes]
+        return recalls(torch.stack(each))
 
     def chance(self, shape: Shape) -> dict[Metric, float]:
-        return chance_among(shape.ways * shape.queries)
+        """It depends on how many candidates an episode has."""
+        return {}
 
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:
-    """The cosine of every prediction with every answer, ``[B, q, width]`` twice → ``[B, q, q]``."""
+    """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]`` → ``[…, q, n]``."""
     return F.normalize(predictions, dim=-1) @ F.normalize(targets, dim=-1).mT

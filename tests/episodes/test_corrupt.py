@@ -206,7 +206,7 @@ def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
     def predictions(known, *sections):
         sampler = Sampler(known, 0, "test", corrupt=corrupt(*sections))
         with torch.no_grad():
-            return torch.cat([p for _, _, p, _ in predict(learner, known, sampler, setting, 5)])
+            return torch.cat([played.predictions for played in predict(learner, known, sampler, setting, 5)])
 
     assert torch.allclose(predictions(samples, section), predictions(samples), atol=1e-5)
     noisy = predictions(samples, section | {"amount": 1.0})

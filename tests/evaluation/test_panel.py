@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,10 +7,11 @@ import torch
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per
 from mmml.episodes import Sampler, Shape
+from mmml.evaluation.at_once import few_threads
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
-from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings, few_threads
+from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
 from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
 from mmml.evaluation.statistics import interval
 from mmml.tasks import tasks
@@ -71,7 +74,7 @@ def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(s
 
 def test_chunking_changes_nothing(samples, learner, monkeypatch):
     whole = panel(learner, samples)
-    monkeypatch.setattr("mmml.evaluation.panel.PAIRS", 100)
+    monkeypatch.setattr("mmml.evaluation.at_once.PAIRS", 100)
     monkeypatch.setattr("mmml.encoders.base.CHUNK", 3)
     for a, b in zip(whole.scores, panel(learner, samples).scores, strict=True):
         assert np.array_equal(a, b)
@@ -110,7 +113,7 @@ def test_an_untrained_learner_on_noise_is_at_chance(samples):
 
 
 def test_chance_is_exact():
-    cells = chance_panel("test", columns()).cells
+    cells = chance_panel(SimpleNamespace(split="test"), columns(), 0).cells
     assert {(c.ways, c.mean, c.ci95) for c in cells} == {(2, 0.5, 0.0), (4, 0.25, 0.0)}
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def chosen(monkeypatch, settings, scores):
     """The numbers of the candidates that are chosen, by their accuracies and log losses."""
 
     def panel(candidate, embedded, sampler, settings, episodes):
-        found = chance_panel("val", settings)
+        found = chance_panel(SimpleNamespace(split="val"), settings, 0)
         (cell,) = found.cells
         both = zip(("accuracy", "log loss"), scores[candidate], strict=True)
         cells = [cell.__class__(**(cell.__dict__ | {"metric": m, "mean": v})) for m, v in both]
@@ -51,7 +52,7 @@ def test_one_rate_is_chosen_for_each_metric(monkeypatch, settings, scores, best)
 
 
 def test_what_diverges_is_none_in_json(settings):
-    found = chance_panel("val", settings)
+    found = chance_panel(SimpleNamespace(split="val"), settings, 0)
     found.cells[0] = replace(found.cells[0], mean=np.inf, ci95=np.nan)
     assert [found.plain()[0][k] for k in ("mean", "ci95")] == [None, None]
     losses = np.array([[1.0, 2.0], [np.inf, np.inf]])

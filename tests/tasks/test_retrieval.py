@@ -11,8 +11,9 @@ from mmml.datasets import Column, Per, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
-from mmml.evaluation.panel import Setting, chance_panel, episode_panel
+from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
 from mmml.methods import methods
+from mmml.methods.controls import Control
 from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.learner import combined
 from mmml.tasks import tasks
@@ -66,8 +67,32 @@ def test_ranks_are_among_the_answers_of_the_episode():
     predictions, answers = torch.tensor([[[1.0, 0], [1, 0.1]]]), torch.tensor([[[0.0, 2], [3, 0]]])
     scores = {m.name: s.tolist() for m, s in TASK.scores(predictions, answers).items()}
     assert scores["R@1"] == [[0.0, 1.0]] and scores["median rank"] == [[2.0, 1.0]]
-    (cell,) = [c for c in chance_panel("test", [Setting(TASK, SHAPE, (MAPPING,))]).cells if c.metric == "R@1"]
-    assert cell.mean == 1 / 8 and cell.target == TARGET and cell.candidates is None
+
+
+def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pairs):
+    (cell,) = chance(pairs)
+    assert cell.mean == 1 / 35 and cell.target == TARGET and cell.candidates is None
+    played = next(predict(metric(), pairs, Sampler(pairs, 0, "test"), Setting(TASK, SHAPE, (MAPPING,)), 60))
+    candidates, right = played.candidates.of(played.drawn)
+    for b, (several, own) in enumerate(zip(candidates, right, strict=True)):
+        assert len(several) == 35 and torch.equal(several[own], played.targets[b])
+    assert judged(Opposite(metric()), pairs)["median rank"] == 35
+
+
+class Opposite(Control):
+    """It seeks answers where they are not."""
+
+    def __init__(self, learner):
+        super().__init__(learner, "opposite")
+
+    def adapt(self, support, task=None):
+        predict = self.learner.adapt(support, task)
+        return lambda query: -predict(query)
+
+
+def chance(samples):
+    cells = chance_panel(Sampler(samples, 0, "test"), [Setting(TASK, SHAPE, (MAPPING,))], 20).cells
+    return [c for c in cells if c.metric == "R@1"]
 
 
 def test_the_loss_is_lowest_where_every_answer_is_found():

@@ -1,0 +1,35 @@
+"""How many episodes are played at a time, and by how many threads."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+from mmml.datasets import Samples
+from mmml.episodes import Shape
+from mmml.methods import Learner
+from mmml.threads import one_thread
+
+# What is held at a time; the result does not depend on it. So many embeddings of 512 numbers are
+# 30 MB, up to which freed memory is used again rather than fetched from the system, page by page.
+ITEMS = 15_000  # support and query items
+PAIRS = 10_000_000  # (query, support) pairs
+SMALL = 1_000_000  # pairs for which one thread is enough
+
+
+def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
+    """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
+    pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
+    light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
+    small = pairs < SMALL and light
+    return one_thread() if small else nullcontext()
+
+
+def at_once(shape: Shape, learner: Learner) -> int:
+    """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
+    items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
+    fit = max(1, min(ITEMS // items, PAIRS // pairs))
+    return min(fit, learner.at_once(shape.ways) or fit)
+
+
+def chunks(episodes: int, shape: Shape, learner: Learner) -> list[range]:
+    """The numbers of the episodes, so many at a time."""
+    size = at_once(shape, learner)
+    return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]

@@ -1,0 +1,53 @@
+"""Among what retrieval ranks."""
+
+import numpy as np
+import pytest
+
+from mmml.datasets import Column, Per, Samples
+from mmml.datasets.values import objects
+from mmml.episodes import Episodes, Shape, of_one_class
+from mmml.evaluation.candidates import among
+from mmml.tasks import tasks
+
+TASK = tasks.build("retrieval", {"target": "text", "temperature": 0.1}, "task")
+TEXTS = ["hen", "dog", "hen", "cat", "cow", "cat"]
+
+
+@pytest.fixture
+def samples() -> Samples:
+    """Two domains, of four and two rows."""
+    columns = {"text": Column(Per.SAMPLE, objects(TEXTS))}
+    return TASK.with_targets(Samples(["a", "b"], np.array([0, 4, 6]), columns))
+
+
+def found(samples: Samples, drawn: Episodes) -> tuple[list[str], list[str]]:
+    """The candidates of one episode, and those that its queries have."""
+    ((rows, right),) = among(samples, drawn)
+    texts = [TEXTS[row] for row in rows]
+    return texts, [texts[own] for own in right]
+
+
+def test_equal_answers_are_one_candidate(samples):
+    assert found(samples, of_one_class(np.array([1]), np.array([0, 2]))) == (["cat", "hen"], ["hen", "hen"])
+
+
+def test_the_support_set_is_none_of_them(samples):
+    assert found(samples, of_one_class(np.array([3, 2]), np.array([0]))) == (["dog", "hen"], ["hen"])
+
+
+def test_all_classes_of_an_episode_have_candidates(samples):
+    support, query = np.array([[[0], [4]]]), np.array([[[1], [5]]])
+    drawn = Episodes(Shape(2, 1, 1), np.array([[0, 1]]), support, query, np.zeros((1, 2)))
+    assert found(samples, drawn) == (["cat", "dog", "hen"], ["dog", "cat"])
+
+
+def test_rows_that_are_no_queries_are_no_candidates(samples):
+    only = Samples(samples.classes, samples.starts, samples.columns, query_only=np.array([0, 1, 1, 0, 1, 1], bool))
+    assert found(TASK.with_targets(only), of_one_class(np.array([3]), np.array([1]))) == (["dog", "hen"], ["dog"])
+
+
+def test_only_texts_are_known_to_be_equal():
+    values = np.zeros((6, 2), np.float32)
+    task = tasks.build("retrieval", {"target": "features", "temperature": 0.1}, "task")
+    columns = {"features": Column(Per.SAMPLE, values, encoded=True)}
+    assert task.with_targets(Samples(["a"], np.array([0, 6]), columns)).answers.tolist() == [*range(6)]
