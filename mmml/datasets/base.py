@@ -102,8 +102,7 @@ class Samples:
         domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
         query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
             every row may be either.
-        answers: a number for each row, ``[rows]``, the same where what is to be found is the same; None if
-            nothing is.
+        answer_numbers: of what is to be found of each row, ``[rows]``, equal where that is; None if it is not known.
         target: the modality of what is to be found or written of each row; None where its class or score is.
         footage: the videos whose frames the rows are; None if they are none.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
@@ -121,7 +120,7 @@ class Samples:
     superclasses: np.ndarray | None = None
     domains: np.ndarray | None = None
     query_only: np.ndarray | None = None
-    answers: np.ndarray | None = None
+    answer_numbers: np.ndarray | None = None
     keyframes: np.ndarray | None = None
     footage: Sequence[Footage] | None = None
     target: str | None = None

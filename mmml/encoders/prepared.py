@@ -48,6 +48,8 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
     The key is a hash of all that the result depends on: the encoder's weights, preprocessing
     and library, and the content of the values; it stands beside the file.
     """
+    if isinstance(values, PreparedValues):
+        return values
     about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
     path = cache_dir() / f"prepared-{key_of(about)}.npy"
     if not path.exists():

@@ -8,7 +8,7 @@ import torch
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.episodes import Episodes, Sampler
-from mmml.evaluation.candidates import Candidates, among
+from mmml.evaluation.candidates import among
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import picture
@@ -46,12 +46,12 @@ def _episode(
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
     support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
-    targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), drawn.query[0].ravel()
+    asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
+    targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), asked
     if setting.task.embeds_target:
         ((rows, _),) = among(embedded, drawn)
-        targets = Candidates.embed(learners[0], embedded).embeddings[rows][None]
+        targets = embedded.columns[target].values[rows][None].to(targets.device)
     given = [setting.task.answers(learner.adapt(support)(query), targets) for learner in learners]
-    asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
 
     def answer(found: str | int) -> dict[str, Any]:
         return {"text": found} if isinstance(found, str) else one(samples, rows[found], target)

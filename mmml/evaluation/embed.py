@@ -27,7 +27,7 @@ def see_all(
     """The samples as a learner's episodes are best made of them.
 
     Embedded, if an embedding does not depend on the task; else raw, but for what frozen encoders
-    have read.
+    have read, and answers that are embedded.
 
     Args:
         learner: in any mode.
@@ -52,7 +52,10 @@ def see_all(
     if learner.embeds_once:
         known = embed_all(learner, samples, seen, views).columns
     else:
-        known = remember(learner.embedder, samples, seen).columns
+        known = dict(remember(learner.embedder, samples, seen).columns)
+        if learner.task.embeds_target:  # answers are not adapted to
+            target = str(learner.task.target)
+            known[target] = embed_all(learner, samples, [target]).columns[target]
     return replace(samples, columns={**{m: known[m] for m in seen}, **{m: samples.columns[m] for m in raw}})
 
 

@@ -14,7 +14,7 @@ from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
 from mmml.episodes import Episodes, Mapping, Sampler, Shape
 from mmml.evaluation.at_once import chunks, few_threads
-from mmml.evaluation.candidates import Candidates, expected
+from mmml.evaluation.candidates import among, expected
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner
@@ -218,7 +218,7 @@ def play(
     classes: dict[Mapping, list[np.ndarray]] = {}
     with few_threads(setting.shape, embedded, learner):
         for played in predict(learner, embedded, sampler, setting, episodes):
-            parts.setdefault(played.mapping, []).append(score(setting.task, learner, played))
+            parts.setdefault(played.mapping, []).append(score(setting.task, learner, embedded, played))
             classes.setdefault(played.mapping, []).append(played.drawn.classes)
             if watch:
                 watch(setting, played.mapping, played.predictions, played.targets)
@@ -232,31 +232,27 @@ def play(
 
 
 class Played(NamedTuple):
-    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``.
-
-    Of tasks that embed their target there are candidates besides.
-    """
+    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
 
     mapping: Mapping
     drawn: Episodes
     predictions: Tensor
     targets: Tensor
-    candidates: Candidates | None
 
 
-def score(task: Task, learner: Learner, played: Played) -> dict[Metric, Tensor]:
+def score(task: Task, learner: Learner, embedded: Samples, played: Played) -> dict[Metric, Tensor]:
     """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
-    _, drawn, predictions, targets, candidates = played
+    _, drawn, predictions, targets = played
     left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
-    if candidates is None:
+    if not task.embeds_target:
         return task.scores(predictions, targets) | left
-    return task.scores_among(predictions, *candidates.of(drawn)) | left
+    answers = embedded.columns[str(task.target)].values.to(predictions.device)
+    return task.scores_among(predictions, answers, among(embedded, drawn)) | left
 
 
 def predict(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int) -> Iterator[Played]:
     """Play some episodes at a time, under each mapping."""
     mappings = setting.known_to(learner)
-    candidates = Candidates.embed(learner, embedded) if mappings and setting.task.embeds_target else None
     parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
     for numbers in progress(parts, f"judging {learner.predictor_name}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
@@ -265,15 +261,16 @@ def predict(learner: Learner, embedded: Samples, sampler: Sampler, setting: Sett
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
             targets = setting.task.targets(query.answered(learner.embedder.encode))
-            yield Played(mapping, drawn, predictions, targets.to(learner.embedder.device), candidates)
+            yield Played(mapping, drawn, predictions, targets.to(learner.embedder.device))
 
 
 def chance_panel(sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
     """Guessing: known exactly; of the number of episodes only where they differ in what there is to choose from."""
     panel = Panel()
     for setting in settings:
+        guessed = expected(setting.task, setting.shape, sampler, episodes) if setting.mappings else {}
         for mapping in setting.mappings:
-            for metric, mean in expected(setting.task, setting.shape, sampler, episodes).items():
+            for metric, mean in guessed.items():
                 cell = setting.cell(sampler.split, mapping, metric, None, episodes=0, mean=mean, ci95=0.0)
                 panel.add(cell, np.empty(0))
     return panel

@@ -97,7 +97,7 @@ class Model:
         """
         task = self.learner.task
         if task.embeds_target:
-            raise UserError(f"task={task.name} ranks the answers of an episode, and files have none: use mmml-eval")
+            raise UserError(f"task={task.name} ranks the answers of a whole domain, and files have none: use mmml-eval")
         source = Support(os.fspath(support), self.reading, task.by_item, task.needs_scores)
         needed = task.target or "score"
         if task.by_item and not source.rows.has(needed):

@@ -223,14 +223,14 @@ class Task(ABC):
         """
 
     def scores_among(
-        self, predictions: Any, candidates: Sequence[Tensor], right: Sequence[np.ndarray]
+        self, predictions: Any, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> dict[Metric, Tensor]:
-        """``scores`` where the answers are sought among more than those of the queries, for tasks that embed them.
+        """``scores`` where answers are sought among more than those of the queries, for tasks that embed them.
 
         Args:
             predictions: what ``combine`` returned, of B episodes.
-            candidates: of each episode, ``[n, width]``.
-            right: the number of the candidate that belongs to each query, ``[q]``.
+            answers: ``[rows, width]``.
+            among: for each episode the rows that are its candidates, ``[n]``, and the number of that of each query.
         """
         raise NotImplementedError
 

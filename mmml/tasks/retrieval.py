@@ -1,7 +1,7 @@
 """``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show what belongs together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
+from mmml.datasets.values import Rows
 from mmml.episodes import Examples, Shape
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
@@ -48,13 +49,15 @@ class Retrieval(Task):
         return width
 
     def with_targets(self, samples: Samples) -> Samples:
-        """Which rows have the same answer is told of texts; of others none are the same."""
-        target = str(self.target)
-        column = samples.columns[target]
-        numbers = np.arange(len(column.values))
-        if kind_of(target) == "text" and not column.encoded:
-            numbers = np.unique([str(text) for text in column.values[:]], return_inverse=True)[1]
-        return replace(super().with_targets(samples), answers=numbers)
+        """Which rows have equal answers is known of texts, and where rows refer to the same file."""
+        column, numbers = samples.columns[str(self.target)], None
+        values = column.values
+        if kind_of(str(self.target)) == "text" and not column.encoded:
+            known: dict[str, int] = {}
+            numbers = np.array([known.setdefault(str(text), len(known)) for text in values[:]], np.int64)
+        elif isinstance(values, Rows):
+            numbers = values.rows
+        return replace(super().with_targets(samples), answer_numbers=numbers)
 
     def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean."""
@@ -86,14 +89,17 @@ class Retrieval(Task):
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries of the episode."""
-        own = np.arange(targets.shape[-2])
-        return self.scores_among(predictions, list(targets), [own] * len(targets))
+        own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
+        return recalls(ranks(fits(predictions, targets), own))
 
     def scores_among(
-        self, predictions: Tensor, candidates: Sequence[Tensor], right: Sequence[np.ndarray]
+        self, predictions: Tensor, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> dict[Metric, Tensor]:
-        episodes = zip(predictions, candidates, right, strict=True)
-        each = [ranks(fits(p, c), torch.from_numpy(own).to(p.device)) for p, c, own in episodes]
+        """Recall at 1, 5 and 10, and the rank (from 1) among the candidates of each episode."""
+        answers, each = F.normalize(answers, dim=-1), []
+        for sought, (rows, right) in zip(F.normalize(predictions, dim=-1), among, strict=True):
+            fitting = (sought @ answers.mT)[:, torch.from_numpy(rows).to(sought.device)]
+            each.append(ranks(fitting, torch.from_numpy(right).to(sought.device)))
         return recalls(torch.stack(each))
 
     def chance(self, shape: Shape) -> dict[Metric, float]:

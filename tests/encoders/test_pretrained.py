@@ -147,6 +147,7 @@ def test_each_sample_is_read_once_and_a_stale_cache_is_impossible(minilm, clip, 
     again = prepare_once(text(minilm), values)[np.arange(3)]
     assert isinstance(first, Prepared) and torch.equal(first.tensor, again.tensor) and read == [3]
     assert torch.allclose(encoder.eval().encode(values), first.tensor, atol=1e-6)
+    assert prepare_once(encoder, known := prepare_once(encoder, values)) is known  # read already
     prepare_once(encoder, objects(["one text", "two texts", "four"]))  # other values
     prepare_once(text(minilm, max_length=2), values)  # other preprocessing
     prepare_once(text(clip, max_length=16), values)  # other weights

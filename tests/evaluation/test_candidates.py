@@ -1,10 +1,13 @@
 """Among what retrieval ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from mmml.datasets import Column, Per, Samples
-from mmml.datasets.values import objects
+from mmml.datasets.values import Rows, objects
 from mmml.episodes import Episodes, Shape, of_one_class
 from mmml.evaluation.candidates import among
 from mmml.tasks import tasks
@@ -24,21 +27,30 @@ def found(samples: Samples, drawn: Episodes) -> tuple[list[str], list[str]]:
     """The candidates of one episode, and those that its queries have."""
     ((rows, right),) = among(samples, drawn)
     texts = [TEXTS[row] for row in rows]
-    return texts, [texts[own] for own in right]
+    return sorted(texts), [texts[own] for own in right]
 
 
 def test_equal_answers_are_one_candidate(samples):
     assert found(samples, of_one_class(np.array([1]), np.array([0, 2]))) == (["cat", "hen"], ["hen", "hen"])
 
 
-def test_the_support_set_is_none_of_them(samples):
+def test_what_the_support_set_shows_is_none_of_them(samples):
+    assert found(samples, of_one_class(np.array([3, 2]), np.array([1]))) == (["dog"], ["dog"])
+
+
+def test_what_the_support_set_shows_may_be_asked_for_in_another_row(samples):
     assert found(samples, of_one_class(np.array([3, 2]), np.array([0]))) == (["dog", "hen"], ["hen"])
+
+
+def test_near_duplicates_of_the_support_set_are_none_of_them(samples):
+    grouped = replace(samples, groups=np.array([0, 1, 2, 0, 3, 4]))
+    assert found(grouped, of_one_class(np.array([0]), np.array([1]))) == (["dog"], ["dog"])
 
 
 def test_all_classes_of_an_episode_have_candidates(samples):
     support, query = np.array([[[0], [4]]]), np.array([[[1], [5]]])
     drawn = Episodes(Shape(2, 1, 1), np.array([[0, 1]]), support, query, np.zeros((1, 2)))
-    assert found(samples, drawn) == (["cat", "dog", "hen"], ["dog", "cat"])
+    assert found(samples, drawn) == (["cat", "dog"], ["dog", "cat"])
 
 
 def test_rows_that_are_no_queries_are_no_candidates(samples):
@@ -46,8 +58,18 @@ def test_rows_that_are_no_queries_are_no_candidates(samples):
     assert found(TASK.with_targets(only), of_one_class(np.array([3]), np.array([1]))) == (["dog", "hen"], ["dog"])
 
 
-def test_only_texts_are_known_to_be_equal():
-    values = np.zeros((6, 2), np.float32)
+def test_rows_of_one_file_have_equal_answers():
+    task = tasks.build("retrieval", {"target": "image", "temperature": 0.1}, "task")
+    pictures = torch.zeros(2, 4, 4, dtype=torch.uint8)
+    columns = {"image": Column(Per.SAMPLE, Rows(pictures, np.array([0, 0, 1, 1, 1])))}
+    samples = task.with_targets(Samples(["a"], np.array([0, 5]), columns))
+    ((rows, right),) = among(samples, of_one_class(np.array([0]), np.array([1, 3])))
+    assert rows.tolist() == [0, 2] and right.tolist() == [0, 1]
+
+
+def test_of_what_cannot_be_compared_all_are_different():
     task = tasks.build("retrieval", {"target": "features", "temperature": 0.1}, "task")
-    columns = {"features": Column(Per.SAMPLE, values, encoded=True)}
-    assert task.with_targets(Samples(["a"], np.array([0, 6]), columns)).answers.tolist() == [*range(6)]
+    columns = {"features": Column(Per.SAMPLE, torch.zeros(3, 2), encoded=True)}
+    samples = task.with_targets(Samples(["a"], np.array([0, 3]), columns))
+    ((rows, right),) = among(samples, of_one_class(np.array([1]), np.array([2])))
+    assert rows.tolist() == [0, 2] and right.tolist() == [1]

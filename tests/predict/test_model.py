@@ -158,7 +158,7 @@ def test_a_learned_optimizer_writes_texts(tmp_path):
 
 def test_files_have_no_candidates_to_rank(tmp_path):
     options = ["task=retrieval", "episode=pairs", "method.rule=attention", *GENERATION[-2:]]
-    with pytest.raises(UserError, match="task=retrieval ranks the answers of an episode"):
+    with pytest.raises(UserError, match="task=retrieval ranks the answers of a whole domain"):
         model_of(*options).adapt(str(with_texts(tmp_path / "s")))
 
 

@@ -11,6 +11,8 @@ from mmml.datasets import Column, Per, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
+from mmml.evaluation.candidates import among
+from mmml.evaluation.embed import see_all
 from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
 from mmml.methods import methods
 from mmml.methods.controls import Control
@@ -73,9 +75,9 @@ def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pa
     (cell,) = chance(pairs)
     assert cell.mean == 1 / 35 and cell.target == TARGET and cell.candidates is None
     played = next(predict(metric(), pairs, Sampler(pairs, 0, "test"), Setting(TASK, SHAPE, (MAPPING,)), 60))
-    candidates, right = played.candidates.of(played.drawn)
-    for b, (several, own) in enumerate(zip(candidates, right, strict=True)):
-        assert len(several) == 35 and torch.equal(several[own], played.targets[b])
+    answers = pairs.columns[TARGET].values
+    for b, (rows, right) in enumerate(among(pairs, played.drawn)):
+        assert len(rows) == 35 and torch.equal(answers[rows[right]], played.targets[b])
     assert judged(Opposite(metric()), pairs)["median rank"] == 35
 
 
@@ -138,7 +140,9 @@ def test_encoders_may_adapt_too(pairs):
     section = RULE | UNROLL | {"vectorize": "auto", "fast": "all", "init": "learned", "steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK)
     learner.fit(raw)
-    assert 0 < judged(learner, raw)["R@10"] <= 1
+    seen = see_all(learner, raw, ["features", TARGET])
+    assert seen.columns[TARGET].encoded and not seen.columns["features"].encoded  # answers are not adapted to
+    assert 0 < judged(learner, seen)["R@10"] <= 1
 
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
