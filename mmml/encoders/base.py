@@ -104,13 +104,17 @@ class Encoder(nn.Module, ABC):
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """A module in evaluation mode, without augmentation or dropout; afterwards it is in the mode that it was in."""
-    training = module.training
+    """A module in evaluation mode, without augmentation or dropout; afterwards each part is in the mode it was in.
+
+    Parts may be shared: what wraps a learner that is being evaluated must not leave it in training mode.
+    """
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for part, training in modes:
+            part.training = training
 
 
 def chunks(values: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mmml.encoders import build_embedder, encoders
+from mmml.encoders.base import evaluating
 from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.text import PAD, to_bytes
@@ -11,6 +12,16 @@ from tests.conftest import MLP, SMALL
 TEXTS = np.array(["a", "GREEK SMALL", "", "Ωmega, one that is longer than all"], dtype=object)
 IMAGES = torch.randint(0, 256, (6, 16, 16), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
 RAW = {"image": IMAGES, "text": TEXTS}
+
+
+def test_after_evaluation_every_part_is_in_the_mode_that_it_was_in():
+    learner = torch.nn.Sequential(torch.nn.Dropout())
+    with evaluating(learner):
+        control = torch.nn.Sequential(learner)  # wraps what is evaluated, and was never in evaluation mode itself
+        with evaluating(control):
+            assert not any(part.training for part in control.modules())
+        assert control.training and not any(part.training for part in learner.modules())
+    assert all(part.training for part in learner.modules())
 
 
 @pytest.mark.parametrize("options", [SMALL, MLP], ids=["small", "mlp"])
