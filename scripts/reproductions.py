@@ -178,7 +178,7 @@ REPRODUCTIONS = {
         ],
     ),
     "emoji": Reproduction(
-        ["experiment=emoji"],
+        ["experiment=emoji", "trainer.steps=1500"],
         [
             Goal("image:image", "20-way 1-shot", 85.0, ARTWORKS),
             *(Goal("image:image", "20-way 1-shot", evaluations=(a,)) for a in ARTWORKS),
