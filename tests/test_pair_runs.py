@@ -74,7 +74,7 @@ def test_answers_are_found(tmp_path):
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
     (chance,) = [c for c in found["panel"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
-    assert chance["mean"] == pytest.approx(1 / 3)
+    assert chance["mean"] == pytest.approx(1 / 5)  # six sentences of a domain, less that of the support set
     assert any("shuffled pairs" in name for _, name, _ in panel(found))
 
 
