@@ -17,7 +17,7 @@ SMALL = 1_000_000  # pairs for which one thread is enough
 def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
     """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
     pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
-    light = learner.at_once(shape.ways) is None and all(column.encoded for column in embedded.columns.values())
+    light = learner.at_once(shape) is None and all(column.encoded for column in embedded.columns.values())
     small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
 
@@ -26,7 +26,7 @@ def at_once(shape: Shape, learner: Learner) -> int:
     """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
     items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
     fit = max(1, min(ITEMS // items, PAIRS // pairs))
-    return min(fit, learner.at_once(shape.ways) or fit)
+    return min(fit, learner.at_once(shape) or fit)
 
 
 def chunks(episodes: int, shape: Shape, learner: Learner) -> list[range]:

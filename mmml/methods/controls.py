@@ -32,8 +32,8 @@ class Control(Learner):
         self.name, self.rule = learner.name, f"{learner.rule}, {told}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
-    def at_once(self, ways: int) -> int | None:
-        return self.learner.at_once(ways)
+    def at_once(self, shape: Shape) -> int | None:
+        return self.learner.at_once(shape)
 
 
 class Shuffled(Control):
@@ -111,7 +111,7 @@ class FromTraining(Control):
         self.train_samples = train
         self._known: dict[tuple[str, ...], Examples] = {}
 
-    def at_once(self, ways: int) -> int | None:
+    def at_once(self, shape: Shape) -> int | None:
         return AT_ONCE
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:

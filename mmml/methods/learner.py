@@ -91,8 +91,8 @@ class Learner(Trainee):
         """Whether episodes of a shape mean anything to it."""
         return True
 
-    def at_once(self, ways: int) -> int | None:
-        """How many episodes of so many classes should be adapted to at a time; None for as many as fit."""
+    def at_once(self, shape: Shape) -> int | None:
+        """How many episodes of a shape should be adapted to at a time; None for as many as fit."""
         return None
 
     @abstractmethod

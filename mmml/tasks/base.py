@@ -56,7 +56,6 @@ class Task(ABC):
         embeds_target: whether what is to be found is embedded as what it is found by.
         starts_heads: whether a head can begin with what the task computes.
         heads_of_support: whether that depends on the embeddings of the support set.
-        at_once: episodes whose models fit into memory together; None for any number.
         gives_probabilities: whether predictions are log-probabilities of label slots, ``[B, q, ways]``.
     """
 
@@ -71,7 +70,6 @@ class Task(ABC):
     embeds_target: ClassVar[bool] = False
     starts_heads: ClassVar[bool] = True
     heads_of_support: ClassVar[bool] = False
-    at_once: ClassVar[int | None] = None
     gives_probabilities: ClassVar[bool] = False
 
     @property
@@ -88,6 +86,10 @@ class Task(ABC):
     def min_ways(self) -> int:
         """Classes that an episode must have."""
         return 1 if self.by_item else 2
+
+    def at_once(self, shape: Shape) -> int | None:
+        """How many episodes of a shape can be adapted to at a time by gradients; None for as many as fit."""
+        return None
 
     def check_dataset(self, dataset: Dataset) -> None:
         """Refuse a dataset without what is asked for, before it is loaded."""

@@ -66,6 +66,12 @@ def named() -> Samples:
     return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
 
 
+def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
+    few, some, many = (learned().at_once(Shape(1, shots, 6)) for shots in (20, 500, 5000))
+    assert few == 16 and 1 < some < few and many == 1
+    assert learned_by(task(model=None, vocabulary=1000)).at_once(Shape(1, 500, 6)) <= some
+
+
 class TestTokens:
     def test_texts_come_back(self):
         texts = ["cat", "číslo", "ปลา", "🐟", ""]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples, Mapping
+from mmml.episodes import Batch, Examples, Mapping, Shape
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import Shuffled
 from mmml.methods.learned_optimizer.heads import Head
@@ -125,12 +125,12 @@ class LearnedOptimizer(Learner):
     def takes_channels_last(self, device: torch.device) -> bool:
         return not self.model.vectorizes_on(device)
 
-    def at_once(self, ways: int) -> int:
+    def at_once(self, shape: Shape) -> int:
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
-        return max(1, min(most // (body + (ways - 1) * head), self.task.at_once or most))
+        return max(1, min(most // (body + (shape.ways - 1) * head), self.task.at_once(shape) or most))
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if task is not None and task.name != self.task.name:

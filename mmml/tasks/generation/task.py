@@ -17,6 +17,7 @@ from mmml.tasks.generation.known import Known
 from mmml.tasks.generation.tokens import BYTES, PieceTokens, Tokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
 
+ADAPTED = 2**19  # texts × vocabulary that are adapted to at a time; the result does not depend on it
 CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
 
 
@@ -65,7 +66,6 @@ class Generation(nn.Module, Task):
     metrics = (CHRF, BLEU, ROUGE, EXACT)
     loss_metric = LOG_LOSS
     starts_heads: ClassVar[bool] = False
-    at_once: ClassVar[int | None] = 16
 
     def __init__(
         self,
@@ -99,6 +99,9 @@ class Generation(nn.Module, Task):
             model, self.tokens = pretrained(self._model, self.prefix, self.decoding.max_length, self.frozen)
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
+
+    def at_once(self, shape: Shape) -> int:
+        return max(1, min(16, ADAPTED // (shape.ways * shape.shots * self.tokens.vocabulary)))
 
     def fit(self, samples: Samples) -> None:
         """Learn word pieces from the training texts."""
