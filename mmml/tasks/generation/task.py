@@ -17,7 +17,9 @@ from mmml.tasks.generation.known import Known
 from mmml.tasks.generation.tokens import BYTES, PieceTokens, Tokens
 from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
 
-ADAPTED = 2**19  # texts × vocabulary that are adapted to at a time; the result does not depend on it
+# Adapted to at a time, at most; the result does not depend on it.
+EPISODES = 16
+ADAPTED = 2**19  # texts of support sets × vocabulary
 CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
 
 
@@ -101,7 +103,7 @@ class Generation(nn.Module, Task):
         return self.prefix * self.writer.width
 
     def at_once(self, shape: Shape) -> int:
-        return max(1, min(16, ADAPTED // (shape.ways * shape.shots * self.tokens.vocabulary)))
+        return max(1, min(EPISODES, ADAPTED // (shape.ways * shape.shots * self.tokens.vocabulary)))
 
     def fit(self, samples: Samples) -> None:
         """Learn word pieces from the training texts."""
