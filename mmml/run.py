@@ -19,7 +19,14 @@ from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corrupt import spoiled_values
-from mmml.episodes.plan import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
+from mmml.episodes.plan import (
+    check_corruptions,
+    check_mappings,
+    check_shape,
+    check_shapes,
+    for_episodes,
+    training_batches,
+)
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import see_all
@@ -93,9 +100,11 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     samples = for_episodes(load_samples(dataset, used, task), config.episode, trains)
     task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
+    if (robustness := config.evaluation.robustness).run:
+        check_shape(config.episode, samples[robustness.split], robustness.split)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
-    check_robustness(config.evaluation.robustness, every_mapping(settings), learner.embeds_once)
+    check_robustness(robustness, every_mapping(settings), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
 
@@ -115,6 +124,8 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
 def on_problems(config: ProblemConfig) -> Experiment:
     """A learned optimizer whose tasks are functions to be minimised."""
+    if config.evaluation.robustness.run:
+        raise UserError("evaluation.robustness.run=true spoils what a dataset shows; problems show nothing: use false")
     section = dict(config.problem)
     training = {option: section.pop(option) for option in ("power", "random_scaling") if option in section}
     family: Family = problems.build_section(section, "problem")

@@ -1,7 +1,7 @@
 """Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
 
 Applied after rows are drawn, by random numbers of the episode's own, so that all learners see the same; what one
-amount spoils, a larger one spoils too.
+amount spoils, a larger one spoils too (but for typos, which are others at each amount).
 """
 
 import copy

@@ -126,11 +126,11 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
             )
     among = share(samples.classes, train.classes) if split == "train" else None
     sampler = Sampler(samples, 0, split, among)
-    for shown in dict.fromkeys(_shown(shape, EpisodeMapping.parse(m), samples) for m in mappings):
-        sampler.check(shown, f"episode.{side}")
+    for part in dict.fromkeys(shown(shape, EpisodeMapping.parse(m), samples) for m in mappings):
+        sampler.check(part, f"episode.{side}")
 
 
-def _shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
+def shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
     """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
     per = {m: column.per for m, column in samples.columns.items()}
     shots, queries = (

@@ -7,6 +7,7 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
+from mmml.datasets.gaps import there
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import among
 from mmml.evaluation.embed import gathered
@@ -32,7 +33,8 @@ def make_answers(
         setting: its first mapping is played.
     """
     target, mapping = setting.task.target, setting.mappings[0]
-    if target is None:
+    learners = [learner for learner in learners if learner.plays(setting.shape)]
+    if target is None or not learners:
         return None
     numbers = of_different_classes(sampler, setting)
     episodes = [_episode(learners, samples, embedded, sampler.draw([n], setting.shape), setting) for n in numbers]
@@ -79,11 +81,11 @@ def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:
 
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
-    """What a row shows."""
-    return [one(samples, row, modality) for modality in modalities]
+    """What a row shows, less what it lacks."""
+    return [one(samples, row, m) for m in modalities if len(there(samples.columns[m].values[row : row + 1]))]
 
 
 def one(samples: Samples, row: int, modality: str) -> dict[str, Any]:
     """One value of a row: a text, or a picture."""
-    value = samples.columns[modality].values[row : row + 1][0]
+    value = there(samples.columns[modality].values[row : row + 1])[0]
     return {"text": str(value)} if kind_of(modality) == "text" else picture(kind_of(modality), value)

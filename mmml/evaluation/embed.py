@@ -52,7 +52,7 @@ def see_all(
     if learner.embeds_once:
         known = embed_all(learner, samples, seen, views).columns
     else:
-        known = dict(remember(learner.embedder, samples, seen).columns)
+        known = dict(remember(learner.embedder, samples, [m for m in seen if m in learner.embedder.encoders]).columns)
         if learner.task.embeds_target:  # answers are not adapted to
             target = str(learner.task.target)
             known[target] = embed_all(learner, samples, [target]).columns[target]

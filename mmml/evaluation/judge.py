@@ -1,6 +1,7 @@
 """The whole judgement of a learner: on validation while it trains, on test once at the end."""
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Sampler
 from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
+from mmml.episodes.plan import shown
+from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
@@ -29,6 +32,8 @@ from mmml.methods.controls import Shuffled, constants
 from mmml.tasks import Metric, Task
 
 LOSS = "val/loss"
+
+log = logging.getLogger(__name__)
 
 
 def at_rest(judged: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,7 +97,8 @@ class Judge:
         several = learner.rivals(self._usable("train")) if self.options.rivals else []
         if self.options.shuffled and not self.task.by_item:  # else rivals have it
             several.append([Shuffled(learner)])
-        tuned = self._usable("val") is not None and self.options.tuning_episodes > 0  # else none that has rates
+        choices = self.options.tuning_episodes > 0 and any(len(c) > 1 for c in several)
+        tuned = choices and self._fills("val")  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
         embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
         return [rival for candidates in known for rival in self._chosen(candidates, embedded)]
@@ -100,6 +106,20 @@ class Judge:
     def _usable(self, split: str) -> Samples | None:
         part = self.samples.get(split)
         return part if part is not None and part.classes else None
+
+    def _fills(self, split: str) -> bool:
+        """Whether a split has enough samples for the episodes that are judged; one that chooses may have fewer."""
+        if self._usable(split) is None:
+            return False
+        sampler = self.sampler(split)
+        try:
+            for setting in self.settings:
+                for shape in {shown(setting.shape, mapping, self.samples[split]) for mapping in setting.mappings}:
+                    sampler.check(shape, "episode.eval")
+        except UserError as error:
+            log.warning("no rates are chosen and no frozen rules calibrated on validation: %s", error)
+            return False
+        return True
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
         if len(candidates) == 1 or embedded is None:
@@ -214,9 +234,10 @@ class Judge:
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if there are none."""
-        panel, calibrated = Panel(), calibrated and bool(self.samples["val"].classes)
+        panel, rules = Panel(), list(frozen_rules(learner))
+        calibrated = calibrated and bool(rules) and self._fills("val")
         known: dict[Embedder, tuple[Samples, Samples | None]] = {}  # test and validation, each embedded once
-        for rule in frozen_rules(learner):
+        for rule in rules:
             if rule.embedder not in known:
                 test = embedded if rule.embedder is learner.embedder else self.embed(rule)
                 known[rule.embedder] = test, self.embed(rule, "val") if calibrated else None

@@ -108,6 +108,9 @@ class Task(ABC):
             least = ways["min"] if isinstance(ways, dict) else ways
             if least < self.min_ways:
                 raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
+            most = max(episodes.eval.ways) if side == "eval" else ways["max"] if isinstance(ways, dict) else ways
+            if self.needs_scores and most > 1:
+                raise UserError(f"episode.{side}.ways={most} would mix scores of different things: use 1")
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
         """Refuse samples without the targets that the task needs."""

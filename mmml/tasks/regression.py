@@ -1,11 +1,13 @@
 """``task=regression``: which number belongs to a query? An episode's classes are the quantities."""
 
+import math
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from mmml.episodes import Examples, Shape
+from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
@@ -31,6 +33,7 @@ class Regression(Task):
     needs_scores: ClassVar[bool] = True
 
     def __init__(self, threshold: float | None = None):
+        require(threshold is None or math.isfinite(threshold), "task.threshold", threshold, "a number, or null")
         self.threshold = threshold
 
     def targets(self, examples: Examples) -> Tensor:
@@ -64,7 +67,8 @@ class Regression(Task):
             raise ValueError(f"predictions {list(predictions.shape)} for targets {list(targets.shape)}")
         found = {MAE: (predictions - targets).abs(), PEARSON: pearson(predictions, targets).unsqueeze(-1)}
         if self.threshold is not None:
-            guessed, true = predictions > self.threshold, targets > self.threshold
+            true = targets > self.threshold
+            guessed = torch.where(predictions.isnan(), ~true, predictions > self.threshold)  # diverged: wrong
             found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
         return found
 

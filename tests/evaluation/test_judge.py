@@ -121,3 +121,13 @@ def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(judge, lear
     panel = asked.test(learner, rivals=asked.rivals(learner))
     assert {c.shots for c in panel.cells if c.predictor == "metric/prototype, shuffled pairs"} == {2}
     assert not judge.rivals(learner)
+
+
+def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(judge, frozen, samples, caplog, monkeypatch):
+    most = int(samples.counts.min())
+    judge.settings = episode_settings(
+        EvalEpisodes(ways=[3], shots=[1], queries=most, mappings=["image:image"]), MODALITIES, judge.task
+    )
+    assert not judge._fills("val") and f"plus queries={most} need {most + 1} samples" in caplog.text
+    monkeypatch.setattr(Judge, "calibrate", None)
+    assert "frozen/ridge" in ece(judge._frozen_panel(frozen, judge.embed(frozen), calibrated=True))

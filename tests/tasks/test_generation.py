@@ -72,6 +72,12 @@ def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
     assert learned_by(task(vocabulary=1000)).at_once(Shape(1, 500, 6)) <= some
 
 
+def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
+    learner = learned(fast="all")
+    learner.fit(named)
+    assert len(see_all(learner, named, ["features", "text"]).columns["text"].values) == len(named.labels)
+
+
 class TestTokens:
     def test_texts_come_back(self):
         texts = ["cat", "číslo", "ปลา", "🐟", ""]
