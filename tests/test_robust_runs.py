@@ -22,15 +22,15 @@ def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
     done = command("eval", "checkpoint=run", "name=worse", "robustness=true", *more, cwd=tmp_path)
     assert done.returncode == 0 and "area under the curve" in done.stdout, done.stderr
     folder = tmp_path / "run" / "eval" / "worse"
-    few = ["dataset.val=0.001", "evaluation.robustness.split=val"]
-    done = command("eval", "checkpoint=run", "name=few", "robustness=true", *few, cwd=tmp_path)
-    assert done.returncode == 2 and "classes of the val split" in done.stderr, done.stderr
     with (folder / "robustness.csv").open() as file:
         lines = list(csv.DictReader(file))
     whole = [line for line in lines if line["corruption"] == "all"]
     assert {line["mapping"] for line in whole} == {"image:image", "image+text:image"}
     scores = pq.read_table(folder / "robustness.parquet")
     assert scores.num_rows == 4 * len(lines) and "Robustness" in (folder / "report.html").read_text()
+    few = ["dataset.val=0.001", "evaluation.robustness.split=val"]
+    done = command("eval", "checkpoint=run", "name=few", "robustness=true", *few, cwd=tmp_path)
+    assert done.returncode == 2 and "classes of the val split" in done.stderr, done.stderr
 
 
 def test_mistakes_in_what_is_spoiled_are_told(tmp_path):

@@ -1,6 +1,6 @@
 """From the config to episodes: which mappings and shapes are possible, and the batch of each training step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -126,11 +126,16 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
             )
     among = share(samples.classes, train.classes) if split == "train" else None
     sampler = Sampler(samples, 0, split, among)
-    for part in dict.fromkeys(shown(shape, EpisodeMapping.parse(m), samples) for m in mappings):
-        sampler.check(part, f"episode.{side}")
+    check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")
 
 
-def shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
+def check_filled(sampler: Sampler, shape: Shape, mappings: Iterable[EpisodeMapping], where: str) -> None:
+    """Refuse a shape that the sampler's split cannot fill in one of these mappings."""
+    for shown in dict.fromkeys(_shown(shape, mapping, sampler.samples) for mapping in mappings):
+        sampler.check(shown, where)
+
+
+def _shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
     """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
     per = {m: column.per for m, column in samples.columns.items()}
     shots, queries = (

@@ -81,11 +81,15 @@ def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:
 
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
-    """What a row shows, less what it lacks."""
-    return [one(samples, row, m) for m in modalities if len(there(samples.columns[m].values[row : row + 1]))]
+    """What a row shows, less what it lacks: texts, or pictures."""
+    found = [(m, there(samples.columns[m].values[row : row + 1])) for m in modalities]
+    return [
+        {"text": str(value[0])} if kind_of(m) == "text" else picture(kind_of(m), value[0])
+        for m, value in found
+        if len(value)
+    ]
 
 
 def one(samples: Samples, row: int, modality: str) -> dict[str, Any]:
-    """One value of a row: a text, or a picture."""
-    value = there(samples.columns[modality].values[row : row + 1])[0]
-    return {"text": str(value)} if kind_of(modality) == "text" else picture(kind_of(modality), value)
+    """One value of a row, which does not lack it."""
+    return several(samples, row, [modality])[0]

@@ -12,7 +12,7 @@ from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Sampler
 from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
-from mmml.episodes.plan import shown
+from mmml.episodes.plan import check_filled
 from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_rules
@@ -108,14 +108,13 @@ class Judge:
         return part if part is not None and part.classes else None
 
     def _fills(self, split: str) -> bool:
-        """Whether a split has enough samples for the episodes that are judged; one that chooses may have fewer."""
+        """Whether a split has the samples for the shapes that are judged: another split than test may lack them."""
         if self._usable(split) is None:
             return False
         sampler = self.sampler(split)
         try:
             for setting in self.settings:
-                for shape in {shown(setting.shape, mapping, self.samples[split]) for mapping in setting.mappings}:
-                    sampler.check(shape, "episode.eval")
+                check_filled(sampler, setting.shape, setting.mappings, "episode.eval")
         except UserError as error:
             log.warning("no rates are chosen and no frozen rules calibrated on validation: %s", error)
             return False

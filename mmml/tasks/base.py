@@ -100,15 +100,15 @@ class Task(ABC):
             raise UserError(f"task={self.name}: {told}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse episodes with too few classes to tell apart, and images that no longer show what answers say."""
+        """Refuse too few classes to tell apart, several to score, and images that no longer show what answers say."""
         if self.target and episodes.train.variants:
             told = f"episode.train.variants={episodes.train.variants} changes images, and not the {self.target} of each"
             raise UserError(f"{told}: use 0")
-        for side, ways in (("train", episodes.train.ways), ("eval", min(episodes.eval.ways))):
-            least = ways["min"] if isinstance(ways, dict) else ways
+        train, judged = episodes.train.ways, sorted(episodes.eval.ways)
+        for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
+            least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)
             if least < self.min_ways:
                 raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
-            most = max(episodes.eval.ways) if side == "eval" else ways["max"] if isinstance(ways, dict) else ways
             if self.needs_scores and most > 1:
                 raise UserError(f"episode.{side}.ways={most} would mix scores of different things: use 1")
 

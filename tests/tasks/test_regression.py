@@ -119,6 +119,7 @@ def test_a_threshold_makes_scores_positive_or_not():
     found = task.scores(torch.tensor([[5.0, 3.0, 4.5, 1.0]]), torch.tensor([[6.0, 5.0, 2.0, 2.0]]))
     assert found[ABOVE].tolist() == [[1, 0, 0, 1]] and found[F1].tolist() == [[0.5]]
     assert ABOVE not in TASK.scores(torch.zeros(1, 2), torch.zeros(1, 2))
+    assert f1(torch.tensor([[False, False]]), torch.tensor([[False, False]])).tolist() == [1]
     diverged = task.scores(torch.full((1, 4), torch.nan), torch.tensor([[6.0, 5.0, 2.0, 2.0]]))
     assert not diverged[ABOVE].any() and not diverged[F1].any()
     with pytest.raises(UserError, match="task.threshold=nan must be a number"):
@@ -133,4 +134,3 @@ def test_an_episode_mixes_no_quantities():
         TASK.check(EpisodeConfig(train=train, eval=replace(judged, ways=[1, 2])))
     with pytest.raises(UserError, match="episode.train.ways=3 would mix scores"):
         TASK.check(EpisodeConfig(train=replace(train, ways={"min": 1, "max": 3}), eval=judged))
-    assert f1(torch.tensor([[False, False]]), torch.tensor([[False, False]])).tolist() == [1]
