@@ -28,6 +28,8 @@ def show(name: str, overrides: Sequence[str]) -> int:
     splits, lacking = load(dataset)
     console = Console()
     console.print(table_of(name, splits))
+    if told := alike(splits):
+        console.print(told, highlight=False)
     for modality, per in dataset.modalities.items():
         told = lacking.get(modality, f"one for each {per.value}{gaps(splits, modality)}")
         console.print(f"{modality}: {told}", highlight=False, markup=False)
@@ -71,6 +73,19 @@ def table_of(name: str, splits: dict[str, Samples]) -> Table:
             "" if samples.domains is None else ", ".join(np.unique(samples.domains).tolist()[:6]),
         )
     return table
+
+
+def alike(splits: dict[str, Samples]) -> str:
+    """How many classes have samples that are the same, and how many samples; empty if none have."""
+    parts = []
+    for split, samples in splits.items():
+        if (numbers := samples.duplicates) is not None:
+            shared = np.bincount(numbers)[numbers] > 1
+            classes = len(np.unique(samples.labels[shared]))
+            parts.append(f"{split} {int(shared.sum()):,} samples of {classes:,} classes")
+    if not parts:
+        return ""
+    return f"identical samples, never on both sides of an episode: {', '.join(parts)}"
 
 
 def gaps(splits: dict[str, Samples], modality: str) -> str:

@@ -98,6 +98,8 @@ class Samples:
         ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
         targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
+        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value of some modality, and never
+            stand on both sides of an episode. None if no two rows do.
         superclasses: a number for each class, ``[classes]``: of its alphabet, its kind; None if there are none.
         domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
         query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
@@ -117,6 +119,7 @@ class Samples:
     ids: Any = None
     targets: np.ndarray | None = None
     groups: np.ndarray | None = None
+    duplicates: np.ndarray | None = None
     superclasses: np.ndarray | None = None
     domains: np.ndarray | None = None
     query_only: np.ndarray | None = None
@@ -193,7 +196,9 @@ def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any]
         raise UserError(f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too")
 
 
-def split_classes(classes: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:
+def split_classes(
+    classes: Sequence[str], seed: int, val: float, test: float, together: np.ndarray | None = None
+) -> dict[str, list[int]]:
     """Class-disjoint splits: positions in ``classes`` for train, val and test, in their order.
 
     A class that comes or goes moves few of the others.
@@ -203,9 +208,15 @@ def split_classes(classes: Sequence[str], seed: int, val: float, test: float) ->
         seed: ``dataset.split_seed``.
         val: fraction of the classes for validation, in (0, 1).
         test: the same for test; some must be left for training.
+        together: a number for each class, ``[classes]``; classes of one number go to one split, and the fractions are
+            of these numbers. None if every class may go anywhere.
     """
     if not (val > 0 and test > 0 and val + test < 1):
         raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
+    if together is not None:
+        _, firsts, unit = np.unique(together, return_index=True, return_inverse=True)
+        split = split_classes([classes[i] for i in firsts], seed, val, test)
+        return {name: np.flatnonzero(np.isin(unit, part)).tolist() for name, part in split.items()}
     order = shuffled(classes, seed)
     if len(order) < len(SPLITS):
         raise UserError(f"{len(order)} classes cannot be split into train, val and test; give more of them")

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mmml.datasets.base import Column, Per, Samples, datasets
 from mmml.datasets.download import Download
+from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import objects
 from mmml.errors import UserError, require
@@ -92,11 +93,13 @@ class Dialogue(OnDisk):
         rows = sorted(said, key=lambda u: answers.index(u.answers[question]))
         counts = [sum(u.answers[question] == a for u in said) for a in answers]
         dialogues = np.unique([u.dialogue for u in rows], return_inverse=True)[1]
+        texts = objects([u.text for u in rows])
         return Samples(
             [f"{question}/{a}" for a in answers],
             np.cumsum([0, *counts]),
-            {"text": Column(Per.SAMPLE, objects([u.text for u in rows]))},
+            {"text": Column(Per.SAMPLE, texts)},
             groups=dialogues,
+            duplicates=if_any(identical(texts)),  # "Okay." is said in many scenes
             superclasses=np.zeros(len(answers), np.int64),
             domains=np.array([u.speaker for u in rows], dtype=str),
         )

@@ -11,6 +11,7 @@ import numpy as np
 from mmml.datasets.archives import members, unpacked
 from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
 from mmml.datasets.decoded import decode_whole
+from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.gaps import with_gaps
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
@@ -167,12 +168,14 @@ def of_artworks(
         numbers: of each among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
     """
-    columns = {"text": Column.of_texts([[text for _, text in several] for several in names])}
+    columns, duplicates = {"text": Column.of_texts([[text for _, text in several] for several in names])}, None
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
         columns["image"] = Column(Per.SAMPLE, Rows(images, rows.ravel()))
+        duplicates = if_any(identical(images)[rows.ravel()])  # blob and noto draw some alike
     each = np.arange(len(classes) + 1) * len(ARTWORKS)
-    return Samples(classes, each, columns, domains=np.array(ARTWORKS * len(classes), dtype=str))
+    domains = np.array(ARTWORKS * len(classes), dtype=str)
+    return Samples(classes, each, columns, duplicates=duplicates, domains=domains)
 
 
 def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
@@ -192,8 +195,8 @@ def of_both(
 ) -> Samples:
     """A row for each language: a name, and one of the drawings; arguments as of :func:`of_artworks`."""
     each, columns = len(languages), {}
-    turn = (np.arange(len(classes))[:, None] + np.arange(each)) % len(ARTWORKS)
-    drawing = (np.array(numbers)[:, None] * len(ARTWORKS) + turn).ravel()
+    looks = np.arange(len(ARTWORKS) * (max(numbers, default=0) + 1)) if images is None else identical(images)
+    drawing = np.array([d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64)
     told = [dict(reversed(several)).get(language) for several in names for language in languages]
     present = np.array([text is not None for text in told], bool)
     texts = objects([text for text in told if text is not None])
@@ -202,6 +205,23 @@ def of_both(
         columns["image"] = Column(Per.SAMPLE, Rows(images, drawing))
     starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
     return Samples(classes, starts, columns, groups=drawing, domains=domains)
+
+
+def in_turn(number: int, turn: int, count: int, looks: np.ndarray) -> list[int]:
+    """So many drawings of emoji ``number``, in the order of the artworks from number ``turn`` on.
+
+    What looks like one that came before comes last.
+
+    Args:
+        number: among all emoji.
+        turn: of the first artwork.
+        count: how many.
+        looks: of all drawings, a number, the same where they are equal.
+    """
+    every = number * len(ARTWORKS) + (turn + np.arange(len(ARTWORKS))) % len(ARTWORKS)
+    first = np.sort(np.unique(looks[every], return_index=True)[1])
+    order = every[np.concatenate([first, np.setdiff1d(np.arange(len(ARTWORKS)), first)])]
+    return np.resize(order, count).tolist()
 
 
 def character(code: str) -> str:

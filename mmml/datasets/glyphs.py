@@ -3,6 +3,9 @@
 Needs no download: the fonts come with matplotlib. A class is a character that all 12 faces
 hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode name. Characters
 that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
+
+Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are duplicates, which never stand
+on both sides of an episode, and characters that are drawn alike in nearly all faces are left out.
 """
 
 import hashlib
@@ -19,6 +22,7 @@ import torch
 from mmml.datasets import outlines, paths
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
 from mmml.datasets.cache import cached_arrays, code_of, key_of
+from mmml.datasets.duplicates import identical, if_any, linked
 from mmml.datasets.outlines import draw_outlines
 from mmml.datasets.values import Ragged, Rows
 from mmml.errors import require
@@ -26,13 +30,15 @@ from mmml.errors import require
 SIDE = 32  # pixels on each side
 FONT_SIZE = 22
 SAME_FACES = 6  # two characters drawn alike in this many faces are one class
+UNLIKE = 5  # faces that draw a character otherwise than so many others do; else it is left out
 
 
 @datasets.register("glyphs")
 class Glyphs(Dataset):
-    """2,155 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
+    """1,899 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
 
-    A superclass is a script (of what is in several, the first).
+    A superclass is a script (of what is in several, the first). Characters that share a drawing in any face are in one
+    split.
 
     Args:
         split_seed: which characters, or scripts, are held out.
@@ -54,18 +60,21 @@ class Glyphs(Dataset):
         key = cache_key(fonts)
         arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
         images, names = torch.from_numpy(arrays["images"]), [str(n).split("\n") for n in arrays["names"]]
+        alike = arrays["alike"]
         drawn = strokes_of([n[0] for n in names], fonts, key) if "strokes" in modalities else None
         found = {}
-        for split, part in self._split(names).items():
+        for split, part in self._split(names, classes_of(alike)).items():
             rows = np.array(part, np.int64)[:, None] * len(fonts) + np.arange(len(fonts))
             strokes = None if drawn is None else Rows(drawn, rows.ravel())
-            found[split] = _samples(images[part], strokes, [names[i] for i in part])
+            found[split] = _samples(images[part], strokes, [names[i] for i in part], alike[part])
         return found
 
-    def _split(self, names: list[list[str]]) -> dict[str, list[int]]:
+    def _split(self, names: list[list[str]], together: np.ndarray) -> dict[str, list[int]]:
+        """The characters of each split; those of one number in ``together`` share a drawing."""
         if self.split_by == "character":
-            return split_classes([n[0] for n in names], self.split_seed, self.val, self.test)
-        of = [{script_of(n) for n in several} for several in names]
+            return split_classes([n[0] for n in names], self.split_seed, self.val, self.test, together)
+        own = [{script_of(n) for n in several} for several in names]
+        of = [set.union(*(own[i] for i in np.flatnonzero(together == number))) for number in together]
         scripts = sorted(set.union(*of))
         held = split_classes(scripts, self.split_seed, self.val, self.test)
         kept = {split: {scripts[s] for s in held[split]} for split in SPLITS}
@@ -79,15 +88,18 @@ def script_of(name: str) -> str:
     return str(scripts.script(unicodedata.lookup(name)))
 
 
-def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]]) -> Samples:
+def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]], alike: np.ndarray) -> Samples:
     classes, faces = images.shape[:2]
     columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
+    duplicates = linked(alike.ravel())
     if strokes is not None:
         columns["strokes"] = Column(Per.SAMPLE, strokes)
+        duplicates = linked(duplicates, identical(strokes))  # some are written down otherwise, and drawn alike
     return Samples(
         classes=[n[0] for n in names],
         starts=np.arange(classes + 1) * faces,
         columns=columns,
+        duplicates=if_any(duplicates),
         superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[1],
     )
 
@@ -137,14 +149,38 @@ def dejavu_faces() -> list[Path]:
 
 
 def draw_classes(fonts: list[Path]) -> dict[str, np.ndarray]:
-    """``images`` ``[classes, faces, 32, 32]`` and ``names`` ``[classes]``, newline between names."""
+    """What is drawn of all characters.
+
+    Returns:
+        ``images`` ``[classes, faces, 32, 32]``, ``names`` ``[classes]``, newline between names, and ``alike``
+        ``[classes, faces]``: a number, the same for drawings with the same pixels or the same outline.
+    """
     characters = shared_characters(fonts)
     drawings = np.stack([draw(characters, font) for font in fonts], axis=1)
     visible = np.flatnonzero(drawings.max(axis=(2, 3)).min(axis=1))
     characters, drawings = [characters[i] for i in visible], drawings[visible]
     groups = merge_lookalikes(drawings)
-    names = np.array(["\n".join(unicodedata.name(characters[i]) for i in g) for g in groups])
-    return {"images": drawings[[g[0] for g in groups]], "names": names}
+    firsts = [g[0] for g in groups]
+    images = drawings[firsts]
+    outlines = np.stack([outlines_as_text([characters[i] for i in firsts], font) for font in fonts], axis=1)
+    alike = linked(identical(images.reshape(-1, SIDE, SIDE)), identical(outlines.ravel())).reshape(len(images), -1)
+    kept = np.flatnonzero([tells_faces_apart(faces) for faces in alike])
+    names = np.array(["\n".join(unicodedata.name(characters[i]) for i in groups[k]) for k in kept])
+    return {"images": images[kept], "names": names, "alike": alike[kept]}
+
+
+def tells_faces_apart(alike: np.ndarray) -> bool:
+    """Whether some ``UNLIKE`` faces draw a character otherwise than ``UNLIKE`` others do; ``[faces]`` as above."""
+    sums = {0}
+    for count in np.unique(alike, return_counts=True)[1].tolist():
+        sums |= {s + count for s in sums}
+    return any(UNLIKE <= s <= len(alike) - UNLIKE for s in sums)
+
+
+def classes_of(alike: np.ndarray) -> np.ndarray:
+    """A number for each class, ``[classes]``, the same for classes that share a drawing; ``[classes, faces]``."""
+    classes, faces = alike.shape
+    return linked(np.arange(classes).repeat(faces), alike.ravel())[::faces]
 
 
 def shared_characters(fonts: list[Path]) -> list[str]:
@@ -158,6 +194,21 @@ def shared_characters(fonts: list[Path]) -> list[str]:
     shared = set.intersection(*codes)
     named = [c for c in map(chr, sorted(shared)) if unicodedata.name(c, None)]
     return [c for c in named if unicodedata.category(c)[0] in "LSNP"]
+
+
+def outlines_as_text(characters: list[str], font: Path) -> np.ndarray:
+    """The outline of each character, as texts ``[characters]``: equal where an outline and its place in the line are."""
+    from fontTools.ttLib import TTFont
+
+    with TTFont(font) as face:
+        outlines, names, widths = face["glyf"], face.getBestCmap(), face["hmtx"]
+        found = []
+        for character in characters:
+            name = names[ord(character)]
+            points, ends, on_curve = outlines[name].getCoordinates(outlines)
+            half = widths[name][0] / 2  # drawings are centred
+            found.append(repr(([(x - half, y) for x, y in points], list(ends), bytes(on_curve))))
+    return np.array(found, object)
 
 
 def draw(characters: list[str], font: Path) -> np.ndarray:

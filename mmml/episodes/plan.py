@@ -94,8 +94,6 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
     option = f"episode.eval.query_domain={wanted}"
     if domains is None:
         raise UserError(f"{option} needs domains, and this dataset has none: give it a column `domain`, or use null")
-    if options.by_group:
-        raise UserError(f"{option} cannot be combined with episode.by_group=true: leave one of them out")
     if wanted not in domains:
         if not demanded:
             return None

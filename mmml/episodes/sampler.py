@@ -12,7 +12,7 @@ import numpy as np
 
 from mmml.datasets import Published, Samples
 from mmml.episodes.corrupt import Corrupted, Corruption
-from mmml.episodes.groups import draw_apart
+from mmml.episodes.groups import Sides, draw_apart, meeting, sides_of
 from mmml.episodes.variants import draw_variants
 from mmml.errors import UserError
 
@@ -79,8 +79,8 @@ class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split; if they have groups, each stands on one side of an episode only; if
-            their classes have superclasses, those of an episode are of one of them; if some are for queries
+        samples: the rows of the split; if they have groups, or duplicates, each of them stands on one side of an episode
+            only; if their classes have superclasses, those of an episode are of one of them; if some are for queries
             only, the others are for support only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
@@ -161,32 +161,36 @@ class Sampler:
                 f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}; ask for fewer"
             )
         if samples.groups is not None:
-            for c in self.among:
-                if self._apart(self.generator(0), np.array([c]), shape) is None:
-                    raise UserError(f"{where}: {self._too_few(repr(samples.classes[c]), shape)}")
+            self._check_apart(self.among, [samples.groups], shape, where)
             self.draw([0], shape)
+        if (numbers := samples.duplicates) is not None:
+            shared = np.unique(samples.labels[np.bincount(numbers)[numbers] > 1])
+            self._check_apart(np.intersect1d(shared, self.among), [numbers], shape, where)
+
+    def _check_apart(self, classes: np.ndarray, numberings: list[np.ndarray], shape: Shape, where: str) -> None:
+        """Refuse a shape for which the rows of one of these classes cannot be kept apart."""
+        for c in classes:
+            if self._apart(self.generator(0), np.array([c]), shape, numberings) is None:
+                raise UserError(f"{where}: {self._too_few(repr(self.samples.classes[c]), shape)}")
 
     def _apart(
-        self, rng: np.random.Generator, classes: np.ndarray, shape: Shape
+        self,
+        rng: np.random.Generator,
+        classes: np.ndarray,
+        shape: Shape,
+        numberings: list[np.ndarray],
+        bound: Sides | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Support and query rows of these classes without a common group; None if none were found."""
-        starts, groups = self.samples.starts, self.samples.groups
-        assert groups is not None
+        """Support and query rows of these classes without a common number; None if none were found."""
+        starts, query_only = self.samples.starts, self.samples.query_only
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
-        return draw_apart(rng, rows, groups, shape.shots, shape.queries)
-
-    def _one_by_group(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
-        """Other classes are drawn where the groups of some cannot be kept apart."""
-        for _ in range(DRAWS):
-            classes = self._classes(rng, shape.ways)
-            found = self._apart(rng, classes, shape)
-            if found is not None:
-                return (classes, *found, rng.random(shape.ways))
-        raise UserError(f"episode: {self._too_few(f'any {shape.ways} classes', shape)}")
+        return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
 
     def _too_few(self, whose: str, shape: Shape) -> str:
+        told = "near duplicates never stand on both sides of an episode"
+        kinds = "identical samples" if self.samples.groups is None else "groups"
         return (
-            f"with episode.by_group=true the groups of {whose} of the {self.split} split cannot be shared out "
+            f"{told}, and the {kinds} of {whose} of the {self.split} split cannot be shared out "
             f"between shots={shape.shots} and queries={shape.queries}; ask for fewer"
         )
 
@@ -197,18 +201,41 @@ class Sampler:
         return rng.choice(kind, ways, replace=False)
 
     def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
-        if self.samples.groups is not None:
-            return self._one_by_group(rng, shape)
-        classes = self._classes(rng, shape.ways)
+        """Other classes are drawn where the rows of some cannot be kept apart."""
+        for _ in range(DRAWS):
+            classes = self._classes(rng, shape.ways)
+            if (rows := self._rows(rng, classes, shape)) is not None:
+                return (classes, *rows, rng.random(shape.ways))
+        raise UserError(f"episode: {self._too_few(f'any {shape.ways} classes', shape)}")
+
+    def _rows(self, rng: np.random.Generator, classes: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+        """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
+        groups, duplicates = self.samples.groups, self.samples.duplicates
+        if groups is not None:
+            return self._apart(rng, classes, shape, [groups] if duplicates is None else [groups, duplicates])
+        support, query = self._any_rows(rng, classes, shape)
+        if duplicates is None:
+            return support, query
+        enough = self.samples.counts[classes] >= shape.shots + shape.queries  # else some row is on both sides anyway
+        if (again := meeting(duplicates, support, query) & enough).any():
+            bound = sides_of(duplicates, support[~again], query[~again])
+            found = self._apart(rng, classes[again], shape, [duplicates], bound)
+            if found is None:
+                return None
+            support[again], query[again] = found
+        return support, query
+
+    def _any_rows(self, rng: np.random.Generator, classes: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+        """Different rows of each class."""
         if self.sides:
             support, query = (
                 side.draw(rng, classes, n) for side, n in zip(self.sides, (shape.shots, shape.queries), strict=True)
             )
-            return classes, support, query, rng.random(shape.ways)
+            return support, query
         first = self.samples.starts[classes]
         counts = self.samples.starts[classes + 1] - first
         rows = first[:, None] + distinct(rng, counts, shape.shots + shape.queries)
-        return classes, rows[:, : shape.shots], rows[:, shape.shots :], rng.random(shape.ways)
+        return rows[:, : shape.shots], rows[:, shape.shots :]
 
 
 def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:

@@ -6,7 +6,9 @@ def test_what_a_dataset_has_is_shown(tmp_path):
     done = command("data", "show", "glyphs", "dataset.split_seed=0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["train", "1,509", "18,108", "12", "6"] in lines and ["test", "323", "3,876", "12", "6"] in lines
+    assert ["train", "1,311", "15,732", "12", "6"] in lines and ["test", "281", "3,372", "12", "6"] in lines
+    told = " ".join(done.stdout.split())
+    assert "identical samples, never on both sides of an episode: train 2,9" in told
     assert "text: one for each class" in done.stdout and "EXCLAMATION MARK" in done.stdout
     assert "conf/dataset/glyphs.yaml" in done.stdout
 

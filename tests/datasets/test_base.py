@@ -37,3 +37,15 @@ def test_columns_index_by_row_or_by_class(samples):
     assert samples.columns["image"].index(rows, classes, pick).tolist() == rows.tolist()
     names = samples.columns["text"]
     assert names.values[names.index(rows, classes, pick)].tolist() == [["name 1.1", "name 0.0"]]
+
+
+def test_classes_that_belong_together_are_in_one_split():
+    together = np.arange(200) // 4
+    parts = split_classes(NAMES, 0, 0.15, 0.15, together)
+    assert sorted(i for p in parts.values() for i in p) == list(range(200))
+    for part in parts.values():
+        assert part == sorted(part) and np.bincount(together[part], minlength=50).tolist() == [
+            4 * (n in set(together[part].tolist())) for n in range(50)
+        ]
+    assert len(parts["test"]) == 4 * round(0.15 * 50)
+    assert split_classes(NAMES, 0, 0.15, 0.15, np.arange(200)) == split_classes(NAMES, 0, 0.15, 0.15)

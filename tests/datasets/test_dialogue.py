@@ -73,3 +73,11 @@ def test_a_question_has_one_split(real_data):
         build(real_data, held_out=["boredom"])
     with pytest.raises(UserError, match="dataset.val=irony must be one of emotion, sentiment, sarcasm"):
         build(real_data, val="irony")
+
+
+def test_the_same_words_in_two_scenes_are_duplicates(real_data):
+    val = build(real_data).load(["text"])["val"]
+    texts = val.columns["text"].values[:]
+    same = [i for i, text in enumerate(texts) if text == "Yeah."]
+    assert len(same) > 1 and len(set(val.duplicates[same].tolist())) == 1
+    assert len(set(val.duplicates.tolist())) == len(set(texts.tolist()))

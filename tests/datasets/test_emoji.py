@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from mmml.datasets import Per, datasets
-from mmml.datasets.emoji import ARTWORKS, character, of_both
+from mmml.datasets.emoji import ARTWORKS, character, in_turn, of_artworks, of_both
 from mmml.errors import UserError
 
 EVERY = ("train", "val", "test")
@@ -119,3 +120,28 @@ def test_what_is_missing_is_told(tmp_path):
     (tmp_path / "emoji").mkdir()
     with pytest.raises(UserError, match=r"has no blob\.zip: put there blob\.zip, .* blob .*RealityRipple/emoji"):
         build(tmp_path).load([])
+
+
+def test_drawings_that_are_the_same_in_two_artworks_are_duplicates():
+    images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 2, 2).clone()
+    images[5] = images[4]  # the second emoji, as blob and as noto
+    told = [[("en", "taco")], [("en", "pear")]]
+    samples = of_artworks(["taco", "pear"], told, [0, 1], images)
+    assert samples.duplicates.tolist() == [0, 1, 2, 3, 4, 4, 5, 6]
+    assert of_artworks(["taco"], told[:1], [0], images).duplicates is None
+
+
+def test_languages_take_turns_with_drawings_that_differ():
+    looks = np.array([0, 1, 2, 3, 4, 4, 5, 6])
+    assert in_turn(0, 1, 2, looks) == [1, 2] and in_turn(0, 3, 5, looks) == [3, 0, 1, 2, 3]
+    assert in_turn(1, 0, 2, looks) == [4, 6] and in_turn(1, 1, 4, looks) == [5, 6, 7, 4]
+
+
+def test_the_real_artworks_share_some_drawings(real_data):
+    parts = build(real_data, size=64, val=0.15, test=0.25).load(["image"])
+    shared = [np.bincount(p.duplicates).tolist().count(2) for p in parts.values()]
+    assert sum(shared) == 15 and parts["test"].duplicates is not None
+    both = build(real_data, samples="both", languages=["en", "de"], size=64).load(["image", "text"])["test"]
+    images = both.columns["image"].values[:]
+    for first in both.starts[:-1]:
+        assert not torch.equal(images[first], images[first + 1])

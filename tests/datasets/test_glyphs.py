@@ -1,13 +1,25 @@
 import numpy as np
 import torch
 
-from mmml.datasets.glyphs import cache_key, dejavu_faces, draw, merge_lookalikes, shared_characters
+from mmml.datasets.duplicates import identical
+from mmml.datasets.glyphs import (
+    Glyphs,
+    cache_key,
+    classes_of,
+    dejavu_faces,
+    draw,
+    merge_lookalikes,
+    shared_characters,
+    tells_faces_apart,
+)
+from mmml.episodes import Sampler, Shape
 
 
 def test_sizes(glyphs):
     classes = {split: len(s.classes) for split, s in glyphs.items()}
-    assert 2100 < sum(classes.values()) < 2200
-    assert classes["val"] == classes["test"] == round(0.15 * sum(classes.values()))
+    assert 1800 < sum(classes.values()) < 2000
+    assert abs(classes["val"] - 0.15 * sum(classes.values())) < 5  # characters that share a drawing stay together
+    assert abs(classes["test"] - 0.15 * sum(classes.values())) < 5
     for samples in glyphs.values():
         image = samples.columns["image"].values
         assert image.dtype == torch.uint8
@@ -38,6 +50,59 @@ def test_no_drawing_is_shared_between_classes_in_most_faces(glyphs):
         same = (images[a] == images).all(-1).sum(-1)
         same[a] = 0
         assert same.max() < 6
+
+
+def test_equal_drawings_are_duplicates_and_no_split_shares_one(glyphs):
+    prints = {split: [image.numpy().tobytes() for image in s.columns["image"].values] for split, s in glyphs.items()}
+    for split, samples in glyphs.items():
+        by_pixels = identical(samples.columns["image"].values)
+        for number in np.flatnonzero(np.bincount(by_pixels) > 1):
+            assert len(set(samples.duplicates[by_pixels == number].tolist())) == 1
+        assert not any(set(prints[split]) & set(prints[other]) for other in prints if other != split)
+
+
+def test_outlines_that_are_moved_within_a_pixel_are_duplicates_too(glyphs):
+    """The plus sign of the serif face is the same in its italic one, but drawn half a pixel beside it."""
+    samples = glyphs["train"]
+    first = samples.starts[samples.classes.index("PLUS SIGN")]
+    upright, italic = first + 8, first + 10
+    images = samples.columns["image"].values
+    assert not torch.equal(images[upright], images[italic])
+    assert samples.duplicates[upright] == samples.duplicates[italic]
+
+
+def test_no_query_of_the_panel_is_a_support_image(glyphs):
+    samples = glyphs["test"]
+    images = samples.columns["image"].values
+    for shape in (Shape(5, 1, 5), Shape(20, 5, 5)):
+        sampler = Sampler(samples, 0, "test")
+        sampler.check(shape, "episode.eval")
+        drawn = sampler.draw(range(40), shape)
+        for support, query in zip(drawn.support, drawn.query, strict=True):
+            shown = {images[i].numpy().tobytes() for i in support.ravel()}
+            assert not any(images[i].numpy().tobytes() in shown for i in query.ravel())
+
+
+def test_characters_whose_faces_are_too_alike_are_left_out(glyphs):
+    known = {name for s in glyphs.values() for name in s.columns["text"].values}
+    assert "BOX DRAWINGS LIGHT HORIZONTAL" not in known and "FULL BLOCK" not in known
+    assert "LATIN SMALL LETTER A" in known and "MEDIUM SHADE" in known
+    assert tells_faces_apart(np.array([0] * 6 + [1] * 6)) and tells_faces_apart(np.array([0] * 7 + [1] * 5))
+    assert tells_faces_apart(np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3]))
+    assert not tells_faces_apart(np.array([0] * 8 + [1] * 4)) and not tells_faces_apart(np.zeros(12, int))
+    assert not tells_faces_apart(np.array([0] * 4 + [1] * 4 + [2] * 4))
+
+
+def test_classes_that_share_a_drawing_are_linked():
+    alike = np.array([[0, 1, 2], [3, 4, 2], [5, 6, 7], [8, 4, 9]])
+    assert classes_of(alike).tolist() == [0, 0, 1, 0]
+
+
+def test_scripts_that_share_a_drawing_are_held_out_together_or_the_characters_left_out():
+    splits = Glyphs(0, 0.15, 0.15, "script").load()
+    prints = [{image.numpy().tobytes() for image in s.columns["image"].values} for s in splits.values()]
+    assert all(len(p) > 100 for p in prints)
+    assert not prints[0] & prints[1] and not prints[0] & prints[2] and not prints[1] & prints[2]
 
 
 def test_merging_is_transitive_and_counts_faces():

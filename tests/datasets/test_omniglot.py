@@ -173,6 +173,10 @@ def test_the_real_thing(real_data):
     parts = build(real_data, size=28).load()
     assert {split: len(s.classes) for split, s in parts.items()} == {"train": 4112, "val": 688, "test": 1692}
     assert set(parts["test"].counts.tolist()) == {20}
+    assert parts["test"].duplicates is None and parts["val"].duplicates is None
+    train = parts["train"]
+    shared = np.flatnonzero(np.bincount(train.duplicates)[train.duplicates] > 1)  # two people made the same dot
+    assert {train.classes[c].rsplit("/", 1)[0] for c in train.labels[shared]} == {"Braille/character01"}
 
 
 def test_drawings_and_characters_are_added_to_training_alone(alphabets):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmml.datasets import datasets
+from mmml.datasets.duplicates import identical
 from mmml.datasets.glyphs import FONT_SIZE, SIDE, dejavu_faces, draw, script_of
 from mmml.datasets.outlines import as_strokes, contours_of, draw_outlines, quadratic
 from mmml.errors import UserError
@@ -57,7 +58,7 @@ def by_script():
 def test_whole_scripts_are_held_out(by_script):
     scripts = {s: {script_of(n) for n in p.columns["text"].values} for s, p in by_script.items()}
     assert scripts == {"train": {"Armn", "Cyrl", "Geor", "Zyyy"}, "val": {"Grek"}, "test": {"Latn"}}
-    assert {s: len(p.classes) for s, p in by_script.items()} == {"train": 1017, "val": 283, "test": 774}
+    assert {s: len(p.classes) for s, p in by_script.items()} == {"train": 716, "val": 270, "test": 754}
 
 
 def test_strokes_are_those_of_the_face_of_the_row(by_script):
@@ -69,6 +70,13 @@ def test_strokes_are_those_of_the_face_of_the_row(by_script):
         low, high = np.argwhere(image > 0).min(0), np.argwhere(image > 0).max(0) + 1
         assert (np.abs(outline[:, 1::-1].min(0) - low) < 2.5).all()
         assert (np.abs(outline[:, 1::-1].max(0) - high) < 2.5).all()
+
+
+def test_equal_outlines_are_duplicates(by_script):
+    for samples in by_script.values():
+        by_outline = identical(samples.columns["strokes"].values)
+        for number in np.flatnonzero(np.bincount(by_outline) > 1):
+            assert len(set(samples.duplicates[by_outline == number].tolist())) == 1
 
 
 def test_another_way_to_split_is_refused():

@@ -50,9 +50,6 @@ def test_what_cannot_be_is_refused(drawn, samples):
         for_episodes(splits, options("sketsh"))
     with pytest.raises(UserError, match="needs domains, and this dataset has none: give it a column `domain`"):
         for_episodes(dict.fromkeys(splits, samples), options("sketch"))
-    grouped = dict.fromkeys(splits, replace(drawn, groups=np.arange(39)))
-    with pytest.raises(UserError, match="cannot be combined with episode.by_group=true"):
-        for_episodes(grouped, options("sketch", by_group=True))
     wanting = options("sketch", queries=3)
     with pytest.raises(UserError, match="queries=3, but class 'class 0' of the val split has 2 samples for that"):
         check_shapes(wanting, for_episodes(splits, wanting), trains=True)
@@ -66,3 +63,19 @@ def test_a_side_that_shows_names_needs_no_rows(drawn):
     check_shapes(wanted, found, trains=True)
     episodes = Sampler(found["test"], 0, "test").draw(range(50), Shape(6, 1, 1))
     assert (last.domains[episodes.query] == "sketch").all()
+
+
+@pytest.mark.parametrize("numbering", ["groups", "duplicates"])
+def test_near_duplicates_of_two_domains_are_kept_apart_too(drawn, numbering):
+    """The first sketch of each class is the first photograph, in the same pixels."""
+    numbers = np.arange(39)
+    numbers[drawn.starts[:-1] + 2] = numbers[drawn.starts[:-1]]
+    splits = dict.fromkeys(("train", "val", "test"), replace(drawn, **{numbering: numbers}))
+    found = for_episodes(splits, options("sketch", by_group=numbering == "groups"))["test"]
+    episodes = Sampler(found, 0, "test").draw(range(300), Shape(3, 1, 1))
+    assert (drawn.domains[episodes.query] == "sketch").all() and (drawn.domains[episodes.support] == "photograph").all()
+    assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()
+    for support, query in zip(numbers[episodes.support], numbers[episodes.query], strict=True):
+        assert not set(support.ravel()) & set(query.ravel())
+    asked = set(episodes.query.ravel().tolist())
+    assert {int(s) for s in drawn.starts[:-1]} <= asked  # their twins are passed over, not they themselves

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mmml.datasets.base import Column, Per, Published, Samples
+from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.omniglot.archives import PAPER
 from mmml.datasets.values import objects
 from mmml.errors import UserError
@@ -20,15 +21,17 @@ def samples_of(names: list[str], images: np.ndarray, points: np.ndarray | None, 
         points: of the drawings, ``[characters, drawings]``, if there are any.
         turns: classes that are made of a character, 1 to 4.
     """
-    turned = torch.stack([torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1)
-    columns = {"image": Column(Per.SAMPLE, turned.flatten(0, 2))}
+    turned = torch.stack([torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1).flatten(0, 2)
+    columns = {"image": Column(Per.SAMPLE, turned)}
     if points is not None:
         rows = [turn(p, t) for several in points for t in range(turns) for p in several]
         columns["strokes"] = Column(Per.SAMPLE, objects(rows))
     classes = [f"{name}/rot{90 * t:03}" for name in names for t in range(turns)]
     kinds = [f"{name.split('/')[0]}/{t}" for name in names for t in range(turns)]
     starts = np.arange(len(classes) + 1) * images.shape[1]
-    return Samples(classes, starts, columns, superclasses=np.unique(kinds, return_inverse=True)[1])
+    duplicates = if_any(identical(turned))  # two people made the one dot of Braille alike
+    superclasses = np.unique(kinds, return_inverse=True)[1]
+    return Samples(classes, starts, columns, duplicates=duplicates, superclasses=superclasses)
 
 
 class Strokes:

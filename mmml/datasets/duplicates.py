@@ -1,0 +1,46 @@
+"""Rows that hold the same value: a query that is identical to a support sample asks for nothing."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mmml.datasets.values import Values
+
+READ = 256  # values read at a time
+
+
+def identical(values: Values) -> np.ndarray:
+    """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
+    known: dict[bytes, int] = {}
+    batches = (values[np.arange(first, min(first + READ, len(values)))] for first in range(0, len(values), READ))
+    return np.array([known.setdefault(_content(v), len(known)) for batch in batches for v in batch], np.int64)
+
+
+def linked(*numberings: np.ndarray) -> np.ndarray:
+    """A number for each of n rows, ``[n]``: the same for rows that share theirs in any numbering, directly or by others.
+
+    Args:
+        numberings: ``[n]`` each; numbers from 0.
+    """
+    n = len(numberings[0])
+    first = n + np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in numberings)])
+    rows, nodes = np.tile(np.arange(n), len(numberings)), np.concatenate([a + b for a, b in zip(numberings, first[:-1], strict=True)])
+    links = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(first[-1], first[-1]))
+    parts: np.ndarray = connected_components(links, directed=False)[1][:n]
+    return np.unique(parts, return_inverse=True)[1]
+
+
+def if_any(numbers: np.ndarray) -> np.ndarray | None:
+    """Numbers of rows, for :attr:`mmml.datasets.Samples.duplicates`; None if no two rows share one."""
+    return None if len(np.unique(numbers)) == len(numbers) else numbers
+
+
+def _content(value: Any) -> bytes:
+    array = value.numpy() if isinstance(value, torch.Tensor) else value
+    if not isinstance(array, np.ndarray):
+        return str(array).encode()
+    return hashlib.blake2b(array.tobytes(), digest_size=16, person=repr(array.shape).encode()[:16]).digest()
