@@ -1,6 +1,7 @@
 """Writing files so that a kill at any moment leaves the old one or the new one."""
 
 import json
+import math
 import os
 import secrets
 import tempfile
@@ -52,9 +53,22 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON, which has no NaN and no infinity: null in their place."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file, atomically; NaN is an error, not a token that others cannot read."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Replace a JSON file, atomically; see :func:`as_json`."""
+    write_text(path, as_json(value, indent=1) + "\n")
 
 
 def write_npy(file: Any, rows: int, parts: "Iterable[np.ndarray]") -> None:

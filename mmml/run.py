@@ -32,6 +32,7 @@ from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
+from mmml.evaluation.measured import measured
 from mmml.evaluation.panel import episode_settings, every_mapping
 from mmml.evaluation.problems import ProblemJudge
 from mmml.evaluation.robustness import check_robustness
@@ -198,6 +199,7 @@ def prepare(
         batches=batch,
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.metric_of(config.trainer.monitor).higher_is_better,
+        measured=measured(config, judge.fingerprint()),
         config=plain,
         seen=experiment.seen,
         seed=config.seed,

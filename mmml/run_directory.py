@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mmml.errors import UserError
-from mmml.files import check_writable, write_text
+from mmml.files import as_json, check_writable, write_text
 
 
 class RunDirectory:
@@ -103,13 +103,13 @@ class RunDirectory:
 
     def keep_metrics(self, step: int) -> None:
         """Drop the lines after this step, which a resumed run writes again."""
-        lines = (json.dumps(m) + "\n" for m in self.read_metrics() if m["step"] <= step)
+        lines = (as_json(m) + "\n" for m in self.read_metrics() if m["step"] <= step)
         write_text(self.metrics, "".join(lines))
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add one line, a JSON object with its ``step``."""
         with self.metrics.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(as_json(line) + "\n")
 
 
 def timestamp() -> str:

@@ -82,7 +82,7 @@ def assert_one_sentence(done, message, program="train"):
         (["episode.eval.ways=-1"], "episode.eval.ways=-1 must be"),
         (["episode.eval.mappings=[text:text]"], "has 'text' on both sides"),
         (["episode.train.mappings=[imgae:image]"], "did you mean 'image'"),
-        (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 15.. classes of the train split"),
+        (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 1311 classes of the train split"),
         (
             ["episode.eval.shots=9"],
             "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
@@ -179,7 +179,7 @@ class TestEvaluation:
             ("name=../up", "must be a plain folder name"),
             ("method.rule=nearest", "method belongs to the finished run"),
             ("episode.eval.wais=3", "did you mean 'episode.eval.ways'"),
-            ("episode.eval.ways=9999", "more than the 323 classes"),
+            ("episode.eval.ways=9999", "more than the 281 classes"),
         ],
     )
     def test_refuses(self, finished, tmp_path, override, message):

@@ -1,6 +1,7 @@
 """Whole runs of ``method=learned_optimizer``, as a user starts them."""
 
 import json
+import re
 
 import pytest
 
@@ -66,3 +67,28 @@ def test_a_mistake_leaves_nothing_behind(tmp_path):
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
     done = command("train", *QUADRATIC, "evaluation.robustness.run=true", cwd=tmp_path)
     assert done.returncode == 2 and "problems show nothing: use false" in done.stderr and "Traceback" not in done.stderr
+
+
+FEW = ["dataset.waves=60", "trainer.validate_every=1", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
+DIVERGING = ["method.steps=1", "evaluation.rivals=false", "hydra.run.dir=run"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [*SHORT, "method/algorithm=fomaml", "method.rate=1e6", "method.test_steps=8", "encoder.normalize=false"],
+        ["experiment=sinusoid", "method.rate=0.5", "method.test_steps=300", "trainer.steps=2", *FEW],
+    ],
+    ids=["classes", "scores"],
+)
+def test_a_run_whose_tasks_diverge_in_evaluation_ends_with_its_result(options, tmp_path):
+    """Steps that training does not take lead some tasks, or all, to what is no number."""
+    done = command("train", *options, *DIVERGING, cwd=tmp_path)
+    assert done.returncode == 0 and "diverged" in done.stderr, done.stderr
+    run = tmp_path / "run"
+    assert result(run)["status"] == "completed" and any(c["mean"] is None for c in result(run)["panel"])
+    for file in (*run.rglob("*.json"), run / "metrics.jsonl"):
+        assert not re.search(r"\b(NaN|-?Infinity)\b", file.read_text()), file
+    assert "diverged" in (run / "report.html").read_text()
+    done = command("eval", "checkpoint=run", "name=again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -98,7 +98,8 @@ class Samples:
         ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
         targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
-        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value of some modality, and never
+        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value of some modality,
+        and never
             stand on both sides of an episode. None if no two rows do.
         superclasses: a number for each class, ``[classes]``: of its alphabet, its kind; None if there are none.
         domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.

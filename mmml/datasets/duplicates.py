@@ -4,11 +4,10 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmml.datasets.values import Values
+from mmml.datasets.values import Values, content_of
 
 READ = 256  # values read at a time
 
@@ -17,18 +16,21 @@ def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
     known: dict[bytes, int] = {}
     batches = (values[np.arange(first, min(first + READ, len(values)))] for first in range(0, len(values), READ))
-    return np.array([known.setdefault(_content(v), len(known)) for batch in batches for v in batch], np.int64)
+    return np.array([known.setdefault(_short(v), len(known)) for batch in batches for v in batch], np.int64)
 
 
 def linked(*numberings: np.ndarray) -> np.ndarray:
-    """A number for each of n rows, ``[n]``: the same for rows that share theirs in any numbering, directly or by others.
+    """A number for each of n rows, ``[n]``: the same for rows that share one in any numbering, if need be by others.
 
     Args:
         numberings: ``[n]`` each; numbers from 0.
     """
     n = len(numberings[0])
     first = n + np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in numberings)])
-    rows, nodes = np.tile(np.arange(n), len(numberings)), np.concatenate([a + b for a, b in zip(numberings, first[:-1], strict=True)])
+    rows, nodes = (
+        np.tile(np.arange(n), len(numberings)),
+        np.concatenate([a + b for a, b in zip(numberings, first[:-1], strict=True)]),
+    )
     links = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(first[-1], first[-1]))
     parts: np.ndarray = connected_components(links, directed=False)[1][:n]
     return np.unique(parts, return_inverse=True)[1]
@@ -39,8 +41,5 @@ def if_any(numbers: np.ndarray) -> np.ndarray | None:
     return None if len(np.unique(numbers)) == len(numbers) else numbers
 
 
-def _content(value: Any) -> bytes:
-    array = value.numpy() if isinstance(value, torch.Tensor) else value
-    if not isinstance(array, np.ndarray):
-        return str(array).encode()
-    return hashlib.blake2b(array.tobytes(), digest_size=16, person=repr(array.shape).encode()[:16]).digest()
+def _short(value: Any) -> bytes:
+    return hashlib.blake2b(content_of(value), digest_size=16).digest()

@@ -4,8 +4,8 @@ Needs no download: the fonts come with matplotlib. A class is a character that a
 hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode name. Characters
 that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
 
-Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are duplicates, which never stand
-on both sides of an episode, and characters that are drawn alike in nearly all faces are left out.
+Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are duplicates, which
+never stand on both sides of an episode, and characters that are drawn alike in nearly all faces are left out.
 """
 
 import hashlib
@@ -197,7 +197,7 @@ def shared_characters(fonts: list[Path]) -> list[str]:
 
 
 def outlines_as_text(characters: list[str], font: Path) -> np.ndarray:
-    """The outline of each character, as texts ``[characters]``: equal where an outline and its place in the line are."""
+    """The outline of each character, as texts ``[characters]``: equal where outlines are, and their places."""
     from fontTools.ttLib import TTFont
 
     with TTFont(font) as face:

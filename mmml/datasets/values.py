@@ -144,8 +144,16 @@ def identity_of(values: Values) -> str:
         return str(known)
     content = values[:]
     if isinstance(content, torch.Tensor):
-        return _hash(repr((content.dtype, content.shape)).encode() + content.contiguous().numpy().tobytes())
-    return _hash(repr(list(content)).encode())
+        return _hash(content_of(content))
+    return _hash(b"".join(_hash(content_of(value)).encode() for value in content))
+
+
+def content_of(value: Any) -> bytes:
+    """All that a value holds, an array or a text; different values have different contents."""
+    array = value.contiguous().numpy() if isinstance(value, torch.Tensor) else value
+    if not isinstance(array, np.ndarray):
+        return str(array).encode()
+    return repr((array.dtype, array.shape)).encode() + array.tobytes()
 
 
 def file_identity(path: Path) -> list[Any]:

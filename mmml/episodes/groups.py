@@ -1,6 +1,6 @@
-"""Episodes whose support and query sides share no near duplicates: no group (``episode.by_group=true``), no equal value."""
+"""Episodes whose sides share no near duplicates: no equal value, and no group (``episode.by_group=true``)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,9 +23,9 @@ def draw_apart(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Support and query rows of some classes, such that no number of any numbering is on both sides of the episode.
 
-    Rows are taken in random order, or number by number where the support side is to have so many that they would be
-    some of nearly every number; the first row of a number decides on which side it may stand, in all classes. What does
-    not work out is tried anew.
+    Rows are taken in random order, or number by number where random shots would be some of nearly every
+    number; the first row of a number decides on which side it may stand, in all classes. What does not work
+    out is tried anew.
 
     Args:
         rng: of the episode.
@@ -42,18 +42,22 @@ def draw_apart(
     whole = next((n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None)
     for _ in range(TRIES):
         side = dict(bound or {})
-        sides: tuple[list[list[int]], list[list[int]]] = ([], [])
-        turn = rng.random(whole.max() + 1) if whole is not None else None
-        for own in rows:
-            mixed = rng.permutation(own)
-            order = mixed if whole is None or turn is None else mixed[turn[whole[mixed]].argsort(kind="stable")]
-            for which, count in ((SUPPORT, shots), (QUERY, queries)):
-                fit = order if query_only is None else order[query_only[order] == (which == QUERY)]
-                sides[which].append(_take(fit.tolist(), numberings, side, which, count))
-        if all(len(r) == shots for r in sides[SUPPORT]) and all(len(r) == queries for r in sides[QUERY]):
-            support, query = (np.array(s, np.int64) for s in sides)
+        taken: list[list[list[int]]] = []
+        for order in _orders(rng, rows, whole):
+            parts = (order, order) if query_only is None else (order[~query_only[order]], order[query_only[order]])
+            taken.append([_take(parts[s], numberings, side, s, n) for s, n in ((SUPPORT, shots), (QUERY, queries))])
+        if all((len(s), len(q)) == (shots, queries) for s, q in taken):
+            support, query = (np.array(several, np.int64) for several in zip(*taken, strict=True))
             return support.reshape(len(rows), shots), query.reshape(len(rows), queries)
     return None
+
+
+def _orders(rng: np.random.Generator, rows: Sequence[np.ndarray], whole: np.ndarray | None) -> Iterator[np.ndarray]:
+    """The rows of each class in random order; those of one number of ``whole`` follow one another, if there is any."""
+    turn = None if whole is None else rng.random(whole.max() + 1)
+    for own in rows:
+        mixed = rng.permutation(own)
+        yield mixed if whole is None or turn is None else mixed[turn[whole[mixed]].argsort(kind="stable")]
 
 
 def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
@@ -69,10 +73,10 @@ def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
     return left < max(queries, min(SPARE * queries, (len(numbers) - shots) / 2))
 
 
-def _take(order: list[int], numberings: Sequence[np.ndarray], side: Sides, which: int, count: int) -> list[int]:
+def _take(order: np.ndarray, numberings: Sequence[np.ndarray], side: Sides, which: int, count: int) -> list[int]:
     """The first rows whose numbers may stand on a side; these are then bound to it."""
     taken: list[int] = []
-    for row in order:
+    for row in order.tolist():
         if len(taken) == count:
             break
         own = [(i, int(numbers[row])) for i, numbers in enumerate(numberings)]
@@ -92,8 +96,7 @@ def meeting(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> np.n
     """
     shown, asked = numbers[support], numbers[query]
     both = np.intersect1d(shown, asked)
-    found: np.ndarray = np.isin(shown, both).any(1) | np.isin(asked, both).any(1)
-    return found
+    return np.asarray(np.isin(shown, both).any(1) | np.isin(asked, both).any(1))
 
 
 def sides_of(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> Sides:

@@ -79,7 +79,8 @@ class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split; if they have groups, or duplicates, each of them stands on one side of an episode
+        samples: the rows of the split; if they have groups, or duplicates, each of them stands on one side of
+        an episode
             only; if their classes have superclasses, those of an episode are of one of them; if some are for queries
             only, the others are for support only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
@@ -208,7 +209,9 @@ class Sampler:
                 return (classes, *rows, rng.random(shape.ways))
         raise UserError(f"episode: {self._too_few(f'any {shape.ways} classes', shape)}")
 
-    def _rows(self, rng: np.random.Generator, classes: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+    def _rows(
+        self, rng: np.random.Generator, classes: np.ndarray, shape: Shape
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
         groups, duplicates = self.samples.groups, self.samples.duplicates
         if groups is not None:

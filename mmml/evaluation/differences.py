@@ -14,7 +14,7 @@ import numpy as np
 
 from mmml.episodes import Mapping
 from mmml.evaluation.panel import Cell, Panel
-from mmml.evaluation.statistics import class_interval, interval
+from mmml.evaluation.statistics import class_interval, paired_interval
 
 Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray, np.ndarray | None]]
 """The cells of one predictor, each with the score of every episode and its classes, by :func:`_place`."""
@@ -32,7 +32,7 @@ class Difference:
         percent: whether the metric is shown times 100.
         higher_is_better: whether ``a`` is the better one where ``mean`` is above 0.
         mean: of score(a) − score(b) over episodes.
-        ci95: half the width of its Student-t 95 % interval, over the differences.
+        ci95: half the width of its 95 % interval, see :func:`mmml.evaluation.statistics.paired_interval`.
         ci95_classes: the same, if the classes are taken for a sample too; None where that is not known.
     """
 
@@ -107,7 +107,7 @@ def between(panel: Panel, predictors: Sequence[str]) -> list[Difference]:
 def differences(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[Difference]:
     """The paired differences of some pairs of predictors, in the cells that both have.
 
-    Left out is what has no score of single episodes (chance, ECE), rankings, whose galleries show
+    Left out is what has no score of single episodes (chance, calibration), rankings, whose galleries show
     the same classes and are not independent, and losses that are not finite.
     """
     played: dict[str, Played] = {}
@@ -126,8 +126,7 @@ def _pair(a: str, b: str, of_a: Played, of_b: Played) -> Iterator[Difference]:
     for place, (cell, scores, classes) in of_a.items():
         others = of_b[place][1] if place in of_b else np.empty(0)
         if len(others) == len(scores):
-            mean, ci95 = interval(scores - others)
-            assert ci95 is not None  # there are two or more
+            mean, ci95 = paired_interval(scores, others, cell.answers)
             about = {k: getattr(cell, k) for k in OF_THE_CELL}
-            wide = None if classes is None else class_interval(scores - others, classes)
+            wide = None if classes is None else class_interval(scores - others, classes, ci95)
             yield Difference(a=a, b=b, mean=mean, ci95=ci95, ci95_classes=wide, **about)

@@ -21,6 +21,7 @@ from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
 from mmml.evaluation.matching import Known, matching_panel
+from mmml.evaluation.measured import fingerprint_of
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
@@ -142,6 +143,10 @@ class Judge:
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells]
         return ["val/mean", *each, *([LOSS] if learner.descends else [])]
 
+    def fingerprint(self) -> str:
+        """A hash of what validation plays."""
+        return fingerprint_of(self.sampler("val"), self.settings, self.options.validation_episodes)
+
     def metric_of(self, monitor: str) -> Metric:
         """What a validation score measures."""
         return self.task.loss_metric if monitor == LOSS else self.metric
@@ -246,7 +251,7 @@ class Judge:
         return panel
 
     def _panel(self, learner: Learner, embedded: Samples, calibration: Calibration | None) -> Panel:
-        """Every cell of a learner; those of ECE only with a calibration, which may be empty."""
+        """Every cell of a learner; those of its calibration only with one, which may be empty."""
         reliability = None if calibration is None else Reliability(calibration)
         watch = reliability.watch if reliability else None
         panel = episode_panel(learner, embedded, self.sampler("test"), self.settings, self.options.episodes, watch)

@@ -39,6 +39,7 @@ class Cell:
         ci95_classes: the same, if the classes are taken for a sample too; None where that is not known.
         step: of a problem's loss, how many steps were taken; None for episodes.
         target: the modality of what was to be found or written; None for classes and scores.
+        answers: of an episode whose score is the share of them that are right; None for other scores.
     """
 
     split: str
@@ -60,6 +61,7 @@ class Cell:
     ci95_classes: float | None = None
     step: int | None = None
     target: str | None = None
+    answers: int | None = None
 
     @property
     def mapping(self) -> str:
@@ -144,10 +146,10 @@ class Setting:
         self, scores: np.ndarray, classes: np.ndarray, split: str, mapping: Mapping, metric: Metric, learner: Learner
     ) -> Cell:
         """The cell of the scores of some episodes, ``[episodes]``, of these classes, ``[episodes, ways]``."""
-        mean, ci95 = interval(scores)
-        over_classes = class_interval(scores, classes)
-        values = {"episodes": len(scores), "mean": mean, "ci95": ci95, "ci95_classes": over_classes}
-        return self.cell(split, mapping, metric, learner, **values)
+        answers = self.shape.ways * self.shape.queries if metric.share else None
+        mean, ci95 = interval(scores, answers)
+        values = {"episodes": len(scores), "mean": mean, "ci95": ci95, "answers": answers}
+        return self.cell(split, mapping, metric, learner, ci95_classes=class_interval(scores, classes, ci95), **values)
 
 
 def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[str, Per], task: Task) -> list[Setting]:

@@ -53,6 +53,10 @@ class ProblemJudge:
         objective = float(np.mean(final**solver.power) ** (1 / solver.power))
         return dict(zip(self.monitors(solver), (float(final.mean()), float(np.median(final)), objective), strict=True))
 
+    def fingerprint(self) -> str:
+        """Which problems validation plays."""
+        return f"{self.options.seed} {self.options.validation_episodes}"
+
     def calibrate(self, solver: Solver) -> Calibration:
         """Losses have no confidence."""
         return Calibration()

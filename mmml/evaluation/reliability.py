@@ -1,6 +1,9 @@
 """The calibration of a panel: how far confidence is from accuracy in each of its cells."""
 
+import math
+
 import numpy as np
+from scipy.special import stdtrit
 from torch import Tensor
 
 from mmml.episodes import Mapping
@@ -9,9 +12,8 @@ from mmml.evaluation.panel import Panel, Setting
 from mmml.methods import Learner
 from mmml.tasks import Metric
 
-ECE = Metric("ECE", higher_is_better=False)
+CALIBRATION_ERROR = Metric("calibration error", higher_is_better=False)
 BINS = 15
-RESAMPLES = 1000
 
 
 class Reliability:
@@ -35,39 +37,64 @@ class Reliability:
             self._parts.setdefault((setting, mapping), []).append(part)
 
     def panel(self, learner: Learner, split: str) -> Panel:
-        """A cell of ECE, pooled over the queries of all episodes, for each that was watched.
+        """A cell of the calibration error, over the queries of all episodes, for each that was watched.
 
-        There is no score of single episodes. The interval is 1.96 standard errors, by the
-        bootstrap over episodes (Efron, 1979).
+        There is no score of single episodes.
         """
         panel = Panel()
         for (setting, mapping), several in self._parts.items():
             confidence, correct = map(np.concatenate, zip(*several, strict=True))  # [episodes, queries]
-            mean, ci95 = ece_interval(confidence, correct)
-            cell = setting.cell(split, mapping, ECE, learner, episodes=len(correct), mean=mean, ci95=ci95)
+            mean, ci95 = calibration_error(confidence, correct)
+            cell = setting.cell(split, mapping, CALIBRATION_ERROR, learner, episodes=len(correct), mean=mean, ci95=ci95)
             panel.add(cell, np.empty(0))
         return panel
 
 
-def ece_interval(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> tuple[float, float | None]:
-    """The expected calibration error, and half the width of its 95 % interval (None for one episode).
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> tuple[float, float | None]:
+    """How far confidence is from accuracy, from 0 to 1, and half the width of its 95 % interval (None for one episode).
 
-    How far confidence is from accuracy, from 0 to 1: ``Σ_b n_b / n · |accuracy_b − confidence_b|``, over
-    bins of equally many predictions (Naeini et al., 2015; Guo et al., 2017, equation 3).
+    The root mean square gap between the two, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``, over bins of
+    equally many predictions, debiased (Kumar, Liang and Ma, 2019, section 5): what chance adds to the squares
+    is taken off, so that the squares are right on average, and 0 stands where less than nothing is left.
+    Without that, predictions that are perfectly calibrated would seem not to be. It is at least as large as the
+    expected calibration error (Guo et al., 2017, equation 3) of the same bins, which is the mean gap.
+
+    Chance is measured by the spread over episodes, whose queries are not independent; the interval is Student's
+    t for the sum of squares, whose variance that of a quadratic form in normal numbers is, carried over to its
+    root.
 
     Args:
-        confidence: the probability of the predicted class, ``[episodes, queries]``.
+        confidence: the probability of the predicted class, ``[episodes, queries]``; NaN where there is none, which is
+            left out.
         correct: whether it was right, likewise.
         bins: at most so many.
     """
-    episodes, places = len(correct), bins_of(confidence, bins)
-    gaps = np.zeros((episodes, int(places.max()) + 1))
-    np.add.at(gaps, (np.arange(episodes)[:, None], places), correct - confidence)
-    mean = float(np.abs(gaps.sum(0)).sum() / correct.size)
+    if np.isnan(confidence).all():
+        return math.nan, math.nan
+    (each, counts), episodes = by_bin(confidence, correct, bins), len(correct)
+    weights, total = counts.sum(0) / counts.sum(), np.maximum(counts.sum(0), 1)
+    gaps = each.sum(0) / total
     if episodes < 2:
-        return mean, None
-    drawn = np.random.default_rng(0).multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
-    return mean, float(1.96 * (np.abs(drawn @ gaps).sum(-1) / correct.size).std(ddof=1))
+        return float(np.sqrt(weights @ gaps**2)), None
+    rest = (each - gaps * counts) / total
+    spread = episodes / (episodes - 1) * rest.T @ rest  # the covariance of the gaps
+    squares = max(0.0, float(weights @ (gaps**2 - np.diag(spread))))
+    weighted = weights[:, None] * spread
+    by_chance = float((weighted * weighted.T).sum())
+    variance = 2 * by_chance + 4 * max(0.0, float((weights * gaps) @ spread @ (weights * gaps)) - by_chance)
+    half = float(stdtrit(episodes - 1, 0.975)) * math.sqrt(variance)
+    low, error, high = (math.sqrt(max(0.0, s)) for s in (squares - half, squares, squares + half))
+    return error, max(error - low, high - error)
+
+
+def by_bin(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of accuracy less confidence in each bin, and the number of predictions, ``[episodes, bins]`` each."""
+    known = ~np.isnan(confidence)
+    at = np.nonzero(known)[0], bins_of(confidence[known], bins)
+    each, counts = (np.zeros((len(correct), int(at[1].max()) + 1)) for _ in range(2))
+    np.add.at(each, at, correct[known] - confidence[known])
+    np.add.at(counts, at, 1)
+    return each, counts
 
 
 def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:

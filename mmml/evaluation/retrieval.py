@@ -47,7 +47,7 @@ def retrieval_panel(learner: Learner, embedded: Samples, split: str, setting: Se
         for metric in setting.task.metrics:
             by_query = torch.cat([p[metric] for p in parts]).double()  # [galleries, queries]
             scores = metric.of_episodes(by_query).numpy()
-            mean, ci95 = (float(scores.mean()), None) if metric.median else interval(by_query.mean(0).numpy())
+            mean, ci95 = (float(scores.mean()), None) if metric.median else interval(by_query.mean(0).numpy(), 1)
             panel.add(setting.cell(split, mapping, metric, learner, episodes=number, mean=mean, ci95=ci95), scores)
     return panel
 

@@ -18,7 +18,7 @@ from mmml.evaluation.statistics import finite, interval
 from mmml.methods import Learner
 from mmml.tasks import Metric
 
-OF_CELL = ("predictor", "mapping", "ways", "shots", "metric", "percent", "episodes")
+OF_CELL = ("predictor", "mapping", "ways", "shots", "metric", "percent", "episodes", "mean", "ci95")
 ALL = "all"  # in place of a corruption and a modality: the mean over them
 
 
@@ -55,10 +55,14 @@ class Robustness:
     scores: list[np.ndarray] = field(default_factory=list)
 
     def add(self, point: Point, scores: np.ndarray) -> None:
-        """Append a point of these scores, whose mean it takes."""
-        mean, ci95 = interval(scores)
-        self.points.append(replace(point, mean=mean, ci95=ci95))
+        """Append a point, and the scores that it is the mean of."""
+        self.points.append(point)
         self.scores.append(scores)
+
+    def add_area(self, point: Point, scores: np.ndarray) -> None:
+        """Append the mean of such areas."""
+        mean, ci95 = interval(scores)
+        self.add(replace(point, mean=mean, ci95=ci95), scores)
 
     def plain(self) -> list[dict[str, Any]]:
         """For ``result.json``."""
@@ -145,10 +149,10 @@ def _add_areas(found: Robustness) -> None:
     for whole, by_amount in curves.items():
         amounts = sorted(by_amount)
         area = area_under(amounts, np.stack([by_amount[a] for a in amounts]))
-        found.add(whole, area)
+        found.add_area(whole, area)
         areas.setdefault(replace(whole, corruption=ALL, modality=ALL), []).append(area)
     for point, several in areas.items():
-        found.add(point, np.mean(several, axis=0))
+        found.add_area(point, np.mean(several, axis=0))
 
 
 def side_by_side(several: Iterable[Robustness], names: Iterable[str]) -> Robustness:

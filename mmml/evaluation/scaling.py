@@ -37,7 +37,8 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
     slope is found by Brent's method (1973) on log T, in float64.
 
     Args:
-        log_probabilities: ``[n, ways]``; none (−inf) counts as the smallest of float32.
+        log_probabilities: ``[n, ways]``; none (−inf) counts as the smallest of float32. What is NaN, of a task whose
+            adaptation diverged, has no confidence, and is left out.
         targets: the right class of each, ``[n]``.
 
     Returns:
@@ -82,10 +83,13 @@ def _likelihood(
     log_probabilities: np.ndarray, targets: np.ndarray
 ) -> Callable[[float, float], tuple[float, float, float]]:
     """(log temperature, slope) → the mean negative log-likelihood, and its derivatives by the two."""
-    logits = np.maximum(np.asarray(log_probabilities, np.float64), FLOOR)
+    known = ~np.isnan(log_probabilities).any(-1)
+    logits = np.maximum(np.asarray(log_probabilities, np.float64)[known], FLOOR)
+    if not len(logits):
+        return lambda log_temperature, slope: (0.0, 0.0, 0.0)
     doubts = np.log(doubt(torch.from_numpy(logits)).numpy())
     logits = logits - logits.max(-1, keepdims=True)
-    right = np.take_along_axis(logits, np.asarray(targets)[:, None], -1).squeeze(-1)
+    right = np.take_along_axis(logits, np.asarray(targets)[known, None], -1).squeeze(-1)
 
     def likelihood(log_temperature: float, slope: float) -> tuple[float, float, float]:
         inverse = np.exp(-log_temperature - slope * doubts)

@@ -41,6 +41,9 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
     if not parts:
         return None
     logits, targets, known, unknown = (np.concatenate(p) for p in zip(*parts, strict=True))
+    if not (sure := ~np.isnan(logits).any(-1)).any():  # adaptation diverged throughout
+        return None
+    logits, targets = logits[sure], targets[sure]
     temperature = fit_temperature(*with_one_wrong(logits, targets))
     near, far = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
     return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, near, far, len(counts) - 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 Cell = dict[str, Any]
 
+MORE_PLACES = 6  # at most, so that what is marked as clear of zero is seen to be
 BESIDES = ("summary",)  # tasks that are played besides the run's own, with the same mappings
 
 
@@ -55,7 +56,7 @@ def is_difference(cell: Cell) -> bool:
 
 def is_calibration(cell: Cell) -> bool:
     """Whether it says how far confidence can be believed, which has a table of its own and is no score."""
-    return cell["metric"] == "ECE"
+    return cell["metric"] == "calibration error"
 
 
 def value(cell: Cell | None) -> str:
@@ -68,6 +69,11 @@ def value(cell: Cell | None) -> str:
     if cell["ci95"] is None or cell["episodes"] == 0:
         return told
     return f"{told} ± {_rounded_up(cell, places)}"
+
+
+def validation(score: float | None) -> str:
+    """A validation score, which is no number where every validation diverged."""
+    return "diverged" if score is None else f"{score:.4f}"
 
 
 def over_classes(cell: Cell | None) -> str:
@@ -89,7 +95,14 @@ def difference(cell: Cell | None) -> str:
 
 
 def places_of_difference(cell: Cell) -> int:
-    """Behind the point; of no percentage two digits of the interval, but not more than three of the difference."""
+    """Behind the point; so many more where else the rounded interval would not exclude 0, and the interval does."""
+    usual = _usual_places(cell)
+    enough = (n for n in range(usual, usual + MORE_PLACES) if _rounded(cell, n) > _up(cell, n))
+    return next(enough, usual + MORE_PLACES) if cell["clear"] else usual
+
+
+def _usual_places(cell: Cell) -> int:
+    """Of no percentage two digits of the interval, but not more than three of the difference."""
     if cell["percent"] or is_ranking(cell):
         return 2 if cell["percent"] and cell["ci95"] * 100 <= 0.1 else 1
     mean, ci95 = abs(cell["mean"]), cell["ci95"] or 0
@@ -104,7 +117,17 @@ def verdict(cell: Cell | None) -> str:
 
 
 def _rounded_up(cell: Cell, places: int) -> str:
-    return f"{math.ceil(scaled(cell, 'ci95') * 10**places) / 10**places:.{places}f}"
+    return f"{_up(cell, places) / 10**places:.{places}f}"
+
+
+def _up(cell: Cell, places: int) -> int:
+    """The interval in units of its last place, rounded up."""
+    return math.ceil(scaled(cell, "ci95") * 10**places)
+
+
+def _rounded(cell: Cell, places: int) -> int:
+    """The size of the mean in units of its last place, rounded as it is printed."""
+    return int(f"{abs(scaled(cell)):.{places}f}".replace(".", ""))
 
 
 def scaled(cell: Cell, what: str = "mean") -> float:

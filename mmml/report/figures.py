@@ -1,6 +1,7 @@
 """Figures as inline SVG; their ink is ``currentColor``, so they follow the page's theme."""
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -124,7 +125,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
         _, mapping, shape = name.split("/")
         axes.plot(
             steps,
-            [scale * m[name] for m in validations],
+            [math.nan if m[name] is None else scale * m[name] for m in validations],
             LINES[shapes.index(shape) % len(LINES)],
             marker="o" if len(steps) == 1 else None,
             color=matplotlib.colormaps["tab10"](mappings.index(mapping) % 10),
@@ -142,7 +143,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
 def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:
     """Mean and median loss, on a log axis."""
     for name, line in zip(("val/mean", "val/median"), LINES, strict=False):
-        shown = [(m["step"], m[name]) for m in validations if m.get(name, 0) > 0]
+        shown = [(m["step"], m[name]) for m in validations if (m.get(name) or 0) > 0]
         axes.plot(*zip(*shown, strict=True), line, color=BLUE, label=name.removeprefix("val/")) if shown else None
     axes.set_yscale("log")
     axes.legend(fontsize=8)

@@ -41,6 +41,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
+    environment.filters["validation"] = show.validation
     environment.filters.update(difference=show.difference, verdict=show.verdict, over_classes=show.over_classes)
     return environment.get_template(template).render(values)
 

@@ -164,7 +164,11 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
         if row["status"] == "completed":
             groups[" ".join(o for o in row["overrides"] if not o.startswith("seed=") and o not in common)].append(row)
     body = [
-        [key or "(defaults)", str(len(group)), deviation([r["validation"] for r in group], 4)]
+        [
+            key or "(defaults)",
+            str(len(group)),
+            deviation([r["validation"] for r in group if r["validation"] is not None], 4),
+        ]
         + [spread([r["test"][n] for r in group if n in r["test"]]) for n in names]
         for key, group in groups.items()
         if len(group) > 1

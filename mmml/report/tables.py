@@ -65,7 +65,7 @@ def _pivot(cells: list[Cell]) -> Pivot:
         what, head = f"rank among all {first['candidates']}, {galleries}", "query → gallery"
     elif show.is_calibration(first):
         task, head = "calibration", "support:query"
-        what = f"gap between confidence and accuracy (ECE) %, queries of {number} episodes"
+        what = f"gap between confidence and accuracy % (root mean square, debiased), queries of {number} episodes"
     elif show.is_problem(first):
         what, head = f"loss of {number} problems, mean ± 95 % interval and median", "problems"
     else:

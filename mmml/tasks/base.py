@@ -28,12 +28,14 @@ class Metric:
         percent: shown times 100.
         higher_is_better: what validation selects by.
         median: of an episode's queries, rather than their mean.
+        share: whether an episode's score is the share of its queries that are answered rightly.
     """
 
     name: str
     percent: bool = True
     higher_is_better: bool = True
     median: bool = False
+    share: bool = False
 
     def of_episodes(self, scores: Tensor) -> Tensor:
         """The score of each episode from those of its queries: ``[B, q]`` → ``[B]`` in float64."""

@@ -7,7 +7,7 @@ from mmml.episodes import Examples, Shape
 from mmml.similarity.losses import class_means
 from mmml.tasks.base import Metric, Task, tasks
 
-ACCURACY = Metric("accuracy")
+ACCURACY = Metric("accuracy", share=True)
 LOG_LOSS = Metric("log loss", percent=False, higher_is_better=False)
 
 

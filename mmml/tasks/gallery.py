@@ -3,13 +3,12 @@
 Played by the evaluation across modalities, without any support set; ``task=retrieval`` learns from pairs.
 """
 
-import torch
 from torch import Tensor
 
 from mmml.episodes import Shape
 from mmml.tasks.base import Metric, Task
 
-RECALLS = {k: Metric(f"R@{k}") for k in (1, 5, 10)}
+RECALLS = {k: Metric(f"R@{k}", share=True) for k in (1, 5, 10)}
 MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, median=True)
 
 
@@ -33,25 +32,30 @@ class Gallery(Task):
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.
 
-        Candidates that tie share the mean of their ranks, so a collapsed embedding scores as chance does.
+        Candidates that tie share their ranks, so a collapsed embedding scores as chance does.
         """
-        return recalls(ranks(predictions, targets))
+        return rank_scores(predictions, targets)
 
     def chance(self, shape: Shape) -> dict[Metric, float]:
         return chance_among(shape.ways)
 
 
-def ranks(fits: Tensor, right: Tensor) -> Tensor:
-    """The rank, from 1, of the right candidate, from how well each fits ``[B, q, s]`` and its number ``[B, q]``."""
+def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
+    """Recall at 1, 5 and 10 and the rank (from 1) of the right candidate, ``[…, q]`` each.
+
+    In expectation over the order of candidates that tie: with b that fit better and t others that fit as well,
+    the right one has each of the ranks from b + 1 to b + t + 1 equally often. Where its fit is NaN, it is never
+    found, and last.
+
+    Args:
+        fits: how well each candidate fits, ``[…, q, s]``.
+        right: the number of the right candidate, ``[…, q]``.
+    """
     true = fits.gather(-1, right.unsqueeze(-1))
-    better = (~(fits <= true)).sum(-1)  # so that NaN ranks last
-    tied = ((fits == true).sum(-1) - 1).clamp_min(0)
-    return 1 + better + tied / 2
-
-
-def recalls(ranked: Tensor) -> dict[Metric, Tensor]:
-    """The scores of ranks."""
-    return {**{m: (ranked <= k).float() for k, m in RECALLS.items()}, MEDIAN_RANK: ranked.to(torch.float32)}
+    better, tied = (~(fits <= true)).sum(-1), ((fits == true).sum(-1) - 1).clamp_min(0)
+    found = ~true.squeeze(-1).isnan()
+    recalls = {m: ((k - better) / (tied + 1)).clamp(0, 1) * found for k, m in RECALLS.items()}
+    return {**recalls, MEDIAN_RANK: 1 + better + tied / 2}
 
 
 def chance_among(candidates: int) -> dict[Metric, float]:

@@ -6,7 +6,7 @@ Played by the evaluation (``evaluation.matching``); not to be chosen as ``task=`
 from mmml.tasks.base import Metric
 from mmml.tasks.classification import Classification
 
-MATCHING = Metric("matching accuracy")
+MATCHING = Metric("matching accuracy", share=True)
 
 
 class Matching(Classification):

@@ -12,7 +12,7 @@ from mmml.tasks.base import Metric, Task, tasks
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
 PEARSON = Metric("Pearson r", percent=False)
-ABOVE = Metric("binary accuracy")
+ABOVE = Metric("binary accuracy", share=True)
 F1 = Metric("F1")
 SQUARED_ERROR = Metric("squared error", percent=False, higher_is_better=False)
 
@@ -78,10 +78,22 @@ class Regression(Task):
 
 
 def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1; 0 where either is constant."""
-    x, y = (t.double() - t.double().mean(-1, keepdim=True) for t in (predictions, targets))
-    spread = (x.square().sum(-1) * y.square().sum(-1)).sqrt()
-    return torch.where(spread > 1e-9, (x * y).sum(-1) / spread.clamp_min(1e-9), 0).float()
+    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1; 0 where either is constant.
+
+    Constant are numbers that differ by no more than their own rounding, whatever their size.
+    """
+    (x, same_x), (y, same_y) = map(standardised, (predictions, targets))
+    return torch.where(same_x | same_y, 0, (x * y).sum(-1)).float()
+
+
+def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers less their mean, of length 1, ``[B, q]`` in float64; and whether they are constant, bool ``[B]``."""
+    rounding = 8 * torch.finfo(torch.promote_types(values.dtype, torch.float32)).eps
+    largest = values.double().abs().amax(-1, keepdim=True)
+    scaled = values.double() / largest.where(largest > 0, 1)  # first, so that squares do not vanish
+    x = scaled - scaled.mean(-1, keepdim=True)
+    constant = x.abs().amax(-1) <= rounding
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny), constant
 
 
 def f1(guessed: Tensor, true: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from mmml.episodes import Examples, Shape
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
-from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, ranks, recalls
+from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, rank_scores
 
 
 @tasks.register("retrieval")
@@ -90,7 +90,7 @@ class Retrieval(Task):
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries of the episode."""
         own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
-        return recalls(ranks(fits(predictions, targets), own))
+        return rank_scores(fits(predictions, targets), own)
 
     def scores_among(
         self, predictions: Tensor, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
@@ -99,8 +99,8 @@ class Retrieval(Task):
         answers, each = F.normalize(answers, dim=-1), []
         for sought, (rows, right) in zip(F.normalize(predictions, dim=-1), among, strict=True):
             fitting = (sought @ answers.mT)[:, torch.from_numpy(rows).to(sought.device)]
-            each.append(ranks(fitting, torch.from_numpy(right).to(sought.device)))
-        return recalls(torch.stack(each))
+            each.append(rank_scores(fitting, torch.from_numpy(right).to(sought.device)))
+        return {metric: torch.stack([scores[metric] for scores in each]) for metric in self.metrics}
 
     def chance(self, shape: Shape) -> dict[Metric, float]:
         """It depends on how many candidates an episode has."""

@@ -37,6 +37,7 @@ class Parts:
         batches: step number (from 0) → the batch to learn from; a pure function.
         validate: → scores by name, computed on fixed episodes.
         higher_is_better: of those scores.
+        measured: a text that is the same where these scores measure the same, so that the best can be kept.
         config: the resolved config, to be stored in checkpoints.
         seen: identifiers of the training and validation classes.
         seed: of the random numbers within steps.
@@ -45,6 +46,7 @@ class Parts:
     batches: Callable[[int], Any]
     validate: Callable[[], Scores]
     higher_is_better: bool
+    measured: str
     config: dict[str, Any]
     seen: list[str]
     seed: int
@@ -86,7 +88,7 @@ class Trainer:
                 f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps that are done; give more"
             )
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
-        if comparable(checkpoint.config, self.parts.config):
+        if checkpoint.best is not None and checkpoint.best.get("measured") == self.parts.measured:
             self.best = checkpoint.best
         self._saved = checkpoint.step
 
@@ -173,6 +175,7 @@ class Trainer:
                 "value": scores[monitor],
                 "step": self.step,
                 "higher_is_better": self.parts.higher_is_better,
+                "measured": self.parts.measured,
             }
             self.save_last()  # first, so that best.ckpt is never ahead of it
             self.checkpoint().save(self.run.best)
@@ -231,20 +234,6 @@ class Trainer:
         )
         wrong = f"the {what} is {value.item()} at step {self.step + 1}"
         raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.clip may help")
-
-
-def comparable(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether validation scores of two configs of a run measure the same."""
-    return all(
-        a == b
-        for a, b in (
-            (before["trainer"]["monitor"], now["trainer"]["monitor"]),
-            (before.get("episode", {}).get("eval"), now.get("episode", {}).get("eval")),
-            (before["evaluation"]["seed"], now["evaluation"]["seed"]),
-            (before["evaluation"].get("views", 1), now["evaluation"].get("views", 1)),
-            (before["evaluation"]["validation_episodes"], now["evaluation"]["validation_episodes"]),
-        )
-    )
 
 
 def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:

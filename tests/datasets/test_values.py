@@ -45,3 +45,11 @@ def test_identity_changes_with_the_content():
     assert identity_of(a) != identity_of(a.float()) and identity_of(a) != identity_of(a.view(2, 1))
     assert identity_of(objects(["a"])) != identity_of(objects(["b"]))
     assert identity_of(Rows(a, np.array([0]))) != identity_of(Rows(a, np.array([1])))
+
+
+def test_identity_of_long_arrays_looks_at_all_of_them():
+    long = [np.zeros(5000, np.float32), np.zeros(6000, np.float32)]
+    other = [long[0].copy(), long[1]]
+    other[0][2500] = 1
+    assert identity_of(objects(long)) != identity_of(objects(other))
+    assert identity_of(objects(["ab", "c"])) != identity_of(objects(["a", "bc"]))

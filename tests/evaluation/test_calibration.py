@@ -10,7 +10,7 @@ from mmml.episodes.corrupt import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration, Entry, calibrate, class_distances
 from mmml.evaluation.panel import Setting, episode_panel
-from mmml.evaluation.reliability import Reliability, ece_interval
+from mmml.evaluation.reliability import Reliability, calibration_error
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
 
@@ -19,31 +19,65 @@ IMAGES = Mapping.parse("image:image")
 QUARTERS = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
-def ece(confidence, correct, bins=15):
-    """The error of one row of predictions."""
-    return ece_interval(confidence[None], np.asarray(correct)[None], bins)[0]
+def gap(confidence, correct, bins=15):
+    """The error of one row of predictions, of which nothing is known of chance."""
+    return calibration_error(np.asarray(confidence)[None], np.asarray(correct)[None], bins)[0]
 
 
-def test_the_error_is_the_gap_in_each_bin_weighted_by_its_size():
+def test_the_error_is_the_gap_in_each_bin_squared_and_weighted_by_its_size():
     confidence = np.array([0.6, 0.6, 0.6, 0.6, 0.9, 0.9, 0.9, 0.9])
     correct = np.array([1, 0, 0, 0, 1, 1, 1, 0])
-    assert ece(confidence, correct, bins=2) == pytest.approx((0.35 + 0.15) / 2)
-    assert ece(confidence, correct, bins=1) == pytest.approx(0.25)
+    assert gap(confidence, correct, bins=2) == pytest.approx(((0.35**2 + 0.15**2) / 2) ** 0.5)
+    assert gap(confidence, correct, bins=1) == pytest.approx(0.25)
     # A gap up and a gap down are two gaps.
-    assert ece(confidence, np.array([1, 1, 1, 1, 1, 1, 0, 0]), bins=2) == pytest.approx(0.4)
+    assert gap(confidence, np.array([1, 1, 1, 1, 1, 1, 0, 0]), bins=2) == pytest.approx(0.4)
 
 
 def test_bins_hold_equally_many():
     confidence = np.array([0.5, 0.91, 0.92, 0.93])
     correct = np.array([0, 1, 1, 1])
-    # Two and two: |0 + 1 − 0.5 − 0.91| and |2 − 0.92 − 0.93|; equal widths would take the first alone.
-    assert ece(confidence, correct, bins=2) == pytest.approx((0.41 + 0.15) / 4)
+    # Two and two: (0 + 1 − 0.5 − 0.91) / 2 and (2 − 0.92 − 0.93) / 2; equal widths would take the first alone.
+    assert gap(confidence, correct, bins=2) == pytest.approx(((0.205**2 + 0.075**2) / 2) ** 0.5)
 
 
 def test_equal_confidences_share_a_bin_whatever_their_order():
     confidence, correct = np.full(100, 0.5), np.arange(100) < 50
-    assert ece(confidence, correct) == pytest.approx(0)
-    assert ece(confidence, correct[::-1]) == pytest.approx(0)
+    assert gap(confidence, correct) == pytest.approx(0)
+    assert gap(confidence, correct[::-1]) == pytest.approx(0)
+
+
+def test_what_chance_adds_to_the_squares_is_taken_off():
+    """Two episodes, one bin: a gap of 0.1 in the mean, ± 0.2 in each, whose variance over episodes is 0.2² · 2 / 2²."""
+    confidence, correct = np.full((2, 10), 0.5), np.repeat([[1], [0]], 10, axis=1)
+    correct[0, :2], correct[1, :4] = 0, 1
+    mean, half = calibration_error(confidence, correct)
+    squares = 0.1**2 - 0.2**2
+    assert mean == 0 and squares < 0
+    assert half == pytest.approx((12.7062 * (2 * 0.04**2) ** 0.5) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("answers", [10, 100])
+def test_perfect_calibration_is_seen_to_be_possible(answers):
+    """Which a plain sum of gaps is not: it is above zero by chance alone, and its interval excludes zero."""
+    rng, plain, found = np.random.default_rng(0), [], []
+    for _ in range(60):
+        confidence = rng.uniform(0.4, 1, (300, answers))
+        correct = rng.random(confidence.shape) < confidence
+        plain.append(gap(confidence.ravel(), correct.ravel()))
+        found.append(calibration_error(confidence, correct))
+    assert np.mean([mean - half <= 0 for mean, half in found]) > 0.93
+    assert np.median([mean for mean, _ in found]) < 0.4 * np.median(plain)
+    assert 15 < sum(mean == 0 for mean, _ in found) < 45
+
+
+def test_the_error_of_confidence_that_is_too_high_is_found_and_covered():
+    rng, found = np.random.default_rng(1), []
+    for _ in range(60):
+        confidence = rng.uniform(0.4, 1, (300, 25))
+        found.append(calibration_error(confidence, rng.random(confidence.shape) < confidence - 0.05))
+    means, halves = map(np.array, zip(*found, strict=True))
+    assert abs(means.mean() - 0.05) < 0.002
+    assert (abs(means - 0.05) <= halves).mean() > 0.9
 
 
 def test_the_interval_is_over_episodes():
@@ -51,12 +85,22 @@ def test_the_interval_is_over_episodes():
     confidence = np.full((400, 10), 0.7)
     apart = rng.random((400, 10)) < 0.5
     together = np.repeat(rng.random((400, 1)) < 0.5, 10, axis=1)
-    mean, half = ece_interval(confidence, apart)
-    assert mean == pytest.approx(ece(confidence.ravel(), apart.ravel()))
-    assert half == pytest.approx(1.96 * 0.5 / 4000**0.5, rel=0.15)
+    mean, half = calibration_error(confidence, apart)
+    assert mean == pytest.approx(gap(confidence.ravel(), apart.ravel()), abs=1e-3)
+    assert half == pytest.approx(1.97 * 0.5 / 4000**0.5, rel=0.15)
     # Queries of an episode that are right or wrong together tell as much as one of them.
-    assert ece_interval(confidence, together)[1] == pytest.approx(1.96 * 0.5 / 400**0.5, rel=0.15)
-    assert ece_interval(confidence[:1], apart[:1])[1] is None
+    assert calibration_error(confidence, together)[1] == pytest.approx(1.97 * 0.5 / 400**0.5, rel=0.25)
+    assert calibration_error(confidence[:1], apart[:1])[1] is None
+
+
+def test_predictions_that_diverged_have_no_confidence_and_are_left_out():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.4, 1, (50, 10))
+    correct = rng.random((50, 10)) < confidence - 0.1
+    holes = np.concatenate([confidence, np.full((50, 3), np.nan)], axis=1)
+    wrong = np.concatenate([correct, np.zeros((50, 3), bool)], axis=1)
+    assert calibration_error(holes, wrong) == pytest.approx(calibration_error(confidence, correct))
+    assert np.isnan(calibration_error(np.full((3, 2), np.nan), np.zeros((3, 2)))).all()
 
 
 def entry(mapping="image:image", ways=5, shots=1, **values):
@@ -183,6 +227,6 @@ def test_calibrated_confidence_is_nearer_to_accuracy(rule):
         episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, reliability.watch)
         panel = reliability.panel(learner, "test")
         (cell,), (scores,) = panel.cells, panel.scores
-        assert (cell.metric, cell.percent, cell.episodes, len(scores)) == ("ECE", True, 200, 0)
+        assert (cell.metric, cell.percent, cell.episodes, len(scores)) == ("calibration error", True, 200, 0)
         errors.append(cell.mean)
     assert errors[1] < 0.05 < errors[0]

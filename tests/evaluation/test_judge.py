@@ -28,8 +28,8 @@ def frozen():
     return learner
 
 
-def ece(panel):
-    return {c.predictor for c in panel.cells if c.metric == "ECE"}
+def calibrated(panel):
+    return {c.predictor for c in panel.cells if c.metric == "calibration error"}
 
 
 def counted(learner, monkeypatch):
@@ -74,9 +74,9 @@ def test_the_same_rule_on_the_same_features_has_the_same_score(judge, frozen):
 
 
 def test_confidence_is_judged_where_something_was_learned_or_frozen(judge, learner, frozen):
-    assert ece(judge.test(learner)) == {"metric/prototype"}
+    assert calibrated(judge.test(learner)) == {"metric/prototype"}
     rows = {"metric/prototype", "frozen/prototype", "frozen/ridge", "frozen/attention"}
-    assert ece(judge.test(frozen, judge.calibrate(frozen))) == rows
+    assert calibrated(judge.test(frozen, judge.calibrate(frozen))) == rows
 
 
 def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
@@ -88,12 +88,12 @@ def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
     }
     before, after = judge.test(learner), judge.test(learner, calibration)
     for one, other in zip(before.cells, after.cells, strict=True):
-        assert (one == other) == (one.metric != "ECE" or one.predictor != "metric/prototype")
+        assert (one == other) == (one.metric != "calibration error" or one.predictor != "metric/prototype")
 
 
 def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
     def errors(panel):
-        return [c.mean for c in panel.cells if c.metric == "ECE" and c.predictor == "frozen/ridge"]
+        return [c.mean for c in panel.cells if c.metric == "calibration error" and c.predictor == "frozen/ridge"]
 
     before, after = judge.test(frozen), judge.test(frozen, judge.calibrate(frozen))
     assert all(b < a for a, b in zip(errors(before), errors(after), strict=True))
@@ -130,4 +130,4 @@ def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(judge, froze
     )
     assert not judge._fills("val") and f"plus queries={most} need {most + 1} samples" in caplog.text
     monkeypatch.setattr(Judge, "calibrate", None)
-    assert "frozen/ridge" in ece(judge._frozen_panel(frozen, judge.embed(frozen), calibrated=True))
+    assert "frozen/ridge" in calibrated(judge._frozen_panel(frozen, judge.embed(frozen), calibrated=True))

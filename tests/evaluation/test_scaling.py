@@ -85,3 +85,14 @@ def test_doubt_is_between_a_tenth_and_one():
     assert doubt(logs).tolist() == pytest.approx([1.0, 0.1])
     half = torch.tensor([[0.5, 0.5, 0.0, 0.0]]).log().clamp_min(-80)
     assert doubt(half).item() == pytest.approx(math.log(2) / math.log(4))
+
+
+def test_predictions_that_diverged_are_left_out_of_the_fit():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(200, 3)) * 3
+    logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+    targets = np.where(rng.random(200) < 0.6, logits.argmax(-1), rng.integers(3, size=200))
+    with_holes, more = np.vstack([logits, np.full((5, 3), np.nan)]), np.append(targets, [0] * 5)
+    assert fit_temperature(with_holes, more) == fit_temperature(logits, targets)
+    assert fit_rescaling(with_holes, more) == fit_rescaling(logits, targets)
+    assert fit_rescaling(np.full((4, 3), np.nan), np.zeros(4, int)) == (1.0, 0.0)

@@ -1,6 +1,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -57,6 +58,10 @@ def text_of(differences, panel, width=80):
         ({"mean": 0.0004, "ci95": 0.0003}, "+0.04 ± 0.03", "better"),
         ({"mean": -0.25, "percent": False, "higher_is_better": False}, "−0.250 ± 0.004", "better"),
         ({"mean": 0.25, "percent": False, "higher_is_better": False}, "+0.250 ± 0.004", "worse"),
+        ({"mean": -0.00539, "ci95": 0.00511}, "−0.54 ± 0.52", "worse"),
+        ({"mean": -0.00539, "ci95": 0.00541, "clear": False}, "−0.5 ± 0.6", ""),
+        ({"mean": 0.0100, "ci95": 0.0099996}, "+1.00000 ± 0.99996", "better"),
+        ({"mean": 0.0345, "ci95": 0.0341, "percent": False}, "+0.0345 ± 0.0341", "better"),
         (
             {"mean": -1.5, "ci95": 0.0123, "percent": False, "higher_is_better": False, "step": 9},
             "−1.50 ± 0.02",
@@ -66,6 +71,19 @@ def text_of(differences, panel, width=80):
 )
 def test_a_difference_has_a_sign_and_a_verdict(changes, shown, said):
     assert (difference(CLEAR | changes), verdict(CLEAR | changes)) == (shown, said)
+
+
+@pytest.mark.parametrize("percent", [True, False])
+def test_what_is_printed_is_clear_of_zero_just_where_the_difference_is(percent):
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        mean, ratio = rng.normal() * 10.0 ** rng.integers(-4, 0), 1 + rng.normal() / 10
+        ci95 = abs(mean) * abs(ratio)
+        clear = abs(mean) > ci95
+        printed, interval = difference(CLEAR | {"mean": mean, "ci95": ci95, "clear": clear, "percent": percent}).split(
+            " ± "
+        )
+        assert (abs(float(printed.replace("−", "-"))) > float(interval)) == clear
 
 
 def test_nothing_is_shown_of_no_difference():

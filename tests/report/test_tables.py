@@ -6,7 +6,7 @@ from mmml.report.sweep import read_run
 from mmml.report.tables import pivots
 from tests.report.test_report import CELL, RANKED, text_of
 
-GAP = CELL | {"metric": "ECE", "mean": 0.031, "ci95": 0.002}
+GAP = CELL | {"metric": "calibration error", "mean": 0.031, "ci95": 0.002}
 FROZEN = {"predictor": "frozen/ridge", "baseline": True}
 CHANCE = CELL | {"predictor": "chance", "baseline": True, "episodes": 0, "mean": 0.05, "ci95": 0.0}
 PANEL = [CELL, GAP, RANKED, CELL | FROZEN, GAP | FROZEN, CHANCE]
@@ -23,7 +23,7 @@ def test_calibration_has_a_table_of_its_own_after_the_scores():
 
 def test_it_is_shown_in_percent_and_its_interval():
     text = text_of(PANEL)
-    assert "3.1 ± 0.2" in text and "98.8 ± 0.2" in text and "(ECE) %" in " ".join(text.split())
+    assert "3.1 ± 0.2" in text and "98.8 ± 0.2" in text and "confidence and accuracy %" in " ".join(text.split())
 
 
 def test_metrics_of_one_task_do_not_hide_one_another():

@@ -40,7 +40,21 @@ def test_gradient_is_finite_at_distance_zero(name):
 def test_far_from_the_origin_little_is_lost():
     q = torch.tensor([[[1000.0, 1000.0]]])
     s = torch.tensor([[[1000.0, 1000.1], [1000.0, 1000.0]]])
-    assert torch.allclose(get("euclidean")(q, s), torch.tensor([[[0.1, 0.0]]]), atol=2e-3)
+    assert torch.allclose(get("euclidean")(q, s), torch.tensor([[[0.1, 0.0]]]), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-4, 1e-5, 1e-6])
+def test_what_lies_near_is_not_at_distance_zero(size):
+    """Unit vectors in float32, whose distance from the float64 one is that of their own digits."""
+    torch.manual_seed(0)
+    s = torch.nn.functional.normalize(torch.randn(1, 50, 64), dim=-1)
+    q = torch.nn.functional.normalize(s + size * torch.randn_like(s) / 8, dim=-1)
+    truth = (q.double() - s.double()).norm(dim=-1)
+    found = get("euclidean")(q, s).diagonal(dim1=-2, dim2=-1).double()
+    assert truth.max() < 3 * size and torch.allclose(found, truth, rtol=1e-5, atol=0)
+    assert torch.allclose(
+        get("sqeuclidean")(q, s).diagonal(dim1=-2, dim2=-1).double(), truth.square(), rtol=1e-5, atol=0
+    )
 
 
 @pytest.mark.parametrize("name", ["cosine", "euclidean", "sqeuclidean"])

@@ -159,6 +159,8 @@ class TestScores:
         assert scores.chrf("a red cat", "a red cat") == 1.0
         assert scores.chrf("xyz", "a red cat") == 0.0
         assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(1.0)
+        assert scores.rouge_l("a cat, here.", "A cat here!") == 1.0  # punctuation is no part of words
+        assert scores.rouge_l("кіт сірий", "сірий кіт") == 0.5  # nor are other alphabets nothing
         assert scores.rouge_l("the cat sat", "a cat that sat") == pytest.approx(2 * 2 / 7)
         assert scores.rouge_l("", "a") == 0.0
 

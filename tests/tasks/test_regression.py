@@ -107,6 +107,27 @@ def test_samples_without_scores_are_counted(scored):
         TASK.check_samples({"val": replace(scored, targets=None)})
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e-9, 1.0, 1e9, 1e30])
+def test_correlation_does_not_depend_on_units(size):
+    x, y = torch.tensor([[1.0, 2.0, 3.0, 5.0]]), torch.tensor([[2.0, 1.0, 4.0, 4.0]])
+    usual = pearson(x, y)
+    assert torch.allclose(pearson(x * size, y), usual, atol=1e-6) and torch.allclose(
+        pearson(x, y * size), usual, atol=1e-6
+    )
+    assert torch.allclose(pearson(x * size, y * size), usual, atol=1e-6)
+
+
+def test_numbers_that_differ_by_rounding_alone_are_constant():
+    """A weighted mean of equal scores, whose weights sum to 1 but for rounding."""
+    rng = torch.Generator().manual_seed(0)
+    for size in (1e-20, 3.1, 4e15):
+        constant = size * torch.rand(1, 50, 7, generator=rng).softmax(-1).sum(-1)
+        assert constant.unique().numel() > 1
+        assert pearson(constant, torch.rand(1, 50, generator=rng)).tolist() == [0.0]
+    assert pearson(torch.zeros(1, 3), torch.arange(3.0)[None]).tolist() == [0.0]
+    assert pearson(torch.tensor([[1.0, 1.001, 1.002]]), torch.arange(3.0)[None]).item() == pytest.approx(1, abs=1e-3)
+
+
 def test_correlation_is_within_an_episode_and_0_of_a_constant_answer():
     targets = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     predictions = torch.tensor([[10.0, 20.0, 30.0], [3.0, 1.0, 2.0], [2.0, 2.0, 2.0]])

@@ -45,7 +45,8 @@ def test_ranks_and_recall():
 def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
     scores = named(gallery.scores(fits, torch.arange(101)[None]))
-    assert scores["R@1"].sum() == 0
+    for name, found in scores.items():
+        assert found.double().mean().item() == pytest.approx(named(gallery.chance(Shape(101, 1, 1)))[name]), name
     assert scores["median rank"].unique().tolist() == [51.0] == [named(gallery.chance(Shape(101, 1, 1)))["median rank"]]
 
 
@@ -68,9 +69,18 @@ def test_a_median_metric_takes_the_median_of_queries():
     assert Metric("accuracy").of_episodes(scores).dtype == torch.float64
 
 
+def test_ties_share_their_ranks():
+    """Two fit better, the right one ties with three others: it is third, fourth, fifth or sixth."""
+    fits = torch.tensor([[[0.9, 0.8, 0.5, 0.5, 0.5, 0.5, 0.1, 0.0, 0.0, 0.0, 0.0]]])
+    scores = named(gallery.scores(fits, torch.tensor([[3]])))
+    found = {name: value.item() for name, value in scores.items()}
+    assert found == {"R@1": 0.0, "R@5": 0.75, "R@10": 1.0, "median rank": 4.5}
+    assert named(gallery.scores(torch.zeros(1, 1, 4), torch.tensor([[2]])))["R@1"].item() == 0.25
+
+
 def test_predictions_that_are_no_numbers_rank_last():
     scores = named(gallery.scores(torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]))
-    assert scores["R@1"].sum() == 0 and scores["median rank"].min() >= 3
+    assert scores["R@10"].sum() == scores["R@1"].sum() == 0 and scores["median rank"].min() >= 3
 
 
 CLIPS = "episode.train.mappings=[video:video] episode.eval.mappings=[video:video]"

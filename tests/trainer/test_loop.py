@@ -29,11 +29,8 @@ OPTIONS = {
     "channels_last": "auto",
 }
 
-CONFIG = {
-    "trainer": {"monitor": "val/mean"},
-    "episode": {"eval": {"ways": 5}},
-    "evaluation": {"seed": 0, "validation_episodes": 4},
-}
+CONFIG = {"trainer": {"monitor": "val/mean"}}
+BEST = {"monitor": "val/mean", "higher_is_better": True, "measured": "these"}
 
 
 def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **changes):
@@ -47,7 +44,7 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
         return gather(samples, sampler.draw([step], Shape(4, 1, 2)), mappings)
 
     values = iter(scores or [])
-    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, CONFIG, ["d/a"], 0)
+    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0)
     return Trainer(learner, parts, options, numerics, RunDirectory(folder))
 
 
@@ -87,7 +84,7 @@ def test_resumed_training_is_bit_identical(samples, tmp_path):
 def test_best_follows_validation_and_survives_resuming(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.9, 0.4])
     trainer.fit(Stop())
-    assert trainer.best == {"monitor": "val/mean", "value": 0.9, "step": 4, "higher_is_better": True}
+    assert trainer.best == BEST | {"value": 0.9, "step": 4}
     assert load_checkpoint(trainer.run.best, "x").step == 4
     assert load_checkpoint(trainer.run.last, "x").step == 6
     again = make_trainer(samples, tmp_path, MLP, scores=[0.8], steps=8)
@@ -100,10 +97,10 @@ def test_a_best_score_that_measured_something_else_is_forgotten(samples, tmp_pat
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.9, 0.9, 0.9])
     trainer.fit(Stop())
     again = make_trainer(samples, tmp_path, MLP, scores=[0.1], steps=8)
-    again.parts.config = CONFIG | {"episode": {"eval": {"ways": 20}}}
+    again.parts.measured = "episodes by group"
     again.restore(load_checkpoint(trainer.run.last, "x"))
     again.fit(Stop())
-    assert again.best == {"monitor": "val/mean", "value": 0.1, "step": 8, "higher_is_better": True}
+    assert again.best == BEST | {"value": 0.1, "step": 8, "measured": "episodes by group"}
 
 
 def test_fewer_steps_than_done_are_refused(samples, tmp_path):

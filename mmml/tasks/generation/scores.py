@@ -1,5 +1,7 @@
 """How good a written text is beside the one that was asked for."""
 
+import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,22 +20,29 @@ def bleu(written: Sequence[str], asked: Sequence[str]) -> float:
 
 
 def rouge_l(written: str, asked: str) -> float:
-    """F-score of the longest common subsequence of words (Lin, 2004), from 0 to 1."""
-    a, b = written.casefold().split(), asked.casefold().split()
-    if not a or not b:
-        return float(a == b)
-    common = longest_common(a, b)
-    return 2 * common / (len(a) + len(b))
+    """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1; 0 without words.
+
+    Words are letters and digits of any alphabet, in lower case: of English as rouge-score has it, which knows no other.
+    """
+    return float(rouge().score(asked, written)["rougeL"].fmeasure)
 
 
-def longest_common(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the longest common subsequence."""
-    row = [0] * (len(b) + 1)
-    for word in a:
-        before = 0
-        for j, other in enumerate(b):
-            before, row[j + 1] = row[j + 1], before + 1 if word == other else max(row[j], row[j + 1])
-    return row[-1]
+class Words:
+    """Cuts texts into words, for rouge-score."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """Runs of letters and digits."""
+        return re.findall(r"[^\W_]+", text.lower())
+
+
+@functools.cache
+def rouge() -> Any:
+    """The scorer of the library rouge-score."""
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError:
+        raise UserError("task=generation needs the package rouge-score: pip install 'mmml[generation]'") from None
+    return RougeScorer(["rougeL"], tokenizer=Words())
 
 
 def sacrebleu() -> Any:

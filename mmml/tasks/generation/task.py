@@ -20,7 +20,8 @@ from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrai
 # Adapted to at a time, at most; the result does not depend on it.
 EPISODES = 16
 ADAPTED = 2**19  # texts of support sets × vocabulary
-CHRF, BLEU, ROUGE, EXACT = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L", "exact match"))
+CHRF, BLEU, ROUGE = (Metric(name) for name in ("chrF", "BLEU", "ROUGE-L"))
+EXACT = Metric("exact match", share=True)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Generation(nn.Module, Task):
         super().__init__()
         require(prefix > 0, "task.prefix", prefix, "a positive whole number")
         require(kind_of(target) == "text", "task.target", target, "a text, such as text or source_text")
-        scores.sacrebleu()  # else it would be missed after training began
+        scores.sacrebleu(), scores.rouge()  # else they would be missed after training began
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
         self._model, self._sizes = model, (width, layers, heads)

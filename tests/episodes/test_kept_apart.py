@@ -47,7 +47,9 @@ def test_episodes_without_such_rows_are_what_they_are_without_duplicates():
     plain = Sampler(replace(samples, duplicates=None), 3, "test").draw(range(200), Shape(2, 1, 1))
     drawn = Sampler(samples, 3, "test").draw(range(200), Shape(2, 1, 1))
     numbers = samples.duplicates
-    meet = [bool(set(numbers[s].ravel()) & set(numbers[q].ravel())) for s, q in zip(plain.support, plain.query, strict=True)]
+    meet = [
+        bool(set(numbers[s].ravel()) & set(numbers[q].ravel())) for s, q in zip(plain.support, plain.query, strict=True)
+    ]
     assert 20 < sum(meet) < 180
     for i in np.flatnonzero(~np.array(meet)):
         assert (plain.support[i] == drawn.support[i]).all() and (plain.query[i] == drawn.query[i]).all()
@@ -67,7 +69,9 @@ def test_groups_and_duplicates_are_kept_apart_together_and_are_not_linked_by_one
 
 def test_a_class_of_one_value_is_named_before_training():
     sampler = Sampler(of_numbers([[0, 1, 2, 3], [4, 4, 4, 4], [5, 6, 7, 8]]), 0, "val")
-    with pytest.raises(UserError, match="identical samples of 'c1' of the val split cannot be shared out between shots"):
+    with pytest.raises(
+        UserError, match="identical samples of 'c1' of the val split cannot be shared out between shots"
+    ):
         sampler.check(Shape(2, 1, 1), "episode.eval")
 
 

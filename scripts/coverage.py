@@ -1,0 +1,106 @@
+"""Do the 95 % intervals of the panel cover what they should? A simulation: ``python scripts/coverage.py``.
+
+Panels of known truth are drawn many times: accuracies, differences of two predictors in the same episodes, and
+calibration errors. An interval should cover the truth in 95 of 100. Queries of an episode are independent, or
+right and wrong together (``alike``: the correlation of two of them, by a beta-binomial distribution). Exits
+with 1 if a coverage is below ``LEAST`` where queries are independent.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mmml.evaluation.reliability import calibration_error
+from mmml.evaluation.statistics import interval, paired_interval
+
+LEAST = 0.93
+EPISODES = (100, 300, 1000, 3000, 10_000)
+ACCURACIES = (0.5, 0.8, 0.95, 0.99, 0.997, 0.999, 0.9995)
+DIFFERENCES = ((0.0005, 0.0), (0.001, 0.0005), (0.005, 0.002), (0.02, 0.01), (0.2, 0.15))
+GAPS = (0.0, 0.01, 0.03, 0.1)
+ANSWERS = (25, 100)  # queries of an episode: 5 ways or 20 ways, 5 of each
+ALIKE = (0.0, 0.03)
+
+Draw = Callable[[np.random.Generator, int], tuple[float, float | None]]
+
+
+def shares(
+    rng: np.random.Generator, shape: tuple[int, ...], chances: np.ndarray, answers: int, alike: float
+) -> np.ndarray:
+    """Shares of answers of each kind, ``[…, kinds]``, in episodes whose answers are alike to some degree."""
+    if alike:
+        strength = (1 - alike) / alike
+        drawn = rng.gamma(np.maximum(chances * strength, 1e-12), size=(*shape, len(chances))) + 1e-300
+        return rng.multinomial(answers, drawn / drawn.sum(-1, keepdims=True)) / answers
+    return rng.multinomial(answers, chances, size=shape) / answers
+
+
+def accuracy(truth: float, answers: int, alike: float) -> Draw:
+    """The interval of an accuracy."""
+    chances = np.array([truth, 1 - truth])
+    return lambda rng, n: interval(shares(rng, (n,), chances, answers, alike)[:, 0], answers)
+
+
+def difference(only_a: float, only_b: float, answers: int, alike: float) -> Draw:
+    """The interval of a difference, where so many answers are right by one of two predictors only."""
+    chances = np.array([only_a, only_b, 1 - only_a - only_b])
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[float, float]:
+        found = shares(rng, (n,), chances, answers, alike)
+        return paired_interval(found[:, 0], found[:, 1], answers)
+
+    return draw
+
+
+def calibration(gap: float, answers: int, alike: float) -> Draw:
+    """The interval of a calibration error, of confidences spread from 0.4 to 1 that are too high by so much."""
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[float, float | None]:
+        confidence = rng.beta(4, 1, (n, answers)) * 0.6 + 0.4
+        luck = rng.random((n, answers))
+        if alike:  # of some episodes all answers share their luck
+            luck = np.where(rng.random((n, 1)) < alike, luck[:, :1], luck)
+        return calibration_error(confidence, luck < confidence - gap)
+
+    return draw
+
+
+def coverage(draw: Draw, truth: float, n: int, repeats: int) -> float:
+    """The share of intervals that hold the truth."""
+    rng = np.random.default_rng([n, round(truth * 1e6)])
+    found = [draw(rng, n) for _ in range(repeats)]
+    return float(np.mean([abs(mean - truth) <= (half or 0) + 1e-12 for mean, half in found]))
+
+
+def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
+    """Title, truth, coverage by number of episodes, and whether it must hold."""
+    for answers in ANSWERS:
+        for alike in ALIKE:
+            about = f"{answers} answers an episode" + (f", correlated by {alike}" if alike else "")
+            cases: list[tuple[str, str, Draw, float]] = []
+            cases += [("accuracy", f"{a}", accuracy(a, answers, alike), a) for a in ACCURACIES]
+            cases += [
+                ("difference", f"{a:g} less {b:g}", difference(a, b, answers, alike), a - b) for a, b in DIFFERENCES
+            ]
+            cases += [("calibration error", f"{g:g}", calibration(g, answers, alike), g) for g in GAPS]
+            for kind, told, draw, truth in cases:
+                sizes = [n for n in EPISODES if kind != "calibration error" or n <= 1000]
+                yield f"{kind}, {about}", told, {n: coverage(draw, truth, n, repeats) for n in sizes}, not alike
+
+
+def main(arguments: list[str]) -> int:
+    """Print a table for each kind; returns the exit code."""
+    repeats, before, held = int(arguments[0]) if arguments else 2000, "", True
+    for title, truth, found, must in tables(repeats):
+        if title != before:
+            print(f"\n{title}, {repeats} repeats\n\n| truth | {' | '.join(f'{n:,} episodes' for n in EPISODES)} |")
+            print("| --- |" + " --- |" * len(EPISODES))
+        before = title
+        print(f"| {truth} | {' | '.join(f'{found[n]:.3f}' if n in found else '' for n in EPISODES)} |", flush=True)
+        held &= not must or min(found.values()) >= LEAST
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
