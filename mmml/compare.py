@@ -14,6 +14,7 @@ from mmml import run as runs
 from mmml.config import Config, check_config
 from mmml.config.compose import path_list
 from mmml.episodes import Mapping
+from mmml.episodes.plan import eval_shapes
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.differences import between
@@ -91,6 +92,7 @@ def enter(paths: Sequence[str], change: Change) -> list[Contestant]:
             if contestant.file in [c.file for c in found]:
                 raise UserError(f"checkpoint={path} is listed twice: compare different checkpoints")
             refuse_unlike(found[0] if found else contestant, contestant)
+            contestant.load()[0].check_shapes(eval_shapes(contestant.config.episode.eval))
         found.append(contestant)
     return found
 
@@ -100,6 +102,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
     judged = {section: (first or checkpoint.config)[section] for section in JUDGED_BY}
+    judged["episode"] = judged["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
     plain = change(checkpoint.config | judged)
     plain["evaluation"]["rivals"] = False  # each has its own, which its own evaluation shows
     return Contestant(
@@ -156,13 +159,13 @@ def arrange(contestants: list[Contestant], command: list[str]) -> "Comparison":
     first = contestants[0]
     with naming(first.given):
         experiment = runs.assemble(first.config, trains=False)
+    assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
     for contestant in contestants:
         with naming(contestant.given):
             runs.refuse_seen_classes(replace(experiment, seen=contestant.seen))
     info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
     info["seeds"].pop("seed")
     info["checkpoints"] = [c.about for c in contestants]
-    assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
     return Comparison(contestants, experiment.judge, info, experiment.dataset.skipped)
 
 

@@ -72,13 +72,14 @@ class Registry:
             options: what the user may set; names and types are checked.
             where: the dotted path of the options in the config, for messages.
             named_by: the option that holds the name (``<where>.name``).
-            context: arguments that the program supplies, not the user.
+            context: arguments that the program supplies, not the user, to parts that name them.
 
         Raises:
             UserError: an option is unknown, missing or of the wrong type.
         """
         named_by = named_by or f"{where}.name"
         part, parameters = self.get(name, named_by), self.options_of(name, named_by)
+        supplied = {k: v for k, v in context.items() if k in parameters}
         wanted = {k: p for k, p in parameters.items() if k not in context}
         # A part that takes **options hands them on to parts of its own, and checks them there.
         forwards = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
@@ -91,7 +92,7 @@ class Registry:
         for key, parameter in wanted.items():
             if key not in options and parameter.default is parameter.empty:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
-        return part(**options, **context)
+        return part(**options, **supplied)
 
     def build_section(self, section: Mapping[str, Any], where: str, **context: Any) -> Any:
         """The part that a config section names by its ``name``, from the other options of the section."""

@@ -104,6 +104,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     if (robustness := config.evaluation.robustness).run:
         check_shape(config.episode, samples[robustness.split], robustness.split)
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
+    learner.check_shapes(setting.shape for setting in settings)
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
     check_robustness(robustness, every_mapping(settings), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
@@ -160,7 +161,9 @@ def build_learner(config: Config, modalities: Iterable[str], task: Task | None =
     task = task or tasks.build_section(config.task, "task")
     found = task.asked if task.embeds_target else set()
     embedder = build_embedder(config.encoder, {*modalities, *found}, alone=found)
-    learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task)
+    ways = config.episode.train.ways
+    most = ways if isinstance(ways, int) else ways["max"]
+    learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task, ways=most)
     numerics = choose_numerics(learner, config.trainer)
     numerics.place(learner)
     return learner, numerics

@@ -117,7 +117,8 @@ def perceptron(
     sizes = [inputs, *hidden, width]
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(sizes)):
-        layers.append(nn.Linear(before, after))
-        if i < len(hidden) or not ends_linear:
-            layers += [nn.BatchNorm1d(after), nn.ReLU()] if batch_norm else [nn.ReLU()]
+        activated = i < len(hidden) or not ends_linear
+        normed = activated and batch_norm  # which has a bias of its own
+        layers.append(nn.Linear(before, after, bias=not normed))
+        layers += [*([nn.BatchNorm1d(after)] if normed else []), *([nn.ReLU()] if activated else [])]
     return nn.Sequential(*layers)

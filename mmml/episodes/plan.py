@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from mmml.config.schema import EpisodeConfig, TrainEpisodes
+from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
 from mmml.datasets.base import kind_of, shuffled
 from mmml.episodes.batch import Batch, gather
@@ -101,6 +102,11 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
         raise UserError(f"{option} is none of {', '.join(known)}{nearest(wanted, known)}")
     query_only: np.ndarray = domains == wanted
     return query_only
+
+
+def eval_shapes(options: EvalEpisodes) -> list[Shape]:
+    """The shapes that are judged, the columns of the panel."""
+    return [Shape(ways, shots, options.queries) for ways, shots in product(options.ways, options.shots)]
 
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:

@@ -3,7 +3,6 @@
 import collections.abc
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from mmml.config.schema import EvalEpisodes
 from mmml.datasets import Per, Samples
 from mmml.episodes import Episodes, Mapping, Sampler, Shape
+from mmml.episodes.plan import eval_shapes
 from mmml.evaluation.at_once import chunks, few_threads
 from mmml.evaluation.candidates import among, expected
 from mmml.evaluation.embed import gathered
@@ -160,10 +160,10 @@ def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[
     """
     mappings = [Mapping.parse(m) for m in options.mappings]
     found = []
-    for ways, shots in product(options.ways, options.shots):
-        fit = tuple(m for m in mappings if shots == options.shots[0] or not m.per_class(modalities)[0])
+    for shape in eval_shapes(options):
+        fit = tuple(m for m in mappings if shape.shots == options.shots[0] or not m.per_class(modalities)[0])
         if fit:
-            found.append(Setting(task, Shape(ways, shots, options.queries), fit))
+            found.append(Setting(task, shape, fit))
     return found
 
 

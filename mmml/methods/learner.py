@@ -1,7 +1,7 @@
 """What the trainer trains, and the one object that evaluation, prediction and the Python API use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -111,6 +111,9 @@ class Learner(Trainee):
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""
+
+    def check_shapes(self, shapes: Iterable[Shape]) -> None:
+        """Refuse shapes of episodes that it cannot adapt to, before any is played."""
 
     def apart(self) -> "Learner":
         """The same parameters, where the queries of an episode do not see one another."""

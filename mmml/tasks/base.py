@@ -160,13 +160,17 @@ class Task(ABC):
         """The samples with targets in the form that ``targets`` reads."""
         return replace(samples, target=self.target)
 
-    def prepare_head(self, width: int) -> int:
+    def prepare_head(self, width: int, ways: int) -> int:
         """Make ready what only a method with a head needs, for embeddings of a width.
 
+        Args:
+            width: of the embeddings.
+            ways: classes of a training episode, at most.
+
         Returns:
-            the rows of a head that are learned: 1 where all outputs share one, since their order means nothing.
+            the rows of a head that are learned: one for each label slot, or for each number that is predicted.
         """
-        return 1
+        return ways
 
     def targets(self, examples: Examples) -> Tensor:
         """What is to be predicted of each item: its label slot, ``[B, items]``, or its answer, ``[B, items, …]``."""

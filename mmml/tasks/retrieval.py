@@ -45,7 +45,7 @@ class Retrieval(Task):
         require(0 < temperature < math.inf, "task.temperature", temperature, "a positive number")
         self.target, self.temperature = target, temperature
 
-    def prepare_head(self, width: int) -> int:
+    def prepare_head(self, width: int, ways: int) -> int:
         return width
 
     def with_targets(self, samples: Samples) -> Samples:
@@ -97,7 +97,7 @@ class Retrieval(Task):
     ) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank (from 1) among the candidates of each episode."""
         answers, each = F.normalize(answers, dim=-1), []
-        for sought, (rows, right) in zip(F.normalize(predictions, dim=-1), among, strict=True):
+        for sought, (rows, right) in zip(F.normalize(predictions, dim=-1).to(answers.dtype), among, strict=True):
             fitting = (sought @ answers.mT)[:, torch.from_numpy(rows).to(sought.device)]
             each.append(rank_scores(fitting, torch.from_numpy(right).to(sought.device)))
         return {metric: torch.stack([scores[metric] for scores in each]) for metric in self.metrics}
@@ -109,4 +109,4 @@ class Retrieval(Task):
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:
     """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]`` → ``[…, q, n]``."""
-    return F.normalize(predictions, dim=-1) @ F.normalize(targets, dim=-1).mT
+    return F.normalize(predictions, dim=-1) @ F.normalize(targets, dim=-1).mT.to(predictions.dtype)

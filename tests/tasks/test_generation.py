@@ -44,7 +44,7 @@ def embedder():
 
 def learned_by(task, **options):
     learner = methods.build("learned_optimizer", RULE | {"vectorize": "auto"} | options, "method",
-                            embedder=embedder(), task=task)  # fmt: skip
+                            embedder=embedder(), task=task, ways=1)  # fmt: skip
     return learner.eval()
 
 

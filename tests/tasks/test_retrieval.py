@@ -119,7 +119,7 @@ def test_training_reaches_the_encoders_of_both_sides(name, pairs):
     section = {"distance": "cosine", "loss": "infonce", "rule": "attention", **OPTIONS}
     if name == "learned_optimizer":
         section = RULE | UNROLL | {"vectorize": "auto"}
-    learner = methods.build(name, section, "method", embedder=embedder(), task=TASK)
+    learner = methods.build(name, section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
     loss.backward()
@@ -129,7 +129,7 @@ def test_training_reaches_the_encoders_of_both_sides(name, pairs):
 
 def test_adapted_projections_beat_standing_still(pairs):
     learner = methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto"}, "method",
-                            embedder=embedder(), task=TASK)  # fmt: skip
+                            embedder=embedder(), task=TASK, ways=1)  # fmt: skip
     standing = learner._variant("no step", learner.optimizer, 0)
     before, after = (judged(one, pairs, shots=20)["R@1"] for one in (standing, learner))
     assert after > before + 0.1
@@ -138,7 +138,7 @@ def test_adapted_projections_beat_standing_still(pairs):
 def test_encoders_may_adapt_too(pairs):
     raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": "auto", "fast": "all", "init": "learned", "steps": 2}
-    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK)
+    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     seen = see_all(learner, raw, ["features", TARGET])
     assert seen.columns[TARGET].encoded and not seen.columns["features"].encoded  # answers are not adapted to
@@ -148,7 +148,7 @@ def test_encoders_may_adapt_too(pairs):
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": False, "fast": "all", "init": "learned", "steps": 2}
-    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK)
+    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
     loss.backward()
@@ -159,7 +159,7 @@ def test_encoders_that_adapt_learn_from_several_episodes(pairs):
 def test_no_head_begins_nowhere():
     with pytest.raises(UserError, match="method.init=zero points nowhere, and task=retrieval compares directions"):
         methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto", "init": "zero"}, "method",
-                      embedder=embedder(), task=TASK)  # fmt: skip
+                      embedder=embedder(), task=TASK, ways=1)  # fmt: skip
 
 
 @pytest.mark.parametrize(

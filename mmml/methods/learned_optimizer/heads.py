@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmml.errors import require
+from mmml.errors import UserError, require
 from mmml.methods.learned_optimizer.rules import Params
 from mmml.tasks import Task
 
@@ -13,20 +13,27 @@ INITS = ("learned", "zero", "prototype")
 class Head(nn.Module):
     """``outputs = scale · (W x + b)``; W and b are fast parameters, scale is a slow one.
 
+    It computes in float64, where there is such a thing: gradients that cancel, such as those of W and b
+    summed over all classes, are then zero. In float32 they are 1e-8, which Adam makes a step of full size.
+
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: what training finds; one row and one number that all classes share,
-            since the slot of a class means nothing (Ye and Chao, 2022). ``zero``. ``prototype``: what the
-            task computes of the support set, class means for classes (Triantafillou et al., 2020).
+        init: where W and b begin. ``learned``: what training finds, a row for each label slot (Finn, Abbeel and
+            Levine, 2017). Slots mean nothing, as classes are shuffled among them; an episode of fewer
+            classes takes some of the rows, in training at random. ``zero``: the embeddings then have no gradient in
+            the first step. ``prototype``: what the task computes of the support set, class means for classes
+            (Triantafillou et al., 2020). One row that all classes share (Ye and Chao, 2022) is no choice here, as it
+            gives encoders no gradient in the first step either.
         scale: at which the slow parameter begins, positive.
         rows: that are learned, see :meth:`mmml.tasks.Task.prepare_head`.
+        slots: whether rows belong to label slots, of which an episode may have fewer.
     """
 
-    def __init__(self, width: int, init: str, scale: float, rows: int = 1):
+    def __init__(self, width: int, init: str, scale: float, rows: int, slots: bool):
         super().__init__()
         require(init in INITS, "method.init", init, f"one of {', '.join(INITS)}")
         require(scale > 0, "method.scale", scale, "a positive number")
-        self.init = init
+        self.init, self.slots = init, slots
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
         if init == "learned":
             self.weight = nn.Parameter(torch.randn(rows, width) / width)
@@ -36,12 +43,17 @@ class Head(nn.Module):
     @property
     def scale(self) -> Tensor:
         """Positive scalar."""
-        return self.log_scale.exp()
+        return self.log_scale.to(self.dtype).exp()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what it computes."""
+        return self.log_scale.dtype if self.log_scale.device.type == "mps" else torch.float64
 
     def template(self) -> Params:
-        """One head, of one row where all are alike."""
-        zeros = self.log_scale.new_zeros
-        return {"head.weight": zeros(self.rows, self.width), "head.bias": zeros(self.rows)}
+        """One head, of one row where rows are label slots."""
+        zeros, rows = self.log_scale.new_zeros, 1 if self.slots else self.rows
+        return {"head.weight": zeros(rows, self.width), "head.bias": zeros(rows)}
 
     def initial(self, task: Task, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
         """B heads before the first step.
@@ -51,19 +63,39 @@ class Head(nn.Module):
             embedded: of the support set, ``[B, s, width]``; None where ``init`` does not look at it.
             targets: ``[B, s]``.
             outputs: numbers that each head gives.
+
+        Raises:
+            UserError: an episode has more classes than rows were learned.
         """
         batch = len(targets)
         if self.init == "prototype":
             assert embedded is not None
-            weight, bias = task.first_head(embedded, targets, self.scale)
+            weight, bias = task.first_head(embedded.to(self.dtype), targets, self.scale)
         elif self.init == "learned":
-            weight, bias = self.weight.expand(batch, outputs, -1), self.bias.expand(batch, outputs)
+            rows = self._rows(batch, outputs)
+            weight, bias = self.weight[rows], self.bias[rows]
         else:
-            zeros = self.log_scale.new_zeros
-            weight, bias = zeros(batch, outputs, self.width), zeros(batch, outputs)
-        return {"head.weight": weight, "head.bias": bias}
+            weight, bias = (self.log_scale.new_zeros(batch, outputs, *size) for size in ((self.width,), ()))
+        return {"head.weight": weight.to(self.dtype), "head.bias": bias.to(self.dtype)}
+
+    def _rows(self, batch: int, outputs: int) -> Tensor:
+        """The learned rows that each of B heads begins with, ``[B, outputs]``."""
+        self.check_outputs(outputs, "the support set")
+        device = self.weight.device
+        if self.training and outputs < self.rows:
+            return torch.rand(batch, self.rows, device=device).argsort(-1)[:, :outputs]
+        return torch.arange(outputs, device=device).expand(batch, -1)
+
+    def check_outputs(self, outputs: int, where: str) -> None:
+        """Refuse more classes than there are learned rows; ``where`` says what has them."""
+        if self.slots and self.init == "learned" and outputs > self.rows:
+            raise UserError(
+                f"{where} has {outputs} classes, and method.init=learned has a row for each of {self.rows}, the "
+                "ways of training: ask for fewer, or train with more ways or method.init=prototype"
+            )
 
     def forward(self, params: Params, embedded: Tensor) -> Tensor:
         """``[B, n, width]`` → ``[B, n, outputs]``."""
+        embedded = embedded.to(self.dtype)
         product = torch.baddbmm(params["head.bias"].unsqueeze(1), embedded, params["head.weight"].mT)
         return self.scale * product

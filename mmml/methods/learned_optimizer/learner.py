@@ -3,7 +3,6 @@
 import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -16,7 +15,7 @@ from mmml.episodes import Batch, Examples, Mapping, Shape
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import Shuffled
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model
+from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, Side
 from mmml.methods.learned_optimizer.rules import UpdateRule
 from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
@@ -34,6 +33,7 @@ class LearnedOptimizer(Learner):
     Args:
         embedder: the encoders and their fusion.
         task: what the predictions are.
+        ways: classes of a training episode, at most.
         rule: an update rule, a name in ``mmml.methods.learned_optimizer.rules``.
         init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
         fast: what is adapted: ``head``, or ``all``, the encoders too.
@@ -57,6 +57,7 @@ class LearnedOptimizer(Learner):
         self,
         embedder: Embedder,
         task: Task,
+        ways: int,
         rule: str,
         init: str,
         fast: str,
@@ -80,7 +81,7 @@ class LearnedOptimizer(Learner):
         self._unroll = Unroll(steps, truncation, order, weights, curriculum)
         self._steps = steps if test_steps is None else test_steps
         width = known_width(embedder)
-        head = Head(width, init, scale, task.prepare_head(width))
+        head = Head(width, init, scale, task.prepare_head(width, ways), slots=not task.by_item)
         head.log_scale.requires_grad_(not task.embeds_target)  # no cosine depends on it
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
@@ -118,6 +119,10 @@ class LearnedOptimizer(Learner):
                 f"with method.order=1 and method.init={self.model.head.init} supports have no gradient; "
                 f"set method.order=2{other}"
             )
+
+    def check_shapes(self, shapes: Iterable[Shape]) -> None:
+        for shape in shapes:
+            self.model.head.check_outputs(shape.ways, f"episode.eval.ways={shape.ways}")
 
     def takes_bf16(self) -> bool:
         return self.fast == "head"  # inner loops are float32
@@ -173,7 +178,7 @@ class LearnedOptimizer(Learner):
                 total = torch.stack(parts).mean()
             yield total
 
-    def _views(self, batch: Batch, begins: bool) -> list[tuple["Side", "Side"]]:
+    def _views(self, batch: Batch, begins: bool) -> list[tuple[Side, Side]]:
         """What each mapping shows of support and query, in the pieces that the model wants."""
         views: list[tuple[Side, Side]] = []
         for mapping in batch.mappings:
@@ -183,7 +188,7 @@ class LearnedOptimizer(Learner):
             views += zip(self._pieces(support), self._pieces(query), strict=True)
         return views
 
-    def _segment(self, support: "Side", query: "Side", point: Point | None, segment: range) -> tuple[Tensor, Point]:
+    def _segment(self, support: Side, query: Side, point: Point | None, segment: range) -> tuple[Tensor, Point]:
         """The meta-loss of one view over some steps, and where they end."""
         point = self._start(support) if point is None else point
         judged, descended = [], []
@@ -196,20 +201,20 @@ class LearnedOptimizer(Learner):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _see(self, examples: Examples) -> "Side":
+    def _see(self, examples: Examples) -> Side:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
         return Side(self.model.see(examples), targets, self.task.outputs(examples))
 
-    def _pieces(self, side: "Side") -> "list[Side]":
+    def _pieces(self, side: Side) -> list[Side]:
         pieces = self.model.apart(side.seen)
         targets = side.targets.chunk(len(pieces))
         return [Side(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
-    def _start(self, support: "Side") -> Point:
+    def _start(self, support: Side) -> Point:
         return start(self.model.initial(self.task, support.seen, support.targets, support.outputs), self.optimizer)
 
-    def _descend(self, support: "Side", point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
+    def _descend(self, support: Side, point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
         task, model = self.task, self.model
         return descend(
             lambda params, step: task.loss(task.read(model(params, support.seen)), support.targets),
@@ -219,13 +224,14 @@ class LearnedOptimizer(Learner):
             self._unroll.order,
         )
 
-    def _judge(self, point: Point, support: "Side", query: "Side") -> Tensor:
+    def _judge(self, point: Point, support: Side, query: Side) -> Tensor:
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
         return self.task.loss(self._answer(point.params, query.seen, support.seen), query.targets)
 
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
         """The task's predictions for queries, by adapted parameters."""
-        return self.task.read(self.model(params, query, None if self.transductive else support))
+        outputs = self.model(params, query, None if self.transductive else support)
+        return self.task.read(outputs.to(self.model.head.log_scale.dtype))
 
     def rivals(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
@@ -253,23 +259,6 @@ class LearnedOptimizer(Learner):
         twin.rule, twin.baseline, twin._steps = name, True, steps
         twin.optimizer = rule
         return twin
-
-
-@dataclass(frozen=True)
-class Side:
-    """What a model has seen of one side of some episodes, before any step.
-
-    Attributes:
-        seen: see :meth:`mmml.methods.learned_optimizer.models.Model.see`.
-        targets: what is to be predicted of each item, ``[B, n]``.
-        outputs: numbers that a head gives for each item.
-        first: number of the first of these episodes in the batch.
-    """
-
-    seen: Any
-    targets: Tensor
-    outputs: int
-    first: int = 0
 
 
 RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, … to 100

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,23 @@ from mmml.methods.learned_optimizer.rules import Params
 from mmml.tasks import Task
 
 LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a model has seen of one side of some episodes, before any step.
+
+    Attributes:
+        seen: see :meth:`Model.see`.
+        targets: what is to be predicted of each item, ``[B, n]``.
+        outputs: numbers that a head gives for each item.
+        first: number of the first of these episodes in the batch.
+    """
+
+    seen: Any
+    targets: Tensor
+    outputs: int
+    first: int = 0
 
 
 class Model(nn.Module, ABC):

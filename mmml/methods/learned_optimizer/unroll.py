@@ -71,7 +71,7 @@ def descend(
         seen = losses if recorded and order == 2 else losses.detach()
         params = at if follow else point.params
         updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)
-        point = Point({n: p + updates[n] for n, p in params.items()}, state)
+        point = Point({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
         yield point, losses if follow else seen
 
 

@@ -94,7 +94,7 @@ class Generation(nn.Module, Task):
         self._model, self._sizes = model, (width, layers, heads)
         self.tokens: Tokens = BYTES if vocabulary is None else PieceTokens(vocabulary)
 
-    def prepare_head(self, width: int) -> int:
+    def prepare_head(self, width: int, ways: int) -> int:
         """Builds the language model, which only a method with a head needs."""
         if self._model is None:
             model = from_scratch(self.tokens, *self._sizes, self.prefix + self.decoding.max_length)
@@ -141,7 +141,7 @@ class Generation(nn.Module, Task):
         return self.prefix * self.writer.width
 
     def read(self, outputs: Tensor) -> Any:
-        return Prefixed(outputs, self.writer)
+        return Prefixed(outputs.to(self.writer.dtype), self.writer)
 
     def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
         """Less the log-likelihood, in nats a token; of known texts the risk of choosing by their weights."""

@@ -73,6 +73,12 @@ class Writer(nn.Module):
         # Else the model's own would fill in what is not said here.
         model.generation_config = library("task=generation").GenerationConfig()
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the embeddings of a prefix."""
+        found: torch.dtype = self.model.get_input_embeddings().weight.dtype
+        return found
+
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         if self.frozen:  # the model moves along, though it is no submodule
             self.model._apply(fn)

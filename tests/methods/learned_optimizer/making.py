@@ -76,13 +76,14 @@ def make_rule(name: str, template=None, **changed) -> UpdateRule:
     return rule
 
 
-def make(embedder=MLP, task: str = "classification", **changed):
+def make(embedder=MLP, task: str = "classification", ways: int = SHAPE.ways, **changed):
     """A learner as a config would have it; the embedder itself, or its options."""
     torch.manual_seed(0)
     if isinstance(embedder, dict):
         embedder = build_embedder(embedder, ["image", "text"])
     options = OPTIONS | {"steps": 3} | changed
-    return methods.build("learned_optimizer", options, "method", embedder=embedder, task=tasks.build(task, {}, "task"))
+    parts = {"embedder": embedder, "task": tasks.build(task, {}, "task"), "ways": ways}
+    return methods.build("learned_optimizer", options, "method", **parts)
 
 
 def episodes(samples, mappings=(IMAGES,), numbers=(0, 1), shape=SHAPE) -> Batch:

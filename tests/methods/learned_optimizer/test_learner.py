@@ -31,9 +31,9 @@ def test_adapting_helps(samples):
     support, _ = episodes(samples).view(IMAGES)
     losses = []
     for steps in (0, 1, 2):
-        learner = make(rule="sgd", test_steps=steps, rate=0.05).eval()
+        learner = make(rule="sgd", test_steps=steps, rate=0.01).eval()
         losses.append(learner.task.loss(learner.adapt(support)(support), support.slots).mean().item())
-    assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.01
+    assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.005
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def test_raw_and_embedded_examples_are_learned_alike(samples, fast):
 @torch.no_grad()
 def test_any_number_of_classes_shots_and_queries(samples):
     for rule in ("learned_rates", "meta_lstm"):
-        learner = make(**GENTLE | RULES[rule]).eval()
+        learner = make(ways=6, **GENTLE | RULES[rule]).eval()
         for ways, shots, queries in ((2, 1, 1), (6, 2, 2), (3, 1, 3)):
             predictions = adapted(learner, episodes(samples, shape=Shape(ways, shots, queries)))
             assert predictions.shape == (2, ways * queries, ways)
@@ -132,8 +132,10 @@ def test_losses_keep_float32_under_autocast(samples):
 
 
 def test_divergence_is_told_with_task_step_and_rate(scored):
-    learner = make(task="regression", rule="sgd", rate=1e38, truncation=1)
-    wanted = r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.rate=1e\+38; a smaller"
+    learner = make(task="regression", rule="sgd", rate=1e200, truncation=1)
+    wanted = (
+        r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.rate=1e\+200; a smaller"
+    )
     with pytest.raises(TrainingError, match=wanted):
         list(learner.losses(episodes(scored), 1.0))
 
@@ -150,9 +152,9 @@ def test_divergence_of_tasks_that_are_computed_one_by_one_is_told_of_the_right_o
 @torch.no_grad()
 def test_divergence_after_training_is_a_warning(scored, caplog):
     support, query = episodes(scored).view(IMAGES)
-    learner = make(task="regression", rule="sgd", rate=1e38).eval()
+    learner = make(task="regression", rule="sgd", rate=1e200).eval()
     assert not torch.isfinite(learner.adapt(support)(query)).all()
-    assert "the inner loop of task 0 diverged" in caplog.text and "at method.rate=1e+38" in caplog.text
+    assert "the inner loop of task 0 diverged" in caplog.text and "at method.rate=1e+200" in caplog.text
     caplog.clear()
     learner.baseline = True
     learner.adapt(support)

@@ -31,41 +31,82 @@ EMBEDDED = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
 SLOTS = torch.tensor([[0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 2]])
 
 
+def make_head(init, width=4, scale=1.7, rows=3, slots=True):
+    return Head(width, init, scale, rows, slots)
+
+
 def test_a_head_is_a_scaled_linear_function():
-    head = Head(2, "zero", 3.0)
+    head = make_head("zero", 2, 3.0)
     params = {"head.weight": torch.tensor([[[1.0, 2.0], [0.0, -1.0]]]), "head.bias": torch.tensor([[0.5, 0.0]])}
-    got = head(params, torch.tensor([[[1.0, 1.0], [2.0, 0.0]]]))
-    assert torch.allclose(got, 3 * torch.tensor([[[3.5, -1.0], [2.5, 0.0]]]))
+    got = head({n: p.double() for n, p in params.items()}, torch.tensor([[[1.0, 1.0], [2.0, 0.0]]]))
+    assert torch.allclose(got, 3 * torch.tensor([[[3.5, -1.0], [2.5, 0.0]]], dtype=torch.float64))
     assert head.scale.item() == pytest.approx(3.0)
 
 
 def test_a_head_of_class_means_compares_with_them():
-    head = Head(4, "prototype", 1.7)
+    head = make_head("prototype")
     params = head.initial(CLASSES, EMBEDDED, SLOTS, 3)
     means = torch.stack(
         [torch.stack([x[s == c].mean(0) for c in range(3)]) for x, s in zip(EMBEDDED, SLOTS, strict=True)]
     )
     expected = (-1.7 * torch.cdist(EMBEDDED, means).square()).log_softmax(-1)
-    assert torch.allclose(CLASSES.read(head(params, EMBEDDED)), expected, atol=1e-4)
+    assert torch.allclose(CLASSES.read(head(params, EMBEDDED)).float(), expected, atol=1e-4)
 
 
 def test_a_head_of_scores_begins_at_their_mean():
-    head, scores = Head(4, "prototype", 1.7), torch.arange(12.0).view(2, 6)
+    head, scores = make_head("prototype", rows=1, slots=False), torch.arange(12.0).view(2, 6)
     params = head.initial(SCORES, EMBEDDED, scores, 1)
-    assert torch.allclose(SCORES.read(head(params, EMBEDDED)), torch.tensor([[2.5], [8.5]]).expand(2, 6))
+    means = torch.tensor([[2.5], [8.5]], dtype=torch.float64)
+    assert torch.allclose(SCORES.read(head(params, EMBEDDED)), means.expand(2, 6))
 
 
-def test_a_learned_head_is_the_same_for_all_classes_and_tasks():
-    head = Head(4, "learned", 1.0)
+def test_a_learned_head_has_a_row_for_each_label_slot():
+    head = make_head("learned").eval()
     params = head.initial(CLASSES, EMBEDDED, SLOTS, 3)
     assert params["head.weight"].shape == (2, 3, 4) and params["head.bias"].shape == (2, 3)
-    assert torch.equal(params["head.weight"], head.weight.expand(2, 3, 4))
+    assert torch.equal(params["head.weight"][1], head.weight.double()) and len({*head.weight[:, 0].tolist()}) == 3
     sum(p.sum() for p in params.values()).backward()
-    assert head.weight.grad.eq(6).all() and head.bias.grad.eq(6).all()
-    assert {n for n, _ in Head(4, "zero", 1.0).named_parameters()} == {"log_scale"}
+    assert head.weight.grad.eq(2).all() and head.bias.grad.eq(2).all()
+    assert {n for n, _ in make_head("zero").named_parameters()} == {"log_scale"}
 
 
-@pytest.mark.parametrize("init", ["learned", "zero"])
+def test_an_episode_of_fewer_classes_takes_some_of_the_learned_rows():
+    """In training at random, so that all are learned; afterwards always the same, so that nothing is left to chance."""
+    head = make_head("learned", rows=5)
+    torch.manual_seed(0)
+    taken = [head.initial(CLASSES, None, SLOTS, 2)["head.weight"] for _ in range(40)]
+    rows = [[head.weight.double().eq(w).all(-1).nonzero().item() for w in several] for t in taken for several in t]
+    assert all(len(set(two)) == 2 for two in rows) and {r for two in rows for r in two} == set(range(5))
+    assert len({tuple(two) for two in rows}) == 20
+    head.eval()
+    assert torch.equal(head.initial(CLASSES, None, SLOTS, 2)["head.weight"][1], head.weight[:2].double())
+
+
+def test_all_rows_are_taken_in_order_where_the_number_of_classes_is_fixed():
+    head, state = make_head("learned"), torch.get_rng_state()
+    assert torch.equal(head.initial(CLASSES, None, SLOTS, 3)["head.weight"][0], head.weight.double())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_more_classes_than_rows_are_refused():
+    for init, refused in (("learned", True), ("prototype", False), ("zero", False)):
+        head = make_head(init)
+        if refused:
+            with pytest.raises(
+                UserError, match="has 4 classes, and method.init=learned has a row for each of 3, the ways"
+            ):
+                head.initial(CLASSES, EMBEDDED, SLOTS, 4)
+        else:
+            head.initial(CLASSES, EMBEDDED, SLOTS, 4)
+    make_head("learned", rows=1, slots=False).check_outputs(4, "anything")
+
+
+def test_the_template_of_label_slots_is_one_row():
+    assert make_head("learned").template()["head.weight"].shape == (1, 4)
+    assert make_head("learned", rows=6, slots=False).template()["head.weight"].shape == (6, 4)
+
+
+@pytest.mark.parametrize("init", ["prototype", "zero"])
 def test_the_order_of_classes_does_not_matter(samples, init):
     learner = make(init=init, rule="lstm", steps=4).eval()
     support, query = episodes(samples, numbers=[0]).view(IMAGES)

@@ -181,7 +181,7 @@ def test_queries_of_a_modality_without_support_take_running_statistics(samples):
 
 @torch.no_grad()
 def test_statistics_are_those_of_the_task_alone():
-    learner = make(tiny(), fast="all", rule="sgd", vectorize=True, **GENTLE).double()
+    learner = make(tiny(), fast="all", rule="sgd", vectorize=True, ways=2, **GENTLE).double()
     batch = numbers(encoded=False)
     support, query = batch.view(IMAGES)
     before = learner.adapt(support)(query)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmml.errors import require
 from mmml.methods.learned_optimizer.rules.base import Params, State
-from mmml.methods.learned_optimizer.rules.moments import Moments
+from mmml.methods.learned_optimizer.rules.moments import EPSILON, Moments
 
 LSTM_COORDINATES = 10_000  # of which an LSTM holds some 400 numbers each
 INPUTS = ("gradient", "loss", "moments")
@@ -37,6 +37,9 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
 class Observation:
     """What a coordinate-wise rule is shown of each coordinate.
 
+    It also remembers which coordinates the loss has depended on at all so far: the others are not to be moved, whatever
+    a rule makes of a gradient of zero.
+
     Args:
         inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its task,
             the same for all coordinates. ``moments``: the running mean of the gradient, and the
@@ -58,16 +61,21 @@ class Observation:
         return sum(2 if part == "moments" or self.preprocess == "log_sign" else 1 for part in self.parts)
 
     def init(self, params: Params) -> State:
-        """What is to be remembered; empty without moments."""
-        return self.moments.init(params) if "moments" in self.parts else {}
+        """What is to be remembered."""
+        nothing = torch.zeros_like(flatten(params).detach(), dtype=torch.bool)
+        return {"touched": {"": nothing}, **(self.moments.init(params) if "moments" in self.parts else {})}
 
     def see(self, grads: Params, losses: Tensor, state: State) -> tuple[Tensor, State]:
-        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``, and the next state."""
-        after: State = {}
+        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``, and the next state.
+
+        Its ``touched`` says of each coordinate whether any gradient so far was more than rounding, bool ``[B, n]``.
+        """
         gradients, shown = flatten(grads), []
+        after: State = {"touched": {"": state["touched"][""] | (gradients.detach().abs() > EPSILON)}}
         for part in self.parts:
             if part == "moments":
-                means, roots, after = self.moments.update(grads, state)
+                means, roots, remembered = self.moments.update(grads, state)
+                after |= remembered
                 size = flatten(roots)
                 shown.append(torch.stack([flatten(means) / size, gradients / size], dim=-1))
             else:
@@ -96,13 +104,13 @@ class CoordinateLSTM(nn.Module):
 
     def init(self, coordinates: Tensor) -> Params:
         """Zeros for each layer, by ``h0``, ``c0``, …: ``[B, n]`` → ``[hidden, B * n]`` each."""
-        zeros = coordinates.new_zeros((self.hidden, coordinates.numel()))
+        zeros = self.output.weight.new_zeros((self.hidden, coordinates.numel()))
         return {f"{kind}{i}": zeros for i in range(len(self.cells)) for kind in "hc"}
 
     def forward(self, x: Tensor, state: Params) -> tuple[Tensor, Params]:
         """``[B, n, features]`` → ``[B, n, outputs]``."""
         after: Params = {}
-        tasks, shown = len(x), x.flatten(0, 1).T
+        tasks, shown = len(x), x.to(self.output.weight.dtype).flatten(0, 1).T
         for i, cell in enumerate(self.cells):
             assert isinstance(cell, nn.LSTMCell)
             shown, memory = step_cell(cell, shown, state[f"h{i}"], state[f"c{i}"])

@@ -53,4 +53,5 @@ class LSTMRule(UpdateRule):
         seen, remembered = self.observation.see(grads, losses, state)
         out, after = self.lstm(seen, state["lstm"])
         steps = out[..., 0] + out[..., 1] * flatten(grads) if out.shape[-1] == 2 else out.squeeze(-1)
-        return unflatten(self.output_scale * steps, params), {"lstm": after, **remembered}
+        steps = self.output_scale * steps * remembered["touched"][""]
+        return unflatten(steps, params), {"lstm": after, **remembered}

@@ -48,7 +48,8 @@ class MetaLSTM(UpdateRule):
 
     def init(self, params: Params) -> State:
         flat = flatten(params)
-        gates = {"input": torch.zeros_like(flat.detach()), "forget": torch.ones_like(flat.detach())}
+        none = self.lstm.output.weight.new_zeros(flat.shape)
+        gates = {"input": none, "forget": none + 1}
         return {"lstm": self.lstm.init(flat), "gates": gates, **self.observation.init(params)}
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
@@ -56,10 +57,10 @@ class MetaLSTM(UpdateRule):
         shown, remembered = self.observation.see(grads, losses, state)
         seen, after = self.lstm(shown, state["lstm"])
         gates = {
-            name: gate(torch.cat([seen, torch.stack([theta, state["gates"][name]], dim=-1)], dim=-1))
+            name: gate(torch.cat([seen, torch.stack([theta.to(seen.dtype), state["gates"][name]], dim=-1)], dim=-1))
             .squeeze(-1)
             .sigmoid()
             for name, gate in self.gates.items()
         }
-        steps = (gates["forget"] - 1) * theta - gates["input"] * gradients
+        steps = ((gates["forget"] - 1) * theta - gates["input"] * gradients) * remembered["touched"][""]
         return unflatten(steps, params), {"lstm": after, "gates": gates, **remembered}

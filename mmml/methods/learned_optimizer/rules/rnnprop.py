@@ -50,5 +50,6 @@ class RNNProp(UpdateRule):
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         seen, remembered = self.observation.see(grads, losses, state)
-        out, after = self.lstm(F.elu(self.input(seen)), state["lstm"])
-        return unflatten(self.rate * out.squeeze(-1).tanh(), params), {"lstm": after, **remembered}
+        out, after = self.lstm(F.elu(self.input(seen.to(self.input.weight.dtype))), state["lstm"])
+        steps = self.rate * out.squeeze(-1).tanh() * remembered["touched"][""]
+        return unflatten(steps, params), {"lstm": after, **remembered}
