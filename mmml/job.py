@@ -21,11 +21,13 @@ from mmml.errors import ExpectedError, UserError
 from mmml.evaluation.differences import from_baselines, from_parts
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.robustness import Robustness, robustness
+from mmml.evaluation.verdict import verdicts
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
 from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
 from mmml.report import difference_tables, panel_tables, write_report
 from mmml.report.robustness import area_table, as_csv
+from mmml.report.verdicts import verdict_table
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Trainer
@@ -102,7 +104,8 @@ class Job:
 
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
         self.program, self.run, self.overrides = program, run, overrides
-        self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None, "panel": [], "differences": []}
+        self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None}
+        self.fields |= {"panel": [], "differences": [], "verdicts": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
         """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
@@ -145,6 +148,7 @@ class Job:
         self.fields |= {
             "panel": panel.plain(),
             "differences": [d.plain() for d in (*from_baselines(panel), *from_parts(panel))],
+            "verdicts": [v.plain() for v in verdicts(panel)],
         }
         write_episodes(folder, panel)
         write_json(folder / "exhibits.json", exhibits)
@@ -190,10 +194,11 @@ def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict
 def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     """Write the report, print the tables."""
     write_report(run.path)
-    panel, differences, points = fields["panel"], fields["differences"], fields.get("robustness", [])
+    panel, differences = fields["panel"], fields["differences"]
+    besides = (*verdict_table(fields["verdicts"]), *area_table(fields.get("robustness", [])))
     console = Console()
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
-    for table in (*panel_tables(panel), *difference_tables(differences, panel), *area_table(points)):
+    for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
         console.print(table)
     print(f"report: {run.report}")
 

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from mmml.datasets import Per
 from mmml.datasets.base import kind_of
 from mmml.encoders import Embedder, build_embedder, encoders
-from mmml.methods import Learner
+from mmml.evaluation.nearest_pair import NearestPair
+from mmml.methods import Learner, Role
+from mmml.methods.controls import NoPairs
 from mmml.methods.metric import MetricLearner
 from mmml.registry import Registry
+from mmml.similarity import distances
 from mmml.tasks import Task
 
 baselines = Registry("baseline", "mmml.evaluation")
@@ -21,16 +24,37 @@ TEMPERATURE = 0.07  # of the cosine distance on frozen embeddings; the vote of a
 def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
-    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone.
+    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone, and what is to
+    be found, if that is embedded. Where both are of one kind, their raw values are compared with one another too.
     """
-    if task.embeds_target:  # raw values of two modalities share no space
-        return []
     found: list[Learner] = []
-    for modality in modalities:
-        name = f"raw_{kind_of(modality)}"
-        if name in encoders.names():
-            distance = encoders.get(name, name).distance or "cosine"  # type: ignore[attr-defined]
-            found.append(_untrained("raw", _alone(modality, name), task, distance, "nearest", 1.0))
+    for modality, (encoder, distance) in _raw(modalities).items():
+        if not task.embeds_target:
+            found.append(_untrained("raw", _alone(modality, encoder), task, distance, "nearest", 1.0))
+        elif modality != task.target:
+            found += _finds(modality, task, modalities)
+    return found
+
+
+def _raw(modalities: Mapping[str, Per]) -> dict[str, tuple[str, str]]:
+    """The encoder of raw values of each modality, and their distance."""
+    names = {m: f"raw_{kind_of(m)}" for m in modalities if f"raw_{kind_of(m)}" in encoders.names()}
+    return {m: (n, encoders.get(n, n).distance or "cosine") for m, n in names.items()}  # type: ignore[attr-defined]
+
+
+def _finds(modality: str, task: Task, modalities: Mapping[str, Per]) -> list[Learner]:
+    """Raw values of what is shown and of what is to be found, which the cosine compares."""
+    raw, target = _raw(modalities), str(task.target)
+    if target not in raw or raw[target][1] != "cosine":
+        return []
+    both = {m: {"name": raw[m][0]} for m in (modality, target)}
+    embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **both}, both)
+    found: list[Learner] = [NearestPair(embedder, task, distances.get(raw[modality][1], "distance"))]
+    if kind_of(modality) == kind_of(target):
+        moved = _untrained("raw", embedder, task, "cosine", "attention", TEMPERATURE)
+        unmoved = NoPairs(moved)
+        unmoved.role = Role.UNTRAINED
+        found += [moved, unmoved]
     return found
 
 
@@ -69,7 +93,7 @@ def _untrained(
 ) -> MetricLearner:
     options = {"temperature": temperature, "learn_temperature": False}
     learner = MetricLearner(embedder, task, distance, "prototypical", rule, **options)
-    learner.name, learner.baseline = name, True
+    learner.name, learner.role = name, Role.UNTRAINED
     for name, part in learner.named_children():
         if name != "task":  # which it shares with what was trained, perhaps elsewhere
             part.to(embedder.device)

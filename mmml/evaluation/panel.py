@@ -17,7 +17,7 @@ from mmml.evaluation.at_once import chunks, few_threads
 from mmml.evaluation.candidates import among, expected
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.statistics import class_interval, finite, interval
-from mmml.methods import Learner
+from mmml.methods import Learner, Role
 from mmml.progress import progress
 from mmml.tasks import Metric, Task
 
@@ -28,7 +28,8 @@ class Cell:
 
     Attributes:
         predictor: ``metric/prototype``, ``raw/nearest``, ``chance``.
-        baseline: whether the predictor learned nothing.
+        baseline: whether the predictor is only there to be compared with.
+        role: what its row is there for.
         support, query: the mapping.
         episodes: played; 0 for chance, which is exact.
         candidates: that a ranking ranks, else None.
@@ -46,6 +47,7 @@ class Cell:
     task: str
     predictor: str
     baseline: bool
+    role: Role
     support: list[str]
     query: list[str]
     ways: int
@@ -129,6 +131,7 @@ class Setting:
             task=self.task.name,
             predictor=learner.predictor_name if learner else "chance",
             baseline=learner.baseline if learner else True,
+            role=learner.role if learner else Role.CHANCE,
             support=list(mapping.support),
             query=list(mapping.query),
             ways=self.shape.ways,

@@ -12,6 +12,7 @@ from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.rivals import curve
 from mmml.evaluation.statistics import interval
+from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import Family, Solver
 from mmml.methods.learned_optimizer.rules.build import HAND_DESIGNED, hand_designed
 from mmml.methods.learned_optimizer.unroll import Unroll
@@ -84,6 +85,7 @@ class ProblemJudge:
                     task="optimization",
                     predictor=solver.predictor_name,
                     baseline=solver.baseline,
+                    role=solver.role,
                     support=[self.family.name],
                     query=[],
                     ways=0,
@@ -122,7 +124,7 @@ class ProblemJudge:
         def at(exponent: int) -> Solver:
             rate = 0.1 * RATIO**exponent
             solver = Solver(hand_designed(name, rate), f"{name}, rate {rate:.2g}", unroll).to(self.device)
-            solver.baseline = True
+            solver.role = Role.TUNED
             return solver
 
         known: dict[int, float] = {}

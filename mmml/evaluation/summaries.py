@@ -20,7 +20,7 @@ from mmml.errors import UserError
 from mmml.evaluation.embed import gathered
 from mmml.evaluation.panel import Panel, Setting, every_mapping
 from mmml.evaluation.statistics import interval
-from mmml.methods import Learner
+from mmml.methods import Learner, Role
 from mmml.tasks import Metric
 from mmml.tasks.regression import Regression
 
@@ -190,4 +190,5 @@ def add(
     for metric, each in zip(setting.task.metrics, scores.T, strict=True):
         mean, ci95 = interval(each)
         cell = setting.cell("test", mapping, metric, learner, episodes=len(each), mean=mean, ci95=ci95)
-        panel.add(replace(cell, predictor=name or cell.predictor), each)
+        role = cell.role if name in ("", "chance") else Role.REFERENCE
+        panel.add(replace(cell, predictor=name or cell.predictor, role=role), each)

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmml.datasets import Samples
 from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Examples, Mapping, Shape, gather, of_one_class
-from mmml.methods.learner import Learner, Predictor
+from mmml.methods.learner import Learner, Predictor, Role
 from mmml.tasks import Task
 
 KNOWN = 500  # samples of training that serve as a support set
@@ -23,7 +23,6 @@ class Control(Learner):
         told: what is done to it, for tables.
     """
 
-    baseline = True
     ranks = False
 
     def __init__(self, learner: Learner, told: str):
@@ -38,6 +37,8 @@ class Control(Learner):
 
 class Shuffled(Control):
     """It is shown the right items and the right answers, but in wrong pairs."""
+
+    role = Role.PERMUTED
 
     def __init__(self, learner: Learner):
         super().__init__(learner, "shuffled pairs")
@@ -57,6 +58,8 @@ class Shuffled(Control):
 class NoPairs(Control):
     """It is shown nothing: what is embedded with its answer lies where that is."""
 
+    role = Role.NO_SUPPORT
+
     def __init__(self, learner: Learner):
         super().__init__(learner, "no pairs")
 
@@ -74,6 +77,8 @@ class Constant(Control):
         learner: whose embeddings are not looked at.
         median: of scores.
     """
+
+    role = Role.CONSTANT
 
     def __init__(self, learner: Learner, median: bool = False):
         told = "most alike" if learner.task.target else "median" if median else "mean"
@@ -105,6 +110,8 @@ class FromTraining(Control):
         learner: that adapts.
         train: samples of that split, of which some hundreds serve as the support set of every task.
     """
+
+    role = Role.NO_SUPPORT
 
     def __init__(self, learner: Learner, train: Samples):
         super().__init__(learner, "training split alone")

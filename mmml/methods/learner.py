@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -20,13 +21,26 @@ Predictor = Callable[[Examples], Tensor]
 """Query examples → the task's predictions ``[B, q, …]``."""
 
 
+class Role(StrEnum):
+    """What a row of a table is there for."""
+
+    LEARNED = "learned"
+    NO_SUPPORT = "no support"  # the learner, which is shown nothing of the task
+    PERMUTED = "permuted targets"  # the learner, which is shown wrong pairs
+    CONSTANT = "constant"  # the same answer to every query of a task
+    UNTRAINED = "untrained"
+    TUNED = "tuned"  # the learner's model, adapted by a rule that is not learned
+    CHANCE = "chance"
+    REFERENCE = "reference"  # people, and what is known without a model
+
+
 class Trainee(nn.Module, ABC):
     """What the trainer trains, a batch a step.
 
     Class attributes:
         transductive: whether the queries of an episode may influence one another's
             predictions. Every learner must declare it; every table prints it.
-        baseline: whether it learned nothing.
+        role: what its row of a table is there for.
         name: the method's name.
         rule: what results name after the method, as in ``metric/prototype``.
         is_small: whether its tensors are so small that one thread computes them as fast as several.
@@ -34,9 +48,14 @@ class Trainee(nn.Module, ABC):
 
     is_small: bool = False
     transductive: bool
-    baseline: bool = False
+    role: Role = Role.LEARNED
     name: str
     rule: str
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is only there to be compared with what was learned."""
+        return self.role is not Role.LEARNED
 
     @property
     def predictor_name(self) -> str:

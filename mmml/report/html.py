@@ -12,6 +12,7 @@ from mmml.report.figures import descent_curves, learning_curves
 from mmml.report.robustness import area_rows, robustness_curves
 from mmml.report.shots import shot_curves
 from mmml.report.tables import pivots
+from mmml.report.verdicts import judged
 from mmml.run_directory import RunDirectory
 
 
@@ -59,6 +60,7 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "tables": pivots(panel),
         "shots": shot_curves(panel),
         "differences": difference_pivots(result.get("differences", []), panel),
+        "verdicts": judged(result.get("verdicts", [])),
         "headlines": headlines(panel),
         "robustness": robustness_curves(result.get("robustness", [])),
         "areas": area_rows(result.get("robustness", [])),

@@ -9,6 +9,7 @@ from mmml.evaluation.differences import between, differences, from_baselines, fr
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Cell, Panel, episode_settings
 from mmml.evaluation.statistics import interval
+from mmml.methods import Role
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
 
@@ -23,6 +24,7 @@ def cell(predictor="ours", **changes):
             task="classification",
             predictor=predictor,
             baseline=predictor != "ours",
+            role=Role.LEARNED if predictor == "ours" else Role.UNTRAINED,
             support=["text"],
             query=["image"],
             ways=5,

@@ -20,7 +20,7 @@ from mmml.methods.learned_optimizer.rules import UpdateRule
 from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
-from mmml.methods.learner import Learner, Predictor, methods
+from mmml.methods.learner import Learner, Predictor, Role, methods
 from mmml.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ class LearnedOptimizer(Learner):
 
     def rivals(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
-        standing = self._variant("no step", self.optimizer, 0)
+        standing = self._variant("no step", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
             [self._variant(f"{name}, rate {rate:g}", hand_designed(name, rate), self._steps) for rate in RATES]
             for name in ("sgd", "adam")
@@ -248,15 +248,15 @@ class LearnedOptimizer(Learner):
         """See :meth:`mmml.methods.Learner.apart`."""
         if not self.transductive:
             return self
-        twin = self._variant(f"{self.rule}, queries apart", self.optimizer, self._steps)
-        twin.baseline = twin.transductive = False
+        twin = self._variant(f"{self.rule}, queries apart", self.optimizer, self._steps, self.role)
+        twin.transductive = False
         return twin
 
-    def _variant(self, name: str, rule: UpdateRule, steps: int) -> "LearnedOptimizer":
+    def _variant(self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED) -> "LearnedOptimizer":
         """The same model, adapted by another rule."""
         twin = copy.copy(self)
         twin._modules = dict(self._modules)
-        twin.rule, twin.baseline, twin._steps = name, True, steps
+        twin.rule, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule
         return twin
 

@@ -8,6 +8,7 @@ import torch
 from mmml.encoders import build_embedder
 from mmml.episodes import Shape
 from mmml.errors import TrainingError, UserError
+from mmml.methods import Role
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, ONE_EACH, RULES, episodes, make
 
 
@@ -156,7 +157,7 @@ def test_divergence_after_training_is_a_warning(scored, caplog):
     assert not torch.isfinite(learner.adapt(support)(query)).all()
     assert "the inner loop of task 0 diverged" in caplog.text and "at method.rate=1e+200" in caplog.text
     caplog.clear()
-    learner.baseline = True
+    learner.role = Role.TUNED
     learner.adapt(support)
     assert caplog.text == ""
 

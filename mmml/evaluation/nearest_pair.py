@@ -1,0 +1,42 @@
+"""Retrieval without training: the answer of the pair whose question is most alike."""
+
+from torch import Tensor
+
+from mmml.encoders import Embedder
+from mmml.episodes import Examples
+from mmml.methods.learner import Learner, Predictor, Role
+from mmml.similarity.distances import Distance
+from mmml.tasks import Task
+
+
+class NearestPair(Learner):
+    """Answers are sought where that of the nearest pair lies, so that nothing compares questions with answers.
+
+    As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019). Pairs that tie share the say.
+
+    Args:
+        embedder: of questions and of answers.
+        task: whose answers are embedded.
+        distance: of questions.
+    """
+
+    name, rule = "raw", "nearest pair"
+    role = Role.UNTRAINED
+    transductive = False
+    ranks = False
+
+    def __init__(self, embedder: Embedder, task: Task, distance: Distance):
+        super().__init__()
+        self.embedder, self.task, self._distance = embedder, task, distance
+
+    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+        task = task or self.task
+        pairs = self.embedder.fuse(support.encode(self.embedder.encode))
+        answers = task.targets(support.answered(self.embedder.encode))
+
+        def predict(query: Examples) -> Tensor:
+            far = self._distance(self.embedder.fuse(query.encode(self.embedder.encode)), pairs)
+            nearest = (far == far.amin(-1, keepdim=True)).to(answers.dtype)
+            return nearest / nearest.sum(-1, keepdim=True) @ answers
+
+        return predict

@@ -1,0 +1,159 @@
+"""Does adaptation help? What a learned row must be better than for a claim that it does."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mmml.evaluation.differences import Difference, differences
+from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.statistics import finite
+from mmml.methods import Role
+
+MUST_BEAT = (Role.NO_SUPPORT, Role.PERMUTED, Role.CONSTANT, Role.UNTRAINED)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A learned row less the best one of a role, by one metric.
+
+    Attributes:
+        role: of the other row.
+        other: its predictor.
+        metric: whose difference it is.
+        percent, higher_is_better: of that metric.
+        mean, ci95: of the paired difference; above 0 the learned row is better, also where less is better.
+    """
+
+    role: Role
+    other: str
+    metric: str
+    percent: bool
+    higher_is_better: bool
+    mean: float
+    ci95: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the interval lies above zero."""
+        return self.mean > self.ci95
+
+    @property
+    def worse(self) -> bool:
+        """Whether it lies below."""
+        return self.mean < -self.ci95
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a learned row passes, at the largest support set of a mapping.
+
+    It passes where it is better, by the first metric of its table, than without a support set, with permuted targets,
+    than the best constant answer and than the best row that nobody trained, by paired intervals that exclude
+    zero; and worse than none of these by any other metric of the table.
+
+    Attributes:
+        predictor, task, support, query, target, ways, shots: of the row.
+        comparisons: by the first metric, with the best row of each role.
+        losses: by other metrics, where the learned row is worse.
+        missing: roles of which the table has no row, so that nothing can be claimed.
+    """
+
+    predictor: str
+    task: str
+    support: list[str]
+    query: list[str]
+    target: str | None
+    ways: int
+    shots: int
+    comparisons: tuple[Comparison, ...]
+    losses: tuple[Comparison, ...]
+    missing: tuple[Role, ...]
+
+    @property
+    def passed(self) -> bool:
+        """See above."""
+        return not self.missing and not self.losses and all(c.better for c in self.comparisons)
+
+    def plain(self) -> dict[str, Any]:
+        """For ``result.json``."""
+        said = asdict(self) | {"passed": self.passed}
+        for compared in (*said["comparisons"], *said["losses"]):
+            compared |= {k: finite(compared[k]) for k in ("mean", "ci95")}
+        return said
+
+
+def verdicts(panel: Panel) -> list[Verdict]:
+    """Of every learned row that stands beside itself with permuted targets."""
+    found = []
+    for (predictor, *_), cells in _rows(panel).items():
+        first = cells[0]
+        others = [c for c in panel.cells if c.role in (*MUST_BEAT, Role.CHANCE) and _place(c) == _place(first)]
+        if not any(c.role is Role.PERMUTED for c in others):
+            continue
+        by_metric = {c.metric: list(_compared(panel, c, others)) for c in cells}
+        head, *rest = by_metric.values()
+        found.append(
+            Verdict(
+                predictor,
+                first.task,
+                first.support,
+                first.query,
+                first.target,
+                first.ways,
+                first.shots,
+                comparisons=tuple(head),
+                losses=tuple(c for several in rest for c in several if c.worse),
+                missing=tuple(r for r in MUST_BEAT if r not in {c.role for c in head}),
+            )
+        )
+    return found
+
+
+def _rows(panel: Panel) -> dict[tuple[Any, ...], list[Cell]]:
+    """The cells of every learned predictor under every mapping, of the most shots (and ways), by metric."""
+    found: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in panel.cells:
+        if cell.role is Role.LEARNED and cell.candidates is None and cell.step is None and cell.episodes > 1:
+            key = cell.predictor, cell.task, cell.mapping
+            largest = max((c.shots, c.ways) for c in panel.cells if (c.predictor, c.task, c.mapping) == key)
+            if (cell.shots, cell.ways) == largest and cell.ci95 is not None:
+                found.setdefault(key, []).append(cell)
+    return found
+
+
+def _place(cell: Cell) -> tuple[Any, ...]:
+    return cell.task, cell.mapping, cell.ways, cell.shots
+
+
+def _compared(panel: Panel, learned: Cell, others: Iterable[Cell]) -> Iterator[Comparison]:
+    """With the best row of each role by the metric of the learned cell; chance is a constant answer, known exactly.
+
+    Where nothing is known of classes without a support set, chance is what is left without one.
+    """
+    alike = [c for c in others if c.metric == learned.metric and math.isfinite(c.mean)]
+    for role in MUST_BEAT:
+        of_role = [c for c in alike if c.role is role]
+        if not of_role and role in (Role.NO_SUPPORT, Role.CONSTANT):
+            of_role = [c for c in alike if c.role is Role.CHANCE]
+        if of_role:
+            best = (max if learned.higher_is_better else min)(of_role, key=lambda c: c.mean)
+            if (found := _difference(panel, learned, best)) is not None:
+                yield Comparison(
+                    role, best.predictor, learned.metric, learned.percent, learned.higher_is_better, *found
+                )
+
+
+def _difference(panel: Panel, learned: Cell, other: Cell) -> tuple[float, float] | None:
+    """How much better the learned cell is, and half the width of the interval of that; None if it is not known."""
+    sign = 1 if learned.higher_is_better else -1
+    if other.role is Role.CHANCE:
+        return (sign * (learned.mean - other.mean), learned.ci95) if learned.ci95 is not None else None
+    both = Panel()
+    for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
+        if cell is learned or cell is other:
+            both.add(cell, np.asarray(scores), classes)
+    of: list[Difference] = differences(both, [(learned.predictor, other.predictor)])
+    return (sign * of[0].mean, of[0].ci95) if of else None

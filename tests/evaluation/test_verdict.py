@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmml.evaluation.panel import Panel
+from mmml.evaluation.verdict import verdicts
+from mmml.methods import Role
+from tests.evaluation.test_differences import cell
+
+RNG = np.random.default_rng(0)
+HARD = RNG.normal(0, 0.2, 200)  # what makes an episode hard for all
+CHRF, BLEU, MAE = ("chrF", True), ("BLEU", True), ("MAE", False)
+ROLES = {
+    "learned": Role.LEARNED,
+    "no support": Role.NO_SUPPORT,
+    "permuted": Role.PERMUTED,
+    "constant": Role.CONSTANT,
+    "other constant": Role.CONSTANT,
+    "raw": Role.UNTRAINED,
+    "frozen": Role.UNTRAINED,
+    "tuned": Role.TUNED,
+}
+USUAL = {"learned": 0.5, "no support": 0.2, "permuted": 0.3, "constant": 0.35, "other constant": 0.1, "raw": 0.4}
+
+
+def table(means, metric=CHRF, shots=5, task="generation"):
+    """Cells of rows of these means in the same episodes, with a little noise of their own."""
+    made = Panel()
+    name, higher = metric
+    for predictor, mean in means.items():
+        scores = mean + HARD + np.random.default_rng(len(predictor)).normal(0, 0.01, 200)
+        made.add(
+            replace(
+                cell(predictor, role=ROLES[predictor], baseline=predictor != "learned"),
+                task=task,
+                ways=1,
+                shots=shots,
+                episodes=200,
+                metric=name,
+                higher_is_better=higher,
+                mean=float(scores.mean()),
+                target="text",
+            ),
+            scores,
+        )
+    return made
+
+
+def together(*panels):
+    made = Panel()
+    for panel in panels:
+        made.extend(panel)
+    return made
+
+
+def test_a_row_passes_that_is_better_than_the_best_of_each_role():
+    (verdict,) = verdicts(table(USUAL))
+    assert verdict.passed and not verdict.missing and not verdict.losses
+    assert [(c.role, c.other) for c in verdict.comparisons] == [
+        (Role.NO_SUPPORT, "no support"),
+        (Role.PERMUTED, "permuted"),
+        (Role.CONSTANT, "constant"),
+        (Role.UNTRAINED, "raw"),
+    ]
+    assert [c.mean for c in verdict.comparisons] == pytest.approx([0.3, 0.2, 0.15, 0.1], abs=0.005)
+    assert verdict.plain()["passed"]
+
+
+@pytest.mark.parametrize("rival", ["no support", "permuted", "constant", "raw"])
+@pytest.mark.parametrize("mean", [0.5, 0.6])
+def test_a_row_fails_that_is_no_better_than_one_of_them(rival, mean):
+    (verdict,) = verdicts(table(USUAL | {rival: mean}))
+    assert not verdict.passed
+    assert {c.other for c in verdict.comparisons if not c.better} == {rival}
+
+
+def test_the_best_untrained_row_is_the_one_to_beat():
+    (verdict,) = verdicts(table(USUAL | {"frozen": 0.55}))
+    assert not verdict.passed and verdict.comparisons[-1].other == "frozen" and verdict.comparisons[-1].worse
+
+
+def test_rules_that_are_tuned_need_not_be_beaten():
+    (verdict,) = verdicts(table(USUAL | {"tuned": 0.9}))
+    assert verdict.passed
+
+
+def test_a_row_fails_that_is_worse_by_another_metric():
+    """At 100 pairs a translation had 1.4 chrF more than the nearest by n-grams, and 4.9 BLEU less."""
+    other = USUAL | {"raw": 0.55}
+    (verdict,) = verdicts(together(table(USUAL), table(other, BLEU)))
+    assert not verdict.passed and all(c.better for c in verdict.comparisons)
+    assert [(c.metric, c.other) for c in verdict.losses] == [("BLEU", "raw")]
+    (verdict,) = verdicts(together(table(USUAL), table(USUAL | {"raw": 0.5}, BLEU)))
+    assert verdict.passed  # neither better nor worse
+
+
+def test_less_is_better_of_errors():
+    errors = {name: 1 - mean for name, mean in USUAL.items()}
+    (verdict,) = verdicts(table(errors, MAE, task="regression"))
+    assert verdict.passed and all(c.mean > 0 for c in verdict.comparisons)
+    (verdict,) = verdicts(table(USUAL, MAE, task="regression"))
+    assert not any(c.better for c in verdict.comparisons)
+
+
+def test_the_largest_support_set_decides():
+    (verdict,) = verdicts(together(table(USUAL | {"learned": 0.1}, shots=1), table(USUAL, shots=20)))
+    assert verdict.shots == 20 and verdict.passed
+
+
+@pytest.mark.parametrize("rival", ["no support", "constant", "raw"])
+def test_nothing_is_claimed_without_a_row_of_each_role(rival):
+    known = {name: mean for name, mean in USUAL.items() if ROLES[name] != ROLES[rival]}
+    (verdict,) = verdicts(table(known))
+    assert not verdict.passed and verdict.missing == (ROLES[rival],)
+
+
+def test_chance_stands_for_a_constant_and_for_no_support():
+    classes = table({name: USUAL[name] for name in ("learned", "permuted", "raw")}, ("accuracy", True))
+    chance = replace(
+        classes.cells[0], predictor="chance", role=Role.CHANCE, baseline=True, mean=0.2, episodes=0, ci95=0.0
+    )
+    classes.add(chance, np.empty(0))
+    classes.cells[0] = replace(classes.cells[0], ci95=0.03)
+    (verdict,) = verdicts(classes)
+    assert verdict.passed
+    assert [(c.other, round(c.mean, 1)) for c in verdict.comparisons[::2]] == [("chance", 0.3), ("chance", 0.3)]
+    assert verdict.comparisons[0].ci95 == 0.03
+    classes.cells[0] = replace(classes.cells[0], ci95=0.31)
+    assert not verdicts(classes)[0].passed
+
+
+def test_tables_without_controls_have_no_verdict():
+    assert verdicts(table({"learned": 0.5, "no support": 0.1, "raw": 0.4, "constant": 0.1})) == []
