@@ -205,7 +205,7 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
 
 def write_episodes(folder: Path, panel: Panel) -> None:
     """``episodes.parquet``, the score of every episode."""
-    about = ("predictor", "task", "mapping", "ways", "shots", "metric", "step")
+    about = ("predictor", "subset", "task", "mapping", "ways", "shots", "metric", "step")
     write_scores(folder / "episodes.parquet", [{k: getattr(c, k) for k in about} for c in panel.cells], panel.scores)
 
 
@@ -222,7 +222,7 @@ def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[A
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types, parts = {"step": "int64", "amount": "float64"}, []  # of columns that may hold nothing
+    types, parts = {"step": "int64", "amount": "float64", "subset": "string"}, []  # of columns that may hold nothing
     for told, several in zip(about, scores, strict=True):
         same = {k: pa.repeat(pa.scalar(v, types.get(k)), len(several)) for k, v in told.items()}
         parts.append(pa.table({**same, "episode": pa.array(range(len(several)), "int64"), "score": several}))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from reproductions import REPRODUCTIONS, Goal, Reproduction
 
@@ -105,7 +106,8 @@ def cell_of(folder: Path, which: str, goal: Goal) -> dict[str, Any]:
     """The one cell of the panel that a goal speaks of."""
     for cell in json.loads((folder / "result.json").read_text())["panel"]:
         of_it = not cell["baseline"] if goal.predictor is None else cell["predictor"] == goal.predictor
-        if of_it and not is_calibration(cell) and (mapping(cell), column(cell)) == (which, goal.column):
+        whole = of_it and not is_calibration(cell) and not cell.get("subset")
+        if whole and (mapping(cell), column(cell)) == (which, goal.column):
             return dict(cell)
     raise LookupError(f"{folder}/result.json: there is no {goal.title}")
 
@@ -116,7 +118,8 @@ def episodes(folder: Path, cell: dict[str, Any]) -> np.ndarray:
     wanted = [(key, "=", cell[key]) for key in keys] + [("mapping", "=", mapping(cell))]
     (path,) = {*folder.glob("episodes.parquet"), *folder.glob("eval/test/episodes.parquet")}
     table = pq.read_table(path, filters=wanted)
-    return table.sort_by("episode")["score"].to_numpy()
+    whole = table.filter(pc.field("subset").is_null())
+    return whole.sort_by("episode")["score"].to_numpy()
 
 
 def report(name: str, wanted: Reproduction, found: dict[str, Found]) -> int:

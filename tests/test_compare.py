@@ -103,9 +103,9 @@ def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
     alone = experiment.judge.test(experiment.learner, experiment.calibration).plain()
     for name in ("metric/nearest", "raw/nearest", "chance"):
         assert [c for c in alone if c["predictor"] == name] == [c for c in result["panel"] if c["predictor"] == name]
-    places = [(c["predictor"], c["metric"], *c["support"], *c["query"]) for c in result["panel"]]
+    places = [(c["predictor"], c["metric"], c["subset"], *c["support"], *c["query"]) for c in result["panel"]]
     assert len(set(places)) == len(places)  # baselines stand once
-    mappings = {p[0]: {q[2:] for q in places if q[0] == p[0]} for p in places}
+    mappings = {p[0]: {q[3:] for q in places if q[0] == p[0]} for p in places}
     assert mappings["metric/prototype (images)"] == {("image", "image")} and len(mappings["metric/nearest"]) == 4
 
 
@@ -114,7 +114,8 @@ def test_differences_are_those_of_the_recorded_episodes(judged):
     episodes = pq.read_table(judged[0] / "episodes.parquet").to_pylist()
 
     def scores(predictor, mapping):
-        rows = [e for e in episodes if (e["predictor"], e["mapping"]) == (predictor, mapping)]
+        wanted = (predictor, mapping, None)
+        rows = [e for e in episodes if (e["predictor"], e["mapping"], e["subset"]) == wanted]
         return np.array([e["score"] for e in sorted(rows, key=lambda e: e["episode"])])
 
     found = {(d["a"], d["b"], "+".join(d["support"]) + ":" + "+".join(d["query"])): d for d in result["differences"]}
@@ -276,6 +277,6 @@ def test_checkpoints_are_compared_under_corruption(contest, monkeypatch):
     panel = {
         c["mapping"] if "mapping" in c else ":".join(map("+".join, (c["support"], c["query"]))): c["mean"]
         for c in result["panel"]
-        if c["predictor"] == "metric/nearest" and c["metric"] == "accuracy"
+        if c["predictor"] == "metric/nearest" and c["metric"] == "accuracy" and not c["subset"]
     }
     assert clean == pytest.approx(panel)

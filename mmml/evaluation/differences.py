@@ -112,7 +112,7 @@ def differences(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[Differen
     """
     played: dict[str, Played] = {}
     for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
-        if cell.candidates is None and len(scores) > 1 and np.isfinite(scores).all():
+        if cell.candidates is None and cell.subset is None and len(scores) > 1 and np.isfinite(scores).all():
             played.setdefault(cell.predictor, {})[_place(cell)] = cell, scores, classes
     return [found for a, b in pairs for found in _pair(a, b, played.get(a, {}), played.get(b, {}))]
 

@@ -22,13 +22,14 @@ from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.guards import check_independence
 from mmml.evaluation.matching import Known, matching_panel
 from mmml.evaluation.measured import fingerprint_of
+from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.rivals import choose, descents
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
-from mmml.methods import Learner
+from mmml.methods import Learner, Role
 from mmml.methods.controls import Shuffled, constants
 from mmml.tasks import Metric, Task
 
@@ -252,12 +253,14 @@ class Judge:
 
     def _panel(self, learner: Learner, embedded: Samples, calibration: Calibration | None) -> Panel:
         """Every cell of a learner; those of its calibration only with one, which may be empty."""
-        reliability = None if calibration is None else Reliability(calibration)
-        watch = reliability.watch if reliability else None
+        new = NewWords(self._usable("train"), self.samples["test"]) if learner.role is Role.LEARNED else None
+        kept = None if calibration is None else Reliability(calibration)
+        besides = [b for b in (kept, new) if b is not None]
+        watch = [b.watch for b in besides]
         panel = episode_panel(learner, embedded, self.sampler("test"), self.settings, self.options.episodes, watch)
-        if reliability:
-            panel.extend(reliability.panel(learner, "test"))
-        panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval()))
+        for part in besides:
+            panel.extend(part.panel(learner, "test"))
+        panel.extend(retrieval_panel(learner, embedded, "test", self._retrieval(), new))
         panel.extend(summary_panel(learner, embedded, self.summaries, self.options.seed))
         return panel
 

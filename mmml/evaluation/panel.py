@@ -41,6 +41,7 @@ class Cell:
         step: of a problem's loss, how many steps were taken; None for episodes.
         target: the modality of what was to be found or written; None for classes and scores.
         answers: of an episode whose score is the share of them that are right; None for other scores.
+        subset: of the queries, if only some of them count.
     """
 
     split: str
@@ -64,6 +65,7 @@ class Cell:
     step: int | None = None
     target: str | None = None
     answers: int | None = None
+    subset: str | None = None
 
     @property
     def mapping(self) -> str:
@@ -146,13 +148,21 @@ class Setting:
         )
 
     def mean_of(
-        self, scores: np.ndarray, classes: np.ndarray, split: str, mapping: Mapping, metric: Metric, learner: Learner
+        self,
+        scores: np.ndarray,
+        classes: np.ndarray | None,
+        split: str,
+        mapping: Mapping,
+        metric: Metric,
+        learner: Learner,
+        **values: Any,
     ) -> Cell:
         """The cell of the scores of some episodes, ``[episodes]``, of these classes, ``[episodes, ways]``."""
-        answers = self.shape.ways * self.shape.queries if metric.share else None
-        mean, ci95 = interval(scores, answers)
-        values = {"episodes": len(scores), "mean": mean, "ci95": ci95, "answers": answers}
-        return self.cell(split, mapping, metric, learner, ci95_classes=class_interval(scores, classes, ci95), **values)
+        values = {"answers": self.shape.ways * self.shape.queries if metric.share else None} | values
+        mean, ci95 = interval(scores, values["answers"])
+        wide = None if classes is None else class_interval(scores, classes, ci95)
+        values |= {"episodes": len(scores), "mean": mean, "ci95": ci95, "ci95_classes": wide}
+        return self.cell(split, mapping, metric, learner, **values)
 
 
 def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[str, Per], task: Task) -> list[Setting]:
@@ -175,8 +185,17 @@ def every_mapping(settings: Iterable[Setting]) -> list[Mapping]:
     return list(dict.fromkeys(m for s in settings for m in s.mappings))
 
 
-Watch = collections.abc.Callable[[Setting, Mapping, Tensor, Tensor], None]
-"""Is shown the predictions and the targets of some episodes."""
+class Played(NamedTuple):
+    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
+
+    mapping: Mapping
+    drawn: Episodes
+    predictions: Tensor
+    targets: Tensor
+
+
+Watch = collections.abc.Callable[[Setting, Played, dict[Metric, Tensor]], None]
+"""Is shown some episodes as they were played, and the scores of every query."""
 
 
 @torch.no_grad()
@@ -186,7 +205,7 @@ def episode_panel(
     sampler: Sampler,
     settings: Iterable[Setting],
     episodes: int,
-    watch: Watch | None = None,
+    watch: Iterable[Watch] = (),
 ) -> Panel:
     """Judge a learner on every setting; mappings that it has no encoder for are left out.
 
@@ -196,7 +215,7 @@ def episode_panel(
         sampler: of the test or validation episodes.
         settings: see :func:`episode_settings`.
         episodes: of each cell; episode i is the same for all learners and mappings.
-        watch: called with all predictions besides.
+        watch: called with all that is played besides.
     """
     panel = Panel()
     for setting in settings:
@@ -213,7 +232,7 @@ def play(
     sampler: Sampler,
     setting: Setting,
     episodes: int,
-    watch: Watch | None = None,
+    watch: Iterable[Watch] = (),
 ) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
     """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores, ``[episodes]``.
 
@@ -223,10 +242,11 @@ def play(
     classes: dict[Mapping, list[np.ndarray]] = {}
     with few_threads(setting.shape, embedded, learner):
         for played in predict(learner, embedded, sampler, setting, episodes):
-            parts.setdefault(played.mapping, []).append(score(setting.task, learner, embedded, played))
+            scores = score(setting.task, learner, embedded, played)
+            parts.setdefault(played.mapping, []).append(scores)
             classes.setdefault(played.mapping, []).append(played.drawn.classes)
-            if watch:
-                watch(setting, played.mapping, played.predictions, played.targets)
+            for watcher in watch:
+                watcher(setting, played, scores)
     return {
         mapping: (
             np.concatenate(classes[mapping]),
@@ -234,15 +254,6 @@ def play(
         )
         for mapping, several in parts.items()
     }
-
-
-class Played(NamedTuple):
-    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
-
-    mapping: Mapping
-    drawn: Episodes
-    predictions: Tensor
-    targets: Tensor
 
 
 def score(task: Task, learner: Learner, embedded: Samples, played: Played) -> dict[Metric, Tensor]:

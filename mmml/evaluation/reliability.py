@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmml.episodes import Mapping
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.panel import Panel, Setting
+from mmml.evaluation.panel import Panel, Played, Setting
 from mmml.methods import Learner
 from mmml.tasks import Metric
 
@@ -27,11 +27,11 @@ class Reliability:
         self.calibration = calibration
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, np.ndarray]]] = {}
 
-    def watch(self, setting: Setting, mapping: Mapping, predictions: Tensor, targets: Tensor) -> None:
+    def watch(self, setting: Setting, played: Played, scores: dict[Metric, Tensor]) -> None:
         """Take in the predictions of some episodes; those of other tasks than classification are passed over."""
         if setting.task.gives_probabilities:
-            shape = setting.shape
-            believed = self.calibration.apply(mapping, shape.ways, shape.shots, predictions)
+            mapping, _, predictions, targets = played
+            believed = self.calibration.apply(mapping, setting.shape.ways, setting.shape.shots, predictions)
             confidence = believed.amax(-1).exp()
             part = confidence.cpu().numpy(), (predictions.argmax(-1) == targets).cpu().numpy()
             self._parts.setdefault((setting, mapping), []).append(part)

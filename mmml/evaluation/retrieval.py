@@ -1,6 +1,7 @@
 """Retrieval across modalities: at what rank among all classes does the right one come?"""
 
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.episodes import Episodes, Mapping, Shape, gather
+from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner
@@ -34,21 +36,28 @@ def gallery(samples: Samples, number: int) -> Episodes:
 
 
 @torch.no_grad()
-def retrieval_panel(learner: Learner, embedded: Samples, split: str, setting: Setting) -> Panel:
+def retrieval_panel(
+    learner: Learner, embedded: Samples, split: str, setting: Setting, new: NewWords | None = None
+) -> Panel:
     """R@1, R@5, R@10 and the median rank, each averaged over the galleries.
 
     The interval of a recall is over queries, each averaged over galleries first: the galleries
     show the same classes and are not independent.
+
+    Queries about names with a ``new`` word have cells of their own besides.
     """
     panel = Panel()
     number = min(GALLERIES, int(embedded.counts.min()))
     for mapping in setting.known_to(learner) if learner.ranks else ():
         parts = [setting.task.scores(*rank(learner, embedded, mapping, g)) for g in range(number)]
-        for metric in setting.task.metrics:
-            by_query = torch.cat([p[metric] for p in parts]).double()  # [galleries, queries]
+        every = np.ones(len(embedded.classes), bool)
+        subsets = {None: every} | ({} if new is None else new.subset(mapping, gallery(embedded, 0)))
+        for (subset, asked), metric in product(subsets.items(), setting.task.metrics):
+            by_query = torch.cat([p[metric] for p in parts]).double()[:, asked]  # [galleries, queries]
             scores = metric.of_episodes(by_query).numpy()
             mean, ci95 = (float(scores.mean()), None) if metric.median else interval(by_query.mean(0).numpy(), 1)
-            panel.add(setting.cell(split, mapping, metric, learner, episodes=number, mean=mean, ci95=ci95), scores)
+            about = {"episodes": number, "mean": mean, "ci95": ci95, "subset": subset}
+            panel.add(setting.cell(split, mapping, metric, learner, **about), scores)
     return panel
 
 

@@ -116,12 +116,17 @@ def _rows(panel: Panel) -> dict[tuple[Any, ...], list[Cell]]:
     """The cells of every learned predictor under every mapping, of the most shots (and ways), by metric."""
     found: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in panel.cells:
-        if cell.role is Role.LEARNED and cell.candidates is None and cell.step is None and cell.episodes > 1:
+        if cell.role is Role.LEARNED and _is_whole(cell):
             key = cell.predictor, cell.task, cell.mapping
             largest = max((c.shots, c.ways) for c in panel.cells if (c.predictor, c.task, c.mapping) == key)
             if (cell.shots, cell.ways) == largest and cell.ci95 is not None:
                 found.setdefault(key, []).append(cell)
     return found
+
+
+def _is_whole(cell: Cell) -> bool:
+    """Whether it is the mean over many episodes, and over all of their queries."""
+    return cell.candidates is None and cell.step is None and cell.subset is None and cell.episodes > 1
 
 
 def _place(cell: Cell) -> tuple[Any, ...]:

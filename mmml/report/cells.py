@@ -31,12 +31,14 @@ def column(cell: Cell) -> str:
 def name(cell: Cell) -> str:
     """Tells a cell from all others of a predictor: mapping, column, and the metric where it is not the usual one."""
     extra = f" {cell['metric']}" if is_calibration(cell) or cell["task"] in BESIDES else ""
-    return f"{mapping(cell)} {column(cell)}{extra}"
+    subset = f", {cell['subset']}" if cell.get("subset") else ""
+    return f"{mapping(cell)} {column(cell)}{extra}{subset}"
 
 
 def predictor(cell: Cell) -> str:
-    """With a mark if it is transductive."""
-    return cell["predictor"] + (" (transductive)" if cell["transductive"] else "")
+    """With a mark if it is transductive, and which queries count if not all do."""
+    subset = f", {cell['subset']}" if cell.get("subset") else ""
+    return cell["predictor"] + (" (transductive)" if cell["transductive"] else "") + subset
 
 
 def is_ranking(cell: Cell) -> bool:
@@ -152,7 +154,7 @@ def headlines(panel: list[Cell]) -> list[Cell]:
     """What the learned predictor is quoted by: the first metric of a mapping and a task, where most prominent."""
     chosen: dict[tuple[str, str], Cell] = {}
     for cell in panel:
-        if not cell["baseline"] and not is_calibration(cell):
+        if not cell["baseline"] and not is_calibration(cell) and not cell.get("subset"):
             key = (cell["task"], mapping(cell))
             if key not in chosen or prominence(cell) > prominence(chosen[key]):
                 chosen[key] = cell

@@ -22,7 +22,7 @@ def difference_pivots(differences: list[Cell], panel: list[Cell]) -> list[Pivot]
         differences: of a ``result.json``.
         panel: of the same; says which predictors are transductive.
     """
-    names = {c["predictor"]: show.predictor(c) for c in panel}
+    names = {c["predictor"]: show.predictor(c) for c in panel if not c.get("subset")}
     kinds = dict.fromkeys((d["task"], d["metric"]) for d in differences)
     columns = list(dict.fromkeys(map(show.column, [*panel, *differences])))
     return [_pivot([d for d in differences if (d["task"], d["metric"]) == kind], names, columns) for kind in kinds]

@@ -224,7 +224,7 @@ def test_calibrated_confidence_is_nearer_to_accuracy(rule):
     for given in (Calibration(), calibration):
         reliability = Reliability(given)
         setting = Setting(CLASSIFICATION, shape, (IMAGES,))
-        episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, reliability.watch)
+        episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch])
         panel = reliability.panel(learner, "test")
         (cell,), (scores,) = panel.cells, panel.scores
         assert (cell.metric, cell.percent, cell.episodes, len(scores)) == ("calibration error", True, 200, 0)

@@ -117,6 +117,14 @@ def test_an_annotators_own_scores_are_perfect(frames):
     assert judged(-video.annotations[0], alone) == pytest.approx((-1, -1, 0))
 
 
+@pytest.mark.parametrize("unit", [1e-20, 1e-12, 1.0, 1e20])
+def test_the_unit_of_what_matters_does_not(frames, unit):
+    video = frames.footage[0]
+    assert judged(unit * video.annotations[0], video) == pytest.approx(judged(video.annotations[0], video))
+    alike = np.full(len(video.annotations[0]), 0.3) + np.resize([0, 3e-8], len(video.annotations[0]))
+    assert judged(unit * alike, video) == judged(np.ones_like(alike), video)
+
+
 def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
     shown = replace(frames, columns={**frames.columns, "video": Column(Per.SAMPLE, clips)})

@@ -1,0 +1,79 @@
+"""Names with a word that training never saw: only they tell whether more than known words is understood.
+
+Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that a score over all of them
+says mostly how well words of the training split are put together.
+"""
+
+import re
+from collections import defaultdict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmml.datasets import Per, Samples
+from mmml.datasets.base import kind_of
+from mmml.episodes import Episodes, Mapping
+from mmml.evaluation.panel import Panel, Played, Setting
+from mmml.methods import Learner
+from mmml.tasks import Metric
+
+NEW_WORDS = "names with a new word"
+WORD = re.compile(r"\w+")
+
+
+class NewWords:
+    """Keeps the scores of queries about such names while a panel is played.
+
+    Args:
+        train, test: the splits; texts of whole classes are their names.
+    """
+
+    def __init__(self, train: Samples | None, test: Samples):
+        self._test, self._new = test, {}
+        for modality, column in test.columns.items():
+            if train is not None and column.per is Per.CLASS and kind_of(modality) == "text" and not column.encoded:
+                known = {w for text in train.columns[modality].values for w in words(text)}
+                self._new[modality] = np.array([not words(text) <= known for text in column.values], bool)
+        self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(list)
+
+    def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:
+        """Which classes have a name with a new word where ``pick`` chooses it; None if no side shows names alone."""
+        for side in (mapping.support, mapping.query):
+            if len(side) == 1 and side[0] in self._new:
+                at = self._test.columns[side[0]].index(classes, classes, pick)
+                return np.asarray(self._new[side[0]][at])
+        return None
+
+    def subset(self, mapping: Mapping, drawn: Episodes) -> dict[str, np.ndarray]:
+        """By the name of the subset, which classes of one episode belong to it; nothing if fewer than two do."""
+        new = self.of(mapping, drawn.classes, drawn.pick)
+        return {} if new is None or new.sum() < 2 else {NEW_WORDS: new[0]}
+
+    def watch(self, setting: Setting, played: Played, scores: dict[Metric, Tensor]) -> None:
+        """Take in the scores of every query of some episodes, ``[B, q]``."""
+        if setting.task.by_item:
+            return
+        new = self.of(played.mapping, played.drawn.classes, played.drawn.pick)
+        if new is not None:
+            asked = np.take_along_axis(new, played.targets.cpu().numpy(), axis=1)
+            self._parts[setting, played.mapping].append((asked, {m: scores[m].cpu() for m in setting.task.metrics}))
+
+    def panel(self, learner: Learner, split: str) -> Panel:
+        """A cell of every metric for each that was watched: the mean over episodes that ask for such a name."""
+        panel = Panel()
+        for (setting, mapping), several in self._parts.items():
+            new = np.concatenate([asked for asked, _ in several])
+            some = new.any(1)
+            about = {"subset": NEW_WORDS, "answers": round(new[some].sum(1).mean()) if some.any() else 0}
+            for metric in setting.task.metrics if some.sum() > 1 else ():
+                each = torch.cat([scores[metric] for _, scores in several]).double().numpy()
+                scores = np.array([e[n].mean() for e, n in zip(each[some], new[some], strict=True)])
+                cell = setting.mean_of(scores, None, split, mapping, metric, learner, **about)
+                panel.add(cell, scores)
+        return panel
+
+
+def words(text: str) -> set[str]:
+    """What a text is made of, in lower case."""
+    return set(WORD.findall(str(text).casefold()))

@@ -1,0 +1,96 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmml.datasets import Column, Per, Samples
+from mmml.episodes import Mapping, Sampler, Shape
+from mmml.evaluation.differences import differences
+from mmml.evaluation.new_words import NEW_WORDS, NewWords, words
+from mmml.evaluation.panel import Played, Setting, episode_panel
+from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
+from mmml.report import cells
+from mmml.tasks import tasks
+from tests.conftest import make_learner
+
+TASK = tasks.build("classification", {}, "task")
+TRAIN = [["small letter a"], ["Small letter e", "CAPITAL letter o"], ["sign"]]
+TEST = [["small a"], ["letter schwa", "small e"], ["capital sign"], ["kra"]]
+
+
+def named(names, images=2):
+    count = len(names)
+    pictures = torch.randint(0, 256, (count * images, 16, 16), generator=torch.Generator().manual_seed(0))
+    columns = {"image": Column(Per.SAMPLE, pictures.to(torch.uint8)), "text": Column.of_texts(names)}
+    return Samples([n[0] for n in names], np.arange(count + 1) * images, columns)
+
+
+@pytest.fixture
+def new():
+    return NewWords(named(TRAIN), named(TEST))
+
+
+def test_words_are_what_letters_and_digits_make():
+    assert words("Latin small letter U+00E6, AE-ligature") == {
+        "latin",
+        "small",
+        "letter",
+        "u",
+        "00e6",
+        "ae",
+        "ligature",
+    }
+
+
+@pytest.mark.parametrize(("pick", "expected"), [(0.0, [False, True, False, True]), (0.9, [False, False, False, True])])
+def test_of_several_names_the_one_that_is_shown_counts(new, pick, expected):
+    classes = np.arange(4)[None]
+    for mapping in ("text:image", "image:text"):
+        assert new.of(Mapping.parse(mapping), classes, np.full((1, 4), pick)).tolist() == [expected]
+
+
+@pytest.mark.parametrize("mapping", ["image:image", "image+text:image"])
+def test_only_where_a_side_shows_names_alone(new, mapping):
+    assert new.of(Mapping.parse(mapping), np.arange(4)[None], np.zeros((1, 4))) is None
+
+
+def test_the_score_is_that_of_queries_about_such_names_alone(new):
+    setting = Setting(TASK, Shape(2, 1, 2), (Mapping.parse("text:image"),))
+    drawn = Sampler(named(TEST), 0, "test").draw(range(3), setting.shape)
+    object.__setattr__(drawn, "classes", np.array([[0, 3], [1, 3], [0, 2]]))
+    object.__setattr__(drawn, "pick", np.zeros((3, 2)))
+    targets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
+    scores = {TASK.metrics[0]: torch.tensor([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 0, 0, 0]])}
+    new.watch(setting, Played(setting.mappings[0], drawn, torch.empty(0), targets), scores)
+    panel = new.panel(make_learner(), "test")
+    assert panel.scores[0].tolist() == [0.5, 0.75]  # of the third episode no name has a new word
+    cell = panel.cells[0]
+    assert (cell.mean, cell.episodes, cell.subset, cell.answers) == (0.625, 2, NEW_WORDS, 3)
+
+
+def test_without_a_training_split_nothing_is_known():
+    assert NewWords(None, named(TEST)).of(Mapping.parse("text:image"), np.zeros((1, 1), int), np.zeros((1, 1))) is None
+
+
+def test_rankings_have_rows_of_their_own(new):
+    samples, learner = named(TEST), make_learner().eval()
+    setting = retrieval_setting(samples, [Mapping.parse("text:image")])
+    panel = retrieval_panel(learner, samples, "test", setting, new)
+    whole = [c for c in panel.cells if c.subset is None]
+    part = [c for c in panel.cells if c.subset == NEW_WORDS]
+    assert whole == retrieval_panel(learner, samples, "test", setting).cells
+    assert [c.metric for c in whole] == [c.metric for c in part]
+    assert new.subset(setting.mappings[0], gallery(samples, 0))[NEW_WORDS].tolist() == [False, True, False, True]
+
+
+def test_they_are_told_apart_and_nothing_is_quoted_or_compared_by_them(new):
+    samples, learner = named(TEST, images=3), make_learner()
+    setting = Setting(TASK, Shape(4, 1, 2), (Mapping.parse("text:image"),))
+    panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch])
+    panel.extend(new.panel(learner, "test"))
+    plain = json.loads(json.dumps(panel.plain()))
+    assert [cells.predictor(c) for c in plain] == ["metric/prototype", f"metric/prototype, {NEW_WORDS}"]
+    assert len({cells.name(c) for c in plain}) == 2 and cells.headlines(plain) == plain[:1]
+    other = panel.of("metric/prototype")
+    assert len(differences(other, [("metric/prototype", "metric/prototype")])) == 1
