@@ -55,7 +55,9 @@ def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.n
     lengths = segments[:, 1] - segments[:, 0] + 1
     worth = np.array([importance[a : b + 1].mean() for a, b in segments])
     room = LinearConstraint(lengths[None].astype(float), -np.inf, int(budget * len(importance) + 1e-9))
-    found = milp(-worth, constraints=room, integrality=np.ones(len(worth)), bounds=Bounds(0, 1))
+    worth = worth / (worth.max() or 1)  # the solver's tolerances are absolute
+    exactly = {"mip_rel_gap": 0}
+    found = milp(-worth, constraints=room, integrality=np.ones(len(worth)), bounds=Bounds(0, 1), options=exactly)
     shown = np.zeros(len(importance), bool)
     for (a, b), chosen in zip(segments, found.x.round().astype(bool), strict=True):
         shown[a : b + 1] = chosen

@@ -26,7 +26,8 @@ def wrote(folder, scores, mapping=IMAGE, predictor="metric/prototype", baseline=
     name = f"{'+'.join(mapping)}:{'+'.join(mapping)}"
     keys = ("predictor", "ways", "shots", "metric")
     about = {k: [v] * len(scores) for k, v in {**{k: cell[k] for k in keys}, "mapping": name}.items()}
-    table = pa.table({**about, "episode": range(len(scores)), "score": scores})
+    subset = pa.nulls(len(scores), pa.string())
+    table = pa.table({**about, "subset": subset, "episode": range(len(scores)), "score": scores})
     pq.write_table(pa.concat_tables([*([pq.read_table(episodes)] if episodes.exists() else []), table]), episodes)
 
 

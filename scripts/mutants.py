@@ -1,0 +1,179 @@
+"""Do the tests catch slips? ``python scripts/mutants.py [PART ...]`` plants them one at a time in a copy of mmml.
+
+``scripts/mutants/*.yaml`` list slips such as a person makes: ``what`` it is, the ``file`` below ``mmml/``, the ``old``
+text, which stands there once, the ``new`` one, and the ``tests`` that must fail. PART takes only files that begin so
+(``evaluation``, ``methods/metric/rules.py``). Exits with 1 if a slip is not caught, no longer applies, or if a test
+fails without any. Tests of real data need ``MMML_DATA``. All of them take half an hour on two cores.
+"""
+
+import importlib
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = Path(__file__).with_suffix("")
+MOST = 8  # slips in a file
+SECONDS = 600  # for the tests of one slip
+HEAVY = ("torch._dynamo", "torch.nn", "scipy.stats", "scipy.optimize", "sklearn.manifold", "matplotlib.figure")
+HEAVY += ("pyarrow.parquet", "omegaconf", "rich.console", "PIL.Image", "pytest", "jinja2", "sacrebleu")
+FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One line of the table, see above."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def fault(self) -> str | None:
+        """Why it cannot be planted, if it cannot."""
+        path = ROOT / "mmml" / self.file
+        times = path.read_text().count(self.old) if path.exists() else 0
+        if times != 1:
+            return f"its old text stands {times} times in mmml/{self.file}"
+        return None if self.tests else "it names no test"
+
+    @property
+    def told(self) -> str:
+        """For the list."""
+        return f"{self.file}: {self.what}"
+
+
+def main(parts: list[str]) -> int:
+    """From the command line to the list; returns the exit code."""
+    slips = [s for s in read() if not parts or s.file.startswith(tuple(parts))]
+    crowded = [f for f, number in Counter(s.file for s in slips).items() if number > MOST]
+    faults = [f"{s.told}: {fault}" for s in slips if (fault := s.fault())]
+    faults += [f"{file}: more than {MOST} slips" for file in crowded]
+    if faults or not slips:
+        print(*faults or ["no slip is listed of these parts"], sep="\n")
+        return 1
+    every = sorted({test for slip in slips for test in slip.tests})
+    print(f"{len(slips)} slips in {len({s.file for s in slips})} files, {len(every)} tests", flush=True)
+    for name in HEAVY:  # once, in the process that all others are forked from
+        importlib.import_module(name)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with copies(os.cpu_count() or 1) as folders:
+        if broken := [test for test, failed in play(folders[0], every).items() if failed is not False]:
+            print("not passed without any slip:", *broken, sep="\n  ")
+            return 1
+        uncaught = [told for told in plant(folders, slips) if told]
+    print(f"{len(slips) - len(uncaught)} caught, {len(uncaught)} not caught")
+    return int(bool(uncaught))
+
+
+def read() -> list[Slip]:
+    """The table."""
+    found = [entry for path in sorted(TABLE.glob("*.yaml")) for entry in yaml.safe_load(path.read_text())]
+    return [Slip(**entry | {"tests": tuple(entry["tests"])}) for entry in found]
+
+
+@contextmanager
+def copies(number: int) -> Iterator[list[Path]]:
+    """The working tree so many times: tracked files and new ones that git does not ignore."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    with tempfile.TemporaryDirectory() as home:
+        folders = [Path(home, str(n)) for n in range(number)]
+        for folder, name in ((f, n) for f in folders for n in names if (ROOT / n).is_file()):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+        yield folders
+
+
+def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
+    """Every slip, one in each folder at a time; prints and gives those that are not caught, as they are known."""
+    todo, done = FORK.Queue(), FORK.Queue()
+    for slip in slips:
+        todo.put(slip)
+    workers = [FORK.Process(target=work, args=(folder, todo, done)) for folder in folders]
+    for worker in workers:
+        worker.start()
+    for _ in slips:
+        slip, passed = done.get()
+        told = f"NOT CAUGHT {slip.told}, by {', '.join(passed)}" if passed else ""
+        print(told or f"caught {slip.told}", flush=True)
+        yield told
+    for worker in workers:
+        worker.join()
+
+
+def work(folder: Path, todo: Any, done: Any) -> None:
+    """Plant what is to be planted, until nothing is left, and say which of its tests did not fail."""
+    while True:
+        try:
+            slip = todo.get(timeout=1)
+        except Empty:
+            return
+        path = folder / "mmml" / slip.file
+        before = path.read_text()
+        path.write_text(before.replace(slip.old, slip.new))
+        done.put((slip, [test for test, failed in play(folder, slip.tests).items() if not failed]))
+        path.write_text(before)
+
+
+def play(folder: Path, tests: Iterable[str]) -> dict[str, bool | None]:
+    """Run tests of a copy in a process of their own: whether each failed, in some case; None if it did not run."""
+    results = FORK.Queue()
+    process = FORK.Process(target=run, args=(folder, list(tests), results))
+    process.start()
+    try:
+        outcomes = results.get(timeout=SECONDS)
+    except Empty:
+        outcomes = {}
+        process.kill()
+    process.join()
+    by_test: dict[str, bool | None] = {}
+    for test in tests:
+        of_it = [failed for name, failed in outcomes.items() if test in (name, name.split("[")[0])]
+        by_test[test] = any(of_it) if of_it else None
+    return by_test
+
+
+class Outcomes:
+    """A plugin of pytest: whether each test failed, in any of its phases."""
+
+    def __init__(self) -> None:
+        self.failed: dict[str, bool] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Is called after each phase."""
+        if not report.skipped:
+            self.failed[report.nodeid] = self.failed.get(report.nodeid, False) or report.failed
+
+
+def run(folder: Path, tests: list[str], results: Any) -> None:
+    """What that process does."""
+    import pytest
+
+    os.chdir(folder)
+    os.environ["PYTHONPATH"] = str(folder)
+    sys.path[:0] = [str(folder)]
+    sys.dont_write_bytecode = True
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (as long as the process)
+    outcomes = Outcomes()
+    try:
+        pytest.main([*tests, "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"], plugins=[outcomes])
+    finally:
+        results.put(outcomes.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
