@@ -33,8 +33,8 @@ class NewWords:
         self._test, self._new = test, {}
         for modality, column in test.columns.items():
             if train is not None and column.per is Per.CLASS and kind_of(modality) == "text" and not column.encoded:
-                known = {w for text in train.columns[modality].values for w in words(text)}
-                self._new[modality] = np.array([not words(text) <= known for text in column.values], bool)
+                known = {w for text in train.columns[modality].values[:] for w in words(text)}
+                self._new[modality] = np.array([not words(text) <= known for text in column.values[:]], bool)
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(list)
 
     def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:

@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from mmml.datasets import Column, Per, Samples
+from mmml.datasets.manifest.columns import Texts
 from mmml.episodes import Mapping, Sampler, Shape
 from mmml.evaluation.differences import differences
 from mmml.evaluation.new_words import NEW_WORDS, NewWords, words
@@ -41,6 +44,16 @@ def test_words_are_what_letters_and_digits_make():
         "ae",
         "ligature",
     }
+
+
+def test_names_of_a_manifest_are_read_as_those_in_memory():
+    def stored(samples):
+        text = samples.columns["text"]
+        return replace(samples, columns={**samples.columns, "text": replace(text, values=Texts(pa.array(text.values)))})
+
+    found = NewWords(stored(named(TRAIN)), stored(named(TEST)))
+    classes = np.arange(4)[None]
+    assert found.of(Mapping.parse("text:image"), classes, np.zeros((1, 4))).tolist() == [[False, True, False, True]]
 
 
 @pytest.mark.parametrize(("pick", "expected"), [(0.0, [False, True, False, True]), (0.9, [False, False, False, True])])
