@@ -21,7 +21,7 @@ def interval(scores: np.ndarray, answers: int | None = None) -> tuple[float, flo
     Student's t (1908): t(0.975, n − 1) · s / √n with the sample deviation s (ddof = 1). For three scores t is 4.30, not
     1.96. Where scores are shares of right answers, and nearly all are right or nearly all wrong, that is too
     narrow (and 0 if none is wrong): there it is Wilson's interval (1927) of as many independent answers as the
-    deviation of the scores speaks for (Kish, 1965), whose farther end is taken. ``scripts/coverage.py``
+    deviation of the scores speaks for (Kish, 1965), whose farther end is taken. ``scripts/interval_coverage.py``
     simulates both.
 
     Args:

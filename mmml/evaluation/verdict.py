@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,8 @@ class Verdict:
 
     It passes where it is better, by the first metric of its table, than without a support set, with permuted targets,
     than the best constant answer and than the best row that nobody trained, by paired intervals that exclude
-    zero; and worse than none of these by any other metric of the table.
+    zero; and worse than none of these by any other metric of the table. Rows that nobody trained fuse nothing: one of
+    several modalities must beat those of each of them.
 
     Attributes:
         predictor, task, support, query, target, ways, shots: of the row.
@@ -90,7 +91,7 @@ def verdicts(panel: Panel) -> list[Verdict]:
     found = []
     for (predictor, *_), cells in _rows(panel).items():
         first = cells[0]
-        others = [c for c in panel.cells if c.role in (*MUST_BEAT, Role.CHANCE) and _place(c) == _place(first)]
+        others = [c for c in panel.cells if c.role in (*MUST_BEAT, Role.CHANCE) and _is_beside(c, first)]
         if not any(c.role is Role.PERMUTED for c in others):
             continue
         by_metric = {c.metric: list(_compared(panel, c, others)) for c in cells}
@@ -129,8 +130,12 @@ def _is_whole(cell: Cell) -> bool:
     return cell.candidates is None and cell.step is None and cell.subset is None and cell.episodes > 1
 
 
-def _place(cell: Cell) -> tuple[Any, ...]:
-    return cell.task, cell.mapping, cell.ways, cell.shots
+def _is_beside(other: Cell, learned: Cell) -> bool:
+    """Whether a row stands beside a learned one; untrained rows fuse nothing, and may show a part of its modalities."""
+    same = all(getattr(other, k) == getattr(learned, k) for k in ("task", "target", "ways", "shots"))
+    if other.role is Role.UNTRAINED:
+        return same and set(other.support) <= set(learned.support) and set(other.query) <= set(learned.query)
+    return same and other.mapping == learned.mapping
 
 
 def _compared(panel: Panel, learned: Cell, others: Iterable[Cell]) -> Iterator[Comparison]:
@@ -146,9 +151,8 @@ def _compared(panel: Panel, learned: Cell, others: Iterable[Cell]) -> Iterator[C
         if of_role:
             best = (max if learned.higher_is_better else min)(of_role, key=lambda c: c.mean)
             if (found := _difference(panel, learned, best)) is not None:
-                yield Comparison(
-                    role, best.predictor, learned.metric, learned.percent, learned.higher_is_better, *found
-                )
+                other = best.predictor if best.mapping == learned.mapping else f"{best.predictor}, {best.mapping}"
+                yield Comparison(role, other, learned.metric, learned.percent, learned.higher_is_better, *found)
 
 
 def _difference(panel: Panel, learned: Cell, other: Cell) -> tuple[float, float] | None:
@@ -159,6 +163,6 @@ def _difference(panel: Panel, learned: Cell, other: Cell) -> tuple[float, float]
     both = Panel()
     for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
         if cell is learned or cell is other:
-            both.add(cell, np.asarray(scores), classes)
+            both.add(replace(cell, support=learned.support, query=learned.query), np.asarray(scores), classes)
     of: list[Difference] = differences(both, [(learned.predictor, other.predictor)])
     return (sign * of[0].mean, of[0].ci95) if of else None

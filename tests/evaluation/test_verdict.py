@@ -130,5 +130,19 @@ def test_chance_stands_for_a_constant_and_for_no_support():
     assert not verdicts(classes)[0].passed
 
 
+@pytest.mark.parametrize(("part", "counts"), [("audio", True), ("image", True), ("text", False)])
+def test_a_row_of_several_modalities_must_beat_untrained_rows_of_each_of_them(part, counts):
+    fused = table(USUAL)
+    sides = [[part] if c.role is Role.UNTRAINED else ["audio", "image"] for c in fused.cells]
+    fused.cells = [replace(c, support=shown, query=shown) for c, shown in zip(fused.cells, sides, strict=True)]
+    (verdict,) = verdicts(fused)
+    assert verdict.passed == counts and (Role.UNTRAINED in verdict.missing) != counts
+    if counts:
+        assert verdict.comparisons[-1].other == f"raw, {part}:{part}"
+        assert verdict.comparisons[-1].mean == pytest.approx(0.1, abs=0.005)
+    alone = [replace(c, support=["audio"] if c.role is Role.LEARNED else c.support) for c in fused.cells]
+    assert verdicts(Panel(alone, fused.scores, fused.classes)) == []  # no control shows what it does
+
+
 def test_tables_without_controls_have_no_verdict():
     assert verdicts(table({"learned": 0.5, "no support": 0.1, "raw": 0.4, "constant": 0.1})) == []

@@ -1,4 +1,4 @@
-"""Do the 95 % intervals of the panel cover what they should? A simulation: ``python scripts/coverage.py``.
+"""Do the 95 % intervals of the panel cover what they should? A simulation: ``python scripts/interval_coverage.py``.
 
 Panels of known truth are drawn many times: accuracies, differences of two predictors in the same episodes, and
 calibration errors. An interval should cover the truth in 95 of 100. Queries of an episode are independent, or

@@ -1,0 +1,134 @@
+"""Does adaptation help in the applications? ``python scripts/applications.py [NAME ...]`` trains and judges them.
+
+NAME is one of the runs below, or the first letters of several (``translation``); without any, all are run, which takes
+five hours on one slow core. Every command is printed before it is run; what has run before (below
+``outputs/applications``) is not run again. At the end stands a table in Markdown: by the first metric, at the largest
+support set, what the learned row has and how much better it is than the others, with paired intervals; where other
+metrics say that it is worse; and the verdict. Needs ``MMML_DATA``, and for lines of dialogue ``MMML_MINILM``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reproduce import play, refuse
+from reproductions import READ_BY_MINILM, Reproduction
+
+from mmml.errors import nearest
+from mmml.report import cells as show
+from mmml.report.verdicts import THAN, judged
+
+HOME = Path("outputs") / "applications"
+BY_OPTIMIZER = ("method=learned_optimizer", "method/algorithm=meta_sgd_head")
+SHORTER = ("trainer.steps=400", "trainer.validate_every=100", "trainer.checkpoint_every=100")
+UNTUNED = "evaluation.tuning_episodes=0"
+SENTENCES = "experiment=translation_sentences"
+GERMAN = "dataset.test_languages=[de-cs]"
+FEWER = ("evaluation.episodes=10", "evaluation.validation_episodes=4")
+DIALOGUE = ("experiment=sentiment_dialogue", *READ_BY_MINILM)
+EMOTIONS = ("dataset.test=emotion", "dataset.held_out=[disgust,fear,sadness]", "episode.train.ways=4")
+
+RUNS: dict[str, tuple[str, ...]] = {
+    "translation": ("experiment=translation",),
+    "translation-optimizer": ("experiment=translation_optimizer",),
+    "translation-sentences": (SENTENCES, "evaluation.episodes=300"),
+    "translation-sentences-german": (SENTENCES, GERMAN, "evaluation.episodes=300"),
+    "translation-sentences-optimizer": ("experiment=[translation_sentences,language_model]", *FEWER),
+    "translation-retrieval": ("experiment=translation_retrieval",),
+    "translation-retrieval-optimizer": (
+        "experiment=translation_retrieval",
+        *BY_OPTIMIZER,
+        "method.order=1",
+        UNTUNED,
+    ),
+    "captioning": ("experiment=captioning",),
+    "captioning-optimizer": ("experiment=captioning_optimizer",),
+    "captioning-topics": ("experiment=captioning_topics",),
+    "captioning-topics-optimizer": ("experiment=[captioning_topics,language_model]",),
+    "captioning-photographs": ("experiment=captioning_photographs",),
+    "captioning-photographs-optimizer": ("experiment=[captioning_photographs,language_model]",),
+    "video-summary": ("experiment=video_summary",),
+    "video-summary-optimizer": ("experiment=video_summary_optimizer",),
+    "video-summary-frames": ("experiment=video_summary_frames",),
+    "video-summary-frames-optimizer": (
+        "experiment=video_summary_frames",
+        *BY_OPTIMIZER,
+        "method.order=1",
+        "trainer.batch=4",
+    ),
+    "sentiment-dialogue": DIALOGUE,
+    "sentiment-dialogue-optimizer": (*DIALOGUE, *BY_OPTIMIZER),
+    "sentiment-dialogue-emotions": (*DIALOGUE, *EMOTIONS, "episode.eval.shots=[1,4,20]"),
+    "sentiment": ("experiment=sentiment",),
+    "sentiment-optimizer": ("experiment=sentiment", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+    "sentiment-reviews": ("experiment=sentiment_reviews",),
+    "sentiment-reviews-optimizer": ("experiment=sentiment_reviews", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """From the command line to the table; returns the exit code."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__, *(f"  {name:33} mmml-train {' '.join(options)}" for name, options in RUNS.items()), sep="\n")
+        return 0
+    for unknown in (a for a in arguments if not any(name.startswith(a) for name in RUNS)):
+        return refuse(f"{unknown} is no application{nearest(unknown, RUNS)}")
+    chosen = [name for name in RUNS if not arguments or any(is_meant(name, a) for a in arguments)]
+    try:
+        results = {name: result_of(name) for name in chosen}
+    except subprocess.CalledProcessError as error:  # which has said why
+        return 130 if error.returncode == 130 else 2
+    except KeyboardInterrupt:
+        return 130
+    report(results)
+    return 0
+
+
+def is_meant(name: str, argument: str) -> bool:
+    """Whether a run is asked for: by its name, or by first letters that are no name."""
+    return name == argument or (argument not in RUNS and name.startswith(argument))
+
+
+def result_of(name: str) -> dict[str, Any]:
+    """What ``result.json`` says of a run, which is made if it was not."""
+    folder = play(HOME / name, Reproduction(list(RUNS[name]), []), [])["test"]
+    told: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return told
+
+
+def report(results: dict[str, dict[str, Any]]) -> None:
+    """Print the table."""
+    than = [f"better than {t}" for t in THAN.values()]
+    head = ["", "shown", "metric", "score", *than, "worse by", ""]
+    print("\n|", " | ".join(head), "|\n|", " | ".join("---" for _ in head), "|")
+    for name, result in results.items():
+        for row in rows(result):
+            print("|", " | ".join([name, *row]), "|")
+    seconds = sum(r["seconds"] for r in results.values())
+    print(f"\n{len(results)} runs, {seconds / 60:.0f} minutes, {os.cpu_count()} cores")
+
+
+def rows(result: dict[str, Any]) -> Iterator[list[str]]:
+    """One for each verdict."""
+    for verdict, said in zip(result["verdicts"], judged(result["verdicts"]), strict=True):
+        metric = verdict["comparisons"][0]["metric"]
+        (score,) = (c for c in result["panel"] if is_of(c, verdict) and c["metric"] == metric)
+        first = {a.than: f"{a.told}, {a.other}" for a in said.against if a.metric == metric}
+        worse = [f"{a.metric}: {a.told}, {a.other}" for a in said.against if a.metric != metric]
+        compared = [first.get(than, "–") for than in THAN.values()]
+        yield [said.played, metric, show.value(score), *compared, "; ".join(worse) or "–", said.told]
+
+
+def is_of(cell: dict[str, Any], verdict: dict[str, Any]) -> bool:
+    """Whether a cell of the panel is the mean of the row that a verdict is about."""
+    keys = ("predictor", "task", "support", "query", "target", "ways", "shots")
+    whole = cell["candidates"] is None and cell["step"] is None and cell["subset"] is None
+    return whole and all(cell[key] == verdict[key] for key in keys)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
