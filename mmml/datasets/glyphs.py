@@ -35,7 +35,7 @@ UNLIKE = 5  # faces that draw a character otherwise than so many others do; else
 
 @datasets.register("glyphs")
 class Glyphs(Dataset):
-    """1,899 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
+    """1,873 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
 
     A superclass is a script (of what is in several, the first). Characters that share a drawing in any face are in one
     split.
