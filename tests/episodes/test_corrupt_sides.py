@@ -10,7 +10,9 @@ from mmml.datasets import Column, Per, Samples
 from mmml.datasets.gaps import Partial
 from mmml.datasets.values import objects
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.episodes.corrupt import build_corruptions
+from mmml.episodes.corrupt import Corrupted, build_corruptions
+from mmml.episodes.plan import SHAPE as SHAPE_OF_STEP
+from mmml.episodes.sampler import VARIANTS
 
 IMAGES = Mapping.parse("image:image")
 SHAPE = Shape(4, 2, 2)
@@ -77,3 +79,16 @@ def test_what_is_spoiled_twice_is_spoiled_in_two_ways(alike):
     section = {"name": "noise", "modality": "image", "amount": 0.03}
     once, twice = (shown(alike, *several)[0].float().std().item() for several in ([section], [section] * 2))
     assert once == pytest.approx(7.65, rel=0.03) and twice == pytest.approx(7.65 * 2**0.5, rel=0.03)
+
+
+def test_every_corruption_of_every_side_has_random_numbers_of_its_own():
+    """Other ones than what draws the episode itself, a step's shape and variants."""
+    asked = []
+    sections = [{"name": "noise", "modality": "image", "amount": 0.5}] * 3
+    made = build_corruptions(sections, "episode.eval.corrupt")
+    numbers = range(2)
+    spoils = Corrupted(made, numbers, lambda n, purpose: (asked.append((n, purpose)), np.random.default_rng(0))[1])
+    for side in ("support", "query"):
+        spoils.spoil(GREY[:4], side, "image")
+    assert len(asked) == len(set(asked)) == 3 * 2 * 2
+    assert not {purpose for _, purpose in asked} & {0, SHAPE_OF_STEP, VARIANTS}
