@@ -61,3 +61,10 @@ def test_all_training_texts_are_learnt_from_however_many_there_are():
     encoder.fit(objects([*["the cat sat"] * (2 * CHUNK), *["quux quux"] * 9]))
     assert UNKNOWN not in encoder.prepare(["quux"]) and encoder.prepare(["quux"]).shape == (1, 1)
     assert encoder.prepare(["cat"]).shape == (1, 1)
+
+
+def test_a_checkpoint_has_the_vocabulary():
+    fitted, again = build("wordpiece"), fresh("wordpiece")
+    again.load_state_dict(fitted.state_dict())
+    assert torch.equal(again.prepare(RAGGED["text"]), fitted.prepare(RAGGED["text"]))
+    assert (again.prepare(RAGGED["text"]) > UNKNOWN).any()
