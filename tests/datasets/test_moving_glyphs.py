@@ -3,7 +3,18 @@ import pytest
 import torch
 
 from mmml.datasets import Per, datasets
-from mmml.datasets.moving_glyphs import FRAMES, MOTIONS, SAMPLES, SIDE, Scene, drawn, split_pairs, state_after
+from mmml.datasets.moving_glyphs import (
+    FRAMES,
+    MOTIONS,
+    OPPOSITE,
+    SAMPLES,
+    SIDE,
+    Scene,
+    choose_scenes,
+    drawn,
+    split_pairs,
+    state_after,
+)
 from mmml.errors import UserError
 
 
@@ -142,3 +153,16 @@ def test_the_other_does_not_jump_when_the_first_crosses_the_middle():
     shares = [{"meet": 1.0, "left": s} for s in np.linspace(0, 1, 12)]
     places = [state_after(s, np.array([0.1, 0.0]), 1.0)[1][0] for s in shares]
     assert np.abs(np.diff(places)).max() < 0.1
+
+
+def test_no_scene_is_drawn_twice_and_nobody_meets_themselves():
+    for cast in (2, 5):
+        scenes = choose_scenes("train", cast, [("up", "meet"), ("left", "grow")], 2 * cast, seed=0)
+        assert len({(s.actor, s.first, s.second) for s in scenes}) == 2 * cast
+        assert all(0 <= s.other < cast and s.other != s.actor for s in scenes)
+    assert choose_scenes("val", 9, [("up", "grow")], 5, 0) != choose_scenes("test", 9, [("up", "grow")], 5, 0)
+
+
+def test_no_second_motion_undoes_the_first():
+    pairs = {pair for several in split_pairs(0).values() for pair in several}
+    assert not pairs & {*OPPOSITE.items(), *((b, a) for a, b in OPPOSITE.items()), *((m, m) for m in MOTIONS)}

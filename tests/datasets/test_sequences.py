@@ -60,3 +60,12 @@ def test_reviews_have_one_quantity_and_the_published_splits(real_data):
 def test_a_stream_that_the_copy_lacks_is_told(real_data):
     with pytest.raises(UserError, match=r"has no text_features of the train split"):
         load(real_data, REVIEWS, "audio_features", "text_features")
+
+
+def test_the_scores_of_a_trait_are_those_that_its_clips_have_on_it(real_data):
+    dataset = datasets.build_section(TRAITS | {"root": str(real_data)}, "dataset")
+    read, parts = dataset.read(["audio_features"]), dataset.load(["audio_features"], scores=True)
+    for split, part in parts.items():
+        for c, name in enumerate(part.classes):
+            wanted = read[split].scores[:, int(name.removeprefix("trait")) - 1]
+            assert part.targets[part.starts[c] : part.starts[c + 1]].tolist() == wanted.tolist()

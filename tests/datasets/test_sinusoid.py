@@ -28,3 +28,14 @@ def test_waves_are_the_same_every_time_and_others_in_each_split():
     assert not set(one["train"].classes) & {c.replace("test", "train") for c in one["test"].classes}
     with pytest.raises(UserError, match="dataset.waves=4 must be 5 or more"):
         load(waves=4)
+
+
+def test_no_wave_and_no_point_is_in_two_splits():
+    """Those of validation and test are as many, so that the same random numbers would make the same waves."""
+    parts = load(waves=50)
+    told = {s: {c.partition(": ")[2] for c in p.classes} for s, p in parts.items()}
+    amplitudes = {s: {c.partition(" ")[0] for c in several} for s, several in told.items()}
+    points = {s: set(p.columns["features"].values.flatten().tolist()) for s, p in parts.items()}
+    scores = {s: set(p.targets.tolist()) for s, p in parts.items()}
+    for of in (told, amplitudes, points, scores):
+        assert not of["train"] & of["val"] and not of["train"] & of["test"] and not of["val"] & of["test"]

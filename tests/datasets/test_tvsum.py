@@ -8,7 +8,7 @@ from mmml.datasets import datasets
 from mmml.datasets.footage import Footage, summary
 from mmml.datasets.tvsum import CATEGORIES, read_annotations
 from mmml.errors import UserError
-from tests.datasets.making_footage import write_eccv16
+from tests.datasets.making_footage import EVERY, write_eccv16
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,14 @@ def test_frames_of_a_split_are_of_its_categories(root):
     assert test.targets.min() >= 0 and test.targets.max() <= 1
     assert len(test.labels) == sum(len(v.rows) for v in test.footage) == len(test.columns["features"].values)
     assert video.frames == video.segments[-1, 1] + 1 == video.spread(video.annotations).shape[1]
+
+
+def test_what_people_think_is_told_of_the_very_frames_that_have_features(root):
+    known = {v.title: v for v in read_annotations(root / "tvsum_annotations" / "ydata-tvsum50.mat")}
+    val = build(root).load()["val"]
+    for video in val.footage:
+        assert video.picks[1] == EVERY and len(video.picks) == len(video.rows)
+        assert np.array_equal(video.annotations, known[video.name].importance[:, video.picks])
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,11 @@ class TestSummary:
     @pytest.mark.parametrize(("budget", "frames"), [(0.1, [6]), (0.3, [0, 1, 6]), (0.5, [2, 3, 4, 5, 6]), (0.05, [])])
     def test_the_best_segments_that_fit_are_shown(self, budget, frames):
         assert np.flatnonzero(summary(self.importance, self.segments, budget)).tolist() == frames
+
+    def test_a_budget_that_a_segment_fills_is_enough(self):
+        """0.29 × 100 is below 29 in floating-point numbers."""
+        shown = summary(np.ones(100), np.array([[0, 28], [29, 99]]), 0.29)
+        assert shown[:29].all() and not shown[29:].any()
 
     def test_scores_that_are_no_numbers_or_below_zero(self):
         nothing = summary(np.full(10, np.nan), self.segments, 0.3)

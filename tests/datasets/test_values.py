@@ -1,7 +1,17 @@
 import numpy as np
 import torch
 
-from mmml.datasets.values import Matrix, Prepared, PreparedValues, Ragged, Rows, concatenate, identity_of, objects
+from mmml.datasets.values import (
+    Matrix,
+    Prepared,
+    PreparedValues,
+    Ragged,
+    Rows,
+    concatenate,
+    evenly_spaced,
+    identity_of,
+    objects,
+)
 
 
 def test_arrays_of_one_shape_come_as_a_tensor():
@@ -53,3 +63,9 @@ def test_identity_of_long_arrays_looks_at_all_of_them():
     other[0][2500] = 1
     assert identity_of(objects(long)) != identity_of(objects(other))
     assert identity_of(objects(["ab", "c"])) != identity_of(objects(["a", "bc"]))
+
+
+def test_positions_are_evenly_spaced_with_both_ends():
+    assert evenly_spaced(9, 3).tolist() == [0, 4, 8] and evenly_spaced(3, 5).tolist() == [0, 1, 2]
+    assert evenly_spaced(7, 1).tolist() == [0]
+    assert all(len(set(evenly_spaced(n, k).tolist())) == min(n, k) for n in range(1, 30) for k in range(1, 30))

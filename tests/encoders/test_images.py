@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,16 @@ def test_resnet12_wants_four_widths(channels):
         fresh("resnet12", channels=channels)
 
 
+class Opening:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return self.path.touch, ()
+
+
 class TestTorchvision:
     @pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "googlenet"])
     def test_any_model_takes_the_width(self, model):
@@ -141,6 +153,16 @@ class TestTorchvision:
         (tmp_path / "weights.pth").write_bytes(content)
         with pytest.raises(UserError, match="cannot be read as a state dict"):
             fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_code_in_a_file_of_weights_is_never_run(self, tmp_path, whole):
+        """Neither where the file is such code alone, nor where it stands beside weights that would fit."""
+        state = fresh("torchvision").model.state_dict() if whole else {}
+        torch.save({**state, "more": Opening(tmp_path / "ran")}, tmp_path / "weights.pth")
+        encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
+        with pytest.raises(UserError, match="cannot be read as a state dict"):
+            encoder.fit(RAGGED["image"])
+        assert not (tmp_path / "ran").exists()
 
     def test_a_finished_run_needs_no_file(self, tmp_path):
         assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(UNIFORM["image"]).shape == (5, WIDTH)

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from mmml.encoders.base import CHUNK
 from mmml.errors import UserError
 from mmml.text.wordpiece import PAD, UNKNOWN, WordPieces
-from tests.encoders.material import RAGGED, build, fresh
+from tests.encoders.material import RAGGED, build, fresh, objects
 
 TEXTS = ["the cat sat", "the cats sat", "a hat, a cat", "the hats"] * 5
 
@@ -52,3 +53,18 @@ def test_a_tiny_vocabulary_is_refused():
 
 def test_a_text_may_hold_what_stands_for_padding():
     assert PAD not in WordPieces.train(TEXTS, 60)(["[PAD] cat ##a [UNK]"], 20)[0].tolist()
+
+
+def test_all_training_texts_are_learnt_from_however_many_there_are():
+    """More than are read at a time; a word that comes first in the very last is one piece."""
+    encoder = fresh("wordpiece", vocabulary=64)
+    encoder.fit(objects([*["the cat sat"] * (2 * CHUNK), *["quux quux"] * 9]))
+    assert UNKNOWN not in encoder.prepare(["quux"]) and encoder.prepare(["quux"]).shape == (1, 1)
+    assert encoder.prepare(["cat"]).shape == (1, 1)
+
+
+def test_a_checkpoint_has_the_vocabulary():
+    fitted, again = build("wordpiece"), fresh("wordpiece")
+    again.load_state_dict(fitted.state_dict())
+    assert torch.equal(again.prepare(RAGGED["text"]), fitted.prepare(RAGGED["text"]))
+    assert (again.prepare(RAGGED["text"]) > UNKNOWN).any()

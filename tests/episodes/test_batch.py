@@ -86,3 +86,13 @@ def test_names_are_picked_among_those_of_the_class(samples):
     seen = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
     assert seen == {"name 1.0", "name 1.1"}
     assert isinstance(texts, np.ndarray)
+
+
+def test_one_episode_has_the_copies_of_its_own(samples, batch):
+    encoded = batch[1].encode(fingerprint).support
+    where = torch.zeros(2, 3, 1, dtype=torch.bool)
+    where[1, 2] = True
+    side = replace(encoded, copies=(("text", "image", where),))
+    for i in range(2):
+        assert torch.equal(side.episode(i).items("text"), side.items("text")[i : i + 1])
+        assert torch.equal(side.episode(i).copied().values["text"], side.copied().values["text"][i : i + 1])

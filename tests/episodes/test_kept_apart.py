@@ -42,6 +42,14 @@ def test_no_value_is_on_both_sides_in_any_class(shape):
     assert all(len(np.unique(row)) == len(row) for row in rows)
 
 
+def test_rows_that_are_drawn_anew_heed_what_the_other_classes_show_already():
+    """Class 0 is drawn anew where it shows 0 twice, and its 1 may then stand only where that of class 1 does."""
+    samples = of_numbers([[0, 0, 1, 1], [1, 2]])
+    drawn = Sampler(samples, 0, "train").draw(range(200), Shape(2, 1, 1))
+    for support, query in zip(samples.duplicates[drawn.support], samples.duplicates[drawn.query], strict=True):
+        assert not set(support.ravel()) & set(query.ravel())
+
+
 def test_episodes_without_such_rows_are_what_they_are_without_duplicates():
     samples = of_numbers(PAIRS)
     plain = Sampler(replace(samples, duplicates=None), 3, "test").draw(range(200), Shape(2, 1, 1))

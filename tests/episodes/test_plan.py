@@ -68,3 +68,29 @@ def test_only_what_is_used_must_fit(samples):
     with pytest.raises(UserError, match="episode.train.ways=7 is more than the 6 classes"):
         check_shapes(wide, splits, trains=True)
     check_shapes(wide, splits, trains=False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ({"ways": [2, 7, 3]}, "episode.eval.ways=7 is more than the 6 classes of the val split"),
+        ({"shots": [1, 3, 2]}, "episode.eval: shots=3 plus queries=2 need 5 samples of a class"),
+    ],
+)
+def test_the_largest_shape_that_is_judged_must_fit(samples, shape, told):
+    judged = EvalEpisodes(**{"ways": [2], "shots": [1], "queries": 2, "mappings": ["image:image"], **shape})
+    with pytest.raises(UserError, match=told):
+        check_shapes(EpisodeConfig(train=TRAIN, eval=judged), dict.fromkeys(("train", "val", "test"), samples), True)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"ways": {"min": 2, "max": 7}}, "episode.train.ways=7 is more than the 6 classes of the train split"),
+        ({"shots": {"min": 1, "max": 4}}, "episode.train: shots=4 plus queries=2 need 6 samples of a class"),
+    ],
+)
+def test_the_largest_shape_of_training_must_fit(samples, part, told):
+    train = TrainEpisodes(**{"ways": 2, "shots": 1, "queries": 2, "mappings": ["image:image"], **part})
+    with pytest.raises(UserError, match=told):
+        check_shapes(EpisodeConfig(train=train, eval=EVAL), dict.fromkeys(("train", "val", "test"), samples), True)

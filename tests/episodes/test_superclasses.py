@@ -36,6 +36,12 @@ def test_the_classes_of_an_episode_are_of_one_superclass(kinds):
     assert {tuple(c) for c in drawn.classes[found[:, 0] == 0].tolist()} == {(0, 2), (2, 0)}
 
 
+def test_of_a_share_of_the_classes_those_of_a_superclass_are_drawn(kinds):
+    sampler = Sampler(replace(kinds, published=None), 0, "train", among=np.array([2, 3, 5]))
+    assert {frozenset(c) for c in sampler.draw(range(20), Shape(2, 1, 1)).classes.tolist()} == {frozenset([3, 5])}
+    assert set(sampler.draw(range(40), Shape(1, 1, 1)).classes.ravel().tolist()) == {2, 3, 5}
+
+
 def test_more_ways_than_any_superclass_has_are_refused(kinds):
     with pytest.raises(
         UserError, match="episode.eval.ways=4 is more than the 3 classes of any one superclass of the val"
