@@ -3,7 +3,7 @@ import copy
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths
+from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, take_option
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])
@@ -55,6 +55,29 @@ def test_overrides_change_values_in_place():
 def test_a_group_replaces_its_section():
     got = apply_overrides(PLAIN, ["episode=standard"], FIXED)
     assert got["episode"]["train"]["ways"] == 20 and got["trainer"] == PLAIN["trainer"]
+
+
+def test_a_section_keeps_nothing_of_what_was_chosen_before():
+    got = apply_overrides(PLAIN, ["method=learned_optimizer"], FIXED)
+    assert got["method"] == compose_plain(["method=learned_optimizer"])["method"] and "distance" not in got["method"]
+    later = apply_overrides(PLAIN, ["episode.eval.ways=7", "episode=standard", "episode.eval.shots=[3]"], FIXED)
+    assert later["episode"]["eval"]["ways"] != 7 and later["episode"]["eval"]["shots"] == [3]
+
+
+def test_paths_that_are_stored_do_not_depend_on_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert quote_paths(["dataset.root=data", "start=run"]) == [
+        f"dataset.root='{tmp_path}/data'",
+        f"start='{tmp_path}/run'",
+    ]
+    assert quote_paths(["resume=run", "dataset.features=f.npy"]) == ["resume='run'", "dataset.features='f.npy'"]
+
+
+def test_of_an_option_that_is_given_twice_the_last_counts():
+    assert take_option(["a=1", "b=2", "a=3=4"], "a") == ("3=4", ["b=2"])
+    assert take_option(["b=2"], "a", default="7") == ("7", ["b=2"])
+    with pytest.raises(UserError, match="a= needs a run directory"):
+        take_option(["b=2"], "a")
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,68 @@ def test_the_defaults_are_valid():
         ("evaluation.guard", "flase", "evaluation.guard: .*flase"),
         ("evaluation.seed", -1, "evaluation.seed=-1"),
         ("seed", -3, "seed=-3 must be from 0"),
+        ("episode.train.classes", [0.5, 0.5], "a smaller and a larger fraction"),
+        ("episode.train.classes", [0.5, 1.5], "a smaller and a larger fraction"),
+        ("episode.train.variants", 1.5, "episode.train.variants=1.5 must be from 0 to 1"),
+        ("episode.eval.mappings", ["image:image", "image:image"], "names no mapping twice"),
+        ("evaluation.tuning_episodes", 1, "evaluation.tuning_episodes=1 must be 2 or more"),
+        ("evaluation.horizons", [], "evaluation.horizons=\\[\\] must be"),
+        ("evaluation.robustness.amounts", [0.5, 0.5], "a list of several numbers from 0 to 1"),
+        ("evaluation.robustness.amounts", [0, 1.5], "a list of several numbers from 0 to 1"),
+        ("evaluation.robustness.split", "train", "evaluation.robustness.split=train must be val or test"),
+        ("seed", 2**63, "seed=.* must be from 0"),
         ("trainer.step", 3, "trainer.step is no option; did you mean 'trainer.steps'"),
     ],
 )
 def test_refuses_with_the_option_named(key, value, message):
     with pytest.raises(UserError, match=message):
         check_config(changed(key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("episode.train.ways", {"min": 5, "max": 5}),
+        ("episode.train.classes", [0, 1]),
+        ("episode.train.variants", 1),
+        ("evaluation.episodes", 2),
+        ("evaluation.tuning_episodes", 0),
+        ("evaluation.robustness.amounts", [0, 1]),
+        ("trainer.warmup", 0),
+        ("trainer.weight_decay", 0),
+        ("seed", 2**63 - 1),
+    ],
+)
+def test_the_ends_of_a_range_are_allowed(key, value):
+    config = check_config(changed(key, value))
+    for part in key.split("."):
+        config = getattr(config, part)
+    assert config == value
+
+
+BEFORE = {
+    "episode": {"by_group": False},
+    "episode.train": {"classes": [0, 1], "within_superclass": False, "corrupt": [], "variants": 0},
+    "episode.eval": {"within_superclass": False, "query_domain": None, "published": False, "corrupt": []},
+    "evaluation": {"rivals": True, "shuffled": False, "tuning_episodes": 50, "horizons": [1], "views": 1}
+    | {"matching": [], "summaries": []},
+    "evaluation.robustness": {"run": False},
+    "trainer": {"trackers": []},
+}
+
+
+@pytest.mark.parametrize("section", BEFORE)
+def test_an_older_config_means_what_it_meant(section):
+    """Options that came later are as the program was before them, whatever ``conf/`` says now."""
+    plain = node = copy.deepcopy(PLAIN)
+    for part in section.split("."):
+        node = node[part]
+    for name in BEFORE[section]:
+        node.pop(name, None)
+    found = check_config(plain)
+    for part in section.split("."):
+        found = getattr(found, part)
+    assert {name: getattr(found, name) for name in BEFORE[section]} == BEFORE[section]
 
 
 def test_false_is_false_and_lists_are_sorted():

@@ -77,6 +77,15 @@ def test_columns_by_other_names(tmp_path):
     assert {r["prediction"] for r in table()} == {"class 0", "class 1"}
 
 
+def test_fewer_support_samples_than_are_to_be_named(tmp_path):
+    features(tmp_path / "s", [0, 1], seed=0, noise=0.01)
+    assert _predict(["support=s", "query=q", MATRIX]) == 0
+    assert [(r["nearest_1"], r["nearest_2"], r["nearest_3"]) for r in table()][1:3] == [
+        ("s1", "s0", ""),
+        ("s0", "s1", ""),
+    ]
+
+
 WRONG = {
     "no support": (["query=q"], "support= needs a folder or manifest of labelled examples"),
     "no query": (["support=s"], "query= needs a folder or manifest of what is to be labelled"),

@@ -103,6 +103,23 @@ def test_pairs_of_several_are_named_in_full():
     assert [r.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
 
 
+def test_each_row_shows_its_own_mapping_and_pair():
+    sides = ({}, {"support": ["image"]})
+    pairs = [
+        CLEAR | side | {"a": a, "b": b, "mean": n + m / 10}
+        for n, side in enumerate(sides)
+        for m, (a, b) in enumerate(("xy", "xz"))
+    ]
+    (table,) = difference_pivots(pairs, panel_of(*"xyz"))
+    told = [(r.mapping, r.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
+    assert told == [
+        ("text:image", "− y", [0.0]),
+        ("text:image", "− z", [0.1]),
+        ("image:image", "− y", [1.0]),
+        ("image:image", "− z", [1.1]),
+    ]
+
+
 def test_metrics_stand_apart_and_an_error_is_better_below_zero():
     tables = difference_pivots([CLEAR, ERROR], PANEL)
     assert [t.title.partition("in ")[2].partition(" ±")[0] for t in tables] == ["accuracy %", "MAE"]

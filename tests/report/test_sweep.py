@@ -50,6 +50,37 @@ def test_a_second_metric_does_not_take_the_place_of_the_first(tmp_path):
     assert "| 25.0 ±" in (tmp_path / "summary.md").read_text()
 
 
+def test_runs_that_were_interrupted_come_after_those_that_completed(tmp_path):
+    for number, (value, status) in enumerate([(0.5, "completed"), (0.9, "interrupted"), (0.7, "completed")]):
+        write(tmp_path, number, ["method.loss=infonce", f"seed={number}"], value, status=status)
+    summary = summarise(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
+    assert [r["run"] for r in rows] == ["2", "0", "1"] and summary.failed == 1
+    text = (tmp_path / "summary.md").read_text()
+    assert "2 of 3 runs completed" in text and "0.6000 (0.1414)" in text.split("## Over seeds")[1]
+
+
+def test_the_scores_are_those_of_the_learned_row(tmp_path):
+    write(tmp_path, 0, ["seed=0"], 0.5, mean=0.25)
+    result = json.loads((tmp_path / "0" / "result.json").read_text())
+    others = {"predictor": "frozen/ridge", "baseline": True, "mean": 0.75}
+    alone = CELL | others | {"ways": 7, "predictor": "chance"}
+    result["panel"] = [CELL | others, alone, *result["panel"], CELL | others | {"predictor": "raw/nearest"}]
+    (tmp_path / "0" / "result.json").write_text(json.dumps(result))
+    summarise(tmp_path)
+    (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
+    name = "text:image 20-way 1-shot"
+    assert {n: row[n] for n in row if "-way" in n} == {name: "0.25", f"{name} ci95": "0.00121"}
+    assert "75.0" not in (tmp_path / "summary.md").read_text()
+
+
+def test_what_most_runs_share_is_shown_where_one_does_not(tmp_path):
+    for number, more in enumerate((["trainer.lr=1"], ["trainer.lr=1"], [])):
+        write(tmp_path, number, ["trainer.steps=9", f"seed={number}", *more], 0.7)
+    short = summarise(tmp_path).short
+    assert short.count("trainer.lr=1") == 2 and "trainer.steps" not in short
+
+
 def test_errors_are_ranked_the_smaller_the_better(tmp_path):
     for number, value in enumerate((1.5, 0.9, 1.2)):
         write(tmp_path, number, [f"seed={number}"], value)

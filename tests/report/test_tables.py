@@ -21,6 +21,34 @@ def test_calibration_has_a_table_of_its_own_after_the_scores():
     assert tables[2].columns == ["20-way 1-shot"]
 
 
+def test_each_row_shows_its_own_mapping_predictor_and_shape():
+    sides = {"text:image": {}, "image:image": {"support": ["image"]}}
+    panel = [
+        CELL | side | {"predictor": who, "ways": ways, "mean": (10 * number + 100 * len(who) + ways) / 1000}
+        for number, side in enumerate(sides.values())
+        for who in ("a", "bcd")
+        for ways in (5, 6)
+    ]
+    (table,) = pivots(panel)
+    assert table.columns == ["5-way 1-shot", "6-way 1-shot"]
+    told = [(r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
+    assert told == [
+        ("text:image", "a", [105, 106]),
+        ("text:image", "bcd", [305, 306]),
+        ("image:image", "a", [115, 116]),
+        ("image:image", "bcd", [315, 316]),
+    ]
+
+
+def test_what_was_not_measured_is_empty_and_moves_nothing():
+    (table,) = pivots([CELL, CELL | {"shots": 5}, CELL | {"shots": 5} | FROZEN])
+    assert [[c and c["shots"] for c in r.cells] for r in table.rows] == [[1, 5], [None, 5]]
+
+
+def test_a_title_counts_the_episodes_of_what_was_played():
+    assert all("1000 episodes" in t.title for t in (*pivots([CELL, CHANCE]), *pivots([CHANCE, CELL])))
+
+
 def test_it_is_shown_in_percent_and_its_interval():
     text = text_of(PANEL)
     assert "3.1 ± 0.2" in text and "98.8 ± 0.2" in text and "confidence and accuracy %" in " ".join(text.split())

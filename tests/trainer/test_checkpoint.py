@@ -1,5 +1,6 @@
 import os
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -38,6 +39,32 @@ def test_comes_back_as_it_was(tmp_path):
     back = load_checkpoint(tmp_path / "a.ckpt", "resume")
     assert torch.equal(back.learner["w"], torch.arange(6.0))
     assert (back.config, back.step, back.best, back.seconds) == (checkpoint().config, 3, None, 1.5)
+
+
+def test_every_part_comes_back_with_the_calibration_and_the_best(tmp_path):
+    best, calibration = {"monitor": "val/mean", "value": 0.5, "step": 2}, {"entries": [{"temperature": 2.0}]}
+    replace(checkpoint(), best=best, calibration=calibration, optimizer={"state": {0: {"step": 7}}}).save(
+        tmp_path / "a"
+    )
+    back = load_checkpoint(tmp_path / "a", "checkpoint")
+    assert (back.best, back.calibration, back.seen) == (best, calibration, ["glyphs/A"])
+    assert back.optimizer == {"state": {0: {"step": 7}}}
+
+
+def test_a_checkpoint_from_before_calibrations_is_read(tmp_path):
+    checkpoint().save(tmp_path / "a.ckpt")
+    content = torch.load(tmp_path / "a.ckpt")
+    assert content.pop("calibration", 0) is None
+    torch.save(content, tmp_path / "b.ckpt")
+    assert load_checkpoint(tmp_path / "b.ckpt", "checkpoint").calibration is None
+
+
+def test_a_whole_checkpoint_of_another_format_is_refused(tmp_path):
+    checkpoint().save(tmp_path / "a.ckpt")
+    content = torch.load(tmp_path / "a.ckpt")
+    torch.save(content | {"format": 2}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="is no mmml checkpoint of format 1"):
+        load_checkpoint(tmp_path / "a.ckpt", "resume")
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300, 0.5, 0.99])

@@ -4,7 +4,7 @@ import torch
 from mmml.config.schema import TrainerConfig
 from mmml.errors import UserError
 from mmml.trainer import numerics
-from mmml.trainer.numerics import choose_device, choose_numerics
+from mmml.trainer.numerics import Numerics, choose_device, choose_numerics
 from tests.conftest import MLP, SMALL, make_learner
 from tests.methods.learned_optimizer.making import make
 from tests.trainer.test_loop import OPTIONS
@@ -60,3 +60,15 @@ def test_not_channels_last_under_vmap():
 def test_a_device_that_is_not_there():
     with pytest.raises(UserError, match="trainer.device=tpu is not available"):
         choose_device("tpu")
+
+
+def test_a_forward_pass_computes_in_the_precision_that_was_chosen():
+    ones = torch.ones(2, 2)
+    for precision, kind in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with Numerics(torch.device("cpu"), precision, False).autocast():
+            assert (ones @ ones).dtype == kind
+
+
+def test_no_channels_last_without_convolutions(monkeypatch):
+    assert not choose(MLP, monkeypatch).channels_last and choose(SMALL, monkeypatch).channels_last
+    assert not choose(SMALL, monkeypatch, channels_last=False).channels_last

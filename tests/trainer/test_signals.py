@@ -25,3 +25,11 @@ def test_handlers_come_back():
     with handle_signals():
         pass
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_after_the_steps_a_signal_interrupts_at_once_again():
+    with pytest.raises(Interrupted), handle_signals() as stop:
+        with stop.after_step():
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("it was not heeded")
