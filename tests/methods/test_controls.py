@@ -128,6 +128,15 @@ def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
     assert torch.equal(predictions, own.adapt(shuffled(support))(query))
 
 
+def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
+    """Of more samples than are shown, those that are shown lie evenly among all, from the first to the last."""
+    monkeypatch.setattr("mmml.methods.controls.KNOWN", 4)
+    train = Samples(scored.classes, scored.starts, scored.columns, targets=np.arange(24, dtype=np.float32))
+    shown = FromTraining(learner(), train)._support(("features",))
+    assert shown.targets.tolist() == [[0, 8, 15, 23]]
+    assert shown.values["features"].flatten(0, 2).argmax(-1).tolist() == [0, 0, 3, 3]
+
+
 def test_texts_that_training_knows_are_answers_in_any_language(scored):
     kinds = np.arange(24) % 4
     names = {"train": objects([f"kind {k}" for k in kinds]), "test": objects([f"art {k}" for k in kinds])}

@@ -95,6 +95,15 @@ def test_truncation_changes_gradients_not_values(scored, rule, fast):
     assert all(g.norm() > 0 for g in torch.autograd.grad(pieces[0], by))
 
 
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_every_view_goes_on_from_its_own_point(samples, fast):
+    """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
+    batch, options = episodes(samples, [IMAGES, NAMES]), {"fast": fast, "rule": "adam", "vectorize": False}
+    (whole,) = make(**options, **GENTLE, steps=4).losses(batch, 1.0)
+    *_, last = make(**options, **GENTLE, steps=4, truncation=2).losses(batch, 1.0)
+    assert last.item() == pytest.approx(whole.item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
 def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weights):
     learner = make(rule="lstm", steps=6, truncation=2, weights=weights, curriculum=1.0)
