@@ -58,6 +58,12 @@ def test_scores_of_whole_videos_in_the_order_of_time_are_wrong_too(videos):
     assert abs(torch.corrcoef(torch.cat([scores, in_wrong_places(scores)]))[0, 1]) < 0.35
 
 
+def test_no_answer_stays_with_its_item():
+    for items in range(2, 60):
+        places = torch.arange(items)[None]
+        assert (in_wrong_places(places) != places).all() and in_wrong_places(places).unique().numel() == items
+
+
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     named = {**scored.columns, "text": Column(Per.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
     samples = Samples(scored.classes, scored.starts, named, target="text")

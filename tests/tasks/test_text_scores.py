@@ -1,12 +1,13 @@
-"""Scores of texts by hand: which of two texts was written, and which was asked for."""
+"""Texts that are written and scored: which of two was written, which was asked for, and what belongs to which query."""
 
 import pytest
 import torch
 
 from mmml.tasks.generation import scores
-from mmml.tasks.generation.known import Known
-from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation
-from mmml.tasks.generation.tokens import BYTES
+from mmml.tasks.generation.known import Known, alike
+from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation, Prefixed
+from mmml.tasks.generation.tokens import BYTES, PieceTokens
+from mmml.tasks.generation.writer import Chance, Decoding, Writer, from_scratch
 
 LONG, SHORT, LONGER = "a red cat sat on the mat", "a red cat", "the cat sat on the mat and slept there"
 EVEN = "the cat sat on the mat"
@@ -45,3 +46,52 @@ def test_every_query_is_judged_by_its_own_text():
     assert found[CHRF][0].tolist() == pytest.approx([scores.chrf(LONG, SHORT), scores.chrf(EVEN, LONGER)])
     assert found[BLEU].tolist() == [[pytest.approx(scores.bleu([LONG, EVEN], [SHORT, LONGER]))]]
     assert found[ROUGE][0].tolist() == pytest.approx([2 * 3 / 10, 2 * 6 / 15]) and found[EXACT].tolist() == [[0, 0]]
+
+
+def test_spaces_around_a_text_do_not_matter():
+    found = generation().scores(known([" a red cat", "a  red cat"]), BYTES.read(["a red cat ", "a red cat"])[None])
+    assert found[EXACT].tolist() == [[1, 0]]
+
+
+def test_texts_are_alike_however_they_are_padded():
+    two, three = (BYTES.read([SHORT, "a red hat", *more])[None] for more in ([], [LONGER]))
+    assert torch.allclose(alike(three, three)[:, :2, :2], alike(two, two))
+    assert 0.3 < alike(two, three)[0, 0, 1] < 1
+
+
+def test_two_that_are_alike_win_over_one_that_weighs_more():
+    texts = BYTES.read(["red cat", "red cats", "blue whale"])[None]
+    weighed = Known(torch.tensor([[[0.3, 0.3, 0.4]]]).log(), texts)
+    assert BYTES.write(weighed.chosen()[0])[0].startswith("red cat")
+
+
+def test_every_place_of_a_text_has_chances_of_its_own():
+    """The same for all texts that are written at a time, and each time."""
+    chance, again, scores = Chance(1.0), Chance(1.0), torch.zeros(2, 50)
+    first, second = chance(None, scores), chance(None, scores)
+    assert torch.equal(first[0], first[1]) and torch.equal(first, again(None, scores))
+    assert not torch.equal(first, second) and torch.equal(second, again(None, scores))
+
+
+def test_other_pieces_read_texts_anew():
+    """Those of a checkpoint, and those that are learned once more."""
+    own, other = PieceTokens(64), PieceTokens(64)
+    own.fit([LONG] * 3), other.fit(["the tar", "a mat"] * 3)
+    wanted = own.read([SHORT])
+    assert not torch.equal(other.read([SHORT]), wanted)
+    other.state = own.state
+    assert torch.equal(other.read([SHORT]), wanted)
+    other.fit(["the tar", "a mat"] * 3)
+    assert not torch.equal(other.read([SHORT]), wanted)
+
+
+@torch.no_grad()
+def test_written_texts_belong_to_their_episode():
+    torch.manual_seed(0)
+    model = from_scratch(BYTES, 16, 2, 2, 20)
+    for p in model.parameters():
+        p.mul_(4)  # so that no two prefixes are gone on from alike
+    writer = Writer(model.eval(), BYTES, Decoding("greedy", 3, 1.0, 10), frozen=False)
+    prefix = torch.randn(2, 3, 2, 16)
+    written = generation().written(Prefixed(prefix.flatten(2), writer))
+    assert written == [writer.write(one) for one in prefix] and written[0] != written[1]
