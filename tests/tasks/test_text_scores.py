@@ -85,6 +85,15 @@ def test_other_pieces_read_texts_anew():
     assert not torch.equal(other.read([SHORT]), wanted)
 
 
+def test_no_piece_is_taken_for_the_end():
+    """The first of all pieces, a space alone, has the number that the end of a text has."""
+    own = PieceTokens(64)
+    own.fit(["a cat", "a hat", "a b"] * 3)
+    read = own.read(["a  cat", "b"])
+    assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][1] == own.end
+    assert own.write(read) == ["a  cat", "b"]
+
+
 @torch.no_grad()
 def test_written_texts_belong_to_their_episode():
     torch.manual_seed(0)
