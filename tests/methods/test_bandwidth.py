@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
+from mmml.encoders import build_embedder
+from mmml.episodes import Examples
+from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.bandwidth import RATE, Bandwidth
+from mmml.tasks import tasks
 
 
 def test_it_begins_with_the_temperature():
@@ -24,7 +28,7 @@ def test_it_stays_where_training_saw_no_such_number():
     made = Bandwidth(True)
     with torch.no_grad():
         made.power.fill_(-1 / RATE)
-    for items in (20, 50):
+    for items in (20, 50, 30):
         made(torch.tensor(1.0), items)
     own = Bandwidth(True).eval()
     own.load_state_dict(made.state_dict())
@@ -36,6 +40,28 @@ def test_both_numbers_learn_unless_they_are_to_stay():
     made(torch.tensor(1.0), 20).backward()
     assert made.level.grad.item() == pytest.approx(RATE) and made.power.grad.item() == pytest.approx(RATE * math.log(2))
     assert not any(p.requires_grad for p in Bandwidth(False).parameters())
+
+
+def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
+    """The number of support items counts, and not that of support sets."""
+    sections = {"width": 1, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
+    task, options = tasks.build("regression", {}, "task"), {"temperature": 0.5, "learn_temperature": True}
+    embedder = build_embedder(sections, ["features"])
+    learner = MetricLearner(embedder, task, "euclidean", "infonce", "attention", **options).eval()
+    with torch.no_grad():
+        learner._bandwidth.power.fill_(-1 / RATE)
+    support, query = (torch.arange(n, dtype=torch.float32).view(1, 1, n, 1) for n in (5, 2))
+    found = []
+    for episodes in (1, 3):
+        shown, asked = (
+            Examples({"features": x.expand(episodes, -1, -1, -1)}, {"features": (episodes, 1, x.shape[2])},
+                     frozenset({"features"}), targets=x.view(1, -1).expand(episodes, -1))
+            for x in (support, query)
+        )  # fmt: skip
+        found.append(learner.adapt(shown)(asked))
+    distances = (torch.arange(2.0)[:, None] - torch.arange(5.0)).abs()
+    expected = (-distances / (0.5 * 10 / 5)).softmax(-1) @ torch.arange(5.0)
+    assert torch.allclose(found[0][0], expected, atol=1e-5) and torch.allclose(found[1], expected, atol=1e-5)
 
 
 def test_checkpoints_from_before_open():

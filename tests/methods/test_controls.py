@@ -58,6 +58,12 @@ def test_scores_of_whole_videos_in_the_order_of_time_are_wrong_too(videos):
     assert abs(torch.corrcoef(torch.cat([scores, in_wrong_places(scores)]))[0, 1]) < 0.35
 
 
+def test_no_answer_stays_with_its_item():
+    for items in range(2, 60):
+        places = torch.arange(items)[None]
+        assert (in_wrong_places(places) != places).all() and in_wrong_places(places).unique().numel() == items
+
+
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     named = {**scored.columns, "text": Column(Per.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
     samples = Samples(scored.classes, scored.starts, named, target="text")
@@ -126,6 +132,15 @@ def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
     predictions = own.adapt(support)(query)
     assert torch.allclose(predictions, query.targets + 10, atol=0.1)
     assert torch.equal(predictions, own.adapt(shuffled(support))(query))
+
+
+def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
+    """Of more samples than are shown, those that are shown lie evenly among all, from the first to the last."""
+    monkeypatch.setattr("mmml.methods.controls.KNOWN", 4)
+    train = Samples(scored.classes, scored.starts, scored.columns, targets=np.arange(24, dtype=np.float32))
+    shown = FromTraining(learner(), train)._support(("features",))
+    assert shown.targets.tolist() == [[0, 8, 15, 23]]
+    assert shown.values["features"].flatten(0, 2).argmax(-1).tolist() == [0, 0, 3, 3]
 
 
 def test_texts_that_training_knows_are_answers_in_any_language(scored):

@@ -35,6 +35,14 @@ def test_prototype_compares_with_class_means():
     assert torch.allclose(weights("prototype").exp(), expected.repeat_interleave(2, -1) / 2, atol=1e-5)
 
 
+@pytest.mark.parametrize("rule", ["prototype", "nearest", "attention"])
+def test_temperature_divides_distances_once(rule):
+    support, query, slots = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0]]]), torch.tensor([[0, 1]])
+    squared = distances.get("sqeuclidean", "")
+    got = rules.get(rule, "")(squared, support, slots, query, torch.tensor(2.0)).exp()
+    assert got[0, 0].tolist() == pytest.approx([0.8176, 0.1824], abs=1e-4)  # of −1/2 and −4/2
+
+
 def test_nearest_follows_the_nearest_neighbour():
     # nearest of class 0 is at 2, of class 1 at 5
     expected = torch.tensor([[[-0.9, -2.1], [-2.5, -0.5]]]).softmax(-1)

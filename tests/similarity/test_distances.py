@@ -76,6 +76,14 @@ def test_mahalanobis_begins_as_euclidean_and_is_learned():
     assert distance(Q.bfloat16(), S.bfloat16()).dtype == torch.float32
 
 
+def test_mahalanobis_maps_by_rows():
+    """‖Lq − Ls‖ with a matrix L whose second row is empty: only the sum of both axes counts."""
+    distance = distances.bind("mahalanobis", {}, "method", "method.distance", width=2)
+    with torch.no_grad():
+        distance.map.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+    assert torch.allclose(distance(Q, S), torch.tensor([[[7.0, 1.0, 14.0], [0.0, 6.0, 7.0]]]))
+
+
 def test_a_learned_distance_needs_a_width():
     with pytest.raises(UserError, match="method.distance=mahalanobis needs embeddings of one width"):
         distances.bind("mahalanobis", {}, "method", "method.distance", width=None)

@@ -48,6 +48,15 @@ def test_prototypical_is_cross_entropy_over_class_means():
     assert value.item() == pytest.approx(math.log(1 + math.exp(-(4.5**2) + 0.5**2)), abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["prototypical", "infonce"])
+def test_temperature_divides_distances(name):
+    """Squared distances 1 and 4, by a temperature of 2: each query belongs to its class with probability 0.8176."""
+    support, query, slots = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0], [2.0]]]), torch.tensor([[0, 1]])
+    loss = build(name, temperature=2.0, learn_temperature=False)
+    value = loss(distances.get("sqeuclidean", ""), support, slots, query, slots).item()
+    assert value == pytest.approx(0.2014, abs=1e-4)
+
+
 def test_infonce_contrasts_in_both_directions():
     loss = build("infonce", temperature=0.5, learn_temperature=True)
     d = torch.tensor([[0.1, 0.7], [0.9, 0.2]])

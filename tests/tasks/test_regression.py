@@ -16,7 +16,7 @@ from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods.controls import constants
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
-from mmml.tasks.regression import ABOVE, F1, PEARSON, f1, pearson
+from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, f1, pearson
 
 TASK = tasks.build("regression", {}, "task")
 MAPPING = Mapping.parse("features:features")
@@ -145,6 +145,28 @@ def test_a_threshold_makes_scores_positive_or_not():
     assert not diverged[ABOVE].any() and not diverged[F1].any()
     with pytest.raises(UserError, match="task.threshold=nan must be a number"):
         tasks.build("regression", {"threshold": float("nan")}, "task")
+
+
+def test_every_query_has_an_error_of_its_own():
+    found = TASK.scores(torch.tensor([[1.0, 4.0], [0.0, 3.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert found[MAE].tolist() == [[0, 2], [3, 1]] and MAE.of_episodes(found[MAE]).tolist() == [1, 2]
+    assert found[PEARSON].shape == (2, 1)
+
+
+def test_a_score_at_the_threshold_is_not_above_it():
+    task = tasks.build("regression", {"threshold": 4.0}, "task")
+    targets = torch.tensor([[4.0, 4.0, 5.0, 3.0]])
+    assert task.scores(torch.tensor([[3.0, 5.0, 5.0, 3.0]]), targets)[ABOVE].tolist() == [[1, 0, 1, 1]]
+    assert task.scores(torch.full((1, 4), 4.0), targets)[ABOVE].tolist() == [[1, 1, 0, 1]]
+
+
+def test_f1_is_that_of_what_is_above_the_threshold():
+    """Two of two are found, and one more: precision 2/3, recall 1; of what is below, precision 1, recall 1/2."""
+    task = tasks.build("regression", {"threshold": 0.0}, "task")
+    predictions, targets = torch.tensor([[1.0, 1, 1, -1], [-1, 1, 1, 1]]), torch.tensor([[1.0, 1, -1, -1]] * 2)
+    assert task.scores(predictions, targets)[F1].flatten().tolist() == pytest.approx([0.8, 0.4])
+    guessed, true = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
+    assert f1(guessed, true).item() == 0.5 and f1(true, true).item() == 1 and f1(~true, true).item() == 0
 
 
 def test_an_episode_mixes_no_quantities():

@@ -103,6 +103,30 @@ def test_the_loss_is_lowest_where_every_answer_is_found():
     assert right < 0.01 and wrong > 5
 
 
+def test_the_loss_is_contrastive_in_both_directions_and_of_directions_alone():
+    predictions, answers = torch.tensor([[[1.0, 0], [0.6, 0.8]]]), torch.eye(2)[None]
+    logits = torch.tensor([[10.0, 0], [6, 8]])  # cosines at a temperature of 0.1
+    queries, found = (torch.nn.functional.cross_entropy(x, torch.arange(2)) for x in (logits, logits.T))
+    expected = (queries + found).item() / 2
+    for scale in (1, 5):
+        assert TASK.loss(scale * predictions, answers / scale).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_among_more_answers_each_episode_has_candidates_of_its_own():
+    """A long answer is no better for it."""
+    answers = torch.tensor([[10.0, 10], [1, 0], [0, 1], [-1, 0]])
+    predictions = torch.tensor([[[1.0, 0.1], [5, 6]], [[-1, 0], [0, -1]]])
+    among = [(np.array([0, 1, 2]), np.array([1, 2])), (np.array([3, 2]), np.array([0, 1]))]
+    scores = {m.name: s.tolist() for m, s in TASK.scores_among(predictions, answers, among).items()}
+    assert scores["median rank"] == [[1, 2], [1, 2]] and scores["R@1"] == [[1, 0], [1, 0]]
+
+
+def test_a_first_projection_changes_nothing():
+    embedded, scale = torch.randn(2, 5, 6), torch.tensor(1.7)
+    weight, bias = TASK.first_head(embedded, embedded, scale)
+    assert torch.allclose(scale * (embedded @ weight.mT + bias.unsqueeze(1)), embedded, atol=1e-6)
+
+
 @torch.no_grad()
 def test_the_order_of_answers_tells_nothing(pairs):
     learner = metric()

@@ -34,6 +34,14 @@ def test_accuracy_is_per_query():
     assert named(classification.scores(predictions, torch.tensor([[0, 0]])))["accuracy"].tolist() == [[1.0, 0.0]]
 
 
+def test_predictions_that_are_no_numbers_are_wrong():
+    """Whatever the right class is: the largest of numbers of which one is NaN is that one."""
+    nan, ways = torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]
+    assert named(classification.scores(nan, ways))["accuracy"].tolist() == [[0.0, 0.0, 0.0]]
+    some = torch.tensor([[[torch.nan, -1.0], [-0.1, torch.nan], [-0.1, -2.0]]])
+    assert named(classification.scores(some, torch.tensor([[0, 1, 0]])))["accuracy"].tolist() == [[0.0, 0.0, 1.0]]
+
+
 def test_ranks_and_recall():
     fits = torch.tensor([[[0.1, 0.9, 0.5], [0.7, 0.1, 0.2]]])
     scores = named(gallery.scores(fits, torch.tensor([[0, 0]])))

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from mmml.encoders import build_embedder
-from mmml.episodes import Shape
+from mmml.episodes import Mapping, Shape
 from mmml.errors import TrainingError, UserError
 from mmml.methods import Role
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, ONE_EACH, RULES, episodes, make
+
+BOTH = Mapping.parse("image+text:image")
 
 
 def adapted(learner, batch):
@@ -91,6 +93,15 @@ def test_truncation_changes_gradients_not_values(scored, rule, fast):
     by = [cut.model.head.weight, cut.model.head.bias]
     assert all(g is None for g in torch.autograd.grad(pieces[1], by, retain_graph=True, allow_unused=True))
     assert all(g.norm() > 0 for g in torch.autograd.grad(pieces[0], by))
+
+
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_every_view_goes_on_from_its_own_point(samples, fast):
+    """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
+    batch, options = episodes(samples, [IMAGES, NAMES]), {"fast": fast, "rule": "adam", "vectorize": False}
+    (whole,) = make(**options, **GENTLE, steps=4).losses(batch, 1.0)
+    *_, last = make(**options, **GENTLE, steps=4, truncation=2).losses(batch, 1.0)
+    assert last.item() == pytest.approx(whole.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
@@ -235,6 +246,28 @@ def test_what_a_run_says_of_itself():
 def test_wrong_options_are_named(options, message):
     with pytest.raises(UserError, match=message):
         make(**options)
+
+
+@pytest.mark.parametrize("fast", ["head", "all"])
+def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(fast):
+    """In first order only what computes the head follows supports back; what is queried learns in any case."""
+    told = "the encoder of text would learn nothing: .* set method.order=2 or method.init=prototype"
+    for alone in ([NAMES], [IMAGES, NAMES], [BOTH]):
+        with pytest.raises(UserError, match=told):
+            make(fast=fast, order=1).check_training(alone)
+    for learns in ({"order": 2}, {"init": "prototype"}):
+        make(fast=fast, **{"order": 1} | learns).check_training([NAMES])
+    for queried in ([IMAGES], [NAMES, Mapping.parse("image:text")], [Mapping.parse("image:image+text")]):
+        make(fast=fast, order=1).check_training(queried)
+    frozen = make(fast=fast, order=1)
+    frozen.embedder.encoders["text"].requires_grad_(False)
+    frozen.check_training([NAMES])
+
+
+def test_the_mean_of_the_support_scores_shows_encoders_nothing(scored):
+    learner = make(task="regression", order=1, init="prototype")
+    with pytest.raises(UserError, match=r"would learn nothing: .* supports have no gradient; set method\.order=2$"):
+        learner.check_training([NAMES])
 
 
 def test_raw_values_have_no_known_width():

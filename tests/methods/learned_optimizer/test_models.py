@@ -8,7 +8,8 @@ from torch import nn
 from mmml.episodes import Batch, Examples, Mapping
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.models import FullModel
+from mmml.methods.learned_optimizer.models import FullModel, per_task
+from mmml.methods.learned_optimizer.norm import Statistics
 from mmml.tasks import tasks
 from tests.conftest import MLP
 from tests.methods.learned_optimizer.making import (
@@ -215,6 +216,24 @@ def test_texts_of_any_length_stand_on_both_sides(vectorize):
     text = Mapping.parse("text:text")
     (loss,) = learner.losses(Batch(support, query, (text,)), 1.0)
     assert torch.isfinite(loss)
+
+
+@torch.no_grad()
+def test_every_task_has_a_dropout_of_its_own():
+    for vectorize in (True, False):
+        kept = per_task(nn.Dropout(0.5), {}, [torch.ones(2, 8, 8)], Statistics.OWN, vectorize) > 0
+        assert 30 < kept[0].sum() + kept[1].sum() < 98 and not torch.equal(kept[0], kept[1])
+
+
+def test_padding_has_no_gradient_in_any_task():
+    """Where all are computed at once too."""
+    table = nn.Sequential(nn.Embedding(3, 2, padding_idx=0))
+    words = torch.tensor([[0, 1], [0, 2]])
+    for vectorize in (True, False):
+        params = {"0.weight": table[0].weight.detach().expand(2, 3, 2).clone().requires_grad_()}
+        found = per_task(table, params, [words], Statistics.OWN, vectorize)
+        (gradient,) = torch.autograd.grad(found.sum(), params["0.weight"])
+        assert gradient[..., 0].tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
 def test_only_what_learns_is_fast():

@@ -75,6 +75,23 @@ def test_perceptrons_see_other_minibatches_at_each_step_and_the_same_again(sampl
     assert first.initial()["w1"].std() < 0.02
 
 
+def test_perceptrons_of_another_seed_or_split_are_others(samples):
+    """In their images, their start and their minibatches."""
+    family = perceptrons(samples=12)
+    own, *others = (
+        family.draw([3], seed, split, samples, CPU) for seed, split in ((0, "val"), (1, "val"), (0, "test"))
+    )
+    for other in others:
+        assert not torch.equal(other.images, own.images) and not torch.equal(other.rows(0), own.rows(0))
+        assert not torch.equal(other.initial()["w1"], own.initial()["w1"])
+
+
+def test_weights_targets_and_start_are_drawn_apart():
+    drawn = quadratics().draw(range(3), 0, "train", None, CPU)
+    columns = torch.cat([drawn.weights, drawn.targets.unsqueeze(-1), drawn.start.unsqueeze(-1)], dim=-1)
+    assert columns.shape == (3, 4, 6) and columns.unique().numel() == columns.numel()
+
+
 def test_a_problem_that_no_split_can_fill_is_refused(samples):
     with pytest.raises(UserError, match=r"problem\.ways=60"):
         perceptrons(ways=60).check(samples, "val")
@@ -112,6 +129,17 @@ def test_training_pieces_are_the_logarithm_of_the_mean_after_each_step():
         curve = solver.solve(problem, 6).mean(1)
     pieces = [loss.item() for loss in solver.losses(problem, 1.0)]  # nothing is learned in between
     assert pieces == pytest.approx([curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-4)
+
+
+def test_the_end_of_a_piece_is_judged_on_the_next_minibatch(samples):
+    """As it is where the search is not cut into pieces, and in evaluation."""
+    family = perceptrons(hidden=2)
+    problem, solver = family.draw([0, 1], 0, "train", samples, CPU), build_solver(method(), family)
+    with torch.no_grad():
+        curve = solver.solve(problem, 6).mean(1)
+    pieces = [loss.item() for loss in solver.losses(problem, 1.0)]
+    assert pieces == pytest.approx([curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-6)
+    assert problem.losses(problem.initial(), 3).tolist() != problem.losses(problem.initial(), 2).tolist()
 
 
 def test_a_rule_learns_to_minimise_quadratics():
@@ -178,6 +206,11 @@ def test_random_units_are_drawn_anew_and_in_training_only():
     first, second = (next(iter(solver.losses(problem, 1.0))).item() for _ in range(2))
     assert first != second
     assert torch.equal(solver.solve(problem, 3), solver.solve(problem, 3))
+
+
+def test_random_units_are_even_about_one():
+    units = build_solver(method(), quadratics(), random_scaling=2.0)._units({"x": torch.zeros(100, 100)})["x"].log()
+    assert abs(units.mean()) < 0.1 and -2 <= units.min() < -1.9 and 1.9 < units.max() <= 2
 
 
 def test_every_rule_runs_on_problems():

@@ -179,6 +179,12 @@ def test_pieces_of_an_unroll(options, progress, lengths):
     assert [t for s in segments for t in s] == list(range(sum(lengths)))
 
 
+def test_a_curriculum_rounds_to_the_nearest_number_of_pieces():
+    unroll = unrolled(steps=10, truncation=2, curriculum=1.0)
+    found = {progress: len(unroll.segments(progress)) for progress in (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 0.95, 1.0)}
+    assert found == {0.0: 1, 0.1: 1, 0.2: 2, 0.3: 2, 0.45: 3, 0.7: 4, 0.95: 5, 1.0: 5}
+
+
 @pytest.mark.parametrize(
     ("weights", "segment", "expected"),
     [

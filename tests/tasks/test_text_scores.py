@@ -1,0 +1,106 @@
+"""Texts that are written and scored: which of two was written, which was asked for, and what belongs to which query."""
+
+import pytest
+import torch
+
+from mmml.tasks.generation import scores
+from mmml.tasks.generation.known import Known, alike
+from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation, Prefixed
+from mmml.tasks.generation.tokens import BYTES, PieceTokens
+from mmml.tasks.generation.writer import Chance, Decoding, Writer, from_scratch
+
+LONG, SHORT, LONGER = "a red cat sat on the mat", "a red cat", "the cat sat on the mat and slept there"
+EVEN = "the cat sat on the mat"
+
+
+def test_chrf_weighs_what_was_asked_for():
+    """Its F-score counts recall twice as much as precision: to write too little is worse than to write too much."""
+    assert scores.chrf(LONG, SHORT) == pytest.approx(0.6621, abs=1e-4)
+    assert scores.chrf(SHORT, LONG) == pytest.approx(0.3288, abs=1e-4)
+
+
+def test_bleu_punishes_what_is_too_short():
+    """All that was written is right, but for its length: e^(1 − 9/6); the other way round words are wrong."""
+    assert scores.bleu([EVEN], [LONGER]) == pytest.approx(0.6065, abs=1e-4)
+    assert scores.bleu([LONGER], [EVEN]) == pytest.approx(0.5874, abs=1e-4)
+
+
+def test_bleu_is_that_of_all_texts_together_and_not_their_mean():
+    """Counts of n-grams are added up: 8 of 9 words are right, 5 of 7 pairs, 4 of 5 triples and all 3 of four."""
+    written, asked = [EVEN, "a blue bird"], [EVEN, "a red bird"]
+    together = (8 / 9 * 5 / 7 * 4 / 5 * 3 / 3) ** 0.25
+    assert scores.bleu(written, asked) == pytest.approx(together, abs=1e-4)
+
+
+def generation() -> Generation:
+    return Generation("text", 1, None, True, None, 1, 1, 8, 12, "greedy", 1, 1.0)
+
+
+def known(texts):
+    """Every query is answered with the text of its number."""
+    return Known(torch.eye(len(texts))[None].log(), BYTES.read(texts)[None])
+
+
+def test_every_query_is_judged_by_its_own_text():
+    found = generation().scores(known([LONG, EVEN]), BYTES.read([SHORT, LONGER])[None])
+    assert found[CHRF][0].tolist() == pytest.approx([scores.chrf(LONG, SHORT), scores.chrf(EVEN, LONGER)])
+    assert found[BLEU].tolist() == [[pytest.approx(scores.bleu([LONG, EVEN], [SHORT, LONGER]))]]
+    assert found[ROUGE][0].tolist() == pytest.approx([2 * 3 / 10, 2 * 6 / 15]) and found[EXACT].tolist() == [[0, 0]]
+
+
+def test_spaces_around_a_text_do_not_matter():
+    found = generation().scores(known([" a red cat", "a  red cat"]), BYTES.read(["a red cat ", "a red cat"])[None])
+    assert found[EXACT].tolist() == [[1, 0]]
+
+
+def test_texts_are_alike_however_they_are_padded():
+    two, three = (BYTES.read([SHORT, "a red hat", *more])[None] for more in ([], [LONGER]))
+    assert torch.allclose(alike(three, three)[:, :2, :2], alike(two, two))
+    assert 0.3 < alike(two, three)[0, 0, 1] < 1
+
+
+def test_two_that_are_alike_win_over_one_that_weighs_more():
+    texts = BYTES.read(["red cat", "red cats", "blue whale"])[None]
+    weighed = Known(torch.tensor([[[0.3, 0.3, 0.4]]]).log(), texts)
+    assert BYTES.write(weighed.chosen()[0])[0].startswith("red cat")
+
+
+def test_every_place_of_a_text_has_chances_of_its_own():
+    """The same for all texts that are written at a time, and each time."""
+    chance, again, scores = Chance(1.0), Chance(1.0), torch.zeros(2, 50)
+    first, second = chance(None, scores), chance(None, scores)
+    assert torch.equal(first[0], first[1]) and torch.equal(first, again(None, scores))
+    assert not torch.equal(first, second) and torch.equal(second, again(None, scores))
+
+
+def test_other_pieces_read_texts_anew():
+    """Those of a checkpoint, and those that are learned once more."""
+    own, other = PieceTokens(64), PieceTokens(64)
+    own.fit([LONG] * 3), other.fit(["the tar", "a mat"] * 3)
+    wanted = own.read([SHORT])
+    assert not torch.equal(other.read([SHORT]), wanted)
+    other.state = own.state
+    assert torch.equal(other.read([SHORT]), wanted)
+    other.fit(["the tar", "a mat"] * 3)
+    assert not torch.equal(other.read([SHORT]), wanted)
+
+
+def test_no_piece_is_taken_for_the_end():
+    """The first of all pieces, a space alone, has the number that the end of a text has."""
+    own = PieceTokens(64)
+    own.fit(["a cat", "a hat", "a b"] * 3)
+    read = own.read(["a  cat", "b"])
+    assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][1] == own.end
+    assert own.write(read) == ["a  cat", "b"]
+
+
+@torch.no_grad()
+def test_written_texts_belong_to_their_episode():
+    torch.manual_seed(0)
+    model = from_scratch(BYTES, 16, 2, 2, 20)
+    for p in model.parameters():
+        p.mul_(4)  # so that no two prefixes are gone on from alike
+    writer = Writer(model.eval(), BYTES, Decoding("greedy", 3, 1.0, 10), frozen=False)
+    prefix = torch.randn(2, 3, 2, 16)
+    written = generation().written(Prefixed(prefix.flatten(2), writer))
+    assert written == [writer.write(one) for one in prefix] and written[0] != written[1]
