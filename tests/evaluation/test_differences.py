@@ -156,6 +156,16 @@ def test_classes_that_differ_make_a_difference_less_certain():
     assert found.ci95 < 0.03 and found.ci95_classes == pytest.approx(4.303 * 0.1 / 3**0.5, rel=0.05)
 
 
+def test_classes_that_are_hard_for_both_do_not_matter():
+    """Of three languages one is harder than another, yet one predictor is better by an eighth in each."""
+    classes, scores = np.arange(60)[:, None] % 3, 0.25 * (np.arange(60) % 3)
+    rows = Panel()
+    rows.add(cell(), scores + 0.125, classes)
+    rows.add(cell("raw"), scores, classes)
+    (found,) = differences(rows, [("ours", "raw")])
+    assert (found.mean, found.ci95, found.ci95_classes) == (0.125, 0.0, 0.0)
+
+
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):
     """Frozen prototypes are the learner itself here: on identical episodes nothing is left between them."""
     modalities = {"image": Per.SAMPLE, "text": Per.CLASS}

@@ -74,6 +74,8 @@ def test_the_area_is_a_mean_over_amounts_however_they_lie():
     scores = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0]])
     assert area_under([0.0, 0.5, 1.0], scores).tolist() == [0.5, 0.25]
     assert area_under([0.0, 0.25, 1.0], np.ones((3, 1))).tolist() == [1.0]
+    assert area_under([0.0, 0.5], np.array([[1.0], [0.5]])).tolist() == [0.75]
+    assert area_under([0.5, 0.75, 1.0], np.array([[0.5], [0.25], [0.0]])).tolist() == [0.25]
 
 
 def test_each_corruption_is_of_the_modalities_that_it_fits():

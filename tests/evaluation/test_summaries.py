@@ -106,6 +106,8 @@ def test_people_agree_more_than_chance(frames):
 def test_values():
     assert correlations(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3], [3, 2, 1]])) == (0.0, 0.0)
     assert correlations(np.array([1.0, 1, 1]), np.array([[1.0, 2, 3]])) == (0.0, 0.0)
+    tied = correlations(np.array([1.0, 2, 2, 3]), np.array([[1.0, 1, 2, 3]]))
+    assert tied == pytest.approx((0.8, 0.83333333)), "4 of 6 pairs agree, and one is tied in each: 4 / √(5 · 5)"
     a, b = np.array([True, True, False, False]), np.array([False, True, True, True])
     assert overlap(a, b) == pytest.approx(2 / 5) and overlap(a, a) == 1.0 and overlap(a & b & ~a, a) == 0.0
 
