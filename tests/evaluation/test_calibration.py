@@ -136,6 +136,13 @@ def test_what_is_not_known_is_left_as_it_is():
     assert torch.allclose(warm, (logs.double() / 2).log_softmax(-1))
 
 
+def test_an_entry_applies_its_temperature_and_its_slope():
+    logs = torch.tensor([[0.9, 0.1], [0.5, 0.5]], dtype=torch.float64).log()
+    bits = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
+    expected = torch.stack([logs[0] / (2 * bits), logs[1] / 2]).log_softmax(-1)
+    assert torch.allclose(Calibration((entry(slope=1.0),)).apply("image:image", 5, 1, logs), expected)
+
+
 def test_a_calibration_is_plain_data():
     calibration = Calibration((entry(), entry("text:image", slope=0.5)))
     plain = json.loads(json.dumps(calibration.plain()))
