@@ -86,6 +86,13 @@ def test_what_has_no_pairs_is_left_out(changes, ours, theirs):
     assert from_baselines(panel((cell(**changes), ours), (cell("raw", **changes), theirs))) == []
 
 
+def test_scores_over_some_queries_are_no_pairs_of_scores_over_all():
+    some = {"subset": "names with a new word"}
+    whole = [(cell(), OURS), (cell("raw"), THEIRS)]
+    (found,) = from_baselines(panel(*whole, (cell(**some), THEIRS), (cell("raw", **some), OURS)))
+    assert found.mean == pytest.approx(0.125)
+
+
 def test_an_error_is_better_below_zero():
     error = {"metric": "MAE", "percent": False, "higher_is_better": False}
     (found,) = from_baselines(panel((cell(**error), THEIRS), (cell("raw/mean", **error), OURS)))
