@@ -28,6 +28,8 @@ def test_the_error_is_the_gap_in_each_bin_squared_and_weighted_by_its_size():
     confidence = np.array([0.6, 0.6, 0.6, 0.6, 0.9, 0.9, 0.9, 0.9])
     correct = np.array([1, 0, 0, 0, 1, 1, 1, 0])
     assert gap(confidence, correct, bins=2) == pytest.approx(((0.35**2 + 0.15**2) / 2) ** 0.5)
+    uneven = gap(np.array([0.6] * 3 + [0.9] * 5), np.array([0] * 3 + [1] * 5), bins=2)
+    assert uneven == pytest.approx((3 / 8 * 0.6**2 + 5 / 8 * 0.1**2) ** 0.5)
     assert gap(confidence, correct, bins=1) == pytest.approx(0.25)
     # A gap up and a gap down are two gaps.
     assert gap(confidence, np.array([1, 1, 1, 1, 1, 1, 0, 0]), bins=2) == pytest.approx(0.4)
