@@ -1,10 +1,13 @@
 import json
 import math
 
+import numpy as np
 import pytest
+import torch
 
-from mmml.files import as_json, write_json
-from mmml.run_directory import RunDirectory
+from mmml.files import as_json, keep_aside, write_atomically, write_json, write_npy, write_text
+from mmml.run_directory import RunDirectory, runs_below
+from mmml.threads import one_thread
 
 STRANGE = {"a": math.nan, "b": [math.inf, -math.inf, 1.5], "c": {"d": (math.nan, "x", None, True, 3)}}
 PLAIN = {"a": None, "b": [None, None, 1.5], "c": {"d": [None, "x", None, True, 3]}}
@@ -39,3 +42,59 @@ def test_so_have_lines_of_metrics_when_they_are_written_and_when_they_are_kept(t
 @pytest.mark.parametrize("value", [0.0, -1, "NaN", [], {}])
 def test_what_can_be_said_in_json_is_left_as_it_is(value):
     assert strict(as_json(value)) == value
+
+
+def test_what_was_there_stays_where_writing_fails(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError):
+        write_atomically(tmp_path / "a.txt", lambda file: file.write(b"half") and (_ for _ in ()).throw(RuntimeError))
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_every_earlier_file_is_kept(tmp_path):
+    for text in ("first", "second", "third"):
+        keep_aside(tmp_path / "result.json")
+        write_text(tmp_path / "result.json", text)
+    write_text(tmp_path / "result.txt", "another")
+    kept = {p.name: p.read_text() for p in tmp_path.glob("*.json")}
+    assert kept == {"result.1.json": "first", "result.2.json": "second", "result.json": "third"}
+
+
+def test_parts_of_a_matrix_are_one_file(tmp_path):
+    parts = [np.arange(6.0).reshape(2, 3), np.arange(6.0, 15.0).reshape(3, 3).astype(np.float32)]
+    write_atomically(tmp_path / "a.npy", lambda file: write_npy(file, 5, parts))
+    found = np.load(tmp_path / "a.npy")
+    assert found.dtype == np.float32 and np.array_equal(found, np.arange(15.0).reshape(5, 3))
+
+
+def test_jobs_of_a_sweep_are_in_the_order_of_their_numbers(tmp_path):
+    for name in ("10", "2", "0", "1", "eval", "multirun.yaml"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "3").write_text("no folder")
+    assert [p.name for p in runs_below(tmp_path)] == ["0", "1", "2", "10"]
+
+
+def test_what_a_step_measured_is_kept_with_it(tmp_path):
+    run = RunDirectory(tmp_path)
+    for step, split in ((1, "train"), (2, "train"), (2, "val"), (3, "train")):
+        run.append_metrics({"step": step, "split": split})
+    run.keep_metrics(2)
+    run.append_metrics({"step": 3, "split": "again"})
+    assert [(m["step"], m["split"]) for m in run.read_metrics()] == [
+        (1, "train"),
+        (2, "train"),
+        (2, "val"),
+        (3, "again"),
+    ]
+
+
+def test_as_many_threads_compute_as_before_whatever_happens():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(KeyError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

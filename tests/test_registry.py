@@ -30,6 +30,7 @@ def test_builds_from_options_and_context(parts):
         ({"teeth": "3"}, "where.teeth=3: expected int, got str"),
         ({"teeth": True}, "expected int, got bool"),
         ({"ratio": "fast"}, "expected float"),
+        ({"ratio": True}, "where.ratio=True: expected float, got bool"),
         ({"label": 3}, "expected str | None"),
         ({"size": 3}, "no such option"),
     ],
@@ -69,5 +70,30 @@ def test_an_outside_part_cannot_take_a_built_in_name():
 def test_lists_and_dictionaries_are_checked_inside():
     check_type([1, 2], list[int], "x")
     check_type({"a": 1.5}, dict[str, float], "x")
-    with pytest.raises(UserError):
-        check_type([1, "2"], list[int], "x")
+    for value, wanted in (([1, "2"], list[int]), ({"a": 1.5, "b": "2"}, dict[str, float]), ([True], list[int])):
+        with pytest.raises(UserError):
+            check_type(value, wanted, "x")
+
+
+def test_what_the_program_supplies_and_what_has_a_default_need_not_be_set():
+    bolts = Registry("bolt", "mmml.tasks")
+
+    @bolts.register("bolt")
+    def bolt(size: int, length: int = 3, head: str = "flat"):
+        return size, length, head
+
+    assert bolts.build("bolt", {"head": "round"}, "where", size=7, unasked=1) == (7, 3, "round")
+    assert bolts.deal("bolt", {"length": 5, "rule": "sgd"}, "where") == {"length": 5}
+
+
+def test_only_keyword_options_are_bound_and_the_rest_is_left_to_the_caller():
+    bends = Registry("bend", "mmml.tasks")
+
+    @bends.register("bend")
+    def bend(x: float, y: float, *, scale: float, shift: float = 0.0):
+        return scale * (x - y) + shift
+
+    options = {"scale": 2.0, "shift": 1.0, "x": 9.0, "unknown": 3}
+    assert bends.bind("bend", options, "where", "where.name")(5.0, 2.0) == 7.0
+    with pytest.raises(UserError, match="where.shift is missing: bend 'bend' needs it"):
+        bends.bind("bend", {"scale": 2.0}, "where", "where.name")

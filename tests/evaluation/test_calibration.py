@@ -28,6 +28,8 @@ def test_the_error_is_the_gap_in_each_bin_squared_and_weighted_by_its_size():
     confidence = np.array([0.6, 0.6, 0.6, 0.6, 0.9, 0.9, 0.9, 0.9])
     correct = np.array([1, 0, 0, 0, 1, 1, 1, 0])
     assert gap(confidence, correct, bins=2) == pytest.approx(((0.35**2 + 0.15**2) / 2) ** 0.5)
+    uneven = gap(np.array([0.6] * 3 + [0.9] * 5), np.array([0] * 3 + [1] * 5), bins=2)
+    assert uneven == pytest.approx((3 / 8 * 0.6**2 + 5 / 8 * 0.1**2) ** 0.5)
     assert gap(confidence, correct, bins=1) == pytest.approx(0.25)
     # A gap up and a gap down are two gaps.
     assert gap(confidence, np.array([1, 1, 1, 1, 1, 1, 0, 0]), bins=2) == pytest.approx(0.4)
@@ -134,6 +136,13 @@ def test_what_is_not_known_is_left_as_it_is():
     assert torch.equal(Calibration().apply("image:image", 2, 1, logs), logs.double())
     warm = Calibration((entry(),)).apply("image:image", 2, 1, logs)
     assert torch.allclose(warm, (logs.double() / 2).log_softmax(-1))
+
+
+def test_an_entry_applies_its_temperature_and_its_slope():
+    logs = torch.tensor([[0.9, 0.1], [0.5, 0.5]], dtype=torch.float64).log()
+    bits = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
+    expected = torch.stack([logs[0] / (2 * bits), logs[1] / 2]).log_softmax(-1)
+    assert torch.allclose(Calibration((entry(slope=1.0),)).apply("image:image", 5, 1, logs), expected)
 
 
 def test_a_calibration_is_plain_data():

@@ -86,6 +86,13 @@ def test_what_has_no_pairs_is_left_out(changes, ours, theirs):
     assert from_baselines(panel((cell(**changes), ours), (cell("raw", **changes), theirs))) == []
 
 
+def test_scores_over_some_queries_are_no_pairs_of_scores_over_all():
+    some = {"subset": "names with a new word"}
+    whole = [(cell(), OURS), (cell("raw"), THEIRS)]
+    (found,) = from_baselines(panel(*whole, (cell(**some), THEIRS), (cell("raw", **some), OURS)))
+    assert found.mean == pytest.approx(0.125)
+
+
 def test_an_error_is_better_below_zero():
     error = {"metric": "MAE", "percent": False, "higher_is_better": False}
     (found,) = from_baselines(panel((cell(**error), THEIRS), (cell("raw/mean", **error), OURS)))
@@ -154,6 +161,16 @@ def test_classes_that_differ_make_a_difference_less_certain():
     rows.add(cell("raw"), np.zeros(60), classes)
     (found,) = differences(rows, [("ours", "raw")])
     assert found.ci95 < 0.03 and found.ci95_classes == pytest.approx(4.303 * 0.1 / 3**0.5, rel=0.05)
+
+
+def test_classes_that_are_hard_for_both_do_not_matter():
+    """Of three languages one is harder than another, yet one predictor is better by an eighth in each."""
+    classes, scores = np.arange(60)[:, None] % 3, 0.25 * (np.arange(60) % 3)
+    rows = Panel()
+    rows.add(cell(), scores + 0.125, classes)
+    rows.add(cell("raw"), scores, classes)
+    (found,) = differences(rows, [("ours", "raw")])
+    assert (found.mean, found.ci95, found.ci95_classes) == (0.125, 0.0, 0.0)
 
 
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):

@@ -105,6 +105,16 @@ def test_validation_selects_by_the_score_alone(judge, learner):
     assert all(0 <= s <= 1 for s in scores.values())
 
 
+def test_the_mean_of_validation_is_that_of_its_cells(judge, learner):
+    mean, *each = judge.validate(learner).values()
+    assert mean == pytest.approx(sum(each) / 3) and mean not in each and len(each) == 3
+
+
+def test_classes_that_are_judged_are_shown_as_they_are(judge):
+    for split in ("val", "test"):
+        assert judge.sampler(split).draw(range(4), judge.settings[0].shape).variants is None
+
+
 def test_judging_changes_no_parameter_and_no_mode(judge, frozen):
     frozen.train()
     before = {k: v.clone() for k, v in frozen.state_dict().items()}

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.config.schema import EvalEpisodes, EvaluationConfig
+from mmml.config.compose import compose_plain
+from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
 from mmml.datasets import Column, Per
 from mmml.episodes.corrupt import build_corruptions
 from mmml.evaluation.judge import Judge
+from mmml.evaluation.measured import measured
 from mmml.evaluation.panel import episode_settings
 from mmml.tasks import tasks
 from tests.conftest import SMOKE, command
@@ -52,6 +54,36 @@ def test_it_changes_with_whatever_changes_what_is_played(samples):
         replace(judge_of(samples), corrupt=build_corruptions(NOISE, "episode.eval.corrupt")),
     ]
     assert len({judge.fingerprint() for judge in [judge_of(samples), *others]}) == 1 + len(others)
+
+
+def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
+    def changed(row):
+        images = samples.columns["image"].values.clone()
+        images[row] = 255 - images[row]
+        return judge_of(replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, images)}))
+
+    assert len({judge.fingerprint() for judge in (judge_of(samples), changed(0), changed(-1))}) == 3
+
+
+def test_how_much_is_spoiled_matters(samples):
+    some, more = (
+        replace(judge_of(samples), corrupt=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corrupt"))
+        for amount in (0.1, 0.2)
+    )
+    assert some.fingerprint() != more.fingerprint()
+
+
+def test_scores_of_other_monitors_tasks_views_and_problems_are_not_compared():
+    plain, problem = compose_plain(SMOKE), compose_plain(["experiment=quadratic"])
+    run = check_run(plain)
+    tasks = [plain["task"], {"name": "retrieval", "target": "text", "temperature": 0.1}]
+    other = replace(run, trainer=replace(run.trainer, monitor="val/loss"))
+    runs = [run, other, replace(run, task=tasks[1]), replace(run, evaluation=replace(run.evaluation, views=2))]
+    steps = check_run(problem | {"method": problem["method"] | {"steps": 7}})
+    dimensions = check_run(problem | {"problem": problem["problem"] | {"dimensions": 7}})
+    found = [measured(r, "these") for r in (*runs, check_run(problem), steps, dimensions)]
+    assert len({*found, measured(run, "those")}) == 8
+    assert measured(replace(run, seed=5, evaluation=replace(run.evaluation, episodes=7)), "these") == found[0]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,13 @@ def test_rankings_have_rows_of_their_own(new):
     assert new.subset(setting.mappings[0], gallery(samples, 0))[NEW_WORDS].tolist() == [False, True, False, True]
 
 
+@pytest.mark.parametrize(("classes", "some"), [([0, 1], False), ([0, 1, 3], True), ([0, 2], False)])
+def test_one_class_is_no_subset(new, classes, some):
+    drawn = gallery(named(TEST), 0)
+    part = replace(drawn, classes=drawn.classes[:, classes], pick=drawn.pick[:, classes])
+    assert bool(new.subset(Mapping.parse("text:image"), part)) == some
+
+
 def test_they_are_told_apart_and_nothing_is_quoted_or_compared_by_them(new):
     samples, learner = named(TEST, images=3), make_learner()
     setting = Setting(TASK, Shape(4, 1, 2), (Mapping.parse("text:image"),))

@@ -107,6 +107,27 @@ def test_all_learners_meet_the_same_episodes(samples):
             assert np.array_equal(x, y)
 
 
+def test_a_learner_adapts_to_the_support_and_is_asked_the_queries(samples, learner, monkeypatch):
+    adapt, met = learner.adapt, set()
+
+    def watched(support, task=None):
+        predict = adapt(support, task)
+        return lambda query: met.add((support.per_class, query.per_class)) or predict(query)
+
+    monkeypatch.setattr(learner, "adapt", watched)
+    got = panel(learner, samples, episodes=2, shots=[1, 3], mappings=["image:image"])
+    assert met == {(1, 2), (3, 2)}
+    assert [(c.ways, c.shots, c.answers) for c in got.cells] == [(2, 1, 4), (2, 3, 4), (4, 1, 8), (4, 3, 8)]
+
+
+def test_every_cell_says_whether_queries_may_see_one_another(samples, learner):
+    assert {c.transductive for c in panel(learner, samples, episodes=2).cells} == {False}
+    learner.transductive = True
+    assert {c.transductive for c in panel(learner, samples, episodes=2).cells} == {True}
+    setting = retrieval_setting(samples, columns()[0].mappings)
+    assert {c.transductive for c in retrieve(learner, samples, setting).cells} == {True}
+
+
 def test_an_untrained_learner_on_noise_is_at_chance(samples):
     got = panel(make_learner(MLP), samples, episodes=400, ways=[4], shots=[1], mappings=["text:image"])
     assert abs(got.cells[0].mean - 0.25) < 0.06

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,11 @@ import torch
 from mmml.config.schema import EvaluationConfig
 from mmml.evaluation.problems import RATIO, ProblemJudge
 from mmml.evaluation.rivals import curve
+from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import build_solver, problems
+from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
+from mmml.methods.learned_optimizer.rules.build import hand_designed
+from mmml.methods.learned_optimizer.unroll import Unroll
 from tests.methods.learned_optimizer.making import OPTIONS
 
 METHOD = {"name": "learned_optimizer", **OPTIONS, "steps": 5, "truncation": None, "weights": "uniform"}
@@ -80,6 +86,51 @@ def test_a_baselines_rate_is_no_worse_than_its_neighbours(judge, solver):
 
     assert loss(1) <= min(loss(RATIO), loss(1 / RATIO))
     assert tuned.optimizer.rate != pytest.approx(0.1), "the climb never left its start"
+
+
+class Held(QuadraticFamily):
+    """Quadratics of the validation split alone."""
+
+    def draw(self, numbers, seed, split, samples, device):
+        assert split == "val", f"problems of {split} are held back"
+        return super().draw(numbers, seed, split, samples, device)
+
+
+def test_nothing_is_chosen_by_test_problems(judge, solver):
+    held = replace(judge, family=Held(3), options=replace(judge.options, episodes=2))
+    assert held.validate(solver) == judge.validate(solver)
+    assert held._tuned("sgd", solver.unroll).rule == judge._tuned("sgd", solver.unroll).rule
+
+
+@pytest.mark.parametrize("exponent", [-7, 2, 3, 8])  # a step above a power of ten, two, one below, and one of them
+def test_a_rate_is_climbed_to_from_both_sides(judge, solver, exponent, monkeypatch):
+    best = 0.1 * RATIO**exponent
+
+    def far(self, candidate, split, problems, steps):
+        return np.array([[abs(np.log(candidate.optimizer.rate / best))]])
+
+    monkeypatch.setattr(ProblemJudge, "_solve", far)
+    assert judge._tuned("sgd", solver.unroll).optimizer.rate == pytest.approx(best)
+
+
+class Told:
+    """Leaves losses of 1, 2 and 9, whatever it is asked to solve."""
+
+    unroll, power, role, baseline, predictor_name = Unroll(1, None, 1, "last", 0.0), 0.5, Role.LEARNED, False, "told"
+    optimizer = hand_designed("sgd", 1.0)
+
+    def solve(self, problems, steps):
+        return torch.tensor([[9.0, 9, 9]] * steps + [[1.0, 2, 9]])
+
+
+def test_the_median_is_not_the_mean(judge):
+    three = replace(
+        judge, options=replace(judge.options, episodes=3, validation_episodes=3, rivals=False, horizons=[1])
+    )
+    squared_mean_of_roots = ((1 + 2**0.5 + 3) / 3) ** 2
+    assert list(three.validate(Told()).values()) == pytest.approx([4, 2, squared_mean_of_roots])
+    panel, _ = three.judge(Told(), None)
+    assert [(c.metric, c.mean) for c in panel.cells] == [("mean loss", 4.0), ("median loss", 2.0)]
 
 
 def test_chunks_make_no_difference(judge, solver, monkeypatch):

@@ -7,10 +7,12 @@ import torch
 from mmml.config.schema import EvaluationConfig, RobustnessConfig
 from mmml.datasets import Column, Per
 from mmml.episodes import Mapping, Shape
+from mmml.episodes.corrupt import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.robustness import applicable, area_under, check_robustness, robustness
+from mmml.evaluation.statistics import interval
 from mmml.report.robustness import area_rows, area_table, as_csv, robustness_curves
 from mmml.tasks import tasks
 from tests.conftest import make_learner
@@ -68,12 +70,34 @@ def test_areas_are_of_the_same_episodes(judge):
     overall = of(found, amount=None, mapping="image:image", corruption="all", modality="all")[0]
     parts = [p.mean for p in found.points if p.amount is None and p.mapping == "image:image" and p.corruption != "all"]
     assert len(parts) == 3 and overall.mean == pytest.approx(np.mean(parts))
+    where = {"amount": None, "mapping": "image:image"}
+    each = [s for p, s in zip(found.points, found.scores, strict=True) if where.items() <= vars(p).items()]
+    *areas, together = each
+    assert np.allclose(together, np.mean(areas, axis=0)) and overall.ci95 == pytest.approx(interval(together)[1])
+
+
+def test_it_comes_after_what_is_spoiled_anyway(judge):
+    gone = build_corruptions([{"name": "missing", "modality": "image", "amount": 1.0, "side": "both"}], "corrupt")
+    found = found_for(replace(judge, corrupt=gone))
+    for amount in (0.0, 1.0):
+        where = {"mapping": "image:image", "corruption": "missing", "modality": "text", "amount": amount}
+        assert of(found, **where)[1].mean() == pytest.approx(0.25)
+
+
+def test_a_choice_may_be_made_by_validation_without_a_test_split(judge):
+    alone = replace(judge, samples={"val": judge.samples["test"]})
+    torch.manual_seed(0)
+    found = robustness(alone, make_learner(), replace(OPTIONS, split="val"))
+    clean = of(found, mapping="image:image", corruption="missing", modality="image", amount=0.0)[1]
+    assert clean.mean() == 1
 
 
 def test_the_area_is_a_mean_over_amounts_however_they_lie():
     scores = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0]])
     assert area_under([0.0, 0.5, 1.0], scores).tolist() == [0.5, 0.25]
     assert area_under([0.0, 0.25, 1.0], np.ones((3, 1))).tolist() == [1.0]
+    assert area_under([0.0, 0.5], np.array([[1.0], [0.5]])).tolist() == [0.75]
+    assert area_under([0.5, 0.75, 1.0], np.array([[0.5], [0.25], [0.0]])).tolist() == [0.25]
 
 
 def test_each_corruption_is_of_the_modalities_that_it_fits():

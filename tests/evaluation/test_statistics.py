@@ -126,3 +126,10 @@ def test_small_differences_are_covered(only_a, only_b, n):
         a, b, _ = rng.multinomial(25, [only_a, only_b, 1 - only_a - only_b], n).T / 25
         found.append(paired_interval(a, b, 25))
     assert np.mean([abs(mean - truth) <= half for mean, half in found]) > 0.93
+
+
+def test_answers_that_come_together_count_once():
+    """Of ten episodes of five answers one differs, in all of its answers: t(9) · √(0.1² + 2 · (5 / 50)²)."""
+    ours, theirs = np.eye(10)[0], np.zeros(10)
+    mean, ci95 = paired_interval(ours, theirs, 5)
+    assert (mean, ci95) == (pytest.approx(0.1), pytest.approx(2.262157 * 0.03**0.5, rel=1e-5))

@@ -17,12 +17,14 @@ from mmml.evaluation.panel import Setting
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import (
     DRAWS,
+    by_time,
     correlations,
     draws,
     floor_panel,
     judged,
     overlap,
     people,
+    predicted,
     summary_panel,
     summary_settings,
 )
@@ -83,6 +85,26 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
         assert set(frames.labels[support]) == set(frames.labels[video.rows]) and (support == same).all()
 
 
+def test_a_score_of_a_video_is_the_mean_over_its_own_draws(frames):
+    embedded = embed_all(learner(), frames, ["features"])
+    panel = summary_panel(learner(), embedded, settings(frames, 2), seed=0)
+    with torch.no_grad():
+        own = [judged(predicted(learner(), embedded, MAPPING, v, s), v) for v, s in [*draws(frames, 2, 0)][:DRAWS]]
+    assert [scores[0] for scores in panel.scores] == pytest.approx(np.mean(own, axis=0))
+    assert {(c.metric, len(s)) for c, s in zip(panel.cells, panel.scores, strict=True)} == {
+        ("Kendall τ", 8),
+        ("Spearman ρ", 8),
+        ("F", 8),
+    }
+
+
+def test_time_alone_is_the_mean_over_videos_and_annotators(frames):
+    said = [np.stack([np.full(10, v), np.arange(10.0)]) for v in range(8)]
+    footage = [replace(v, annotations=a) for v, a in zip(frames.footage, said, strict=True)]
+    curve = by_time(replace(frames, footage=footage))
+    assert curve[[0, 50, 100]] == pytest.approx([1.75, 4.0, 6.25]), "(3.5 + 0 to 9) / 2"
+
+
 def test_time_alone_is_a_floor_where_what_matters_comes_at_its_time(frames):
     early = [np.linspace(1, 0, len(v.rows)) for v in frames.footage]
     footage = [replace(v, annotations=np.stack([e, e])) for v, e in zip(frames.footage, early, strict=True)]
@@ -106,6 +128,8 @@ def test_people_agree_more_than_chance(frames):
 def test_values():
     assert correlations(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3], [3, 2, 1]])) == (0.0, 0.0)
     assert correlations(np.array([1.0, 1, 1]), np.array([[1.0, 2, 3]])) == (0.0, 0.0)
+    tied = correlations(np.array([1.0, 2, 2, 3]), np.array([[1.0, 1, 2, 3]]))
+    assert tied == pytest.approx((0.8, 0.83333333)), "4 of 6 pairs agree, and one is tied in each: 4 / √(5 · 5)"
     a, b = np.array([True, True, False, False]), np.array([False, True, True, True])
     assert overlap(a, b) == pytest.approx(2 / 5) and overlap(a, a) == 1.0 and overlap(a & b & ~a, a) == 0.0
 

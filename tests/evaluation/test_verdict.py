@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmml.evaluation.panel import Panel
-from mmml.evaluation.verdict import verdicts
+from mmml.evaluation.verdict import Comparison, verdicts
 from mmml.methods import Role
 from tests.evaluation.test_differences import cell
 
@@ -93,6 +93,36 @@ def test_a_row_fails_that_is_worse_by_another_metric():
     assert [(c.metric, c.other) for c in verdict.losses] == [("BLEU", "raw")]
     (verdict,) = verdicts(together(table(USUAL), table(USUAL | {"raw": 0.5}, BLEU)))
     assert verdict.passed  # neither better nor worse
+
+
+def test_chance_stands_for_nothing_else():
+    known = table({name: USUAL[name] for name in ("learned", "permuted", "constant", "no support")})
+    known.add(replace(known.cells[0], predictor="chance", role=Role.CHANCE, baseline=True, mean=0.1), np.empty(0))
+    (verdict,) = verdicts(known)
+    assert verdict.missing == (Role.UNTRAINED,) and not verdict.passed
+
+
+def test_the_same_scores_are_neither_better_nor_worse():
+    equal = table(USUAL)
+    equal.scores[-1] = equal.scores[0].copy()
+    (verdict,) = verdicts(equal)
+    same = verdict.comparisons[-1]
+    assert (same.mean, same.ci95, same.better, same.worse) == (0, 0, False, False) and not verdict.passed
+
+
+def test_worse_is_what_is_clearly_worse():
+    of = {"percent": False, "higher_is_better": True, "ci95": 0.1}
+    lost, level, won = (Comparison(Role.UNTRAINED, "raw", "chrF", mean=m, **of) for m in (-0.2, -0.05, 0.2))
+    assert [(c.better, c.worse) for c in (lost, level, won)] == [(False, True), (False, False), (True, False)]
+
+
+def test_a_part_of_the_queries_decides_nothing():
+    part = table(USUAL | {"learned": 0.9})
+    part.cells = [replace(c, subset="names with a new word") for c in part.cells]
+    assert verdicts(part) == []
+    lost = table(USUAL | {"learned": 0.1})
+    (verdict,) = verdicts(together(lost, Panel(part.cells[:1], part.scores[:1], part.classes[:1])))
+    assert not verdict.passed and [c.mean < 0 for c in verdict.comparisons] == [True] * 4
 
 
 def test_less_is_better_of_errors():
