@@ -102,8 +102,7 @@ def result_of(name: str) -> dict[str, Any]:
 
 def report(results: dict[str, dict[str, Any]]) -> None:
     """Print the table."""
-    than = [f"better than {t}" for t in THAN.values()]
-    head = ["", "shown", "metric", "score", *than, "worse by", ""]
+    head = ["", "shown", "metric", "score", *(f"less {role}" for role in THAN), "worse by", ""]
     print("\n|", " | ".join(head), "|\n|", " | ".join("---" for _ in head), "|")
     for name, result in results.items():
         for row in rows(result):
@@ -113,13 +112,17 @@ def report(results: dict[str, dict[str, Any]]) -> None:
 
 
 def rows(result: dict[str, Any]) -> Iterator[list[str]]:
-    """One for each verdict."""
+    """One for each verdict; of the untrained rows it names the one to beat."""
     for verdict, said in zip(result["verdicts"], judged(result["verdicts"]), strict=True):
         metric = verdict["comparisons"][0]["metric"]
         (score,) = (c for c in result["panel"] if is_of(c, verdict) and c["metric"] == metric)
-        first = {a.than: f"{a.told}, {a.other}" for a in said.against if a.metric == metric}
-        worse = [f"{a.metric}: {a.told}, {a.other}" for a in said.against if a.metric != metric]
-        compared = [first.get(than, "–") for than in THAN.values()]
+        told = list(zip([*verdict["comparisons"], *verdict["losses"]], said.against, strict=True))
+        first = {c["role"]: against.told for c, against in told[: len(verdict["comparisons"])]}
+        compared = [first.get(role, "–") for role in THAN]
+        if "untrained" in first:
+            compared[-1] += f", `{verdict['comparisons'][-1]['other']}`"
+        losses = told[len(verdict["comparisons"]) :]
+        worse = [f"{c['metric']} {against.told} ({c['role']})" for c, against in losses]
         yield [said.played, metric, show.value(score), *compared, "; ".join(worse) or "–", said.told]
 
 

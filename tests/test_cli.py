@@ -87,6 +87,10 @@ def assert_one_sentence(done, message, program="train"):
             ["episode.eval.shots=9"],
             "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
         ),
+        (
+            ["method=learned_optimizer", "method/algorithm=maml", "episode.eval.ways=20"],
+            "episode.eval.ways=20 has 20 classes, and method.init=learned has a row for each of 5",
+        ),
         (["method.loss=infonc"], "method.loss=infonc: there is no loss of that name; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
         (["encoder.image.size=big"], "encoder.image.size=big: expected int"),

@@ -17,7 +17,7 @@ from mmml import run as runs
 from mmml.cli import FIXED_ON_EVAL
 from mmml.compare import compare, endings, merge
 from mmml.config import check_config
-from mmml.config.compose import apply_overrides
+from mmml.config.compose import apply_overrides, compose_plain
 from mmml.errors import UserError
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.statistics import paired_interval
@@ -212,6 +212,15 @@ def test_a_name_that_is_taken_is_refused(here):
         play("[a,images]")
     with pytest.raises(UserError, match="must be a plain folder name"):
         play("[a,images]", name="../up")
+
+
+def test_refuses_shapes_that_one_of_them_has_no_rows_for(here):
+    """MAML's head has a row for each class of its training episodes, however many the first was judged on."""
+    original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
+    maml = compose_plain(["experiment=smoke", "method=learned_optimizer", "method/algorithm=maml"])["method"]
+    write(here / "maml", original, {"image", "text"}, {"method": maml, "episode.train.ways": 5})
+    with pytest.raises(UserError, match=r"episode\.eval\.ways=6 has 6 classes, .* a row for each of 5"):
+        play("[a,maml]", *SMALL, "episode.eval.ways=6")
 
 
 def test_older_checkpoints_take_the_options_of_the_first(here, capsys):

@@ -33,17 +33,17 @@ def test_a_row_has_the_first_metric_and_what_it_is_better_than():
     (row,) = applications.rows(result())
     assert row[1:3] == ["chrF", "50.0 ± 1.0"] and row[-2:] == ["–", "passed"]
     assert row[3:7] == [
-        "+10.0 ± 2.0, unadapted",
-        "+5.0 ± 2.0, permuted",
-        "+4.0 ± 2.0, constant",
-        "+3.0 ± 2.0, raw/nearest",
+        "+10.0 ± 2.0",
+        "+5.0 ± 2.0",
+        "+4.0 ± 2.0",
+        "+3.0 ± 2.0, `raw/nearest`",
     ]
 
 
 def test_where_another_metric_is_worse_it_is_named_and_the_row_does_not_pass():
     worse = comparison("untrained", "raw/nearest", "BLEU", -0.05, 0.02)
     (row,) = applications.rows(result([worse]))
-    assert row[-2:] == ["BLEU: −5.0 ± 2.0, raw/nearest", "not passed"]
+    assert row[-2:] == ["BLEU −5.0 ± 2.0 (untrained)", "not passed"]
 
 
 def test_runs_are_asked_for_by_the_first_letters_and_a_whole_name_is_that_run(monkeypatch, capsys):
