@@ -204,7 +204,9 @@ def of_both(
     if images is not None:
         columns["image"] = Column(Per.SAMPLE, Rows(images, drawing))
     starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
-    return Samples(classes, starts, columns, groups=drawing, domains=domains)
+    look = looks[drawing]
+    duplicates = None if images is None else if_any(look)  # of more languages than artworks, some share a drawing
+    return Samples(classes, starts, columns, duplicates=duplicates, groups=look, domains=domains)
 
 
 def in_turn(number: int, turn: int, count: int, looks: np.ndarray) -> list[int]:

@@ -9,6 +9,7 @@ never stand on both sides of an episode, and characters that are drawn alike in 
 """
 
 import hashlib
+import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets import outlines, paths
+from mmml.datasets import duplicates, outlines, paths
 from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
 from mmml.datasets.cache import cached_arrays, code_of, key_of
 from mmml.datasets.duplicates import identical, if_any, linked
@@ -91,15 +92,15 @@ def script_of(name: str) -> str:
 def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]], alike: np.ndarray) -> Samples:
     classes, faces = images.shape[:2]
     columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
-    duplicates = linked(alike.ravel())
+    same = linked(alike.ravel())
     if strokes is not None:
         columns["strokes"] = Column(Per.SAMPLE, strokes)
-        duplicates = linked(duplicates, identical(strokes))  # some are written down otherwise, and drawn alike
+        same = linked(same, identical(strokes))  # some are written down otherwise, and drawn alike
     return Samples(
         classes=[n[0] for n in names],
         starts=np.arange(classes + 1) * faces,
         columns=columns,
-        duplicates=if_any(duplicates),
+        duplicates=if_any(same),
         superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[1],
     )
 
@@ -122,13 +123,15 @@ def outlines_of(names: list[str], fonts: list[Path]) -> dict[str, np.ndarray]:
 
 def cache_key(fonts: list[Path]) -> dict[str, Any]:
     """All that the drawings depend on."""
+    import fontTools
     import PIL
     from PIL import features
 
     return {
-        "code": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        "code": code_of(sys.modules[__name__], duplicates),
         "fonts": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in fonts},
         "pillow": PIL.__version__,
+        "fonttools": fontTools.version,
         "freetype": features.version("freetype2"),
         "raqm": features.version("raqm"),
         "unicode": unicodedata.unidata_version,

@@ -4,7 +4,6 @@ Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETT
 says mostly how well words of the training split are put together.
 """
 
-import re
 from collections import defaultdict
 
 import numpy as np
@@ -17,9 +16,9 @@ from mmml.episodes import Episodes, Mapping
 from mmml.evaluation.panel import Panel, Played, Setting
 from mmml.methods import Learner
 from mmml.tasks import Metric
+from mmml.text.words import words
 
-NEW_WORDS = "names with a new word"
-WORD = re.compile(r"\w+")
+NEW_WORDS = "new words"
 
 
 class NewWords:
@@ -33,8 +32,8 @@ class NewWords:
         self._test, self._new = test, {}
         for modality, column in test.columns.items():
             if train is not None and column.per is Per.CLASS and kind_of(modality) == "text" and not column.encoded:
-                known = {w for text in train.columns[modality].values[:] for w in words(text)}
-                self._new[modality] = np.array([not words(text) <= known for text in column.values[:]], bool)
+                known = {w for text in train.columns[modality].values[:] for w in words(str(text))}
+                self._new[modality] = np.array([not set(words(str(text))) <= known for text in column.values[:]], bool)
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(list)
 
     def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:
@@ -72,8 +71,3 @@ class NewWords:
                 cell = setting.mean_of(scores, None, split, mapping, metric, learner, **about)
                 panel.add(cell, scores)
         return panel
-
-
-def words(text: str) -> set[str]:
-    """What a text is made of, in lower case."""
-    return set(WORD.findall(str(text).casefold()))

@@ -14,6 +14,7 @@ from mmml.tasks import Metric
 
 CALIBRATION_ERROR = Metric("calibration error", higher_is_better=False)
 BINS = 15
+IN_A_BIN = 20  # predictions: of fewer, often of one episode, what chance adds cannot be told
 
 
 class Reliability:
@@ -56,8 +57,8 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = B
     The root mean square gap between the two, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``, over bins of
     equally many predictions, debiased (Kumar, Liang and Ma, 2019, section 5): what chance adds to the squares
     is taken off, so that the squares are right on average, and 0 stands where less than nothing is left.
-    Without that, predictions that are perfectly calibrated would seem not to be. It is at least as large as the
-    expected calibration error (Guo et al., 2017, equation 3) of the same bins, which is the mean gap.
+    Without that, predictions that are perfectly calibrated would seem not to be. The expected calibration error
+    (Guo et al., 2017, equation 3) is the mean gap, and is not debiased.
 
     Chance is measured by the spread over episodes, whose queries are not independent; the interval is Student's
     t for the sum of squares, whose variance that of a quadratic form in normal numbers is, carried over to its
@@ -67,11 +68,13 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = B
         confidence: the probability of the predicted class, ``[episodes, queries]``; NaN where there is none, which is
             left out.
         correct: whether it was right, likewise.
-        bins: at most so many.
+        bins: at most so many, of ``IN_A_BIN`` predictions or more where there are two.
     """
-    if np.isnan(confidence).all():
+    known = ~np.isnan(confidence)
+    if not known.any():
         return math.nan, math.nan
-    (each, counts), episodes = by_bin(confidence, correct, bins), len(correct)
+    confidence, correct = confidence[known.any(1)], correct[known.any(1)]  # of episodes that did not diverge as a whole
+    (each, counts), episodes = by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN))), len(correct)
     weights, total = counts.sum(0) / counts.sum(), np.maximum(counts.sum(0), 1)
     gaps = each.sum(0) / total
     if episodes < 2:

@@ -60,6 +60,7 @@ class Verdict:
         comparisons: by the first metric, with the best row of each role.
         losses: by other metrics, where the learned row is worse.
         missing: roles of which the table has no row, so that nothing can be claimed.
+        diverged: metrics by which the learned row has no finite score.
     """
 
     predictor: str
@@ -72,11 +73,12 @@ class Verdict:
     comparisons: tuple[Comparison, ...]
     losses: tuple[Comparison, ...]
     missing: tuple[Role, ...]
+    diverged: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        """See above."""
-        return not self.missing and not self.losses and all(c.better for c in self.comparisons)
+        """See above; a row that diverged in some task passes by no metric."""
+        return not (self.missing or self.losses or self.diverged) and all(c.better for c in self.comparisons)
 
     def plain(self) -> dict[str, Any]:
         """For ``result.json``."""
@@ -108,6 +110,7 @@ def verdicts(panel: Panel) -> list[Verdict]:
                 comparisons=tuple(head),
                 losses=tuple(c for several in rest for c in several if c.worse),
                 missing=tuple(r for r in MUST_BEAT if r not in {c.role for c in head}),
+                diverged=tuple(c.metric for c in cells if not math.isfinite(c.mean)),
             )
         )
     return found
@@ -141,9 +144,10 @@ def _is_beside(other: Cell, learned: Cell) -> bool:
 def _compared(panel: Panel, learned: Cell, others: Iterable[Cell]) -> Iterator[Comparison]:
     """With the best row of each role by the metric of the learned cell; chance is a constant answer, known exactly.
 
+    With none if the learned cell is not finite.
     Where nothing is known of classes without a support set, chance is what is left without one.
     """
-    alike = [c for c in others if c.metric == learned.metric and math.isfinite(c.mean)]
+    alike = [c for c in others if c.metric == learned.metric and math.isfinite(c.mean) and math.isfinite(learned.mean)]
     for role in MUST_BEAT:
         of_role = [c for c in alike if c.role is role]
         if not of_role and role in (Role.NO_SUPPORT, Role.CONSTANT):

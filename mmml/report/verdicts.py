@@ -47,7 +47,9 @@ def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
 
 
 def _judged(verdict: dict[str, Any]) -> Judged:
-    if verdict["missing"]:
+    if verdict["diverged"]:
+        told = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
+    elif verdict["missing"]:
         told = "open: there is no row of " + ", ".join(verdict["missing"])
     else:
         told = "passed" if verdict["passed"] else "not passed"

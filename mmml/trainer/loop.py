@@ -126,6 +126,9 @@ class Trainer:
                         "stopped at step %d; go on with: mmml-train resume=%s", self.step, shlex.quote(str(self.run))
                     )
                     raise Interrupted(stop.requested)
+            if self.best is None:  # no step was left to take, and the best of before measured something else
+                self._saved = None
+                self._validate()
         self.save_last()
 
     def _train_step(self) -> float:

@@ -86,6 +86,16 @@ def test_a_drawing_that_returns_is_in_a_group():
     assert groups.tolist() == [0, 1, 2, 3, 0, 21, 22, 23, 20, 21]
 
 
+def test_drawings_that_look_alike_never_stand_on_both_sides():
+    """Of five languages and four artworks, two samples share a drawing; blob and noto may draw one alike besides."""
+    images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 4, 4).clone()
+    images[1] = images[0]
+    samples = of_both(["a", "b"], [[], []], [0, 1], images, ["en", "de", "fr", "es", "it"])
+    a, b = samples.duplicates[:5], samples.duplicates[5:]
+    assert len(set(a)) == 3 and len(set(b)) == 4 and not set(a) & set(b)
+    assert samples.groups.tolist() == samples.duplicates.tolist()
+
+
 def test_a_name_that_is_not_known_in_a_language_is_missing():
     samples = of_both(["a", "b"], [[("en", "cat"), ("en", "pet")], [("de", "Hund")]], [0, 1], None, ["en", "de"])
     texts = samples.columns["text"].values

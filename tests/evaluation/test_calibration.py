@@ -20,8 +20,8 @@ QUARTERS = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def gap(confidence, correct, bins=15):
-    """The error of one row of predictions, of which nothing is known of chance."""
-    return calibration_error(np.asarray(confidence)[None], np.asarray(correct)[None], bins)[0]
+    """The error of one row of predictions, each many times, of which nothing is known of chance."""
+    return calibration_error(np.repeat(confidence, 20)[None], np.repeat(correct, 20)[None], bins)[0]
 
 
 def test_the_error_is_the_gap_in_each_bin_squared_and_weighted_by_its_size():
@@ -103,6 +103,26 @@ def test_predictions_that_diverged_have_no_confidence_and_are_left_out():
     wrong = np.concatenate([correct, np.zeros((50, 3), bool)], axis=1)
     assert calibration_error(holes, wrong) == pytest.approx(calibration_error(confidence, correct))
     assert np.isnan(calibration_error(np.full((3, 2), np.nan), np.zeros((3, 2)))).all()
+
+
+def test_episodes_that_diverged_as_a_whole_are_no_episodes():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.4, 1, (6, 10))
+    correct = rng.random((6, 10)) < confidence - 0.1
+    holes = np.concatenate([confidence, np.full((5, 10), np.nan)])
+    wrong = np.concatenate([correct, np.zeros((5, 10), bool)])
+    assert calibration_error(holes, wrong) == calibration_error(confidence, correct)
+    assert calibration_error(holes[5:], wrong[5:])[1] is None  # one is left, which says nothing of chance
+
+
+@pytest.mark.parametrize(("episodes", "answers"), [(20, 1), (5, 5), (10, 5), (100, 1)])
+def test_few_predictions_seem_no_worse_calibrated_than_they_are(episodes, answers):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(200):
+        confidence = rng.uniform(0.4, 1, (episodes, answers))
+        error, half = calibration_error(confidence, rng.random(confidence.shape) < confidence)
+        covered.append(error <= half)
+    assert np.mean(covered) > 0.93
 
 
 def entry(mapping="image:image", ways=5, shots=1, **values):

@@ -10,7 +10,7 @@ from mmml.datasets import Column, Per, Samples
 from mmml.datasets.manifest.columns import Texts
 from mmml.episodes import Mapping, Sampler, Shape
 from mmml.evaluation.differences import differences
-from mmml.evaluation.new_words import NEW_WORDS, NewWords, words
+from mmml.evaluation.new_words import NEW_WORDS, NewWords
 from mmml.evaluation.panel import Played, Setting, episode_panel
 from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
 from mmml.report import cells
@@ -32,18 +32,6 @@ def named(names, images=2):
 @pytest.fixture
 def new():
     return NewWords(named(TRAIN), named(TEST))
-
-
-def test_words_are_what_letters_and_digits_make():
-    assert words("Latin small letter U+00E6, AE-ligature") == {
-        "latin",
-        "small",
-        "letter",
-        "u",
-        "00e6",
-        "ae",
-        "ligature",
-    }
 
 
 def test_names_of_a_manifest_are_read_as_those_in_memory():

@@ -174,5 +174,14 @@ def test_a_row_of_several_modalities_must_beat_untrained_rows_of_each_of_them(pa
     assert verdicts(Panel(alone, fused.scores, fused.classes)) == []  # no control shows what it does
 
 
+def test_what_diverged_does_not_pass_however_good_it_is_by_other_metrics():
+    lost = table(USUAL, ("log loss", False))
+    lost.cells[0] = replace(lost.cells[0], mean=float("nan"), ci95=float("nan"))
+    (verdict,) = verdicts(together(table(USUAL), lost))
+    assert not verdict.passed and verdict.diverged == ("log loss",) and not verdict.losses
+    (verdict,) = verdicts(together(lost, table(USUAL)))
+    assert not verdict.passed and verdict.diverged == ("log loss",) and verdict.comparisons == ()
+
+
 def test_tables_without_controls_have_no_verdict():
     assert verdicts(table({"learned": 0.5, "no support": 0.1, "raw": 0.4, "constant": 0.1})) == []

@@ -103,6 +103,18 @@ def test_a_best_score_that_measured_something_else_is_forgotten(samples, tmp_pat
     assert again.best == BEST | {"value": 0.1, "step": 8, "measured": "episodes by group"}
 
 
+def test_without_a_step_to_take_validation_chooses_anew_what_measured_something_else(samples, tmp_path):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.9, 0.9, 0.9])
+    trainer.fit(Stop())
+    again = make_trainer(samples, tmp_path, MLP, scores=[0.1])
+    again.parts.measured = "episodes by group"
+    again.restore(load_checkpoint(trainer.run.last, "x"))
+    again.fit(Stop())
+    anew = BEST | {"value": 0.1, "step": 6, "measured": "episodes by group"}
+    assert again.best == anew
+    assert [load_checkpoint(file, "x").best for file in (again.run.last, again.run.best)] == [anew, anew]
+
+
 def test_fewer_steps_than_done_are_refused(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP)
     trainer.fit(Stop())

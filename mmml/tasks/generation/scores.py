@@ -1,11 +1,11 @@
 """How good a written text is beside the one that was asked for."""
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from mmml.errors import UserError
+from mmml.text.words import words
 
 
 def chrf(written: str, asked: str) -> float:
@@ -31,8 +31,8 @@ class Words:
     """Cuts texts into words, for rouge-score."""
 
     def tokenize(self, text: str) -> list[str]:
-        """Runs of letters and digits."""
-        return re.findall(r"[^\W_]+", text.lower())
+        """See :func:`mmml.text.words.words`."""
+        return words(text)
 
 
 @functools.cache
