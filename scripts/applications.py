@@ -114,7 +114,7 @@ def report(results: dict[str, dict[str, Any]]) -> None:
 def rows(result: dict[str, Any]) -> Iterator[list[str]]:
     """One for each verdict; of the untrained rows it names the one to beat."""
     for verdict, said in zip(result["verdicts"], judged(result["verdicts"]), strict=True):
-        metric = verdict["comparisons"][0]["metric"]
+        metric = verdict["metric"]
         (score,) = (c for c in result["panel"] if is_of(c, verdict) and c["metric"] == metric)
         told = list(zip([*verdict["comparisons"], *verdict["losses"]], said.against, strict=True))
         first = {c["role"]: against.told for c, against in told[: len(verdict["comparisons"])]}

@@ -51,7 +51,7 @@ def paired_interval(a: np.ndarray, b: np.ndarray, answers: int | None = None) ->
 
     Where scores are shares of right answers, two more answers that only one of the two has right are added to
     the variance, so that it is not too narrow (or 0) where there are few such (after Agresti and Min, 2005).
-    Answers of an episode that come together count as fewer.
+    Correlated answers within an episode count as fewer.
 
     Args:
         a: scores ``[n]``, n ≥ 2.

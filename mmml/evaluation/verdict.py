@@ -57,6 +57,7 @@ class Verdict:
 
     Attributes:
         predictor, task, support, query, target, ways, shots: of the row.
+        metric: the first of its table.
         comparisons: by the first metric, with the best row of each role.
         losses: by other metrics, where the learned row is worse.
         missing: roles of which the table has no row, so that nothing can be claimed.
@@ -70,6 +71,7 @@ class Verdict:
     target: str | None
     ways: int
     shots: int
+    metric: str
     comparisons: tuple[Comparison, ...]
     losses: tuple[Comparison, ...]
     missing: tuple[Role, ...]
@@ -107,6 +109,7 @@ def verdicts(panel: Panel) -> list[Verdict]:
                 first.target,
                 first.ways,
                 first.shots,
+                first.metric,
                 comparisons=tuple(head),
                 losses=tuple(c for several in rest for c in several if c.worse),
                 missing=tuple(r for r in MUST_BEAT if r not in {c.role for c in head}),
@@ -142,9 +145,9 @@ def _is_beside(other: Cell, learned: Cell) -> bool:
 
 
 def _compared(panel: Panel, learned: Cell, others: Iterable[Cell]) -> Iterator[Comparison]:
-    """With the best row of each role by the metric of the learned cell; chance is a constant answer, known exactly.
+    """With the best row of each role by the metric of the learned cell, if that is finite.
 
-    With none if the learned cell is not finite.
+    Chance is a constant answer, known exactly.
     Where nothing is known of classes without a support set, chance is what is left without one.
     """
     alike = [c for c in others if c.metric == learned.metric and math.isfinite(c.mean) and math.isfinite(learned.mean)]

@@ -192,7 +192,7 @@ def test_the_page_sets_clear_differences_off(tmp_path):
     assert '<td class="better">+1.2 ± 0.4</td>' in text
     assert '<td class="open">−1.2 ± 3.1</td>' in text
     assert '<td class="worse">−5.0 ± 0.4</td>' in text
-    assert "played by both" in text and "Student-t 95 %" in text
+    assert "played by both" in text and "its 95 % interval" in text
 
 
 def test_a_result_from_before_has_a_page_too(tmp_path):

@@ -18,7 +18,8 @@ PASSED = ABOUT | {
     "ways": 1,
     "shots": 100,
     "passed": True,
-    "missing": [], "diverged": [],
+    "missing": [],
+    "diverged": [],
     "losses": [],
     "comparisons": [
         compared("no support", "training split alone", 0.138),

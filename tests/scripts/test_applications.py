@@ -23,7 +23,14 @@ def result(losses=()):
     compared += [comparison("permuted targets", "permuted", "chrF", 0.05, 0.02)]
     compared += [comparison("constant", "constant", "chrF", 0.04, 0.02)]
     compared += [comparison("untrained", "raw/nearest", "chrF", 0.03, 0.02)]
-    verdict |= {"predictor": "metric", "comparisons": compared, "losses": list(losses), "missing": [], "diverged": []}
+    verdict |= {
+        "predictor": "metric",
+        "metric": "chrF",
+        "comparisons": compared,
+        "losses": list(losses),
+        "missing": [],
+        "diverged": [],
+    }
     verdict["passed"] = not losses
     panel = [cell("metric", "chrF", 0.5), cell("metric", "BLEU", 0.2), cell("raw/nearest", "chrF", 0.47)]
     return {"panel": panel, "verdicts": [verdict], "seconds": 60.0}
