@@ -116,13 +116,16 @@ def rows(result: dict[str, Any]) -> Iterator[list[str]]:
     for verdict, said in zip(result["verdicts"], judged(result["verdicts"]), strict=True):
         metric = verdict["metric"]
         (score,) = (c for c in result["panel"] if is_of(c, verdict) and c["metric"] == metric)
-        told = list(zip([*verdict["comparisons"], *verdict["losses"]], said.against, strict=True))
-        first = {c["role"]: against.told for c, against in told[: len(verdict["comparisons"])]}
-        compared = [first.get(role, "–") for role in THAN]
-        if "untrained" in first:
-            compared[-1] += f", `{verdict['comparisons'][-1]['other']}`"
-        losses = told[len(verdict["comparisons"]) :]
-        worse = [f"{c['metric']} {against.told} ({c['role']})" for c, against in losses]
+        comparisons, losses = verdict["comparisons"], verdict["losses"]
+        better = {c["role"]: against.told for c, against in zip(comparisons, said.against, strict=False)}
+        for c in comparisons:
+            if c["role"] == "untrained":
+                better["untrained"] += f", `{c['other']}`"
+        worse = [
+            f"{c['metric']} {against.told} ({c['role']})"
+            for c, against in zip(losses, said.against[len(comparisons) :], strict=True)
+        ]
+        compared = [better.get(role, "–") for role in THAN]
         yield [said.played, metric, show.value(score), *compared, "; ".join(worse) or "–", said.told]
 
 

@@ -55,14 +55,14 @@ class NewWords:
             return
         new = self.of(played.mapping, played.drawn.classes, played.drawn.pick)
         if new is not None:
-            asked = np.take_along_axis(new, played.targets.cpu().numpy(), axis=1)
-            self._parts[setting, played.mapping].append((asked, {m: scores[m].cpu() for m in setting.task.metrics}))
+            counts = np.take_along_axis(new, played.targets.cpu().numpy(), axis=1)
+            self._parts[setting, played.mapping].append((counts, {m: scores[m].cpu() for m in setting.task.metrics}))
 
     def panel(self, learner: Learner, split: str) -> Panel:
         """A cell of every metric for each that was watched: the mean over episodes that ask for such a name."""
         panel = Panel()
         for (setting, mapping), several in self._parts.items():
-            new = np.concatenate([asked for asked, _ in several])
+            new = np.concatenate([counts for counts, _ in several])
             some = new.any(1)
             about = {"subset": NEW_WORDS, "answers": round(new[some].sum(1).mean()) if some.any() else 0}
             for metric in setting.task.metrics if some.sum() > 1 else ():

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from mmml.evaluation.differences import Difference, differences
 from mmml.evaluation.panel import Cell, Panel
-from mmml.evaluation.statistics import finite
+from mmml.evaluation.statistics import finite, paired_interval
 from mmml.methods import Role
 
 MUST_BEAT = (Role.NO_SUPPORT, Role.PERMUTED, Role.CONSTANT, Role.UNTRAINED)
@@ -167,9 +166,8 @@ def _difference(panel: Panel, learned: Cell, other: Cell) -> tuple[float, float]
     sign = 1 if learned.higher_is_better else -1
     if other.role is Role.CHANCE:
         return (sign * (learned.mean - other.mean), learned.ci95) if learned.ci95 is not None else None
-    both = Panel()
-    for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
-        if cell is learned or cell is other:
-            both.add(replace(cell, support=learned.support, query=learned.query), np.asarray(scores), classes)
-    of: list[Difference] = differences(both, [(learned.predictor, other.predictor)])
-    return (sign * of[0].mean, of[0].ci95) if of else None
+    ours, theirs = (np.asarray(panel.scores[panel.cells.index(cell)]) for cell in (learned, other))
+    if len(ours) != len(theirs) or len(ours) < 2 or not np.isfinite([ours, theirs]).all():
+        return None
+    mean, ci95 = paired_interval(ours, theirs, learned.answers)
+    return sign * mean, ci95

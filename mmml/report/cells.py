@@ -31,14 +31,17 @@ def column(cell: Cell) -> str:
 def name(cell: Cell) -> str:
     """Tells a cell from all others of a predictor: mapping, column, and the metric where it is not the usual one."""
     extra = f" {cell['metric']}" if is_calibration(cell) or cell["task"] in BESIDES else ""
-    subset = f", {cell['subset']}" if cell.get("subset") else ""
-    return f"{mapping(cell)} {column(cell)}{extra}{subset}"
+    return f"{mapping(cell)} {column(cell)}{extra}{_subset(cell)}"
 
 
 def predictor(cell: Cell) -> str:
     """With a mark if it is transductive, and which queries count if not all do."""
-    subset = f", {cell['subset']}" if cell.get("subset") else ""
-    return cell["predictor"] + (" (transductive)" if cell["transductive"] else "") + subset
+    return cell["predictor"] + (" (transductive)" if cell["transductive"] else "") + _subset(cell)
+
+
+def _subset(cell: Cell) -> str:
+    """Which queries count, if not all do."""
+    return f", {cell['subset']}" if cell.get("subset") else ""
 
 
 def is_ranking(cell: Cell) -> bool:

@@ -82,10 +82,10 @@ def _() -> Both:
     from pytorch_metric_learning.losses import ContrastiveLoss
     from pytorch_metric_learning.reducers import DoNothingReducer
 
-    support, slots, query, asked = episode()
+    support, slots, query, query_slots = episode()
     plain = LpDistance(normalize_embeddings=False)
     reference = ContrastiveLoss(neg_margin=4.0, distance=plain, reducer=DoNothingReducer())
-    pairs = reference(query, asked, ref_emb=support, ref_labels=slots)
+    pairs = reference(query, query_slots, ref_emb=support, ref_labels=slots)
     return torch.cat([p["losses"] for p in pairs.values()]).mean(), loss_of(Contrastive(4.0, squared=False), euclidean)
 
 
@@ -94,9 +94,9 @@ def _() -> Both:
     from pytorch_metric_learning.distances import LpDistance
     from pytorch_metric_learning.losses import TripletMarginLoss
 
-    support, slots, query, asked = episode()
+    support, slots, query, query_slots = episode()
     reference = TripletMarginLoss(margin=0.5, distance=LpDistance(normalize_embeddings=False))
-    found = reference(query, asked, ref_emb=support, ref_labels=slots)
+    found = reference(query, query_slots, ref_emb=support, ref_labels=slots)
     return found, loss_of(Triplet(0.5, hardest=False), euclidean)
 
 
@@ -107,11 +107,11 @@ def _() -> Both:
     from pytorch_metric_learning.miners import BatchHardMiner
     from pytorch_metric_learning.reducers import MeanReducer
 
-    support, slots, query, asked = episode()
+    support, slots, query, query_slots = episode()
     plain = LpDistance(normalize_embeddings=False)
-    hardest = BatchHardMiner(distance=plain)(query, asked, support, slots)
+    hardest = BatchHardMiner(distance=plain)(query, query_slots, support, slots)
     reference = TripletMarginLoss(margin=0.5, distance=plain, reducer=MeanReducer())
-    found = reference(query, asked, hardest, ref_emb=support, ref_labels=slots)
+    found = reference(query, query_slots, hardest, ref_emb=support, ref_labels=slots)
     return found, loss_of(Triplet(0.5, hardest=True), euclidean)
 
 
@@ -119,22 +119,27 @@ def _() -> Both:
 def _() -> Both:
     from pytorch_metric_learning.losses import NTXentLoss
 
-    support, slots, query, asked = episode(1, 1)
+    support, slots, query, query_slots = episode(1, 1)
     reference = NTXentLoss(temperature=0.2)
-    there = reference(query, asked, ref_emb=support, ref_labels=slots)
-    back = reference(support, slots, ref_emb=query, ref_labels=asked)
+    there = reference(query, query_slots, ref_emb=support, ref_labels=slots)
+    back = reference(support, slots, ref_emb=query, ref_labels=query_slots)
     return (there + back) / 2, loss_of(InfoNCE(0.2, learn_temperature=False), cosine, 1, 1)
+
+
+def by_easyfsl(classifier: Any) -> Tensor:
+    """What a classifier of easyfsl gives for the episode's queries, ``[q, ways]``."""
+    support, slots, query, _ = episode()
+    classifier.process_support_set(support, slots)
+    found: Tensor = classifier(query)
+    return found
 
 
 @check("prototypical loss", "easyfsl", tolerance=1e-7)  # mmml's temperature went through float32
 def _() -> Both:
     from easyfsl.methods import PrototypicalNetworks
 
-    support, slots, query, asked = episode()
-    reference = PrototypicalNetworks()
-    reference.process_support_set(support, slots)
-    found = F.cross_entropy(reference(query), asked)
-    return found, loss_of(Prototypical(1.0, learn_temperature=False), euclidean)
+    reference = F.cross_entropy(by_easyfsl(PrototypicalNetworks()), episode()[3])
+    return reference, loss_of(Prototypical(1.0, learn_temperature=False), euclidean)
 
 
 @check("dynamic time warping", "librosa", tolerance=1e-6)
@@ -162,20 +167,14 @@ def voted(rule: Any, distance: Any) -> Tensor:
 def _() -> Both:
     from easyfsl.methods import PrototypicalNetworks
 
-    support, slots, query, _ = episode()
-    reference = PrototypicalNetworks(use_softmax=True)
-    reference.process_support_set(support, slots)
-    return reference(query), voted(prototype, euclidean)
+    return by_easyfsl(PrototypicalNetworks(use_softmax=True)), voted(prototype, euclidean)
 
 
 @check("prototypes, cosine", "easyfsl", tolerance=1e-7)
 def _() -> Both:
     from easyfsl.methods import SimpleShot
 
-    support, slots, query, _ = episode()
-    reference = SimpleShot(use_softmax=True)
-    reference.process_support_set(support, slots)
-    return reference(query), voted(prototype, cosine)
+    return by_easyfsl(SimpleShot(use_softmax=True)), voted(prototype, cosine)
 
 
 @check("nearest prototype", "scikit-learn", package="sklearn")
