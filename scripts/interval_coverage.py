@@ -1,9 +1,9 @@
-"""Do the 95 % intervals of the panel cover what they should? A simulation: ``python scripts/interval_coverage.py``.
+"""Do the 95 % intervals of the panel cover what they should? ``python scripts/interval_coverage.py [REPEATS]``.
 
-Panels of known truth are drawn many times: accuracies, differences of two predictors in the same episodes, and
-calibration errors. An interval should cover the truth in 95 of 100. Queries of an episode are independent, or
-right and wrong together (``alike``: the correlation of two of them, by a beta-binomial distribution). Exits
-with 1 if a coverage is below ``LEAST`` where queries are independent.
+A simulation: panels of known truth are drawn REPEATS times (2,000, which takes several minutes), with accuracies,
+differences of two predictors in the same episodes, and calibration errors. An interval should cover the truth in 95 of
+100. Queries of an episode are independent, or right and wrong together (``alike``: the correlation of two of them, by a
+beta-binomial distribution). Exits with 1 if a coverage is below ``LEAST`` where queries are independent.
 """
 
 import sys
@@ -15,6 +15,7 @@ from mmml.evaluation.reliability import calibration_error
 from mmml.evaluation.statistics import interval, paired_interval
 
 LEAST = 0.93
+REPEATS = 2000
 EPISODES = (100, 300, 1000, 3000, 10_000)
 ACCURACIES = (0.5, 0.8, 0.95, 0.99, 0.997, 0.999, 0.9995)
 DIFFERENCES = ((0.0005, 0.0), (0.001, 0.0005), (0.005, 0.002), (0.02, 0.01), (0.2, 0.15))
@@ -91,7 +92,10 @@ def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
 
 def main(arguments: list[str]) -> int:
     """Print a table for each kind; returns the exit code."""
-    repeats, before, held = int(arguments[0]) if arguments else 2000, "", True
+    if any(not argument.isdecimal() or not int(argument) for argument in arguments) or len(arguments) > 1:
+        print(__doc__)
+        return 0 if {"-h", "--help"} & set(arguments) else 2
+    repeats, before, held = int(arguments[0]) if arguments else REPEATS, "", True
     for title, truth, found, must in tables(repeats):
         if title != before:
             print(f"\n{title}, {repeats} repeats\n\n| truth | {' | '.join(f'{n:,} episodes' for n in EPISODES)} |")
