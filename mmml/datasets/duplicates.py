@@ -20,7 +20,7 @@ def identical(values: Values) -> np.ndarray:
 
 
 def linked(*numberings: np.ndarray) -> np.ndarray:
-    """A number for each of n rows, ``[n]``: the same for rows that share one in any numbering, if need be by others.
+    """Join numberings: rows with a common number in any of them get one number, ``[n]``, and so do chains of such rows.
 
     Args:
         numberings: ``[n]`` each; numbers from 0.

@@ -188,11 +188,13 @@ class Sampler:
         return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
 
     def _too_few(self, whose: str, shape: Shape) -> str:
-        told = "near duplicates never stand on both sides of an episode"
-        kinds = "identical samples" if self.samples.groups is None else "groups"
+        if self.samples.groups is None:
+            kinds = "identical samples"
+        else:
+            kinds = "groups" if self.samples.duplicates is None else "groups and identical samples"
         return (
-            f"{told}, and the {kinds} of {whose} of the {self.split} split cannot be shared out "
-            f"between shots={shape.shots} and queries={shape.queries}; ask for fewer"
+            f"{kinds} never stand on both sides of an episode, and the {kinds} of {whose} of the {self.split} split "
+            f"cannot be shared out between shots={shape.shots} and queries={shape.queries}; ask for fewer"
         )
 
     def _classes(self, rng: np.random.Generator, ways: int) -> np.ndarray:
