@@ -10,7 +10,7 @@ import numpy as np
 
 from mmml.check.finding import SHOWN, Finding, many
 from mmml.datasets.manifest import Manifest
-from mmml.datasets.manifest.rows import TEXTS
+from mmml.datasets.manifest.meaning import TEXTS
 from mmml.errors import ExpectedError
 from mmml.media import FILE_MODALITIES, probe
 

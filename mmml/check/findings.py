@@ -14,11 +14,8 @@ from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
-from mmml.datasets.manifest.rows import PLAIN
+from mmml.datasets.manifest.meaning import KNOWN
 from mmml.errors import UserError, nearest
-from mmml.media import FILE_MODALITIES
-
-KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
 
 
 @dataclass

@@ -12,7 +12,9 @@ import torch
 from mmml.datasets import Per, Samples
 from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
-from mmml.datasets.manifest.rows import TEXTS, ManifestRows, read_rows
+from mmml.datasets.manifest.meaning import TEXTS
+from mmml.datasets.manifest.reading import read_rows
+from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, objects
 from mmml.episodes import Examples
 from mmml.errors import UserError

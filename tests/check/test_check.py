@@ -161,7 +161,7 @@ def test_texts_and_matrices_are_measured(tmp_path, capsys):
 def test_what_is_no_manifest_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="there is no such file or folder"):
         _data(["check", str(tmp_path / "none"), f"data.page={tmp_path / 'page.html'}"])
-    with pytest.raises(UserError, match="neither metadata.csv"):
+    with pytest.raises(UserError, match="neither a metadata.csv"):
         _data(["check", str(tmp_path), f"data.page={tmp_path / 'page.html'}"])
     with pytest.raises(UserError, match="chek is no command; did you mean 'check'"):
         _data(["chek", str(tmp_path)])

@@ -211,7 +211,6 @@ TABLES = {
     "empty file": (b"", "is empty"),
     "header only": (b"image_file_name,label\n", "has no rows"),
     "not UTF-8": (b"image_file_name,label\na.png,caf\xe9\n", "line 2 is not UTF-8"),
-    "UTF-16": ("image_file_name,label\na.png,b\n".encode("utf-16"), "UTF-8"),
     "too few cells": (b"image_file_name,label\na.png\n", "row 1 (line 2) has 1 cells"),
     "too many cells": (b"image_file_name,label\na.png,b,c\n", "row 1 (line 2) has 3 cells"),
     "one name twice": (b"label,label\na,b\n", "names column 'label' twice"),
@@ -389,11 +388,6 @@ def test_rows_of_one_name_are_told_apart(tmp_path):
     write_csv(tmp_path / "t.csv", rows)
     found = read_rows(str(tmp_path / "t.csv"), "dataset.root", {"image": "photo", "text": "caption"})
     assert found.names.to_pylist() == ["c0/0.png", "c0/0.png#2", "c1/0.png"]
-
-
-def test_a_table_that_is_not_separated_by_commas(tmp_path):
-    (tmp_path / "metadata.csv").write_text("image_file_name;label\na.png;b\n")
-    assert "its cells are not separated by commas" in refusal(tmp_path)
 
 
 def test_a_column_of_no_vectors(tmp_path):

@@ -12,7 +12,8 @@ from mmml.datasets.base import Column, Per, Samples
 from mmml.datasets.decoded import decode_files
 from mmml.datasets.gaps import with_gaps
 from mmml.datasets.manifest.features import bad_rows
-from mmml.datasets.manifest.rows import TEXTS, ManifestRows
+from mmml.datasets.manifest.meaning import TEXTS
+from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, Rows, Values, objects
 from mmml.media import FILE_MODALITIES, Limits
 

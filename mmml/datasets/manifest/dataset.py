@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from mmml.datasets.base import SPLITS, Dataset, Per, Samples, datasets, split_classes
 from mmml.datasets.manifest.columns import Source, declared, make_samples, open_sources, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
-from mmml.datasets.manifest.rows import ManifestRows, read_rows
+from mmml.datasets.manifest.reading import read_rows
+from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix
 from mmml.errors import UserError
 from mmml.media import Limits

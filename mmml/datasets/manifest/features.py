@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.cache import cache_dir, cached_arrays, key_of, scratch_dir
-from mmml.datasets.manifest.files import VECTORS, has_vectors
+from mmml.datasets.manifest.records import VECTORS, has_vectors
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, file_identity
 from mmml.errors import UserError

@@ -1,0 +1,173 @@
+"""CSV, as spreadsheets and programs write it: cells between commas, semicolons, tabs or bars."""
+
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmml.datasets.manifest.sheet import Sheet, assemble, portions
+from mmml.errors import UserError
+
+DELIMITERS = ",;\t|"
+MISSING = ("NaN", "nan", "null", "NULL")  # as programs write what is missing
+FORMULA = r'(?s)^="(.*)"$'  # how a spreadsheet is told that 007 is a text
+SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that spreadsheets understand
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_csv(path: Path) -> Sheet:
+    """Texts only; quoted cells may hold delimiters, line breaks, and quotation marks that are doubled.
+
+    UTF-8, or UTF-16 with its mark. Lines without any value are no rows.
+
+    Raises:
+        UserError: naming the line that cannot be understood.
+    """
+    csv.field_size_limit(sys.maxsize)
+    with path.open("rb") as file:
+        encoding = "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
+    try:
+        with path.open(encoding=encoding, newline="") as text:
+            return _sheet(_Lines(path, text))
+    except UnicodeError:
+        line = _undecodable(path) if encoding == "utf-8-sig" else "it"
+        raise UserError(
+            f"{path}: {line} is not {encoding.removesuffix('-sig').upper()}; save the file as UTF-8"
+        ) from None
+
+
+@dataclass
+class _Lines:
+    """The lines of a file as rows of cells; what cannot be such is named by its line."""
+
+    path: Path
+    file: TextIO
+    empty: int = 0
+    several: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        first = self.file.readline()
+        stated = SEPARATOR.fullmatch(first)
+        self.skipped = 1 if stated else 0
+        if not stated:
+            self.file.seek(0)
+        self.delimiter = (
+            stated[1] if stated else max(DELIMITERS, key=lambda d: len(next(csv.reader([first], delimiter=d), [])))
+        )
+        self.reader = csv.reader(self.file, delimiter=self.delimiter, strict=True)
+        self.names = self._header()
+
+    @property
+    def line(self) -> int:
+        """The last line that was read, from 1."""
+        return self.reader.line_num + self.skipped
+
+    def _next(self) -> list[str] | None:
+        start = self.line + 1
+        try:
+            return next(self.reader, None)
+        except csv.Error as error:
+            where = f"line {start}" if self.line == start else f"lines {start} to {self.line}"
+            raise UserError(
+                f"{self.path}: {where} cannot be read as a row ({error}): a cell that begins with a quotation mark "
+                "ends with the next single one; double those within it, or leave none at its beginning"
+            ) from None
+
+    def _header(self) -> list[str]:
+        names = [name.strip() for name in self._next() or []]
+        if not any(names):
+            raise UserError(f"{self.path} is empty: its first line must name the columns")
+        if twice := {n for n in names if n and names.count(n) > 1}:
+            raise UserError(f"{self.path}: the header names column {sorted(twice)[0]!r} twice")
+        return [name or f"column {i + 1}" for i, name in enumerate(names)]
+
+    def rows(self) -> Iterator[list[str]]:
+        """Rows with a cell for each column."""
+        width, number, gap = len(self.names), 0, 0
+        while True:
+            start = self.line + 1
+            if (cells := self._next()) is None:
+                return
+            if not any(cells) and width > 1:
+                self.empty += bool(cells)
+            elif not any(cells):  # where a row is one cell, an empty line is one, if others follow
+                gap += 1
+            else:
+                yield from ([""] for _ in range(gap))
+                number, gap = number + gap, 0
+                if len(cells) != width and (len(cells) < width or any(cells[width:])):
+                    raise UserError(
+                        f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
+                        f"names {width}; quote a cell that holds a comma, and double a quotation mark within quotes"
+                    )
+                if self.line > start:
+                    self.several[number] = (start, self.line)
+                yield cells[:width]
+                number += 1
+
+
+def _sheet(lines: _Lines) -> Sheet:
+    parts = (dict(zip(lines.names, zip(*some, strict=True), strict=True)) for some in portions(lines.rows()))
+    table = assemble(parts)
+    sheet = Sheet(table, decimal="," if lines.delimiter == ";" else ".")
+    sheet.problems = {i: why for i in lines.several if (why := _swallows(table, i, lines))}
+    cells = {name: _meant(table[name]) for name in table.column_names}
+    spelt = sum(int(pc.sum(spelt).as_py() or 0) for _, spelt in cells.values())
+    sheet.table = pa.table({name: values for name, (values, _) in cells.items() if _is_column(name, values)})
+    if lines.empty:
+        sheet.left_out["without any value"] = lines.empty
+    if spelt:
+        sheet.notes.append(f"{spelt:,} cells say {', '.join(MISSING[:2])} or {MISSING[2]}, and count as missing")
+    return sheet
+
+
+def _is_column(name: str, values: pa.ChunkedArray) -> bool:
+    """Whether a column has a name or any value: spreadsheets write empty ones behind the last."""
+    return not name.startswith("column ") or values.null_count < len(values)
+
+
+def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """What cells say, and which of them say that there is nothing."""
+    cells = pc.replace_substring_regex(cells, FORMULA, r"\1")
+    spelt = pc.is_in(cells, pa.array(MISSING, cells.type))
+    return pc.if_else(pc.or_(spelt, pc.equal(cells, "")), None, cells), spelt
+
+
+def _swallows(table: pa.Table, row: int, lines: _Lines) -> str | None:
+    """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
+    width, (first, last) = len(lines.names), lines.several[row]
+    for place, name in enumerate(lines.names):
+        inner = table[name][row].as_py().splitlines()[1:]
+        found = list(csv.reader(inner, delimiter=lines.delimiter))
+        shaped = found and all(len(c) == width for c in found[:-1]) and len(found[-1]) == place + 1
+        if shaped and width > 1 and all(_is_known(table, c, place) for c in found[:-1] or found):
+            return (
+                f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
+                "the quotation mark at its beginning never closed?"
+            )
+    return None
+
+
+def _is_known(table: pa.Table, cells: list[str], place: int) -> bool:
+    """Whether another column of the table has some of these cells elsewhere, too."""
+    return any(
+        i != place and cell and pc.index(table[i], pa.scalar(cell, table[i].type)).as_py() >= 0
+        for i, cell in enumerate(cells)
+    )
+
+
+def _undecodable(path: Path) -> str:
+    """The first line that is not UTF-8."""
+    with path.open("rb") as binary:
+        for number, line in enumerate(binary):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f"line {number + 1}"
+    return "it"

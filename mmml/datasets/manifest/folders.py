@@ -1,0 +1,92 @@
+"""Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix tells the modality."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmml.datasets.manifest.sheet import Sheet, assemble, portions
+from mmml.errors import UserError
+
+SPLITS = {
+    "train": "train training",
+    "val": "val valid validation dev development",
+    "test": "test testing",
+}
+SPLIT_OF_NAME = {name: split for split, names in SPLITS.items() for name in names.split()}
+SUFFIXES = {
+    "image": ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 .avif .heic .heif .tga",
+    "audio": ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .aif .aiff .au .wma .caf .amr",
+    "video": ".mp4 .m4v .mkv .webm .avi .mov .mpg .mpeg .ogv .wmv .flv .3gp .3g2 .mts .m2ts",
+    "strokes": ".json",
+    "features": ".npy",
+}
+MODALITY_OF_SUFFIX = {suffix: modality for modality, several in SUFFIXES.items() for suffix in several.split()}
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # what a table can be
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name stands for, in any capitals; None if it stands for none."""
+    return SPLIT_OF_NAME.get(name.strip().lower())
+
+
+def read_folders(path: Path, option: str) -> Sheet:
+    """A row for each media file; one that lies in no folder has no label.
+
+    Raises:
+        UserError: there are none.
+    """
+    folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    # A class may be called "train", too; but then its folder stands among others, or holds files.
+    splits = [p for p in folders if split_of(p.name)]
+    nested = any(c.is_dir() for p in splits for c in p.iterdir())
+    others = [p for p in folders if p not in splits]
+    left_out: Counter[str] = Counter()
+    if nested and not any(_rows(path, p, {}, Counter()) for p in others):
+        rows = [row for p in splits for row in _rows(path, p, {"split": p.name}, left_out)]
+    else:
+        rows = _rows(path, path, {}, left_out)
+    if not rows:
+        raise UserError(f"{option}={path} {_nothing(path, option, left_out)}")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = assemble({name: [row.get(name) for row in some] for name in names} for some in portions(rows))
+    return Sheet(table, left_out=dict(left_out))
+
+
+def _nothing(path: Path, option: str, left_out: Counter[str]) -> str:
+    tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in TABLES)
+    hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
+    counts = ", ".join(f"{count} file{'' if count == 1 else 's'} {why}" for why, count in left_out.items())
+    found = f" ({counts})" if left_out else ""
+    what = "has neither a metadata.csv, .jsonl or .parquet nor media files, nor folders of them for each class"
+    return f"{what}{found}{hint}"
+
+
+def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -> list[dict[str, str]]:
+    """A row for each media file below ``top``, its name relative to ``path``; counts the other files."""
+    rows = []
+    for file in _files_below(top, ()):
+        modality, folders = MODALITY_OF_SUFFIX.get(file.suffix.lower()), file.relative_to(top).parts[:-1]
+        if file.name.startswith("."):
+            left_out["hidden"] += 1
+        elif modality is None:
+            left_out[f"that end in {file.suffix}" if file.suffix else "without a suffix"] += 1
+        else:
+            label = {"label": folders[0]} if folders else {}
+            rows.append({f"{modality}_file_name": str(file.relative_to(path)), **label, **also})
+    return rows
+
+
+def _files_below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """All files, sorted; a link to a folder is followed, unless it leads back to one that it lies in."""
+    real = folder.resolve()
+    if real in above:
+        return
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_file():
+            yield folder / entry.name
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _files_below(folder / entry.name, (*above, real))

@@ -1,0 +1,170 @@
+"""What the columns of a table mean: classes, texts, scores, files."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX
+from mmml.datasets.manifest.sheet import LIST, TEXT
+from mmml.errors import UserError, nearest
+from mmml.media import FILE_MODALITIES
+
+TEXTS = ("text", "source_text")
+KEYS = ("label", "split", "group", "domain")  # what makes samples alike
+TARGETS = (*KEYS, "score")
+PLAIN = ("id", *TARGETS, *TEXTS)
+KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
+BLANKS = dict.fromkeys((0x200B, 0x2060, 0xFEFF)) | {0xA0: " ", 0x202F: " ", 0x2007: " "}  # that nobody sees
+
+
+def interpret(
+    table: pa.Table, columns: Mapping[str, str], path: Path, where: str
+) -> tuple[dict[str, pa.Array], list[str]]:
+    """Columns by what they mean, and the names of the others.
+
+    Args:
+        table: of texts and lists of texts.
+        columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
+        path: of the file, for messages.
+        where: the option that gave ``columns``.
+
+    Returns:
+        Texts or lists of texts by ``label``, ``text``, …, and by modality for the names of files; and the names
+        of the columns that mean nothing.
+    """
+    names = table.column_names
+    meanings = {name: name for name in PLAIN}
+    meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {f"{m}_file_names": m for m in FILE_MODALITIES}
+    meanings |= {name: meanings[name.lower()] for name in names if _in_capitals(name, names, meanings)}
+    if "file_name" in names and (modality := _modality_of(table["file_name"])):
+        meanings["file_name"] = modality
+    for meaning, name in columns.items():
+        if meaning not in (*PLAIN, *FILE_MODALITIES):
+            raise UserError(f"{where}.{meaning} is no kind of column{nearest(meaning, (*PLAIN, *FILE_MODALITIES))}")
+        if name not in names:
+            raise UserError(f"{where}.{meaning}={name}: {path} has no such column{nearest(name, names)}")
+        meanings = {k: v for k, v in meanings.items() if v != meaning} | {name: meaning}
+    found: dict[str, pa.Array] = {}
+    for name in (n for n in names if n in meanings):
+        if meanings[name] in found:
+            raise UserError(
+                f"{path} has two columns for {meanings[name]}; say which it is by {where}.{meanings[name]}="
+            )
+        values = table[name].combine_chunks()
+        found[meanings[name]] = _split(values) if name.lower().endswith("_file_names") else values
+    return found, [name for name in names if name not in meanings]
+
+
+def _in_capitals(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
+    """Whether a column is called as a known one, but for capitals, and no other is."""
+    return name not in meanings and name.lower() in meanings and [n.lower() for n in names].count(name.lower()) == 1
+
+
+def _modality_of(files: pa.ChunkedArray) -> str | None:
+    """The modality of most files, by their suffixes."""
+    if files.type != TEXT:
+        return None
+    suffixes = [PurePosixPath(name).suffix.lower() for name in files.drop_null().to_pylist()]
+    counts = Counter(MODALITY_OF_SUFFIX[s] for s in suffixes if s in MODALITY_OF_SUFFIX)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _split(values: pa.Array) -> pa.Array:
+    """Several files in one text, with ``;`` between them, as a list."""
+    if values.type == LIST:
+        return values
+    return pa.array([v and [f.strip() for f in v.split(";") if f.strip()] for v in values.to_pylist()], LIST)
+
+
+def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
+    """A row with several files or texts → a row for each; several files are of one group.
+
+    A list of one goes with each of a longer list; where lists are of different lengths, the rest is missing.
+
+    Returns:
+        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several labels or other
+        values of which a row has one, ``[rows]``.
+    """
+    lists = {n: v.to_pylist() for n, v in named.items() if v.type == LIST}
+    if not lists:
+        return named, np.arange(count), np.zeros(count, bool)
+    single = {n for n in lists if n in (*TARGETS, "id")}
+    wrong = np.array([any(len(lists[n][i] or ()) > 1 for n in single) for i in range(count)], bool)
+    lengths = [max([1, *(len(lists[n][i] or ()) for n in lists if n not in single)]) for i in range(count)]
+    origin = np.repeat(np.arange(count), lengths)
+    exploded = {n: v.take(pa.array(origin)) for n, v in named.items() if n not in lists}
+    for n, rows in lists.items():
+        cells = [c for row, k in zip(rows, lengths, strict=True) for c in _stretched(row or [], k, n in single)]
+        exploded[n] = pa.array([c or None for c in cells], TEXT)
+    if "group" not in named and any(n in FILE_MODALITIES and n in lists for n in lists):
+        exploded["group"] = pa.array(origin).cast(TEXT)
+    if "id" in named and len(origin) > count:
+        numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
+        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
+    return exploded, origin, wrong[origin]
+
+
+def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
+    """So many cells: the first throughout if there is one, or if there should be."""
+    if single or len(cells) == 1:
+        return [cells[0] if cells else None] * count
+    return [*cells, *[None] * (count - len(cells))]
+
+
+def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
+    """Columns without the blanks around their values, and keys that look alike as one; and what is to be said of it."""
+    found: dict[str, pa.Array] = {}
+    notes = []
+    for name, values in named.items():
+        if name in KEYS:
+            found[name], note = _alike(name, values)
+            notes += note
+        elif name in FILE_MODALITIES:
+            found[name] = _files(values, folder)
+        else:
+            found[name] = _without_blanks(values)
+    return found, notes
+
+
+def _without_blanks(values: pa.Array) -> pa.Array:
+    texts = pc.utf8_trim_whitespace(values)
+    return pc.if_else(pc.equal(pc.binary_length(texts), 0), None, texts)
+
+
+def _files(values: pa.Array, folder: Path) -> pa.Array:
+    """Names of files; blanks around one stay if there is such a file."""
+    texts = _without_blanks(values)
+    odd = pc.fill_null(pc.not_equal(texts, values), False)
+    for i in np.flatnonzero(odd.to_numpy(zero_copy_only=False)).tolist():
+        if not (folder / values[i].as_py()).is_file():
+            continue
+        return pa.array(
+            [
+                v if v and (folder / v).is_file() else t
+                for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)
+            ],
+            TEXT,
+        )
+    return texts
+
+
+def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
+    """Keys in one spelling (Unicode's NFC, ordinary blanks), and which were written in several."""
+    encoded = values.dictionary_encode()
+    written = encoded.dictionary.to_pylist()
+    spelt = [unicodedata.normalize("NFC", text.translate(BLANKS)).strip() or None for text in written]
+    ways: dict[str | None, list[Any]] = defaultdict(list)
+    for text, key in zip(written, spelt, strict=True):
+        ways[key].append(text)
+    several = [key for key, texts in ways.items() if key and len(texts) > 1]
+    notes = []
+    if several:
+        count = f"{len(several):,} {name}s are" if len(several) > 1 else f"1 {name} is"
+        notes.append(f"{count} written in several ways that look alike, such as {several[0]!r}; each counts as one")
+    return pa.array(spelt, TEXT).take(encoded.indices), notes

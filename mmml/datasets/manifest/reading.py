@@ -1,0 +1,138 @@
+"""From a table or a folder to the rows of a manifest, and what is wrong with each."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmml.datasets.manifest.files import find, read
+from mmml.datasets.manifest.folders import split_of
+from mmml.datasets.manifest.meaning import KNOWN, TARGETS, TEXTS, explode, interpret, tidy
+from mmml.datasets.manifest.records import has_vectors
+from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.sheet import TEXT, Sheet
+from mmml.errors import UserError, nearest
+from mmml.media import FILE_MODALITIES
+
+CELL = 1 << 20  # bytes that one cell may hold
+NAME = 60  # characters of a text that name its row
+
+
+def read_rows(
+    root: str, option: str, columns: Mapping[str, str], matrix: bool = False, targets: bool = True
+) -> ManifestRows:
+    """Read a manifest and find what is wrong with its rows, without opening a media file.
+
+    Args:
+        root: a manifest or the folder that it lies in.
+        option: what named it, for messages.
+        columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
+        matrix: whether its features come in a file of their own.
+        targets: whether labels, scores and splits must be in order; those of queries need not.
+
+    Raises:
+        UserError: it cannot be read, or has no column with a modality.
+    """
+    path = find(root, option)
+    sheet = read(path, option)
+    where = "predict.columns" if option in ("support", "query") else "dataset.columns"
+    if not targets:  # those that queries may lack
+        columns = {m: n for m, n in columns.items() if n in sheet.table.column_names or m not in TARGETS}
+    named, ignored = interpret(sheet.table, columns, path, where)
+    named = {n: values for n, values in named.items() if values.null_count < len(values)}
+    named, origin, several = explode(named, len(sheet.table))
+    named, notes = tidy(named, path if path.is_dir() else path.parent)
+    modalities = [m for m in FILE_MODALITIES if m in named]
+    if not (modalities or set(TEXTS) & set(named) or matrix or has_vectors(path)):
+        raise _no_modality(path, sheet, ignored, where)
+    explicit = "id" in named
+    if not explicit:
+        numbers = pa.array(np.arange(1, len(origin) + 1)).cast(TEXT)
+        short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
+        named["id"] = pc.coalesce(*(named[m] for m in modalities), *short, numbers)
+    rows = ManifestRows(path, pa.table(named), origin, ignored, left_out=sheet.left_out, notes=[*sheet.notes, *notes])
+    rows.problems = (
+        {i: sheet.problems[o] for i, o in enumerate(origin.tolist()) if o in sheet.problems} if sheet.problems else {}
+    )
+    _check_values(rows, modalities)
+    bad_scores = _read_scores(rows, sheet.decimal)
+    if targets:
+        rows.report(several, "it lists several labels, scores, splits, groups or domains, of which a row has one")
+        _check_labels(rows)
+        _check_split(rows)
+        rows.report(bad_scores, "its score is no number")
+    if explicit:
+        _check_ids(rows)
+    return rows
+
+
+def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> UserError:
+    wanted = [name for name in KNOWN if name.endswith("_file_name")] + ["text"]
+    hints = [hint for name in ignored if (hint := nearest(name, wanted))]
+    notes = "".join(f"; {note}" for note in sheet.notes)
+    return UserError(
+        f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
+        f"(it has {', '.join(sheet.table.column_names)}; {where} names others{notes})"
+    )
+
+
+def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
+    """Note the rows with paths and cells that are refused whatever the run needs of them."""
+    for modality in modalities:
+        path = rows.column(modality)
+        inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
+        rows.report(inside, f"its {modality} file lies outside of the folder; paths are relative to it")
+        rows.report(
+            pc.match_substring_regex(path, r"[\x00-\x1f]"),
+            f"its {modality} file name holds a line break or "
+            "another control character; is a quotation mark before it not closed?",
+        )
+    for name in rows.table.column_names:
+        if pa.types.is_large_string(rows.table[name].type):
+            rows.report(
+                pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long"
+            )
+
+
+def _check_labels(rows: ManifestRows) -> None:
+    if rows.has("label"):
+        label = rows.column("label")
+        rows.report(pc.is_null(label), "it has no label")
+        rows.report(
+            pc.match_substring_regex(label, r"[\x00-\x1f]"),
+            "its label holds a line break; is a quotation mark before it not closed?",
+        )
+
+
+def _check_ids(rows: ManifestRows) -> None:
+    codes, _ = rows.codes("id")
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    rows.report(codes < 0, "it has no id")
+    rows.report(~first, "its id is that of an earlier row")
+
+
+def _check_split(rows: ManifestRows) -> None:
+    if not rows.has("split"):
+        return
+    codes, texts = rows.codes("split")
+    canonical = [split_of(t) for t in texts.to_pylist()]
+    known = np.array([c is not None for c in canonical] + [False])
+    rows.report(~known[codes], "its split is none of train, val and test")
+    values = pa.array([*canonical, None], pa.large_string()).take(pa.array(codes % (len(canonical) + 1)))
+    rows.table = rows.table.set_column(rows.table.column_names.index("split"), "split", values)
+
+
+def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
+    """Make the scores numbers, null where they are none; returns which rows had something else there."""
+    if not rows.has("score"):
+        return np.zeros(len(rows), bool)
+    texts = pc.replace_substring(rows.column("score"), decimal, ".")
+    number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
+    values = pc.if_else(number, texts, None).cast(pa.float64())
+    fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)
+    place = rows.table.column_names.index("score")
+    rows.table = rows.table.set_column(place, "score", pc.if_else(fits, values, None))
+    return pc.and_(pc.is_valid(texts), pc.invert(fits)).to_numpy(zero_copy_only=False)
