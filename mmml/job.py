@@ -172,6 +172,8 @@ class Job:
         self.run.write_config(config)
         if experiment.dataset is not None:
             self.run.write_skipped(experiment.dataset.skipped)
+            for note in experiment.dataset.notes:
+                log.info(note)
 
     def _failed(self, error: Exception) -> int:
         """Say what went wrong: one sentence for an expected error, a traceback for a bug."""

@@ -24,6 +24,7 @@ class Findings:
 
     Attributes:
         name: of the manifest.
+        read: how many rows or files were read, and what was left out, in one line.
         counts: a line for each split: classes, samples, smallest and largest class.
         modalities: a line for each: what it belongs to, values, sizes.
         found: what is wrong or worth knowing.
@@ -34,6 +35,7 @@ class Findings:
     """
 
     name: str
+    read: str = ""
     counts: list[dict[str, Any]] = field(default_factory=list)
     modalities: list[dict[str, Any]] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
@@ -59,7 +61,7 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
         UserError: the manifest itself cannot be read.
     """
     dataset = make()
-    findings = Findings(str(dataset.rows.path), labelled=dataset.rows.has("label"))
+    findings = Findings(str(dataset.rows.path), dataset.rows.count(), labelled=dataset.rows.has("label"))
     lacking = missing(dataset)
     findings.complete = [m for m in dataset.modalities if m not in lacking or not lacking[m].any()]
     errors = [error for m in dataset.modalities if (error := decode(dataset, make(), m))]
@@ -68,6 +70,7 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     else:
         findings.samples = load_first(make, [findings.complete, *([m] for m in dataset.modalities)])
     findings.found += bad_rows(dataset, skips)
+    findings.found += [Finding(False, *worth_knowing(note)) for note in dataset.rows.notes]
     findings.found += gaps(lacking)
     findings.found += constant_modalities(dataset)
     findings.found += ignored_columns(dataset)
@@ -87,7 +90,14 @@ def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
         error = str(found)
     for i, why in alone.rows.problems.items():
         dataset.rows.problems.setdefault(i, why)
+    dataset.rows.notes += [note for note in alone.rows.notes if note not in dataset.rows.notes]
     return error
+
+
+def worth_knowing(note: str) -> tuple[str, str]:
+    """What a note says, and what can be done."""
+    what, _, mend = note.partition("; ")
+    return what, mend or "nothing needs to be done"
 
 
 def load_first(make: Callable[[], Manifest], choices: Iterable[list[str]]) -> dict[str, Samples]:

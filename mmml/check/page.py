@@ -20,6 +20,7 @@ CLASSES = 60  # shown of each split
 
 def print_findings(findings: Findings, console: Console) -> None:
     """What a terminal shows."""
+    console.print(findings.read, markup=False, highlight=False, soft_wrap=True)
     for title, rows in (("splits", findings.counts), ("modalities", findings.modalities)):
         if rows:
             table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
@@ -52,6 +53,7 @@ def write_page(findings: Findings, path: Path) -> None:
     """One self-contained HTML file."""
     values = {
         "name": findings.name,
+        "read": findings.read,
         "verdict": verdict(findings),
         "command": "" if findings.stops else findings.command,
         "found": findings.found,

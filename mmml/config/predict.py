@@ -20,6 +20,7 @@ class PredictOptions:
     output: str
     columns: dict[str, str] | None
     features: str | None
+    decoding: dict[str, Any] | None
     device: str
 
     def __post_init__(self) -> None:

@@ -156,6 +156,7 @@ class Dataset(ABC):
         scored: whether its samples have scores.
         labelled: whether samples show which class they are of; else classes only say what scores are about.
         skipped: after loading, a sentence for each sample that was left out as unusable.
+        notes: after loading, what is worth knowing of the files, in one sentence each.
     """
 
     name: ClassVar[str]
@@ -163,6 +164,7 @@ class Dataset(ABC):
     scored: bool = False
     labelled: bool = True
     skipped: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def identity(self) -> str:

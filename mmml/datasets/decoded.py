@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -12,32 +13,41 @@ from mmml.datasets.cache import cached_folder, key_of
 from mmml.datasets.values import Ragged, file_identity
 from mmml.errors import UserError
 from mmml.files import read_json, write_json
-from mmml.media import VERSION, Limits
+from mmml.media import VERSION, Limits, is_constant
 from mmml.media.pool import Failure, Pool
 
 DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
 
 
-def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> tuple[Ragged, dict[int, str]]:
-    """The decoded files, from the cache if it holds just these, and why some could not be decoded.
+class Decoded(NamedTuple):
+    """Decoded files.
 
-    A file that could not be decoded has an empty array in its place.
+    Attributes:
+        values: their arrays, in the order of the files; an empty one where a file could not be decoded.
+        failures: one sentence for each position that failed.
+        constant: positions of pictures and clips of a single value throughout, and of silent sounds.
+    """
+
+    values: Ragged
+    failures: dict[int, str]
+    constant: list[int]
+
+
+def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decoded:
+    """The decoded files, from the cache if it holds just these.
 
     Args:
         modality: of all of them.
         paths: absolute.
         limits: sizes and rates to decode to.
-
-    Returns:
-        The arrays in the order of ``paths``, and one sentence for each position that failed.
     """
     key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
     folder = cached_folder(f"{modality}-{key}", lambda empty: _decode_into(empty, modality, paths, limits))
     shapes = np.load(folder / "shapes.npy", allow_pickle=False)
     empty = not shapes.prod(axis=1).any()
     data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
-    failures = read_json(folder / "about.json")["failures"]
-    return Ragged(data, shapes, key), {int(i): why for i, why in failures.items()}
+    about = read_json(folder / "about.json")
+    return Decoded(Ragged(data, shapes, key), {int(i): why for i, why in about["failures"].items()}, about["constant"])
 
 
 def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged:
@@ -46,7 +56,7 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
     Raises:
         UserError: one is.
     """
-    values, failures = decode_files(modality, paths, limits)
+    values, failures, _ = decode_files(modality, paths, limits)
     if failures:
         i, why = next(iter(failures.items()))
         raise UserError(f"dataset.root: {paths[i].parent.name}/{paths[i].name}: {why}")
@@ -55,19 +65,23 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
     """Fill a folder; what failed for lack of time or memory may not fail again, and is not worth keeping."""
-    shapes, failures = _decode_all(folder / "data.bin", modality, paths, limits)
+    shapes, failures, constant = _decode_all(folder / "data.bin", modality, paths, limits)
     np.save(folder / "shapes.npy", table(shapes))
     told = {i: f.why for i, f in failures.items()}
-    write_json(folder / "about.json", {"modality": modality, "limits": asdict(limits), "failures": told})
+    write_json(
+        folder / "about.json",
+        {"modality": modality, "limits": asdict(limits), "failures": told} | {"constant": constant},
+    )
     return all(f.lasting for f in failures.values())
 
 
 def _decode_all(
     target: Path, modality: str, paths: Sequence[Path], limits: Limits
-) -> tuple[list[tuple[int, ...]], dict[int, Failure]]:
-    """Write all arrays to one file; returns their shapes, and what failed."""
+) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int]]:
+    """Write all arrays to one file; returns their shapes, what failed, and what is constant."""
     shapes: list[tuple[int, ...]] = []
     failures: dict[int, Failure] = {}
+    constant: list[int] = []
     bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
     with target.open("wb") as file, Pool() as pool, bar:
         for i, decoded in enumerate(pool.decode(modality, paths, limits)):
@@ -75,9 +89,10 @@ def _decode_all(
                 failures[i] = decoded
             else:
                 file.write(np.ascontiguousarray(decoded, DTYPES[modality]).tobytes())
+                constant += [i] if is_constant(modality, decoded) else []
             shapes.append(() if isinstance(decoded, Failure) else decoded.shape)
             bar.update()
-    return shapes, failures
+    return shapes, failures, constant
 
 
 def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:

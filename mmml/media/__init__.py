@@ -14,7 +14,7 @@ from mmml.media.base import VERSION, Limits, MediaError, opened
 _MODULES = {"image": images, "audio": audio, "video": video, "strokes": strokes, "features": features}
 FILE_MODALITIES = tuple(_MODULES)
 
-__all__ = ["FILE_MODALITIES", "VERSION", "Limits", "MediaError", "decode", "probe"]
+__all__ = ["FILE_MODALITIES", "VERSION", "Limits", "MediaError", "decode", "is_constant", "probe"]
 
 
 def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
@@ -41,6 +41,11 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
     """
     with opened(path) as file:
         return _MODULES[modality].decode(file, limits)
+
+
+def is_constant(modality: str, array: np.ndarray) -> bool:
+    """Whether a picture, a clip or a sound has one value throughout, so that nothing can be told from it."""
+    return modality in ("image", "video", "audio") and array.size > 0 and bool((array == array.flat[0]).all())
 
 
 def probe(modality: str, path: Path) -> dict[str, float | int | str]:

@@ -18,9 +18,9 @@ Signal = tuple[int, NDArray[np.float32]]  # rate in Hz, mono samples
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """The mean of all channels at ``audio_rate``, its first ``audio_seconds``, clipped to [-1, 1]."""
+    """One channel, or the mean of all, at ``audio_rate``: its first ``audio_seconds``, clipped to [-1, 1]."""
     seconds = limits.audio_seconds + MARGIN
-    rate, signal = _soundfile(file, seconds) or _ffmpeg(file, seconds)
+    rate, signal = _soundfile(file, seconds, limits.audio_channel) or _ffmpeg(file, seconds, limits.audio_channel)
     if not signal.size:
         raise MediaError("it holds no sound (0 samples)")
     if not np.isfinite(signal).all():
@@ -54,40 +54,47 @@ def _sound(file: BinaryIO) -> Any:
         return None
 
 
-def _soundfile(file: BinaryIO, seconds: float) -> Signal | None:
+def _soundfile(file: BinaryIO, seconds: float, channel: int | None) -> Signal | None:
     """The signal, or None if soundfile does not know the format."""
     sound = _sound(file)
     if not sound:
         return None
     with sound:
-        _check(sound.samplerate, sound.channels)
+        _check(sound.samplerate, sound.channels, channel)
         wanted = min(sound.frames, math.ceil(seconds * sound.samplerate))
-        blocks = [b.mean(1) for b in sound.blocks(BLOCK, frames=wanted, dtype="float32", always_2d=True)]
+        blocks = [_mono(b.T, channel) for b in sound.blocks(BLOCK, frames=wanted, dtype="float32", always_2d=True)]
         return sound.samplerate, np.concatenate([np.zeros(0, np.float32), *blocks])
 
 
-def _ffmpeg(file: BinaryIO, seconds: float) -> Signal:
+def _ffmpeg(file: BinaryIO, seconds: float, channel: int | None) -> Signal:
     import av
 
     with demuxed(file, "audio", CONTAINERS) as (container, stream):
         rate = stream.rate
-        _check(rate, stream.channels)
+        _check(rate, stream.channels, channel)
         as_float = av.AudioResampler(format="fltp", rate=rate)
         blocks, missing = [np.zeros(0, np.float32)], math.ceil(seconds * rate)
         for frame in container.decode(stream):
-            blocks += [part.to_ndarray().mean(0) for part in as_float.resample(frame)]
+            blocks += [_mono(part.to_ndarray(), channel) for part in as_float.resample(frame)]
             missing -= frame.samples
             if missing <= 0:
                 break
         return rate, np.concatenate(blocks)
 
 
-def _check(rate: int, channels: int) -> None:
+def _mono(channels: NDArray[Any], channel: int | None) -> NDArray[Any]:
+    """``[channels, n]`` → ``[n]``."""
+    return channels.mean(0) if channel is None else channels[channel]
+
+
+def _check(rate: int, channels: int, channel: int | None) -> None:
     low, high = RATES
     if not low <= rate <= high:
         raise MediaError(f"its sample rate of {rate:,} Hz is not between {low:,} and {high:,}")
     if not 1 <= channels <= MAX_CHANNELS:
         raise MediaError(f"it has {channels:,} channels, not between 1 and {MAX_CHANNELS}")
+    if channel is not None and channel >= channels:
+        raise MediaError(f"it has {channels} channel(s), from 0, and none of number {channel}")
 
 
 def _resample(signal: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:

@@ -2,36 +2,52 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-from mmml.errors import UserError
+from mmml.errors import UserError, require
 from mmml.media.length import promised
 
-VERSION = 1  # raised when a file gives another array than before; part of cache keys
+VERSION = 2  # raised when a file gives another array than before; part of cache keys
 MAX_FRAME_PIXELS = 8192 * 4320  # 8K: what FFmpeg may be asked to decode at once
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How large canonical arrays may get; all are positive.
+    """How media become canonical arrays, and how large these may get; sizes, rates and times are positive.
 
     Attributes:
         image_side: pixels; a larger image is shrunk (antialiased) so that its longer side is this.
+        image_range: which values of more than 8 bits become 0 and 255: ``full`` (all that 16 bits hold), ``each`` (the
+            least and the greatest of each picture), or two numbers.
+        image_background: ``white`` or ``black``, which is seen where a picture is transparent.
         audio_rate: Hz, to which mono audio is resampled.
         audio_seconds: what is longer is cut off.
+        audio_channel: from 0; None for the mean of all.
         video_frames: chosen evenly over the clip; all of them if it has fewer.
         video_side: pixels; larger frames are shrunk so that their longer side is this.
     """
 
     image_side: int = 256
+    image_range: Literal["full", "each"] | Sequence[float] = "full"
+    image_background: Literal["white", "black"] = "white"
     audio_rate: int = 16000
     audio_seconds: float = 10.0
+    audio_channel: int | None = None
     video_frames: int = 16
     video_side: int = 112
+
+    def __post_init__(self) -> None:
+        low_high = self.image_range
+        pair = not isinstance(low_high, str) and len(low_high) == 2 and low_high[0] < low_high[1]
+        require(pair or low_high in ("full", "each"), "image_range", low_high, "full, each, or two numbers [low, high]")
+        require(
+            self.image_background in ("white", "black"), "image_background", self.image_background, "white or black"
+        )
+        require((self.audio_channel or 0) >= 0, "audio_channel", self.audio_channel, "0 or more, or null for the mean")
 
 
 class MediaError(UserError):

@@ -1,6 +1,6 @@
 """Images → uint8 ``[C, H, W]``, by Pillow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -11,21 +11,22 @@ from mmml.media.base import Limits, MediaError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF")  # others (EPS) run programs
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")  # others (EPS) run programs
 MAX_PIXELS = 100_000_000
 GREY = ("1", "L", "LA", "La")
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """The first picture of a file, upright, on white, its longer side at most ``image_side``.
+    """The first picture of a file, upright, its longer side at most ``image_side``.
 
-    16-bit grey keeps its upper 8 bits. CMYK becomes RGB without a colour profile.
+    Greys of more than 8 bits as ``image_range`` says. What is transparent is ``image_background``, unless all is. CMYK
+    becomes RGB without a colour profile.
     """
     side = limits.image_side
     with _opened(file) as image:
         image.draft(None, (2 * side, 2 * side))  # large JPEGs shrink while they are decoded, to no less
         image.load()
-        canvas = _on_white(_eight_bits(_upright(image), image.format))
+        canvas = _opaque(_eight_bits(_upright(image), image.format, limits.image_range), limits.image_background)
         canvas.thumbnail((side, side), reducing_gap=None)
         pixels = np.asarray(canvas)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
@@ -63,24 +64,34 @@ def _upright(image: "Image") -> "Image":
         return image
 
 
-def _eight_bits(image: "Image", stored_as: str | None) -> "Image":
+def _eight_bits(image: "Image", stored_as: str | None, values: str | Sequence[float]) -> "Image":
     from PIL import Image
 
-    if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
-        raise MediaError("its pixels are 32-bit numbers, whose range is not known")
-    if not image.mode.startswith("I"):
+    if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    pixels = np.asarray(image)
+    if values == "full":
+        if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
+            raise MediaError("its pixels are 32-bit numbers, whose range is not known; image_range=each takes its own")
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if not np.isfinite(pixels).all():
+        raise MediaError("its pixels are not all finite")
+    low, high = (float(pixels.min()), float(pixels.max())) if values == "each" else map(float, values)
+    shares = (pixels.astype(np.float64) - low) / ((high - low) or 1)
+    return Image.fromarray((shares.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def _on_white(image: "Image") -> "Image":
-    """As mode L or RGB, what is transparent over white."""
+def _opaque(image: "Image", background: str) -> "Image":
+    """As mode L or RGB; where it is transparent, the background is seen."""
     from PIL import Image
 
     mode = "L" if image.mode in GREY else "RGB"
     if not image.has_transparency_data:
         return image.convert(mode)
     image = image.convert("LA" if mode == "L" else "RGBA")
-    canvas = Image.new(mode, image.size, "white")
-    canvas.paste(image.convert(mode), mask=image.getchannel("A"))
+    alpha = image.getchannel("A")
+    if alpha.getextrema()[1] == 0:  # a fourth byte that means nothing
+        return image.convert(mode)
+    canvas = Image.new(mode, image.size, background)
+    canvas.paste(image.convert(mode), mask=alpha)
     return canvas

@@ -59,8 +59,10 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
 
 
 def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
-    """What may not be meant."""
+    """What was read, and what may not be meant."""
     samples, task = adapted.samples, adapted.model.learner.task
+    for side, rows in (("support", adapted.rows), ("query", queries.rows)):
+        yield from (f"{side}: {note}" for note in ((rows.count(), *rows.notes) if rows else ()))
     if task.by_item:
         if len(adapted.mixed) > 1:
             told = f"{len(adapted.mixed)} labels, such as {adapted.mixed[0]!r}, and every answer comes from all of them"
@@ -85,15 +87,20 @@ def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> 
     return trained_model(
         stored,
         config,
-        Reading(options.columns or {}, options.features, limits_of(config), options.on_bad_sample == "skip"),
+        _reading(options, config.dataset),
     )
+
+
+def _reading(options: PredictOptions, trained: dict[str, Any]) -> Reading:
+    limits = limits_of(trained, options.decoding or {})
+    return Reading(options.columns or {}, options.features, limits, options.on_bad_sample == "skip")
 
 
 def _untrained(
     sections: dict[str, Any], support: str, query: str, options: PredictOptions, overrides: list[str]
 ) -> Model:
     """A frozen encoder, of the modalities that support and queries share."""
-    reading = Reading(options.columns or {}, options.features, skip=options.on_bad_sample == "skip")
+    reading = _reading(options, {})
     if options.mapping is None:
         both = Support(support, reading, one_way=False).comparable & Queries(query, reading).modalities
         modalities = {m for m in both if isinstance(sections["encoder"].get(m), dict)}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mmml.config import Config, check_config
 from mmml.datasets import Samples
+from mmml.datasets.manifest import ManifestRows
 from mmml.episodes import Examples, Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration, Entry
@@ -104,6 +105,7 @@ class Model:
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
         adapted = Adapted(self, chosen, source.samples({*chosen.support, *task.asked}))
+        adapted.rows = source.rows
         adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
         if task.by_item and adapted.labelled:
             adapted.mixed = sorted({str(v) for v in source.rows.column("label").to_pylist() if v is not None})
@@ -141,10 +143,12 @@ class Adapted:
         samples: the support set, raw.
 
     Attributes:
+        rows: the table that the support set comes from.
         labelled, scored: whether the support set has labels, and scores.
         mixed: the labels, where scores or texts are predicted from all rows alike.
     """
 
+    rows: ManifestRows | None = None
     labelled = scored = False
     mixed: Sequence[str] = ()
 
@@ -260,7 +264,7 @@ def load(checkpoint: str, device: str = "auto") -> Model:
     """
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
     config = check_config(stored.config | {"trainer": stored.config["trainer"] | {"device": device}})
-    return trained_model(stored, config, Reading(limits=limits_of(config)))
+    return trained_model(stored, config, Reading(limits=limits_of(config.dataset, {})))
 
 
 def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model:
@@ -285,7 +289,10 @@ def untrained_model(config: Config, reading: Reading) -> Model:
     return Model(learner.eval(), list(dict.fromkeys(mappings)), None, reading)
 
 
-def limits_of(config: Config) -> Limits:
-    """What media were decoded to in training."""
+def limits_of(trained: dict[str, Any], decoding: dict[str, Any]) -> Limits:
+    """How media are decoded: as in training, but for what ``predict.decoding`` says."""
     known = Limits.__dataclass_fields__
-    return Limits(**{k: v for k, v in config.dataset.items() if k in known})
+    for key in decoding:
+        if key not in known:
+            raise UserError(f"predict.decoding.{key} is no option{nearest(key, known)} (known: {', '.join(known)})")
+    return Limits(**{k: v for k, v in trained.items() if k in known} | decoding)

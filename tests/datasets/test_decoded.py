@@ -18,7 +18,7 @@ def own_cache(tmp_path, monkeypatch):
 def test_other_limits_give_other_images(tmp_path):
     path = draw(tmp_path / "a.png", 0, size=12)
     for side in (8, 4, 8):
-        values, failures = decode_files("image", [path], Limits(image_side=side))
+        values, failures, _ = decode_files("image", [path], Limits(image_side=side))
         assert values[:].shape == (1, 3, side, side) and not failures
 
 
@@ -42,7 +42,7 @@ def test_files_that_fail_leave_the_others_in_their_places(tmp_path):
     paths = [draw(tmp_path / "a.png", 0, 4), tmp_path / "b.png", draw(tmp_path / "c.png", 1, 6)]
     paths[1].write_bytes(b"no picture")
     for _ in range(2):
-        values, failures = decode_files("image", paths, Limits())
+        values, failures, _ = decode_files("image", paths, Limits())
         assert list(failures) == [1] and "no image" in failures[1]
         assert [v.shape for v in values[:]] == [(3, 4, 4), (0, 0, 0), (3, 6, 6)]
         assert np.array_equal(values[np.array([2])][0], decode_files("image", paths[2:], Limits())[0][:][0])

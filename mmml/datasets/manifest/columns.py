@@ -75,7 +75,8 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
     kept = np.delete(codes, list(rows.problems))
     wanted[kept[kept >= 0]] = True
     paths = [rows.folder / names[i].as_py() for i in np.flatnonzero(wanted)]
-    values, failures = decode_files(modality, paths, limits)
+    values, failures, constant = decode_files(modality, paths, limits)
+    rows.note_constant(modality, [str(paths[i].relative_to(rows.folder)) for i in constant])
     position = np.full(len(names) + 1, -1)
     position[np.flatnonzero(wanted)] = np.arange(len(paths))
     of_row = position[codes]

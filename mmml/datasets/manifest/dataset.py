@@ -36,6 +36,7 @@ class Manifest(Dataset):
         image_side, audio_seconds, video_frames, video_side: what media are decoded to;
             see :class:`mmml.media.Limits`.
         missing: ``error`` where a row lacks one of the modalities in use, or ``keep`` what has any of them.
+        image_range, image_background, audio_channel: how they are decoded; see there.
     """
 
     name = "manifest"
@@ -54,11 +55,22 @@ class Manifest(Dataset):
         video_frames: int,
         video_side: int,
         missing: Literal["error", "keep"] = "error",
+        image_range: Literal["full", "each"] | list[float] = "full",
+        image_background: Literal["white", "black"] = "white",
+        audio_channel: int | None = None,
     ):
         self.root, self.columns, self.features = root, columns or {}, features
         self.on_bad_sample, self.missing = on_bad_sample, missing
         self.split_seed, self.val, self.test = split_seed, val, test
-        self.limits = Limits(image_side, audio_seconds=audio_seconds, video_frames=video_frames, video_side=video_side)
+        self.limits = Limits(
+            image_side=image_side,
+            image_range=image_range,
+            image_background=image_background,
+            audio_seconds=audio_seconds,
+            audio_channel=audio_channel,
+            video_frames=video_frames,
+            video_side=video_side,
+        )
         self.skipped: list[str] = []
 
     @property
@@ -88,6 +100,11 @@ class Manifest(Dataset):
     def modalities(self) -> Mapping[str, Per]:  # type: ignore[override]
         """What the table's columns hold."""
         return declared(self.rows, self.labels[0], self.matrix)
+
+    @property
+    def notes(self) -> list[str]:  # type: ignore[override]
+        """What is worth knowing of the table and its files, in one sentence each."""
+        return [self.rows.count(), *self.rows.notes]
 
     @property
     def scored(self) -> bool:  # type: ignore[override]

@@ -15,7 +15,7 @@ SPLITS = {
 }
 SPLIT_OF_NAME = {name: split for split, names in SPLITS.items() for name in names.split()}
 SUFFIXES = {
-    "image": ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 .avif .heic .heif .tga",
+    "image": ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 .avif .heic .heif",
     "audio": ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .aif .aiff .au .wma .caf .amr",
     "video": ".mp4 .m4v .mkv .webm .avi .mov .mpg .mpeg .ogv .wmv .flv .3gp .3g2 .mts .m2ts",
     "strokes": ".json",

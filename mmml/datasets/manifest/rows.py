@@ -11,6 +11,12 @@ import pyarrow.compute as pc
 from mmml.datasets.manifest.meaning import TEXTS
 from mmml.media import FILE_MODALITIES
 
+SHOWN = 3  # files that a sentence names
+MENDS = {
+    "image": "image_range=each suits pictures of 16 bits, image_background=black light ones on a transparent ground",
+    "audio": "audio_channel=0 takes one channel, where several cancel in their mean",
+}
+
 
 @dataclass
 class ManifestRows:
@@ -85,8 +91,28 @@ class ManifestRows:
         numbered = zip(self.column("id").to_pylist(), place.tolist(), strict=True)
         return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], pa.large_string())
 
+    def count(self) -> str:
+        """How many rows there are, and what else was found and left out, in one line."""
+        files = [f"{len(np.unique(self.column(m).drop_null())):,} {m}" for m in FILE_MODALITIES if self.has(m)]
+        what = f"{' and '.join(files)} files" if self.path.is_dir() else f"{len(self):,} rows"
+        left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
+        return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+
+    def note_constant(self, modality: str, names: list[str]) -> None:
+        """Note files that nothing can be told from."""
+        if names:
+            self.notes.append(constant_files(modality, names))
+
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
         """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
         mask = mask if isinstance(mask, np.ndarray) else pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
         for i in np.flatnonzero(mask).tolist():
             self.problems.setdefault(i, why)
+
+
+def constant_files(modality: str, names: list[str]) -> str:
+    """A sentence about files of one value throughout, with what may mend it."""
+    what = "silent" if modality == "audio" else "constant"
+    told = f"1 {modality} file is" if len(names) == 1 else f"{len(names):,} {modality} files are"
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"{told} {what} after decoding ({shown})" + (f"; {mend}" if (mend := MENDS.get(modality)) else "")
