@@ -97,6 +97,13 @@ class Encoder(nn.Module, ABC):
             prepared = self.prepare(raw)
         return self(prepared)
 
+    def lengths(self, raw: Any) -> tuple[list[int], int] | None:
+        """How long each of n values is, and how much of each is read; None if all of it always is.
+
+        In units of the option ``max_length``.
+        """
+        return None
+
     def together(self, views: Tensor) -> Tensor:
         """One embedding of what was seen in several views: ``[views, n, width]`` → ``[n, …]``, their mean."""
         return views.mean(0)

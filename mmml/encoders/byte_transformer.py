@@ -10,7 +10,7 @@ from mmml.encoders.attention import Transformer
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.sequences import in_buckets
 from mmml.errors import require
-from mmml.text import PAD, VOCABULARY, to_bytes
+from mmml.text import PAD, VOCABULARY, count_bytes, to_bytes
 
 BUCKET = 64  # texts embedded at a time
 
@@ -85,3 +85,6 @@ class ByteTransformer(TextTransformer):
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         return to_bytes(raw, self.max_length).to(self.device)
+
+    def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
+        return count_bytes(raw), self.max_length

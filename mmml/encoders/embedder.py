@@ -12,11 +12,13 @@ from mmml.datasets import Samples
 from mmml.datasets.base import MODALITIES, kind_of
 from mmml.datasets.gaps import ABSENT, Partial, there
 from mmml.datasets.values import Prepared
-from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import Examples
 from mmml.errors import UserError, nearest, require
 from mmml.registry import check_type
+
+COUNTED = 10_000  # values whose lengths are looked at
 
 
 class Embedder(nn.Module):
@@ -75,6 +77,28 @@ class Embedder(nn.Module):
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():
             encoder.fit(there(samples.columns[modality].values))
+
+    def cut(self, values: Mapping[str, Any]) -> list[str]:
+        """One sentence for each modality some values of which are longer than what is read of them.
+
+        Args:
+            values: by modality; whatever has a length and gives raw batches by ``values[i:j]``. Of many, the
+                first ``COUNTED`` are looked at.
+        """
+        notes = []
+        for modality, encoder in self.items():
+            some = values.get(modality, ())
+            found = [encoder.lengths(some[i : i + CHUNK]) for i in range(0, min(len(some), COUNTED), CHUNK)]
+            lengths = np.array([n for part in found if part for n in part[0]])
+            most = next((part[1] for part in found if part), 0)
+            if len(lengths) and lengths.max() > most:
+                lost = (lengths - most).clip(0).sum() / lengths.sum()
+                notes.append(
+                    f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than "
+                    f"encoder.{modality}.max_length reads, and {lost:.0%} of their length is lost; the longest is "
+                    f"{lengths.max():,}"
+                )
+        return notes
 
     @property
     def device(self) -> torch.device:

@@ -151,6 +151,9 @@ class PretrainedText(Pretrained):
         )
         return torch.stack([read["input_ids"], read["attention_mask"]], dim=1)
 
+    def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
+        return [len(tokens) for tokens in self.processor(list(raw))["input_ids"]], self.max_length
+
     def features(self, inputs: Tensor) -> Tensor:
         tokens, mask = inputs.unbind(1)
         if is_pair(self.trunk):

@@ -10,7 +10,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.feature_transformer import Standardised, as_tensor
 from mmml.encoders.images import as_input
 from mmml.errors import UserError, require
-from mmml.text import PAD, VOCABULARY, to_bytes
+from mmml.text import PAD, VOCABULARY, count_bytes, to_bytes
 
 
 @encoders.register("mlp_image")
@@ -74,6 +74,9 @@ class MLPText(Encoder):
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         return to_bytes(raw, self.max_length, self.max_length).to(self.bytes.weight.device)
+
+    def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
+        return count_bytes(raw), self.max_length
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.layers(self.bytes(prepared).flatten(1))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmml.encoders.base import Encoder, encoders
 from mmml.errors import require
-from mmml.text import PAD, bucket_of, hashed_ngrams, to_bytes
+from mmml.text import PAD, bucket_of, count_bytes, hashed_ngrams, to_bytes
 
 EDGE = " "  # around a text, so that words at its edges look as those within
 
@@ -46,6 +46,9 @@ class NGrams(Encoder):
         """Bytes in lower case, ``PAD`` behind them."""
         texts = [EDGE + str(text).casefold() + EDGE for text in raw]
         return to_bytes(texts, self.max_length).to(self.device)
+
+    def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
+        return count_bytes(raw), self.max_length - 2  # without the edges
 
     def forward(self, prepared: Tensor) -> Tensor:
         found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]  # single bytes tell little

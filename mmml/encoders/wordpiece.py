@@ -50,6 +50,9 @@ class WordPiece(TextTransformer):
             raise UserError("encoder.text.name=wordpiece has no vocabulary yet: it is learnt from the training texts")
         return self.pieces_of(raw, self.max_length).to(self.device)
 
+    def lengths(self, raw: Sequence[str]) -> tuple[list[int], int] | None:
+        return None if self.pieces_of is None else (self.pieces_of.count(raw), self.max_length)
+
     def get_extra_state(self) -> str:
         """The vocabulary as JSON, empty before ``fit``."""
         return self.pieces_of.state if self.pieces_of is not None else ""

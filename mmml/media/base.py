@@ -32,13 +32,13 @@ class Limits:
     """
 
     image_side: int = 256
-    image_range: Literal["full", "each"] | Sequence[float] = "full"
-    image_background: Literal["white", "black"] = "white"
     audio_rate: int = 16000
     audio_seconds: float = 10.0
-    audio_channel: int | None = None
     video_frames: int = 16
     video_side: int = 112
+    image_range: Literal["full", "each"] | Sequence[float] = "full"
+    image_background: Literal["white", "black"] = "white"
+    audio_channel: int | None = None
 
     def __post_init__(self) -> None:
         low_high = self.image_range

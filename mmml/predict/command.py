@@ -47,6 +47,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     queries = Queries(query, model.reading)
     adapted = model.adapt(support, options.mapping, queries)
     adapted.threshold(options.reject)  # found wrong, it is before anything is written
+    queries.rows.notes += model.learner.embedder.cut(queries.texts(adapted.mapping.query))
     tally = Tally(queries, adapted)
     for note in notes(adapted, queries):
         print(f"mmml-predict: {note}", file=sys.stderr)

@@ -18,7 +18,7 @@ from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, objects
 from mmml.episodes import Examples
 from mmml.errors import UserError
-from mmml.media import FILE_MODALITIES, Limits
+from mmml.media import FILE_MODALITIES, Limits, is_constant
 from mmml.media.pool import Failure, Pool
 
 
@@ -144,6 +144,9 @@ class Queries:
     Args:
         path: of the manifest or folder.
         reading: how files are read.
+
+    Attributes:
+        constant: by modality, the files that were read so far and decode to one value throughout.
     """
 
     def __init__(self, path: str, reading: Reading):
@@ -151,6 +154,7 @@ class Queries:
         self.rows = reading.rows(path, "query", targets=False)
         self.matrix = reading.matrix(self.rows)
         self._like: tuple[int, int] | None = None
+        self.constant: dict[str, list[str]] = {}
         self.modalities = {m for m in (*FILE_MODALITIES, *TEXTS) if self.rows.has(m)}
         if self.matrix is not None:
             self.modalities |= {"features"}
@@ -158,6 +162,10 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def texts(self, modalities: Collection[str]) -> dict[str, Texts]:
+        """The texts among some modalities."""
+        return {m: Texts(self.rows.column(m)) for m in modalities if m in TEXTS and self.rows.has(m)}
 
     def chunks(self, modalities: Collection[str], size: int, like: np.ndarray | None = None) -> Iterator[Chunk]:
         """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile.
@@ -200,6 +208,8 @@ class Queries:
                 why = value.why if isinstance(value, Failure) else self._misfit(modality, value)
                 if why:
                     problems.setdefault(i, f"its {modality}: {why}")
+                elif isinstance(value, np.ndarray) and is_constant(modality, value):
+                    self.constant.setdefault(modality, []).append(self.rows.column(modality)[i].as_py())
         good = [k for k, i in enumerate(numbers) if i not in problems]
         raw = {m: as_batch([several[k] for k in good]) for m, several in values.items()}
         return Chunk(rows, Examples(raw, {m: (1, 1, len(good)) for m in raw}), problems)

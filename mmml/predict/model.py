@@ -104,8 +104,10 @@ class Model:
         if task.by_item and not source.rows.has(needed):
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
-        adapted = Adapted(self, chosen, source.samples({*chosen.support, *task.asked}))
+        samples = source.samples({*chosen.support, *task.asked})
+        adapted = Adapted(self, chosen, samples)
         adapted.rows = source.rows
+        adapted.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
         adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
         if task.by_item and adapted.labelled:
             adapted.mixed = sorted({str(v) for v in source.rows.column("label").to_pylist() if v is not None})

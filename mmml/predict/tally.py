@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
+from mmml.datasets.manifest.rows import constant_files
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Adapted, Prediction
 from mmml.tasks.generation.scores import chrf
@@ -36,7 +37,7 @@ class Tally:
     """
 
     def __init__(self, queries: Queries, adapted: Adapted):
-        self.count = len(queries)
+        self.count, self.queries = len(queries), queries
         task = adapted.model.learner.task
         self.by_item = task.by_item
         wanted = task.target or ("score" if task.needs_scores else "label")
@@ -100,6 +101,8 @@ class Tally:
             console.print(f"chrF: {mean_of(self.alike):.1%} over {len(self.alike):,} queries with a text")
         if self.unread:
             console.print(f"could not be read: {self.unread:,} (see the column problem)")
+        for modality, names in self.queries.constant.items():
+            console.print(constant_files(modality, names, "query"), markup=False, highlight=False)
         print(f"predictions: {output}")
 
     def _list(self, table: Table) -> None:

@@ -24,3 +24,8 @@ def to_bytes(texts: Sequence[str], max_length: int, length: int | None = None) -
     for row, data in zip(out, encoded, strict=True):
         row[: len(data)] = np.frombuffer(data, np.uint8)
     return torch.from_numpy(out)
+
+
+def count_bytes(texts: Sequence[str]) -> list[int]:
+    """How many bytes each text has."""
+    return [len(text.encode("utf-8")) for text in texts]

@@ -61,6 +61,10 @@ class WordPieces:
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
 
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many pieces each text has."""
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+
     def __call__(self, texts: Sequence[str], max_length: int) -> Tensor:
         """Texts as pieces, cut at ``max_length`` and padded with ``PAD``: ``[n, longest]`` int64.
 

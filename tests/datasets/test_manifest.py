@@ -462,3 +462,22 @@ def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
     write_csv(tmp_path / "metadata.csv", rows)
     with pytest.raises(UserError, match="row 2 of .*: it has no image or text"):
         load(tmp_path, "image", "text", missing="keep")
+
+
+def test_pictures_that_decode_to_nothing_are_named_with_the_mend(tmp_path):
+    for c in range(6):
+        for i in range(4):
+            (tmp_path / f"c{c}").mkdir(exist_ok=True)
+            values = np.random.default_rng([c, i]).integers(0, 200, (8, 8)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / f"c{c}" / f"{i}.png")
+    dark = manifest(tmp_path)
+    dark.load({"image"})
+    assert dark.notes[0] == f"24 image files read from {tmp_path}"
+    assert dark.notes[1].startswith("24 image files are constant after decoding (c0/0.png, c0/1.png, c0/2.png, …); ")
+    assert "dataset.image_range=each" in dark.notes[1]
+    light = manifest(tmp_path, image_range="each")
+    light.load({"image"})
+    assert light.notes == dark.notes[:1]
+    again = manifest(tmp_path)
+    again.load({"image"})  # from the cache
+    assert again.notes == dark.notes

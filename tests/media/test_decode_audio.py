@@ -9,7 +9,7 @@ import pytest
 import scipy.io.wavfile
 import soundfile
 
-from mmml.media import Limits, MediaError, decode, probe
+from mmml.media import Limits, MediaError, decode, is_constant, probe
 from tests.media.making import sine, wav_header, write_m4a, write_video, write_wav
 
 
@@ -247,3 +247,22 @@ def test_header_struct_is_a_real_one(tmp_path):
     (tmp_path / "sound").write_bytes(wav_header(rate=8000, data=20) + struct.pack("<10h", *range(10)))
     with wave.open(str(tmp_path / "sound")) as file:
         assert (file.getframerate(), file.getnframes()) == (8000, 10)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.m4a"])
+def test_channels_that_cancel_are_heard_one_at_a_time(tmp_path, name):
+    tone = sine(440, 16000).astype(np.float32)
+    both = np.stack([tone, -tone], axis=1)
+    if name == "a.m4a":
+        write_m4a(tmp_path / name, np.ascontiguousarray(both.T), 16000)
+    else:
+        soundfile.write(tmp_path / name, both, 16000)
+    assert loudness(audio(tmp_path / name)) < 0.02
+    assert loudness(audio(tmp_path / name, Limits(audio_channel=1))) == pytest.approx(0.5, abs=0.03)
+    with pytest.raises(MediaError, match=r"2 channel\(s\), from 0, and none of number 2"):
+        audio(tmp_path / name, Limits(audio_channel=2))
+
+
+def test_silence_is_constant(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), 16000)
+    assert is_constant("audio", audio(tmp_path / "a.wav")) and not is_constant("features", np.zeros(3))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmml.media import Limits, MediaError, decode, probe
+from mmml.errors import UserError
+from mmml.media import Limits, MediaError, decode, is_constant, probe
 from tests.media.making import bmp_header, by_ffmpeg
 
 RANDOM = np.random.default_rng(0)
@@ -310,3 +311,50 @@ def test_real_omniglot(real_data, tmp_path):
     for path in real(real_data, "omniglot/omniglot_images.zip", tmp_path, 20):
         np.testing.assert_array_equal(image(path), by_ffmpeg(path)[None, ..., 0])
         assert probe("image", path) == {"width": 105, "height": 105, "mode": "1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [("full", [0, 0, 15]), ("each", [0, 1, 255]), ([0, 4095], [0, 1, 255]), ([5, 15], [0, 255, 255])],
+)
+def test_the_range_of_sixteen_bits_can_be_named(tmp_path, values, expected):
+    path = saved(tmp_path, Image.fromarray(np.array([[0, 16, 4095]], np.uint16)), "PNG")
+    assert image(path, Limits(image_range=values)).ravel().tolist() == expected
+
+
+def test_numbers_of_32_bits_take_a_range_of_their_own(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.array([[-1.0, 0.0, 1.0]], np.float32)), "TIFF")
+    with pytest.raises(MediaError, match="image_range=each takes its own"):
+        image(path)
+    assert image(path, Limits(image_range="each")).ravel().tolist() == [0, 128, 255]
+    path = saved(tmp_path, Image.fromarray(np.array([[np.nan, 0.0]], np.float32)), "TIFF")
+    with pytest.raises(MediaError, match="not all finite"):
+        image(path, Limits(image_range="each"))
+
+
+def test_light_drawings_on_a_transparent_ground_need_a_dark_background(tmp_path):
+    pixels = np.full((1, 3, 4), 255, np.uint8)
+    pixels[0, :, 3] = [0, 255, 128]
+    path = saved(tmp_path, Image.fromarray(pixels), "PNG")
+    white, black = image(path), image(path, Limits(image_background="black"))
+    assert is_constant("image", white) and not is_constant("image", black)
+    assert black[0, 0].tolist() == [0, 255, 128]
+
+
+def test_a_fourth_byte_that_is_zero_throughout_hides_nothing(tmp_path):
+    pixels = np.dstack([RGB, np.zeros_like(ALPHA)])
+    assert np.array_equal(image(saved(tmp_path, Image.fromarray(pixels), "PNG")), RGB.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"image_range": "auto"}, "image_range=auto must be full, each, or two numbers"),
+        ({"image_range": [3, 3]}, "must be full, each, or two numbers"),
+        ({"image_background": "grey"}, "image_background=grey must be white or black"),
+        ({"audio_channel": -1}, "audio_channel=-1 must be 0 or more, or null"),
+    ],
+)
+def test_how_media_are_decoded_is_checked(options, why):
+    with pytest.raises(UserError, match=why):
+        Limits(**options)

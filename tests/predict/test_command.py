@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmml.cli import _predict
 from mmml.errors import UserError
@@ -284,3 +285,23 @@ def test_another_encoder_of_one_modality(tmp_path, monkeypatch):
         _predict(["support=zoo", "query=zoo", "encoder/image=conv4", "encoder.width=8"])
     with pytest.raises(UserError, match="encoder/audio=: the chosen encoder leaves no choice of that"):
         _predict(["support=zoo", "query=zoo", "encoder=mlp", "encoder/audio=logmel_conv"])
+
+
+def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
+    for side in ("s3", "q3"):
+        for c in range(3):
+            (tmp_path / side / f"c{c}").mkdir(parents=True)
+            for i in range(2):
+                values = np.zeros((8, 8), np.uint16)
+                values[c, i] = 200
+                Image.fromarray(values).save(tmp_path / side / f"c{c}" / f"{i}.png")
+    assert _predict(["support=s3", "query=q3"]) == 0
+    told = capsys.readouterr()
+    assert "support: 6 image files are constant after decoding" in told.err
+    assert "predict.decoding={image_range: each} suits pictures of 16 bits" in told.err
+    assert "6 image files are constant after decoding (c0/0.png" in told.out
+    assert _predict(["support=s3", "query=q3", "predict.decoding={image_range: each}"]) == 0
+    told = capsys.readouterr()
+    assert "constant" not in told.err + told.out and "right: 100.0% of the 6" in told.out
+    with pytest.raises(UserError, match="predict.decoding.image_rang is no option; did you mean 'image_range'"):
+        _predict(["support=s3", "query=q3", "predict.decoding={image_rang: each}"])

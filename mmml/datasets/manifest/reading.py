@@ -52,7 +52,9 @@ def read_rows(
         numbers = pa.array(np.arange(1, len(origin) + 1)).cast(TEXT)
         short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
         named["id"] = pc.coalesce(*(named[m] for m in modalities), *short, numbers)
-    rows = ManifestRows(path, pa.table(named), origin, ignored, left_out=sheet.left_out, notes=[*sheet.notes, *notes])
+    rows = ManifestRows(
+        path, option, pa.table(named), origin, ignored, left_out=sheet.left_out, notes=[*sheet.notes, *notes]
+    )
     rows.problems = (
         {i: sheet.problems[o] for i, o in enumerate(origin.tolist()) if o in sheet.problems} if sheet.problems else {}
     )

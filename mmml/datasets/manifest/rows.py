@@ -13,8 +13,11 @@ from mmml.media import FILE_MODALITIES
 
 SHOWN = 3  # files that a sentence names
 MENDS = {
-    "image": "image_range=each suits pictures of 16 bits, image_background=black light ones on a transparent ground",
-    "audio": "audio_channel=0 takes one channel, where several cancel in their mean",
+    "image": (
+        ("image_range: each", "suits pictures of 16 bits"),
+        ("image_background: black", "light drawings on a transparent ground"),
+    ),
+    "audio": (("audio_channel: 0", "takes one channel, where several cancel in their mean"),),
 }
 
 
@@ -24,6 +27,7 @@ class ManifestRows:
 
     Attributes:
         path: of the manifest, or of the folder whose subfolders are the classes.
+        option: that named it: ``dataset.root``, ``support`` or ``query``.
         table: ``id`` always, and those of ``label``, ``text``, ``source_text``, ``score``, ``split``, ``group``,
             ``domain`` and the modalities of files (paths relative to the folder) that the manifest has; all
             are texts, null where empty, but ``score``, which is a number.
@@ -35,6 +39,7 @@ class ManifestRows:
     """
 
     path: Path
+    option: str
     table: pa.Table
     origin: np.ndarray
     ignored: list[str] = field(default_factory=list)
@@ -101,7 +106,7 @@ class ManifestRows:
     def note_constant(self, modality: str, names: list[str]) -> None:
         """Note files that nothing can be told from."""
         if names:
-            self.notes.append(constant_files(modality, names))
+            self.notes.append(constant_files(modality, names, self.option))
 
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
         """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
@@ -110,9 +115,14 @@ class ManifestRows:
             self.problems.setdefault(i, why)
 
 
-def constant_files(modality: str, names: list[str]) -> str:
+def constant_files(modality: str, names: list[str], option: str) -> str:
     """A sentence about files of one value throughout, with what may mend it."""
+    whole = option == "dataset.root"
+    mends = [
+        f"dataset.{setting.replace(': ', '=')} {why}" if whole else f"predict.decoding={{{setting}}} {why}"
+        for setting, why in MENDS.get(modality, ())
+    ]
     what = "silent" if modality == "audio" else "constant"
     told = f"1 {modality} file is" if len(names) == 1 else f"{len(names):,} {modality} files are"
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{told} {what} after decoding ({shown})" + (f"; {mend}" if (mend := MENDS.get(modality)) else "")
+    return f"{told} {what} after decoding ({shown})" + (f"; {', '.join(mends)}" if mends else "")
