@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
@@ -17,6 +16,7 @@ from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import Examples
 from mmml.errors import UserError, nearest, require
 from mmml.registry import check_type
+from mmml.similarity.distances import unit
 
 COUNTED = 10_000  # values whose lengths are looked at
 
@@ -113,7 +113,7 @@ class Embedder(nn.Module):
         encoder = cast(Encoder, self.encoders[modality])
         embedded = encoder(self.prepare(modality, raw)) if isinstance(raw, Prepared) else encoder.encode(raw)
         x = embedded.float().to(self.device)
-        return F.normalize(x, dim=-1) if self.normalize else x
+        return unit(x) if self.normalize else x
 
     def prepare(self, modality: str, raw: Any) -> Tensor:
         """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""

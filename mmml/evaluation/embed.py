@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
@@ -19,6 +18,7 @@ from mmml.episodes import Batch, Episodes, Mapping, gather
 from mmml.errors import UserError
 from mmml.methods import Learner
 from mmml.progress import progress
+from mmml.similarity.distances import unit
 
 
 def see_all(
@@ -121,4 +121,4 @@ def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Ten
         with seen_as(encoder, view):
             seen.append(embedder.encode(modality, raw))
     together = encoder.together(torch.stack(seen))
-    return F.normalize(together, dim=-1) if embedder.normalize else together
+    return unit(together) if embedder.normalize else together

@@ -31,6 +31,7 @@ def compares_parts(name: str, where: str) -> bool:
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017).
 
+    Differences of embeddings beyond 1e-19 and 1e19 have no square in float32: such units are better left to others.
     Its gradient is right everywhere; its second derivative is 0, and not 2, where q = s.
     """
     return euclidean(query, support).square()
@@ -40,17 +41,33 @@ def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
 def euclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖, with gradient zero where q = s (the root has none there).
 
-    By differences, and not as |q|² + |s|² − 2qs, which loses what lies nearer than 2e-4 on unit vectors in float32.
+    By differences, and not as |q|² + |s|² − 2qs, which loses what lies nearer than 2e-4 on unit vectors in float32; and
+    in units in which the largest number is about 1, since squares of 1e-23 or 1e20 are none in float32.
     """
     query, support = at_least_float32(query), at_least_float32(support)
-    return torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
+    scale = torch.maximum(power_of_two(query, (-2, -1)), power_of_two(support, (-2, -1)))
+    return torch.cdist(query / scale, support / scale, compute_mode="donot_use_mm_for_euclid_dist") * scale
 
 
 @distances.register("cosine")
 def cosine(query: Tensor, support: Tensor) -> Tensor:
     """1 − cos(q, s), from 0 to 2."""
     query, support = at_least_float32(query), at_least_float32(support)
-    return 1 - F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).transpose(-1, -2)
+    return 1 - unit(query) @ unit(support).transpose(-1, -2)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Vectors ``[..., d]`` at length 1, whatever their units; zero stays zero."""
+    return F.normalize(x / power_of_two(x, (-1,)), dim=-1)
+
+
+def power_of_two(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """The power of two at or below the largest absolute value along some dimensions, which stay with size 1.
+
+    Division by it is exact. 1 where all is zero; has no gradient.
+    """
+    largest = x.detach().abs().amax(dims, keepdim=True)
+    return torch.where(largest > 0, torch.exp2(torch.floor(torch.log2(largest))), 1).to(x.dtype)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

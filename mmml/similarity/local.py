@@ -1,10 +1,9 @@
 """``distance=local``: parts are compared with parts, wherever they are."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.similarity.chunks import between_parts, in_chunks
-from mmml.similarity.distances import at_least_float32, distances, of_parts
+from mmml.similarity.distances import at_least_float32, distances, of_parts, unit
 
 DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIPTOR]
 
@@ -18,7 +17,7 @@ def local(query: Tensor, support: Tensor) -> Tensor:
     have it for points. Items are descriptors of 64 numbers each (as ``conv4_local`` gives), side by side;
     from 0 to 2.
     """
-    query, support = (F.normalize(_places(at_least_float32(x)), dim=-1) for x in (query, support))
+    query, support = (unit(_places(at_least_float32(x))) for x in (query, support))
     cells = query.shape[-2] * support.shape[-2]
     return in_chunks(_unlike, query.flatten(-2), support.flatten(-2), cells)
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.datasets import Samples
@@ -15,6 +14,7 @@ from mmml.datasets.base import kind_of
 from mmml.datasets.values import Rows
 from mmml.episodes import Examples, Shape
 from mmml.errors import require
+from mmml.similarity.distances import unit
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
 from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, rank_scores
@@ -96,8 +96,8 @@ class Retrieval(Task):
         self, predictions: Tensor, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank (from 1) among the candidates of each episode."""
-        answers, each = F.normalize(answers, dim=-1), []
-        for sought, (rows, right) in zip(F.normalize(predictions, dim=-1).to(answers.dtype), among, strict=True):
+        answers, each = unit(answers), []
+        for sought, (rows, right) in zip(unit(predictions).to(answers.dtype), among, strict=True):
             fitting = (sought @ answers.mT)[:, torch.from_numpy(rows).to(sought.device)]
             each.append(rank_scores(fitting, torch.from_numpy(right).to(sought.device)))
         return {metric: torch.stack([scores[metric] for scores in each]) for metric in self.metrics}
@@ -109,4 +109,4 @@ class Retrieval(Task):
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:
     """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]`` → ``[…, q, n]``."""
-    return F.normalize(predictions, dim=-1) @ F.normalize(targets, dim=-1).mT.to(predictions.dtype)
+    return unit(predictions) @ unit(targets).mT.to(predictions.dtype)

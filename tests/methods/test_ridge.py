@@ -63,9 +63,12 @@ def test_cosine_takes_directions_alone():
     assert torch.allclose(ridge(bound, support, slots, query, torch.tensor(1.0)), directions, atol=1e-5)
 
 
-def test_embeddings_of_any_size_have_the_same_scores():
+@pytest.mark.parametrize("units", [1e-30, 1e-21, 1e-3, 1e25, 1e30])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_embeddings_of_any_size_have_the_same_scores(distance, units):
     support, slots, query = episode(UNEQUAL)
-    assert torch.allclose(rule(1e-3 * support, slots, 1e-3 * query), rule(support, slots, query), atol=1e-4)
+    found = rule(units * support, slots, units * query, distance)
+    assert torch.allclose(found, rule(support, slots, query, distance), atol=1e-4)
 
 
 def errors_by_refitting(support, slots, strength, unit, counted):

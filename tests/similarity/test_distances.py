@@ -5,6 +5,7 @@ import torch
 
 from mmml.errors import UserError
 from mmml.similarity import distances
+from mmml.similarity.distances import euclidean, power_of_two, sqeuclidean, unit
 from mmml.similarity.local import DESCRIPTOR, local
 
 Q = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
@@ -106,3 +107,42 @@ def test_local_is_the_same_a_few_pairs_at_a_time_and_learns(monkeypatch):
     monkeypatch.setattr("mmml.similarity.chunks.CELLS", 1)
     assert torch.allclose(local(q, s), whole, atol=1e-6)
     assert torch.autograd.grad(whole.sum(), s)[0].abs().sum() > 0
+
+
+UNITS = [1e-30, 1e-21, 1e-9, 1e9, 1e25, 1e30]
+
+
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("name", ["cosine", "local", "euclidean", "dtw"])
+def test_units_change_nothing(name, units):
+    distance, power = distances.get(name, "d"), 1 if name in ("euclidean", "dtw") else 0
+    width = {"local": 128, "dtw": 80}.get(name, 7)
+    g = torch.Generator().manual_seed(0)
+    q, s = torch.randn(2, 3, width, generator=g), torch.randn(2, 4, width, generator=g)
+    torch.testing.assert_close(distance(q * units, s * units) / units**power, distance(q, s), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("units", [1e-17, 1e-9, 1e9, 1e17])
+def test_units_square_with_the_distance(units):
+    q, s = torch.randn(2, 3, 7), torch.randn(2, 4, 7)
+    torch.testing.assert_close(
+        sqeuclidean(q * units, s * units).double() / units**2, sqeuclidean(q, s).double(), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_scaling_changes_no_bit():
+    x = torch.randn(1000, 33)
+    assert torch.equal(unit(x), torch.nn.functional.normalize(x, dim=-1))
+    assert torch.equal(unit(torch.zeros(2, 3)), torch.zeros(2, 3))
+    exact = torch.cdist(x[:9], x[9:20], compute_mode="donot_use_mm_for_euclid_dist")
+    assert torch.equal(euclidean(x[:9], x[9:20]), exact)
+    exponents = torch.arange(-126.0, 128.0)
+    assert torch.equal(
+        power_of_two(torch.exp2(exponents).unsqueeze(-1) * 1.5, (-1,)).squeeze(-1), torch.exp2(exponents)
+    )
+
+
+def test_the_gradient_of_a_direction_knows_its_unit():
+    x = torch.tensor([[3e-25, 4e-25]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(unit(x)[0, 0], x)
+    torch.testing.assert_close(gradient.double() * 5e-25, torch.tensor([[0.64, -0.48]]).double(), rtol=1e-5, atol=0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -18,6 +17,7 @@ from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
 from mmml.methods.learned_optimizer.rules import Params
+from mmml.similarity.distances import unit
 from mmml.tasks import Task
 
 LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
@@ -201,7 +201,7 @@ class FullModel(Model):
             mine = {n.removeprefix(prefix): p for n, p in params.items() if n.startswith(prefix)}
             with self._attention():
                 embedded = per_task(encoder, mine, batches, statistics, self.vectorize)
-            embeddings[modality] = F.normalize(embedded, dim=-1) if self.embedder.normalize else embedded
+            embeddings[modality] = unit(embedded) if self.embedder.normalize else embedded
         with self._attention():
             return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.methods.metric.rules import on_vectors, rules, shared_evenly
-from mmml.similarity.distances import Distance, cosine
+from mmml.similarity.distances import Distance, cosine, power_of_two, unit
 
 EPSILON = 1e-12  # as F.normalize has it
 
@@ -35,7 +35,11 @@ def ridge(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, tem
     the softmax.
     """
     scale = ignores_length(distance)
-    support = F.normalize(support, dim=-1) if scale else support
+    if scale:
+        support, query = unit(support), query / power_of_two(query, (-1,))
+    else:  # in units of their own, so that no square is lost
+        units = power_of_two(support, (-2, -1))
+        support, query = support / units, query / units
     centre = support.mean(-2, keepdim=True)
     members = F.one_hot(slots).to(support.dtype)
     dual = fit((support - centre) @ (support - centre).mT, members)
