@@ -20,6 +20,7 @@ from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable
 from mmml.run_directory import RunDirectory, timestamp
+from mmml.terminal import open_streams
 
 FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "start", "resume")
 FIXED_ON_EVAL = ("seed", "encoder", "method", "start", "resume")
@@ -241,6 +242,7 @@ def _report(arguments: list[str]) -> int:
 
 def guarded(program: str, main: Callable[[], int]) -> int:
     """Turn expected errors into one sentence on stderr and exit code 2."""
+    open_streams()
     if "--version" in sys.argv[1:]:
         print(f"mmml {mmml.__version__}")
         return 0

@@ -6,6 +6,8 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +31,15 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     """Call ``write`` with a binary file that takes its place whole, or not at all.
 
     Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
-    either the old file or the new one.
+    either the old file or the new one. What a link leads to is replaced, and not the link; a device is written to.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")  # machines may share a folder
+    if is_device(path):
+        with path.open("wb") as device:
+            write(device)
+        return
+    temporary = beside(path)
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -41,11 +48,22 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with suppress(OSError):  # some file systems cannot flush a folder
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def beside(path: Path) -> Path:
+    """A name of this process's own in the same folder, hidden; machines may share it."""
+    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def is_device(path: Path) -> bool:
+    """Whether a path names something that is there and is no ordinary file, such as ``/dev/null``."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,7 +106,7 @@ def read_json(path: Path) -> Any:
 
 
 def keep_aside(path: Path) -> None:
-    """Rename an earlier file to ``<name>.<number><suffix>``, so that nothing written is lost."""
-    if path.exists():
-        number = len(list(path.parent.glob(f"{path.stem}.*{path.suffix}"))) + 1
-        path.rename(path.with_name(f"{path.stem}.{number}{path.suffix}"))
+    """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free, so that nothing is lost."""
+    if path.is_file():
+        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+        path.rename(next(name for name in names if not name.exists()))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from mmml import run as runs
@@ -29,6 +28,7 @@ from mmml.report import difference_tables, panel_tables, write_report
 from mmml.report.robustness import area_table, as_csv
 from mmml.report.verdicts import verdict_table
 from mmml.run_directory import RunDirectory
+from mmml.terminal import plain_console
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Trainer
 from mmml.trainer.signals import Interrupted, Stop, handle_signals
@@ -198,7 +198,7 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     write_report(run.path)
     panel, differences = fields["panel"], fields["differences"]
     besides = (*verdict_table(fields["verdicts"]), *area_table(fields.get("robustness", [])))
-    console = Console()
+    console = plain_console()
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
     for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
         console.print(table)

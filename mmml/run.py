@@ -14,7 +14,6 @@ import torch
 
 from mmml.config import Config, ProblemConfig, check_config
 from mmml.datasets import Dataset, Samples, datasets
-from mmml.datasets.gaps import there
 from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
@@ -176,13 +175,6 @@ def modalities_of(config: Config) -> set[str]:
     return {m for mapping in mappings for m in EpisodeMapping.parse(mapping).modalities}
 
 
-def cut_values(learner: Any, samples: dict[str, Samples]) -> list[str]:
-    """What is longer in the training split than encoders read, in one sentence for each modality."""
-    if not isinstance(learner, Learner) or "train" not in samples:
-        return []
-    return learner.embedder.cut({m: there(c.values) for m, c in samples["train"].columns.items()})
-
-
 def prepare(
     config: Config | ProblemConfig, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
 ) -> tuple[Experiment, Trainer]:
@@ -193,7 +185,7 @@ def prepare(
     if resume is None:
         learner.fit(experiment.samples.get("train"))
         adopt_encoders(experiment)
-        for note in cut_values(learner, experiment.samples):
+        for note in learner.cut(experiment.samples.get("train")):
             log.warning(note)
     elif resume.seen[: len(experiment.seen)] != experiment.seen:
         raise UserError(

@@ -12,7 +12,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # What stands left knows nothing of what stands right; trainer and evaluation do not know each other.
 ORDER = [
     {"errors"},
-    {"registry", "files", "text", "media", "threads", "memory", "progress"},
+    {"registry", "files", "text", "media", "threads", "memory", "progress", "terminal"},
     {"run_directory", "config", "datasets", "trackers"},
     {"episodes"},
     {"similarity"},

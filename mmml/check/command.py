@@ -3,8 +3,6 @@
 import shlex
 from pathlib import Path
 
-from rich.console import Console
-
 from mmml.check.episodes import check_episodes, suggest, too_few
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
@@ -15,6 +13,7 @@ from mmml.datasets.manifest import Manifest
 from mmml.errors import UserError
 from mmml.files import check_writable
 from mmml.tasks import tasks
+from mmml.terminal import plain_console
 
 
 def check(path: str, page: str, overrides: list[str]) -> int:
@@ -51,7 +50,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     findings.found += few or (check_episodes(make, config, task) if findings.samples else [])
     findings.found.sort(key=lambda f: not f.stops)
     findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
-    print_findings(findings, Console())
+    print_findings(findings, plain_console())
     write_page(findings, target)
     print(f"page: {target}")
     return 1 if findings.stops else 0

@@ -11,7 +11,7 @@ from mmml.datasets import Per, Samples
 from mmml.datasets.manifest import Manifest
 from mmml.episodes.plan import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError
-from mmml.run import build_learner, cut_values, load_samples
+from mmml.run import build_learner, load_samples
 from mmml.tasks import Task
 
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
@@ -113,7 +113,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         possible = ", ".join(possible_mappings(dataset, task.target))
         yield Finding(True, str(error), f"mappings that are possible: {possible}" if possible else "")
         return
-    for note in cut_values(learner, samples):
+    for note in learner.cut(samples["train"]):
         yield Finding(False, note, "raise it, or shorten what all have in common")
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
     if lacking and config.dataset["on_bad_sample"] == "error":

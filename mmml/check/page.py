@@ -12,15 +12,16 @@ from mmml.check.findings import Findings
 from mmml.datasets import Samples
 from mmml.datasets.values import evenly_spaced
 from mmml.evaluation.pictures import ORDER, picture
-from mmml.files import write_text
+from mmml.files import keep_aside, write_text
 from mmml.report.html import render
 
 CLASSES = 60  # shown of each split
+MADE = b"mmml-data</title>"  # in the head of every page
 
 
 def print_findings(findings: Findings, console: Console) -> None:
     """What a terminal shows."""
-    console.print(findings.read, markup=False, highlight=False, soft_wrap=True)
+    console.print(findings.read, soft_wrap=True)
     for title, rows in (("splits", findings.counts), ("modalities", findings.modalities)):
         if rows:
             table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
@@ -31,14 +32,14 @@ def print_findings(findings: Findings, console: Console) -> None:
             console.print(table)
     for finding in findings.found:
         sign, style = ("✗", "bold red") if finding.stops else ("!", "bold yellow")
-        console.print(f"[{style}]{sign}[/] ", end="")
-        console.print(finding.what, markup=False, highlight=False)
-        console.print(f"  {finding.mend}", markup=False, highlight=False, style="dim")
+        console.print(sign, style=style, end=" ")
+        console.print(finding.what)
+        console.print(f"  {finding.mend}", style="dim")
         for example in finding.examples:
-            console.print(f"    {example}", markup=False, highlight=False, style="dim")
-    console.print(verdict(findings), markup=False, highlight=False)
+            console.print(f"    {example}", style="dim")
+    console.print(verdict(findings))
     if not findings.stops:
-        console.print(f"Next: {findings.command}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Next: {findings.command}", soft_wrap=True)
 
 
 def verdict(findings: Findings) -> str:
@@ -50,7 +51,9 @@ def verdict(findings: Findings) -> str:
 
 
 def write_page(findings: Findings, path: Path) -> None:
-    """One self-contained HTML file."""
+    """One self-contained HTML file; a file of that name that is none of these is kept aside."""
+    if path.is_file() and MADE not in path.read_bytes()[:2000]:
+        keep_aside(path)
     values = {
         "name": findings.name,
         "read": findings.read,

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from mmml.config.compose import compose_plain
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.datasets.gaps import Gappy
 from mmml.errors import UserError
+from mmml.terminal import plain_console
 
 EXAMPLES = 3  # classes that are named
 
@@ -26,16 +26,16 @@ def show(name: str, overrides: Sequence[str]) -> int:
         raise UserError(f"{other[0]}: mmml-data show takes options of the dataset alone, dataset.key=value")
     dataset: Dataset = datasets.build_section(compose_plain([f"dataset={name}", *overrides])["dataset"], "dataset")
     splits, lacking = load(dataset)
-    console = Console()
+    console = plain_console()
     console.print(table_of(name, splits))
     if told := alike(splits):
-        console.print(told, highlight=False)
+        console.print(told)
     for modality, per in dataset.modalities.items():
         told = lacking.get(modality, f"one for each {per.value}{gaps(splits, modality)}")
-        console.print(f"{modality}: {told}", highlight=False, markup=False)
+        console.print(f"{modality}: {told}")
     for split, samples in splits.items():
-        console.print(f"{split} classes: {'; '.join(samples.classes[:EXAMPLES])} …", highlight=False, markup=False)
-    console.print(f"commands that train on it: conf/dataset/{name}.yaml", highlight=False)
+        console.print(f"{split} classes: {'; '.join(samples.classes[:EXAMPLES])} …")
+    console.print(f"commands that train on it: conf/dataset/{name}.yaml")
     return 0
 
 

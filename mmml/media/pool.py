@@ -62,7 +62,7 @@ class Worker:
     def _running(self) -> subprocess.Popen[bytes]:
         if self.process is None:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mmml.media.worker"],
+                [sys.executable, "-P", "-m", "mmml.media.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
+from mmml.datasets.gaps import there
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, Examples, Mapping, Shape
 from mmml.registry import Registry
@@ -69,6 +70,10 @@ class Trainee(nn.Module, ABC):
     def fit(self, samples: Samples | None) -> None:
         """Learn what is not learned by gradients from the training split, once, before training."""
 
+    def cut(self, samples: Samples | None) -> list[str]:
+        """What some samples hold and is too long to be read whole, in one sentence for each modality."""
+        return []
+
     def takes_bf16(self) -> bool:
         """Whether its encoders may compute in bf16 in training."""
         return True
@@ -127,6 +132,9 @@ class Learner(Trainee):
         if samples is not None:
             self.embedder.fit(samples)
             self.task.fit(samples)
+
+    def cut(self, samples: Samples | None) -> list[str]:
+        return [] if samples is None else self.embedder.cut({m: there(c.values) for m, c in samples.columns.items()})
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""

@@ -1,7 +1,9 @@
 """``mmml-predict``: from the command line to ``predictions.csv``."""
 
 import csv
+import os
 import re
+import secrets
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from mmml.datasets.base import MODALITIES
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
-from mmml.files import check_writable, keep_aside
+from mmml.files import check_writable, is_device, keep_aside
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -169,9 +171,11 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
 def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     """One line for each query, as soon as it is known; the file gets its name once it is whole.
 
-    An earlier file of that name is kept aside. What was written before an interruption stays in ``<name>.part``.
+    An earlier file of that name is kept aside. What was written before an interruption stays beside it, in a file
+    that ends in ``.part``.
     """
-    part = path.with_name(path.name + ".part")
+    path = path.resolve()  # what a link leads to is replaced, and not the link
+    part = path if is_device(path) else path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
@@ -179,5 +183,6 @@ def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
             near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
             probability = "" if p.probability is None else f"{p.probability:.4f}"
             table.writerow([p.id, answer(p), probability, *near, p.problem or ""])
-    keep_aside(path)
-    part.replace(path)
+    if part != path:
+        keep_aside(path)
+        part.replace(path)

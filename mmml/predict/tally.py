@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
@@ -14,6 +13,7 @@ from mmml.datasets.manifest.rows import constant_files
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Adapted, Prediction
 from mmml.tasks.generation.scores import chrf
+from mmml.terminal import plain_console
 
 NONE = "none of these"
 SHOWN = 20  # predictions that the table lists
@@ -86,7 +86,7 @@ class Tally:
             self._list(table)
         else:
             self._sum_up(table)
-        console = Console()
+        console = plain_console()
         console.print(table)
         if self.right:
             console.print(f"right: {mean_of(self.right):.1%} of the {len(self.right):,} queries with a known label")
@@ -102,7 +102,7 @@ class Tally:
         if self.unread:
             console.print(f"could not be read: {self.unread:,} (see the column problem)")
         for modality, names in self.queries.constant.items():
-            console.print(constant_files(modality, names, "query"), markup=False, highlight=False)
+            console.print(constant_files(modality, names, "query"))
         print(f"predictions: {output}")
 
     def _list(self, table: Table) -> None:

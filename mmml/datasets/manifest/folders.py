@@ -67,7 +67,9 @@ def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -
     rows = []
     for file in _files_below(top, ()):
         modality, folders = MODALITY_OF_SUFFIX.get(file.suffix.lower()), file.relative_to(top).parts[:-1]
-        if file.name.startswith("."):
+        if not _is_text(str(file.relative_to(path))):
+            left_out["whose names are not UTF-8"] += 1
+        elif file.name.startswith("."):
             left_out["hidden"] += 1
         elif modality is None:
             left_out[f"that end in {file.suffix}" if file.suffix else "without a suffix"] += 1
@@ -75,6 +77,15 @@ def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -
             label = {"label": folders[0]} if folders else {}
             rows.append({f"{modality}_file_name": str(file.relative_to(path)), **label, **also})
     return rows
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written down: file systems allow any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _files_below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:

@@ -49,15 +49,11 @@ def read_rows(
         raise _no_modality(path, sheet, ignored, where)
     explicit = "id" in named
     if not explicit:
-        numbers = pa.array(np.arange(1, len(origin) + 1)).cast(TEXT)
-        short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
-        named["id"] = pc.coalesce(*(named[m] for m in modalities), *short, numbers)
-    rows = ManifestRows(
-        path, option, pa.table(named), origin, ignored, left_out=sheet.left_out, notes=[*sheet.notes, *notes]
-    )
-    rows.problems = (
-        {i: sheet.problems[o] for i, o in enumerate(origin.tolist()) if o in sheet.problems} if sheet.problems else {}
-    )
+        named["id"] = _ids(named, modalities, len(origin))
+    rows = ManifestRows(path, option, pa.table(named), origin, ignored, left_out=sheet.left_out)
+    rows.notes = [*sheet.notes, *notes]
+    for row, why in sheet.problems.items():
+        rows.report(origin == row, why)
     _check_values(rows, modalities)
     bad_scores = _read_scores(rows, sheet.decimal)
     if targets:
@@ -68,6 +64,13 @@ def read_rows(
     if explicit:
         _check_ids(rows)
     return rows
+
+
+def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa.Array:
+    """What rows without an id are called: by a file, by a text, or by their number."""
+    numbers = pa.array(np.arange(1, count + 1)).cast(TEXT)
+    short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
+    return pc.coalesce(*(named[m] for m in modalities), *short, numbers)
 
 
 def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> UserError:
