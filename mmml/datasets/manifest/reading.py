@@ -57,10 +57,7 @@ def read_rows(
     _check_values(rows, modalities)
     bad_scores = _read_scores(rows, sheet.decimal)
     if targets:
-        rows.report(several, "it lists several labels, scores, splits, groups or domains, of which a row has one")
-        _check_labels(rows)
-        _check_split(rows)
-        rows.report(bad_scores, "its score is no number")
+        _check_targets(rows, several, bad_scores)
     if explicit:
         _check_ids(rows)
     return rows
@@ -101,7 +98,8 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
             )
 
 
-def _check_labels(rows: ManifestRows) -> None:
+def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarray) -> None:
+    rows.report(several, "it lists several labels, scores, splits, groups or domains, of which a row has one")
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")
@@ -109,6 +107,8 @@ def _check_labels(rows: ManifestRows) -> None:
             pc.match_substring_regex(label, r"[\x00-\x1f]"),
             "its label holds a line break; is a quotation mark before it not closed?",
         )
+    _check_split(rows)
+    rows.report(bad_scores, "its score is no number")
 
 
 def _check_ids(rows: ManifestRows) -> None:
