@@ -47,8 +47,7 @@ def read_rows(
     modalities = [m for m in FILE_MODALITIES if m in named]
     if not (modalities or set(TEXTS) & set(named) or matrix or has_vectors(path)):
         raise _no_modality(path, sheet, ignored, where)
-    explicit = "id" in named
-    if not explicit:
+    if not (explicit := "id" in named):
         named["id"] = _ids(named, modalities, len(origin))
     rows = ManifestRows(path, option, pa.table(named), origin, ignored, left_out=sheet.left_out)
     rows.notes = [*sheet.notes, *notes]
