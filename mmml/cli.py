@@ -10,7 +10,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml
@@ -18,7 +18,7 @@ from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import apply_overrides, conf_dir, explain, path_list, quote_paths, take_option
 from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, nearest
-from mmml.files import check_writable
+from mmml.files import check_writable, claim
 from mmml.run_directory import RunDirectory, timestamp
 from mmml.terminal import open_streams
 
@@ -40,6 +40,9 @@ class Checks(Callback):
             if not config.hydra.run.dir:
                 raise UserError("hydra.run.dir= is empty: name a folder")
             check_run(OmegaConf.create(values))
+            if not _is_named(config, "hydra.run.dir"):
+                with open_dict(config):
+                    config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
             RunDirectory(config.hydra.run.dir).check_new()
         except UserError as error:
             _refuse(str(error))
@@ -48,12 +51,22 @@ class Checks(Callback):
         """Remember where the sweep goes; refuse a folder that holds one."""
         place = Path(config.hydra.sweep.dir)
         try:
+            if not _is_named(config, "hydra.sweep.dir"):
+                place = claim(place)
+                with open_dict(config):  # jobs are composed anew
+                    config.hydra.sweep.dir = str(place)
+                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
             check_writable(place)
         except UserError as error:
             _refuse(str(error))
         if any(place.glob("*/run.json")) or (place / "summary.csv").exists():
             _refuse(f"hydra.sweep.dir={place} holds a sweep already: choose another folder")
         Checks.sweep = place
+
+
+def _is_named(config: DictConfig, option: str) -> bool:
+    """Whether the command line says where; else the place is named by the time."""
+    return any(o.lstrip("+").startswith(f"{option}=") for o in config.hydra.overrides.hydra)
 
 
 class Refused(SystemExit):

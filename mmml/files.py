@@ -27,6 +27,24 @@ def check_writable(path: Path) -> None:
         raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
 
 
+def claim(path: Path) -> Path:
+    """Make a folder of that name, or of that name and a number, which no other process has.
+
+    Raises:
+        UserError: none can be made there.
+    """
+    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with suppress(FileExistsError):
+                name.mkdir()
+                return name
+    except OSError as error:
+        raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
+    raise AssertionError  # there is always a number
+
+
 def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     """Call ``write`` with a binary file that takes its place whole, or not at all.
 

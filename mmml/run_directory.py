@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import yaml
 
 from mmml.errors import UserError
 from mmml.files import as_json, check_writable, write_text
+
+log = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -79,10 +82,12 @@ class RunDirectory:
         with self.lock.open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise UserError(
                     f"{self} is in use: another process trains there now; wait for it, or stop it"
                 ) from None
+            except OSError as error:  # a file system without locks
+                log.warning("%s cannot be locked (%s): let no other process train there", self, error.strerror)
             yield
 
     def write_config(self, config: dict[str, Any]) -> None:

@@ -1,11 +1,14 @@
 import json
 import math
+import os
+import stat
 
 import numpy as np
 import pytest
 import torch
 
-from mmml.files import as_json, keep_aside, write_atomically, write_json, write_npy, write_text
+from mmml.errors import UserError
+from mmml.files import as_json, claim, is_device, keep_aside, write_atomically, write_json, write_npy, write_text
 from mmml.run_directory import RunDirectory, runs_below
 from mmml.threads import one_thread
 
@@ -98,3 +101,59 @@ def test_as_many_threads_compute_as_before_whatever_happens():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "told")
+    assert os.read(reader, 9) == b"told" and pipe.is_fifo() and is_device(pipe)
+    os.close(reader)
+    keep_aside(pipe)
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("there/a.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink() and (tmp_path / "there" / "a.txt").read_text() == "new"
+
+
+def test_kept_copies_stay_when_some_are_deleted(tmp_path):
+    for content in "abc":
+        keep_aside(tmp_path / "p.csv")
+        (tmp_path / "p.csv").write_text(content)
+    (tmp_path / "p.1.csv").unlink()
+    for content in "de":
+        keep_aside(tmp_path / "p.csv")
+        (tmp_path / "p.csv").write_text(content)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {
+        "p.1.csv": "c",
+        "p.2.csv": "b",
+        "p.3.csv": "d",
+        "p.csv": "e",
+    }
+
+
+def test_a_folder_is_claimed_once(tmp_path):
+    names = [claim(tmp_path / "a" / "run").name for _ in range(3)]
+    assert names == ["run", "run-2", "run-3"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        claim(tmp_path / "file" / "run")
+
+
+def test_folders_that_cannot_be_flushed_are_no_obstacle(tmp_path, monkeypatch):
+    flush = os.fsync
+
+    def fsync(number):
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(22, "Invalid argument")
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a.txt", "x")
+    assert (tmp_path / "a.txt").read_text() == "x"

@@ -1,11 +1,14 @@
-"""Stopping on SIGINT and SIGTERM without losing work."""
+"""Stopping on a signal without losing work."""
 
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+# From a keyboard, a system that stops, a terminal that closes, and a scheduler that warns.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Interrupted(BaseException):
@@ -31,7 +34,10 @@ class Stop:
         if not self._waiting or self.requested is not None:
             raise Interrupted(signum)
         self.requested = signum
-        print("\nstopping after this step, or after what is being judged; once more to stop at once", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be what is gone
+            print(
+                "\nstopping after this step, or after what is being judged; once more to stop at once", file=sys.stderr
+            )
 
     @contextmanager
     def after_step(self) -> Iterator[None]:
@@ -45,12 +51,13 @@ class Stop:
 
 @contextmanager
 def handle_signals() -> Iterator[Stop]:
-    """Handle SIGINT and SIGTERM within this block (only possible in the main thread)."""
+    """Handle ``SIGNALS`` within this block (only possible in the main thread), but for those that are ignored."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    heard = [s for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {s: signal.signal(s, stop) for s in heard}
     try:
         yield stop
     finally:

@@ -33,3 +33,19 @@ def test_after_the_steps_a_signal_interrupts_at_once_again():
             pass
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("it was not heeded")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_terminal_that_closes_and_a_scheduler_that_warns_are_heard(number):
+    with pytest.raises(Interrupted) as error, handle_signals():
+        os.kill(os.getpid(), number)
+    assert error.value.exit_code == 128 + number
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with handle_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
