@@ -32,18 +32,30 @@ def conf_dir() -> Path:
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """Quote the values of path options, so that spaces, brackets and ``=`` in a path need no care."""
+    """Quote the values of path options, so that spaces, brackets and ``=`` in a path need no care.
+
+    Several paths of a sweep (``a,b`` or ``choice(a,b)``, with ``-m`` among the arguments) are quoted one by one.
+    """
+    sweeps = bool({"-m", "--multirun"} & set(arguments))
 
     def quoted(argument: str) -> str:
         key, equals, value = argument.partition("=")
         is_path = key in PATH_OPTIONS or (bool(MODEL_OPTIONS.fullmatch(key)) and is_model(value))
         if not equals or not is_path or value[:1] in ("'", '"') or value in ("", "null", "???"):
             return argument
-        if key in STORED_PATHS or MODEL_OPTIONS.fullmatch(key):
-            value = str(Path(value).expanduser().absolute())
-        return f"{key}='" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+        several = re.sub(r"^choice\((.*)\)$", r"\1", value).split(",")
+        if not sweeps or len(several) == 1 or Path(value).expanduser().exists():
+            several = [value]
+        return f"{key}=" + ",".join(quoted_path(key, path.strip()) for path in several)
 
     return [quoted(a) for a in arguments]
+
+
+def quoted_path(key: str, path: str) -> str:
+    """A path in quotes; one that configs keep is made independent of the working directory."""
+    if key in STORED_PATHS or MODEL_OPTIONS.fullmatch(key):
+        path = str(Path(path).expanduser().absolute())
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", path) + "'"
 
 
 def is_model(value: str) -> bool:
@@ -75,7 +87,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
         section = re.split(r"[./]", key)[0]
-        if section in fixed and not MODEL_OPTIONS.fullmatch(key):  # a model may have moved
+        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key == "dataset.root"):  # which may have moved
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         known = list(dotted_keys(config))
         if key not in known:
