@@ -27,21 +27,6 @@ FIXED = ("seed", "dataset")
         "a\\'b",
     ],
 )
-def test_several_paths_of_a_sweep_are_quoted_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    wanted = ["-m", f"dataset.root='{tmp_path}/a','{tmp_path}/b c'"]
-    assert quote_paths(["-m", "dataset.root=a,b c"]) == wanted
-    assert quote_paths(["-m", "dataset.root=choice(a, b c)"]) == wanted
-    assert quote_paths(["dataset.root=a,b"]) == [f"dataset.root='{tmp_path}/a,b'"]
-    (tmp_path / "a,b").mkdir()
-    assert quote_paths(["-m", "dataset.root=a,b"]) == ["-m", f"dataset.root='{tmp_path}/a,b'"]
-
-
-def test_data_of_a_finished_run_may_have_moved():
-    config = {"dataset": {"name": "manifest", "root": "/old", "val": 0.1}}
-    assert apply_overrides(config, ["dataset.root=/new"], ["dataset"])["dataset"]["root"] == "/new"
-
-
 def test_any_path_needs_no_care(path):
     (argument,) = quote_paths([f"hydra.run.dir={path}"])
     assert OverridesParser.create().parse_override(argument).value() == path
@@ -175,3 +160,18 @@ def test_a_folder_that_looks_like_a_list_is_a_path(tmp_path, monkeypatch):
 def test_a_list_without_a_path_is_refused(value):
     with pytest.raises(UserError, match="lists an empty path"):
         path_list(value)
+
+
+def test_several_paths_of_a_sweep_are_quoted_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = ["-m", f"dataset.root='{tmp_path}/a','{tmp_path}/b c'"]
+    assert quote_paths(["-m", "dataset.root=a,b c"]) == wanted
+    assert quote_paths(["-m", "dataset.root=choice(a, b c)"]) == wanted
+    assert quote_paths(["dataset.root=a,b"]) == [f"dataset.root='{tmp_path}/a,b'"]
+    (tmp_path / "a,b").mkdir()
+    assert quote_paths(["-m", "dataset.root=a,b"]) == ["-m", f"dataset.root='{tmp_path}/a,b'"]
+
+
+def test_data_of_a_finished_run_may_have_moved():
+    config = {"dataset": {"name": "manifest", "root": "/old", "val": 0.1}}
+    assert apply_overrides(config, ["dataset.root=/new"], ["dataset"])["dataset"]["root"] == "/new"
