@@ -51,4 +51,10 @@ def unpacked(archives: Sequence[Path], suffix: str) -> Path:
             target.write_bytes(data)
         return True
 
-    return cached_folder(f"unpacked-{key_of([*stamps(archives), suffix])}", fill)
+    return cached_folder(f"unpacked-{key_of([*stamps(archives), suffix])}", fill, readable)
+
+
+def readable(folder: Path) -> Path:
+    """The folder itself; raises an ``OSError`` if its files cannot be listed."""
+    next(folder.iterdir(), None)
+    return folder

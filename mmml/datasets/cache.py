@@ -11,19 +11,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import platformdirs
 
-from mmml.files import write_atomically, write_text
+from mmml.files import beside, write_atomically, write_text
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
     """``$MMML_CACHE``, else the platform's cache folder."""
-    return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
+    return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml")).expanduser()
 
 
 @functools.cache
@@ -45,29 +47,35 @@ def key_of(key: Any) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def cached_folder(name: str, fill: Callable[[Path], bool]) -> Path:
-    """A folder of the cache, filled whole or not at all; two processes may race.
+def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path], T]) -> T:
+    """What a folder of the cache holds, which is filled whole or not at all; two processes may race.
+
+    What cannot be written, was damaged, or belongs to somebody who lets nobody read it, is made for this process alone.
 
     Args:
         name: with a key of everything that its files depend on.
         fill: writes them into an empty folder; returns whether they are worth keeping.
-
-    Returns:
-        Where they are: for this process alone if they are not kept, or the cache cannot be written.
+        read: gives what is wanted of a filled folder; raises where a file is damaged.
     """
     folder = cache_dir() / name
     try:
-        return folder if folder.exists() else _filled(folder, fill)
+        if not folder.exists():
+            folder = _filled(folder, fill)
     except OSError as error:
         log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
+    else:
+        try:
+            return read(folder)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            log.warning("%s cannot be read (%s) and is made anew", folder, error)
     folder = scratch_dir() / name
-    return folder if folder.exists() else _filled(folder, fill)
+    return read(folder if folder.exists() else _filled(folder, fill))
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
     """Fill a folder, which gets its name once it is whole; returns where the files are."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name[:9]}", dir=folder.parent))
+    partial = beside(folder)
+    partial.mkdir(parents=True)  # with the rights that the user gives to files, as others may share the cache
     try:
         if not fill(partial):
             return Path(shutil.move(partial, scratch_dir() / partial.name))

@@ -1,5 +1,6 @@
 """Media files → values in a mapped file of the cache: each file is decoded once, and never again."""
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from mmml.datasets.cache import cached_folder, key_of
 from mmml.datasets.values import Ragged, file_identity
 from mmml.errors import UserError
-from mmml.files import read_json, write_json
+from mmml.files import write_json
 from mmml.media import VERSION, Limits, is_constant
 from mmml.media.pool import Failure, Pool
 
@@ -42,11 +43,24 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decode
         limits: sizes and rates to decode to.
     """
     key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
-    folder = cached_folder(f"{modality}-{key}", lambda empty: _decode_into(empty, modality, paths, limits))
-    shapes = np.load(folder / "shapes.npy", allow_pickle=False)
-    empty = not shapes.prod(axis=1).any()
-    data = np.empty(0, DTYPES[modality]) if empty else np.memmap(folder / "data.bin", DTYPES[modality], "r")
-    about = read_json(folder / "about.json")
+    return cached_folder(
+        f"{modality}-{key}",
+        lambda empty: _decode_into(empty, modality, paths, limits),
+        lambda folder: _read(folder, modality, key),
+    )
+
+
+def _read(folder: Path, modality: str, key: str) -> Decoded:
+    """What was decoded before.
+
+    Raises:
+        OSError, ValueError, KeyError: a file is missing or damaged.
+    """
+    shapes, about = np.load(folder / "shapes.npy", allow_pickle=False), json.loads((folder / "about.json").read_text())
+    total = int(shapes.prod(axis=1).sum())
+    data = np.memmap(folder / "data.bin", DTYPES[modality], "r") if total else np.empty(0, DTYPES[modality])
+    if len(data) != total:
+        raise ValueError(f"data.bin holds {len(data):,} numbers of {total:,}")
     return Decoded(Ragged(data, shapes, key), {int(i): why for i, why in about["failures"].items()}, about["constant"])
 
 

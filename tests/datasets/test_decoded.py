@@ -1,5 +1,8 @@
 """Decoded files in the cache: another file, or other limits, are other values."""
 
+import os
+import stat
+
 import numpy as np
 import pytest
 import soundfile
@@ -53,3 +56,29 @@ def test_files_that_fail_leave_the_others_in_their_places(tmp_path):
 def test_a_vector_among_sequences_is_a_sequence_of_one_step():
     assert table([(5,), (), (2, 5)]).tolist() == [[1, 5], [0, 0], [2, 5]]
     assert table([(), ()]).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("damage", ["shapes.npy", "data.bin", "about.json"])
+@pytest.mark.parametrize("content", [b"", b"no such thing", None])
+def test_a_damaged_entry_is_made_anew(tmp_path, monkeypatch, damage, content, caplog):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    draw(tmp_path / "a.png", 0)
+    before = np.array(decode_files("image", [tmp_path / "a.png"], Limits()).values[:])
+    (entry,) = (p for p in (tmp_path / "cache").iterdir() if p.name.startswith("image-"))
+    (entry / damage).unlink() if content is None else (entry / damage).write_bytes(content)
+    again = decode_files("image", [tmp_path / "a.png"], Limits())
+    assert np.array_equal(before, again.values[:]) and again.failures == {} and again.constant == []
+    assert "cannot be read" in caplog.text and "is made anew" in caplog.text
+
+
+def test_a_cache_is_shared_as_the_user_shares_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    draw(tmp_path / "a.png", 0)
+    before = os.umask(0o027)
+    try:
+        decode_files("image", [tmp_path / "a.png"], Limits())
+    finally:
+        os.umask(before)
+    (entry,) = (p for p in (tmp_path / "cache").iterdir() if p.name.startswith("image-"))
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o750
+    assert {stat.S_IMODE(p.stat().st_mode) for p in entry.iterdir()} == {0o640}
