@@ -63,12 +63,14 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
 
 
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
-    """Each modality that no row lacks to itself; and a text of the user's to the others."""
+    """Each modality that no row lacks to itself; and a text of the user's to the others, or else each to each other."""
     per = {m: dataset.modalities[m] for m in complete}
     same = [f"{m}:{m}" for m, p in per.items() if p is Per.SAMPLE]
-    if one_way or "text" not in per or not dataset.rows.has("text"):
+    if one_way:
         return same
-    return same + [f"text:{m}" for m in per if m != "text"]
+    if "text" in per and dataset.rows.has("text"):
+        return same + [f"text:{m}" for m in per if m != "text"]
+    return same or [f"{a}:{b}" for a in per for b in per if a != b and dataset.rows.has(a) and dataset.rows.has(b)]
 
 
 def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
@@ -84,10 +86,13 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
         mend = "give more classes, or other fractions dataset.val and dataset.test; mmml-predict takes them as they are"
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
     elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
+        alone = len(findings.modalities) < 2
         yield Finding(
-            True,
-            "there are no labels: each file is a class of its own",
-            "add a column label, or a folder for each class; as queries of mmml-predict they are fine",
+            alone,
+            f"there are no labels: each {'file' if alone else 'row'} is a class of its own",
+            "add a column label, or a folder for each class; as queries of mmml-predict they are fine"
+            if alone
+            else "nothing needs to be done: modalities of one row belong together",
         )
 
 

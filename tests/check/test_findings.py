@@ -1,7 +1,9 @@
 """What a check says of small tables of texts: what counts, what stops, and which episodes it suggests."""
 
 import numpy as np
+import pytest
 
+from mmml.check.command import check
 from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
 from mmml.check.findings import Findings, count, inspect
@@ -147,3 +149,19 @@ def test_what_is_missing_is_told_as_a_share_of_all_samples():
         for split, values in parts.items()
     }
     assert gaps(splits, "image") == ", missing in 12 %" and gaps(splits, "audio") == ""
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_pairs_without_labels_can_be_trained_on(tmp_path, text, capsys):
+    rows = []
+    for i in range(40):
+        draw(tmp_path / f"{i}.png", i)
+        np.save(tmp_path / f"{i}.npy", np.full(3, float(i)))
+        row = {"image_file_name": f"{i}.png", "features_file_name": f"{i}.npy"}
+        rows.append(row | ({"text": f"number {i}"} if text else {}))
+    write_csv(tmp_path / "metadata.csv", rows)
+    assert check(str(tmp_path), str(tmp_path / "page.html"), []) == 0
+    told = capsys.readouterr().out
+    assert "each row is a class of its own" in told and "Training can start." in told
+    mappings = "text:image,text:features" if text else "image:features,features:image"
+    assert f"'episode.eval.mappings=[{mappings}]'" in told
