@@ -234,7 +234,8 @@ def adopt_encoders(experiment: Experiment) -> None:
     (first, last), (begin, end) = theirs.episode.train.classes, config.episode.train.classes
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
         told = "the encoders know these training classes by heart, and what is learned here will trust them too much"
-        log.warning("start=%s: %s; shares of episode.train.classes that do not meet mend it", config.start, told)
+        mend = "train them with 'episode.train.classes=[0,0.8]', and this run with [0.8,1]"
+        log.warning("start=%s: %s; %s", config.start, told, mend)
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)

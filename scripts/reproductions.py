@@ -8,7 +8,8 @@ from itertools import product
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
-WITHOUT_STROKES = ("dataset.redrawn=0", "dataset.invented=0")
+UPRIGHT = ("dataset.rotations=false", "episode.train.variants=0", "trainer.steps=1000")
+STROKES = ("dataset.redrawn=40", "dataset.invented=300")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 
 
@@ -157,17 +158,19 @@ REPRODUCTIONS = {
         runs={"all": []},
     ),
     "omniglot-background": also_on(
-        one_shot("background", "dataset.redrawn=0", one=9.0),
+        one_shot("background", *UPRIGHT, "dataset.invented=300", one=9.0),
         "glyphs",
         "episode.eval.published=false",
         "episode.eval.within_superclass=false",
         "episode.eval.ways=[5,20]",
         "evaluation.baselines=[raw/nearest]",
     ),
-    "omniglot-small1": one_shot("small1", one=13.0, views=8.0),
-    "omniglot-small2": one_shot("small2", one=13.0, views=8.0),
-    "omniglot-small1-without-strokes": one_shot("small1", *WITHOUT_STROKES),
-    "omniglot-small2-without-strokes": one_shot("small2", *WITHOUT_STROKES),
+    "omniglot-small1": one_shot("small1", one=4.5, views=3.0),
+    "omniglot-small2": one_shot("small2", one=4.5, views=3.0),
+    "omniglot-small1-upright": one_shot("small1", *UPRIGHT),
+    "omniglot-small2-upright": one_shot("small2", *UPRIGHT),
+    "omniglot-small1-strokes": one_shot("small1", *UPRIGHT, *STROKES),
+    "omniglot-small2-strokes": one_shot("small2", *UPRIGHT, *STROKES),
     "omniglot-vinyals": Reproduction(
         ["experiment=omniglot_vinyals"],
         [

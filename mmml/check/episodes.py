@@ -83,7 +83,10 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     """Splits with fewer classes than an episode needs."""
     small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]
     if small:
-        mend = "give more classes, or other fractions dataset.val and dataset.test; mmml-predict takes them as they are"
+        mend = (
+            f"{3 * least} classes or more are needed, with dataset.val and dataset.test so large that each split gets "
+            f"{least}; mmml-predict takes them as they are"
+        )
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
     elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2

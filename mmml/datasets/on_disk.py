@@ -73,9 +73,9 @@ def get(name: str, root: str | None) -> int:
     folder = dataset.place(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
-    if not dataset.downloads:
-        print(f"the files of {name} are to be put into {folder} by hand")
     lacking = [told for pattern, told in dataset.by_hand.items() if not any(folder.glob(pattern))]
+    if not dataset.downloads:
+        print(f"{folder} has all files" if not lacking else f"mmml-data get cannot download the files of {name}")
     for told in lacking:
         print(f"to be put into {folder}: {told}")
     return 1 if lacking else 0
