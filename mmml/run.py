@@ -233,9 +233,11 @@ def adopt_encoders(experiment: Experiment) -> None:
         raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
     (first, last), (begin, end) = theirs.episode.train.classes, config.episode.train.classes
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
-        told = "the encoders know these training classes by heart, and what is learned here will trust them too much"
-        mend = "train them with 'episode.train.classes=[0,0.8]', and this run with [0.8,1]"
-        log.warning("start=%s: %s; %s", config.start, told, mend)
+        log.warning(
+            "start=%s: the encoders know these training classes by heart, and what is learned here will trust them too "
+            "much; train the encoders with 'episode.train.classes=[0,0.8]', and this run with [0.8,1]",
+            config.start,
+        )
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)

@@ -1,6 +1,6 @@
 """Do the 95 % intervals of the panel cover what they should? ``python scripts/interval_coverage.py [REPEATS]``.
 
-A simulation: panels of known truth are drawn REPEATS times (2,000, which takes several minutes), with accuracies,
+A simulation: panels of known truth are drawn REPEATS times (2,000 unless stated), with accuracies,
 differences of two predictors in the same episodes, and calibration errors. An interval should cover the truth in 95 of
 100. Queries of an episode are independent, or right and wrong together (``alike``: the correlation of two of them, by a
 beta-binomial distribution). Exits with 1 if a coverage is below ``LEAST`` where queries are independent.

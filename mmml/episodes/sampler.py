@@ -188,10 +188,8 @@ class Sampler:
         return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
 
     def _too_few(self, whose: str, shape: Shape) -> str:
-        if self.samples.groups is None:
-            kinds = "identical samples"
-        else:
-            kinds = "groups" if self.samples.duplicates is None else "groups and identical samples"
+        apart = {"groups": self.samples.groups, "identical samples": self.samples.duplicates}
+        kinds = " and ".join(kind for kind, numbers in apart.items() if numbers is not None)
         return (
             f"{kinds} never stand on both sides of an episode, and the {kinds} of {whose} of the {self.split} split "
             f"cannot be shared out between shots={shape.shots} and queries={shape.queries}; ask for fewer"

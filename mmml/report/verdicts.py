@@ -32,13 +32,21 @@ class Against:
 
 @dataclass
 class Judged:
-    """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows."""
+    """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows.
+
+    ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and nothing where that stays open.
+    """
 
     played: str
     predictor: str
     told: str
-    passed: bool
+    verdict: str
     against: list[Against]
+
+    @property
+    def passed(self) -> bool:
+        """Whether adaptation helps."""
+        return self.verdict == "better"
 
 
 def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
@@ -47,15 +55,16 @@ def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
 
 
 def _judged(verdict: dict[str, Any]) -> Judged:
+    follows = "better" if verdict["passed"] else "worse"
     if verdict["diverged"]:
         told = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
     elif verdict["missing"]:
-        told = "open: there is no row of " + ", ".join(verdict["missing"])
+        told, follows = "open: there is no row of " + ", ".join(verdict["missing"]), ""
     else:
         told = "passed" if verdict["passed"] else "not passed"
     played = f"{show.mapping(verdict)}, {show.column(verdict)}"
     against = [_against(c) for c in (*verdict["comparisons"], *verdict["losses"])]
-    return Judged(played, verdict["predictor"], told, verdict["passed"], against)
+    return Judged(played, verdict["predictor"], told, follows, against)
 
 
 def _against(compared: dict[str, Any]) -> Against:

@@ -49,6 +49,7 @@ def test_what_is_worse_by_another_metric_is_named():
 def test_nothing_is_said_where_a_row_is_missing():
     (one,) = judged([OPEN])
     assert one.told == "open: there is no row of untrained" and len(one.against) == 3
+    assert one.verdict == ""  # neither better nor worse
 
 
 def test_only_clear_differences_are_marked():
