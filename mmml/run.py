@@ -289,14 +289,18 @@ def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> N
     seen = sorted(set(experiment.seen) & set(class_ids(experiment, "test")))
     if seen:
         raise UserError(
-            f"the {option} was trained or selected on {len(seen)} of these test classes, such as {seen[0]!r}; "
-            "leave the options of dataset that say what is held out as they were in training"
+            f"the {option} was trained or selected on {len(seen)} of these test classes (or samples), such as "
+            f"{seen[0]!r}; leave the options of dataset that say what is held out as they were in training"
         )
 
 
 def class_ids(experiment: Experiment, split: str) -> list[str]:
-    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset."""
+    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset.
+
+    Where the classes of the test are known, its samples alone are new.
+    """
     if (dataset := experiment.dataset) is None:
         return []
     samples = experiment.samples[split]
-    return [f"{dataset.identity}/{name}" for name in (*samples.classes, *samples.kept_apart)]
+    classes = samples.classes if dataset.new_classes or split != "test" else []
+    return [f"{dataset.identity}/{name}" for name in (*classes, *samples.kept_apart)]

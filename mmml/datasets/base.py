@@ -154,6 +154,7 @@ class Dataset(ABC):
         name: what the dataset is called in configs and results.
         modalities: what its samples hold, known before loading so that a config can be checked.
         scored: whether its samples have scores.
+        new_classes: whether the classes of validation and test are new; else only their samples are.
         labelled: whether samples show which class they are of; else classes only say what scores are about.
         skipped: after loading, a sentence for each sample that was left out as unusable.
         notes: after loading, what is worth knowing of the files, in one sentence each.
@@ -163,6 +164,7 @@ class Dataset(ABC):
     modalities: Mapping[str, Per]
     scored: bool = False
     labelled: bool = True
+    new_classes: bool = True
     skipped: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -214,8 +216,7 @@ def split_classes(
         together: a number for each class, ``[classes]``; classes of one number go to one split, and the fractions are
             of these numbers. None if every class may go anywhere.
     """
-    if not (val > 0 and test > 0 and val + test < 1):
-        raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
+    check_fractions(val, test)
     if together is not None:
         _, firsts, unit = np.unique(together, return_index=True, return_inverse=True)
         split = split_classes([classes[i] for i in firsts], seed, val, test)
@@ -226,6 +227,12 @@ def split_classes(
     n_val, n_test = max(1, round(val * len(order))), max(1, round(test * len(order)))
     parts = {"val": order[:n_val], "test": order[n_val : n_val + n_test], "train": order[n_val + n_test :]}
     return {split: sorted(parts[split]) for split in SPLITS}
+
+
+def check_fractions(val: float, test: float) -> None:
+    """Refuse fractions that leave nothing for one of the splits."""
+    if not (val > 0 and test > 0 and val + test < 1):
+        raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
 
 
 def shuffled(classes: Sequence[str], seed: int) -> list[int]:

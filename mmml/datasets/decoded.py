@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mmml.datasets.cache import cached_folder, key_of
+from mmml.datasets.duplicates import DIGEST, digest_of
 from mmml.datasets.values import Ragged, file_identity
 from mmml.errors import UserError
 from mmml.files import write_json
@@ -61,7 +62,9 @@ def _read(folder: Path, modality: str, key: str) -> Decoded:
     data = np.memmap(folder / "data.bin", DTYPES[modality], "r") if total else np.empty(0, DTYPES[modality])
     if len(data) != total:
         raise ValueError(f"data.bin holds {len(data):,} numbers of {total:,}")
-    return Decoded(Ragged(data, shapes, key), {int(i): why for i, why in about["failures"].items()}, about["constant"])
+    digests = np.load(folder / "digests.npy", allow_pickle=False)
+    failures = {int(i): why for i, why in about["failures"].items()}
+    return Decoded(Ragged(data, shapes, key, digests), failures, about["constant"])
 
 
 def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged:
@@ -79,8 +82,9 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
     """Fill a folder; what failed for lack of time or memory may not fail again, and is not worth keeping."""
-    shapes, failures, constant = _decode_all(folder / "data.bin", modality, paths, limits)
+    shapes, failures, constant, digests = _decode_all(folder / "data.bin", modality, paths, limits)
     np.save(folder / "shapes.npy", table(shapes))
+    np.save(folder / "digests.npy", np.array(digests, DIGEST))
     told = {i: f.why for i, f in failures.items()}
     write_json(
         folder / "about.json",
@@ -91,22 +95,25 @@ def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Lim
 
 def _decode_all(
     target: Path, modality: str, paths: Sequence[Path], limits: Limits
-) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int]]:
-    """Write all arrays to one file; returns their shapes, what failed, and what is constant."""
+) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int], list[str]]:
+    """Write all arrays to one file; returns their shapes, what failed, what is constant, and their digests."""
     shapes: list[tuple[int, ...]] = []
     failures: dict[int, Failure] = {}
     constant: list[int] = []
+    digests: list[str] = []
     bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
     with target.open("wb") as file, Pool() as pool, bar:
         for i, decoded in enumerate(pool.decode(modality, paths, limits)):
             if isinstance(decoded, Failure):
                 failures[i] = decoded
             else:
-                file.write(np.ascontiguousarray(decoded, DTYPES[modality]).tobytes())
+                array = np.ascontiguousarray(decoded, DTYPES[modality])
+                file.write(array.tobytes())
                 constant += [i] if is_constant(modality, decoded) else []
             shapes.append(() if isinstance(decoded, Failure) else decoded.shape)
+            digests.append("" if isinstance(decoded, Failure) else digest_of(array))
             bar.update()
-    return shapes, failures, constant
+    return shapes, failures, constant, digests
 
 
 def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:

@@ -10,13 +10,21 @@ from scipy.sparse.csgraph import connected_components
 from mmml.datasets.values import Values, content_of
 
 READ = 256  # values read at a time
+DIGEST = "S32"
 
 
 def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
     known: dict[bytes, int] = {}
+    return np.array([known.setdefault(digest, len(known)) for digest in digests(values).tolist()], np.int64)
+
+
+def digests(values: Values) -> np.ndarray:
+    """What tells the content of each of n values, hexadecimal bytes ``[n]``: the same for values that are equal."""
+    if (known := getattr(values, "digests", None)) is not None:
+        return np.asarray(known)
     batches = (values[np.arange(first, min(first + READ, len(values)))] for first in range(0, len(values), READ))
-    return np.array([known.setdefault(_short(v), len(known)) for batch in batches for v in batch], np.int64)
+    return np.array([digest_of(value) for batch in batches for value in batch], DIGEST)
 
 
 def linked(*numberings: np.ndarray) -> np.ndarray:
@@ -41,5 +49,6 @@ def if_any(numbers: np.ndarray) -> np.ndarray | None:
     return None if len(np.unique(numbers)) == len(numbers) else numbers
 
 
-def _short(value: Any) -> bytes:
-    return hashlib.blake2b(content_of(value), digest_size=16).digest()
+def digest_of(value: Any) -> str:
+    """See :func:`digests`."""
+    return hashlib.blake2b(content_of(value), digest_size=16).hexdigest()

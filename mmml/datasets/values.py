@@ -55,10 +55,11 @@ class Ragged:
         data: all numbers, ``[total]``.
         shapes: of each array, ``[n, dimensions]``.
         identity: changes whenever the numbers do.
+        digests: of each array, bytes ``[n]``, equal where arrays are; None if they are not known.
     """
 
-    def __init__(self, data: np.ndarray, shapes: np.ndarray, identity: str):
-        self.data, self.shapes, self.identity = data, shapes, identity
+    def __init__(self, data: np.ndarray, shapes: np.ndarray, identity: str, digests: np.ndarray | None = None):
+        self.data, self.shapes, self.identity, self.digests = data, shapes, identity, digests
         self.starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
         self.uniform = len(shapes) > 0 and bool((shapes == shapes[0]).all())
 

@@ -1,6 +1,7 @@
-"""``dataset=manifest``: samples of your own, with class-disjoint splits."""
+"""``dataset=manifest``: samples of your own, with splits that have no class, or no sample, in common."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -9,11 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.datasets.base import SPLITS, Dataset, Per, Samples, datasets, split_classes
-from mmml.datasets.manifest.columns import Source, declared, make_samples, open_sources, report_gaps
+from mmml.datasets.base import Dataset, Per, Samples, check_fractions, datasets
+from mmml.datasets.duplicates import if_any, linked
+from mmml.datasets.manifest.columns import Source, make_samples, open_sources, report_gaps
+from mmml.datasets.manifest.columns import declared as declared_modalities
+from mmml.datasets.manifest.copies import contents, copies
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.reading import read_rows
 from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
 from mmml.errors import UserError
 from mmml.media import Limits
@@ -33,6 +38,8 @@ class Manifest(Dataset):
             for each of its rows; null if features come otherwise or not at all.
         on_bad_sample: ``error``, or ``skip`` the rows that cannot be used.
         split_seed, val, test: as for every dataset; used where the table has no ``split``.
+        split_by: ``class``: no class is in two splits; or ``sample``: all splits have the same classes, and no row, no
+            copy of a row and no group is in two of them. Rows with a score and no label are then of one class.
         image_side, audio_seconds, video_frames, video_side: what media are decoded to;
             see :class:`mmml.media.Limits`.
         missing: ``error`` where a row lacks one of the modalities in use, or ``keep`` what has any of them.
@@ -58,10 +65,13 @@ class Manifest(Dataset):
         image_range: Literal["full", "each"] | list[float] = "full",
         image_background: Literal["white", "black"] = "white",
         audio_channel: int | None = None,
+        split_by: Literal["class", "sample"] = "class",
     ):
         self.root, self.columns, self.features = root, columns or {}, features
         self.on_bad_sample, self.missing = on_bad_sample, missing
         self.split_seed, self.val, self.test = split_seed, val, test
+        self.new_classes = split_by == "class"
+        check_fractions(val, test)
         self.limits = Limits(
             image_side=image_side,
             image_range=image_range,
@@ -94,12 +104,14 @@ class Manifest(Dataset):
     @cached_property
     def labels(self) -> tuple[np.ndarray, pa.Array]:
         """The class of each row, −1 for none, and the names of the classes."""
+        if not self.new_classes and self.rows.has("score") and not self.rows.has("label"):
+            return np.zeros(len(self.rows), np.int64), pa.array(["score"], pa.large_string())
         return self.rows.classes()
 
     @cached_property
     def modalities(self) -> Mapping[str, Per]:  # type: ignore[override]
         """What the table's columns hold."""
-        return declared(self.rows, self.labels[0], self.matrix)
+        return declared_modalities(self.rows, self.labels[0], self.matrix)
 
     @property
     def notes(self) -> list[str]:  # type: ignore[override]
@@ -115,15 +127,18 @@ class Manifest(Dataset):
         """Splits as the table's column ``split`` has them, else made by class.
 
         Raises:
-            UserError: a row cannot be used (and is not to be skipped), or a class is in two splits.
+            UserError: a row cannot be used (and is not to be skipped), or a class or a group is in two splits.
         """
         sources = open_sources(self.rows, modalities, self.limits, self.matrix)
         if scores and self.rows.has("score"):
             self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         report_gaps(self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep")
-        keep = self._usable()
-        codes, names = self.labels
-        return {s: self._split(rows, codes, names, sources) for s, rows in self._splits(keep, codes, names).items()}
+        keep, shown = self._usable(), contents(sources, self.modalities)
+        numbers = copies(shown, len(self.rows))
+        splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
+        duplicates = if_any(numbers[np.concatenate([*splits.values()])]) is not None
+        found = {s: self._split(rows, sources, numbers if duplicates else None) for s, rows in splits.items()}
+        return {s: replace(part, kept_apart=self._kept_apart(s, splits, shown)) for s, part in found.items()}
 
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""
@@ -140,35 +155,64 @@ class Manifest(Dataset):
         self.skipped = told
         return np.delete(np.arange(len(rows)), list(problems))
 
-    def _splits(self, keep: np.ndarray, codes: np.ndarray, names: pa.Array) -> dict[str, np.ndarray]:
-        """The rows of each split."""
-        if self.rows.has("split"):
-            split = self.rows.column("split").take(pa.array(keep))
-            parts = {s: keep[pc.equal(split, s).to_numpy(zero_copy_only=False)] for s in SPLITS}
-            refuse_straddling({s: codes[p] for s, p in parts.items()}, names)
-            return parts
-        present = np.unique(codes[keep])
-        split_of = np.zeros(len(names), np.int8)
-        chosen = split_classes([names[int(c)].as_py() for c in present], self.split_seed, self.val, self.test)
-        for number, s in enumerate(SPLITS):
-            split_of[present[chosen[s]]] = number
-        return {s: keep[split_of[codes[keep]] == number] for number, s in enumerate(SPLITS)}
-
-    def _split(self, rows: np.ndarray, codes: np.ndarray, names: pa.Array, sources: Mapping[str, Source]) -> Samples:
-        order = rows[np.argsort(codes[rows], kind="stable")]
-        present, labels = np.unique(codes[order], return_inverse=True)
-        return make_samples(
-            self.rows, order, labels, names.take(pa.array(present)).to_pylist(), sources, self.modalities
+    def _by_class(self, keep: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of each split, where classes are held out."""
+        codes, names = self.labels
+        if not self.rows.has("split"):
+            return by_class(keep, codes, names, self.split_seed, self.val, self.test)
+        splits = declared(self.rows.column("split"), keep)
+        mend = (
+            f"give each class one split, leave the column out and have the classes split by dataset.split_seed, or, if "
+            f"new samples of known classes are what is asked, set {BY_SAMPLE}"
         )
+        refuse_straddling({s: codes[rows] for s, rows in splits.items()}, names, "class", mend)
+        return splits
 
+    def _by_sample(self, keep: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of each split, where rows are held out; copies have the same of these numbers."""
+        rows = self.rows
+        groups, names = rows.codes("group") if rows.has("group") else (np.full(len(rows), -1), None)
+        units = linked(numbers, np.where(groups < 0, len(groups) + np.arange(len(groups)), groups))
+        if not rows.has("split"):
+            splits = self._spread(keep, units, self.test)
+            while len(lacking := unspread(splits, self.labels[0])):
+                rows.report(np.isin(self.labels[0], lacking), f"its class has too few rows, or groups, for {BY_SAMPLE}")
+                splits = self._spread(self._usable(), units, self.test)
+            return splits
+        splits = declared(rows.column("split"), keep)
+        if names is not None:
+            mend = f"with {BY_SAMPLE} give each group one split, or leave the column group out"
+            refuse_straddling({s: groups[part] for s, part in splits.items()}, names, "group", mend)
+        if not len(splits["val"]):
+            splits |= {**self._spread(splits["train"], units, 0), "test": splits["test"]}
+            rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are taken for validation")
+        if again := int(np.isin(numbers[splits["test"]], numbers[np.r_[splits["train"], splits["val"]]]).sum()):
+            rows.notes.append(f"{again:,} rows of the test split are copies of rows for training; leave them out")
+        return splits
 
-def refuse_straddling(codes: Mapping[str, np.ndarray], names: pa.Array) -> None:
-    """Refuse a class with rows in two splits: what is tested must never have been trained on."""
-    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-        both = np.intersect1d(codes[a], codes[b])
-        if len(both):
-            raise UserError(
-                f"class {names[int(both[0])].as_py()!r} is in split {a} and in split {b}"
-                f"{f', and {len(both) - 1} more are' if len(both) > 1 else ''}; give each class one split, or leave "
-                "the column out and have the classes split by dataset.split_seed"
-            )
+    def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:
+        return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
+
+    def _kept_apart(self, split: str, splits: Mapping[str, np.ndarray], shown: Mapping[str, np.ndarray]) -> list[str]:
+        """What was trained on, so that no other run tests it: whole classes, or what rows show."""
+        if self.new_classes:
+            return [] if split == "test" else [f"all of {name}" for name in self._classes_of(splits[split])]
+        told = {
+            s: {f"{m} {d.decode()}" for m, own in shown.items() for d in own[rows] if d} for s, rows in splits.items()
+        }
+        if split != "test":
+            return sorted(told[split])
+        new = told["test"] - told["train"] - told["val"]
+        return [*sorted(new), *(f"all of {name}" for name in self._classes_of(splits[split]))]
+
+    def _classes_of(self, rows: np.ndarray) -> list[str]:
+        codes, names = self.labels
+        found: list[str] = names.take(pa.array(np.unique(codes[rows]))).to_pylist()
+        return found
+
+    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray | None) -> Samples:
+        codes = self.labels[0]
+        order = rows[np.argsort(codes[rows], kind="stable")]
+        labels = np.unique(codes[order], return_inverse=True)[1]
+        made = make_samples(self.rows, order, labels, self._classes_of(rows), sources, self.modalities)
+        return made if numbers is None else replace(made, duplicates=if_any(numbers[order]))
