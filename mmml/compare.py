@@ -166,7 +166,7 @@ def arrange(contestants: list[Contestant], command: list[str]) -> "Comparison":
     info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
     info["seeds"].pop("seed")
     info["checkpoints"] = [c.about for c in contestants]
-    return Comparison(contestants, experiment.judge, info, experiment.dataset.skipped)
+    return Comparison(contestants, experiment.judge, info, experiment.dataset.skipped, runs.notes(experiment))
 
 
 @dataclass
@@ -177,12 +177,14 @@ class Comparison:
         judge: whose samples and episodes all share.
         info: the content of ``run.json``.
         skipped: samples that were left out as unusable.
+        notes: what a reader of the scores must know.
     """
 
     contestants: list[Contestant]
     judge: Judge
     info: dict[str, Any]
     skipped: Sequence[str]
+    notes: list[str]
 
     def play(self, job: Job) -> None:
         """Judge one after the other, so that one learner is in memory at a time; fill the folder of the job."""
@@ -195,7 +197,7 @@ class Comparison:
             contestant.about["predictor"] = name
         write_json(job.run.info, self.info)
         found = [d.plain() for d in between(panel, names)]
-        job.fields |= {"panel": panel.plain(), "differences": found}
+        job.fields |= {"panel": panel.plain(), "differences": found, "notes": self.notes}
         write_episodes(job.run.path, panel)
         write_text(job.run.path / "differences.csv", as_csv(found))
         if self.judge.options.robustness.run:
@@ -214,6 +216,8 @@ class Comparison:
             judge = replace(judge, options=replace(judge.options, baselines=[]))
         options = judge.options.robustness
         check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
+        if calibration is not None:
+            self.notes.extend(f"{contestant.given}: {doubt}" for doubt in judge.doubts(calibration))
         return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
 
 

@@ -105,7 +105,7 @@ class Job:
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
         self.program, self.run, self.overrides = program, run, overrides
         self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None}
-        self.fields |= {"panel": [], "differences": [], "verdicts": []}
+        self.fields |= {"panel": [], "differences": [], "verdicts": [], "notes": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
         """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
@@ -149,6 +149,7 @@ class Job:
             "panel": panel.plain(),
             "differences": [d.plain() for d in (*from_baselines(panel), *from_parts(panel))],
             "verdicts": [v.plain() for v in verdicts(panel)],
+            "notes": runs.notes(experiment),
         }
         write_episodes(folder, panel)
         write_json(folder / "exhibits.json", exhibits)
@@ -202,6 +203,8 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
     for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
         console.print(table)
+    for note in fields["notes"]:
+        console.print(note, highlight=False)
     print(f"report: {run.report}")
 
 

@@ -294,6 +294,21 @@ def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> N
         )
 
 
+def notes(experiment: Experiment) -> list[str]:
+    """What a reader of the scores must know, in one sentence each."""
+    calibration = experiment.calibration
+    return [novelty(experiment), *([] if calibration is None else experiment.judge.doubts(calibration))]
+
+
+def novelty(experiment: Experiment) -> str:
+    """What of the test training and selection never saw."""
+    if experiment.dataset is None or experiment.dataset.new_classes:
+        return "Training and selection saw nothing of the test."
+    train, test = (experiment.samples[split].classes for split in ("train", "test"))
+    known = len(set(test) & set(train))
+    return f"Classes are not new: training saw {known} of the {len(test)} classes of the test, in other samples."
+
+
 def class_ids(experiment: Experiment, split: str) -> list[str]:
     """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset.
 

@@ -14,15 +14,17 @@ from mmml.encoders import Embedder
 from mmml.episodes import Examples, Sampler, Shape
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corrupt import spoiled_values
+from mmml.episodes.plan import check_filled
 from mmml.errors import UserError, require
 from mmml.evaluation.at_once import chunks, few_threads
 from mmml.evaluation.embed import embed_all, gathered
 from mmml.evaluation.panel import Setting, predict
-from mmml.evaluation.scaling import fit_rescaling, rescale
+from mmml.evaluation.scaling import COLDEST, HOTTEST, fit_rescaling, rescale
 from mmml.methods import Learner
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 
+CLOSE = 1.001  # times a bound: at it
 LEVELS = np.linspace(0, 1, 101)  # of the quantiles that are kept
 
 
@@ -69,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Entries for the mappings, ways and shots that were tried; none leaves every prediction as it is."""
+    """Entries for the mappings, ways and shots that were tried."""
 
     entries: tuple[Entry, ...] = ()
 
@@ -82,10 +84,18 @@ class Calibration:
 
         return min((e for e in self.entries if e.mapping == wanted), key=far, default=None)
 
-    def apply(self, mapping: EpisodeMapping | str, ways: int, shots: int, log_probabilities: Tensor) -> Tensor:
-        """Log-probabilities that can be believed, ``[…, ways]`` in float64; as they are if nothing is known."""
-        entry = self.of(mapping, ways, shots)
-        return log_probabilities.double() if entry is None else entry.apply(log_probabilities)
+    def notes(self, mappings: Iterable[EpisodeMapping]) -> list[str]:
+        """What cannot be believed of the confidence in these mappings, in one sentence each."""
+        lacking = ", ".join(str(m) for m in mappings if self.of(m, 1, 1) is None)
+        found = [f"{lacking}: confidence is not calibrated, as validation cannot play it."] if lacking else []
+        for entry in self.entries:
+            if not COLDEST * CLOSE < entry.temperature < HOTTEST / CLOSE:
+                shape = f"{entry.ways}-way {entry.shots}-shot"
+                found.append(
+                    f"{entry.mapping} {shape}: the temperature {entry.temperature:.0e} is at the end of its range: "
+                    "how sure predictions are tells nothing of whether they are right."
+                )
+        return found
 
     def plain(self) -> dict[str, Any]:
         """As a checkpoint holds it."""
@@ -103,7 +113,7 @@ def calibrate(
 ) -> Calibration:
     """Fit confidences and novelties, a pure function of its arguments.
 
-    Settings of other tasks than classification, and shapes that the split cannot fill, are left out.
+    Settings of other tasks than classification, and mappings in which the split cannot fill the shape, are left out.
 
     Args:
         learner: finished; its task is classification.
@@ -115,11 +125,13 @@ def calibrate(
     steady = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corrupt))
     entries, fixed = [], replace(embedded, columns={**embedded.columns, **steady.columns})  # what is spoiled stays raw
     for setting in settings:
-        if not setting.task.gives_probabilities or not _can_fill(sampler, setting.shape):
+        played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))
+        if not setting.task.gives_probabilities or not played:
             continue
+        column = replace(setting, mappings=played)
         with few_threads(setting.shape, embedded, learner):
-            rescalings = _rescalings(learner, embedded, sampler, setting, episodes)
-            met, novelties = _novelties(learner, fixed, sampler, setting, episodes)
+            rescalings = _rescalings(learner, embedded, sampler, column, episodes)
+            met, novelties = _novelties(learner, fixed, sampler, column, episodes)
         for mapping, several in novelties.items():
             known, unknown = (np.quantile(n, LEVELS).tolist() for n in several)
             shape, (temperature, slope) = setting.shape, rescalings[mapping]
@@ -127,9 +139,9 @@ def calibrate(
     return Calibration(tuple(entries))
 
 
-def _can_fill(sampler: Sampler, shape: Shape) -> bool:
+def _can_fill(sampler: Sampler, shape: Shape, *mappings: EpisodeMapping) -> bool:
     try:
-        sampler.check(shape, "episode.eval")
+        check_filled(sampler, shape, mappings, "episode.eval")
     except UserError:
         return False
     return True
@@ -156,7 +168,7 @@ def _novelties(
     """
     shape, mappings = setting.shape, setting.known_to(learner)
     wide = Shape(shape.ways + 1, shape.shots, shape.queries)
-    wide = wide if _can_fill(sampler, wide) else shape
+    wide = wide if _can_fill(sampler, wide, *mappings) else shape
     parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
     for numbers in chunks(episodes if mappings else 0, wide, learner):
         batch = gathered(learner, embedded, sampler.draw(numbers, wide), mappings)

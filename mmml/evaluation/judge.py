@@ -173,6 +173,11 @@ class Judge:
         embedded = self.embed(learner, "val") if embedded is None else embedded
         return calibrate(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
 
+    def doubts(self, calibration: Calibration) -> list[str]:
+        """What cannot be believed of a calibrated confidence, in one sentence each."""
+        several = [s for s in self.settings if s.task.gives_probabilities]
+        return calibration.notes(every_mapping(several)) if several else []
+
     @at_rest
     def test(
         self,

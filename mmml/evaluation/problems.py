@@ -62,6 +62,10 @@ class ProblemJudge:
         """Losses have no confidence."""
         return Calibration()
 
+    def doubts(self, calibration: Calibration) -> list[str]:
+        """Losses have no confidence."""
+        return []
+
     def judge(self, solver: Solver, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """Mean and median loss on test problems after each horizon, and the curves, of all rules."""
         panel, curves = Panel(), []

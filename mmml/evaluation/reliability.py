@@ -29,11 +29,11 @@ class Reliability:
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def watch(self, setting: Setting, played: Played, scores: dict[Metric, Tensor]) -> None:
-        """Take in the predictions of some episodes; those of other tasks than classification are passed over."""
-        if setting.task.gives_probabilities:
-            mapping, _, predictions, targets = played
-            believed = self.calibration.apply(mapping, setting.shape.ways, setting.shape.shots, predictions)
-            confidence = believed.amax(-1).exp()
+        """Take in the predictions of some episodes; what is not calibrated is passed over."""
+        mapping, _, predictions, targets = played
+        entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)
+        if setting.task.gives_probabilities and entry is not None:
+            confidence = entry.apply(predictions).amax(-1).exp()
             part = confidence.cpu().numpy(), (predictions.argmax(-1) == targets).cpu().numpy()
             self._parts.setdefault((setting, mapping), []).append(part)
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-COLDEST, HOTTEST = 0.01, 100.0  # predictions that are never wrong ask for 0
+COLDEST, HOTTEST = 1e-4, 1e4  # predictions that are never wrong ask for 0, those that say nothing for infinity
 STEEPEST = 2.0
 SURE = 0.1  # entropies below this, relative to the largest, are all alike
 FLOOR = math.log(np.finfo(np.float32).tiny)  # a log-probability that float32 cannot tell from none
@@ -42,7 +42,7 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
         targets: the right class of each, ``[n]``.
 
     Returns:
-        From 0.01 to 100; 0.01 if no prediction is wrong, and 1 if T makes no difference.
+        From 0.0001 to 10,000, the bounds included; 1 if T makes no difference.
     """
     from scipy.optimize import brentq
 
@@ -62,11 +62,15 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
 def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     """The temperature and the slope of :func:`rescale` at which the right classes are most likely.
 
-    Arguments as of :func:`fit_temperature`, from whose result, at slope 0, L-BFGS-B descends.
+    Arguments as of :func:`fit_temperature`, from whose result, at slope 0, L-BFGS-B descends. If no prediction is
+    wrong, the median one counts as wrong once.
     The slope is from 0 to 2: a sure prediction is never made less sure than a doubtful one.
     """
     from scipy.optimize import minimize
 
+    known = ~np.isnan(log_probabilities).any(-1)
+    if known.any() and (log_probabilities.argmax(-1) == targets)[known].all():
+        log_probabilities, targets = with_one_wrong(log_probabilities[known], targets[known])
     likelihood = _likelihood(log_probabilities, targets)
     start = [math.log(fit_temperature(log_probabilities, targets)), 0.0]
     bounds = [(math.log(COLDEST), math.log(HOTTEST)), (0.0, STEEPEST)]
@@ -77,6 +81,17 @@ def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[f
 
     log_temperature, slope = minimize(objective, start, jac=True, bounds=bounds).x
     return math.exp(log_temperature), float(slope)
+
+
+def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its runner-up as target.
+
+    So right predictions alone never make certainty (the rule of succession, Laplace 1774).
+    """
+    sureness = np.exp(logits.max(-1))
+    median = int(np.argsort(sureness, kind="stable")[len(sureness) // 2])
+    runner_up = int(np.argsort(-logits[median], kind="stable")[1])
+    return np.vstack([logits, logits[median : median + 1]]), np.append(targets, runner_up)
 
 
 def _likelihood(

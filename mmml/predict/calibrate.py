@@ -8,7 +8,7 @@ import torch
 from mmml.datasets import Samples
 from mmml.episodes import Examples, Mapping
 from mmml.evaluation.calibration import LEVELS, Entry, class_distances
-from mmml.evaluation.scaling import fit_temperature
+from mmml.evaluation.scaling import fit_temperature, with_one_wrong
 from mmml.methods import Learner
 from mmml.predict.inputs import whole_support
 
@@ -19,8 +19,8 @@ FOLDS = 5
 def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -> Entry | None:
     """The temperature and the novelties of a support set, by cross-validation in up to five folds.
 
-    One more prediction than there are, as sure as the median one, is counted as wrong: so a few
-    right ones never make certainty (the rule of succession, Laplace 1774).
+    One more prediction than there are, as sure as the median one, is counted as wrong, so that a few
+    right ones never make certainty.
 
     Args:
         learner: a classifier.
@@ -86,11 +86,3 @@ def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
     }
     starts = np.concatenate([[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))])
     return replace(samples, starts=starts, columns=columns)
-
-
-def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its runner-up as target."""
-    sureness = np.exp(logits.max(-1))
-    median = int(np.argsort(sureness, kind="stable")[len(sureness) // 2])
-    runner_up = int(np.argsort(-logits[median], kind="stable")[1])
-    return np.vstack([logits, logits[median : median + 1]]), np.append(targets, runner_up)

@@ -16,6 +16,7 @@ from mmml.datasets.base import MODALITIES
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
+from mmml.evaluation.calibration import Calibration
 from mmml.files import check_writable, is_device, keep_aside
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
@@ -79,6 +80,8 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
         yield "the support set has scores, which task=regression predicts"
     if adapted.entry is None and len(samples.classes) > 1:
         yield "probabilities are not calibrated: that takes a checkpoint, or two samples of each class"
+    elif adapted.entry is not None:
+        yield from Calibration((adapted.entry,)).notes([])
     labels = set(queries.rows.column("label").to_pylist()) - {None} if queries.rows.has("label") else set()
     if labels and not labels & set(samples.classes):
         yield f"no label of the queries, such as {min(labels)!r}, is a class of the support set"

@@ -61,6 +61,7 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "shots": shot_curves(panel),
         "differences": difference_pivots(result.get("differences", []), panel),
         "verdicts": judged(result.get("verdicts", [])),
+        "notes": result.get("notes", []),
         "headlines": headlines(panel),
         "robustness": robustness_curves(result.get("robustness", [])),
         "areas": area_rows(result.get("robustness", [])),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,18 +152,16 @@ def test_the_nearest_entry_of_a_mapping_is_nearest_in_ratio():
     assert calibration.of("text:image", 5, 1) is None
 
 
-def test_what_is_not_known_is_left_as_it_is():
+def test_an_entry_applies_its_temperature():
     logs = torch.tensor([[0.75, 0.25]]).log()
-    assert torch.equal(Calibration().apply("image:image", 2, 1, logs), logs.double())
-    warm = Calibration((entry(),)).apply("image:image", 2, 1, logs)
-    assert torch.allclose(warm, (logs.double() / 2).log_softmax(-1))
+    assert torch.allclose(entry().apply(logs), (logs.double() / 2).log_softmax(-1))
 
 
 def test_an_entry_applies_its_temperature_and_its_slope():
     logs = torch.tensor([[0.9, 0.1], [0.5, 0.5]], dtype=torch.float64).log()
     bits = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
     expected = torch.stack([logs[0] / (2 * bits), logs[1] / 2]).log_softmax(-1)
-    assert torch.allclose(Calibration((entry(slope=1.0),)).apply("image:image", 5, 1, logs), expected)
+    assert torch.allclose(entry(slope=1.0).apply(logs), expected)
 
 
 def test_a_calibration_is_plain_data():
@@ -244,13 +243,41 @@ def test_shapes_that_validation_cannot_fill_are_left_out():
     assert [e.ways for e in calibrated(directions(6), Shape(3, 1, 2), Shape(7, 1, 2), Shape(3, 8, 2)).entries] == [3]
 
 
+def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
+    """As in the panel, a side that shows no single samples needs none."""
+    image = Column(Per.SAMPLE, torch.eye(8), encoded=True)
+    text = Column(Per.CLASS, torch.eye(8), np.arange(9), encoded=True)
+    samples = Samples([*"abcdefgh"], np.arange(9), {"image": image, "text": text})
+    setting = Setting(CLASSIFICATION, Shape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
+    (found,) = calibrate(make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20).entries
+    assert (found.mapping, found.ways, found.shots) == ("text:image", 3, 1)
+
+
+def test_what_was_not_calibrated_has_no_calibration_error():
+    samples, setting = directions(12), Setting(CLASSIFICATION, Shape(5, 1, 2), (IMAGES,))
+    reliability = Reliability(Calibration((entry("text:image"),)))
+    learner = make_learner(MLP)
+    episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch])
+    assert not reliability.panel(learner, "test").cells
+
+
+def test_a_temperature_at_the_end_of_its_range_is_told():
+    hot = replace(entry(), temperature=9999.0)
+    assert not Calibration((entry(),)).notes([IMAGES])
+    assert Calibration((hot,)).notes([IMAGES]) == [
+        "image:image 5-way 1-shot: the temperature 1e+04 is at the end of its range: how sure predictions are tells "
+        "nothing of whether they are right."
+    ]
+
+
 @pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
 def test_calibrated_confidence_is_nearer_to_accuracy(rule):
     samples, shape = directions(12, noise=0.45), Shape(5, 4, 4)
     learner = make_learner(MLP, rule=rule)
     calibration = calibrated(samples, shape, episodes=200, rule=rule)
     errors = []
-    for given in (Calibration(), calibration):
+    as_it_is = Calibration(tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries))
+    for given in (as_it_is, calibration):
         reliability = Reliability(given)
         setting = Setting(CLASSIFICATION, shape, (IMAGES,))
         episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch])

@@ -5,6 +5,8 @@ import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
 from mmml.datasets import Per
+from mmml.evaluation.baselines import frozen_rules
+from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.tasks import tasks
@@ -74,9 +76,15 @@ def test_the_same_rule_on_the_same_features_has_the_same_score(judge, frozen):
 
 
 def test_confidence_is_judged_where_something_was_learned_or_frozen(judge, learner, frozen):
-    assert calibrated(judge.test(learner)) == {"metric/prototype"}
+    assert not calibrated(judge.test(learner))  # nothing has said how far its confidence goes
+    assert calibrated(judge.test(learner, judge.calibrate(learner))) == {"metric/prototype"}
     rows = {"metric/prototype", "frozen/prototype", "frozen/ridge", "frozen/attention"}
     assert calibrated(judge.test(frozen, judge.calibrate(frozen))) == rows
+
+
+def as_it_is(calibration):
+    """The same, but that it changes no confidence."""
+    return Calibration(tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries))
 
 
 def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
@@ -86,7 +94,7 @@ def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
         ("image:image", 3, 2),
         ("text:image", 3, 1),
     }
-    before, after = judge.test(learner), judge.test(learner, calibration)
+    before, after = judge.test(learner, as_it_is(calibration)), judge.test(learner, calibration)
     for one, other in zip(before.cells, after.cells, strict=True):
         assert (one == other) == (one.metric != "calibration error" or one.predictor != "metric/prototype")
 
@@ -95,7 +103,9 @@ def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
     def errors(panel):
         return [c.mean for c in panel.cells if c.metric == "calibration error" and c.predictor == "frozen/ridge"]
 
-    before, after = judge.test(frozen), judge.test(frozen, judge.calibrate(frozen))
+    (rule,) = [r for r in frozen_rules(frozen) if r.predictor_name == "frozen/ridge"]
+    before = judge._panel(rule, judge.embed(rule), as_it_is(judge.calibrate(rule)))
+    after = judge.test(frozen, judge.calibrate(frozen))
     assert all(b < a for a, b in zip(errors(before), errors(after), strict=True))
 
 
@@ -140,4 +150,11 @@ def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(judge, froze
     )
     assert not judge._fills("val") and f"plus queries={most} need {most + 1} samples" in caplog.text
     monkeypatch.setattr(Judge, "calibrate", None)
-    assert "frozen/ridge" in calibrated(judge._frozen_panel(frozen, judge.embed(frozen), calibrated=True))
+    panel = judge._frozen_panel(frozen, judge.embed(frozen), calibrated=True)
+    assert "frozen/ridge" in {c.predictor for c in panel.cells} and not calibrated(panel)
+
+
+def test_where_nothing_is_calibrated_a_sentence_says_so(judge):
+    assert judge.doubts(Calibration()) == [
+        "image:image, text:image: confidence is not calibrated, as validation cannot play it."
+    ]

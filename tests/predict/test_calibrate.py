@@ -8,7 +8,8 @@ import torch
 
 from mmml.datasets import Column, Per, Samples
 from mmml.episodes import Mapping
-from mmml.predict.calibrate import calibrate_on_support, folds_of, rows_of, spared, with_one_wrong
+from mmml.evaluation.scaling import HOTTEST, with_one_wrong
+from mmml.predict.calibrate import calibrate_on_support, folds_of, rows_of, spared
 from tests.predict.test_model import model_of
 
 ROWS = Mapping.parse("features:features")
@@ -84,7 +85,7 @@ def test_the_unknown_are_far_from_the_other_classes_alone():
 def test_rules_are_cross_validated_as_they_are():
     """Of samples whose nearest neighbour is of the other class, nothing is sure."""
     wrong, right = told_of(samples_of([0, 1], [1, 0]), "nearest"), told_of(samples_of([0, 0], [1, 1]), "nearest")
-    assert right.temperature < 20 and wrong.temperature == 100
+    assert right.temperature < 20 and wrong.temperature == HOTTEST
 
 
 def test_the_median_prediction_is_counted_once_more_with_its_runner_up():
