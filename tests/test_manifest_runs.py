@@ -72,3 +72,22 @@ def test_two_manifests_of_one_name_share_no_class_by_accident(tmp_path):
     assert done.returncode == 0, done.stderr
     done = command("eval", "checkpoint=run", "dataset.split_seed=1", "name=seen", cwd=tmp_path)
     assert done.returncode == 2 and "the checkpoint was trained or selected on" in done.stderr
+
+
+def test_new_samples_of_known_classes(tmp_path):
+    """The table says that classes are known; what was trained on is never tested, whichever way splits were made."""
+    features(tmp_path / "set", [c for c in range(8) for _ in range(20)], seed=0)
+    assert command("train", *RUN.split(), "dataset.split_by=sample", cwd=tmp_path).returncode == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    told = "Classes are not new: training saw 8 of the 8 classes of the test, in other samples."
+    assert result["notes"] == [told] and told in (tmp_path / "run" / "report.html").read_text()
+    assert command("eval", "checkpoint=run", cwd=tmp_path).returncode == 0
+    for n, other in enumerate(("dataset.split_seed=1", "dataset.split_by=class")):
+        done = command("eval", "checkpoint=run", other, f"name=other{n}", cwd=tmp_path)
+        assert done.returncode == 2 and "the checkpoint was trained or selected on" in done.stderr
+    by_class = [o.replace("dir=run", "dir=by_class") for o in RUN.split()]
+    assert command("train", *by_class, cwd=tmp_path).returncode == 0
+    result = json.loads((tmp_path / "by_class" / "result.json").read_text())
+    assert result["notes"] == ["Training and selection saw nothing of the test."]
+    done = command("eval", "checkpoint=by_class", "dataset.split_by=sample", "name=other", cwd=tmp_path)
+    assert done.returncode == 2 and "such as 'manifest/all of " in done.stderr

@@ -76,7 +76,7 @@ def test_what_a_control_knows_is_of_the_training_split(samples):
 
 def test_confidence_is_calibrated_without_the_test_split(untested, samples):
     unsure, sure = (j.calibrate(make_learner(MLP)).entries[0] for j in (untested, judge_of(val=alike(samples))))
-    assert unsure.temperature > 10 * sure.temperature
+    assert unsure.temperature > 5 * sure.temperature
 
 
 def test_frozen_rules_are_calibrated_by_validation_alone(samples):
@@ -173,5 +173,7 @@ def test_speakers_that_training_heard_are_refused_in_the_test(plain, tmp_path):
     identity, test = experiment.dataset.identity, experiment.samples["test"]
     experiment.samples["test"] = replace(test, kept_apart=["speaker a", "speaker b"])
     experiment.seen = [f"{identity}/train 0", f"{identity}/speaker b"]
-    with pytest.raises(UserError, match=r"trained or selected on 1 of these test classes, such as '.*/speaker b'"):
+    with pytest.raises(
+        UserError, match=r"trained or selected on 1 of these test classes \(or samples\), such as '.*/speaker b'"
+    ):
         runs.refuse_seen_classes(experiment)

@@ -3,13 +3,14 @@
 import shlex
 from pathlib import Path
 
-from mmml.check.episodes import check_episodes, suggest, too_few
+from mmml.check.episodes import check_episodes, known_classes, suggest, too_few
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
 from mmml.config.compose import compose_plain
 from mmml.datasets import datasets
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.splitting import BY_SAMPLE
 from mmml.errors import UserError
 from mmml.files import check_writable
 from mmml.tasks import tasks
@@ -40,9 +41,16 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         manifest: Manifest = datasets.build_section({**section, "on_bad_sample": "skip"}, "dataset")
         return manifest
 
-    findings, dataset = inspect(make, section["on_bad_sample"] == "skip"), make()
+    dataset = make()
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
     name = asked[-1] if asked else meant(dataset)
+    why = None if "dataset.split_by" in named else known_classes(dataset, 2 if name == "classification" else 1)
+    if why is not None:
+        fixed.append(BY_SAMPLE)
+        section = compose([]).dataset  # which make() heeds
+        dataset = make()
+    findings = inspect(make, section["on_bad_sample"] == "skip")
+    findings.found += [] if why is None else [why]
     extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
     config = compose(extra)
     task = tasks.build_section(config.task, "task")

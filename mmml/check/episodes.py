@@ -8,12 +8,15 @@ from mmml.check.finding import GAPS, Finding, many
 from mmml.check.findings import Findings
 from mmml.config import Config
 from mmml.datasets import Per, Samples
+from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.splitting import BY_SAMPLE, declared
 from mmml.episodes.plan import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError
 from mmml.run import build_learner, load_samples
 from mmml.tasks import Task
 
+PAIR = 1.5  # rows, which make two: one of support and one query
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
 CHOICES = {
@@ -62,6 +65,32 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
     ]
 
 
+def known_classes(dataset: Manifest, least: int) -> Finding | None:
+    """Why no classes can be held out, so that only samples can be new; None if some can.
+
+    Args:
+        dataset: split by class.
+        least: classes that an episode needs.
+    """
+    rows, (codes, _) = dataset.rows, dataset.labels
+    counts = np.bincount(codes[codes >= 0])
+    if rows.has("score") and not rows.has("label"):
+        what = "there are scores and no labels: all rows are one task"
+    elif not rows.has("label"):
+        return None
+    elif rows.has("split"):
+        parts = declared(rows.column("split"), np.flatnonzero(codes >= 0)).values()
+        several = np.unique(np.concatenate([np.unique(codes[part]) for part in parts]), return_counts=True)[1] > 1
+        if several.mean() <= 0.5:  # else some stray by mistake
+            return None
+        what = f"{many(int(several.sum()), 'class')} of {len(several)} stand in several splits of the table"
+    elif len(counts) >= len(SPLITS) * least or (min(dataset.val, dataset.test) * counts < PAIR).all():
+        return None
+    else:
+        what = f"{many(len(counts), 'class')} are too few to hold some of them out"
+    return Finding(False, what, f"the command below has {BY_SAMPLE}: new samples of known classes are tested")
+
+
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
     """Each modality that no row lacks to itself; and a text of the user's to the others, or else each to each other."""
     per = {m: dataset.modalities[m] for m in complete}
@@ -85,7 +114,7 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     if small:
         mend = (
             f"{3 * least} classes or more are needed, with dataset.val and dataset.test so large that each split gets "
-            f"{least}; mmml-predict takes them as they are"
+            f"{least}, or {least} with {BY_SAMPLE}; mmml-predict takes them as they are"
         )
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
     elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:

@@ -88,6 +88,35 @@ def test_copies_across_classes_are_found_by_content(tmp_path, rows, capsys):
     assert "c0/0.png = c1/0.png" in told
 
 
+def test_fixed_classes_are_split_by_sample(tmp_path, capsys):
+    rows = [
+        {"text": f"{label} {i}", "label": label, "split": ["train", "validation", "test"][i % 3]}
+        for label in ("negative", "neutral", "positive")
+        for i in range(18)
+    ]
+    code, told = check(write_csv(tmp_path / "reviews.csv", rows), capsys)
+    assert code == 0 and "3 classes of 3 stand in several splits of the table" in told
+    assert "dataset.split_by=sample" in command_of(told) and "episode.eval.ways=3" in command_of(told)
+    for row in rows:
+        row.pop("split")
+    code, told = check(write_csv(tmp_path / "reviews.csv", rows), capsys)
+    assert code == 0 and "3 classes are too few to hold some of them out" in told
+    assert "dataset.split_by=sample" in command_of(told)
+    code, told = check(tmp_path / "reviews.csv", capsys, "dataset.split_by=class")
+    assert code == 1 and "dataset.split_by=sample; mmml-predict takes them as they are" in told
+
+
+def test_scores_without_labels_are_one_task(tmp_path, capsys):
+    rows = [{"text": f"text {i}", "score": i} for i in range(60)]
+    code, told = check(write_csv(tmp_path / "scores.csv", rows), capsys)
+    assert code == 0 and "there are scores and no labels: all rows are one task" in told
+    assert "dataset.split_by=sample task=regression" in command_of(told)
+
+
+def command_of(told):
+    return told.partition("Next: ")[2].partition("page: ")[0]
+
+
 def test_classes_and_groups_that_straddle_splits(tmp_path, rows, capsys):
     for i, row in enumerate(rows):
         row |= {"split": ["train", "val", "test"][i // 14], "group": f"g{i % 3}"}
@@ -152,7 +181,7 @@ def test_translations_suggest_generation(tmp_path, capsys):
 def test_texts_and_matrices_are_measured(tmp_path, capsys):
     root = tmp_path / "set"
     root.mkdir()
-    np.save(root / "m.npy", np.ones((40, 3), np.float32))
+    np.save(root / "m.npy", np.arange(120, dtype=np.float32).reshape(40, 3))
     write_csv(root / "metadata.csv", [{"label": f"c{i // 4}", "text": "ab" * (1 + i % 3)} for i in range(40)])
     code, told = check(root, capsys, "dataset.features=m.npy")
     assert code == 0 and "features sample 40 3" in told and "2 – 6 character(s) (median 4)" in told
