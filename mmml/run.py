@@ -14,6 +14,7 @@ import torch
 
 from mmml.config import Config, ProblemConfig, check_config
 from mmml.datasets import Dataset, Samples, datasets
+from mmml.datasets.novelty import identifiers, novelty, refuse_known
 from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
@@ -181,7 +182,7 @@ def prepare(
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
     learner, judge = experiment.learner, experiment.judge
-    experiment.seen = class_ids(experiment, "train") + class_ids(experiment, "val")
+    experiment.seen = [i for s in ("train", "val") for i in identifiers(experiment.dataset, experiment.samples, s)]
     if resume is None:
         learner.fit(experiment.samples.get("train"))
         adopt_encoders(experiment)
@@ -286,36 +287,10 @@ def load_finished(learner: Trainee, checkpoint: Checkpoint) -> Calibration | Non
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
     """Test classes (or speakers, …) that a checkpoint was trained or selected on would make its score a lie."""
-    seen = sorted(set(experiment.seen) & set(class_ids(experiment, "test")))
-    if seen:
-        raise UserError(
-            f"the {option} was trained or selected on {len(seen)} of these test classes (or samples), such as "
-            f"{seen[0]!r}; leave the options of dataset that say what is held out as they were in training"
-        )
+    refuse_known(experiment.seen, identifiers(experiment.dataset, experiment.samples, "test"), option)
 
 
 def notes(experiment: Experiment) -> list[str]:
     """What a reader of the scores must know, in one sentence each."""
-    calibration = experiment.calibration
-    return [novelty(experiment), *([] if calibration is None else experiment.judge.doubts(calibration))]
-
-
-def novelty(experiment: Experiment) -> str:
-    """What of the test training and selection never saw."""
-    if experiment.dataset is None or experiment.dataset.new_classes:
-        return "Training and selection saw nothing of the test."
-    train, test = (experiment.samples[split].classes for split in ("train", "test"))
-    known = len(set(test) & set(train))
-    return f"Classes are not new: training saw {known} of the {len(test)} classes of the test, in other samples."
-
-
-def class_ids(experiment: Experiment, split: str) -> list[str]:
-    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset.
-
-    Where the classes of the test are known, its samples alone are new.
-    """
-    if (dataset := experiment.dataset) is None:
-        return []
-    samples = experiment.samples[split]
-    classes = samples.classes if dataset.new_classes or split != "test" else []
-    return [f"{dataset.identity}/{name}" for name in (*classes, *samples.kept_apart)]
+    told, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
+    return [told, *([] if calibration is None else experiment.judge.doubts(calibration))]

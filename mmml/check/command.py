@@ -1,6 +1,7 @@
 """``mmml-data check``: from the command line to a table and a page."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from mmml.check.episodes import check_episodes, known_classes, suggest, too_few
@@ -27,33 +28,22 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     """
     target = Path(page).expanduser()
     check_writable(target.absolute().parent)
-    fixed = ["dataset=manifest", f"dataset.root={Path(path).expanduser().absolute()}"]
     named = {o.partition("=")[0] for o in overrides}
     if "dataset" in named:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")
-
-    def compose(more: list[str]) -> Config:
-        return check_config(compose_plain([*fixed, *more, *overrides]))
-
-    section = compose([]).dataset
-
-    def make() -> Manifest:
-        manifest: Manifest = datasets.build_section({**section, "on_bad_sample": "skip"}, "dataset")
-        return manifest
-
-    dataset = make()
+    fixed = ["dataset=manifest", f"dataset.root={Path(path).expanduser().absolute()}"]
+    make = maker([*fixed, *overrides])
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
-    name = asked[-1] if asked else meant(dataset)
-    why = None if "dataset.split_by" in named else known_classes(dataset, 2 if name == "classification" else 1)
-    if why is not None:
+    name = asked[-1] if asked else meant(make())
+    known = None if "dataset.split_by" in named else known_classes(make(), 2 if name == "classification" else 1)
+    if known is not None:
         fixed.append(BY_SAMPLE)
-        section = compose([]).dataset  # which make() heeds
-        dataset = make()
-    findings = inspect(make, section["on_bad_sample"] == "skip")
-    findings.found += [] if why is None else [why]
-    extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
-    config = compose(extra)
+        make = maker([*fixed, *overrides])
+    findings = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
+    extra = [o for o in suggest(make(), findings, name) if o.partition("=")[0] not in named]
+    config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
+    findings.found += [known] if known is not None else []
     few = list(too_few(findings, task.min_ways))
     findings.found += few or (check_episodes(make, config, task) if findings.samples else [])
     findings.found.sort(key=lambda f: not f.stops)
@@ -62,6 +52,22 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     write_page(findings, target)
     print(f"page: {target}")
     return 1 if findings.stops else 0
+
+
+def composed(overrides: list[str]) -> Config:
+    """The config of a training run."""
+    return check_config(compose_plain(overrides))
+
+
+def maker(overrides: list[str]) -> Callable[[], Manifest]:
+    """Gives the manifest of a training run, not loaded yet, which leaves bad rows out."""
+    section = composed(overrides).dataset | {"on_bad_sample": "skip"}
+
+    def make() -> Manifest:
+        manifest: Manifest = datasets.build_section(section, "dataset")
+        return manifest
+
+    return make
 
 
 def meant(dataset: Manifest) -> str:
