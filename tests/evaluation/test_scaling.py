@@ -42,6 +42,14 @@ def test_predictions_that_are_always_right_have_a_finite_temperature():
     assert np.isfinite(fit_rescaling(logs, np.array([1, 0]))).all()
 
 
+def test_right_predictions_alone_never_make_certainty():
+    logs = np.log(np.tile([[0.9, 0.1], [0.2, 0.8]], (50, 1)))
+    right = np.tile([0, 1], 50)
+    temperature, slope = fit_rescaling(logs, right)
+    believed = rescale(torch.from_numpy(logs), temperature, slope).exp().amax(-1)
+    assert temperature > COLDEST and 0.95 < believed.min() < believed.max() < 1 - 1e-6
+
+
 def test_no_weight_at_all_is_finite_too():
     logs = np.array([[0.0, -np.inf], [-np.inf, 0.0], [0.0, -np.inf]])
     assert 1 < fit_temperature(logs, np.array([0, 1, 1])) <= HOTTEST
