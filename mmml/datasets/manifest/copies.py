@@ -6,35 +6,43 @@ import numpy as np
 
 from mmml.datasets.base import Per
 from mmml.datasets.cache import cached_arrays
-from mmml.datasets.duplicates import digests, linked
+from mmml.datasets.duplicates import digests, identical, linked
 from mmml.datasets.manifest.columns import Source
 from mmml.datasets.manifest.meaning import TEXTS
-from mmml.datasets.values import Matrix
+from mmml.datasets.values import Matrix, Values
 
 
-def contents(sources: Mapping[str, Source], per: Mapping[str, Per]) -> dict[str, np.ndarray]:
-    """What tells the content of each row, hexadecimal bytes ``[rows]`` by modality, empty where a row has none.
+def telling(sources: Mapping[str, Source], per: Mapping[str, Per]) -> dict[str, Source]:
+    """The modalities by which rows can be told apart.
 
-    Texts count only where rows show nothing else: a short text recurs by chance, a photograph does not.
+    Texts are among them only where rows show nothing else: a short text recurs by chance, a photograph does not.
     """
     own = {m: s for m, s in sources.items() if per[m] is Per.SAMPLE}
-    telling = {m: s for m, s in own.items() if m not in TEXTS} or own
-    return {m: _of_rows(source) for m, source in telling.items()}
+    return {m: s for m, s in own.items() if m not in TEXTS} or own
 
 
-def _of_rows(source: Source) -> np.ndarray:
-    values, of_row = source.values, source.of_row
+def copies(sources: Mapping[str, Source], rows: int) -> np.ndarray:
+    """A number for each row, ``[rows]``: one for rows that show the same of any modality, and for chains of such.
+
+    Args:
+        sources: see :func:`telling`.
+        rows: how many there are.
+    """
+    own = np.arange(rows)
+    found = []
+    for source in sources.values():
+        numbers = np.append(_numbers(source.values), 0)[source.of_row]
+        found.append(np.where(source.of_row < 0, len(source.values) + own, numbers))
+    found = [numbers for numbers in found if len(np.unique(numbers)) < rows]
+    return linked(own, *found) if found else own
+
+
+def _numbers(values: Values) -> np.ndarray:
     if isinstance(values, Matrix):  # large, and read for nothing else before training
-        found = cached_arrays("digests", {"matrix": values.identity}, lambda: {"all": digests(values)})["all"]
-    else:
-        found = digests(values)
-    return np.append(found, b"")[of_row]  # −1: the empty one at the end
+        return cached_arrays("copies", {"matrix": values.identity}, lambda: {"of": identical(values)})["of"]
+    return identical(values)
 
 
-def copies(contents: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
-    """A number for each row, ``[rows]``: one for rows with the same content of any modality, and for chains of such."""
-    numberings = []
-    for own in contents.values():
-        numbers = np.unique(own, return_inverse=True)[1]
-        numberings.append(np.where(own == b"", len(own) + np.arange(len(own)), numbers))
-    return linked(*numberings) if numberings else np.arange(rows)
+def contents(sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
+    """What tells the content of each row, hexadecimal bytes ``[rows]`` by modality, empty where a row has none."""
+    return {m: np.append(digests(s.values), b"")[s.of_row] for m, s in sources.items()}

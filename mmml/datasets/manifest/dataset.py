@@ -14,7 +14,7 @@ from mmml.datasets.base import Dataset, Per, Samples, check_fractions, datasets
 from mmml.datasets.duplicates import if_any, linked
 from mmml.datasets.manifest.columns import Source, make_samples, open_sources, report_gaps
 from mmml.datasets.manifest.columns import declared as declared_modalities
-from mmml.datasets.manifest.copies import contents, copies
+from mmml.datasets.manifest.copies import contents, copies, telling
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.reading import read_rows
 from mmml.datasets.manifest.rows import ManifestRows
@@ -133,11 +133,10 @@ class Manifest(Dataset):
         if scores and self.rows.has("score"):
             self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         report_gaps(self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep")
-        keep, shown = self._usable(), contents(sources, self.modalities)
+        keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        duplicates = if_any(numbers[np.concatenate([*splits.values()])]) is not None
-        found = {s: self._split(rows, sources, numbers if duplicates else None) for s, rows in splits.items()}
+        found = {s: self._split(rows, sources, numbers) for s, rows in splits.items()}
         return {s: replace(part, kept_apart=self._kept_apart(s, splits, shown)) for s, part in found.items()}
 
     def _usable(self) -> np.ndarray:
@@ -193,12 +192,13 @@ class Manifest(Dataset):
     def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:
         return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
 
-    def _kept_apart(self, split: str, splits: Mapping[str, np.ndarray], shown: Mapping[str, np.ndarray]) -> list[str]:
+    def _kept_apart(self, split: str, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> list[str]:
         """What was trained on, so that no other run tests it: whole classes, or what rows show."""
         if self.new_classes:
             return [] if split == "test" else [f"all of {name}" for name in self._classes_of(splits[split])]
         told = {
-            s: {f"{m} {d.decode()}" for m, own in shown.items() for d in own[rows] if d} for s, rows in splits.items()
+            s: {f"{m} {d.decode()}" for m, own in contents(shown).items() for d in own[rows] if d}
+            for s, rows in splits.items()
         }
         if split != "test":
             return sorted(told[split])
@@ -210,9 +210,9 @@ class Manifest(Dataset):
         found: list[str] = names.take(pa.array(np.unique(codes[rows]))).to_pylist()
         return found
 
-    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray | None) -> Samples:
+    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray) -> Samples:
         codes = self.labels[0]
         order = rows[np.argsort(codes[rows], kind="stable")]
         labels = np.unique(codes[order], return_inverse=True)[1]
         made = make_samples(self.rows, order, labels, self._classes_of(rows), sources, self.modalities)
-        return made if numbers is None else replace(made, duplicates=if_any(numbers[order]))
+        return replace(made, duplicates=if_any(numbers[order]))
