@@ -260,16 +260,18 @@ def _report(arguments: list[str]) -> int:
     return 0
 
 
+def _version() -> int:
+    print(f"mmml {mmml.__version__}")
+    return 0
+
+
 def guarded(program: str, main: Callable[[], int]) -> int:
     """Turn expected errors into one sentence on stderr and exit code 2."""
     open_streams()
-    if "--version" in sys.argv[1:]:
-        print(f"mmml {mmml.__version__}")
-        return 0
     try:
-        if not set(sys.argv) & {"-h", "--help"}:
+        if not set(sys.argv) & {"-h", "--help", "--version"}:
             check_working_folder()
-        code = main()
+        code = _version() if "--version" in sys.argv[1:] else main()
         sys.stdout.flush()  # where that fails, it fails here
         return code
     except BrokenPipeError:  # whoever read the output has seen enough

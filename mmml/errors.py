@@ -41,7 +41,8 @@ def expected(error: Exception) -> Exception:
     if not isinstance(error, OSError) or error.errno not in DISK:
         return error
     name = error.filename or "standard output"  # everything else that is written has a name
-    return UserError(f"{name} cannot be written ({error.strerror}): {DISK[error.errno]}")
+    done = "read or written" if error.errno == errno.EIO else "written"
+    return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

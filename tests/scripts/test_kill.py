@@ -18,7 +18,7 @@ def play(output: Path, count: str) -> None:
 def test_six_kills_break_nothing(tmp_path):
     process = PROCESSES.Process(target=play, args=(tmp_path / "told.txt", "6"))
     process.start()
-    process.join(300)
+    process.join(900)
     told = (tmp_path / "told.txt").read_text().splitlines()
     assert process.exitcode == 0, told
     assert [line.split(":")[0] for line in told] == ["train", "eval", "predict", "check", "report"]
