@@ -253,6 +253,12 @@ def test_of_many_that_finish_at_once_none_is_lost(tmp_path):
     assert sorted(int(p.read_text()) for p in tmp_path.iterdir()) == list(range(100))
 
 
+def test_what_another_process_has_kept_at_this_very_moment_is_no_obstacle(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # it was, a moment ago
+    keep_aside(tmp_path / "p.csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_working_folder_that_was_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
