@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import mmml
 from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import apply_overrides, conf_dir, explain, path_list, quote_paths, take_option
 from mmml.config.schema import check_run
-from mmml.errors import ExpectedError, UserError, nearest
-from mmml.files import check_writable, claim
+from mmml.errors import ExpectedError, UserError, expected, nearest
+from mmml.files import check_working_folder, check_writable, claim
 from mmml.run_directory import RunDirectory, timestamp
-from mmml.terminal import open_streams
+from mmml.terminal import open_streams, settle_streams
 
 FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "start", "resume")
 FIXED_ON_EVAL = ("seed", "encoder", "method", "start", "resume")
@@ -30,6 +31,7 @@ class Checks(Callback):
     """Hydra calls this before it makes any folder, so that a mistake in a core option leaves nothing behind."""
 
     sweep: Path | None = None
+    place: Path | None = None  # where Hydra itself writes now
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the config and the place of the run."""
@@ -44,6 +46,7 @@ class Checks(Callback):
                 with open_dict(config):
                     config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
             RunDirectory(config.hydra.run.dir).check_new()
+            Checks.place = Path(config.hydra.run.dir)
         except UserError as error:
             _refuse(str(error))
 
@@ -61,7 +64,7 @@ class Checks(Callback):
             _refuse(str(error))
         if any(place.glob("*/run.json")) or (place / "summary.csv").exists():
             _refuse(f"hydra.sweep.dir={place} holds a sweep already: choose another folder")
-        Checks.sweep = place
+        Checks.sweep = Checks.place = place
 
 
 def _is_named(config: DictConfig, option: str) -> bool:
@@ -102,11 +105,12 @@ def _compose_and_train(arguments: list[str]) -> int:
     def job(config: DictConfig) -> float | None:
         from mmml.job import train_composed  # imports torch
 
-        overrides = list(HydraConfig.get().overrides.task)
+        Checks.place, overrides = None, list(HydraConfig.get().overrides.task)
         if Checks.sweep is not None:
             print(f"\n[{HydraConfig.get().job.num}] {' '.join(overrides)}", file=sys.stderr)
         code, monitored = train_composed(config, HydraConfig.get().runtime.output_dir, overrides)
         codes.append(code)
+        Checks.place = Checks.sweep
         return monitored
 
     # Hydra then raises what goes wrong in a composition instead of printing it.
@@ -118,6 +122,9 @@ def _compose_and_train(arguments: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(explain(error, [a for a in arguments if not a.startswith("-")])) from None
+    except OSError as error:
+        error.filename = error.filename or Checks.place
+        raise
     finally:
         failed = _summarise(Checks.sweep) if Checks.sweep is not None else 0
     return 1 if failed else max(codes, default=0)
@@ -253,20 +260,30 @@ def _report(arguments: list[str]) -> int:
     return 0
 
 
+def _version() -> int:
+    print(f"mmml {mmml.__version__}")
+    return 0
+
+
 def guarded(program: str, main: Callable[[], int]) -> int:
     """Turn expected errors into one sentence on stderr and exit code 2."""
     open_streams()
-    if "--version" in sys.argv[1:]:
-        print(f"mmml {mmml.__version__}")
-        return 0
     try:
-        return main()
-    except ExpectedError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return error.exit_code
+        if not set(sys.argv) & {"-h", "--help", "--version"}:
+            check_working_folder()
+        code = _version() if "--version" in sys.argv[1:] else main()
+        sys.stdout.flush()  # where that fails, it fails here
+        return code
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (ExpectedError, OSError) as error:
+        if not isinstance(told := expected(error), ExpectedError):
+            raise
+        with suppress(OSError):
+            print(f"{program}: {told}", file=sys.stderr)
+        return told.exit_code
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
+    finally:
+        settle_streams()

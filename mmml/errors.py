@@ -1,6 +1,7 @@
 """The errors that mmml raises on purpose; the console scripts turn each into one sentence."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +24,25 @@ class TrainingError(ExpectedError):
 
 class GuardError(ExpectedError):
     """An evaluation that must not be believed."""
+
+
+DISK = {
+    errno.ENOSPC: "make room there, or choose another place",
+    errno.EDQUOT: "make room there, or choose another place",
+    errno.EFBIG: "raise the limit of the size of files, or choose another place",
+    errno.EIO: "look after that disk, or choose another place",
+    errno.EROFS: "choose another place",
+}
+"""What is wrong with a disk and no bug: by the number of the ``OSError``, the mend."""
+
+
+def expected(error: Exception) -> Exception:
+    """A disk that is full or broken as the :class:`UserError` that says so; any other error as it is."""
+    if not isinstance(error, OSError) or error.errno not in DISK:
+        return error
+    name = error.filename or "standard output"  # everything else that is written has a name
+    done = "read or written" if error.errno == errno.EIO else "written"
+    return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

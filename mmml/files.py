@@ -5,13 +5,13 @@ import math
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmml.errors import UserError
+from mmml.errors import DISK, UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,14 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
+
+
+def check_working_folder() -> None:
+    """Refuse a working folder that is there no more; torch itself ends without one."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the working folder was removed: change to another, and give the command again") from None
 
 
 def claim(path: Path) -> Path:
@@ -54,16 +62,17 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_device(path):
-        with path.open("wb") as device:
+        with writing(path), path.open("wb") as device:
             write(device)
         return
     temporary = beside(path)
     try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with writing(path):
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     with suppress(OSError):  # some file systems cannot flush a folder
@@ -72,6 +81,33 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A full or broken disk within this block is an ``OSError`` with the name of this file, whoever noticed it."""
+    try:
+        yield
+    except Exception as error:
+        found: BaseException | None = error
+        while found is not None and not isinstance(found, OSError):  # torch tells of what came after
+            found = found.__context__
+        if found is None or found.errno not in DISK:
+            raise
+        raise OSError(found.errno, found.strerror, str(path)) from error
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+    with writing(path), path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def beside(path: Path) -> Path:
@@ -126,5 +162,29 @@ def read_json(path: Path) -> Any:
 def keep_aside(path: Path) -> None:
     """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free, so that nothing is lost."""
     if path.is_file():
-        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
-        path.rename(next(name for name in names if not name.exists()))
+        kept = path.with_name(f"{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")  # whoever comes too
+        with suppress(FileNotFoundError):  # another process has kept it
+            path.rename(kept)
+            next(n for n in count(1) if take_place(kept, path.with_name(f"{path.stem}.{n}{path.suffix}")))
+
+
+def take_place(part: Path, path: Path) -> bool:
+    """Give a file a name that no other has; returns whether it was free."""
+    try:
+        os.link(part, path)  # unlike a renaming, replaces nothing
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if path.exists():
+            return False
+        part.rename(path)
+    else:
+        part.unlink()
+    return True
+
+
+def remove_unfinished(paths: Iterable[Path]) -> None:
+    """Remove what killed processes have left of these files, or patterns, which nobody may be writing now."""
+    for path in paths:
+        for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+            temporary.unlink(missing_ok=True)

@@ -2,11 +2,12 @@
 
 import logging
 import re
+import shlex
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import plain
-from mmml.errors import ExpectedError, UserError
+from mmml.errors import ExpectedError, UserError, expected
 from mmml.evaluation.differences import from_baselines, from_parts
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.robustness import Robustness, robustness
@@ -121,10 +122,18 @@ class Job:
         except Exception as error:
             return self._failed(error)
         finally:
-            keep_aside(self.run.result)
-            write_json(self.run.result, result(self.fields, self.overrides, started))
+            self._conclude(started)
         show(self.run, self.fields)
         return 0
+
+    def _conclude(self, started: float) -> None:
+        """Write ``result.json``; where the disk is full, what has failed before has been told already."""
+        keep_aside(self.run.result)
+        try:
+            write_json(self.run.result, result(self.fields, self.overrides, started))
+        except OSError:
+            if self.fields["status"] != "failed":
+                raise
 
     def train(
         self, experiment: runs.Experiment, trainer: Trainer, stop: Stop, resumed: Checkpoint | None = None
@@ -161,6 +170,7 @@ class Job:
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
+        self.run.remove_unfinished()
         now = describe(experiment, [self.program, *self.overrides])
         info = now | {"resumes": []}
         if checkpoint is not None:
@@ -181,9 +191,11 @@ class Job:
         trace = "".join(traceback.format_exception(error))
         self.fields["status"] = "failed"
         self.fields["error"] = {"type": type(error).__name__, "message": str(error), "traceback": trace}
-        if isinstance(error, ExpectedError):
-            print(f"{self.program}: {error}", file=sys.stderr)
-            return error.exit_code
+        if isinstance(told := expected(error), ExpectedError):
+            whole = told is not error and self.run.last.exists()  # the disk's fault, and not that of the run
+            mend = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if whole else ""
+            print(f"{self.program}: {told}{mend}", file=sys.stderr)
+            return told.exit_code
         print(trace, file=sys.stderr)
         return 1
 
@@ -234,11 +246,23 @@ def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[A
     write_atomically(path, lambda file: pq.write_table(pa.concat_tables(parts), file))
 
 
+class LogFile(logging.FileHandler):
+    """A log that a full disk does not stop; what matters more is written elsewhere, and does stop."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called in place of a traceback on stderr."""
+
+    def close(self) -> None:
+        """Also what could not be written yet."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Log to a file and, without breaking a progress bar, to stderr."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file, terminal = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()
+    file, terminal = LogFile(path, encoding="utf-8"), logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
     log.setLevel(logging.INFO)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from mmml.errors import UserError
-from mmml.files import as_json, check_writable, write_text
+from mmml.files import append, as_json, check_writable, remove_unfinished, write_text
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,12 @@ class RunDirectory:
                 log.warning("%s cannot be locked (%s): let no other process train there", self, error.strerror)
             yield
 
+    def remove_unfinished(self) -> None:
+        """Remove what a killed process has left of these files; only for one that holds the run, or has made it."""
+        files = [self.config, self.info, self.metrics, self.skipped, self.result]
+        folders = [self.last.parent, self.evaluation("test")]
+        remove_unfinished([*files, *(folder / "*" for folder in folders)])
+
     def write_config(self, config: dict[str, Any]) -> None:
         """The resolved config, as YAML."""
         write_text(self.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -113,8 +119,7 @@ class RunDirectory:
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add one line, a JSON object with its ``step``."""
-        with self.metrics.open("a") as file:
-            file.write(as_json(line) + "\n")
+        append(self.metrics, f"{as_json(line)}\n".encode())
 
 
 def timestamp() -> str:

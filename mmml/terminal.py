@@ -23,6 +23,15 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def settle_streams() -> None:
+    """What could not be printed, for a full disk or a reader that has gone, must not fail once more at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def plain_console() -> "Console":
     """A console that prints names and texts of the user's as they are: brackets are no markup."""
     from rich.console import Console

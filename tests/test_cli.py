@@ -1,6 +1,8 @@
 """The console scripts as a user meets them."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mmml import cli
 from tests.conftest import SMOKE, command, only_run
 
 GOLDEN = Path(__file__).parent / "golden_job.yaml"
@@ -238,3 +241,36 @@ def test_the_run_directory_is_complete(finished):
 
 def test_only_run_is_found(finished):
     assert only_run(finished.parent.parent.parent) == finished
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_an_output_that_is_full_is_one_sentence(arguments):
+    code = ["-c", "import sys; from mmml.cli import data; data()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, *code], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mmml-data: standard output cannot be written (No space left on device): make room there, or choose another "
+        "place\n"
+    )
+
+
+def test_a_full_disk_names_the_file_and_another_error_is_a_bug(capsys):
+    def fail(number):
+        raise OSError(number, os.strerror(number), "a/b.json")
+
+    assert cli.guarded("mmml-report", lambda: fail(errno.EDQUOT)) == 2
+    assert capsys.readouterr().err.startswith("mmml-report: a/b.json cannot be written (Disk quota exceeded): make")
+    with pytest.raises(FileNotFoundError):
+        cli.guarded("mmml-report", lambda: fail(errno.ENOENT))
+
+
+def test_without_a_working_folder_there_is_help_and_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    monkeypatch.setattr(sys, "argv", ["mmml-report", "run"])
+    assert cli.guarded("mmml-report", lambda: 0) == 2
+    assert "the working folder was removed" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["mmml-report", "--help"])
+    assert cli.guarded("mmml-report", lambda: 0) == 0

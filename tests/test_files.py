@@ -1,14 +1,31 @@
+import errno
 import json
 import math
 import os
+import resource
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mmml.errors import UserError
-from mmml.files import as_json, claim, is_device, keep_aside, write_atomically, write_json, write_npy, write_text
+from mmml.errors import UserError, expected
+from mmml.files import (
+    append,
+    as_json,
+    check_working_folder,
+    claim,
+    is_device,
+    keep_aside,
+    take_place,
+    write_atomically,
+    write_json,
+    write_npy,
+    write_text,
+    writing,
+)
 from mmml.run_directory import RunDirectory, runs_below
 from mmml.threads import one_thread
 
@@ -157,3 +174,95 @@ def test_folders_that_cannot_be_flushed_are_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     write_text(tmp_path / "a.txt", "x")
     assert (tmp_path / "a.txt").read_text() == "x"
+
+
+DEVICE = Path("/dev/full")
+WRITERS = {
+    "text": lambda file: file.write(b"x"),
+    "torch": lambda file: torch.save({"a": torch.zeros(100_000)}, file),  # tells of a position that is unexpected
+    "arrays": lambda file: np.savez(file, a=np.zeros(100_000)),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_a_full_disk_is_told_with_the_name_of_the_file(write):
+    with pytest.raises(OSError, match="No space left on device") as error:
+        write_atomically(DEVICE, write)
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "/dev/full")
+    assert "/dev/full cannot be written (No space left on device): make room" in str(expected(error.value))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, number):
+    def fsync(file):
+        raise OSError(number, os.strerror(number))
+
+    write_text(tmp_path / "a.txt", "old")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="a.txt") as error:
+        write_text(tmp_path / "a.txt", "new")
+    assert isinstance(expected(error.value), UserError)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.txt": "old"}
+
+
+def test_other_errors_are_left_as_they_are():
+    missing, nameless = FileNotFoundError(errno.ENOENT, "No such file", "a.txt"), OSError("strange")
+    assert expected(missing) is missing and expected(nameless) is nameless
+    with pytest.raises(FileNotFoundError) as error, writing(Path("b.txt")):
+        raise missing
+    assert error.value is missing
+
+
+def test_what_does_not_fit_is_not_appended_at_all(tmp_path):
+    """A limit on the size of files stands for a full disk: of nine bytes, five fit."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    append(tmp_path / "a.txt", b"1 whole\n")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (13, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"a\.txt") as error:
+            append(tmp_path / "a.txt", b"2 longer\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno == errno.EFBIG
+    assert (tmp_path / "a.txt").read_bytes() == b"1 whole\n"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_is_taken_where_it_is_free(tmp_path, monkeypatch, links):
+    def refuse(*of):
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    for name in ("part", "other"):
+        (tmp_path / name).write_text(name)
+    assert take_place(tmp_path / "part", tmp_path / "a")
+    assert not take_place(tmp_path / "other", tmp_path / "a")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "part", "other": "other"}
+
+
+def test_of_many_that_finish_at_once_none_is_lost(tmp_path):
+    def finish(number):
+        part = tmp_path / f"{number}.part"
+        part.write_text(str(number))
+        while not take_place(part, tmp_path / "p.csv"):
+            keep_aside(tmp_path / "p.csv")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(finish, range(100)))
+    assert sorted(int(p.read_text()) for p in tmp_path.iterdir()) == list(range(100))
+
+
+def test_what_another_process_has_kept_at_this_very_moment_is_no_obstacle(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # it was, a moment ago
+    keep_aside(tmp_path / "p.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_working_folder_that_was_removed_is_told(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    check_working_folder()
+    (tmp_path / "here").rmdir()
+    with pytest.raises(UserError, match="the working folder was removed: change to another"):
+        check_working_folder()

@@ -1,7 +1,12 @@
 """What a job does around training: which parameters are judged, what is kept, who may write."""
 
+import errno
 import json
+import logging
+import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +19,7 @@ from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Panel
 from mmml.files import keep_aside
-from mmml.job import Job, resume, train_composed
+from mmml.job import Job, logging_to, resume, train_composed
 from mmml.run_directory import RunDirectory
 from tests.conftest import SMOKE
 
@@ -120,3 +125,50 @@ def test_metrics_are_cut_to_a_step_and_half_lines_dropped(tmp_path):
         file.write('{"step": 4')
     run.keep_metrics(2)
     assert run.read_metrics() == [{"step": 1}, {"step": 2}]
+
+
+@pytest.fixture
+def fill(monkeypatch):
+    """→ pattern of the files for which the disk is full from their second writing on; nothing: there is room again."""
+    flush, seen = os.fsync, []
+
+    def filled(pattern):
+        def fsync(number):
+            name = str(Path(f"/proc/self/fd/{number}").readlink())
+            if pattern and re.search(pattern, name):
+                seen.append(name)
+                if len(seen) > 1:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            flush(number)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    return filled
+
+
+@pytest.mark.parametrize("pattern", [r"last\.ckpt.*tmp", r"tmp$"])
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(finished, tmp_path, fill, pattern, capsys):
+    run, experiment, trainer = start(tmp_path / "run")
+    run.write_config({})
+    trainer.save_last()
+    fill(pattern)
+    job = Job("mmml-train", run, [])
+    assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmml-train:")]
+    assert len(told) == 1 and "cannot be written (No space left on device): make room there" in told[0]
+    assert told[0].endswith(f"; then: mmml-train resume={run}")
+    assert not list(run.path.rglob("*.tmp"))
+    assert torch.load(run.last, weights_only=True)["step"] < 4
+    fill("")
+    assert resume(str(run), [], lambda config: config) == 0
+    one, other = (torch.load(r.last, weights_only=True) for r in (run, RunDirectory(finished)))
+    assert one["step"] == other["step"] == 4
+    assert all(torch.equal(v, other["learner"][k]) for k, v in one["learner"].items())
+    assert json.loads(run.result.read_text())["status"] == "completed"
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capsys):
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    with logging_to(tmp_path / "train.log"):
+        logging.getLogger("mmml").info("told")
+    assert capsys.readouterr().err == "told\n"

@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import logging
+import shutil
 
 import pytest
 
@@ -22,3 +23,22 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch, caplo
     with caplog.at_level(logging.WARNING), RunDirectory(tmp_path).locked():
         pass
     assert "cannot be locked (Function not implemented)" in caplog.text
+
+
+def test_what_a_kill_left_half_written_is_removed_and_the_work_of_others_is_not(tmp_path):
+    run = RunDirectory(tmp_path)
+    own = [".run.json.1-ab.tmp", "checkpoints/.last.ckpt.1-ab.tmp", "eval/test/.episodes.parquet.1-ab.tmp"]
+    others = [".report.html.1-ab.tmp", "eval/other/.result.json.1-ab.tmp", "run.json", "checkpoints/last.ckpt"]
+    for name in (*own, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    run.remove_unfinished()
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(others)
+
+
+def test_a_folder_that_was_removed_in_the_middle_is_made_again(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.append_metrics({"step": 1})
+    shutil.rmtree(run.path)
+    run.append_metrics({"step": 2})
+    assert run.read_metrics() == [{"step": 2}]

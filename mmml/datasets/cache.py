@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -16,11 +17,13 @@ from typing import Any, TypeVar
 import numpy as np
 import platformdirs
 
-from mmml.files import beside, write_atomically, write_text
+from mmml.files import beside, write_atomically, write_text, writing
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+MEMORY = "/dev/shm"
 
 
 def cache_dir() -> Path:
@@ -29,11 +32,25 @@ def cache_dir() -> Path:
 
 
 @functools.cache
-def scratch_dir() -> Path:
-    """A folder for this process alone, for when the cache cannot be written; it goes when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="mmml-"))
+def scratch_dir(memory: bool = False) -> Path:
+    """A folder for this process alone, for when the cache cannot be written; it goes when the process ends.
+
+    Args:
+        memory: in memory, where there is such a place; so it is, too, where no disk has room.
+    """
+    try:
+        place: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
+    except FileNotFoundError:  # it has tried to write there
+        place = MEMORY
+    folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=place))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@functools.cache
+def warn_unwritable(place: Path, why: str) -> None:
+    """Say, once, that the cache is of no use."""
+    log.warning("%s cannot be written (%s): nothing is cached", place, why)
 
 
 def code_of(*modules: ModuleType) -> str:
@@ -62,14 +79,17 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
         if not folder.exists():
             folder = _filled(folder, fill)
     except OSError as error:
-        log.warning("%s cannot be written (%s): nothing is cached", folder.parent, error)
+        warn_unwritable(folder.parent, str(error.strerror or error))
     else:
         try:
             return read(folder)
         except (OSError, ValueError, KeyError, EOFError) as error:
             log.warning("%s cannot be read (%s) and is made anew", folder, error)
-    folder = scratch_dir() / name
-    return read(folder if folder.exists() else _filled(folder, fill))
+    for memory in (False, True):
+        folder = scratch_dir(memory) / name
+        with suppress(OSError) if not memory else nullcontext():
+            return read(folder if folder.exists() else _filled(folder, fill))
+    raise AssertionError  # the last place raises what is wrong with it
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
@@ -77,7 +97,9 @@ def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
     partial = beside(folder)
     partial.mkdir(parents=True)  # with the rights that the user gives to files, as others may share the cache
     try:
-        if not fill(partial):
+        with writing(partial):
+            lasting = fill(partial)
+        if not lasting:
             return Path(shutil.move(partial, scratch_dir() / partial.name))
         try:
             partial.rename(folder)
@@ -113,5 +135,5 @@ def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, n
         write_text(path.with_suffix(".json"), json.dumps(key, sort_keys=True, indent=1))
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
-        log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
+        warn_unwritable(path.parent, str(error.strerror or error))
     return arrays

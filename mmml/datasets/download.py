@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mmml.errors import UserError
+from mmml.errors import UserError, expected
+from mmml.files import writing
 
 ATTEMPTS, PAUSE = 5, 2.0  # seconds before each but the first
 PASSING = (429, 500, 502, 503, 504)  # what servers answer that are busy
@@ -75,7 +76,8 @@ def fetch(download: Download, folder: Path) -> Path:
     for attempt in range(ATTEMPTS):
         try:
             time.sleep(PAUSE if attempt else 0)
-            _receive(download.url, partial)
+            with writing(partial):
+                _receive(download.url, partial)
             break
         except urllib.error.HTTPError as error:
             error.close()
@@ -83,6 +85,8 @@ def fetch(download: Download, folder: Path) -> Path:
                 raise UserError(f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand") from None
             reason: Exception = error
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(expected(error), UserError):
+                raise  # it is the disk, and not the network
             reason = error
     else:
         raise UserError(f"{download.url} cannot be had ({reason}): is there a network? The same command goes on")

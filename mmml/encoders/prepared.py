@@ -1,9 +1,9 @@
 """Frozen encoders read each sample once; what they said is kept in the cache."""
 
-import logging
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,14 +11,12 @@ import torch
 from tqdm import tqdm
 
 from mmml.datasets import Samples
-from mmml.datasets.cache import cache_dir, key_of
+from mmml.datasets.cache import cached_folder, key_of
 from mmml.datasets.gaps import Gappy
 from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
 from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
-from mmml.files import write_atomically, write_json, write_npy
-
-log = logging.getLogger(__name__)
+from mmml.files import write_json, write_npy
 
 CHUNK = 64  # samples read at a time; the result does not depend on it
 
@@ -51,15 +49,16 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
     if isinstance(values, PreparedValues):
         return values
     about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
-    path = cache_dir() / f"prepared-{key_of(about)}.npy"
-    if not path.exists():
-        try:
-            write_atomically(path, lambda file: write_npy(file, len(values), _read(encoder, values)))
-            write_json(path.with_suffix(".json"), about)
-        except OSError as error:
-            log.warning("%s cannot be written (%s): nothing is cached", path.parent, error)
-            return PreparedValues(torch.from_numpy(np.concatenate(list(_read(encoder, values)))))
-    return PreparedValues(Matrix(path))
+
+    def fill(folder: Path) -> bool:
+        with (folder / "values.npy").open("wb") as file:
+            write_npy(file, len(values), _read(encoder, values))
+        write_json(folder / "about.json", about)
+        return True
+
+    return PreparedValues(
+        cached_folder(f"prepared-{key_of(about)}", fill, lambda folder: Matrix(folder / "values.npy"))
+    )
 
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:

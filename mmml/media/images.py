@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")  # others (EPS) run programs
 MAX_PIXELS = 100_000_000
+MAX_NOTES = 1 << 26  # bytes of a text or a colour profile in a PNG, which Pillow unpacks though nobody looks at it
 GREY = ("1", "L", "LA", "La")
 
 
@@ -41,8 +42,9 @@ def probe(file: BinaryIO) -> dict[str, float | int | str]:
 @contextmanager
 def _opened(file: BinaryIO) -> Iterator["Image"]:
     """The image, its header read and its size checked."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_NOTES, 4 * MAX_NOTES
     try:
         image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:

@@ -17,7 +17,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_writable, is_device, keep_aside
+from mmml.files import check_writable, is_device, keep_aside, take_place, writing
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -171,21 +171,31 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
             method[option] = value
 
 
+def _write_rows(table: Any, predictions: Iterable[Prediction], nearest: int) -> None:
+    table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
+    for p in predictions:
+        near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
+        probability = "" if p.probability is None else f"{p.probability:.4f}"
+        table.writerow([p.id, answer(p), probability, *near, p.problem or ""])
+
+
 def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     """One line for each query, as soon as it is known; the file gets its name once it is whole.
 
     An earlier file of that name is kept aside. What was written before an interruption stays beside it, in a file
-    that ends in ``.part``.
+    that ends in ``.part``; but nothing stays of what a full disk does not hold.
     """
     path = path.resolve()  # what a link leads to is replaced, and not the link
     part = path if is_device(path) else path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
-        for p in predictions:
-            near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
-            probability = "" if p.probability is None else f"{p.probability:.4f}"
-            table.writerow([p.id, answer(p), probability, *near, p.problem or ""])
-    if part != path:
+    try:
+        with writing(path), part.open("w", newline="", encoding="utf-8") as file:
+            _write_rows(csv.writer(file), predictions, nearest)
+            file.flush()
+            if part != path:
+                os.fsync(file.fileno())
+    except OSError:  # what stayed would fill the disk
+        if part != path:
+            part.unlink(missing_ok=True)
+        raise
+    while part != path and not take_place(part, path):
         keep_aside(path)
-        part.replace(path)

@@ -1,14 +1,19 @@
 """What a tracker is."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mmml.errors import UserError
+from mmml.files import writing
 from mmml.registry import Registry
+
+log = logging.getLogger(__name__)
 
 trackers = Registry("tracker", "mmml.trackers")
 
@@ -66,16 +71,27 @@ def tracking(
     with ExitStack() as stack:
         opened: list[Tracker] = []
         for name in names:
-            tracker: Tracker = trackers.get(name, "trainer.trackers")(folder, config, step)
-            stack.callback(tracker.close)
+            with writing(folder):
+                tracker: Tracker = trackers.get(name, "trainer.trackers")(folder, config, step)
+            stack.callback(_tell, tracker, tracker.close)
             opened.append(tracker)
 
         def tell(line: Line) -> None:
             scores = {full_name(k, line["split"]): v for k, v in line.items() if k not in ("step", "split")}
-            for tracker in opened:
-                tracker.log(line["step"], scores)
+            opened[:] = [t for t in opened if _tell(t, partial(t.log, line["step"], scores))]
 
         yield tell
+
+
+def _tell(tracker: Tracker, told: Callable[[], None]) -> bool:
+    """Whether a tracker could write what it was told; a run goes on without one that could not."""
+    try:
+        told()
+    except OSError as error:
+        name = type(tracker).__name__
+        log.warning("%s cannot write (%s): the run goes on without it, and metrics.jsonl holds all", name, error)
+        return False
+    return True
 
 
 def full_name(name: str, split: str) -> str:

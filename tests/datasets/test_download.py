@@ -188,3 +188,14 @@ def test_every_file_has_an_address_and_most_a_digest():
 def test_mistakes_on_the_command_line(arguments, message, tmp_path):
     done = command("data", "get", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_not_taken_for_a_network(server, tmp_path, monkeypatch):
+    def receive(url, partial):
+        server.asked.append(url)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download, "_receive", receive)
+    with pytest.raises(OSError, match=r"No space left on device: .*file\.bin\.part"):
+        fetch(at(server), tmp_path)
+    assert len(server.asked) == 1

@@ -5,7 +5,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mmml.errors import UserError
 from mmml.media import Limits, MediaError, decode, is_constant, probe
@@ -358,3 +358,12 @@ def test_a_fourth_byte_that_is_zero_throughout_hides_nothing(tmp_path):
 def test_how_media_are_decoded_is_checked(options, why):
     with pytest.raises(UserError, match=why):
         Limits(**options)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_what_is_written_about_a_png_may_be_long(tmp_path, count):
+    notes = PngImagePlugin.PngInfo()
+    for number in range(count):
+        notes.add_text(f"note {number}", "x" * 2_000_000, zip=True)
+    path = saved(tmp_path, Image.fromarray(RGB), "PNG", pnginfo=notes, icc_profile=bytes(2_000_000))
+    np.testing.assert_array_equal(image(path), RGB.transpose(2, 0, 1))

@@ -1,6 +1,7 @@
 """``mmml-predict``: what it writes, and what it says of mistakes."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -305,3 +306,17 @@ def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
     assert "constant" not in told.err + told.out and "right: 100.0% of the 6" in told.out
     with pytest.raises(UserError, match="predict.decoding.image_rang is no option; did you mean 'image_range'"):
         _predict(["support=s3", "query=q3", "predict.decoding={image_rang: each}"])
+
+
+def test_of_predictions_that_do_not_fit_on_the_disk_nothing_stays(tmp_path, monkeypatch):
+    def fsync(file):
+        raise OSError(28, "No space left on device")
+
+    assert _predict(["support=s", "query=q", MATRIX]) == 0
+    before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=r"predictions\.csv"):
+        _predict(["support=s", "query=q", MATRIX])
+    assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+    with pytest.raises(OSError, match="/dev/full"):
+        _predict(["support=s", "query=q", MATRIX, "predict.output=/dev/full"])

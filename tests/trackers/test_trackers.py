@@ -86,3 +86,35 @@ def test_what_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(package.base, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"wandb needs the package wandb: pip install 'mmml\[wandb\]'"):
         check_trackers(["wandb"])
+
+
+def test_a_run_goes_on_without_a_tracker_that_cannot_write(monkeypatch, tmp_path, caplog):
+    told = []
+
+    class Good(Tracker):
+        package = "json"
+
+        def __init__(self, folder, config, step):
+            pass
+
+        def log(self, step, scores):
+            told.append(step)
+
+        def close(self):
+            told.append("closed")
+
+    class Full(Good):
+        def log(self, step, scores):
+            told.append("tried")
+            self.close()
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(trackers._parts, "good", Good)
+    monkeypatch.setitem(trackers._parts, "full", Full)
+    with tracking(["full", "good"], tmp_path, {}, 0) as tell:
+        for step in (1, 2):
+            tell({"step": step, "split": "train", "loss": 0.5})
+    assert told == ["tried", 1, 2, "closed"]
+    assert "Full cannot write ([Errno 28] No space left on device): the run goes on without it" in caplog.text
