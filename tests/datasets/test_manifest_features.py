@@ -27,6 +27,12 @@ def test_whole_numbers_are_all_finite(tmp_path):
     assert bad_rows(Matrix(tmp_path / "m.npy")).tolist() == []
 
 
+def test_what_float32_cannot_hold_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    pq.write_table(pa.table({"features": [[1.0], [1e300]]}), tmp_path / "t.parquet")
+    assert bad_rows(vector_column(tmp_path / "t.parquet")).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("vectors", "told"),
     [

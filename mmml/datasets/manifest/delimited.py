@@ -99,7 +99,7 @@ class _Lines:
                 return
             if not any(cells) and width > 1:
                 self.empty += bool(cells)
-            elif not any(cells):  # where a row is one cell, an empty line is one, if others follow
+            elif not cells:  # where a row is one cell, an empty line is one, if others follow
                 gap += 1
             else:
                 yield from ([""] for _ in range(gap))

@@ -79,7 +79,8 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
             told = "have different lengths, or some are missing or empty"
             raise UserError(f"{path}: the vectors in column {VECTORS!r} {told}")
         width = lengths.pop()
-        yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width)
+        with np.errstate(over="ignore"):  # infinite is what a float32 cannot hold, and is found as such
+            yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width).astype(np.float32)
 
 
 def bad_rows(matrix: Matrix) -> np.ndarray:

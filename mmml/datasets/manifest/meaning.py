@@ -112,7 +112,9 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
         exploded["group"] = pa.array(origin).cast(TEXT)
     if "id" in named and len(origin) > count:
         numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
-        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
+        numbered = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
+        several = pc.and_(pa.array(np.repeat(np.array(lengths) > 1, lengths)), _says(exploded["id"]))
+        exploded["id"] = pc.if_else(several, numbered, exploded["id"])
     return exploded, origin, wrong[origin]
 
 
@@ -137,13 +139,17 @@ def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Arra
         elif name in FILE_MODALITIES:
             found[name] = _files(values, folder)
         else:
-            found[name] = pc.if_else(pc.is_null(_without_blanks(values)), None, values)
+            found[name] = pc.if_else(_says(values), values, None)
     return found, notes
 
 
 def _without_blanks(values: pa.Array) -> pa.Array:
     texts = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.equal(pc.binary_length(texts), 0), None, texts)
+
+
+def _says(values: pa.Array) -> pa.Array:
+    return pc.is_valid(_without_blanks(values))
 
 
 def _files(values: pa.Array, folder: Path) -> pa.Array:
@@ -154,10 +160,7 @@ def _files(values: pa.Array, folder: Path) -> pa.Array:
         if not is_file(folder / values[i].as_py()):
             continue
         return pa.array(
-            [
-                v if v and is_file(folder / v) else t
-                for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)
-            ],
+            [v if v and is_file(folder / v) else t for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)],
             TEXT,
         )
     return texts

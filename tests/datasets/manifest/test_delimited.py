@@ -63,6 +63,10 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
     assert found.left_out == {"without any value": 2}
 
 
+def test_rows_of_one_cell_are_rows_though_nothing_is_in_their_quotes(tmp_path):
+    assert cells(tmp_path, 'text\na\n""\n\nb\n""\n\n') == {"text": ["a", None, None, "b", None]}
+
+
 def test_a_column_without_a_name_that_holds_something_is_one(tmp_path):
     assert cells(tmp_path, ",label\n0,a\n1,b\n") == {"column 1": ["0", "1"], "label": ["a", "b"]}
 

@@ -120,3 +120,9 @@ def test_no_name_of_a_file_is_too_long_to_ask_for(tmp_path):
     long = "x" * 300 + ".png "
     found = rows(tmp_path, f"image_file_name,label\n a.png,x\n{long},y\n")
     assert found.column("image").to_pylist() == [" a.png", long.strip()]
+
+
+def test_only_rows_with_several_files_have_numbers_behind_their_ids(tmp_path):
+    found = records(tmp_path, {"text": ["x", "y"], "id": " 1"}, {"text": "z", "id": "2"}, {"text": ["v"], "id": " "})
+    assert found.column("id").to_pylist() == [" 1#0", " 1#1", "2", None]
+    assert found.problems == {3: "it has no id"}
