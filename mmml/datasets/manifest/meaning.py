@@ -128,7 +128,7 @@ def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
 def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
     """Blanks as what is missing, keys that look alike as one, names of files that exist; and what is to be said of it.
 
-    Ids and texts stay as they are written.
+    Ids and texts stay as they are written; a column that says nothing is none.
     """
     found: dict[str, pa.Array] = {}
     notes = []
@@ -140,7 +140,7 @@ def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Arra
             found[name] = _files(values, folder)
         else:
             found[name] = pc.if_else(_says(values), values, None)
-    return found, notes
+    return {n: values for n, values in found.items() if values.null_count < len(values)}, notes
 
 
 def _without_blanks(values: pa.Array) -> pa.Array:

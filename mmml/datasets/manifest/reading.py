@@ -44,7 +44,6 @@ def read_rows(
     named = {n: values for n, values in named.items() if values.null_count < len(values)}
     named, origin, several = explode(named, len(sheet.table))
     named, notes = tidy(named, path if path.is_dir() else path.parent)
-    named = {n: values for n, values in named.items() if values.null_count < len(values)}
     modalities = [m for m in FILE_MODALITIES if m in named]
     if not (modalities or set(TEXTS) & set(named) or matrix or has_vectors(path)):
         raise _no_modality(path, sheet, ignored, where)

@@ -115,6 +115,19 @@ def test_swallowed_rows_in_a_column_before_the_last(tmp_path):
     assert list(sheet(tmp_path, "id,text,label\n" + "\n".join(rows) + "\n").problems) == [0]
 
 
+@pytest.mark.parametrize(
+    ("rows", "problems"),
+    [
+        (['"I said so,a', 'he did",b', "x,a"], [0]),
+        (["x,a", '"I said so,a', "y,b", 'he did",b'], [1]),
+        (['"Roses, red,', 'violets, blue",a', "x,b"], []),
+        (['"one', 'two",a', "x,b"], []),
+    ],
+)
+def test_swallowed_rows_in_the_first_column(tmp_path, rows, problems):
+    assert list(sheet(tmp_path, "text,label\n" + "\n".join(rows) + "\n").problems) == problems
+
+
 def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"label,text\na,b\nc,\xe9\n")
     with pytest.raises(UserError, match="line 3 is not UTF-8; save the file as UTF-8"):
