@@ -44,8 +44,9 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
     findings.found += [known] if known is not None else []
-    few = list(too_few(findings, task.min_ways))
-    findings.found += few or (check_episodes(make, config, task) if findings.samples else [])
+    findings.found += (few := list(too_few(findings, task.min_ways)))
+    if findings.samples and not any(f.stops for f in few):
+        findings.found += check_episodes(make, config, task)
     findings.found.sort(key=lambda f: not f.stops)
     findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
     print_findings(findings, plain_console())

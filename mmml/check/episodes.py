@@ -119,13 +119,14 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
     elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2
-        yield Finding(
-            alone,
-            f"there are no labels: each {'file' if alone else 'row'} is a class of its own",
-            "add a column label, or a folder for each class; as queries of mmml-predict they are fine"
-            if alone
-            else "nothing needs to be done: modalities of one row belong together",
-        )
+        what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
+        if least == 1:
+            mend = "add a column label: rows with one label are one task, such as a language, or what scores are about"
+        elif alone:
+            mend = "add a column label, or a folder for each class; as queries of mmml-predict they are fine"
+        else:
+            mend = "nothing needs to be done: modalities of one row belong together"
+        yield Finding(alone or least == 1, what, mend)
 
 
 def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Finding]:

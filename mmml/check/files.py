@@ -10,6 +10,7 @@ import numpy as np
 
 from mmml.check.finding import SHOWN, Finding, many
 from mmml.datasets.manifest import Manifest
+from mmml.datasets.manifest.files import is_file
 from mmml.datasets.manifest.meaning import TEXTS
 from mmml.errors import ExpectedError
 from mmml.media import FILE_MODALITIES, probe
@@ -25,7 +26,7 @@ def files_of(dataset: Manifest, modality: str) -> tuple[np.ndarray, list[Path]]:
 
 def is_inside(dataset: Manifest, path: Path) -> bool:
     """Whether a path names an ordinary file below the manifest's folder."""
-    return ".." not in path.parts and path.is_relative_to(dataset.rows.folder) and path.is_file()
+    return ".." not in path.parts and path.is_relative_to(dataset.rows.folder) and is_file(path)
 
 
 def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:

@@ -267,3 +267,18 @@ def test_scores_do_not_stand_in_the_way_of_classes(tmp_path, rows, capsys):
     write_csv(tmp_path / "set" / "metadata.csv", [row | {"score": "1"} for row in rows])
     code, told = check(tmp_path / "set", capsys, "task=classification")
     assert code == 0 and "episode=five_way" in told and "regression" not in told
+
+
+def test_translations_without_labels_would_fail(tmp_path, capsys):
+    root = tmp_path / "set"
+    root.mkdir()
+    write_csv(root / "metadata.csv", [{"source_text": f"word {i}", "text": f"Wort {i}"} for i in range(60)])
+    code, told = check(root, capsys)
+    assert code == 1 and "rows with one label are one task, such as a language" in told
+
+
+def test_what_is_asked_for_is_checked_without_labels_too(tmp_path, rows, capsys):
+    pairs = [{"image_file_name": row["image_file_name"], "text": f"text {i}"} for i, row in enumerate(rows)]
+    write_csv(tmp_path / "set" / "metadata.csv", pairs)
+    code, told = check(tmp_path / "set", capsys, "episode.eval.mappings=[audio:audio]")
+    assert code == 1 and "needs 'audio', which dataset manifest does not have" in told

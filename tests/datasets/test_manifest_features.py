@@ -1,11 +1,14 @@
 """Which features of a manifest cannot be used."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mmml.datasets.manifest import features
-from mmml.datasets.manifest.features import bad_rows
+from mmml.datasets.manifest.features import bad_rows, vector_column
 from mmml.datasets.values import Matrix
+from mmml.errors import UserError
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 4, 100])
@@ -22,3 +25,27 @@ def test_rows_with_any_number_that_is_not_finite_are_found_wherever_they_stand(t
 def test_whole_numbers_are_all_finite(tmp_path):
     np.save(tmp_path / "m.npy", np.ones((3, 2), np.int16))
     assert bad_rows(Matrix(tmp_path / "m.npy")).tolist() == []
+
+
+def test_what_float32_cannot_hold_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    pq.write_table(pa.table({"features": [[1.0], [1e300]]}), tmp_path / "t.parquet")
+    assert bad_rows(vector_column(tmp_path / "t.parquet")).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "told"),
+    [
+        ([[1.0], [1.0, 2.0]], "different lengths"),
+        ([[1.0], None], "some are missing"),
+        (pa.array([[], []], pa.list_(pa.float32())), "missing or empty"),
+        ([["a"], ["b"]], "and not vectors"),
+        ([[[1.0]], [[2.0]]], "and not vectors"),
+        ([1.0, 2.0], "and not vectors"),
+    ],
+)
+def test_a_column_of_other_things_than_vectors_is_refused(tmp_path, monkeypatch, vectors, told):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    pq.write_table(pa.table({"features": vectors}), tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=told):
+        vector_column(tmp_path / "t.parquet")

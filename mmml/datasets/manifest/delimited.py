@@ -31,7 +31,10 @@ def read_csv(path: Path) -> Sheet:
     """
     csv.field_size_limit(sys.maxsize)
     with path.open("rb") as file:
-        encoding = "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
+        first = file.read(4)
+    encoding = "utf-16" if first[:2] in UTF_16 else "utf-8-sig"
+    if 0 in first and encoding == "utf-8-sig":
+        raise UserError(f"{path}: it looks like UTF-16 or UTF-32, which need a mark; save the file as UTF-8")
     try:
         with path.open(encoding=encoding, newline="") as text:
             return _sheet(_Lines(path, text))
@@ -96,7 +99,7 @@ class _Lines:
                 return
             if not any(cells) and width > 1:
                 self.empty += bool(cells)
-            elif not any(cells):  # where a row is one cell, an empty line is one, if others follow
+            elif not cells:  # where a row is one cell, an empty line is one, if others follow
                 gap += 1
             else:
                 yield from ([""] for _ in range(gap))
@@ -143,10 +146,11 @@ def _swallows(table: pa.Table, row: int, lines: _Lines) -> str | None:
     """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
     width, (first, last) = len(lines.names), lines.several[row]
     for place, name in enumerate(lines.names):
-        inner = table[name][row].as_py().splitlines()[1:]
-        found = list(csv.reader(inner, delimiter=lines.delimiter))
+        begun, *found = csv.reader(table[name][row].as_py().splitlines() or [""], delimiter=lines.delimiter)
         shaped = found and all(len(c) == width for c in found[:-1]) and len(found[-1]) == place + 1
-        if shaped and width > 1 and all(_is_known(table, c, place) for c in found[:-1] or found):
+        whole = [""] * place + begun  # its own row, if the cell should have ended on its first line
+        ended = len(whole) == width and _is_known(table, whole, place)
+        if shaped and width > 1 and (ended or all(_is_known(table, c, place) for c in found[:-1] or found)):
             return (
                 f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
                 "the quotation mark at its beginning never closed?"

@@ -69,15 +69,18 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
     """The vectors of some rows at a time, ``[n, width]``."""
     width = None
     kind = file.schema_arrow.field(VECTORS).type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         raise UserError(f"{path}: column {VECTORS!r} holds {kind}, and not vectors (lists of numbers)")
     for batch in file.iter_batches(columns=[VECTORS], batch_size=CHUNK):
         column = batch.column(0)
         lengths = {*pc.list_value_length(column).to_pylist()} | ({width} if width else set())
-        if column.null_count or len(lengths) != 1:
-            raise UserError(f"{path}: the vectors in column {VECTORS!r} have different lengths, or some are missing")
+        if column.null_count or len(lengths) != 1 or 0 in lengths:
+            told = "have different lengths, or some are missing or empty"
+            raise UserError(f"{path}: the vectors in column {VECTORS!r} {told}")
         width = lengths.pop()
-        yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width)
+        with np.errstate(over="ignore"):  # infinite is what a float32 cannot hold, and is found as such
+            yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width).astype(np.float32)
 
 
 def bad_rows(matrix: Matrix) -> np.ndarray:

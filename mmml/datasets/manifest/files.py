@@ -31,17 +31,28 @@ def find(root: str, option: str) -> Path:
         given = Path(root).expanduser()
     except RuntimeError as error:  # of a user who does not exist
         raise UserError(f"{option}={root}: {error}") from None
-    if not given.exists():
-        raise UserError(f"{option}={root}: there is no such file or folder")
-    if given.is_file():
-        if given.suffix.lower() not in READERS:
-            raise UserError(f"{option}={root}: a manifest is a {', '.join(TABLES)} file, or a folder")
-        return given.parent.resolve() / given.name
-    path = given.resolve()
-    found = sorted(p for p in path.iterdir() if p.stem.lower() == "metadata" and p.suffix.lower() in READERS)
+    try:
+        if not given.exists():
+            raise UserError(f"{option}={root}: there is no such file or folder")
+        if given.is_file():
+            if given.suffix.lower() not in READERS:
+                raise UserError(f"{option}={root}: a manifest is a {', '.join(TABLES)} file, or a folder")
+            return given.parent.resolve() / given.name
+        path = given.resolve()
+        found = sorted(p for p in path.iterdir() if p.stem.lower() == "metadata" and p.suffix.lower() in READERS)
+    except OSError as error:  # a name that is too long, or what nobody lets us read
+        raise UserError(f"{option}={root}: {error.strerror}") from None
     if len(found) > 1:
         raise UserError(f"{option}={root} has {found[0].name} and {found[1].name}; name the file to be read")
     return found[0] if found else path
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file, and it may be looked at; no name is too long to ask."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read(path: Path, option: str) -> Sheet:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mmml.datasets.manifest.files import is_file
 from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX
 from mmml.datasets.manifest.sheet import LIST, TEXT
 from mmml.errors import UserError, nearest
@@ -41,7 +42,7 @@ def interpret(
     names = table.column_names
     meanings = {name: name for name in PLAIN}
     meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {f"{m}_file_names": m for m in FILE_MODALITIES}
-    meanings |= {name: meanings[name.lower()] for name in names if _in_capitals(name, names, meanings)}
+    meanings |= {name: meanings[_plain(name)] for name in names if _is_known(name, names, meanings)}
     if "file_name" in names and (modality := _modality_of(table["file_name"])):
         meanings["file_name"] = modality
     for meaning, name in columns.items():
@@ -57,13 +58,18 @@ def interpret(
                 f"{path} has two columns for {meanings[name]}; say which it is by {where}.{meanings[name]}="
             )
         values = table[name].combine_chunks()
-        found[meanings[name]] = _split(values) if name.lower().endswith("_file_names") else values
+        found[meanings[name]] = _split(values) if _plain(name).endswith("_file_names") else values
     return found, [name for name in names if name not in meanings]
 
 
-def _in_capitals(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
-    """Whether a column is called as a known one, but for capitals, and no other is."""
-    return name not in meanings and name.lower() in meanings and [n.lower() for n in names].count(name.lower()) == 1
+def _plain(name: str) -> str:
+    return name.strip().lower()
+
+
+def _is_known(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
+    """Whether a column is called as a known one, but for capitals and blanks, and no other is."""
+    plain = _plain(name)
+    return name not in meanings and plain in meanings and [_plain(n) for n in names].count(plain) == 1
 
 
 def _modality_of(files: pa.ChunkedArray) -> str | None:
@@ -106,7 +112,9 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
         exploded["group"] = pa.array(origin).cast(TEXT)
     if "id" in named and len(origin) > count:
         numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
-        exploded["id"] = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
+        numbered = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
+        several = pc.and_(pa.array(np.repeat(np.array(lengths) > 1, lengths)), _says(exploded["id"]))
+        exploded["id"] = pc.if_else(several, numbered, exploded["id"])
     return exploded, origin, wrong[origin]
 
 
@@ -118,7 +126,10 @@ def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
 
 
 def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
-    """Columns without the blanks around their values, and keys that look alike as one; and what is to be said of it."""
+    """Blanks as what is missing, keys that look alike as one, names of files that exist; and what is to be said of it.
+
+    Ids and texts stay as they are written; a column that says nothing is none.
+    """
     found: dict[str, pa.Array] = {}
     notes = []
     for name, values in named.items():
@@ -128,8 +139,8 @@ def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Arra
         elif name in FILE_MODALITIES:
             found[name] = _files(values, folder)
         else:
-            found[name] = _without_blanks(values)
-    return found, notes
+            found[name] = pc.if_else(_says(values), values, None)
+    return {n: values for n, values in found.items() if values.null_count < len(values)}, notes
 
 
 def _without_blanks(values: pa.Array) -> pa.Array:
@@ -137,18 +148,19 @@ def _without_blanks(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(pc.binary_length(texts), 0), None, texts)
 
 
+def _says(values: pa.Array) -> pa.Array:
+    return pc.is_valid(_without_blanks(values))
+
+
 def _files(values: pa.Array, folder: Path) -> pa.Array:
     """Names of files; blanks around one stay if there is such a file."""
     texts = _without_blanks(values)
     odd = pc.fill_null(pc.not_equal(texts, values), False)
     for i in np.flatnonzero(odd.to_numpy(zero_copy_only=False)).tolist():
-        if not (folder / values[i].as_py()).is_file():
+        if not is_file(folder / values[i].as_py()):
             continue
         return pa.array(
-            [
-                v if v and (folder / v).is_file() else t
-                for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)
-            ],
+            [v if v and is_file(folder / v) else t for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)],
             TEXT,
         )
     return texts

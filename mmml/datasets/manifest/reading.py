@@ -133,7 +133,7 @@ def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
     """Make the scores numbers, null where they are none; returns which rows had something else there."""
     if not rows.has("score"):
         return np.zeros(len(rows), bool)
-    texts = pc.replace_substring(rows.column("score"), decimal, ".")
+    texts = pc.replace_substring(pc.utf8_trim_whitespace(rows.column("score")), decimal, ".")
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
     values = pc.if_else(number, texts, None).cast(pa.float64())
     fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)

@@ -43,9 +43,9 @@ def _objects(path: Path, problems: dict[int, str]) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise UserError(f'{where} is no JSON object: write {{"label": …, …}}')
             values = {key: as_text(value) for key, value in row.items()}
-            if any(_is_broken(v) for v in values.values()):
+            if any(map(_is_broken, [*values, *values.values()])):
                 problems[count] = "it holds half of a character (a lone surrogate)"
-                values = {k: None if _is_broken(v) else v for k, v in values.items()}
+                values = {k: None if _is_broken(v) else v for k, v in values.items() if not _is_broken(k)}
             yield values
             count += 1
 
@@ -59,11 +59,15 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _constant(name: str) -> str | None:
-    return None if name == "NaN" else name
+class Numeral(str):
+    """A number as it is written."""
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=str, parse_int=str, parse_constant=_constant)
+def _constant(name: str) -> Numeral | None:
+    return None if name == "NaN" else Numeral(name)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Numeral, parse_int=Numeral, parse_constant=_constant)
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -73,12 +77,23 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def as_text(value: Any, within: bool = False) -> Any:
     """A value as text, or as a list of texts; None for what is missing."""
-    if value is None or value == "" or value == []:
+    if value is None or value == "" or value == [] or value != value:  # NaN is not itself
         return None
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, list) and not within:
         return [as_text(v, within=True) or "" for v in value]
+    return _as_json(value)
+
+
+def _as_json(value: Any) -> str:
+    """JSON, with the numbers as they were written."""
+    if isinstance(value, Numeral):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_as_json(k)}: {_as_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_as_json, value)) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -114,21 +129,24 @@ def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
         return _texts(values.cast(kind.value_type))
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(values), None, values)
+    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
     try:
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        if inner is not None and not (pa.types.is_nested(inner) or pa.types.is_floating(inner)):
             lists = values.cast(LIST)
             return pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None)
-        if not pa.types.is_struct(kind):
+        if not pa.types.is_nested(kind):
             texts = values.cast(TEXT)
             return pc.if_else(pc.equal(texts, ""), None, texts)
     except pa.ArrowException:
         pass
     found = values.to_pylist()
-    if any(
-        isinstance(v, bytes) or (isinstance(v, dict) and any(isinstance(w, bytes) for w in v.values())) for v in found
-    ):
-        return None
-    return pa.chunked_array([pa.array([as_text(value) for value in found], TEXT)])
+    return None if any(map(_holds_bytes, found)) else assemble([{"": [as_text(value) for value in found]}])[""]
+
+
+def _holds_bytes(value: Any) -> bool:
+    """Whether a value is made of bytes, or has some, as pictures within a table have."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, bytes) or any(map(_holds_bytes, parts))
 
 
 def has_vectors(path: Path) -> bool:

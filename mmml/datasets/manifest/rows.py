@@ -65,18 +65,17 @@ class ManifestRows:
 
     def codes(self, name: str) -> tuple[np.ndarray, pa.Array]:
         """A text column as numbers, −1 where empty, and the distinct texts that they stand for."""
-        encoded = self.column(name).dictionary_encode()
-        return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+        return _encoded(self.column(name))
 
     def classes(self) -> tuple[np.ndarray, pa.Array]:
         """The class of each row, −1 for none, and the names of the classes.
 
-        Without labels, the rows that share a file (or a text, if there are no files) are a class.
+        Without labels, the rows that share a file (or a text, if they have no files) are a class.
         """
-        for name in ("label", *FILE_MODALITIES, *TEXTS):
-            if self.has(name):
-                return self.codes(name)
-        return self.codes("id")
+        if self.has("label"):
+            return self.codes("label")
+        named = [self.column(name) for name in (*FILE_MODALITIES, *TEXTS, "id") if self.has(name)]
+        return _encoded(pc.coalesce(*named))
 
     def name_row(self, i: int) -> str:
         """How a message names a row: its number from 1 (the header does not count) and its id."""
@@ -113,6 +112,11 @@ class ManifestRows:
         mask = mask if isinstance(mask, np.ndarray) else pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
         for i in np.flatnonzero(mask).tolist():
             self.problems.setdefault(i, why)
+
+
+def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    encoded = values.dictionary_encode()
+    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
 
 def constant_files(modality: str, names: list[str], option: str) -> str:

@@ -63,6 +63,10 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
     assert found.left_out == {"without any value": 2}
 
 
+def test_rows_of_one_cell_are_rows_though_nothing_is_in_their_quotes(tmp_path):
+    assert cells(tmp_path, 'text\na\n""\n\nb\n""\n\n') == {"text": ["a", None, None, "b", None]}
+
+
 def test_a_column_without_a_name_that_holds_something_is_one(tmp_path):
     assert cells(tmp_path, ",label\n0,a\n1,b\n") == {"column 1": ["0", "1"], "label": ["a", "b"]}
 
@@ -111,10 +115,30 @@ def test_swallowed_rows_in_a_column_before_the_last(tmp_path):
     assert list(sheet(tmp_path, "id,text,label\n" + "\n".join(rows) + "\n").problems) == [0]
 
 
+@pytest.mark.parametrize(
+    ("rows", "problems"),
+    [
+        (['"I said so,a', 'he did",b', "x,a"], [0]),
+        (["x,a", '"I said so,a', "y,b", 'he did",b'], [1]),
+        (['"Roses, red,', 'violets, blue",a', "x,b"], []),
+        (['"one', 'two",a', "x,b"], []),
+    ],
+)
+def test_swallowed_rows_in_the_first_column(tmp_path, rows, problems):
+    assert list(sheet(tmp_path, "text,label\n" + "\n".join(rows) + "\n").problems) == problems
+
+
 def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"label,text\na,b\nc,\xe9\n")
     with pytest.raises(UserError, match="line 3 is not UTF-8; save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes("label,text\n".encode("utf-16") + b"\x00")
     with pytest.raises(UserError, match="it is not UTF-16; save the file as UTF-8"):
+        read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
+    (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
+    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32, .* save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")

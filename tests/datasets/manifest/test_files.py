@@ -48,3 +48,8 @@ def test_a_table_without_rows(tmp_path):
     (tmp_path / "t.csv").write_text("label,text\n")
     with pytest.raises(UserError, match="has no rows"):
         read(tmp_path / "t.csv", "dataset.root")
+
+
+def test_a_name_that_is_too_long_is_one_sentence():
+    with pytest.raises(UserError, match="dataset.root=xxx.*: File name too long"):
+        find("x" * 300, "dataset.root")

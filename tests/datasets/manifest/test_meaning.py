@@ -89,3 +89,40 @@ def test_blanks_around_the_name_of_a_file(tmp_path):
 def test_decimal_commas_between_semicolons(tmp_path):
     assert rows(tmp_path, "text;score\na;0,5\nb;-1,25\nc;2\n").column("score").to_pylist() == [0.5, -1.25, 2.0]
     assert rows(tmp_path, 'text,score\na,"0,5"\nb,1\n').problems == {0: "its score is no number"}
+
+
+def test_ids_and_texts_stay_as_they_are_written(tmp_path):
+    found = rows(tmp_path, 'id,label,text\n 1,a," two words "\n1,a,"line\n"\n2 ,b,\u2028x\n')
+    assert found.column("id").to_pylist() == [" 1", "1", "2 "] and found.problems == {}
+    assert found.column("text").to_pylist() == [" two words ", "line\n", "\u2028x"]
+
+
+@pytest.mark.parametrize("blank", ["  ", "\t", "\u00a0"])
+def test_a_cell_of_blanks_says_nothing(tmp_path, blank):
+    found = rows(tmp_path, f"id,label,text\n1,a,{blank}\n2,b,x\n")
+    assert found.column("text").to_pylist() == [None, "x"]
+    found = rows(tmp_path, f"id,label,text\n{blank},{blank},x\n{blank},{blank},y\n")
+    assert not found.has("label") and found.column("id").to_pylist() == ["x", "y"]
+
+
+def test_scores_between_blanks_are_numbers(tmp_path):
+    assert rows(tmp_path, "text,score\na, 0.5\nb,2 \n").column("score").to_pylist() == [0.5, 2.0]
+
+
+def test_names_of_columns_between_blanks(tmp_path):
+    found = records(tmp_path, {" Label ": "a", "text\t": "b"})
+    assert found.column("label").to_pylist() == ["a"] and found.column("text").to_pylist() == ["b"]
+    assert found.ignored == []
+
+
+def test_no_name_of_a_file_is_too_long_to_ask_for(tmp_path):
+    draw(tmp_path / " a.png", 0)
+    long = "x" * 300 + ".png "
+    found = rows(tmp_path, f"image_file_name,label\n a.png,x\n{long},y\n")
+    assert found.column("image").to_pylist() == [" a.png", long.strip()]
+
+
+def test_only_rows_with_several_files_have_numbers_behind_their_ids(tmp_path):
+    found = records(tmp_path, {"text": ["x", "y"], "id": " 1"}, {"text": "z", "id": "2"}, {"text": ["v"], "id": " "})
+    assert found.column("id").to_pylist() == [" 1#0", " 1#1", "2", None]
+    assert found.problems == {3: "it has no id"}

@@ -49,6 +49,14 @@ def test_half_a_character_is_a_problem_of_its_row(tmp_path):
     found = jsonl(tmp_path, '{"text": "a"}', '{"text": "\\ud83d", "label": "b"}')
     assert found.table.to_pydict() == {"text": ["a", None], "label": [None, "b"]}
     assert found.problems == {1: "it holds half of a character (a lone surrogate)"}
+    found = jsonl(tmp_path, '{"text": "a", "\\ud83d": 1}')
+    assert found.table.to_pydict() == {"text": ["a"]} and list(found.problems) == [0]
+
+
+def test_numbers_within_values_of_json_stay_as_they_are_written(tmp_path):
+    written = ['{"a": 1.50, "b": [1E5, "2", null]}', "[[1, 2.0], [-0]]"]
+    found = jsonl(tmp_path, *(f'{{"text": {value}}}' for value in written)).table["text"].to_pylist()
+    assert found == [[written[0]], ["[1, 2.0]", "[-0]"]]
 
 
 def test_values_of_parquet_are_read_as_they_are_written(tmp_path):
@@ -77,7 +85,24 @@ def test_values_of_parquet_are_read_as_they_are_written(tmp_path):
     assert all(column[1] is None for column in found.values())
 
 
-@pytest.mark.parametrize("picture", [b"\x89PNG\xff", {"bytes": b"\x89PNG\xff", "path": "a.png"}])
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([[{"a": 1}], None], [['{"a": 1}'], None]),
+        ([[[0.5, 1.0]], []], [["[0.5, 1.0]"], None]),
+        ([[0.5, float("nan")], [None]], [["0.5", ""], [""]]),
+        (pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())), [['["a", 1]'], None]),
+        (pa.array([["x", "y"], None], pa.list_(pa.string(), 2)), [["x", "y"], None]),
+    ],
+)
+def test_a_column_of_any_type_is_in_nobody_s_way(tmp_path, values, said):
+    found = parquet(tmp_path, boxes=values, label=["a", "b"])
+    assert found.table.to_pydict() == {"boxes": said, "label": ["a", "b"]} and found.notes == []
+
+
+@pytest.mark.parametrize(
+    "picture", [b"\x89PNG\xff", {"bytes": b"\x89PNG\xff", "path": "a.png"}, [{"bytes": b"\x89PNG\xff"}]]
+)
 def test_pictures_within_parquet_are_named_with_the_mend(tmp_path, picture):
     found = parquet(tmp_path, image=[picture], label=["a"])
     assert found.table.column_names == ["label"]

@@ -1,0 +1,1 @@
+"""Manifests as users write them, made up at random: for ``scripts/fuzz_manifests.py``."""
