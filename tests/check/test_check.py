@@ -238,3 +238,15 @@ def test_scores_do_not_stand_in_the_way_of_classes(tmp_path, rows, capsys):
     write_csv(tmp_path / "set" / "metadata.csv", [row | {"score": "1"} for row in rows])
     code, told = check(tmp_path / "set", capsys, "task=classification")
     assert code == 0 and "episode=five_way" in told and "regression" not in told
+
+
+@pytest.mark.parametrize(("given", "meant"), [("", "set"), ("set/class 1", "set")])
+def test_another_folder_that_was_meant_is_named_and_everything_else_is_told_too(tmp_path, capsys, given, meant):
+    for c in range(10):
+        for i in range(3):
+            draw(tmp_path / "data" / "set" / f"class {c}" / f"{i}.png", 10 * c + i)
+    place = tmp_path / "data" / meant
+    code, told = check(tmp_path / "data" / given, capsys)
+    assert code == 1 and "12 wide, 12 high" in told
+    assert f"didyoumeandataset.root={place}(mmml-datacheck{place})?" in told.replace(" ", "")  # lines may break
+    assert check(place, capsys)[0] == 0

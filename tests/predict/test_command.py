@@ -305,3 +305,17 @@ def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
     assert "constant" not in told.err + told.out and "right: 100.0% of the 6" in told.out
     with pytest.raises(UserError, match="predict.decoding.image_rang is no option; did you mean 'image_range'"):
         _predict(["support=s3", "query=q3", "predict.decoding={image_rang: each}"])
+
+
+def test_a_support_folder_one_level_too_high_or_too_low_is_named(tmp_path, capsys):
+    for c in range(2):
+        for i in range(2):
+            draw(tmp_path / "top" / "set" / f"c{c}" / f"{i}.png", 10 * c + i)
+    draw(tmp_path / "new" / "x.png", 3)
+    place = tmp_path / "top" / "set"
+    for support in ("top", "top/set/c0"):
+        assert _predict([f"support={support}", "query=new"]) == 0
+        assert f"did you mean support={place}?" in capsys.readouterr().err
+    for support, query in (("top/set", "new"), ("top/set/c0", "top/set/c1")):  # queries beside the support set
+        assert _predict([f"support={support}", f"query={query}"]) == 0
+        assert "did you mean" not in capsys.readouterr().err
