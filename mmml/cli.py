@@ -15,15 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import mmml
 from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
-from mmml.config.compose import (
-    apply_overrides,
-    conf_dir,
-    explain,
-    path_list,
-    quote_paths,
-    refuse_moved,
-    take_option,
-)
+from mmml.config.compose import conf_dir, explain, path_list, quote_paths, take_option, with_data
 from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, nearest
 from mmml.files import check_writable, claim
@@ -148,7 +140,7 @@ def _resume(arguments: list[str]) -> int:
     path, overrides = take_option(arguments, "resume")
     from mmml.job import resume
 
-    return resume(path, overrides, lambda config: refuse_moved(apply_overrides(config, overrides, FIXED_ON_RESUME)))
+    return resume(path, overrides, lambda config: with_data(config, overrides, FIXED_ON_RESUME))
 
 
 def evaluate() -> None:
@@ -166,7 +158,7 @@ def _evaluate(arguments: list[str]) -> int:
     paths = path_list(path)
 
     def change(config: dict[str, Any]) -> dict[str, Any]:
-        return refuse_moved(apply_overrides(config, overrides, FIXED_ON_EVAL))
+        return with_data(config, overrides, FIXED_ON_EVAL)
 
     if len(paths) > 1:
         from mmml.compare import compare

@@ -103,18 +103,19 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
     return plain(changed)
 
 
-def refuse_moved(config: dict[str, Any]) -> dict[str, Any]:
-    """A finished run's config, unless its data are no longer where they were.
+def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
+    """What :func:`apply_overrides` gives, for a run that needs its data.
 
     Raises:
-        UserError: they are not, and nobody has said where they are.
+        UserError: also if they are not where they were, and nobody has said where they are.
     """
-    root = (config.get("dataset") or {}).get("root")
+    changed = apply_overrides(config, overrides, fixed)
+    root = (changed.get("dataset") or {}).get("root")
     if root is not None and not Path(root).expanduser().exists():
         raise UserError(
             f"dataset.root={root}: nothing is there: add dataset.root=NEW, the place where the data are now"
         )
-    return config
+    return changed
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@ import copy
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, refuse_moved, take_option
+from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, take_option, with_data
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])
@@ -182,9 +182,11 @@ def test_data_of_a_finished_run_may_have_moved():
 def test_data_that_moved_are_asked_for(tmp_path):
     here = {"dataset": {"name": "manifest", "root": str(tmp_path)}}
     for config in (here, {"dataset": {"root": None}}, {"dataset": {"name": "glyphs"}}, {"problem": {}}):
-        assert refuse_moved(config) is config
+        assert with_data(config, [], []) == config
     with pytest.raises(UserError, match=r"dataset\.root=/old/place: nothing is there: add dataset\.root=NEW"):
-        refuse_moved({"dataset": {"name": "emoji", "root": "/old/place"}})
+        with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [], [])
+    moved = with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [f"dataset.root={tmp_path}"], ["dataset"])
+    assert moved["dataset"]["root"] == str(tmp_path)
 
 
 @pytest.mark.parametrize(
