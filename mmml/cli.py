@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import mmml
 from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
-from mmml.config.compose import apply_overrides, conf_dir, explain, path_list, quote_paths, take_option
+from mmml.config.compose import conf_dir, explain, path_list, quote_paths, take_option, with_data
 from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, expected, nearest
 from mmml.files import check_working_folder, check_writable, claim
@@ -147,7 +147,7 @@ def _resume(arguments: list[str]) -> int:
     path, overrides = take_option(arguments, "resume")
     from mmml.job import resume
 
-    return resume(path, overrides, lambda config: apply_overrides(config, overrides, FIXED_ON_RESUME))
+    return resume(path, overrides, lambda config: with_data(config, overrides, FIXED_ON_RESUME))
 
 
 def evaluate() -> None:
@@ -165,7 +165,7 @@ def _evaluate(arguments: list[str]) -> int:
     paths = path_list(path)
 
     def change(config: dict[str, Any]) -> dict[str, Any]:
-        return apply_overrides(config, overrides, FIXED_ON_EVAL)
+        return with_data(config, overrides, FIXED_ON_EVAL)
 
     if len(paths) > 1:
         from mmml.compare import compare
@@ -213,10 +213,14 @@ def _data(arguments: list[str]) -> int:
         return 0
     command, *rest = arguments
     takes = {"check": "folder or manifest: mmml-data check PATH"}
-    takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")}
+    takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")} | {"cache": ""}
     if command not in takes:
         raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
     places, options = [a for a in rest if "=" not in a], [a for a in rest if "=" in a]
+    if command == "cache":
+        from mmml.check.cache import cache
+
+        return cache(places, options)
     if len(places) != 1:
         raise UserError(f"give one {takes[command]}" + (", options as key=value" if places else ""))
     if command == "get":

@@ -110,6 +110,9 @@ def append(path: Path, data: bytes) -> None:
             raise
 
 
+BESIDE = r"\.(.{1,40})\.\d+-[0-9a-f]{8}\.tmp"  # names that :func:`beside` gives
+
+
 def beside(path: Path) -> Path:
     """A name of this process's own in the same folder, hidden; machines may share it."""
     return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")

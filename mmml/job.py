@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,7 @@ class Job:
             keep_aside(self.run.result)  # no longer true
             self.run.keep_metrics(checkpoint.step)
             checkpoint.save(self.run.last)  # also when it is an earlier one: what is later is given up
+            tell_places(self.run.best, config)
         write_json(self.run.info, info)
         self.run.write_config(config)
         if experiment.dataset is not None:
@@ -198,6 +200,13 @@ class Job:
             return told.exit_code
         print(trace, file=sys.stderr)
         return 1
+
+
+def tell_places(path: Path, config: dict[str, Any]) -> None:
+    """Let a checkpoint know where data and models lie now, of which a resumed run can change nothing else."""
+    places = {section: config[section] for section in ("dataset", "encoder") if section in config}
+    if path.is_file() and (checkpoint := load_checkpoint(path, "resume")).config | places != checkpoint.config:
+        replace(checkpoint, config=checkpoint.config | places).save(path)
 
 
 def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict[str, Any]:

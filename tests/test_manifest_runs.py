@@ -5,8 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from mmml import run as runs
+from mmml.cli import _evaluate, _predict, _resume
+from mmml.config import check_config
+from mmml.config.compose import compose_plain
+from mmml.errors import UserError
 from tests.conftest import command
-from tests.datasets.making import write_csv
+from tests.datasets.making import draw, write_csv
 from tests.predict.making import features
 
 RUN = (
@@ -91,3 +96,29 @@ def test_new_samples_of_known_classes(tmp_path):
     assert result["notes"] == ["Training and selection saw nothing of the test."]
     done = command("eval", "checkpoint=by_class", "dataset.split_by=sample", "name=other", cwd=tmp_path)
     assert done.returncode == 2 and "such as 'manifest/all of " in done.stderr
+
+
+def test_a_folder_with_one_class_is_refused_and_the_one_that_was_meant_is_named(tmp_path):
+    for c in range(3):
+        draw(tmp_path / "set" / "inner" / f"c{c}" / "1.png", c)
+    with pytest.raises(UserError, match=f"did you mean dataset.root={tmp_path}/set/inner "):
+        runs.assemble(check_config(compose_plain(["dataset=manifest", f"dataset.root={tmp_path}/set"])))
+
+
+def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    features(tmp_path / "set", [c for c in range(8) for _ in range(4)], seed=0)
+    assert command("train", *RUN.split(), cwd=tmp_path).returncode == 0
+    (tmp_path / "set").rename(tmp_path / "moved")
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    asked = r"dataset\.root=.*set: nothing is there: add dataset\.root=NEW"
+    for go in (lambda: _resume(["resume=run", "trainer.steps=4"]), lambda: _evaluate(["checkpoint=run", "name=x"])):
+        with pytest.raises(UserError, match=asked):
+            go()
+    assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert _resume(["resume=run", "trainer.steps=4", "dataset.root=moved"]) == 0
+    assert _evaluate(["checkpoint=run", "name=x", "evaluation.episodes=5"]) == 0  # the run remembers
+    (tmp_path / "moved").rename(tmp_path / "again")
+    assert _evaluate(["checkpoint=run", "name=y", "dataset.root=again"]) == 0
+    for more in ([], ["dataset.root=again"]):  # the data of training are not needed
+        assert _predict(["checkpoint=run", "support=again", "query=again", "predict.features=f.npy", *more]) == 0

@@ -69,6 +69,8 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
         findings.found.append(Finding(True, errors[0], "a support set for mmml-predict needs no splits"))
     else:
         findings.samples = load_first(make, [findings.complete, *([m] for m in dataset.modalities)])
+    if dataset.rows.meant:
+        findings.found.insert(0, Finding(True, *worth_knowing(dataset.rows.meant)))
     findings.found += bad_rows(dataset, skips)
     findings.found += [Finding(False, *worth_knowing(note)) for note in dataset.rows.notes]
     findings.found += gaps(lacking)

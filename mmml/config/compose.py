@@ -21,6 +21,7 @@ PATH_OPTIONS = {"resume", "start", "checkpoint", "hydra.run.dir", "hydra.sweep.d
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
 STORED_PATHS = ("dataset.root", "start")  # kept in configs, and so made independent of the working directory
+MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
 
 SHORT = {"robustness": "evaluation.robustness.run"}  # names for options of a finished run
 
@@ -87,7 +88,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
         section = re.split(r"[./]", key)[0]
-        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key == "dataset.root"):  # which may have moved
+        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED):
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         known = list(dotted_keys(config))
         if key not in known:
@@ -100,6 +101,21 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             value = compose_plain([text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
+
+
+def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
+    """What :func:`apply_overrides` gives, for a run that needs its data.
+
+    Raises:
+        UserError: also if they are not where they were, and nobody has said where they are.
+    """
+    changed = apply_overrides(config, overrides, fixed)
+    root = (changed.get("dataset") or {}).get("root")
+    if root is not None and not Path(root).expanduser().exists():
+        raise UserError(
+            f"dataset.root={root}: nothing is there: add dataset.root=NEW, the place where the data are now"
+        )
+    return changed
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

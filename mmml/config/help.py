@@ -60,7 +60,7 @@ def _choices(
     defaults = (yaml.safe_load(content) or {}).get("defaults", [])
     for default in (d for d in defaults if isinstance(d, dict)):
         for name, choice in default.items():
-            if name.startswith("override hydra/"):
+            if name.startswith(("override hydra/", "optional ")):  # what nobody chooses
                 continue
             own, _, elsewhere = name.partition("override /")
             group = elsewhere.partition("@")[0] or prefix + own

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmml.datasets.cache import cached_folder, key_of
+from mmml.datasets.cache import UNPACKED, cached_folder, key_of
 from mmml.datasets.values import file_identity
 from mmml.errors import UserError
 
@@ -51,7 +51,7 @@ def unpacked(archives: Sequence[Path], suffix: str) -> Path:
             target.write_bytes(data)
         return True
 
-    return cached_folder(f"unpacked-{key_of([*stamps(archives), suffix])}", fill, readable)
+    return cached_folder(f"{UNPACKED}-{key_of([*stamps(archives), suffix])}", fill, readable)
 
 
 def readable(folder: Path) -> Path:

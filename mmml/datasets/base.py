@@ -173,6 +173,9 @@ class Dataset(ABC):
         """Tells its classes from those of the same name in other datasets."""
         return self.name
 
+    def check(self) -> None:  # noqa: B027  (most have nothing to say)
+        """Refuse a dataset of which no run can be made, before anything else is said of it."""
+
     @abstractmethod
     def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
         """The samples of each split: ``train``, ``val`` and ``test``.

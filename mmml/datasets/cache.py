@@ -24,6 +24,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MEMORY = "/dev/shm"
+ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # a kind and what key_of gives: how entries are called
+UNPACKED = "unpacked"  # the kind of folders that hold what archives do, whatever its name
 
 
 def cache_dir() -> Path:

@@ -50,7 +50,15 @@ class OnDisk(Dataset):
         told = [self.by_hand[p] for p in patterns if p in self.by_hand]
         mend = f"put there {told[0]}" if told else f"run mmml-data get {self.name}"
         what = wanted or patterns[0]
-        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root= or MMML_DATA names another folder)")
+        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root=DIR names another place)")
+
+
+def downloaded(folder: Path) -> list[Path]:
+    """The files below a folder that ``mmml-data get`` put there, whole or in part; not what people put there."""
+    named = (datasets.get(name, "dataset") for name in datasets.names())
+    known = [d for d in named if isinstance(d, type) and issubclass(d, OnDisk)]
+    places = [folder / dataset.folder_name / download.place for dataset in known for download in dataset.downloads]
+    return [p for place in places for p in (place, place.with_name(f"{place.name}.part")) if p.is_file()]
 
 
 def get(name: str, root: str | None) -> int:

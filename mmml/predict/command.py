@@ -67,6 +67,9 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     samples, task = adapted.samples, adapted.model.learner.task
     for side, rows in (("support", adapted.rows), ("query", queries.rows)):
         yield from (f"{side}: {note}" for note in ((rows.count(), *rows.notes) if rows else ()))
+    rows = adapted.rows
+    if rows and rows.meant and (adapted.labelled or not queries.rows.path.is_relative_to(rows.path.parent)):
+        yield f"support: {rows.meant}"
     if task.by_item:
         if len(adapted.mixed) > 1:
             told = f"{len(adapted.mixed)} labels, such as {adapted.mixed[0]!r}, and every answer comes from all of them"

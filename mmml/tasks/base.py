@@ -95,6 +95,7 @@ class Task(ABC):
 
     def check_dataset(self, dataset: Dataset) -> None:
         """Refuse a dataset without what is asked for, before it is loaded."""
+        dataset.check()
         if self.needs_scores and not dataset.scored:
             raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
         if not self.by_item and not dataset.labelled:

@@ -282,3 +282,15 @@ def test_what_is_asked_for_is_checked_without_labels_too(tmp_path, rows, capsys)
     write_csv(tmp_path / "set" / "metadata.csv", pairs)
     code, told = check(tmp_path / "set", capsys, "episode.eval.mappings=[audio:audio]")
     assert code == 1 and "needs 'audio', which dataset manifest does not have" in told
+
+
+@pytest.mark.parametrize(("given", "meant"), [("", "set"), ("set/class 1", "set")])
+def test_another_folder_that_was_meant_is_named_and_everything_else_is_told_too(tmp_path, capsys, given, meant):
+    for c in range(10):
+        for i in range(3):
+            draw(tmp_path / "data" / "set" / f"class {c}" / f"{i}.png", 10 * c + i)
+    place = tmp_path / "data" / meant
+    code, told = check(tmp_path / "data" / given, capsys)
+    assert code == 1 and "12 wide, 12 high" in told
+    assert f"didyoumeandataset.root={place}(mmml-datacheck{place})?" in told.replace(" ", "")  # lines may break
+    assert check(place, capsys)[0] == 0

@@ -3,7 +3,7 @@ import copy
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, take_option
+from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, take_option, with_data
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])
@@ -175,3 +175,35 @@ def test_several_paths_of_a_sweep_are_quoted_one_by_one(tmp_path, monkeypatch):
 def test_data_of_a_finished_run_may_have_moved():
     config = {"dataset": {"name": "manifest", "root": "/old", "val": 0.1}}
     assert apply_overrides(config, ["dataset.root=/new"], ["dataset"])["dataset"]["root"] == "/new"
+    config["dataset"]["features"] = "/old/f.npy"
+    assert apply_overrides(config, ["dataset.features=/new/f.npy"], ["dataset"])["dataset"]["features"] == "/new/f.npy"
+
+
+def test_data_that_moved_are_asked_for(tmp_path):
+    here = {"dataset": {"name": "manifest", "root": str(tmp_path)}}
+    for config in (here, {"dataset": {"root": None}}, {"dataset": {"name": "glyphs"}}, {"problem": {}}):
+        assert with_data(config, [], []) == config
+    with pytest.raises(UserError, match=r"dataset\.root=/old/place: nothing is there: add dataset\.root=NEW"):
+        with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [], [])
+    moved = with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [f"dataset.root={tmp_path}"], ["dataset"])
+    assert moved["dataset"]["root"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "own", "others"), [("byte_transformer", 512, 80), ("ngrams", 512, 160), ("wordpiece", 128, 40)]
+)
+def test_more_is_read_of_texts_of_ones_own(encoder, own, others):
+    def limit(*overrides):
+        return compose_plain([f"encoder/text={encoder}", *overrides])["encoder"]["text"]["max_length"]
+
+    manifest = ("dataset=manifest", "dataset.root=x")
+    assert (limit(*manifest), limit()) == (own, others)
+    assert limit(*manifest, "encoder.text.max_length=9") == 9
+    assert limit(*manifest, "experiment=moving_glyphs") == 160  # an experiment wins
+
+
+@pytest.mark.parametrize("choice", ["encoder=mlp", "encoder=raw", "encoder/text=pretrained_text"])
+def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
+    assert (
+        compose_plain([choice, "dataset=manifest", "dataset.root=x"])["encoder"] == compose_plain([choice])["encoder"]
+    )

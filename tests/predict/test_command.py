@@ -320,3 +320,17 @@ def test_of_predictions_that_do_not_fit_on_the_disk_nothing_stays(tmp_path, monk
     assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
     with pytest.raises(OSError, match="/dev/full"):
         _predict(["support=s", "query=q", MATRIX, "predict.output=/dev/full"])
+
+
+def test_a_support_folder_one_level_too_high_or_too_low_is_named(tmp_path, capsys):
+    for c in range(2):
+        for i in range(2):
+            draw(tmp_path / "top" / "set" / f"c{c}" / f"{i}.png", 10 * c + i)
+    draw(tmp_path / "new" / "x.png", 3)
+    place = tmp_path / "top" / "set"
+    for support in ("top", "top/set/c0"):
+        assert _predict([f"support={support}", "query=new"]) == 0
+        assert f"did you mean support={place}?" in capsys.readouterr().err
+    for support, query in (("top/set", "new"), ("top/set/c0", "top/set/c1")):  # queries beside the support set
+        assert _predict([f"support={support}", f"query={query}"]) == 0
+        assert "did you mean" not in capsys.readouterr().err

@@ -123,6 +123,11 @@ class Manifest(Dataset):
         """Whether there is a column of scores."""
         return self.rows.has("score")
 
+    def check(self) -> None:
+        """Refuse a folder one level above or below the one that was meant."""
+        if self.rows.meant:
+            raise UserError(self.rows.meant)
+
     def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
         """Splits as the table's column ``split`` has them, else made by class.
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.datasets.manifest.files import find, read
 from mmml.datasets.manifest.folders import split_of
+from mmml.datasets.manifest.likely import read_named, tell_likely
 from mmml.datasets.manifest.meaning import KNOWN, TARGETS, TEXTS, explode, interpret, tidy
 from mmml.datasets.manifest.records import has_vectors
 from mmml.datasets.manifest.rows import ManifestRows
@@ -35,8 +35,7 @@ def read_rows(
     Raises:
         UserError: it cannot be read, or has no column with a modality.
     """
-    path = find(root, option)
-    sheet = read(path, option)
+    path, sheet = read_named(root, option)
     where = "predict.columns" if option in ("support", "query") else "dataset.columns"
     if not targets:  # those that queries may lack
         columns = {m: n for m, n in columns.items() if n in sheet.table.column_names or m not in TARGETS}
@@ -51,6 +50,7 @@ def read_rows(
         named["id"] = _ids(named, modalities, len(origin))
     rows = ManifestRows(path, option, pa.table(named), origin, ignored, left_out=sheet.left_out)
     rows.notes = [*sheet.notes, *notes]
+    tell_likely(rows, sheet, matrix)
     for row, why in sheet.problems.items():
         rows.report(origin == row, why)
     _check_values(rows, modalities)

@@ -36,6 +36,7 @@ class ManifestRows:
         problems: why a row cannot be used, by its position.
         left_out: what was found in the file or folder and is no row, by the reason.
         notes: what else is worth knowing of it, in one sentence each.
+        meant: which other folder was probably meant, if no run can be made of this one.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class ManifestRows:
     problems: dict[int, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    meant: str = ""
 
     def __len__(self) -> int:
         return self.table.num_rows
