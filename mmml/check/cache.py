@@ -19,6 +19,7 @@ from mmml.config.compose import take_option
 from mmml.datasets.cache import ENTRY, UNPACKED, cache_dir
 from mmml.datasets.decoded import PARTS
 from mmml.datasets.on_disk import downloaded
+from mmml.encoders.prepared import PREPARED, VALUES
 from mmml.errors import UserError, nearest, require
 from mmml.files import BESIDE, beside
 from mmml.media import FILE_MODALITIES
@@ -104,7 +105,7 @@ def kind_of(path: Path) -> str | None:
     if found is None or path.is_symlink():
         return None
     if path.is_dir():
-        ours = found[1] in (*FILE_MODALITIES, UNPACKED) and (partial or found.end() == len(name))
+        ours = found[1] in (*FILE_MODALITIES, PREPARED, UNPACKED) and (partial or found.end() == len(name))
         ours = ours and all(is_plain(inner, path, found[1]) for inner in path.rglob("*"))
     else:
         ours = path.is_file() and (partial or name[found.end() :] in SUFFIXES)
@@ -113,7 +114,7 @@ def kind_of(path: Path) -> str | None:
 
 def is_plain(inner: Path, entry: Path, kind: str) -> bool:
     """Whether what lies in a folder of the cache is what mmml writes there."""
-    known = inner.parent == entry and (inner.name in PARTS or re.fullmatch(BESIDE, inner.name))
+    known = inner.parent == entry and (inner.name in (*PARTS, VALUES) or re.fullmatch(BESIDE, inner.name))
     return bool(known or kind == UNPACKED) and not inner.is_symlink() and (inner.is_file() or inner.is_dir())
 
 

@@ -18,7 +18,7 @@ from mmml.files import write_json
 from mmml.media import VERSION, Limits, is_constant
 from mmml.media.pool import Failure, Pool
 
-PARTS = ("data.bin", "shapes.npy", "about.json")  # the files of an entry of the cache
+PARTS = ("data.bin", "shapes.npy", "digests.npy", "about.json")  # the files of an entry of the cache
 DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
 
 

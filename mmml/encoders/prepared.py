@@ -18,6 +18,7 @@ from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
 from mmml.files import write_json, write_npy
 
+PREPARED, VALUES = "prepared", "values.npy"  # the kind of entries of the cache, and the file in one
 CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
@@ -51,14 +52,12 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
     about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
 
     def fill(folder: Path) -> bool:
-        with (folder / "values.npy").open("wb") as file:
+        with (folder / VALUES).open("wb") as file:
             write_npy(file, len(values), _read(encoder, values))
         write_json(folder / "about.json", about)
         return True
 
-    return PreparedValues(
-        cached_folder(f"prepared-{key_of(about)}", fill, lambda folder: Matrix(folder / "values.npy"))
-    )
+    return PreparedValues(cached_folder(f"{PREPARED}-{key_of(about)}", fill, lambda folder: Matrix(folder / VALUES)))
 
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:
