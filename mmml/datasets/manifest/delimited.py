@@ -52,6 +52,7 @@ class _Lines:
     path: Path
     file: TextIO
     empty: int = 0
+    longer: int = 0
     several: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,13 +105,16 @@ class _Lines:
             else:
                 yield from ([""] for _ in range(gap))
                 number, gap = number + gap, 0
-                if len(cells) != width and (len(cells) < width or any(cells[width:])):
+                if (
+                    len(cells) < width or any(cells[width:]) or (len(cells) > width == 1)
+                ):  # "one," is a text with a comma
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
                         f"names {width}; quote a cell that holds a comma, and double a quotation mark within quotes"
                     )
                 if self.line > start:
                     self.several[number] = (start, self.line)
+                self.longer += len(cells) > width
                 yield cells[:width]
                 number += 1
 
@@ -125,6 +129,10 @@ def _sheet(lines: _Lines) -> Sheet:
     sheet.table = pa.table({name: values for name, (values, _) in cells.items() if _is_column(name, values)})
     if lines.empty:
         sheet.left_out["without any value"] = lines.empty
+    if lines.longer:
+        sheet.notes.append(
+            f"{lines.longer:,} rows end with more delimiters than the header; nothing stands behind them"
+        )
     if spelt:
         sheet.notes.append(f"{spelt:,} cells say {', '.join(MISSING[:2])} or {MISSING[2]}, and count as missing")
     return sheet
@@ -146,11 +154,13 @@ def _swallows(table: pa.Table, row: int, lines: _Lines) -> str | None:
     """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
     width, (first, last) = len(lines.names), lines.several[row]
     for place, name in enumerate(lines.names):
-        begun, *found = csv.reader(table[name][row].as_py().splitlines() or [""], delimiter=lines.delimiter)
-        shaped = found and all(len(c) == width for c in found[:-1]) and len(found[-1]) == place + 1
+        parts = re.split(r"\r\n|\r|\n", table[name][row].as_py())
+        begun, *found = (cells or [""] for cells in csv.reader(parts, delimiter=lines.delimiter))
+        middle = [cells for cells in found[:-1] if any(cells)]
+        shaped = found and all(len(c) == width for c in middle) and len(found[-1]) == place + 1
         whole = [""] * place + begun  # its own row, if the cell should have ended on its first line
-        ended = len(whole) == width and _is_known(table, whole, place)
-        if shaped and width > 1 and (ended or all(_is_known(table, c, place) for c in found[:-1] or found)):
+        rows = ([whole] if len(whole) == width else []) + (middle or found)
+        if shaped and width > 1 and any(_is_known(table, c, place) for c in rows):
             return (
                 f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
                 "the quotation mark at its beginning never closed?"

@@ -61,6 +61,12 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
     found = sheet(tmp_path, "label,text,,\na,x,,\n,,,\n\nb,y,,,,\n,,,\n")
     assert found.table.to_pydict() == {"label": ["a", "b"], "text": ["x", "y"]}
     assert found.left_out == {"without any value": 2}
+    assert found.notes == ["1 rows end with more delimiters than the header; nothing stands behind them"]
+
+
+def test_a_text_alone_keeps_its_comma_or_is_refused(tmp_path):
+    assert "row 2 (line 3) has 2 cells where the header names 1" in refusal(tmp_path, "text\nno\nyes,\n")
+    assert cells(tmp_path, 'text\n"yes,"\n') == {"text": ["yes,"]}
 
 
 def test_rows_of_one_cell_are_rows_though_nothing_is_in_their_quotes(tmp_path):
@@ -120,6 +126,8 @@ def test_swallowed_rows_in_a_column_before_the_last(tmp_path):
     [
         (['"I said so,a', 'he did",b', "x,a"], [0]),
         (["x,a", '"I said so,a', "y,b", 'he did",b'], [1]),
+        (['"', "x,a", ",", "y,b", '",a'], [0]),
+        (['"', "x,new", "y,a", '",a'], [0]),
         (['"Roses, red,', 'violets, blue",a', "x,b"], []),
         (['"one', 'two",a', "x,b"], []),
     ],
