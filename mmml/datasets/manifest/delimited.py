@@ -105,9 +105,8 @@ class _Lines:
             else:
                 yield from ([""] for _ in range(gap))
                 number, gap = number + gap, 0
-                if (
-                    len(cells) < width or any(cells[width:]) or (len(cells) > width == 1)
-                ):  # "one," is a text with a comma
+                # Nothing may stand behind the last column; where a row is one cell, "yes," is a text with a comma.
+                if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
                         f"names {width}; quote a cell that holds a comma, and double a quotation mark within quotes"
