@@ -97,6 +97,12 @@ def test_fixed_classes_are_split_by_sample(tmp_path, capsys):
     code, told = check(write_csv(tmp_path / "reviews.csv", rows), capsys)
     assert code == 0 and "3 classes of 3 stand in several splits of the table" in told
     assert "dataset.split_by=sample" in command_of(told) and "episode.eval.ways=3" in command_of(told)
+    code, told = check(write_csv(tmp_path / "gap.csv", [*rows, rows[0] | {"text": "x", "split": ""}]), capsys)
+    assert (
+        code == 1
+        and "1 row cannot be used: its split is none of train, val and test" in told
+        and "3 classes of 3 stand" in told
+    )
     for row in rows:
         row.pop("split")
     code, told = check(write_csv(tmp_path / "reviews.csv", rows), capsys)

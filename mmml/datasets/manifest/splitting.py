@@ -18,7 +18,7 @@ UNDECIDED = -1
 def declared(split: pa.Array, keep: np.ndarray) -> dict[str, np.ndarray]:
     """The rows of each split, of those to ``keep``, as the column ``split`` has them."""
     of_row = split.take(pa.array(keep))
-    return {s: keep[pc.equal(of_row, s).to_numpy(zero_copy_only=False)] for s in SPLITS}
+    return {s: keep[pc.fill_null(pc.equal(of_row, s), False).to_numpy(zero_copy_only=False)] for s in SPLITS}
 
 
 def by_class(
