@@ -1,5 +1,6 @@
 """Which episodes a manifest can play, and whether those of a config are among them."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -87,8 +88,12 @@ def known_classes(dataset: Manifest, least: int) -> Finding | None:
     elif len(counts) >= len(SPLITS) * least or (min(dataset.val, dataset.test) * counts < PAIR).all():
         return None
     else:
-        what = f"{many(len(counts), 'class')} are too few to hold some of them out"
-    return Finding(False, what, f"the command below has {BY_SAMPLE}: new samples of known classes are tested")
+        what = f"there are too few classes to hold some of them out: {len(counts)}"
+    return Finding(
+        False,
+        what,
+        f"{BY_SAMPLE} is taken here, which tests new samples of known classes; if that is not meant, set it to class",
+    )
 
 
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
@@ -112,10 +117,14 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     """Splits with fewer classes than an episode needs."""
     small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]
     if small:
+        classes = len({c for s in findings.samples.values() for c in s.classes})
+        share = math.ceil(100 * least / classes) / 100
         mend = (
-            f"{3 * least} classes or more are needed, with dataset.val and dataset.test so large that each split gets "
-            f"{least}, or {least} with {BY_SAMPLE}; mmml-predict takes them as they are"
+            f"set dataset.val={share} dataset.test={share}, or give more classes to a split of the table"
+            if classes >= len(SPLITS) * least
+            else f"{3 * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
+        mend += "; mmml-predict takes them as they are"
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
     elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2

@@ -75,6 +75,7 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
     findings.found += [Finding(False, *worth_knowing(note)) for note in dataset.rows.notes]
     findings.found += gaps(lacking)
     findings.found += constant_modalities(dataset)
+    findings.found += labels_alike(dataset)
     findings.found += ignored_columns(dataset)
     findings.found += straddling_groups(findings.samples)
     findings.found += duplicates(dataset)
@@ -184,11 +185,24 @@ def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
             )
 
 
+def labels_alike(dataset: Manifest) -> Iterable[Finding]:
+    """Labels that differ in capitals alone may be one class."""
+    if not dataset.rows.has("label"):
+        return
+    spelt: dict[str, list[str]] = defaultdict(list)
+    for name in dataset.labels[1].to_pylist():
+        spelt[name.casefold()].append(name)
+    if several := [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]:
+        what = f"{many(len(several), 'pair')} of labels differ in capitals alone, and are different classes"
+        yield Finding(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
+
+
 def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     """Columns that mean nothing to mmml, above all misspelt ones."""
     for name in dataset.rows.ignored:
         hint = nearest(name, [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))])
-        mend = "rename it, or say what it is by dataset.columns" if hint else "nothing needs to be done"
+        mend = f"nothing needs to be done, unless it is one of mmml's: say which, 'dataset.columns={{label: {name}}}'"
+        mend = "rename it, or say what it is by dataset.columns" if hint else mend
         yield Finding(False, f"column {name!r} is ignored{hint}", mend)
 
 

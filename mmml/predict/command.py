@@ -66,7 +66,8 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     """What was read, and what may not be meant."""
     samples, task = adapted.samples, adapted.model.learner.task
     for side, rows in (("support", adapted.rows), ("query", queries.rows)):
-        yield from (f"{side}: {note}" for note in ((rows.count(), *rows.notes) if rows else ()))
+        unusable = rows.unusable("predict.on_bad_sample") if rows and side == "support" else []
+        yield from (f"{side}: {note}" for note in ((rows.count(), *unusable, *rows.notes) if rows else ()))
     rows = adapted.rows
     if rows and rows.meant and (adapted.labelled or not queries.rows.path.is_relative_to(rows.path.parent)):
         yield f"support: {rows.meant}"
@@ -80,7 +81,7 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     elif not adapted.labelled:
         yield "the support set has no labels: each sample is a class of its own"
     if adapted.scored:
-        yield "the support set has scores, which task=regression predicts"
+        yield "the support set has scores, which task=regression predicts: add it"
     if adapted.entry is None and len(samples.classes) > 1:
         yield "probabilities are not calibrated: that takes a checkpoint, or two samples of each class"
     elif adapted.entry is not None:

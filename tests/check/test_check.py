@@ -106,7 +106,7 @@ def test_fixed_classes_are_split_by_sample(tmp_path, capsys):
     for row in rows:
         row.pop("split")
     code, told = check(write_csv(tmp_path / "reviews.csv", rows), capsys)
-    assert code == 0 and "3 classes are too few to hold some of them out" in told
+    assert code == 0 and "there are too few classes to hold some of them out: 3" in told
     assert "dataset.split_by=sample" in command_of(told)
     code, told = check(tmp_path / "reviews.csv", capsys, "dataset.split_by=class")
     assert code == 1 and "dataset.split_by=sample; mmml-predict takes them as they are" in told

@@ -6,7 +6,7 @@ import pytest
 from mmml.check.command import check
 from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
-from mmml.check.findings import Findings, count, inspect
+from mmml.check.findings import Findings, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
 from mmml.datasets import Column, Per, Samples
 from mmml.datasets.gaps import Gappy
@@ -68,6 +68,27 @@ def test_what_fits_a_split_is_told():
     assert "episode.train.ways" in mend_shape(samples_of(2), "train") and "0 ways, and 0 shots" in mend_shape(
         samples_of(), "test"
     )
+
+
+def test_labels_that_differ_in_capitals_are_told(tmp_path):
+    labels = ["Positive", "positive", "negative"]
+    path = write_csv(
+        tmp_path / "t.csv", [{"text": f"{label} {i}", "label": label} for label in labels for i in range(3)]
+    )
+    (found,) = labels_alike(manifest(path))
+    assert found.what == "1 pair of labels differ in capitals alone, and are different classes" and not found.stops
+    assert found.examples == ("'Positive' and 'positive'",)
+
+
+@pytest.mark.parametrize(
+    ("classes", "mend"), [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")]
+)
+def test_too_few_classes_in_a_split_have_a_mend_that_works(classes, mend):
+    names = np.split(np.array([f"c{i}" for i in range(classes)]), [classes - 2, classes - 1])
+    parts = {s: Samples(own.tolist(), np.arange(len(own) + 1), {}) for s, own in zip(SPLITS, names, strict=True)}
+    findings = Findings("x", samples=parts)
+    (few,) = too_few(findings, 2)
+    assert few.mend.startswith(mend)
 
 
 def test_a_split_of_just_as_many_classes_as_are_needed_is_enough():

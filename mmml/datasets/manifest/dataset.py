@@ -116,7 +116,7 @@ class Manifest(Dataset):
     @property
     def notes(self) -> list[str]:  # type: ignore[override]
         """What is worth knowing of the table and its files, in one sentence each."""
-        return [self.rows.count(), *self.rows.notes]
+        return [self.rows.count(), *self.rows.unusable("dataset.on_bad_sample"), *self.rows.notes]
 
     @property
     def scored(self) -> bool:  # type: ignore[override]
@@ -180,7 +180,9 @@ class Manifest(Dataset):
         if not rows.has("split"):
             splits = self._spread(keep, units, self.test)
             while len(lacking := unspread(splits, self.labels[0])):
-                rows.report(np.isin(self.labels[0], lacking), f"its class has too few rows, or groups, for {BY_SAMPLE}")
+                for c in lacking.tolist():
+                    why = f"its class, {self.labels[1][c].as_py()!r}, needs three rows or groups for {BY_SAMPLE}"
+                    rows.report(self.labels[0] == c, why)
                 splits = self._spread(self._usable(), units, self.test)
             return splits
         splits = declared(rows.column("split"), keep)

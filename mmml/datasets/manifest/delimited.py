@@ -41,7 +41,7 @@ def read_csv(path: Path) -> Sheet:
     except UnicodeError:
         line = _undecodable(path) if encoding == "utf-8-sig" else "it"
         raise UserError(
-            f"{path}: {line} is not {encoding.removesuffix('-sig').upper()}; save the file as UTF-8"
+            f"{path}: {line} is not {encoding.removesuffix('-sig').upper()}; save the file as UTF-8 (Excel: CSV UTF-8)"
         ) from None
 
 
@@ -109,7 +109,8 @@ class _Lines:
                 if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
-                        f"names {width}; quote a cell that holds a comma, and double a quotation mark within quotes"
+                        f"names {width}; quote a cell that holds {self.delimiter!r}, and double a quotation mark "
+                        "within quotes"
                     )
                 if self.line > start:
                     self.several[number] = (start, self.line)

@@ -31,7 +31,9 @@ def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
         raise UserError(f"{option}={path} is no .npy matrix ({' '.join(str(error).split())[:120]})") from None
     array = matrix.array
     if not isinstance(array, np.ndarray):
-        raise UserError(f"{option}={path} holds several arrays: save the one that is meant by numpy.save, as .npy")
+        raise UserError(
+            f"{option}={path} holds arrays by name, not one matrix: save the one that is meant by numpy.save, as .npy"
+        )
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or 0 in array.shape[1:]:
         shape = "×".join(map(str, array.shape))
         raise UserError(

@@ -73,9 +73,12 @@ def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> Us
     wanted = [name for name in KNOWN if name.endswith("_file_name")] + ["text"]
     hints = [hint for name in ignored if (hint := nearest(name, wanted))]
     notes = "".join(f"; {note}" for note in sheet.notes)
+    matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []
+    option = where.replace("columns", "features")
+    beside = f"; a matrix of features beside it by {option}={matrices[0].name}" if matrices else ""
     return UserError(
         f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
-        f"(it has {', '.join(sheet.table.column_names)}; {where} names others{notes})"
+        f"(it has {', '.join(sheet.table.column_names)}; others by {where}='{{text: NAME}}'{notes}{beside})"
     )
 
 

@@ -104,6 +104,15 @@ class ManifestRows:
         left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
         return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
+    def unusable(self, option: str) -> list[str]:
+        """How many rows are left out as unusable, with the first of them, in one sentence; nothing if none are."""
+        if not self.problems:
+            return []
+        first = min(self.problems)
+        what = "row that cannot be used is" if len(self.problems) == 1 else "rows that cannot be used are"
+        told = f"{self.name_row(first)}: {self.problems[first]}"
+        return [f"{len(self.problems):,} {what} left out ({option}=skip), such as {told}"]
+
     def note_constant(self, modality: str, names: list[str]) -> None:
         """Note files that nothing can be told from."""
         if names:

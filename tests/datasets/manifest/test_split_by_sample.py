@@ -73,9 +73,7 @@ def test_a_copy_stays_with_its_original(tmp_path):
 
 def test_a_class_of_two_rows_cannot_be_in_three_splits(tmp_path):
     path = write_csv(tmp_path / "t.csv", [*reviews(), *({"text": f"odd {i}", "label": "odd"} for i in range(2))])
-    with pytest.raises(
-        UserError, match=r"row 31 of .*its class has too few rows, or groups, for dataset.split_by=sample"
-    ):
+    with pytest.raises(UserError, match=r"row 31 of .*its class, 'odd', needs three rows or groups for dataset"):
         manifest(path).load({"text"})
     skipping = manifest(path, on_bad_sample="skip")
     assert all(part.classes == list(CLASSES) for part in skipping.load({"text"}).values())
