@@ -5,10 +5,12 @@ import json
 import zipfile
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image
 
 from tests.datasets.making import write_csv, write_jsonl
+from tests.media.making import write_video
 
 
 def speech(data: Path, root: Path, takes: int = 50) -> Path:
@@ -39,14 +41,15 @@ def emoji(data: Path, root: Path, count: int = 1377) -> Path:
 
 
 def gestures(data: Path, root: Path) -> Path:
-    """Twenty signs, one clip each, beside its word; each clip twice, so that episodes can be played."""
+    """Twenty signs, one clip each, beside its word; each clip as it is and a little darker, as a second take."""
     rows = []
     for clip in sorted((data / "video_clips" / "asl_gestures").glob("*.mkv")):
-        for copy in ("a", "b"):
-            target = root / f"{clip.stem}-{copy}.mkv"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(clip.read_bytes())
-            rows.append({"video_file_name": target.name, "label": clip.stem})
+        root.mkdir(parents=True, exist_ok=True)
+        (root / f"{clip.stem}-a.mkv").write_bytes(clip.read_bytes())
+        with av.open(str(clip)) as file:
+            frames = np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+        write_video(root / f"{clip.stem}-b.mkv", (frames * 0.9).astype(np.uint8))
+        rows += [{"video_file_name": f"{clip.stem}-{take}.mkv", "label": clip.stem} for take in "ab"]
     return write_csv(root / "metadata.csv", rows)
 
 

@@ -118,7 +118,7 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]
     if small:
         classes = len({c for s in findings.samples.values() for c in s.classes})
-        share = math.ceil(100 * least / classes) / 100
+        share = math.ceil(100 * least / max(classes, 1)) / 100
         mend = (
             f"set dataset.val={share} dataset.test={share}, or give more classes to a split of the table"
             if classes >= len(SPLITS) * least
