@@ -72,7 +72,7 @@ def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -
         elif file.name.startswith("."):
             left_out["hidden"] += 1
         elif modality is None:
-            left_out[f"that end in {file.suffix}" if file.suffix else "without a suffix"] += 1
+            left_out[f"with the suffix {file.suffix}" if file.suffix else "without a suffix"] += 1
         else:
             label = {"label": folders[0]} if folders else {}
             rows.append({f"{modality}_file_name": str(file.relative_to(path)), **label, **also})

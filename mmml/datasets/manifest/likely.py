@@ -51,7 +51,12 @@ def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
         matrix: whether features come in a file of their own: files may then be paired with them, without labels.
     """
     path, option, labels = rows.path, rows.option, set[str]()
-    if matrix or not path.is_dir() or option == "query":  # queries may lie anywhere below
+    if not path.is_dir() or option == "query":  # queries may lie anywhere below
+        return
+    if not rows.has("label") and (table := _table_in(path)):
+        rows.meant = f"the table {table.name} in {path} was not read; did you mean {naming(option, table)}?"
+        return
+    if matrix:
         return
     if rows.has("label"):
         labels = set(rows.column("label").drop_null().to_pylist())

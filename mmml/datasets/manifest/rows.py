@@ -99,8 +99,9 @@ class ManifestRows:
 
     def count(self) -> str:
         """How many rows there are, and what else was found and left out, in one line."""
-        files = [f"{len(np.unique(self.column(m).drop_null())):,} {m}" for m in FILE_MODALITIES if self.has(m)]
-        what = f"{' and '.join(files)} files" if self.path.is_dir() else f"{len(self):,} rows"
+        counts = {m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)}
+        files = " and ".join(f"{n:,} {m} file{'' if n == 1 else 's'}" for m, n in counts.items())
+        what = files if self.path.is_dir() else f"{len(self):,} row{'' if len(self) == 1 else 's'}"
         left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
         return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 

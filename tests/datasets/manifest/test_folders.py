@@ -19,7 +19,7 @@ def test_every_file_is_a_row_or_counted(tmp_path):
     make(tmp_path, "a/1.png", "a/2.JFIF", "a/3.heic", "a/notes.txt", "b/4.JPE", "b/.DS_Store", "b/README", "b/x.txt")
     sheet = read_folders(tmp_path, "dataset.root")
     assert sheet.table["image_file_name"].to_pylist() == ["a/1.png", "a/2.JFIF", "a/3.heic", "b/4.JPE"]
-    assert sheet.left_out == {"that end in .txt": 2, "hidden": 1, "without a suffix": 1}
+    assert sheet.left_out == {"with the suffix .txt": 2, "hidden": 1, "without a suffix": 1}
     assert sheet.table.num_rows + sum(sheet.left_out.values()) == 8
 
 
@@ -60,5 +60,5 @@ def test_split_folders_in_capitals(tmp_path):
 
 def test_a_folder_without_media_says_what_it_holds(tmp_path):
     make(tmp_path, "a/1.txt", "a/2.txt", "Data.CSV")
-    with pytest.raises(UserError, match=r"2 files that end in \.txt\); name the table: dataset.root=.*Data\.CSV"):
+    with pytest.raises(UserError, match=r"2 files with the suffix \.txt\); name the table: dataset.root=.*Data\.CSV"):
         found(tmp_path)

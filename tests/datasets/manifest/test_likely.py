@@ -68,7 +68,7 @@ def test_of_two_tables_below_none_is_named(tmp_path):
     for folder in "ab":
         make(tmp_path, f"{folder}/metadata.csv")
         (tmp_path / folder / "metadata.csv").write_text("label,text\na,b\n")
-    with pytest.raises(UserError, match=r"that end in \.csv\)$"):
+    with pytest.raises(UserError, match=r"with the suffix \.csv\)$"):
         read(tmp_path)
 
 
@@ -139,3 +139,12 @@ def test_a_path_is_quoted_for_the_shell(tmp_path):
 def test_queries_may_lie_anywhere_below(tmp_path):
     rows = read(make(tmp_path, "dataset/cat/1.png", "dataset/dog/1.png"), "query")
     assert not rows.meant and not rows.notes
+
+
+@pytest.mark.parametrize("matrix", [False, True])
+def test_a_table_of_another_name_beside_a_matrix(tmp_path, matrix):
+    make(tmp_path, "features.npy")
+    (tmp_path / "labels.csv").write_text("id,label\n1,a\n2,b\n")
+    told = f"the table labels.csv in {tmp_path} was not read; did you mean dataset.root={tmp_path}/labels.csv "
+    assert read(tmp_path, matrix=matrix).meant.startswith(told)
+    assert not read(tmp_path, "query").meant
