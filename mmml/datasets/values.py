@@ -45,7 +45,8 @@ class Matrix:
         return len(self.array)
 
     def __getitem__(self, index: Index) -> torch.Tensor:
-        return torch.from_numpy(np.array(self.array[index], self.dtype))
+        with np.errstate(over="ignore"):  # what is too large is infinite, which whoever reads rows refuses
+            return torch.from_numpy(np.array(self.array[index], self.dtype))
 
 
 class Ragged:

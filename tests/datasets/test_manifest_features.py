@@ -1,5 +1,7 @@
 """Which features of a manifest cannot be used."""
 
+import warnings
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +33,9 @@ def test_what_float32_cannot_hold_is_not_finite(tmp_path, monkeypatch):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     pq.write_table(pa.table({"features": [[1.0], [1e300]]}), tmp_path / "t.parquet")
     assert bad_rows(vector_column(tmp_path / "t.parquet")).tolist() == [1]
+    np.save(tmp_path / "m.npy", np.array([[1.0], [1e300]]))
+    with warnings.catch_warnings(action="error"):
+        assert Matrix(tmp_path / "m.npy")[:].tolist() == [[1.0], [float("inf")]]
 
 
 @pytest.mark.parametrize(
