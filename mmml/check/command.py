@@ -34,13 +34,15 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     fixed = ["dataset=manifest", f"dataset.root={Path(path).expanduser().absolute()}"]
     make = maker([*fixed, *overrides])
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
-    name = asked[-1] if asked else meant(make())
-    known = None if "dataset.split_by" in named else known_classes(make(), 2 if name == "classification" else 1)
+    dataset = make()
+    name = asked[-1] if asked else meant(dataset)
+    known = None if "dataset.split_by" in named else known_classes(dataset, 2 if name == "classification" else 1)
     if known is not None:
         fixed.append(BY_SAMPLE)
         make = maker([*fixed, *overrides])
+        dataset = make()
     findings = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
-    extra = [o for o in suggest(make(), findings, name) if o.partition("=")[0] not in named]
+    extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
     config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
     findings.found += [known] if known is not None else []

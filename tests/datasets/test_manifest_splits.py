@@ -57,3 +57,7 @@ def test_splits_that_are_made_depend_on_the_seed_and_the_fractions_of_each(tmp_p
     assert sizes == {"train": 12, "val": 2, "test": 6}
     first, again, other = (load(path, "text", split_seed=seed)["test"].classes for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_fractions_are_of_no_account_where_the_table_has_splits(tmp_path):
+    assert [len(part.classes) for part in load(table(tmp_path, {}), "text", val=0.0, test=0.0).values()] == [4, 1, 1]

@@ -71,7 +71,6 @@ class Manifest(Dataset):
         self.on_bad_sample, self.missing = on_bad_sample, missing
         self.split_seed, self.val, self.test = split_seed, val, test
         self.new_classes = split_by == "class"
-        check_fractions(val, test)
         self.limits = Limits(
             image_side=image_side,
             image_range=image_range,
@@ -141,8 +140,8 @@ class Manifest(Dataset):
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        found = {s: self._split(rows, sources, numbers) for s, rows in splits.items()}
-        return {s: replace(part, kept_apart=self._kept_apart(s, splits, shown)) for s, part in found.items()}
+        apart = self._kept_apart(splits, shown)
+        return {s: replace(self._split(rows, sources, numbers), kept_apart=apart[s]) for s, rows in splits.items()}
 
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""
@@ -197,20 +196,18 @@ class Manifest(Dataset):
         return splits
 
     def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:
+        check_fractions(self.val, self.test)
         return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
 
-    def _kept_apart(self, split: str, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> list[str]:
-        """What was trained on, so that no other run tests it: whole classes, or what rows show."""
+    def _kept_apart(self, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> dict[str, list[str]]:
+        """By split, what no other run may test once it was trained on: whole classes, or what rows show."""
+        whole = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
         if self.new_classes:
-            return [] if split == "test" else [f"all of {name}" for name in self._classes_of(splits[split])]
-        told = {
-            s: {f"{m} {d.decode()}" for m, own in contents(shown).items() for d in own[rows] if d}
-            for s, rows in splits.items()
-        }
-        if split != "test":
-            return sorted(told[split])
-        new = told["test"] - told["train"] - told["val"]
-        return [*sorted(new), *(f"all of {name}" for name in self._classes_of(splits[split]))]
+            return whole | {"test": []}
+        known = contents(shown)
+        rows_of = {s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d} for s, r in splits.items()}
+        new = rows_of["test"] - rows_of["train"] - rows_of["val"]
+        return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *whole["test"]]}
 
     def _classes_of(self, rows: np.ndarray) -> list[str]:
         codes, names = self.labels

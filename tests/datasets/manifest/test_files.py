@@ -22,11 +22,11 @@ def test_two_tables_that_differ_in_capitals_are_refused(tmp_path):
 def test_a_path_is_resolved_once(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "t.csv").write_text(TABLE)
-    (tmp_path / "work").mkdir()
+    (tmp_path / "here").mkdir()
     (tmp_path / "link").symlink_to("data")
-    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "here")
     whole = tmp_path / "data" / "t.csv"
-    for spelt in ("../data/t.csv", "../link/t.csv", "../work/../data/t.csv", str(whole)):
+    for spelt in ("../data/t.csv", "../link/t.csv", "../here/../data/t.csv", str(whole)):
         assert find(spelt, "dataset.root") == whole.resolve()
     assert find("../link", "dataset.root") == (tmp_path / "data").resolve()
 
