@@ -45,9 +45,15 @@ def expected(error: Exception) -> Exception:
     return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near.
+
+    Args:
+        word: as the user wrote it.
+        known: what could be meant.
+        cutoff: how near they must be, from 0 to 1; higher for words that may well be right as they are.
+    """
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

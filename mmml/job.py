@@ -140,6 +140,8 @@ class Job:
         self, experiment: runs.Experiment, trainer: Trainer, stop: Stop, resumed: Checkpoint | None = None
     ) -> None:
         """Train, then judge the best checkpoint on the test split."""
+        if resumed is None:
+            trainer.save_last()  # what is recorded as a run can be resumed from its first moment
         self._record(experiment, trainer.parts.config, resumed)
         try:
             trainer.fit(stop)

@@ -66,13 +66,8 @@ class Command:
 
 
 def resume(folder: Path) -> list[str]:
-    """Resume; or start anew, where there is nothing yet to go on with."""
-    run = folder / "run"
-    if (run / "checkpoints" / "last.ckpt").exists():
-        return ["resume=run"]
-    if (run / "run.json").exists():  # it says: choose another folder
-        run.rename(folder / "begun")
-    return TRAIN
+    """Resume; or start anew, where no run has begun."""
+    return ["resume=run"] if (folder / "run" / "run.json").exists() else TRAIN
 
 
 def evaluate(folder: Path) -> list[str]:

@@ -94,6 +94,24 @@ def test_a_start_that_failed_at_once_can_be_begun_again_and_keeps_what_it_said(t
         train_composed(composed(), str(folder), [])
 
 
+def test_a_run_can_be_resumed_from_its_first_moment(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "last.ckpt").write_text("of a start that was never recorded")
+
+    def killed(run, config):
+        raise SystemExit(1)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(RunDirectory, "write_config", killed)
+        train_composed(composed(**{"trainer.steps": 2}), str(folder), [])
+    assert (folder / "run.json").exists() and not (folder / "metrics.jsonl").exists()
+    assert resume(str(folder), [], lambda config: config) == 0
+    assert train_composed(composed(**{"trainer.steps": 2}), str(tmp_path / "whole"), [])[0] == 0
+    panels = [json.loads((tmp_path / name / "result.json").read_text())["panel"] for name in ("run", "whole")]
+    assert panels[0] == panels[1]
+
+
 def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}

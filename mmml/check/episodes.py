@@ -51,8 +51,9 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
         ways = {}
     else:
         single = any(dataset.modalities[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
-        roomy = least >= 10 or not single
-        queries, shots = (5, [1, 5]) if roomy else (max(1, min(5, least - 1)), [1])
+        queries, shots = (5, [1, 5]) if least >= 10 else (max(1, min(5, least - 1)), [1])
+        if not single:  # a class shows one value, however often it is drawn
+            queries, shots = 1, [1]
         ways = {"eval": min(5, len(samples["val"].classes), len(samples["test"].classes))}
         ways["train"] = min(WIDEST, len(samples["train"].classes))
     return [

@@ -14,7 +14,7 @@ from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
-from mmml.datasets.manifest.meaning import KNOWN
+from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
 from mmml.errors import UserError, nearest
 
 
@@ -200,7 +200,8 @@ def labels_alike(dataset: Manifest) -> Iterable[Finding]:
 def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     """Columns that mean nothing to mmml, above all misspelt ones."""
     for name in dataset.rows.ignored:
-        hint = nearest(name, [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))])
+        lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
+        hint = nearest(name, lacking, MISSPELT)
         mend = f"nothing needs to be done, unless it is one of mmml's: say which, 'dataset.columns={{label: {name}}}'"
         mend = "rename it, or say what it is by dataset.columns" if hint else mend
         yield Finding(False, f"column {name!r} is ignored{hint}", mend)

@@ -13,6 +13,7 @@ from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
 from mmml.datasets.base import MODALITIES
+from mmml.datasets.manifest.rows import ManifestRows
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
@@ -86,9 +87,30 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
         yield "probabilities are not calibrated: that takes a checkpoint, or two samples of each class"
     elif adapted.entry is not None:
         yield from Calibration((adapted.entry,)).notes([])
+    if again := found_again(rows, queries.rows):
+        yield f"{again:,} of the {len(queries):,} queries stand in the support set, too: each of them finds itself"
     labels = set(queries.rows.column("label").to_pylist()) - {None} if queries.rows.has("label") else set()
     if labels and not labels & set(samples.classes):
         yield f"no label of the queries, such as {min(labels)!r}, is a class of the support set"
+
+
+def found_again(support: ManifestRows | None, query: ManifestRows) -> int:
+    """How many queries are rows of the same table as the support set, or have a file of it."""
+    if support is None:
+        return 0
+    if support.path.resolve() == query.path.resolve():
+        return len(query)
+    again: set[int] = set()
+    for modality in (m for m in FILE_MODALITIES if support.has(m) and query.has(m)):
+        known = set(file_paths(support, modality)) - {None}
+        again.update(i for i, path in enumerate(file_paths(query, modality)) if path in known)
+    return len(again)
+
+
+def file_paths(rows: ManifestRows, modality: str) -> list[Path | None]:
+    """The file of each row, None where it has none."""
+    folder = rows.folder.resolve()
+    return [name and folder / name for name in rows.column(modality).to_pylist()]
 
 
 def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:

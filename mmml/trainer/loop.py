@@ -104,8 +104,6 @@ class Trainer:
         """
         first, steps = self.step, self.options.steps
         self._keep_best_true()
-        if not self.run.last.exists():
-            self.save_last()  # so that a run can be resumed from its first moment
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
         threads = one_thread() if self.learner.is_small else nullcontext()
         shown = tracking(self.options.trackers, self.run.path, self.parts.config, self.step)

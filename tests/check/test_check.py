@@ -137,9 +137,11 @@ def test_classes_and_groups_that_straddle_splits(tmp_path, rows, capsys):
 
 
 def test_a_misspelt_column_is_told(tmp_path, rows, capsys):
-    write_csv(tmp_path / "set" / "metadata.csv", [{**row, "grup": "a"} for row in rows])
+    write_csv(tmp_path / "set" / "metadata.csv", [{**row, "grup": "a", "rating": "b", "date": "c"} for row in rows])
     code, told = check(tmp_path / "set", capsys)
     assert code == 0 and "column 'grup' is ignored; did you mean 'group'?" in told
+    assert "column 'rating' is ignored" in told and "column 'date' is ignored" in told
+    assert told.count("did you mean") == 1  # and not 'domain' or 'text'
 
 
 def test_texts_to_be_written_are_looked_at_too(tmp_path, rows, capsys):

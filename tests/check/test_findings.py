@@ -186,3 +186,4 @@ def test_pairs_without_labels_can_be_trained_on(tmp_path, text, capsys):
     assert "each row is a class of its own" in told and "Training can start." in told
     mappings = "text:image,text:features" if text else "image:features,features:image"
     assert f"'episode.eval.mappings=[{mappings}]'" in told
+    assert "'episode.eval.shots=[1]' episode.eval.queries=1 " in told  # a class is one pair

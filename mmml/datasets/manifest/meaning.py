@@ -21,6 +21,7 @@ KEYS = ("label", "split", "group", "domain")  # what makes samples alike
 TARGETS = (*KEYS, "score")
 PLAIN = ("id", *TARGETS, *TEXTS)
 KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
+MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
 BLANKS = dict.fromkeys((0x200B, 0x2060, 0xFEFF)) | {0xA0: " ", 0x202F: " ", 0x2007: " "}  # that nobody sees
 
 

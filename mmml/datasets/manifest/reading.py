@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mmml.datasets.manifest.folders import split_of
 from mmml.datasets.manifest.likely import read_named, tell_likely
-from mmml.datasets.manifest.meaning import KNOWN, TARGETS, TEXTS, explode, interpret, tidy
+from mmml.datasets.manifest.meaning import KNOWN, MISSPELT, TARGETS, TEXTS, explode, interpret, tidy
 from mmml.datasets.manifest.records import has_vectors
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.manifest.sheet import TEXT, Sheet
@@ -71,7 +71,7 @@ def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa
 
 def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> UserError:
     wanted = [name for name in KNOWN if name.endswith("_file_name")] + ["text"]
-    hints = [hint for name in ignored if (hint := nearest(name, wanted))]
+    hints = [hint for name in ignored if (hint := nearest(name, wanted, MISSPELT))]
     notes = "".join(f"; {note}" for note in sheet.notes)
     matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []
     option = where.replace("columns", "features")
