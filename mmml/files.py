@@ -114,8 +114,13 @@ BESIDE = r"\.(.{1,40})\.\d+-[0-9a-f]{8}\.tmp"  # names that :func:`beside` gives
 
 
 def beside(path: Path) -> Path:
-    """A name of this process's own in the same folder, hidden; machines may share it."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A hidden name in the same folder that no other process uses."""
+    return path.with_name(f".{path.name[:40]}.{own_mark()}.tmp")
+
+
+def own_mark() -> str:
+    """What makes a name unique, even where several machines share a folder."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def is_device(path: Path) -> bool:
@@ -165,7 +170,7 @@ def read_json(path: Path) -> Any:
 def keep_aside(path: Path) -> None:
     """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free, so that nothing is lost."""
     if path.is_file():
-        kept = path.with_name(f"{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")  # whoever comes too
+        kept = path.with_name(f"{path.stem}.{own_mark()}{path.suffix}")  # so that of two processes one gets it
         with suppress(FileNotFoundError):  # another process has kept it
             path.rename(kept)
             next(n for n in count(1) if take_place(kept, path.with_name(f"{path.stem}.{n}{path.suffix}")))

@@ -227,7 +227,7 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
         console.print(table)
     for note in fields["notes"]:
-        console.print(note, highlight=False)
+        console.print(note)
     print(f"report: {run.report}")
 
 

@@ -121,13 +121,17 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
         classes = len({c for s in findings.samples.values() for c in s.classes})
         share = math.ceil(100 * least / max(classes, 1)) / 100
         mend = (
-            f"set dataset.val={share} dataset.test={share}, or give more classes to a split of the table"
+            f"set dataset.val={share} dataset.test={share}, or give these splits of the table more classes"
             if classes >= len(SPLITS) * least
-            else f"{3 * least} classes or more are needed, or {least} with {BY_SAMPLE}"
+            else f"{len(SPLITS) * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
         mend += "; mmml-predict takes them as they are"
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
-    elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
+
+
+def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
+    """Rows without labels: no task for a learner of scores or texts, or of one modality alone."""
+    if findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
         if least == 1:

@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -69,7 +68,7 @@ def key_of(key: Any) -> str:
 def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path], T]) -> T:
     """What a folder of the cache holds, which is filled whole or not at all; two processes may race.
 
-    What cannot be written, was damaged, or belongs to somebody who lets nobody read it, is made for this process alone.
+    What cannot be written, is damaged or may not be read is made for this process alone.
 
     Args:
         name: with a key of everything that its files depend on.
@@ -78,8 +77,7 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
     """
     folder = cache_dir() / name
     try:
-        if not folder.exists():
-            folder = _filled(folder, fill)
+        folder = _filled(folder, fill)
     except OSError as error:
         warn_unwritable(folder.parent, str(error.strerror or error))
     else:
@@ -87,15 +85,16 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
             return read(folder)
         except (OSError, ValueError, KeyError, EOFError) as error:
             log.warning("%s cannot be read (%s) and is made anew", folder, error)
-    for memory in (False, True):
-        folder = scratch_dir(memory) / name
-        with suppress(OSError) if not memory else nullcontext():
-            return read(folder if folder.exists() else _filled(folder, fill))
-    raise AssertionError  # the last place raises what is wrong with it
+    try:
+        return read(_filled(scratch_dir() / name, fill))
+    except OSError:
+        return read(_filled(scratch_dir(memory=True) / name, fill))
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
-    """Fill a folder, which gets its name once it is whole; returns where the files are."""
+    """Fill a folder unless it exists; it gets its name once it is whole. Returns where the files are."""
+    if folder.exists():
+        return folder
     partial = beside(folder)
     partial.mkdir(parents=True)  # with the rights that the user gives to files, as others may share the cache
     try:

@@ -18,6 +18,7 @@ from mmml.datasets.manifest.copies import contents, copies, telling
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.reading import read_rows
 from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.sheet import TEXT
 from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
 from mmml.errors import UserError
@@ -104,7 +105,7 @@ class Manifest(Dataset):
     def labels(self) -> tuple[np.ndarray, pa.Array]:
         """The class of each row, −1 for none, and the names of the classes."""
         if not self.new_classes and self.rows.has("score") and not self.rows.has("label"):
-            return np.zeros(len(self.rows), np.int64), pa.array(["score"], pa.large_string())
+            return np.zeros(len(self.rows), np.int64), pa.array(["score"], TEXT)
         return self.rows.classes()
 
     @cached_property

@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from mmml.datasets.manifest.files import find, read
 from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX, TABLES, split_of
 from mmml.datasets.manifest.meaning import TEXTS, interpret
-from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.rows import SHOWN, ManifestRows
 from mmml.datasets.manifest.sheet import TEXT, Sheet
 from mmml.errors import UserError
 from mmml.media import FILE_MODALITIES
 
 LOOKED_AT = 1000  # folders, and files of each, at most
-SHOWN = 3  # folders that a sentence names
 
 
 def read_named(root: str, option: str) -> tuple[Path, Sheet]:

@@ -109,7 +109,7 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
     for n, rows in lists.items():
         cells = [c for row, k in zip(rows, lengths, strict=True) for c in _stretched(row or [], k, n in single)]
         exploded[n] = pa.array([c or None for c in cells], TEXT)
-    if "group" not in named and any(n in FILE_MODALITIES and n in lists for n in lists):
+    if "group" not in named and any(n in FILE_MODALITIES for n in lists):
         exploded["group"] = pa.array(origin).cast(TEXT)
     if "id" in named and len(origin) > count:
         numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
@@ -156,15 +156,10 @@ def _says(values: pa.Array) -> pa.Array:
 def _files(values: pa.Array, folder: Path) -> pa.Array:
     """Names of files; blanks around one stay if there is such a file."""
     texts = _without_blanks(values)
-    odd = pc.fill_null(pc.not_equal(texts, values), False)
-    for i in np.flatnonzero(odd.to_numpy(zero_copy_only=False)).tolist():
-        if not is_file(folder / values[i].as_py()):
-            continue
-        return pa.array(
-            [v if v and is_file(folder / v) else t for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)],
-            TEXT,
-        )
-    return texts
+    kept = pc.fill_null(pc.not_equal(texts, values), False).to_numpy(zero_copy_only=False).copy()
+    for i in np.flatnonzero(kept).tolist():
+        kept[i] = is_file(folder / values[i].as_py())
+    return pc.if_else(pa.array(kept), values, texts)
 
 
 def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:

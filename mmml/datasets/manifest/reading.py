@@ -18,6 +18,8 @@ from mmml.media import FILE_MODALITIES
 
 CELL = 1 << 20  # bytes that one cell may hold
 NAME = 60  # characters of a text that name its row
+UNCLOSED = "is a quotation mark before it not closed?"
+CONTROL = r"[\x00-\x1f]"
 
 
 def read_rows(
@@ -88,16 +90,10 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
         path = rows.column(modality)
         inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
         rows.report(inside, f"its {modality} file lies outside of the folder; paths are relative to it")
-        rows.report(
-            pc.match_substring_regex(path, r"[\x00-\x1f]"),
-            f"its {modality} file name holds a line break or "
-            "another control character; is a quotation mark before it not closed?",
-        )
+        why = f"its {modality} file name holds a line break or another control character; {UNCLOSED}"
+        rows.report(pc.match_substring_regex(path, CONTROL), why)
     for name in rows.table.column_names:
-        if pa.types.is_large_string(rows.table[name].type):
-            rows.report(
-                pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long"
-            )
+        rows.report(pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long")
 
 
 def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarray) -> None:
@@ -105,10 +101,7 @@ def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarr
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")
-        rows.report(
-            pc.match_substring_regex(label, r"[\x00-\x1f]"),
-            "its label holds a line break; is a quotation mark before it not closed?",
-        )
+        rows.report(pc.match_substring_regex(label, CONTROL), f"its label holds a line break; {UNCLOSED}")
     _check_split(rows)
     rows.report(bad_scores, "its score is no number")
 
@@ -128,8 +121,7 @@ def _check_split(rows: ManifestRows) -> None:
     canonical = [split_of(t) for t in texts.to_pylist()]
     known = np.array([c is not None for c in canonical] + [False])
     rows.report(~known[codes], "its split is none of train, val and test")
-    values = pa.array([*canonical, None], pa.large_string()).take(pa.array(codes % (len(canonical) + 1)))
-    rows.table = rows.table.set_column(rows.table.column_names.index("split"), "split", values)
+    rows.replace("split", pa.array([*canonical, None], TEXT).take(pa.array(codes % (len(canonical) + 1))))
 
 
 def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
@@ -140,6 +132,5 @@ def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
     values = pc.if_else(number, texts, None).cast(pa.float64())
     fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)
-    place = rows.table.column_names.index("score")
-    rows.table = rows.table.set_column(place, "score", pc.if_else(fits, values, None))
+    rows.replace("score", pc.if_else(fits, values, None))
     return pc.and_(pc.is_valid(texts), pc.invert(fits)).to_numpy(zero_copy_only=False)

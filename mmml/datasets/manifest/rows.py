@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.manifest.meaning import TEXTS
+from mmml.datasets.manifest.sheet import TEXT
 from mmml.media import FILE_MODALITIES
 
-SHOWN = 3  # files that a sentence names
+SHOWN = 3  # files or folders that a sentence names
 MENDS = {
     "image": (
         ("image_range: each", "suits pictures of 16 bits"),
@@ -65,6 +66,10 @@ class ManifestRows:
         """One column, in one piece."""
         return self.table[name].combine_chunks()
 
+    def replace(self, name: str, values: pa.Array) -> None:
+        """Give a column other values."""
+        self.table = self.table.set_column(self.table.column_names.index(name), name, values)
+
     def codes(self, name: str) -> tuple[np.ndarray, pa.Array]:
         """A text column as numbers, −1 where empty, and the distinct texts that they stand for."""
         return _encoded(self.column(name))
@@ -95,7 +100,7 @@ class ManifestRows:
         place = np.empty(len(codes), np.int64)
         place[order] = np.arange(len(codes)) - starts[codes[order]]
         numbered = zip(self.column("id").to_pylist(), place.tolist(), strict=True)
-        return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], pa.large_string())
+        return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], TEXT)
 
     def count(self) -> str:
         """How many rows there are, and what else was found and left out, in one line."""
