@@ -29,11 +29,11 @@ class GuardError(ExpectedError):
 DISK = {
     errno.ENOSPC: "make room there, or choose another place",
     errno.EDQUOT: "make room there, or choose another place",
-    errno.EFBIG: "raise the limit of the size of files, or choose another place",
-    errno.EIO: "look after that disk, or choose another place",
+    errno.EFBIG: "raise the limit on file sizes, or choose another place",
+    errno.EIO: "check that disk, or choose another place",
     errno.EROFS: "choose another place",
 }
-"""What is wrong with a disk and no bug: by the number of the ``OSError``, the mend."""
+"""By the number of an ``OSError`` that is a disk's fault, and no bug: what can be done."""
 
 
 def expected(error: Exception) -> Exception:

@@ -28,7 +28,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_working_folder() -> None:
-    """Refuse a working folder that is there no more; torch itself ends without one."""
+    """Refuse a working folder that was removed: torch cannot be imported in one."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def check_working_folder() -> None:
 
 
 def claim(path: Path) -> Path:
-    """Make a folder of that name, or of that name and a number, which no other process has.
+    """Make a new folder of this name, or of this name and a number, and return it.
 
     Raises:
         UserError: none can be made there.
@@ -85,12 +85,12 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A full or broken disk within this block is an ``OSError`` with the name of this file, whoever noticed it."""
+    """Raise the error of a full or broken disk within this block as an ``OSError`` that names this file."""
     try:
         yield
     except Exception as error:
         found: BaseException | None = error
-        while found is not None and not isinstance(found, OSError):  # torch tells of what came after
+        while found is not None and not isinstance(found, OSError):  # torch raises what follows from it
             found = found.__context__
         if found is None or found.errno not in DISK:
             raise
@@ -99,7 +99,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def append(path: Path, data: bytes) -> None:
     """Add to the end of a file, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed
     with writing(path), path.open("ab", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
         try:
@@ -124,7 +124,7 @@ def own_mark() -> str:
 
 
 def is_device(path: Path) -> bool:
-    """Whether a path names something that is there and is no ordinary file, such as ``/dev/null``."""
+    """Whether a path exists and is neither a file nor a folder, such as ``/dev/null``."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -192,7 +192,7 @@ def take_place(part: Path, path: Path) -> bool:
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove what killed processes have left of these files, or patterns, which nobody may be writing now."""
+    """Remove temporary files of killed processes beside these files (or patterns), which nobody may be writing now."""
     for path in paths:
         for temporary in path.parent.glob(f".{path.name}.*.tmp"):
             temporary.unlink(missing_ok=True)

@@ -202,8 +202,8 @@ def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
         hint = nearest(name, lacking, MISSPELT)
-        mend = f"nothing needs to be done, unless it is one of mmml's: say which, 'dataset.columns={{label: {name}}}'"
-        mend = "rename it, or say what it is by dataset.columns" if hint else mend
+        mend = "rename it, or" if hint else "nothing needs to be done, or, if mmml should read it,"
+        mend += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
         yield Finding(False, f"column {name!r} is ignored{hint}", mend)
 
 

@@ -51,7 +51,7 @@ def verdict(findings: Findings) -> str:
 
 
 def write_page(findings: Findings, path: Path) -> None:
-    """One self-contained HTML file; a file of that name that is none of these is kept aside."""
+    """One self-contained HTML file; a file of that name that mmml did not write is kept under another name."""
     if path.is_file() and MADE not in path.read_bytes()[:2000]:
         keep_aside(path)
     values = {

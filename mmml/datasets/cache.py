@@ -23,8 +23,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MEMORY = "/dev/shm"
-ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # a kind and what key_of gives: how entries are called
-UNPACKED = "unpacked"  # the kind of folders that hold what archives do, whatever its name
+ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # names of entries: a kind, and what key_of returns
+UNPACKED = "unpacked"  # the kind of folders with the content of archives, whose files have any names
 
 
 def cache_dir() -> Path:
@@ -37,11 +37,11 @@ def scratch_dir(memory: bool = False) -> Path:
     """A folder for this process alone, for when the cache cannot be written; it goes when the process ends.
 
     Args:
-        memory: in memory, where there is such a place; so it is, too, where no disk has room.
+        memory: whether it lies in memory, if the system has such a folder. It also does if no disk has room.
     """
     try:
         place: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
-    except FileNotFoundError:  # it has tried to write there
+    except FileNotFoundError:  # no folder that it can write to
         place = MEMORY
     folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=place))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -50,7 +50,7 @@ def scratch_dir(memory: bool = False) -> Path:
 
 @functools.cache
 def warn_unwritable(place: Path, why: str) -> None:
-    """Say, once, that the cache is of no use."""
+    """Warn once that nothing can be cached."""
     log.warning("%s cannot be written (%s): nothing is cached", place, why)
 
 

@@ -299,7 +299,7 @@ def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
     assert _predict(["support=s3", "query=q3"]) == 0
     told = capsys.readouterr()
     assert "support: 6 image files are constant after decoding" in told.err
-    assert "predict.decoding={image_range: each} suits pictures of 16 bits" in told.err
+    assert "predict.decoding={image_range: each} for 16-bit pictures" in told.err
     assert "6 image files are constant after decoding (c0/0.png" in told.out
     assert _predict(["support=s3", "query=q3", "predict.decoding={image_range: each}"]) == 0
     told = capsys.readouterr()

@@ -58,7 +58,7 @@ def _nothing(path: Path, option: str, left_out: Counter[str]) -> str:
     hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
     counts = ", ".join(f"{count} file{'' if count == 1 else 's'} {why}" for why, count in left_out.items())
     found = f" ({counts})" if left_out else ""
-    what = "has neither a metadata.csv, .jsonl or .parquet nor media files, nor folders of them for each class"
+    what = "has no metadata.csv, .jsonl or .parquet, no media files, and no folders of them for each class"
     return f"{what}{found}{hint}"
 
 
@@ -80,7 +80,7 @@ def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name can be written down: file systems allow any bytes."""
+    """Whether a name is UTF-8: file systems allow any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -77,10 +77,10 @@ def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> Us
     notes = "".join(f"; {note}" for note in sheet.notes)
     matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []
     option = where.replace("columns", "features")
-    beside = f"; a matrix of features beside it by {option}={matrices[0].name}" if matrices else ""
+    beside = f"; to use the matrix beside it, add {option}={matrices[0].name}" if matrices else ""
     return UserError(
         f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
-        f"(it has {', '.join(sheet.table.column_names)}; others by {where}='{{text: NAME}}'{notes}{beside})"
+        f"(it has {', '.join(sheet.table.column_names)}; name another by {where}='{{text: NAME}}'{notes}{beside})"
     )
 
 
@@ -88,8 +88,8 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
     """Note the rows with paths and cells that are refused whatever the run needs of them."""
     for modality in modalities:
         path = rows.column(modality)
-        inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
-        rows.report(inside, f"its {modality} file lies outside of the folder; paths are relative to it")
+        outside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
+        rows.report(outside, f"its {modality} file lies outside of the folder; paths are relative to it")
         why = f"its {modality} file name holds a line break or another control character; {UNCLOSED}"
         rows.report(pc.match_substring_regex(path, CONTROL), why)
     for name in rows.table.column_names:
@@ -97,7 +97,7 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
 
 
 def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarray) -> None:
-    rows.report(several, "it lists several labels, scores, splits, groups or domains, of which a row has one")
+    rows.report(several, "it lists several labels, scores, splits, groups or domains, but a row has only one")
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")

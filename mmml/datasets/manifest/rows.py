@@ -15,10 +15,10 @@ from mmml.media import FILE_MODALITIES
 SHOWN = 3  # files or folders that a sentence names
 MENDS = {
     "image": (
-        ("image_range: each", "suits pictures of 16 bits"),
-        ("image_background: black", "light drawings on a transparent ground"),
+        ("image_range: each", "for 16-bit pictures"),
+        ("image_background: black", "for light drawings on a transparent ground"),
     ),
-    "audio": (("audio_channel: 0", "takes one channel, where several cancel in their mean"),),
+    "audio": (("audio_channel: 0", "if the channels cancel each other"),),
 }
 
 
@@ -37,7 +37,7 @@ class ManifestRows:
         problems: why a row cannot be used, by its position.
         left_out: what was found in the file or folder and is no row, by the reason.
         notes: what else is worth knowing of it, in one sentence each.
-        meant: which other folder was probably meant, if no run can be made of this one.
+        meant: which other folder was probably meant, if no run can use this one.
     """
 
     path: Path
@@ -120,7 +120,7 @@ class ManifestRows:
         return [f"{len(self.problems):,} {what} left out ({option}=skip), such as {told}"]
 
     def note_constant(self, modality: str, names: list[str]) -> None:
-        """Note files that nothing can be told from."""
+        """Note files that hold no information."""
         if names:
             self.notes.append(constant_files(modality, names, self.option))
 
@@ -146,4 +146,4 @@ def constant_files(modality: str, names: list[str], option: str) -> str:
     what = "silent" if modality == "audio" else "constant"
     told = f"1 {modality} file is" if len(names) == 1 else f"{len(names):,} {modality} files are"
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{told} {what} after decoding ({shown})" + (f"; {', '.join(mends)}" if mends else "")
+    return f"{told} {what} after decoding ({shown})" + (f"; try {', or '.join(mends)}" if mends else "")

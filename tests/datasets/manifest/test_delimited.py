@@ -61,7 +61,7 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
     found = sheet(tmp_path, "label,text,,\na,x,,\n,,,\n\nb,y,,,,\n,,,\n")
     assert found.table.to_pydict() == {"label": ["a", "b"], "text": ["x", "y"]}
     assert found.left_out == {"without any value": 2}
-    assert found.notes == ["1 rows end with more delimiters than the header; nothing stands behind them"]
+    assert found.notes == ["1 rows end with more delimiters than the header, and nothing follows these"]
 
 
 def test_a_text_alone_keeps_its_comma_or_is_refused(tmp_path):
