@@ -27,11 +27,11 @@ class GuardError(ExpectedError):
 
 
 DISK = {
-    errno.ENOSPC: "make room there, or choose another place",
-    errno.EDQUOT: "make room there, or choose another place",
-    errno.EFBIG: "raise the limit on file sizes, or choose another place",
-    errno.EIO: "check that disk, or choose another place",
-    errno.EROFS: "choose another place",
+    errno.ENOSPC: "make room there, or write to another disk",
+    errno.EDQUOT: "make room there, or write to another disk",
+    errno.EFBIG: "raise the limit on file sizes, or write to another disk",
+    errno.EIO: "check that disk, or use another",
+    errno.EROFS: "write to another disk",
 }
 """By the number of an ``OSError`` that is a disk's fault, and no bug: what can be done."""
 

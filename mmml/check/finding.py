@@ -16,7 +16,7 @@ class Finding:
     Attributes:
         stops: whether training would fail.
         what: in one sentence.
-        mend: how to mend it, in one sentence.
+        mend: how to fix it, in one sentence.
         examples: some of the rows or classes at fault.
     """
 

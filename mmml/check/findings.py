@@ -136,11 +136,9 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         about_file = why.startswith(str(dataset.rows.folder))
         kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        mend = (
-            "they are left out (dataset.on_bad_sample=skip)"
-            if skips
-            else ("mend or remove them, or leave such rows out by dataset.on_bad_sample=skip")
-        )
+        mend = "they are left out (dataset.on_bad_sample=skip)"
+        if not skips:
+            mend = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
         told = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
         yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", mend, told)
 

@@ -46,7 +46,7 @@ def verdict(findings: Findings) -> str:
     """The result in one line."""
     stops = sum(f.stops for f in findings.found)
     if stops:
-        return f"Training would fail: {many(stops, 'thing')} to mend."
+        return f"Training would fail: {many(stops, 'thing')} to fix."
     return "Training can start." + (f" {many(len(findings.found), 'thing')} to know." if findings.found else "")
 
 

@@ -33,7 +33,7 @@ encoder or features as they are, and a rule: prototype, nearest, ridge, attentio
 DATA_HELP = """\
 mmml-data: look at data before training on them, and download data of others.
 
-  mmml-data check PATH                       what PATH holds, what is wrong with it, how to mend it
+  mmml-data check PATH                       what PATH holds, what is wrong with it, how to fix it
   mmml-data check PATH episode.eval.ways=2   whether these episodes can be played; any option of mmml-train
   mmml-data show emoji dataset.size=64       what a dataset of mmml's has: classes, samples, modalities
   mmml-data get omniglot                     download a dataset; the same command goes on where it broke off

@@ -153,7 +153,7 @@ class Manifest(Dataset):
             lacks = next(iter(problems.values())) in {f"it has no {m}" for m in self.modalities}
             kept = ", or keep what some lack by dataset.missing=keep" if lacks and self.missing == "error" else ""
             raise UserError(
-                f"{told[0]}{more}; mend it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
+                f"{told[0]}{more}; fix it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
                 f"(mmml-data check {self.root} lists them)"
             )
         self.skipped = told

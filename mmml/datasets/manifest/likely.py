@@ -79,8 +79,8 @@ def naming(option: str, place: Path) -> str:
 def classes_below(path: Path, sheet: Sheet) -> list[Path]:
     """Folders that were read as classes, and probably hold the class folders or a table.
 
-    Such is the only class if it holds folders or a table, one class that holds at least as many folders as there are
-    classes, and several classes that hold folders of the same names.
+    That is the case for the only class if it holds folders or a table, for one class of several if it holds at least as
+    many folders as there are classes, and for several classes if they hold folders of the same names.
     """
     table = sheet.table
     if "split" in table.column_names or "label" not in table.column_names:

@@ -137,7 +137,7 @@ def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
 
 
 def constant_files(modality: str, names: list[str], option: str) -> str:
-    """A sentence about files of one value throughout, with what may mend it."""
+    """A sentence about files of one value throughout, with what may help."""
     whole = option == "dataset.root"
     mends = [
         f"dataset.{setting.replace(': ', '=')} {why}" if whole else f"predict.decoding={{{setting}}} {why}"
