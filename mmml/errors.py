@@ -45,6 +45,12 @@ def expected(error: Exception) -> Exception:
     return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
 
 
+def many(count: int, noun: str) -> str:
+    """``1 row``, ``1,200 rows``."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
+
+
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near.
 

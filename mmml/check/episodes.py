@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mmml.check.finding import GAPS, Finding, many
+from mmml.check.finding import GAPS, Finding
 from mmml.check.findings import Findings
 from mmml.config import Config
 from mmml.datasets import Per, Samples
@@ -13,7 +13,7 @@ from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.splitting import BY_SAMPLE, declared
 from mmml.episodes.plan import check_mappings, check_shape, for_episodes
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 from mmml.run import build_learner, load_samples
 from mmml.tasks import Task
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from mmml.check.files import duplicates, sizes
-from mmml.check.finding import GAPS, SHOWN, Finding, many
+from mmml.check.finding import GAPS, SHOWN, Finding
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, many, nearest
 
 
 @dataclass

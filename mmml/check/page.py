@@ -7,10 +7,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mmml.check.finding import many
 from mmml.check.findings import Findings
 from mmml.datasets import Samples
 from mmml.datasets.values import evenly_spaced
+from mmml.errors import many
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.files import keep_aside, write_text
 from mmml.report.html import render

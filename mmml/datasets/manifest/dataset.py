@@ -21,7 +21,7 @@ from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.manifest.sheet import TEXT
 from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 from mmml.media import Limits
 
 SHOWN = 3  # bad rows that a message names
@@ -193,7 +193,7 @@ class Manifest(Dataset):
             splits |= {**self._spread(splits["train"], units, 0), "test": splits["test"]}
             rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are used for validation")
         if again := int(np.isin(numbers[splits["test"]], numbers[np.r_[splits["train"], splits["val"]]]).sum()):
-            rows.notes.append(f"{again:,} rows of the test split are copies of rows of train or val; leave them out")
+            rows.notes.append(f"copies of rows of train or val in {many(again, 'row')} of test; leave them out")
         return splits
 
     def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.manifest.sheet import Sheet, assemble, portions
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 
 DELIMITERS = ",;\t|"
 MISSING = ("NaN", "nan", "null", "NULL")  # as programs write what is missing
@@ -130,9 +130,9 @@ def _sheet(lines: _Lines) -> Sheet:
     if lines.empty:
         sheet.left_out["without any value"] = lines.empty
     if lines.longer:
-        sheet.notes.append(f"{lines.longer:,} rows end with more delimiters than the header, and nothing follows these")
+        sheet.notes.append(f"empty cells after the last column in {many(lines.longer, 'row')}")
     if spelt:
-        sheet.notes.append(f"{spelt:,} cells say NaN, nan or null, and count as missing")
+        sheet.notes.append(f"NaN, nan or null in {many(spelt, 'cell')}, taken as missing")
     return sheet
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from mmml.datasets.manifest.meaning import TEXTS
 from mmml.datasets.manifest.sheet import TEXT
+from mmml.errors import many
 from mmml.media import FILE_MODALITIES
 
 SHOWN = 3  # files or folders that a sentence names
@@ -105,8 +106,8 @@ class ManifestRows:
     def count(self) -> str:
         """How many rows there are, and what else was found and left out, in one line."""
         counts = {m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)}
-        files = " and ".join(f"{n:,} {m} file{'' if n == 1 else 's'}" for m, n in counts.items())
-        what = files if self.path.is_dir() else f"{len(self):,} row{'' if len(self) == 1 else 's'}"
+        files = " and ".join(many(n, f"{m} file") for m, n in counts.items())
+        what = files if self.path.is_dir() else many(len(self), "row")
         left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
         return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 

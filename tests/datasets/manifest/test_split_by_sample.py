@@ -113,7 +113,7 @@ def test_a_copy_across_the_splits_of_the_table_is_reported(tmp_path):
     rows[2]["text"] = rows[0]["text"]
     dataset = manifest(write_csv(tmp_path / "t.csv", rows))
     test = dataset.load({"text"})["test"]
-    assert "1 rows of the test split are copies of rows of train or val; leave them out" in dataset.notes
+    assert "copies of rows of train or val in 1 row of test; leave them out" in dataset.notes
     assert len([k for k in test.kept_apart if k.startswith("text")]) == 8  # of nine: the copy is not new
 
 
