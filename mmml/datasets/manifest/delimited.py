@@ -34,7 +34,7 @@ def read_csv(path: Path) -> Sheet:
         first = file.read(4)
     encoding = "utf-16" if first[:2] in UTF_16 else "utf-8-sig"
     if 0 in first and encoding == "utf-8-sig":
-        raise UserError(f"{path}: it looks like UTF-16 or UTF-32, without a byte order mark; save the file as UTF-8")
+        raise UserError(f"{path}: it looks like UTF-16 or UTF-32 without a byte order mark; save the file as UTF-8")
     try:
         with path.open(encoding=encoding, newline="") as text:
             return _sheet(_Lines(path, text))

@@ -148,5 +148,5 @@ def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
-    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32, .* save the file as UTF-8"):
+    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32 .* save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")
