@@ -68,7 +68,7 @@ class Checks(Callback):
 
 
 def _is_named(config: DictConfig, option: str) -> bool:
-    """Whether the command line says where; else the place is named by the time."""
+    """Whether the command line sets this folder; otherwise it is named by the time."""
     return any(o.lstrip("+").startswith(f"{option}=") for o in config.hydra.overrides.hydra)
 
 
@@ -276,7 +276,7 @@ def guarded(program: str, main: Callable[[], int]) -> int:
         if not set(sys.argv) & {"-h", "--help", "--version"}:
             check_working_folder()
         code = _version() if "--version" in sys.argv[1:] else main()
-        sys.stdout.flush()  # where that fails, it fails here
+        sys.stdout.flush()  # a failure is then reported below
         return code
     except BrokenPipeError:  # whoever read the output has seen enough
         return 0

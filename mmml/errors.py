@@ -27,13 +27,13 @@ class GuardError(ExpectedError):
 
 
 DISK = {
-    errno.ENOSPC: "make room there, or choose another place",
-    errno.EDQUOT: "make room there, or choose another place",
-    errno.EFBIG: "raise the limit of the size of files, or choose another place",
-    errno.EIO: "look after that disk, or choose another place",
-    errno.EROFS: "choose another place",
+    errno.ENOSPC: "make room there, or write to another disk",
+    errno.EDQUOT: "make room there, or write to another disk",
+    errno.EFBIG: "raise the limit on file sizes, or write to another disk",
+    errno.EIO: "check that disk, or use another",
+    errno.EROFS: "write to another disk",
 }
-"""What is wrong with a disk and no bug: by the number of the ``OSError``, the mend."""
+"""By the number of an ``OSError`` that is a disk's fault, and no bug: what can be done."""
 
 
 def expected(error: Exception) -> Exception:
@@ -43,6 +43,12 @@ def expected(error: Exception) -> Exception:
     name = error.filename or "standard output"  # everything else that is written has a name
     done = "read or written" if error.errno == errno.EIO else "written"
     return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
+
+
+def many(count: int, noun: str) -> str:
+    """``1 row``, ``1,200 rows``."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:

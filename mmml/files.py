@@ -28,7 +28,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_working_folder() -> None:
-    """Refuse a working folder that is there no more; torch itself ends without one."""
+    """Refuse a working folder that was removed: torch cannot be imported in one."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def check_working_folder() -> None:
 
 
 def claim(path: Path) -> Path:
-    """Make a folder of that name, or of that name and a number, which no other process has.
+    """Make a new folder of this name, or of this name and a number, and return it.
 
     Raises:
         UserError: none can be made there.
@@ -85,12 +85,12 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A full or broken disk within this block is an ``OSError`` with the name of this file, whoever noticed it."""
+    """Raise the error of a full or broken disk within this block as an ``OSError`` that names this file."""
     try:
         yield
     except Exception as error:
         found: BaseException | None = error
-        while found is not None and not isinstance(found, OSError):  # torch tells of what came after
+        while found is not None and not isinstance(found, OSError):  # torch raises what follows from it
             found = found.__context__
         if found is None or found.errno not in DISK:
             raise
@@ -99,7 +99,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def append(path: Path, data: bytes) -> None:
     """Add to the end of a file, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed
     with writing(path), path.open("ab", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
         try:
@@ -114,12 +114,17 @@ BESIDE = r"\.(.{1,40})\.\d+-[0-9a-f]{8}\.tmp"  # names that :func:`beside` gives
 
 
 def beside(path: Path) -> Path:
-    """A name of this process's own in the same folder, hidden; machines may share it."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A hidden name in the same folder that no other process uses."""
+    return path.with_name(f".{path.name[:40]}.{own_mark()}.tmp")
+
+
+def own_mark() -> str:
+    """What makes a name unique, even where several machines share a folder."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def is_device(path: Path) -> bool:
-    """Whether a path names something that is there and is no ordinary file, such as ``/dev/null``."""
+    """Whether a path exists and is neither a file nor a folder, such as ``/dev/null``."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -165,7 +170,7 @@ def read_json(path: Path) -> Any:
 def keep_aside(path: Path) -> None:
     """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free, so that nothing is lost."""
     if path.is_file():
-        kept = path.with_name(f"{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")  # whoever comes too
+        kept = path.with_name(f"{path.stem}.{own_mark()}{path.suffix}")  # so that of two processes one gets it
         with suppress(FileNotFoundError):  # another process has kept it
             path.rename(kept)
             next(n for n in count(1) if take_place(kept, path.with_name(f"{path.stem}.{n}{path.suffix}")))
@@ -187,7 +192,7 @@ def take_place(part: Path, path: Path) -> bool:
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove what killed processes have left of these files, or patterns, which nobody may be writing now."""
+    """Remove temporary files of killed processes beside these files (or patterns), which nobody may be writing now."""
     for path in paths:
         for temporary in path.parent.glob(f".{path.name}.*.tmp"):
             temporary.unlink(missing_ok=True)

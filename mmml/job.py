@@ -128,7 +128,7 @@ class Job:
         return 0
 
     def _conclude(self, started: float) -> None:
-        """Write ``result.json``; where the disk is full, what has failed before has been told already."""
+        """Write ``result.json``; if that fails after another error, only the first is reported."""
         keep_aside(self.run.result)
         try:
             write_json(self.run.result, result(self.fields, self.overrides, started))
@@ -205,7 +205,7 @@ class Job:
 
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
-    """Let a checkpoint know where data and models lie now, of which a resumed run can change nothing else."""
+    """Store in a checkpoint where data and models are now; of these, a resumed run can change nothing else."""
     places = {section: config[section] for section in ("dataset", "encoder") if section in config}
     if path.is_file() and (checkpoint := load_checkpoint(path, "resume")).config | places != checkpoint.config:
         replace(checkpoint, config=checkpoint.config | places).save(path)
@@ -227,7 +227,7 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
         console.print(table)
     for note in fields["notes"]:
-        console.print(note, highlight=False)
+        console.print(note)
     print(f"report: {run.report}")
 
 
@@ -258,13 +258,13 @@ def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[A
 
 
 class LogFile(logging.FileHandler):
-    """A log that a full disk does not stop; what matters more is written elsewhere, and does stop."""
+    """A log whose errors do not stop a run; what must not be lost is written elsewhere."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Called in place of a traceback on stderr."""
+        """Print no traceback."""
 
     def close(self) -> None:
-        """Also what could not be written yet."""
+        """Close, also if the last lines cannot be written."""
         with suppress(OSError):
             super().close()
 

@@ -235,7 +235,7 @@ def adopt_encoders(experiment: Experiment) -> None:
     (first, last), (begin, end) = theirs.episode.train.classes, config.episode.train.classes
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
         log.warning(
-            "start=%s: the encoders know these training classes by heart, and what is learned here will trust them too "
+            "start=%s: the encoders were trained on these classes, and what is learned here will trust them too "
             "much; train the encoders with 'episode.train.classes=[0,0.8]', and this run with [0.8,1]",
             config.start,
         )

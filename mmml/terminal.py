@@ -1,4 +1,4 @@
-"""What is printed: never read as markup, and never lost for a stream that is closed or knows few signs."""
+"""Printing: never read as markup, and no error if a stream is closed or cannot encode a character."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def open_streams() -> None:
-    """Let this process print whatever it has to say, whoever started it.
+    """Make printing safe, however this process was started.
 
-    Closed streams lead nowhere, before a file of the run takes their number. A sign that a stream cannot encode, or
-    half of one in the name of a file, is printed as its code.
+    A closed stream is replaced by one that leads nowhere, before a file of the run gets its number. A character that a
+    stream cannot encode is printed as its code.
     """
     for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY)):
         stream = getattr(sys, name)
@@ -24,7 +24,7 @@ def open_streams() -> None:
 
 
 def settle_streams() -> None:
-    """What could not be printed, for a full disk or a reader that has gone, must not fail once more at the end."""
+    """Flush the streams; one that fails, for a full disk or a closed pipe, must not fail once more at the exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -33,7 +33,7 @@ def settle_streams() -> None:
 
 
 def plain_console() -> "Console":
-    """A console that prints names and texts of the user's as they are: brackets are no markup."""
+    """A console that prints names and texts as they are: brackets are no markup."""
     from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)

@@ -1,11 +1,11 @@
-"""What users write, made up at random: ``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only NUMBER]``.
+"""Random manifests, as users write them: ``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only NUMBER]``.
 
 COUNT (1,000) small manifests, one after another: CSV in many dialects and encodings, JSON lines, Parquet, class
 folders; ids and labels of all kinds, gaps, odd numbers, damaged files. Each goes through ``mmml-data check``, two
 training steps (where the check says that training can start) and ``mmml-predict``, with tiny encoders, in this process.
-A finding is a traceback, a refusal that nothing in the manifest deserves, a row that is neither read nor counted as
-left out, or a value that was read as another than was written. Findings are printed with the command that repeats
-them; the exit code is then 1.
+A finding is one of four: a traceback; a refusal without a reason in the manifest; a row that is neither read nor
+counted as left out; a value that was not read as it was written. Findings are printed with the command that repeats
+them, and the exit code is then 1.
 
 A manifest is a function of SEED (0) and its number: ``--only 17`` makes number 17 alone, in ``outputs/fuzz``.
 """

@@ -1,11 +1,11 @@
 """Is anything broken by a kill? ``python scripts/kill.py [COUNT]``.
 
 Starts mmml-train, mmml-eval, mmml-predict, mmml-data check and mmml-report on small files of its own and kills them by
-SIGKILL, COUNT times in all (200 unless stated): half of them at random moments of the whole course, half just before or
-after a call by which a file gets its content or its name. After each kill every file must be whole: the old one or the
-new one. Then the same is asked for again, a run is resumed (every third is killed once more), and what comes out must
-be what comes out where nothing is killed, bit by bit. Prints a line for each command; exits with 1 if anything is
-broken. Everything is imported once, then each command is a fork of this process.
+SIGKILL, COUNT times in all (200 unless stated). Half of the kills come at random moments, half just before or after a
+call by which a file gets its content or its name. After each kill every file must be whole: the old one or the new one.
+Then the command is given again, or the run is resumed (every third one is killed once more). The results must be the
+same, bit by bit, as without a kill. Prints a line for each command; exits with 1 if anything is broken. Everything is
+imported once, then each command is a fork of this process.
 """
 
 import csv
@@ -66,7 +66,7 @@ class Command:
 
 
 def resume(folder: Path) -> list[str]:
-    """Resume; or start anew, where no run has begun."""
+    """Resume, or start anew if no run has begun."""
     return ["resume=run"] if (folder / "run" / "run.json").exists() else TRAIN
 
 
@@ -101,7 +101,7 @@ def write_data(folder: Path) -> None:
 
 
 def write_old(folder: Path) -> None:
-    """What earlier commands have left, and the new ones replace."""
+    """Files of earlier commands, which the new ones replace."""
     (folder / "predictions.csv").write_text("id,prediction\nold,old\n")
     (folder / "data.html").write_text("<title>mmml-data</title>old</html>\n")
     if (folder / "run").exists():
@@ -109,7 +109,7 @@ def write_old(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file that mmml wrote, by its place; those that tell by their name that they are unfinished left out."""
+    """Every file that mmml wrote, by its path, without those whose names say that they are unfinished."""
     own = {"log.txt", "course.txt"}
     paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in own and p.parts[-2] != "data"]
     kept = [p for p in paths if not any(part.endswith(UNFINISHED) for part in p.parts)]

@@ -250,8 +250,8 @@ def test_an_output_that_is_full_is_one_sentence(arguments):
         done = subprocess.run([sys.executable, *code], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        "mmml-data: standard output cannot be written (No space left on device): make room there, or choose another "
-        "place\n"
+        "mmml-data: standard output cannot be written (No space left on device): make room there, or write to "
+        "another disk\n"
     )
 
 

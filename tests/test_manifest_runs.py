@@ -111,7 +111,7 @@ def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeyp
     assert command("train", *RUN.split(), cwd=tmp_path).returncode == 0
     (tmp_path / "set").rename(tmp_path / "moved")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    asked = r"dataset\.root=.*set: nothing is there: add dataset\.root=NEW"
+    asked = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
     for go in (lambda: _resume(["resume=run", "trainer.steps=4"]), lambda: _evaluate(["checkpoint=run", "name=x"])):
         with pytest.raises(UserError, match=asked):
             go()

@@ -32,10 +32,10 @@ HOUR, DAY = 3600, 86400
 
 @dataclass(frozen=True)
 class Entry:
-    """What goes together or stays together.
+    """Files of the cache that are removed together or not at all.
 
     Attributes:
-        kind: ``image``, ``glyphs``, …; empty for what may be written now.
+        kind: ``image``, ``glyphs``, …; empty for a temporary file or folder, which a process may be writing.
         paths: files, or one folder.
         size: bytes.
         used: when it was last read or written; where the file system keeps no times of reading, when it was written.
@@ -60,14 +60,14 @@ def cache(words: Sequence[str], options: list[str]) -> int:
     """``mmml-data cache``, ``mmml-data cache clean`` or ``clean KIND``; returns the exit code.
 
     Args:
-        words: what stands behind ``cache``.
+        words: that follow ``cache``.
         options: ``days=N``.
     """
     days, others = take_option(options, "days", "")
     if others or len(words) > 2 or list(words[:1]) not in ([], ["clean"]) or (days and not words):
         wrong = " ".join([*words, *options])
         raise UserError(
-            f"cache {wrong} cannot be read: write mmml-data cache, or mmml-data cache clean [KIND] [days=N]"
+            f"mmml-data cache {wrong} is no command: use mmml-data cache, or mmml-data cache clean [KIND] [days=N]"
         )
     require(not days or days.isdecimal(), "days", days, "a whole number, 0 or more")
     folder = cache_dir()
@@ -131,10 +131,13 @@ def show(folder: Path, entries: Sequence[Entry], strange: Sequence[Path]) -> Non
     print(f"{folder} holds {told_size(entries)}")
     if entries:
         plain_console().print(table)
-        print("mmml-data cache clean removes it, clean KIND one kind, clean days=30 what was not used for 30 days")
+        print(
+            "mmml-data cache clean removes all but downloads, clean KIND one kind, "
+            "clean days=30 what was not used for 30 days"
+        )
     if strange:
         print(
-            f"not of the cache, and never removed: {', '.join(p.name for p in strange[:SHOWN])}"
+            f"not made by mmml, and never removed: {', '.join(p.name for p in strange[:SHOWN])}"
             f"{', …' if len(strange) > SHOWN else ''}"
         )
 
@@ -145,7 +148,7 @@ def keeps_times(folder: Path) -> bool:
 
 
 def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind: str, days: int) -> int:
-    """Remove what is asked for, and say what is left; returns the exit code, 1 if something cannot be removed."""
+    """Remove entries, and print what is left; returns the exit code, 1 if something cannot be removed."""
     kinds = sorted({e.kind for e in entries if e.kind})
     if kind and kinds and kind not in kinds:
         raise UserError(f"the cache has nothing of kind {kind}{nearest(kind, kinds)} (it has {', '.join(kinds)})")
@@ -176,7 +179,7 @@ def what_is_left(left: Sequence[Entry], strange: Sequence[Path]) -> Iterator[str
     if kept:
         yield f"{told_size(kept)} of downloads (mmml-data cache clean {DOWNLOADS})"
     if written:
-        yield f"{told_size(written)} that may be written now"
+        yield f"{told_size(written)} that a process may be writing"
     if strange:
         yield f"what mmml did not make, such as {strange[0].name}"
 

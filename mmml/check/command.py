@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from mmml.check.episodes import check_episodes, known_classes, suggest, too_few
+from mmml.check.episodes import check_episodes, known_classes, suggest, too_few, unlabelled
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
@@ -45,10 +45,10 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
     config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
-    findings.found += [known] if known is not None else []
-    findings.found += (few := list(too_few(findings, task.min_ways)))
-    if findings.samples and not any(f.stops for f in few):
-        findings.found += check_episodes(make, config, task)
+    found = [*too_few(findings, task.min_ways)] or [*unlabelled(findings, task.min_ways)]
+    if findings.samples and not any(f.stops for f in found):
+        found += check_episodes(make, config, task)
+    findings.found += [*([known] if known else []), *found]
     findings.found.sort(key=lambda f: not f.stops)
     findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
     print_findings(findings, plain_console())

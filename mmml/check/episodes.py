@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mmml.check.finding import GAPS, Finding, many
+from mmml.check.finding import GAPS, Finding
 from mmml.check.findings import Findings
 from mmml.config import Config
 from mmml.datasets import Per, Samples
@@ -13,11 +13,11 @@ from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.splitting import BY_SAMPLE, declared
 from mmml.episodes.plan import check_mappings, check_shape, for_episodes
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 from mmml.run import build_learner, load_samples
 from mmml.tasks import Task
 
-PAIR = 1.5  # rows, which make two: one of support and one query
+PAIR = 1.5  # a share of this many rows is rounded to two: one of support and one query
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
 CHOICES = {
@@ -83,9 +83,9 @@ def known_classes(dataset: Manifest, least: int) -> Finding | None:
     elif rows.has("split"):
         parts = declared(rows.column("split"), np.flatnonzero(codes >= 0)).values()
         several = np.unique(np.concatenate([np.unique(codes[part]) for part in parts]), return_counts=True)[1] > 1
-        if several.mean() <= 0.5:  # else some stray by mistake
+        if several.mean() <= 0.5:  # a few classes in two splits are a mistake, which is reported elsewhere
             return None
-        what = f"{many(int(several.sum()), 'class')} of {len(several)} stand in several splits of the table"
+        what = f"{many(int(several.sum()), 'class')} of {len(several)} are in several splits of the table"
     elif len(counts) >= len(SPLITS) * least or (min(dataset.val, dataset.test) * counts < PAIR).all():
         return None
     else:
@@ -93,12 +93,12 @@ def known_classes(dataset: Manifest, least: int) -> Finding | None:
     return Finding(
         False,
         what,
-        f"{BY_SAMPLE} is taken here, which tests new samples of known classes; if that is not meant, set it to class",
+        f"{BY_SAMPLE} is used here, which tests new samples of known classes; to test new classes, set it to class",
     )
 
 
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
-    """Each modality that no row lacks to itself; and a text of the user's to the others, or else each to each other."""
+    """Each complete modality to itself, and a text of the table to the others; if that is none, each to each other."""
     per = {m: dataset.modalities[m] for m in complete}
     same = [f"{m}:{m}" for m, p in per.items() if p is Per.SAMPLE]
     if one_way:
@@ -121,19 +121,23 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
         classes = len({c for s in findings.samples.values() for c in s.classes})
         share = math.ceil(100 * least / max(classes, 1)) / 100
         mend = (
-            f"set dataset.val={share} dataset.test={share}, or give more classes to a split of the table"
+            f"set dataset.val={share} dataset.test={share}, or give these splits of the table more classes"
             if classes >= len(SPLITS) * least
-            else f"{3 * least} classes or more are needed, or {least} with {BY_SAMPLE}"
+            else f"{len(SPLITS) * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
         mend += "; mmml-predict takes them as they are"
         yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
-    elif findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
+
+
+def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
+    """Rows without labels, each a class of its own: enough only to learn which modalities belong together."""
+    if findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
         if least == 1:
             mend = "add a column label: rows with one label are one task, such as a language, or what scores are about"
         elif alone:
-            mend = "add a column label, or a folder for each class; as queries of mmml-predict they are fine"
+            mend = "add a column label, or a folder for each class; mmml-predict takes them as queries"
         else:
             mend = "nothing needs to be done: modalities of one row belong together"
         yield Finding(alone or least == 1, what, mend)
@@ -159,10 +163,10 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         learner.fit(samples["train"])
     except UserError as error:
         possible = ", ".join(possible_mappings(dataset, task.target))
-        yield Finding(True, str(error), f"mappings that are possible: {possible}" if possible else "")
+        yield Finding(True, str(error), f"possible mappings: {possible}" if possible else "")
         return
     for note in learner.cut(samples["train"]):
-        yield Finding(False, note, "raise it, or shorten what all have in common")
+        yield Finding(False, note, "raise it, or shorten the texts")
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
     if lacking and config.dataset["on_bad_sample"] == "error":
         what = f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"

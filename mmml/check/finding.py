@@ -16,7 +16,7 @@ class Finding:
     Attributes:
         stops: whether training would fail.
         what: in one sentence.
-        mend: how to mend it, in one sentence.
+        mend: how to fix it, in one sentence.
         examples: some of the rows or classes at fault.
     """
 
@@ -24,9 +24,3 @@ class Finding:
     what: str
     mend: str
     examples: tuple[str, ...] = ()
-
-
-def many(count: int, noun: str) -> str:
-    """``1 row``, ``1,200 rows``."""
-    plural = "es" if noun.endswith("s") else "s"
-    return f"{count:,} {noun}{'' if count == 1 else plural}"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from mmml.check.files import duplicates, sizes
-from mmml.check.finding import GAPS, SHOWN, Finding, many
+from mmml.check.finding import GAPS, SHOWN, Finding
 from mmml.datasets import Per, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, many, nearest
 
 
 @dataclass
@@ -136,11 +136,9 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         about_file = why.startswith(str(dataset.rows.folder))
         kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        mend = (
-            "they are left out (dataset.on_bad_sample=skip)"
-            if skips
-            else ("mend or remove them, or leave such rows out by dataset.on_bad_sample=skip")
-        )
+        mend = "they are left out (dataset.on_bad_sample=skip)"
+        if not skips:
+            mend = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
         told = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
         yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", mend, told)
 
@@ -202,8 +200,8 @@ def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
         hint = nearest(name, lacking, MISSPELT)
-        mend = f"nothing needs to be done, unless it is one of mmml's: say which, 'dataset.columns={{label: {name}}}'"
-        mend = "rename it, or say what it is by dataset.columns" if hint else mend
+        mend = "rename it, or" if hint else "nothing needs to be done, or, if mmml should read it,"
+        mend += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
         yield Finding(False, f"column {name!r} is ignored{hint}", mend)
 
 

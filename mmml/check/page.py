@@ -7,10 +7,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mmml.check.finding import many
 from mmml.check.findings import Findings
 from mmml.datasets import Samples
 from mmml.datasets.values import evenly_spaced
+from mmml.errors import many
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.files import keep_aside, write_text
 from mmml.report.html import render
@@ -46,12 +46,12 @@ def verdict(findings: Findings) -> str:
     """The result in one line."""
     stops = sum(f.stops for f in findings.found)
     if stops:
-        return f"Training would fail: {many(stops, 'thing')} to mend."
+        return f"Training would fail: {many(stops, 'thing')} to fix."
     return "Training can start." + (f" {many(len(findings.found), 'thing')} to know." if findings.found else "")
 
 
 def write_page(findings: Findings, path: Path) -> None:
-    """One self-contained HTML file; a file of that name that is none of these is kept aside."""
+    """One self-contained HTML file; a file of that name that mmml did not write is kept under another name."""
     if path.is_file() and MADE not in path.read_bytes()[:2000]:
         keep_aside(path)
     values = {

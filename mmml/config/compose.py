@@ -107,13 +107,13 @@ def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[
     """What :func:`apply_overrides` gives, for a run that needs its data.
 
     Raises:
-        UserError: also if they are not where they were, and nobody has said where they are.
+        UserError: also if there is nothing at ``dataset.root``.
     """
     changed = apply_overrides(config, overrides, fixed)
     root = (changed.get("dataset") or {}).get("root")
     if root is not None and not Path(root).expanduser().exists():
         raise UserError(
-            f"dataset.root={root}: nothing is there: add dataset.root=NEW, the place where the data are now"
+            f"dataset.root={root} does not exist: add dataset.root=NEW, the folder or table where the data are now"
         )
     return changed
 

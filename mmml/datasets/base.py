@@ -173,8 +173,8 @@ class Dataset(ABC):
         """Tells its classes from those of the same name in other datasets."""
         return self.name
 
-    def check(self) -> None:  # noqa: B027  (most have nothing to say)
-        """Refuse a dataset of which no run can be made, before anything else is said of it."""
+    def check(self) -> None:  # noqa: B027  (most need no check)
+        """Refuse a dataset that no run can use, before any other check."""
 
     @abstractmethod
     def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:

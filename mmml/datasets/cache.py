@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -24,8 +23,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MEMORY = "/dev/shm"
-ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # a kind and what key_of gives: how entries are called
-UNPACKED = "unpacked"  # the kind of folders that hold what archives do, whatever its name
+ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # names of entries: a kind, and what key_of returns
+UNPACKED = "unpacked"  # the kind of folders with the content of archives, whose files have any names
 
 
 def cache_dir() -> Path:
@@ -38,11 +37,11 @@ def scratch_dir(memory: bool = False) -> Path:
     """A folder for this process alone, for when the cache cannot be written; it goes when the process ends.
 
     Args:
-        memory: in memory, where there is such a place; so it is, too, where no disk has room.
+        memory: whether it lies in memory, if the system has such a folder. It also does if no disk has room.
     """
     try:
         place: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
-    except FileNotFoundError:  # it has tried to write there
+    except FileNotFoundError:  # no folder that it can write to
         place = MEMORY
     folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=place))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -51,7 +50,7 @@ def scratch_dir(memory: bool = False) -> Path:
 
 @functools.cache
 def warn_unwritable(place: Path, why: str) -> None:
-    """Say, once, that the cache is of no use."""
+    """Warn once that nothing can be cached."""
     log.warning("%s cannot be written (%s): nothing is cached", place, why)
 
 
@@ -69,7 +68,7 @@ def key_of(key: Any) -> str:
 def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path], T]) -> T:
     """What a folder of the cache holds, which is filled whole or not at all; two processes may race.
 
-    What cannot be written, was damaged, or belongs to somebody who lets nobody read it, is made for this process alone.
+    What cannot be written, is damaged or may not be read is made for this process alone.
 
     Args:
         name: with a key of everything that its files depend on.
@@ -78,8 +77,7 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
     """
     folder = cache_dir() / name
     try:
-        if not folder.exists():
-            folder = _filled(folder, fill)
+        folder = _filled(folder, fill)
     except OSError as error:
         warn_unwritable(folder.parent, str(error.strerror or error))
     else:
@@ -87,15 +85,16 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
             return read(folder)
         except (OSError, ValueError, KeyError, EOFError) as error:
             log.warning("%s cannot be read (%s) and is made anew", folder, error)
-    for memory in (False, True):
-        folder = scratch_dir(memory) / name
-        with suppress(OSError) if not memory else nullcontext():
-            return read(folder if folder.exists() else _filled(folder, fill))
-    raise AssertionError  # the last place raises what is wrong with it
+    try:
+        return read(_filled(scratch_dir() / name, fill))
+    except OSError:
+        return read(_filled(scratch_dir(memory=True) / name, fill))
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
-    """Fill a folder, which gets its name once it is whole; returns where the files are."""
+    """Fill a folder unless it exists; it gets its name once it is whole. Returns where the files are."""
+    if folder.exists():
+        return folder
     partial = beside(folder)
     partial.mkdir(parents=True)  # with the rights that the user gives to files, as others may share the cache
     try:

@@ -86,11 +86,8 @@ def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Lim
     shapes, failures, constant, digests = _decode_all(folder / "data.bin", modality, paths, limits)
     np.save(folder / "shapes.npy", table(shapes))
     np.save(folder / "digests.npy", np.array(digests, DIGEST))
-    told = {i: f.why for i, f in failures.items()}
-    write_json(
-        folder / "about.json",
-        {"modality": modality, "limits": asdict(limits), "failures": told} | {"constant": constant},
-    )
+    about = {"modality": modality, "limits": asdict(limits), "constant": constant}
+    write_json(folder / "about.json", about | {"failures": {i: f.why for i, f in failures.items()}})
     return all(f.lasting for f in failures.values())
 
 

@@ -20,7 +20,7 @@ def identical(values: Values) -> np.ndarray:
 
 
 def digests(values: Values) -> np.ndarray:
-    """What tells the content of each of n values, hexadecimal bytes ``[n]``: the same for values that are equal."""
+    """A hash of each of n values, hexadecimal bytes ``[n]``: equal where values are."""
     if (known := getattr(values, "digests", None)) is not None:
         return np.asarray(known)
     batches = (values[np.arange(first, min(first + READ, len(values)))] for first in range(0, len(values), READ))

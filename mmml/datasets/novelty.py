@@ -1,4 +1,4 @@
-"""What of a test is new to who has been trained: its classes, or only their samples."""
+"""What is new in a test: its classes, or only their samples."""
 
 from collections.abc import Iterable, Mapping
 

@@ -50,7 +50,7 @@ class OnDisk(Dataset):
         told = [self.by_hand[p] for p in patterns if p in self.by_hand]
         mend = f"put there {told[0]}" if told else f"run mmml-data get {self.name}"
         what = wanted or patterns[0]
-        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root=DIR names another place)")
+        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root=DIR names another folder)")
 
 
 def downloaded(folder: Path) -> list[Path]:

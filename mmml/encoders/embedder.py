@@ -79,7 +79,7 @@ class Embedder(nn.Module):
             encoder.fit(there(samples.columns[modality].values))
 
     def cut(self, values: Mapping[str, Any]) -> list[str]:
-        """One sentence for each modality some values of which are longer than what is read of them.
+        """One sentence for each modality with values that are too long to be read whole.
 
         Args:
             values: by modality; whatever has a length and gives raw batches by ``values[i:j]``. Of many, the
@@ -94,9 +94,8 @@ class Embedder(nn.Module):
             if len(lengths) and lengths.max() > most:
                 lost = (lengths - most).clip(0).sum() / lengths.sum()
                 notes.append(
-                    f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than "
-                    f"encoder.{modality}.max_length reads, and {lost:.0%} of their length is lost; the longest is "
-                    f"{lengths.max():,}"
+                    f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than encoder.{modality}."
+                    f"max_length reads, and {lost:.0%} of all is lost; the longest is {lengths.max():,}"
                 )
         return notes
 

@@ -85,15 +85,15 @@ class Calibration:
         return min((e for e in self.entries if e.mapping == wanted), key=far, default=None)
 
     def notes(self, mappings: Iterable[EpisodeMapping]) -> list[str]:
-        """What cannot be believed of the confidence in these mappings, in one sentence each."""
+        """Where confidence in these mappings cannot be trusted, in one sentence each."""
         lacking = ", ".join(str(m) for m in mappings if self.of(m, 1, 1) is None)
-        found = [f"{lacking}: confidence is not calibrated, as validation cannot play it."] if lacking else []
+        found = [f"{lacking}: confidence is not calibrated, because validation cannot play it."] if lacking else []
         for entry in self.entries:
             if not COLDEST * CLOSE < entry.temperature < HOTTEST / CLOSE:
                 shape = f"{entry.ways}-way {entry.shots}-shot"
                 found.append(
                     f"{entry.mapping} {shape}: the temperature {entry.temperature:.0e} is at the end of its range: "
-                    "how sure predictions are tells nothing of whether they are right."
+                    "confidence does not say whether a prediction is right."
                 )
         return found
 

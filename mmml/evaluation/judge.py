@@ -174,7 +174,7 @@ class Judge:
         return calibrate(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
 
     def doubts(self, calibration: Calibration) -> list[str]:
-        """What cannot be believed of a calibrated confidence, in one sentence each."""
+        """Where calibrated confidence cannot be trusted, in one sentence each."""
         several = [s for s in self.settings if s.task.gives_probabilities]
         return calibration.notes(every_mapping(several)) if several else []
 

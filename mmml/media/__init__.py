@@ -23,7 +23,7 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
     ========  =======  ===============  ===========================================================
     modality  dtype    shape            values
     ========  =======  ===============  ===========================================================
-    image     uint8    [C, H, W]        C = 1 (grey) or 3 (RGB); transparency on white, upright
+    image     uint8    [C, H, W]        C = 1 (grey) or 3 (RGB); upright, on ``image_background``
     audio     float32  [samples]        mono in [-1, 1] at ``audio_rate``
     video     uint8    [T, 3, H, W]     RGB frames chosen evenly over the clip
     strokes   float32  [points, 4]      x, y, time, number of the stroke

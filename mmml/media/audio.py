@@ -94,7 +94,7 @@ def _check(rate: int, channels: int, channel: int | None) -> None:
     if not 1 <= channels <= MAX_CHANNELS:
         raise MediaError(f"it has {channels:,} channels, not between 1 and {MAX_CHANNELS}")
     if channel is not None and channel >= channels:
-        raise MediaError(f"it has {channels} channel(s), from 0, and none of number {channel}")
+        raise MediaError(f"it has no channel {channel}: its channels are 0 to {channels - 1}")
 
 
 def _resample(signal: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:

@@ -20,8 +20,9 @@ GREY = ("1", "L", "LA", "La")
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
     """The first picture of a file, upright, its longer side at most ``image_side``.
 
-    Greys of more than 8 bits as ``image_range`` says. What is transparent is ``image_background``, unless all is. CMYK
-    becomes RGB without a colour profile.
+    Greys of more than 8 bits become those of 8 as ``image_range`` says. Where a picture is transparent,
+    ``image_background`` is seen; one that is transparent throughout is taken as opaque. CMYK becomes RGB without a
+    colour profile.
     """
     side = limits.image_side
     with _opened(file) as image:
@@ -74,7 +75,9 @@ def _eight_bits(image: "Image", stored_as: str | None, values: str | Sequence[fl
     pixels = np.asarray(image)
     if values == "full":
         if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
-            raise MediaError("its pixels are 32-bit numbers, whose range is not known; image_range=each takes its own")
+            raise MediaError(
+                "its pixels are 32-bit numbers, whose range is not known; image_range=each takes each picture's"
+            )
         return Image.fromarray((pixels >> 8).astype(np.uint8))
     if not np.isfinite(pixels).all():
         raise MediaError("its pixels are not all finite")
@@ -92,7 +95,7 @@ def _opaque(image: "Image", background: str) -> "Image":
         return image.convert(mode)
     image = image.convert("LA" if mode == "L" else "RGBA")
     alpha = image.getchannel("A")
-    if alpha.getextrema()[1] == 0:  # a fourth byte that means nothing
+    if alpha.getextrema()[1] == 0:  # it has a fourth byte that means nothing
         return image.convert(mode)
     canvas = Image.new(mode, image.size, background)
     canvas.paste(image.convert(mode), mask=alpha)

@@ -71,7 +71,7 @@ class Trainee(nn.Module, ABC):
         """Learn what is not learned by gradients from the training split, once, before training."""
 
     def cut(self, samples: Samples | None) -> list[str]:
-        """What some samples hold and is too long to be read whole, in one sentence for each modality."""
+        """One sentence for each modality with values that are too long to be read whole."""
         return []
 
     def takes_bf16(self) -> bool:

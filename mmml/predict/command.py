@@ -3,11 +3,10 @@
 import csv
 import os
 import re
-import secrets
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
@@ -18,7 +17,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_writable, is_device, keep_aside, take_place, writing
+from mmml.files import check_writable, is_device, keep_aside, own_mark, take_place, writing
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -64,40 +63,50 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
 
 
 def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
-    """What was read, and what may not be meant."""
-    samples, task = adapted.samples, adapted.model.learner.task
-    for side, rows in (("support", adapted.rows), ("query", queries.rows)):
-        unusable = rows.unusable("predict.on_bad_sample") if rows and side == "support" else []
-        yield from (f"{side}: {note}" for note in ((rows.count(), *unusable, *rows.notes) if rows else ()))
-    rows = adapted.rows
-    if rows and rows.meant and (adapted.labelled or not queries.rows.path.is_relative_to(rows.path.parent)):
-        yield f"support: {rows.meant}"
+    """What was read, and what may be a mistake."""
+    samples, rows, task = adapted.samples, adapted.rows, adapted.model.learner.task
+    yield from notes_on_files(rows, queries.rows)
     if task.by_item:
-        if len(adapted.mixed) > 1:
-            told = f"{len(adapted.mixed)} labels, such as {adapted.mixed[0]!r}, and every answer comes from all of them"
+        labels = labels_of(rows)
+        if len(labels) > 1:
+            told = f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes from all of them"
             yield f"the support set has {told}: give the rows of one"
         return
     if len(samples.classes) == 1:
         yield f"the support set has one class, {samples.classes[0]!r}: every query gets it"
-    elif not adapted.labelled:
+    elif not rows.has("label"):
         yield "the support set has no labels: each sample is a class of its own"
-    if adapted.scored:
-        yield "the support set has scores, which task=regression predicts: add it"
+    if rows.has("score"):
+        yield "the support set has scores: to predict scores, add task=regression"
     if adapted.entry is None and len(samples.classes) > 1:
         yield "probabilities are not calibrated: that takes a checkpoint, or two samples of each class"
     elif adapted.entry is not None:
         yield from Calibration((adapted.entry,)).notes([])
     if again := found_again(rows, queries.rows):
-        yield f"{again:,} of the {len(queries):,} queries stand in the support set, too: each of them finds itself"
-    labels = set(queries.rows.column("label").to_pylist()) - {None} if queries.rows.has("label") else set()
+        yield f"{again:,} of the {len(queries):,} queries are in the support set, too: each of them finds itself"
+    labels = labels_of(queries.rows)
     if labels and not labels & set(samples.classes):
         yield f"no label of the queries, such as {min(labels)!r}, is a class of the support set"
 
 
-def found_again(support: ManifestRows | None, query: ManifestRows) -> int:
+def notes_on_files(support: ManifestRows, query: ManifestRows) -> Iterator[str]:
+    """What was read for each side, and which folder was probably meant for the support set."""
+    for side, rows, unusable in (
+        ("support", support, support.unusable("predict.on_bad_sample")),
+        ("query", query, []),  # predictions have a line for each of these
+    ):
+        yield from (f"{side}: {note}" for note in (rows.count(), *unusable, *rows.notes))
+    if support.meant and (support.has("label") or not query.path.is_relative_to(support.path.parent)):
+        yield f"support: {support.meant}"
+
+
+def labels_of(rows: ManifestRows) -> set[str]:
+    """The distinct labels of a table, none if it has no labels."""
+    return set(rows.column("label").drop_null().to_pylist()) if rows.has("label") else set()
+
+
+def found_again(support: ManifestRows, query: ManifestRows) -> int:
     """How many queries are rows of the same table as the support set, or have a file of it."""
-    if support is None:
-        return 0
     if support.path.resolve() == query.path.resolve():
         return len(query)
     again: set[int] = set()
@@ -116,11 +125,7 @@ def file_paths(rows: ManifestRows, modality: str) -> list[Path | None]:
 def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
     config = check_config(apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED))
-    return trained_model(
-        stored,
-        config,
-        _reading(options, config.dataset),
-    )
+    return trained_model(stored, config, _reading(options, config.dataset))
 
 
 def _reading(options: PredictOptions, trained: dict[str, Any]) -> Reading:
@@ -197,7 +202,8 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
             method[option] = value
 
 
-def _write_rows(table: Any, predictions: Iterable[Prediction], nearest: int) -> None:
+def _write_rows(file: TextIO, predictions: Iterable[Prediction], nearest: int) -> None:
+    table = csv.writer(file)
     table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
     for p in predictions:
         near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
@@ -208,20 +214,22 @@ def _write_rows(table: Any, predictions: Iterable[Prediction], nearest: int) -> 
 def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     """One line for each query, as soon as it is known; the file gets its name once it is whole.
 
-    An earlier file of that name is kept aside. What was written before an interruption stays beside it, in a file
-    that ends in ``.part``; but nothing stays of what a full disk does not hold.
+    An earlier file of that name is kept under another. An interruption leaves what was written so far in a file that
+    ends in ``.part``; a full disk leaves nothing.
     """
     path = path.resolve()  # what a link leads to is replaced, and not the link
-    part = path if is_device(path) else path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    if is_device(path):
+        with writing(path), path.open("w", newline="", encoding="utf-8") as device:
+            _write_rows(device, predictions, nearest)
+        return
+    part = path.with_name(f"{path.name}.{own_mark()}.part")
     try:
         with writing(path), part.open("w", newline="", encoding="utf-8") as file:
-            _write_rows(csv.writer(file), predictions, nearest)
+            _write_rows(file, predictions, nearest)
             file.flush()
-            if part != path:
-                os.fsync(file.fileno())
-    except OSError:  # what stayed would fill the disk
-        if part != path:
-            part.unlink(missing_ok=True)
+            os.fsync(file.fileno())
+    except OSError:  # what was written so far would keep the disk full
+        part.unlink(missing_ok=True)
         raise
-    while part != path and not take_place(part, path):
+    while not take_place(part, path):
         keep_aside(path)

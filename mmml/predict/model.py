@@ -9,7 +9,7 @@ for prediction in model.adapt("five-examples/").predict("unlabelled/"):
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,13 +105,8 @@ class Model:
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
         samples = source.samples({*chosen.support, *task.asked})
-        adapted = Adapted(self, chosen, samples)
-        adapted.rows = source.rows
-        adapted.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
-        adapted.labelled, adapted.scored = (source.rows.has(c) for c in ("label", "score"))
-        if task.by_item and adapted.labelled:
-            adapted.mixed = sorted({str(v) for v in source.rows.column("label").to_pylist() if v is not None})
-        return adapted
+        source.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
+        return Adapted(self, chosen, samples, source.rows)
 
     def _choose(self, text: str | None, source: Support, query: set[str] | None) -> Mapping:
         known, support = set(self.learner.embedder.encoders), set(source.per)
@@ -143,20 +138,12 @@ class Adapted:
         model: that adapted.
         mapping: what it learned from, and what it predicts for.
         samples: the support set, raw.
-
-    Attributes:
-        rows: the table that the support set comes from.
-        labelled, scored: whether the support set has labels, and scores.
-        mixed: the labels, where scores or texts are predicted from all rows alike.
+        rows: the table that it comes from.
     """
 
-    rows: ManifestRows | None = None
-    labelled = scored = False
-    mixed: Sequence[str] = ()
-
-    def __init__(self, model: Model, mapping: Mapping, samples: Samples):
+    def __init__(self, model: Model, mapping: Mapping, samples: Samples, rows: ManifestRows):
         learner = model.learner
-        self.model, self.mapping = model, mapping
+        self.model, self.mapping, self.rows = model, mapping, rows
         features = samples.columns.get("features")
         self._like = np.asarray(features.values[0:1][0]) if features is not None else None
         self.samples = embed_all(learner, samples, mapping.support)

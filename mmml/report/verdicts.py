@@ -34,7 +34,7 @@ class Against:
 class Judged:
     """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows.
 
-    ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and nothing where that stays open.
+    ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and empty if that is open.
     """
 
     played: str
@@ -42,11 +42,6 @@ class Judged:
     told: str
     verdict: str
     against: list[Against]
-
-    @property
-    def passed(self) -> bool:
-        """Whether adaptation helps."""
-        return self.verdict == "better"
 
 
 def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:

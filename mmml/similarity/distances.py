@@ -31,7 +31,7 @@ def compares_parts(name: str, where: str) -> bool:
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017).
 
-    Differences of embeddings beyond 1e-19 and 1e19 have no square in float32: such units are better left to others.
+    Float32 holds no squares of differences below 1e-19 or above 1e19: use another distance for such units.
     Its gradient is right everywhere; its second derivative is 0, and not 2, where q = s.
     """
     return euclidean(query, support).square()
@@ -41,8 +41,8 @@ def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
 def euclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖, with gradient zero where q = s (the root has none there).
 
-    By differences, and not as |q|² + |s|² − 2qs, which loses what lies nearer than 2e-4 on unit vectors in float32; and
-    in units in which the largest number is about 1, since squares of 1e-23 or 1e20 are none in float32.
+    By differences, and not as |q|² + |s|² − 2qs, which in float32 loses what lies nearer than 2e-4 on unit vectors.
+    Everything is first divided by about the largest number, since float32 holds no squares of 1e-23 or 1e20.
     """
     query, support = at_least_float32(query), at_least_float32(support)
     scale = torch.maximum(power_of_two(query, (-2, -1)), power_of_two(support, (-2, -1)))

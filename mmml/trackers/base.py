@@ -84,12 +84,12 @@ def tracking(
 
 
 def _tell(tracker: Tracker, told: Callable[[], None]) -> bool:
-    """Whether a tracker could write what it was told; a run goes on without one that could not."""
+    """Let a tracker write; returns whether it could. The run goes on without one that could not."""
     try:
         told()
     except OSError as error:
         name = type(tracker).__name__
-        log.warning("%s cannot write (%s): the run goes on without it, and metrics.jsonl holds all", name, error)
+        log.warning("%s cannot write (%s): the run goes on without it, and metrics.jsonl has all scores", name, error)
         return False
     return True
 

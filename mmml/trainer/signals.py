@@ -34,10 +34,8 @@ class Stop:
         if not self._waiting or self.requested is not None:
             raise Interrupted(signum)
         self.requested = signum
-        with suppress(OSError):  # the terminal may be what is gone
-            print(
-                "\nstopping after this step, or after what is being judged; once more to stop at once", file=sys.stderr
-            )
+        with suppress(OSError):  # the terminal may be closed
+            print("\nstopping after this step, or after this evaluation; once more to stop at once", file=sys.stderr)
 
     @contextmanager
     def after_step(self) -> Iterator[None]:

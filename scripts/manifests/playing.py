@@ -193,8 +193,7 @@ def attempt_prediction(
     outcome: Outcome, case: Case, rows: ManifestRows | None, trained: Path | None, target: Path
 ) -> None:
     """Predict each row from all of them; every row has a line of its own."""
-    options = [*own_options(case, "predict"), f"predict.output={target}"]
-    options += ["predict.device=cpu"]
+    options = [*own_options(case, "predict"), f"predict.output={target}", "predict.device=cpu"]
     checkpoint, place = str(trained) if trained else None, str(case.root)
     code = attempt(outcome, ["" if trained is None else "^$"], lambda: predict(checkpoint, place, place, options))
     if code is None:

@@ -121,7 +121,7 @@ def test_what_another_process_writes_stays_for_an_hour(folder, capsys):
     for path in (folder / old, *(folder / old).iterdir()):
         os.utime(path, (time.time() - 3700,) * 2)
     cache(["clean"], [])
-    assert names(folder) == {new} and "left: 7 bytes that may be written now" in capsys.readouterr().out
+    assert names(folder) == {new} and "left: 7 bytes that a process may be writing" in capsys.readouterr().out
 
 
 def test_downloads_go_only_if_they_are_named_and_nobody_put_them_there(folder, capsys):
@@ -145,10 +145,10 @@ def test_no_cache_is_no_mistake(tmp_path, monkeypatch, capsys, words):
 @pytest.mark.parametrize(
     ("words", "options", "message"),
     [
-        (["clear"], [], r"cache clear cannot be read: write mmml-data cache, or mmml-data cache clean \[KIND\]"),
-        ([], ["days=3"], "cannot be read"),
-        (["clean", "a", "b"], [], "cannot be read"),
-        (["clean"], ["kind=a"], "cannot be read"),
+        (["clear"], [], r"mmml-data cache clear is no command: use mmml-data cache, or mmml-data cache clean \[KIND\]"),
+        ([], ["days=3"], "is no command"),
+        (["clean", "a", "b"], [], "is no command"),
+        (["clean"], ["kind=a"], "is no command"),
         (["clean"], ["days=-1"], "days=-1 must be a whole number, 0 or more"),
     ],
 )

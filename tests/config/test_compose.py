@@ -183,7 +183,7 @@ def test_data_that_moved_are_asked_for(tmp_path):
     here = {"dataset": {"name": "manifest", "root": str(tmp_path)}}
     for config in (here, {"dataset": {"root": None}}, {"dataset": {"name": "glyphs"}}, {"problem": {}}):
         assert with_data(config, [], []) == config
-    with pytest.raises(UserError, match=r"dataset\.root=/old/place: nothing is there: add dataset\.root=NEW"):
+    with pytest.raises(UserError, match=r"dataset\.root=/old/place does not exist: add dataset\.root=NEW"):
         with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [], [])
     moved = with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [f"dataset.root={tmp_path}"], ["dataset"])
     assert moved["dataset"]["root"] == str(tmp_path)

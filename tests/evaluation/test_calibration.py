@@ -265,8 +265,8 @@ def test_a_temperature_at_the_end_of_its_range_is_told():
     hot = replace(entry(), temperature=9999.0)
     assert not Calibration((entry(),)).notes([IMAGES])
     assert Calibration((hot,)).notes([IMAGES]) == [
-        "image:image 5-way 1-shot: the temperature 1e+04 is at the end of its range: how sure predictions are tells "
-        "nothing of whether they are right."
+        "image:image 5-way 1-shot: the temperature 1e+04 is at the end of its range: confidence does not say "
+        "whether a prediction is right."
     ]
 
 

@@ -156,5 +156,5 @@ def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(judge, froze
 
 def test_where_nothing_is_calibrated_a_sentence_says_so(judge):
     assert judge.doubts(Calibration()) == [
-        "image:image, text:image: confidence is not calibrated, as validation cannot play it."
+        "image:image, text:image: confidence is not calibrated, because validation cannot play it."
     ]

@@ -324,7 +324,7 @@ def test_the_range_of_sixteen_bits_can_be_named(tmp_path, values, expected):
 
 def test_numbers_of_32_bits_take_a_range_of_their_own(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.array([[-1.0, 0.0, 1.0]], np.float32)), "TIFF")
-    with pytest.raises(MediaError, match="image_range=each takes its own"):
+    with pytest.raises(MediaError, match="image_range=each takes each picture's"):
         image(path)
     assert image(path, Limits(image_range="each")).ravel().tolist() == [0, 128, 255]
     path = saved(tmp_path, Image.fromarray(np.array([[np.nan, 0.0]], np.float32)), "TIFF")

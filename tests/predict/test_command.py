@@ -299,7 +299,7 @@ def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
     assert _predict(["support=s3", "query=q3"]) == 0
     told = capsys.readouterr()
     assert "support: 6 image files are constant after decoding" in told.err
-    assert "predict.decoding={image_range: each} suits pictures of 16 bits" in told.err
+    assert "predict.decoding={image_range: each} for 16-bit pictures" in told.err
     assert "6 image files are constant after decoding (c0/0.png" in told.out
     assert _predict(["support=s3", "query=q3", "predict.decoding={image_range: each}"]) == 0
     told = capsys.readouterr()
@@ -328,12 +328,12 @@ def test_queries_that_stand_in_the_support_set_are_counted(tmp_path, capsys):
             draw(tmp_path / "s4" / f"c{c}" / f"{i}.png", 10 * c + i)
     draw(tmp_path / "new.png", 3)
     (tmp_path / "q4.csv").write_text("id,image_file_name\n1,s4/c0/1.png\n2,./new.png\n3,\n4,s4/c1/./0.png\n")
-    for query, told in (("q4.csv", "2 of the 4 queries stand"), ("s4", "4 of the 4"), ("s4/c0", "2 of the 2")):
+    for query, told in (("q4.csv", "2 of the 4 queries are in"), ("s4", "4 of the 4"), ("s4/c0", "2 of the 2")):
         assert _predict(["support=s4", f"query={query}"]) == 0
         assert told in capsys.readouterr().err
     (tmp_path / "t.csv").write_text("label,text\na,one\nb,two\n")
     assert _predict(["support=t.csv", "query=t.csv"]) == 0
-    assert "2 of the 2 queries stand in the support set" in capsys.readouterr().err
+    assert "2 of the 2 queries are in the support set" in capsys.readouterr().err
     (tmp_path / "u.csv").write_text("label,text\na,one\n")
     assert _predict(["support=t.csv", "query=u.csv"]) == 0
     assert "stand in" not in capsys.readouterr().err

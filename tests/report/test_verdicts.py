@@ -34,7 +34,7 @@ OPEN = PASSED | {"passed": False, "missing": ["untrained"], "comparisons": PASSE
 
 def test_the_row_to_beat_is_named_and_what_follows():
     (one,) = judged([PASSED])
-    assert one.played == "image:image → text, 1-way 100-shot" and one.told == "passed" and one.passed
+    assert one.played == "image:image → text, 1-way 100-shot" and (one.told, one.verdict) == ("passed", "better")
     last = one.against[-1]
     assert (last.told, last.than, last.other) == ("+1.4 ± 0.2", "the best untrained row", "raw/nearest")
     assert last.verdict == "better"

@@ -1,4 +1,4 @@
-"""Copies among the rows of a manifest: what is the same under two names never teaches and asks at once."""
+"""Copies among the rows of a manifest, which are never on both sides of an episode."""
 
 from collections.abc import Mapping
 
@@ -44,5 +44,5 @@ def _numbers(values: Values) -> np.ndarray:
 
 
 def contents(sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
-    """What tells the content of each row, hexadecimal bytes ``[rows]`` by modality, empty where a row has none."""
+    """A hash of what each row shows, hexadecimal bytes ``[rows]`` by modality, empty where a row has none."""
     return {m: np.append(digests(s.values), b"")[s.of_row] for m, s in sources.items()}

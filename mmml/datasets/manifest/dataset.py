@@ -18,9 +18,10 @@ from mmml.datasets.manifest.copies import contents, copies, telling
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.reading import read_rows
 from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.sheet import TEXT
 from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 from mmml.media import Limits
 
 SHOWN = 3  # bad rows that a message names
@@ -104,7 +105,7 @@ class Manifest(Dataset):
     def labels(self) -> tuple[np.ndarray, pa.Array]:
         """The class of each row, −1 for none, and the names of the classes."""
         if not self.new_classes and self.rows.has("score") and not self.rows.has("label"):
-            return np.zeros(len(self.rows), np.int64), pa.array(["score"], pa.large_string())
+            return np.zeros(len(self.rows), np.int64), pa.array(["score"], TEXT)
         return self.rows.classes()
 
     @cached_property
@@ -152,7 +153,7 @@ class Manifest(Dataset):
             lacks = next(iter(problems.values())) in {f"it has no {m}" for m in self.modalities}
             kept = ", or keep what some lack by dataset.missing=keep" if lacks and self.missing == "error" else ""
             raise UserError(
-                f"{told[0]}{more}; mend it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
+                f"{told[0]}{more}; fix it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
                 f"(mmml-data check {self.root} lists them)"
             )
         self.skipped = told
@@ -165,8 +166,8 @@ class Manifest(Dataset):
             return by_class(keep, codes, names, self.split_seed, self.val, self.test)
         splits = declared(self.rows.column("split"), keep)
         mend = (
-            f"give each class one split, leave the column out and have the classes split by dataset.split_seed, or, if "
-            f"new samples of known classes are what is asked, set {BY_SAMPLE}"
+            "give each class one split, leave the column out and have the classes split by dataset.split_seed, or set "
+            f"{BY_SAMPLE} to test new samples of known classes"
         )
         refuse_straddling({s: codes[rows] for s, rows in splits.items()}, names, "class", mend)
         return splits
@@ -190,9 +191,9 @@ class Manifest(Dataset):
             refuse_straddling({s: groups[part] for s, part in splits.items()}, names, "group", mend)
         if not len(splits["val"]):
             splits |= {**self._spread(splits["train"], units, 0), "test": splits["test"]}
-            rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are taken for validation")
+            rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are used for validation")
         if again := int(np.isin(numbers[splits["test"]], numbers[np.r_[splits["train"], splits["val"]]]).sum()):
-            rows.notes.append(f"{again:,} rows of the test split are copies of rows for training; leave them out")
+            rows.notes.append(f"copies of rows of train or val in {many(again, 'row')} of test; leave them out")
         return splits
 
     def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:
@@ -200,7 +201,7 @@ class Manifest(Dataset):
         return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
 
     def _kept_apart(self, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> dict[str, list[str]]:
-        """By split, what no other run may test once it was trained on: whole classes, or what rows show."""
+        """By split, what a run that was trained on it must not be tested on: whole classes, or what rows show."""
         whole = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
         if self.new_classes:
             return whole | {"test": []}

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.manifest.sheet import Sheet, assemble, portions
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 
 DELIMITERS = ",;\t|"
 MISSING = ("NaN", "nan", "null", "NULL")  # as programs write what is missing
-FORMULA = r'(?s)^="(.*)"$'  # how a spreadsheet is told that 007 is a text
+FORMULA = r'(?s)^="(.*)"$'  # how people make a spreadsheet keep 007 as a text
 SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that spreadsheets understand
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -34,7 +34,7 @@ def read_csv(path: Path) -> Sheet:
         first = file.read(4)
     encoding = "utf-16" if first[:2] in UTF_16 else "utf-8-sig"
     if 0 in first and encoding == "utf-8-sig":
-        raise UserError(f"{path}: it looks like UTF-16 or UTF-32, which need a mark; save the file as UTF-8")
+        raise UserError(f"{path}: it looks like UTF-16 or UTF-32 without a byte order mark; save the file as UTF-8")
     try:
         with path.open(encoding=encoding, newline="") as text:
             return _sheet(_Lines(path, text))
@@ -47,7 +47,7 @@ def read_csv(path: Path) -> Sheet:
 
 @dataclass
 class _Lines:
-    """The lines of a file as rows of cells; what cannot be such is named by its line."""
+    """The lines of a file as rows of cells; errors name the line."""
 
     path: Path
     file: TextIO
@@ -105,7 +105,7 @@ class _Lines:
             else:
                 yield from ([""] for _ in range(gap))
                 number, gap = number + gap, 0
-                # Nothing may stand behind the last column; where a row is one cell, "yes," is a text with a comma.
+                # Nothing may follow the last column; where a row is one cell, "yes," is a text with a comma.
                 if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
@@ -130,21 +130,19 @@ def _sheet(lines: _Lines) -> Sheet:
     if lines.empty:
         sheet.left_out["without any value"] = lines.empty
     if lines.longer:
-        sheet.notes.append(
-            f"{lines.longer:,} rows end with more delimiters than the header; nothing stands behind them"
-        )
+        sheet.notes.append(f"empty cells after the last column in {many(lines.longer, 'row')}")
     if spelt:
-        sheet.notes.append(f"{spelt:,} cells say {', '.join(MISSING[:2])} or {MISSING[2]}, and count as missing")
+        sheet.notes.append(f"NaN, nan or null in {many(spelt, 'cell')}, taken as missing")
     return sheet
 
 
 def _is_column(name: str, values: pa.ChunkedArray) -> bool:
-    """Whether a column has a name or any value: spreadsheets write empty ones behind the last."""
+    """Whether a column has a name or any value: spreadsheets write empty ones after the last."""
     return not name.startswith("column ") or values.null_count < len(values)
 
 
 def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """What cells say, and which of them say that there is nothing."""
+    """The values of cells, and which cells spell out that a value is missing."""
     cells = pc.replace_substring_regex(cells, FORMULA, r"\1")
     spelt = pc.is_in(cells, pa.array(MISSING, cells.type))
     return pc.if_else(pc.or_(spelt, pc.equal(cells, "")), None, cells), spelt

@@ -32,7 +32,7 @@ def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
     array = matrix.array
     if not isinstance(array, np.ndarray):
         raise UserError(
-            f"{option}={path} holds arrays by name, not one matrix: save the one that is meant by numpy.save, as .npy"
+            f"{option}={path} is an archive of arrays, not one matrix: save the right one by numpy.save, as .npy"
         )
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or 0 in array.shape[1:]:
         shape = "×".join(map(str, array.shape))
@@ -81,7 +81,7 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
             told = "have different lengths, or some are missing or empty"
             raise UserError(f"{path}: the vectors in column {VECTORS!r} {told}")
         width = lengths.pop()
-        with np.errstate(over="ignore"):  # infinite is what a float32 cannot hold, and is found as such
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported
             yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width).astype(np.float32)
 
 

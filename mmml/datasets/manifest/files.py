@@ -29,7 +29,7 @@ def find(root: str, option: str) -> Path:
     """
     try:
         given = Path(root).expanduser()
-    except RuntimeError as error:  # of a user who does not exist
+    except RuntimeError as error:  # ~NAME of a user who does not exist
         raise UserError(f"{option}={root}: {error}") from None
     try:
         if not given.exists():
@@ -40,7 +40,7 @@ def find(root: str, option: str) -> Path:
             return given.parent.resolve() / given.name
         path = given.resolve()
         found = sorted(p for p in path.iterdir() if p.stem.lower() == "metadata" and p.suffix.lower() in READERS)
-    except OSError as error:  # a name that is too long, or what nobody lets us read
+    except OSError as error:  # its name is too long, or it may not be read
         raise UserError(f"{option}={root}: {error.strerror}") from None
     if len(found) > 1:
         raise UserError(f"{option}={root} has {found[0].name} and {found[1].name}; name the file to be read")
@@ -48,7 +48,7 @@ def find(root: str, option: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file, and it may be looked at; no name is too long to ask."""
+    """Whether a path is a file; False also for names that the system refuses."""
     try:
         return path.is_file()
     except OSError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmml.datasets.manifest.sheet import Sheet, assemble, portions
-from mmml.errors import UserError
+from mmml.errors import UserError, many
 
 SPLITS = {
     "train": "train training",
@@ -56,9 +56,9 @@ def read_folders(path: Path, option: str) -> Sheet:
 def _nothing(path: Path, option: str, left_out: Counter[str]) -> str:
     tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in TABLES)
     hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
-    counts = ", ".join(f"{count} file{'' if count == 1 else 's'} {why}" for why, count in left_out.items())
+    counts = ", ".join(f"{many(count, 'file')} {why}" for why, count in left_out.items())
     found = f" ({counts})" if left_out else ""
-    what = "has neither a metadata.csv, .jsonl or .parquet nor media files, nor folders of them for each class"
+    what = "has no metadata.csv, .jsonl or .parquet, no media files, and no folders of them for each class"
     return f"{what}{found}{hint}"
 
 
@@ -80,7 +80,7 @@ def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name can be written down: file systems allow any bytes."""
+    """Whether a name is UTF-8: file systems allow any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:

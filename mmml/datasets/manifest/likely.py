@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from mmml.datasets.manifest.files import find, read
 from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX, TABLES, split_of
 from mmml.datasets.manifest.meaning import TEXTS, interpret
-from mmml.datasets.manifest.rows import ManifestRows
+from mmml.datasets.manifest.rows import SHOWN, ManifestRows
 from mmml.datasets.manifest.sheet import TEXT, Sheet
 from mmml.errors import UserError
 from mmml.media import FILE_MODALITIES
 
 LOOKED_AT = 1000  # folders, and files of each, at most
-SHOWN = 3  # folders that a sentence names
 
 
 def read_named(root: str, option: str) -> tuple[Path, Sheet]:
@@ -66,7 +65,7 @@ def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
         rows.meant = f"{path} has one class, {labels.pop()!r}; did you mean {names}?"
     elif places:
         deep = ", ".join(str(place.relative_to(path)) for place in places[:SHOWN])
-        rows.notes.append(f"folders and no files lie in {deep}; if the classes are in there: {names}")
+        rows.notes.append(f"{deep}: folders and no files; if these folders are the classes: {names}")
     elif not labels and (parent := classes_above(path, [m for m in FILE_MODALITIES if rows.has(m)])):
         rows.meant = f"{path} is one folder of files without labels; did you mean {naming(option, parent)}?"
 
@@ -78,10 +77,10 @@ def naming(option: str, place: Path) -> str:
 
 
 def classes_below(path: Path, sheet: Sheet) -> list[Path]:
-    """Folders that stand for classes as they were read, and hold what look like class folders, or a table.
+    """Folders that were read as classes, and probably hold the class folders or a table.
 
-    The only class may be such a folder, one that holds more folders than there are classes, or several that hold
-    folders of the same names.
+    That is the case for the only class if it holds folders or a table, for one class of several if it holds at least as
+    many folders as there are classes, and for several classes if they hold folders of the same names.
     """
     table = sheet.table
     if "split" in table.column_names or "label" not in table.column_names:
@@ -106,7 +105,7 @@ def classes_below(path: Path, sheet: Sheet) -> list[Path]:
 
 
 def classes_above(path: Path, modalities: Collection[str]) -> Path | None:
-    """The folder above one of files, if it holds a table of them, or such folders for the most part."""
+    """The folder above a folder of files, if it holds a table of these files, or mostly folders of such files."""
     parent = path.parent
     if _has_table(parent):
         return parent if is_readable(parent) and _names_files_of(parent, path.name) else None

@@ -22,7 +22,7 @@ TARGETS = (*KEYS, "score")
 PLAIN = ("id", *TARGETS, *TEXTS)
 KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
 MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
-BLANKS = dict.fromkeys((0x200B, 0x2060, 0xFEFF)) | {0xA0: " ", 0x202F: " ", 0x2007: " "}  # that nobody sees
+BLANKS = dict.fromkeys((0x200B, 0x2060, 0xFEFF)) | {0xA0: " ", 0x202F: " ", 0x2007: " "}  # invisible, or like a space
 
 
 def interpret(
@@ -68,7 +68,7 @@ def _plain(name: str) -> str:
 
 
 def _is_known(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
-    """Whether a column is called as a known one, but for capitals and blanks, and no other is."""
+    """Whether a column, and no other, has a known name apart from capitals and blanks."""
     plain = _plain(name)
     return name not in meanings and plain in meanings and [_plain(n) for n in names].count(plain) == 1
 
@@ -95,8 +95,8 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
     A list of one goes with each of a longer list; where lists are of different lengths, the rest is missing.
 
     Returns:
-        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several labels or other
-        values of which a row has one, ``[rows]``.
+        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several labels, or
+        others of the values that a row has once, ``[rows]``.
     """
     lists = {n: v.to_pylist() for n, v in named.items() if v.type == LIST}
     if not lists:
@@ -109,7 +109,7 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
     for n, rows in lists.items():
         cells = [c for row, k in zip(rows, lengths, strict=True) for c in _stretched(row or [], k, n in single)]
         exploded[n] = pa.array([c or None for c in cells], TEXT)
-    if "group" not in named and any(n in FILE_MODALITIES and n in lists for n in lists):
+    if "group" not in named and any(n in FILE_MODALITIES for n in lists):
         exploded["group"] = pa.array(origin).cast(TEXT)
     if "id" in named and len(origin) > count:
         numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
@@ -120,16 +120,16 @@ def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array]
 
 
 def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
-    """So many cells: the first throughout if there is one, or if there should be."""
+    """``count`` cells: the first repeated if it is or should be the only one, else what is missing as None."""
     if single or len(cells) == 1:
         return [cells[0] if cells else None] * count
     return [*cells, *[None] * (count - len(cells))]
 
 
 def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
-    """Blanks as what is missing, keys that look alike as one, names of files that exist; and what is to be said of it.
+    """Blank cells become missing, keys that look alike one key, and file names those of files that exist.
 
-    Ids and texts stay as they are written; a column that says nothing is none.
+    Ids and texts stay as they are written; a column without any value is dropped. Also returns notes on the keys.
     """
     found: dict[str, pa.Array] = {}
     notes = []
@@ -156,15 +156,10 @@ def _says(values: pa.Array) -> pa.Array:
 def _files(values: pa.Array, folder: Path) -> pa.Array:
     """Names of files; blanks around one stay if there is such a file."""
     texts = _without_blanks(values)
-    odd = pc.fill_null(pc.not_equal(texts, values), False)
-    for i in np.flatnonzero(odd.to_numpy(zero_copy_only=False)).tolist():
-        if not is_file(folder / values[i].as_py()):
-            continue
-        return pa.array(
-            [v if v and is_file(folder / v) else t for v, t in zip(values.to_pylist(), texts.to_pylist(), strict=True)],
-            TEXT,
-        )
-    return texts
+    kept = pc.fill_null(pc.not_equal(texts, values), False).to_numpy(zero_copy_only=False).copy()
+    for i in np.flatnonzero(kept).tolist():
+        kept[i] = is_file(folder / values[i].as_py())
+    return pc.if_else(pa.array(kept), values, texts)
 
 
 def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:

@@ -18,6 +18,8 @@ from mmml.media import FILE_MODALITIES
 
 CELL = 1 << 20  # bytes that one cell may hold
 NAME = 60  # characters of a text that name its row
+UNCLOSED = "is a quotation mark before it not closed?"
+CONTROL = r"[\x00-\x1f]"
 
 
 def read_rows(
@@ -75,10 +77,10 @@ def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> Us
     notes = "".join(f"; {note}" for note in sheet.notes)
     matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []
     option = where.replace("columns", "features")
-    beside = f"; a matrix of features beside it by {option}={matrices[0].name}" if matrices else ""
+    beside = f"; to use the matrix beside it, add {option}={matrices[0].name}" if matrices else ""
     return UserError(
         f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
-        f"(it has {', '.join(sheet.table.column_names)}; others by {where}='{{text: NAME}}'{notes}{beside})"
+        f"(it has {', '.join(sheet.table.column_names)}; name another by {where}='{{text: NAME}}'{notes}{beside})"
     )
 
 
@@ -86,29 +88,20 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
     """Note the rows with paths and cells that are refused whatever the run needs of them."""
     for modality in modalities:
         path = rows.column(modality)
-        inside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
-        rows.report(inside, f"its {modality} file lies outside of the folder; paths are relative to it")
-        rows.report(
-            pc.match_substring_regex(path, r"[\x00-\x1f]"),
-            f"its {modality} file name holds a line break or "
-            "another control character; is a quotation mark before it not closed?",
-        )
+        outside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
+        rows.report(outside, f"its {modality} file lies outside of the folder; paths are relative to it")
+        why = f"its {modality} file name holds a line break or another control character; {UNCLOSED}"
+        rows.report(pc.match_substring_regex(path, CONTROL), why)
     for name in rows.table.column_names:
-        if pa.types.is_large_string(rows.table[name].type):
-            rows.report(
-                pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long"
-            )
+        rows.report(pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long")
 
 
 def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarray) -> None:
-    rows.report(several, "it lists several labels, scores, splits, groups or domains, of which a row has one")
+    rows.report(several, "it lists several labels, scores, splits, groups or domains, but a row has only one")
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")
-        rows.report(
-            pc.match_substring_regex(label, r"[\x00-\x1f]"),
-            "its label holds a line break; is a quotation mark before it not closed?",
-        )
+        rows.report(pc.match_substring_regex(label, CONTROL), f"its label holds a line break; {UNCLOSED}")
     _check_split(rows)
     rows.report(bad_scores, "its score is no number")
 
@@ -128,8 +121,7 @@ def _check_split(rows: ManifestRows) -> None:
     canonical = [split_of(t) for t in texts.to_pylist()]
     known = np.array([c is not None for c in canonical] + [False])
     rows.report(~known[codes], "its split is none of train, val and test")
-    values = pa.array([*canonical, None], pa.large_string()).take(pa.array(codes % (len(canonical) + 1)))
-    rows.table = rows.table.set_column(rows.table.column_names.index("split"), "split", values)
+    rows.replace("split", pa.array([*canonical, None], TEXT).take(pa.array(codes % (len(canonical) + 1))))
 
 
 def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
@@ -140,6 +132,5 @@ def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
     values = pc.if_else(number, texts, None).cast(pa.float64())
     fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)
-    place = rows.table.column_names.index("score")
-    rows.table = rows.table.set_column(place, "score", pc.if_else(fits, values, None))
+    rows.replace("score", pc.if_else(fits, values, None))
     return pc.and_(pc.is_valid(texts), pc.invert(fits)).to_numpy(zero_copy_only=False)

@@ -51,11 +51,11 @@ def _objects(path: Path, problems: dict[int, str]) -> Iterator[dict[str, Any]]:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that stands in it twice would lose one of its values."""
+    """An object; of a key that it has twice, one value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands there twice")
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} appears twice")
     return found
 
 
@@ -115,7 +115,7 @@ def read_parquet(path: Path) -> Sheet:
     texts = {name: _texts(table[name]) for name in table.column_names}
     sheet = Sheet(pa.table({name: values for name, values in texts.items() if values is not None}))
     sheet.notes = [
-        f"column {name!r} holds the bytes of files, which are not read: save each as a file, and name these in a column"
+        f"column {name!r} holds the bytes of files, which are not read: save each as a file, and list these in a column"
         for name, values in texts.items()
         if values is None
     ]

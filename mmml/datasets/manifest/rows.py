@@ -9,15 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmml.datasets.manifest.meaning import TEXTS
+from mmml.datasets.manifest.sheet import TEXT
+from mmml.errors import many
 from mmml.media import FILE_MODALITIES
 
-SHOWN = 3  # files that a sentence names
+SHOWN = 3  # files or folders that a sentence names
 MENDS = {
     "image": (
-        ("image_range: each", "suits pictures of 16 bits"),
-        ("image_background: black", "light drawings on a transparent ground"),
+        ("image_range: each", "for 16-bit pictures"),
+        ("image_background: black", "for light drawings on a transparent ground"),
     ),
-    "audio": (("audio_channel: 0", "takes one channel, where several cancel in their mean"),),
+    "audio": (("audio_channel: 0", "if the channels cancel each other"),),
 }
 
 
@@ -36,7 +38,7 @@ class ManifestRows:
         problems: why a row cannot be used, by its position.
         left_out: what was found in the file or folder and is no row, by the reason.
         notes: what else is worth knowing of it, in one sentence each.
-        meant: which other folder was probably meant, if no run can be made of this one.
+        meant: which other folder was probably meant, if no run can use this one.
     """
 
     path: Path
@@ -64,6 +66,10 @@ class ManifestRows:
     def column(self, name: str) -> pa.Array:
         """One column, in one piece."""
         return self.table[name].combine_chunks()
+
+    def replace(self, name: str, values: pa.Array) -> None:
+        """Give a column other values."""
+        self.table = self.table.set_column(self.table.column_names.index(name), name, values)
 
     def codes(self, name: str) -> tuple[np.ndarray, pa.Array]:
         """A text column as numbers, −1 where empty, and the distinct texts that they stand for."""
@@ -95,13 +101,13 @@ class ManifestRows:
         place = np.empty(len(codes), np.int64)
         place[order] = np.arange(len(codes)) - starts[codes[order]]
         numbered = zip(self.column("id").to_pylist(), place.tolist(), strict=True)
-        return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], pa.large_string())
+        return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], TEXT)
 
     def count(self) -> str:
         """How many rows there are, and what else was found and left out, in one line."""
         counts = {m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)}
-        files = " and ".join(f"{n:,} {m} file{'' if n == 1 else 's'}" for m, n in counts.items())
-        what = files if self.path.is_dir() else f"{len(self):,} row{'' if len(self) == 1 else 's'}"
+        files = " and ".join(many(n, f"{m} file") for m, n in counts.items())
+        what = files if self.path.is_dir() else many(len(self), "row")
         left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
         return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
@@ -115,7 +121,7 @@ class ManifestRows:
         return [f"{len(self.problems):,} {what} left out ({option}=skip), such as {told}"]
 
     def note_constant(self, modality: str, names: list[str]) -> None:
-        """Note files that nothing can be told from."""
+        """Note files that hold no information."""
         if names:
             self.notes.append(constant_files(modality, names, self.option))
 
@@ -132,7 +138,7 @@ def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
 
 
 def constant_files(modality: str, names: list[str], option: str) -> str:
-    """A sentence about files of one value throughout, with what may mend it."""
+    """A sentence about files of one value throughout, with what may help."""
     whole = option == "dataset.root"
     mends = [
         f"dataset.{setting.replace(': ', '=')} {why}" if whole else f"predict.decoding={{{setting}}} {why}"
@@ -141,4 +147,4 @@ def constant_files(modality: str, names: list[str], option: str) -> str:
     what = "silent" if modality == "audio" else "constant"
     told = f"1 {modality} file is" if len(names) == 1 else f"{len(names):,} {modality} files are"
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{told} {what} after decoding ({shown})" + (f"; {', '.join(mends)}" if mends else "")
+    return f"{told} {what} after decoding ({shown})" + (f"; try {', or '.join(mends)}" if mends else "")

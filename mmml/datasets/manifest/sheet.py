@@ -19,7 +19,7 @@ TEXT, LIST = pa.large_string(), pa.list_(pa.large_string())
 
 @dataclass
 class Sheet:
-    """What a file or a folder holds, before anything is said of what its columns mean.
+    """What a file or a folder holds, before its columns are interpreted.
 
     Attributes:
         table: columns of texts (``large_string``) or of lists of texts, null where there is nothing.

@@ -50,7 +50,7 @@ def by_class(
 def by_sample(
     keep: np.ndarray, codes: np.ndarray, units: np.ndarray, ids: Sequence[str], seed: int, val: float, test: float
 ) -> dict[str, np.ndarray]:
-    """Splits that have all classes in common, and no unit: in each class, about these fractions of its units.
+    """Splits that share all classes, but no unit; each class gives about these fractions of its units.
 
     Args:
         keep: positions of the rows that can be used.
@@ -91,9 +91,9 @@ def refuse_straddling(numbers: Mapping[str, np.ndarray], names: pa.Array, what: 
 
     Args:
         numbers: of the classes (or groups) of the rows of each split; −1 for none.
-        names: of them.
-        what: they are.
-        mend: what can be done, the end of the sentence.
+        names: of the classes (or groups).
+        what: ``class`` or ``group``.
+        mend: the end of the message.
     """
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         both = np.setdiff1d(np.intersect1d(numbers[a], numbers[b]), [-1])

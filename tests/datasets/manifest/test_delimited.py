@@ -34,7 +34,7 @@ def test_cells_are_read_as_they_are_written(tmp_path):
 def test_what_is_missing_is_missing_however_it_is_spelt(tmp_path, spelt):
     found = sheet(tmp_path, f"label,text\na,{spelt}\n{spelt},NA\n")
     assert found.table.to_pydict() == {"label": ["a", None], "text": [None, "NA"]}
-    assert found.notes == (["2 cells say NaN, nan or null, and count as missing"] if spelt else [])
+    assert found.notes == (["NaN, nan or null in 2 cells, taken as missing"] if spelt else [])
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -61,7 +61,7 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
     found = sheet(tmp_path, "label,text,,\na,x,,\n,,,\n\nb,y,,,,\n,,,\n")
     assert found.table.to_pydict() == {"label": ["a", "b"], "text": ["x", "y"]}
     assert found.left_out == {"without any value": 2}
-    assert found.notes == ["1 rows end with more delimiters than the header; nothing stands behind them"]
+    assert found.notes == ["empty cells after the last column in 1 row"]
 
 
 def test_a_text_alone_keeps_its_comma_or_is_refused(tmp_path):
@@ -148,5 +148,5 @@ def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
-    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32, .* save the file as UTF-8"):
+    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32 .* save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")

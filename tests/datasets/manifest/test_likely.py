@@ -59,7 +59,7 @@ def test_a_table_of_texts_below(tmp_path, name):
     with pytest.raises(UserError, match=f"did you mean support={place}\\?$"):
         read(tmp_path, "support")
     (tmp_path / name).write_text("nothing\n1\n")
-    with pytest.raises(UserError, match="has neither") as refused:
+    with pytest.raises(UserError, match="has no metadata.csv") as refused:
         read(tmp_path, "support")
     assert "did you mean" not in str(refused.value)
 
@@ -76,7 +76,9 @@ def test_class_folders_in_several_folders_are_a_note(tmp_path):
     make(tmp_path, *(f"{top}/{c}/1.png" for top in ("photos", "sketches") for c in ("cat", "dog", "fox")))
     rows = read(tmp_path)
     (note,) = rows.notes
-    assert not rows.meant and note.startswith("folders and no files lie in photos, sketches; if the classes are in ")
+    assert not rows.meant and note.startswith(
+        "photos, sketches: folders and no files; if these folders are the classes: "
+    )
     assert f"dataset.root={tmp_path / 'photos'} " in note and f"dataset.root={tmp_path / 'sketches'} " in note
 
 
@@ -94,7 +96,7 @@ def test_folders_within_classes_are_nothing_to_note(tmp_path, names):
 
 def test_class_folders_beside_a_folder_of_files_are_a_note(tmp_path):
     (note,) = read(make(tmp_path, "data/cat/1.png", "data/dog/1.png", "previews/1.png")).notes
-    assert note.startswith("folders and no files lie in data; ")
+    assert note.startswith("data: folders and no files; ")
 
 
 def test_a_single_class(tmp_path):

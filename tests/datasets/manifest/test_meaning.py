@@ -76,7 +76,7 @@ def test_one_caption_goes_with_each_of_several_files(tmp_path):
 
 def test_several_labels_of_a_row_are_a_problem(tmp_path):
     found = records(tmp_path, {"text": "x", "label": ["a", "b"]}, {"text": "y", "label": ["a"]})
-    assert found.problems == {0: "it lists several labels, scores, splits, groups or domains, of which a row has one"}
+    assert found.problems == {0: "it lists several labels, scores, splits, groups or domains, but a row has only one"}
 
 
 def test_blanks_around_the_name_of_a_file(tmp_path):

@@ -41,7 +41,7 @@ def test_lists_stay_lists_even_if_they_come_late(tmp_path, monkeypatch):
 
 
 def test_a_key_that_stands_twice_in_a_line_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"line 2 is no JSON \(key 'label' stands there twice\)"):
+    with pytest.raises(UserError, match=r"line 2 is no JSON \(key 'label' appears twice\)"):
         jsonl(tmp_path, '{"label": "a"}', '{"label": "a", "label": "b"}')
 
 

@@ -99,7 +99,7 @@ def test_a_table_without_validation_gives_some_of_its_training_rows(tmp_path):
         "val": [1, 1, 1],
         "test": [3, 3, 3],
     }
-    assert "no row has the split val; 3 of train are taken for validation" in dataset.notes
+    assert "no row has the split val; 3 of train are used for validation" in dataset.notes
 
 
 def test_a_group_in_two_splits_of_the_table_is_refused(tmp_path):
@@ -113,7 +113,7 @@ def test_a_copy_across_the_splits_of_the_table_is_reported(tmp_path):
     rows[2]["text"] = rows[0]["text"]
     dataset = manifest(write_csv(tmp_path / "t.csv", rows))
     test = dataset.load({"text"})["test"]
-    assert "1 rows of the test split are copies of rows for training; leave them out" in dataset.notes
+    assert "copies of rows of train or val in 1 row of test; leave them out" in dataset.notes
     assert len([k for k in test.kept_apart if k.startswith("text")]) == 8  # of nine: the copy is not new
 
 
