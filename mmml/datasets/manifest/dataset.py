@@ -140,7 +140,7 @@ class Manifest(Dataset):
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        apart = self._kept_apart(splits, shown)
+        apart = self._kept_apart(splits, {m: s for m, s in sources.items() if self.modalities[m] is Per.SAMPLE})
         return {s: replace(self._split(rows, sources, numbers), kept_apart=apart[s]) for s, rows in splits.items()}
 
     def _usable(self) -> np.ndarray:
@@ -199,12 +199,15 @@ class Manifest(Dataset):
         check_fractions(self.val, self.test)
         return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
 
-    def _kept_apart(self, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> dict[str, list[str]]:
-        """By split, what no other run may test once it was trained on: whole classes, or what rows show."""
+    def _kept_apart(self, splits: Mapping[str, np.ndarray], own: Mapping[str, Source]) -> dict[str, list[str]]:
+        """By split, what no other run may test once it was trained on: whole classes, or what rows show.
+
+        All that they show: a run that looks at less of it may have other splits.
+        """
         whole = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
         if self.new_classes:
             return whole | {"test": []}
-        known = contents(shown)
+        known = contents(own)
         rows_of = {s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d} for s, r in splits.items()}
         new = rows_of["test"] - rows_of["train"] - rows_of["val"]
         return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *whole["test"]]}
