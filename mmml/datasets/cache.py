@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import platformdirs
 
-from mmml.files import beside, write_atomically, write_text, writing
+from mmml.files import beside, expanded, write_atomically, write_text, writing
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ UNPACKED = "unpacked"  # the kind of folders that hold what archives do, whateve
 
 def cache_dir() -> Path:
     """``$MMML_CACHE``, else the platform's cache folder."""
-    return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml")).expanduser()
+    return expanded(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
 from mmml.errors import UserError
+from mmml.files import expanded
 from mmml.media import Limits
 
 SHOWN = 3  # bad rows that a message names
@@ -97,7 +97,7 @@ class Manifest(Dataset):
         """Features of all rows, if they come as one matrix."""
         if self.features is None:
             return vector_column(self.rows.path)
-        path = self.rows.folder / Path(self.features).expanduser()
+        path = self.rows.folder / expanded(self.features)
         return load_matrix(path, "dataset.features", self.rows)
 
     @cached_property
