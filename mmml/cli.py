@@ -19,7 +19,7 @@ from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import conf_dir, explain, path_list, quote_paths, take_option, with_data
 from mmml.config.schema import check_run
 from mmml.errors import ExpectedError, UserError, expected, nearest
-from mmml.files import check_working_folder, check_writable, claim
+from mmml.files import check_working_folder, check_writable, claim, expanded
 from mmml.run_directory import RunDirectory, timestamp
 from mmml.terminal import open_streams, settle_streams
 
@@ -216,7 +216,8 @@ def _data(arguments: list[str]) -> int:
     takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")} | {"cache": ""}
     if command not in takes:
         raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
-    places, options = [a for a in rest if "=" not in a], [a for a in rest if "=" in a]
+    places = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
+    options = [a for a in rest if a not in places]
     if command == "cache":
         from mmml.check.cache import cache
 
@@ -254,7 +255,7 @@ def _report(arguments: list[str]) -> int:
         return 0
     if len(arguments) != 1:
         raise UserError("give one folder, a run or a sweep: mmml-report RUN")
-    folder = Path(arguments[0])
+    folder = expanded(arguments[0])
     from mmml.report import write_report
     from mmml.report.sweep import is_sweep
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` and ``~user`` as a shell has them: what is no user's stays as it is written."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (that of pathlib raises)
+
+
 def check_writable(path: Path) -> None:
     """Refuse a folder that cannot be made or written, before any work is done."""
     try:

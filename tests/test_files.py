@@ -17,6 +17,7 @@ from mmml.files import (
     as_json,
     check_working_folder,
     claim,
+    expanded,
     is_device,
     keep_aside,
     take_place,
@@ -266,3 +267,13 @@ def test_a_working_folder_that_was_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "here").rmdir()
     with pytest.raises(UserError, match="the working folder was removed: change to another"):
         check_working_folder()
+
+
+def test_a_home_is_meant_as_a_shell_means_it(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert [str(expanded(p)) for p in ("~/a", "~nobody-here/a", "a/~", "~$a.csv")] == [
+        "/home/me/a",
+        "~nobody-here/a",
+        "a/~",
+        "~$a.csv",
+    ]

@@ -150,8 +150,9 @@ def keeps_times(folder: Path) -> bool:
 def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind: str, days: int) -> int:
     """Remove entries, and print what is left; returns the exit code, 1 if something cannot be removed."""
     kinds = sorted({e.kind for e in entries if e.kind})
-    if kind and kinds and kind not in kinds:
-        raise UserError(f"the cache has nothing of kind {kind}{nearest(kind, kinds)} (it has {', '.join(kinds)})")
+    if kind and kind not in kinds:
+        has = ", ".join(kinds) or "nothing that can be removed"
+        raise UserError(f"the cache has nothing of kind {kind}{nearest(kind, kinds)} (it has {has})")
     left, freed, failed, now = list[Entry](), 0, list[str](), time.time()
     for entry in entries:
         asked = entry.kind == kind if kind else entry.kind != DOWNLOADS

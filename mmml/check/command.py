@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 
 from mmml.check.episodes import check_episodes, known_classes, suggest, too_few, unlabelled
 from mmml.check.findings import inspect
@@ -13,7 +12,7 @@ from mmml.datasets import datasets
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.splitting import BY_SAMPLE
 from mmml.errors import UserError
-from mmml.files import check_writable
+from mmml.files import check_writable, expanded
 from mmml.tasks import tasks
 from mmml.terminal import plain_console
 
@@ -26,12 +25,12 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         page: where the HTML goes.
         overrides: of the training run that is meant to follow.
     """
-    target = Path(page).expanduser()
+    target = expanded(page)
     check_writable(target.absolute().parent)
     named = {o.partition("=")[0] for o in overrides}
     if "dataset" in named:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")
-    fixed = ["dataset=manifest", f"dataset.root={Path(path).expanduser().absolute()}"]
+    fixed = ["dataset=manifest", f"dataset.root={expanded(path).absolute()}"]
     make = maker([*fixed, *overrides])
     asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
     dataset = make()

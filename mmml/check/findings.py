@@ -1,5 +1,6 @@
 """Everything that is worth saying of a manifest, before anything is trained on it."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,6 +17,11 @@ from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
 from mmml.errors import UserError, many, nearest
+
+TWINS = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’", "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'"
+)
+"""Cyrillic and Greek letters, and signs, that look like those of a keyboard."""
 
 
 @dataclass
@@ -184,15 +190,31 @@ def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
 
 
 def labels_alike(dataset: Manifest) -> Iterable[Finding]:
-    """Labels that differ in capitals alone may be one class."""
+    """Labels that differ in capitals alone, or in what can hardly be seen, may be one class."""
     if not dataset.rows.has("label"):
         return
-    spelt: dict[str, list[str]] = defaultdict(list)
-    for name in dataset.labels[1].to_pylist():
-        spelt[name.casefold()].append(name)
-    if several := [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]:
-        what = f"{many(len(several), 'pair')} of labels differ in capitals alone, and are different classes"
-        yield Finding(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
+    spelt = alike(str.casefold, dataset.labels[1].to_pylist())
+    told = {"capitals alone": [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]}
+    looks = alike(appearance, (names[0] for names in spelt.values()))
+    told["what can hardly be seen"] = [" and ".join(map(ascii, n)) for n in looks.values() if len(n) > 1]
+    for difference, several in told.items():
+        if several:
+            what = f"{many(len(several), 'pair')} of labels differ in {difference}, and are different classes"
+            yield Finding(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
+
+
+def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
+    """The names that have a key in common, by that key."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[key(name)].append(name)
+    return found
+
+
+def appearance(label: str) -> str:
+    """What a reader sees of a label: letters of one look are one, and so are one blank and several."""
+    plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+    return " ".join(plain.translate(TWINS).casefold().split())
 
 
 def ignored_columns(dataset: Manifest) -> Iterable[Finding]:

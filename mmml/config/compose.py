@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, nearest
+from mmml.files import expanded
 
 PATH_OPTIONS = {"resume", "start", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
@@ -45,7 +46,7 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
         if not equals or not is_path or value[:1] in ("'", '"') or value in ("", "null", "???"):
             return argument
         several = re.sub(r"^choice\((.*)\)$", r"\1", value).split(",")
-        if not sweeps or len(several) == 1 or Path(value).expanduser().exists():
+        if not sweeps or len(several) == 1 or expanded(value).exists():
             several = [value]
         return f"{key}=" + ",".join(quoted_path(key, path.strip()) for path in several)
 
@@ -55,13 +56,15 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
 def quoted_path(key: str, path: str) -> str:
     """A path in quotes; one that configs keep is made independent of the working directory."""
     if key in STORED_PATHS or MODEL_OPTIONS.fullmatch(key):
-        path = str(Path(path).expanduser().absolute())
+        path = str(expanded(path).absolute())
+    elif re.match("~[^/]*/", path):
+        path = str(expanded(path))
     return "'" + re.sub(r"(\\*)'", r"\1\1\\'", path) + "'"
 
 
 def is_model(value: str) -> bool:
     """Whether a value is the path of a file or of a model's folder, and not a name that a folder happens to have."""
-    path = Path(value).expanduser()
+    path = expanded(value)
     named = "/" in value or value[:1] in ("~", ".")
     return path.is_file() or (path.is_dir() and (named or (path / "config.json").exists()))
 
@@ -111,7 +114,7 @@ def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[
     """
     changed = apply_overrides(config, overrides, fixed)
     root = (changed.get("dataset") or {}).get("root")
-    if root is not None and not Path(root).expanduser().exists():
+    if root is not None and not expanded(root).exists():
         raise UserError(
             f"dataset.root={root} does not exist: add dataset.root=NEW, the folder or table where the data are now"
         )
@@ -235,7 +238,7 @@ def path_list(value: str) -> list[str]:
     """
     listed = value[:1] == "[" and value[-1:] == "]"
     with suppress(OSError):  # a list may be longer than a path can be
-        listed = listed and not Path(value).expanduser().exists()
+        listed = listed and not expanded(value).exists()
     if not listed:
         return [value]
     paths = [p[1:-1] if p[:1] in ("'", '"') and p[-1:] == p[:1] else p for p in LISTED.findall(value[1:-1] + ",")]

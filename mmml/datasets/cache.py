@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import platformdirs
 
-from mmml.files import beside, write_atomically, write_text, writing
+from mmml.files import beside, expanded, write_atomically, write_text, writing
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ UNPACKED = "unpacked"  # the kind of folders with the content of archives, whose
 
 def cache_dir() -> Path:
     """``$MMML_CACHE``, else the platform's cache folder."""
-    return Path(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml")).expanduser()
+    return expanded(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from mmml.datasets.base import Dataset, datasets
 from mmml.datasets.cache import cache_dir
 from mmml.datasets.download import Download, fetch
 from mmml.errors import UserError, nearest
+from mmml.files import expanded
 
 
 class OnDisk(Dataset):
@@ -33,7 +34,7 @@ class OnDisk(Dataset):
     @classmethod
     def place(cls, root: str | None) -> Path:
         """The folder of this dataset's files."""
-        return Path(root or os.environ.get("MMML_DATA") or cache_dir() / "data").expanduser() / cls.folder_name
+        return expanded(root or os.environ.get("MMML_DATA") or cache_dir() / "data") / cls.folder_name
 
     def find(self, *patterns: str, wanted: str | None = None) -> list[Path]:
         """The files of a kind.

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mmml.errors import UserError
+from mmml.files import expanded
 
 PATIENCE = 10.0  # seconds to wait for the hub
 POOLING = "1_Pooling/config.json"  # where sentence encoders keep how tokens become one embedding
@@ -31,7 +32,7 @@ def load(kind: str, name: str, option: str) -> Any:
     Raises:
         UserError: there is no such folder or model, or it cannot be loaded.
     """
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise UserError(f"{option}={name}: there is no such folder")
     automatic = getattr(library(option), kind)
@@ -127,7 +128,7 @@ def hub_is_out_of_reach() -> str | None:
 
 def pools_first_token(name: str) -> bool:
     """Whether a sentence encoder says, in its folder or on the hub, that its first token is the embedding."""
-    path = Path(name).expanduser() / POOLING if Path(name).expanduser().is_dir() else _file_of(name, POOLING)
+    path = expanded(name) / POOLING if expanded(name).is_dir() else _file_of(name, POOLING)
     try:
         pooling = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError):

@@ -10,6 +10,7 @@ from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders, evaluating
 from mmml.encoders.images import as_input
 from mmml.errors import UserError, nearest, require
+from mmml.files import expanded
 
 # Pictures of ImageNet, by channel, in [0, 1]: what published weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -50,7 +51,7 @@ class Torchvision(Encoder):
 
     def fit(self, values: Any) -> None:
         if self.weights is not None:
-            _load(self.model, Path(self.weights).expanduser())
+            _load(self.model, expanded(self.weights))
 
     def prepare(self, raw: Any) -> Tensor:
         return (self.augment(as_input(raw, self.size, self.device, colour=True)) - self.mean) / self.std

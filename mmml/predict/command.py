@@ -17,7 +17,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_writable, is_device, keep_aside, own_mark, take_place, writing
+from mmml.files import check_writable, expanded, is_device, keep_aside, own_mark, take_place, writing
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -40,7 +40,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     others = [o for o in overrides if o not in own]
     composed = compose_plain(own if checkpoint else overrides, "predict")
     options = check_predict(composed.pop("predict"))
-    output = Path(options.output).expanduser()
+    output = expanded(options.output)
     if output.is_dir():
         raise UserError(f"predict.output={output} is a folder: name a file")
     check_writable(output.parent)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, objects
 from mmml.episodes import Examples
 from mmml.errors import UserError
+from mmml.files import expanded
 from mmml.media import FILE_MODALITIES, Limits, is_constant
 from mmml.media.pool import Failure, Pool
 
@@ -46,7 +46,7 @@ class Reading:
         """Features for all rows, if they come as one matrix."""
         if self.features is None:
             return vector_column(rows.path)
-        return load_matrix(rows.folder / Path(self.features).expanduser(), "predict.features", rows)
+        return load_matrix(rows.folder / expanded(self.features), "predict.features", rows)
 
 
 class Support:

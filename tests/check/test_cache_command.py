@@ -195,3 +195,9 @@ def test_what_is_cached_is_known_by_its_form(folder, tmp_path):
     entries, strange = survey(folder)
     assert strange == [] and sorted(e.kind for e in entries).count("image") == 2
     assert [len(e.paths) for e in entries if e.kind == "new_kind"] == [2]
+
+
+def test_a_kind_that_an_empty_cache_does_not_have_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="nothing of kind bogus .it has nothing that can be removed"):
+        cache(["clean", "bogus"], [])

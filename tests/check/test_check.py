@@ -302,3 +302,12 @@ def test_another_folder_that_was_meant_is_named_and_everything_else_is_told_too(
     assert code == 1 and "12 wide, 12 high" in told
     assert f"didyoumeandataset.root={place}(mmml-datacheck{place})?" in told.replace(" ", "")  # lines may break
     assert check(place, capsys)[0] == 0
+
+
+def test_a_folder_may_be_called_like_an_option_and_that_of_nobody_is_not_there(tmp_path, rows, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "set" / "metadata.csv", rows)
+    (tmp_path / "set").rename("a=b")
+    assert _data(["check", "a=b"]) == 0
+    with pytest.raises(UserError, match=r"root=.*/~nobody-here/x: there is no such file or folder"):
+        _data(["check", "~nobody-here/x"])

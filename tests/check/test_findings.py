@@ -187,3 +187,11 @@ def test_pairs_without_labels_can_be_trained_on(tmp_path, text, capsys):
     mappings = "text:image,text:features" if text else "image:features,features:image"
     assert f"'episode.eval.mappings=[{mappings}]'" in told
     assert "'episode.eval.shots=[1]' episode.eval.queries=1 " in told  # a class is one pair
+
+
+@pytest.mark.parametrize("twin", ["c\u0430t flap", "cat  flap", "ca\u200dt flap", "\uff43at flap"])
+def test_labels_that_can_hardly_be_told_apart_are_told(tmp_path, twin):
+    rows = [{"text": f"{label} {i}", "label": label} for label in ("cat flap", twin, "dog") for i in range(3)]
+    (found,) = labels_alike(manifest(write_csv(tmp_path / "t.csv", rows)))
+    assert found.what == "1 pair of labels differ in what can hardly be seen, and are different classes"
+    assert found.examples == (f"'cat flap' and {twin!a}",) and not found.stops

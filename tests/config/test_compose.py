@@ -207,3 +207,14 @@ def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
     assert (
         compose_plain([choice, "dataset=manifest", "dataset.root=x"])["encoder"] == compose_plain([choice])["encoder"]
     )
+
+
+@pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir", "checkpoint", "start"])
+def test_a_home_in_a_path_is_the_user_s_and_that_of_nobody_is_a_name(option, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.chdir(tmp_path)
+    nobody = f"{tmp_path}/~nobody-here/b" if option == "start" else "~nobody-here/b"
+    assert quote_paths([f"{option}=~/a", f"{option}=~nobody-here/b"]) == [
+        f"{option}='/home/me/a'",
+        f"{option}='{nobody}'",
+    ]

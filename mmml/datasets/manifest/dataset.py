@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from mmml.datasets.manifest.sheet import TEXT
 from mmml.datasets.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
 from mmml.datasets.values import Matrix
 from mmml.errors import UserError, many
+from mmml.files import expanded
 from mmml.media import Limits
 
 SHOWN = 3  # bad rows that a message names
@@ -98,7 +98,7 @@ class Manifest(Dataset):
         """Features of all rows, if they come as one matrix."""
         if self.features is None:
             return vector_column(self.rows.path)
-        path = self.rows.folder / Path(self.features).expanduser()
+        path = self.rows.folder / expanded(self.features)
         return load_matrix(path, "dataset.features", self.rows)
 
     @cached_property
@@ -141,7 +141,7 @@ class Manifest(Dataset):
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        apart = self._kept_apart(splits, shown)
+        apart = self._kept_apart(splits, {m: s for m, s in sources.items() if self.modalities[m] is Per.SAMPLE})
         return {s: replace(self._split(rows, sources, numbers), kept_apart=apart[s]) for s, rows in splits.items()}
 
     def _usable(self) -> np.ndarray:
@@ -200,12 +200,15 @@ class Manifest(Dataset):
         check_fractions(self.val, self.test)
         return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
 
-    def _kept_apart(self, splits: Mapping[str, np.ndarray], shown: Mapping[str, Source]) -> dict[str, list[str]]:
-        """By split, what a run that was trained on it must not be tested on: whole classes, or what rows show."""
+    def _kept_apart(self, splits: Mapping[str, np.ndarray], own: Mapping[str, Source]) -> dict[str, list[str]]:
+        """By split, what a run that was trained on it must not be tested on: whole classes, or all that rows show.
+
+        All of it, since a run that looks at less may have other splits.
+        """
         whole = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
         if self.new_classes:
             return whole | {"test": []}
-        known = contents(shown)
+        known = contents(own)
         rows_of = {s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d} for s, r in splits.items()}
         new = rows_of["test"] - rows_of["train"] - rows_of["val"]
         return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *whole["test"]]}

@@ -3,6 +3,7 @@
 import csv
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,12 @@ from mmml.datasets.manifest.sheet import Sheet, assemble, portions
 from mmml.errors import UserError, many
 
 DELIMITERS = ",;\t|"
-MISSING = ("NaN", "nan", "null", "NULL")  # as programs write what is missing
+MISSING = ("NaN", "nan", "null", "NULL", "NAN", "-nan", "NaT", "<NA>", "#N/A", r"\N")  # as programs write it
 FORMULA = r'(?s)^="(.*)"$'  # how people make a spreadsheet keep 007 as a text
+SPACED = r'(?s)^ +"([^"]*)" *$'  # a cell in quotation marks where a blank follows each delimiter
 SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that spreadsheets understand
+NAME, NUMBER = r"\.[A-Za-z]\w{1,4}$", r"^[+-]?\d+([.,]\d+)?$"
+KINDS = (NAME, NUMBER)  # of cells: names of files, numbers
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -32,9 +36,9 @@ def read_csv(path: Path) -> Sheet:
     csv.field_size_limit(sys.maxsize)
     with path.open("rb") as file:
         first = file.read(4)
-    encoding = "utf-16" if first[:2] in UTF_16 else "utf-8-sig"
+    encoding = "utf-16" if first[:2] in UTF_16 and first[2:] != b"\0\0" else "utf-8-sig"
     if 0 in first and encoding == "utf-8-sig":
-        raise UserError(f"{path}: it looks like UTF-16 or UTF-32 without a byte order mark; save the file as UTF-8")
+        raise UserError(f"{path}: it looks like UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8")
     try:
         with path.open(encoding=encoding, newline="") as text:
             return _sheet(_Lines(path, text))
@@ -51,7 +55,7 @@ class _Lines:
 
     path: Path
     file: TextIO
-    empty: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     longer: int = 0
     several: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -84,7 +88,7 @@ class _Lines:
             ) from None
 
     def _header(self) -> list[str]:
-        names = [name.strip() for name in self._next() or []]
+        names = _names(self._next() or [])
         if not any(names):
             raise UserError(f"{self.path} is empty: its first line must name the columns")
         if twice := {n for n in names if n and names.count(n) > 1}:
@@ -99,7 +103,9 @@ class _Lines:
             if (cells := self._next()) is None:
                 return
             if not any(cells) and width > 1:
-                self.empty += bool(cells)
+                self.left_out["without any value"] += bool(cells)
+            elif width > 1 and _names(cells) == self.names:  # as where files were joined
+                self.left_out["repeating the header"] += 1
             elif not cells:  # where a row is one cell, an empty line is one, if others follow
                 gap += 1
             else:
@@ -109,8 +115,8 @@ class _Lines:
                 if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
-                        f"names {width}; quote a cell that holds {self.delimiter!r}, and double a quotation mark "
-                        "within quotes"
+                        f"names {width}; quote a cell that holds {self.delimiter!r}, without a blank before the "
+                        "mark, and double a quotation mark within quotes"
                     )
                 if self.line > start:
                     self.several[number] = (start, self.line)
@@ -119,21 +125,33 @@ class _Lines:
                 number += 1
 
 
+def _names(cells: list[str]) -> list[str]:
+    """The names of columns: without a mark of UTF-8, and without quotation marks behind a blank."""
+    return [re.sub(SPACED, r"\1", cell.strip("\ufeff")).strip() for cell in cells]
+
+
 def _sheet(lines: _Lines) -> Sheet:
     parts = (dict(zip(lines.names, zip(*some, strict=True), strict=True)) for some in portions(lines.rows()))
     table = assemble(parts)
     sheet = Sheet(table, decimal="," if lines.delimiter == ";" else ".")
-    sheet.problems = {i: why for i in lines.several if (why := _swallows(table, i, lines))}
+    kinds = _kinds(table) if lines.several else {}
+    sheet.problems = {i: why for i in lines.several if (why := _swallows(table, i, lines, kinds))}
     cells = {name: _meant(table[name]) for name in table.column_names}
-    spelt = sum(int(pc.sum(spelt).as_py() or 0) for _, spelt in cells.values())
+    spelt = sum(_count(spelt) for _, spelt in cells.values())
+    spaced = sum(_count(pc.match_substring_regex(column, SPACED)) for column in table.columns)
     sheet.table = pa.table({name: values for name, (values, _) in cells.items() if _is_column(name, values)})
-    if lines.empty:
-        sheet.left_out["without any value"] = lines.empty
+    sheet.left_out = dict(+lines.left_out)
     if lines.longer:
         sheet.notes.append(f"empty cells after the last column in {many(lines.longer, 'row')}")
+    if spaced:
+        sheet.notes.append(f"{many(spaced, 'cell')} in quotation marks after a space, read without both")
     if spelt:
         sheet.notes.append(f"NaN, nan or null in {many(spelt, 'cell')}, taken as missing")
     return sheet
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask).as_py() or 0)
 
 
 def _is_column(name: str, values: pa.ChunkedArray) -> bool:
@@ -143,12 +161,24 @@ def _is_column(name: str, values: pa.ChunkedArray) -> bool:
 
 def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """The values of cells, and which cells spell out that a value is missing."""
-    cells = pc.replace_substring_regex(cells, FORMULA, r"\1")
-    spelt = pc.is_in(cells, pa.array(MISSING, cells.type))
+    for pattern in (FORMULA, SPACED):
+        cells = pc.replace_substring_regex(cells, pattern, r"\1")
+    spelt = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(MISSING, cells.type))
     return pc.if_else(pc.or_(spelt, pc.equal(cells, "")), None, cells), spelt
 
 
-def _swallows(table: pa.Table, row: int, lines: _Lines) -> str | None:
+def _kinds(table: pa.Table) -> dict[int, str]:
+    """What all cells of a column are, by its place, where that is more than texts: a pattern of ``KINDS``."""
+    cells = {i: column.filter(pc.not_equal(column, "")) for i, column in enumerate(table.columns)}
+    alike = ((i, kind) for i, column in cells.items() for kind in KINDS if len(column) and _all_match(column, kind))
+    return dict(alike)
+
+
+def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(cells, pattern)).as_py())
+
+
+def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -> str | None:
     """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
     width, (first, last) = len(lines.names), lines.several[row]
     for place, name in enumerate(lines.names):
@@ -158,7 +188,9 @@ def _swallows(table: pa.Table, row: int, lines: _Lines) -> str | None:
         shaped = found and all(len(c) == width for c in middle) and len(found[-1]) == place + 1
         whole = [""] * place + begun  # its own row, if the cell should have ended on its first line
         rows = ([whole] if len(whole) == width else []) + (middle or found)
-        if shaped and width > 1 and any(_is_known(table, c, place) for c in rows):
+        certain = kinds if middle else {i: kind for i, kind in kinds.items() if kind == NAME}
+        known = shaped and width > 1 and any(_is_known(table, c, place) for c in rows)
+        if known or (shaped and all(_is_alike(c, place, certain) for c in middle or found)):
             return (
                 f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
                 "the quotation mark at its beginning never closed?"
@@ -172,6 +204,13 @@ def _is_known(table: pa.Table, cells: list[str], place: int) -> bool:
         i != place and cell and pc.index(table[i], pa.scalar(cell, table[i].type)).as_py() >= 0
         for i, cell in enumerate(cells)
     )
+
+
+def _is_alike(cells: list[str], place: int, kinds: dict[int, str]) -> bool:
+    """Whether the cells beside a place, some at least, are of the kinds that their columns have."""
+    told = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != place and i in kinds]
+    decimal = re.search(r"\d$", cells[place]) and re.match(r"\d", "".join(cells[place + 1 :]))  # "it is 5,99"
+    return bool(told) and all(told) and not decimal
 
 
 def _undecodable(path: Path) -> str:

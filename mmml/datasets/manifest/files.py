@@ -9,6 +9,7 @@ from mmml.datasets.manifest.folders import TABLES, read_folders
 from mmml.datasets.manifest.records import read_jsonl, read_parquet
 from mmml.datasets.manifest.sheet import Sheet
 from mmml.errors import UserError
+from mmml.files import expanded
 
 READERS = {
     ".csv": read_csv,
@@ -27,10 +28,7 @@ def find(root: str, option: str) -> Path:
     Raises:
         UserError: there is nothing, or there are several.
     """
-    try:
-        given = Path(root).expanduser()
-    except RuntimeError as error:  # ~NAME of a user who does not exist
-        raise UserError(f"{option}={root}: {error}") from None
+    given = expanded(root)
     try:
         if not given.exists():
             raise UserError(f"{option}={root}: there is no such file or folder")

@@ -1,8 +1,10 @@
 """Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix tells the modality."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mmml.datasets.manifest.sheet import Sheet, assemble, portions
@@ -14,6 +16,7 @@ SPLITS = {
     "test": "test testing",
 }
 SPLIT_OF_NAME = {name: split for split, names in SPLITS.items() for name in names.split()}
+SET = re.compile(r"[ _-]?(set|split|data)$")  # as in test_set
 SUFFIXES = {
     "image": ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 .avif .heic .heif",
     "audio": ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .aif .aiff .au .wma .caf .amr",
@@ -26,8 +29,8 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # what a table can b
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name stands for, in any capitals; None if it stands for none."""
-    return SPLIT_OF_NAME.get(name.strip().lower())
+    """The split that a name stands for, in any capitals, as a set or not; None if it stands for none."""
+    return SPLIT_OF_NAME.get(SET.sub("", name.strip().lower()))
 
 
 def read_folders(path: Path, option: str) -> Sheet:
@@ -39,33 +42,40 @@ def read_folders(path: Path, option: str) -> Sheet:
     folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     # A class may be called "train", too; but then its folder stands among others, or holds files.
     splits = [p for p in folders if split_of(p.name)]
-    nested = any(c.is_dir() for p in splits for c in p.iterdir())
-    others = [p for p in folders if p not in splits]
+    nested = any(c.is_dir() and not c.name.startswith(".") for p in splits for c in p.iterdir())
+    others = [p.name for p in folders if p not in splits and nested and _rows(path, p, {}, Counter())]
     left_out: Counter[str] = Counter()
-    if nested and not any(_rows(path, p, {}, Counter()) for p in others):
+    notes = []
+    if nested and not others:
         rows = [row for p in splits for row in _rows(path, p, {"split": p.name}, left_out)]
+        left_out["beside the folders of the splits"] = len(_rows(path, path, {}, left_out, splits))
     else:
         rows = _rows(path, path, {}, left_out)
+        if nested and len({split_of(p.name) for p in splits}) > 1:
+            what = f"{' and '.join(p.name for p in splits)} are read as classes, as {others[0]} stands beside them"
+            notes.append(f"{what}; if they are splits, move it elsewhere")
     if not rows:
         raise UserError(f"{option}={path} {_nothing(path, option, left_out)}")
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = assemble({name: [row.get(name) for row in some] for name in names} for some in portions(rows))
-    return Sheet(table, left_out=dict(left_out))
+    return Sheet(table, left_out=dict(+left_out), notes=notes)
 
 
 def _nothing(path: Path, option: str, left_out: Counter[str]) -> str:
     tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in TABLES)
     hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
-    counts = ", ".join(f"{many(count, 'file')} {why}" for why, count in left_out.items())
+    counts = ", ".join(f"{many(count, 'file')} {why}" for why, count in (+left_out).items())
     found = f" ({counts})" if left_out else ""
     what = "has no metadata.csv, .jsonl or .parquet, no media files, and no folders of them for each class"
     return f"{what}{found}{hint}"
 
 
-def _rows(path: Path, top: Path, also: dict[str, str], left_out: Counter[str]) -> list[dict[str, str]]:
+def _rows(
+    path: Path, top: Path, also: dict[str, str], left_out: Counter[str], without: Collection[Path] = ()
+) -> list[dict[str, str]]:
     """A row for each media file below ``top``, its name relative to ``path``; counts the other files."""
     rows = []
-    for file in _files_below(top, ()):
+    for file in _files_below(top, (), left_out, without):
         modality, folders = MODALITY_OF_SUFFIX.get(file.suffix.lower()), file.relative_to(top).parts[:-1]
         if not _is_text(str(file.relative_to(path))):
             left_out["whose names are not UTF-8"] += 1
@@ -88,16 +98,33 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _files_below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """All files, sorted; a link to a folder is followed, unless it leads back to one that it lies in."""
+def _files_below(
+    folder: Path, above: tuple[Path, ...], left_out: Counter[str], without: Collection[Path] = ()
+) -> Iterator[Path]:
+    """All files, sorted; a link to a folder is followed, unless it leads back to one that it lies in.
+
+    Args:
+        folder: where to look.
+        above: the folders that it lies in, as they are called without links.
+        left_out: counts what is passed over.
+        without: folders in it that are not looked into.
+    """
     real = folder.resolve()
     if real in above:
         return
     with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_file():
-            yield folder / entry.name
-    for entry in entries:
-        if entry.is_dir() and not entry.name.startswith("."):
-            yield from _files_below(folder / entry.name, (*above, real))
+        entries = [(entry.name, _is_folder(entry)) for entry in sorted(found, key=lambda entry: entry.name)]
+    left_out["as broken links, pipes or the like"] += sum(is_folder is None for _, is_folder in entries)
+    yield from (folder / name for name, is_folder in entries if is_folder is False)
+    for place in (folder / name for name, is_folder in entries if is_folder):
+        if place.name.startswith("."):
+            left_out["in hidden folders"] += sum(len(files) for _, _, files in os.walk(place))
+        elif place not in without:
+            yield from _files_below(place, (*above, real), left_out)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool | None:
+    """Whether an entry is a folder; None if it is no file either, such as a link that leads nowhere, or in a circle."""
+    with suppress(OSError):
+        return entry.is_dir() or (False if entry.is_file() else None)
+    return None

@@ -1,5 +1,6 @@
 """What the columns of a table mean: classes, texts, scores, files."""
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -21,8 +22,13 @@ KEYS = ("label", "split", "group", "domain")  # what makes samples alike
 TARGETS = (*KEYS, "score")
 PLAIN = ("id", *TARGETS, *TEXTS)
 KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
+DOUBTFUL = ("nan", "null", "none", "na", "n/a", "<na>", "nat")  # words for what is missing, and words
 MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
-BLANKS = dict.fromkeys((0x200B, 0x2060, 0xFEFF)) | {0xA0: " ", 0x202F: " ", 0x2007: " "}  # invisible, or like a space
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+VECTORS = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
+UNSEEN = (0xAD, 0x180E, *range(0x200B, 0x200C), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+BLANKS = dict.fromkeys((*UNSEEN, 0xFE0E, 0xFE0F))  # and the selectors of a colour for a character
+BLANKS |= dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
 
 
 def interpret(
@@ -51,6 +57,8 @@ def interpret(
             raise UserError(f"{where}.{meaning} is no kind of column{nearest(meaning, (*PLAIN, *FILE_MODALITIES))}")
         if name not in names:
             raise UserError(f"{where}.{meaning}={name}: {path} has no such column{nearest(name, names)}")
+        if meaning in FILE_MODALITIES and holds_vectors(table[name]):
+            raise UserError(f"{where}.{meaning}={name}: {path} has vectors there, and not names of files; {VECTORS}")
         meanings = {k: v for k, v in meanings.items() if v != meaning} | {name: meaning}
     found: dict[str, pa.Array] = {}
     for name in (n for n in names if n in meanings):
@@ -61,6 +69,12 @@ def interpret(
         values = table[name].combine_chunks()
         found[meanings[name]] = _split(values) if _plain(name).endswith("_file_names") else values
     return found, [name for name in names if name not in meanings]
+
+
+def holds_vectors(values: pa.ChunkedArray) -> bool:
+    """Whether a column has lists of numbers, going by the first."""
+    first = values.drop_null()[:1].to_pylist() if values.type == LIST else []
+    return bool(first) and len(first[0]) > 1 and all(re.fullmatch(NUMBER, text) for text in first[0])
 
 
 def _plain(name: str) -> str:
@@ -162,6 +176,10 @@ def _files(values: pa.Array, folder: Path) -> pa.Array:
     return pc.if_else(pa.array(kept), values, texts)
 
 
+def _doubtful(name: str, text: str) -> str:
+    return f"{text!r} is read as a {name} like any other; leave the cell empty (or null) where there is none"
+
+
 def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
     """Keys in one spelling (Unicode's NFC, ordinary blanks), and which were written in several."""
     encoded = values.dictionary_encode()
@@ -171,7 +189,7 @@ def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
     for text, key in zip(written, spelt, strict=True):
         ways[key].append(text)
     several = [key for key, texts in ways.items() if key and len(texts) > 1]
-    notes = []
+    notes = [_doubtful(name, key) for key in sorted({k for k in spelt if k and k.lower() in DOUBTFUL})]
     if several:
         count = f"{len(several):,} {name}s are" if len(several) > 1 else f"1 {name} is"
         notes.append(f"{count} written in several ways that look alike, such as {several[0]!r}; each counts as one")

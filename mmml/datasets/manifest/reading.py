@@ -9,7 +9,17 @@ import pyarrow.compute as pc
 
 from mmml.datasets.manifest.folders import split_of
 from mmml.datasets.manifest.likely import read_named, tell_likely
-from mmml.datasets.manifest.meaning import KNOWN, MISSPELT, TARGETS, TEXTS, explode, interpret, tidy
+from mmml.datasets.manifest.meaning import (
+    KNOWN,
+    MISSPELT,
+    TARGETS,
+    TEXTS,
+    VECTORS,
+    explode,
+    holds_vectors,
+    interpret,
+    tidy,
+)
 from mmml.datasets.manifest.records import has_vectors
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.manifest.sheet import TEXT, Sheet
@@ -51,7 +61,7 @@ def read_rows(
     if not (explicit := "id" in named):
         named["id"] = _ids(named, modalities, len(origin))
     rows = ManifestRows(path, option, pa.table(named), origin, ignored, left_out=sheet.left_out)
-    rows.notes = [*sheet.notes, *notes]
+    rows.notes = [*sheet.notes, *_unread(sheet, ignored), *notes]
     tell_likely(rows, sheet, matrix)
     for row, why in sheet.problems.items():
         rows.report(origin == row, why)
@@ -64,6 +74,10 @@ def read_rows(
     return rows
 
 
+def _unread(sheet: Sheet, ignored: list[str]) -> list[str]:
+    return [f"column {name!r} holds vectors; {VECTORS}" for name in ignored if holds_vectors(sheet.table[name])]
+
+
 def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa.Array:
     """What rows without an id are called: by a file, by a text, or by their number."""
     numbers = pa.array(np.arange(1, count + 1)).cast(TEXT)
@@ -74,7 +88,8 @@ def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa
 def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> UserError:
     wanted = [name for name in KNOWN if name.endswith("_file_name")] + ["text"]
     hints = [hint for name in ignored if (hint := nearest(name, wanted, MISSPELT))]
-    notes = "".join(f"; {note}" for note in sheet.notes)
+    vectors = [VECTORS] if any(map(holds_vectors, sheet.table.columns)) else []
+    notes = "".join(f"; {note}" for note in (*sheet.notes, *vectors))
     matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []
     option = where.replace("columns", "features")
     beside = f"; to use the matrix beside it, add {option}={matrices[0].name}" if matrices else ""
@@ -128,7 +143,9 @@ def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
     """Make the scores numbers, null where they are none; returns which rows had something else there."""
     if not rows.has("score"):
         return np.zeros(len(rows), bool)
-    texts = pc.replace_substring(pc.utf8_trim_whitespace(rows.column("score")), decimal, ".")
+    texts = pc.utf8_trim_whitespace(rows.column("score"))
+    if decimal != "." and pc.any(pc.match_substring(texts, decimal)).as_py():  # then 1.234 may be a thousand and more
+        texts = pc.replace_substring(pc.replace_substring(texts, ".", "?"), decimal, ".")
     number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
     values = pc.if_else(number, texts, None).cast(pa.float64())
     fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)

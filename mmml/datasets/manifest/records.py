@@ -83,7 +83,7 @@ def as_text(value: Any, within: bool = False) -> Any:
         return str(value)
     if isinstance(value, list) and not within:
         return [as_text(v, within=True) or "" for v in value]
-    return _as_json(value)
+    return _as_json(value) if isinstance(value, list | tuple | dict | bool | int | float) else str(value)
 
 
 def _as_json(value: Any) -> str:
@@ -112,14 +112,18 @@ def read_parquet(path: Path) -> Sheet:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, columns=[n for n in pq.read_schema(path).names if n != VECTORS])
-    texts = {name: _texts(table[name]) for name in table.column_names}
-    sheet = Sheet(pa.table({name: values for name, values in texts.items() if values is not None}))
-    sheet.notes = [
-        f"column {name!r} holds the bytes of files, which are not read: save each as a file, and list these in a column"
-        for name, values in texts.items()
-        if values is None
-    ]
-    return sheet
+    texts, notes = {}, []
+    for name in table.column_names:
+        try:
+            texts[name] = _texts(table[name])
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # such as times beyond those of Python
+            told = " ".join(str(error).split())[:100]
+            notes.append(f"column {name!r} of type {table[name].type} cannot be read, and is left out ({told})")
+        else:
+            if texts[name] is None:
+                what = "the bytes of files, which are not read: save each as a file, and name these in a column"
+                notes.append(f"column {name!r} holds {what}")
+    return Sheet(pa.table({name: values for name, values in texts.items() if values is not None}), notes=notes)
 
 
 def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -131,16 +135,21 @@ def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
         values = pc.if_else(pc.is_nan(values), None, values)
     inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
     try:
-        if inner is not None and not (pa.types.is_nested(inner) or pa.types.is_floating(inner)):
+        if inner is not None and _has_texts(inner) and not pa.types.is_floating(inner):
             lists = values.cast(LIST)
             return pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None)
-        if not pa.types.is_nested(kind):
+        if _has_texts(kind):
             texts = values.cast(TEXT)
             return pc.if_else(pc.equal(texts, ""), None, texts)
     except pa.ArrowException:
         pass
     found = values.to_pylist()
     return None if any(map(_holds_bytes, found)) else assemble([{"": [as_text(value) for value in found]}])[""]
+
+
+def _has_texts(kind: pa.DataType) -> bool:
+    """Whether Arrow writes a type's values as they are: not spans of time as bare numbers, nor UUIDs as bytes."""
+    return not (pa.types.is_nested(kind) or pa.types.is_duration(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _holds_bytes(value: Any) -> bool:

@@ -150,3 +150,44 @@ def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
     with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32 .* save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "problems"),
+    [
+        ("image_file_name,text", ["a.png,x", 'b.png,"y', "c.png,z", 'd.png,5"', "e.png,w"], [1]),
+        ("image_file_name,text", ["a.png,x", 'b.png,"y', 'c.png,5"', "d.png,w"], [1]),
+        ("text,image_file_name", ["x,a.png", '"y,b.png', "z,c.png", '5",d.png', "w,e.png"], [1]),
+        ("text,score", ["x,1.5", '"y,2.5', "z,3", '5",4', "w,5"], [1]),
+        ("text,score", ["x,1.5", '"it is 5,99', "and 6,50", 'or more",4', "w,5"], []),
+        ("image_file_name,text", ["a.png,x", 'b.png,"Dear Sir,', "thank you, so", 'much, bye"'], []),
+    ],
+)
+def test_rows_that_share_no_cell_with_others_are_known_by_kinds(tmp_path, header, rows, problems):
+    assert list(sheet(tmp_path, "\n".join([header, *rows]) + "\n").problems) == problems
+
+
+def test_a_header_that_comes_again_is_no_row(tmp_path):
+    found = sheet(tmp_path, "text,label\na,b\n\ufefftext,label\nc,d\n")
+    assert found.table.to_pydict() == {"text": ["a", "c"], "label": ["b", "d"]}
+    assert found.left_out == {"repeating the header": 1}
+    assert cells(tmp_path, "text\na\ntext\n") == {"text": ["a", "text"]}  # a row of one cell may say anything
+
+
+def test_quotation_marks_behind_a_blank_are_none_of_the_cell(tmp_path):
+    found = sheet(tmp_path, '"text", "label"\n"a", "cat"\n"b", cat\n"c", a "b"\n')
+    assert found.table.to_pydict() == {"text": ["a", "b", "c"], "label": ["cat", " cat", ' a "b"']}
+    assert found.notes == ["1 cells stand in quotation marks behind a blank, and are read without both"]
+    assert "without a blank before the mark" in refusal(tmp_path, 'text,label\n"a", "b, c"\n')
+
+
+@pytest.mark.parametrize("spelt", [" NaN", "nan ", "#N/A", "<NA>", "NaT", r"\N"])
+def test_what_is_missing_may_have_blanks_or_other_spellings(tmp_path, spelt):
+    assert cells(tmp_path, f"label,text\na,{spelt}\n") == {"label": ["a"], "text": [None]}
+
+
+def test_utf_32_is_named_and_a_second_mark_is_none_of_the_name(tmp_path):
+    (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode("utf-32"))
+    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32, .* save the file as UTF-8"):
+        read_csv(tmp_path / "t.csv")
+    assert cells(tmp_path, "\ufeff\ufefftext\na\n") == {"text": ["a"]}

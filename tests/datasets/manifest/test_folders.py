@@ -47,7 +47,17 @@ def test_links_in_a_circle_end(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "split"),
-    [("Train", "train"), ("TRAINING", "train"), ("Testing", "test"), ("Valid", "val"), ("dev", "val"), ("other", None)],
+    [
+        ("Train", "train"),
+        ("TRAINING", "train"),
+        ("Testing", "test"),
+        ("Valid", "val"),
+        ("dev", "val"),
+        ("other", None),
+        ("test_set", "test"),
+        ("Trainset", "train"),
+        ("set", None),
+    ],
 )
 def test_names_of_splits(name, split):
     assert split_of(name) == split
@@ -62,3 +72,38 @@ def test_a_folder_without_media_says_what_it_holds(tmp_path):
     make(tmp_path, "a/1.txt", "a/2.txt", "Data.CSV")
     with pytest.raises(UserError, match=r"2 files with the suffix \.txt\); name the table: dataset.root=.*Data\.CSV"):
         found(tmp_path)
+
+
+def test_what_is_hidden_broken_or_beside_the_splits_is_counted(tmp_path):
+    make(
+        tmp_path,
+        "train/a/1.png",
+        "test/b/2.png",
+        "3.png",
+        "more/README",
+        "train/.thumbs/x/4.png",
+        "train/.thumbs/5.png",
+    )
+    (tmp_path / "train" / "a" / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "train" / "a" / "self.png").symlink_to("self.png")
+    sheet = read_folders(tmp_path, "dataset.root")
+    assert sheet.table["image_file_name"].to_pylist() == ["test/b/2.png", "train/a/1.png"]
+    assert sheet.left_out == {
+        "in hidden folders": 2,
+        "as broken links, pipes or the like": 2,
+        "without a suffix": 1,
+        "beside the folders of the splits": 1,
+    }
+
+
+def test_a_hidden_folder_makes_no_splits_of_classes(tmp_path):
+    make(tmp_path, "train/1.png", "test/2.png", "train/.thumbs/3.png")  # vehicles and exams
+    assert [(row["label"], "split" in row) for row in found(tmp_path)] == [("test", False), ("train", False)]
+
+
+def test_splits_that_are_read_as_classes_are_told(tmp_path):
+    make(tmp_path, "train/a/1.png", "test/b/2.png", "extra/c/3.png")
+    (note,) = read_folders(tmp_path, "dataset.root").notes
+    assert (
+        note == "test and train are read as classes, as extra stands beside them; if they are splits, move it elsewhere"
+    )

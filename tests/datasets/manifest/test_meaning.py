@@ -22,9 +22,11 @@ def records(tmp_path, *objects):
 
 LOOK_ALIKE = [("café", unicodedata.normalize("NFD", "café")), ("New York", "New\u00a0York"), ("plain", "plain\u200b")]
 
+FURTHER = [("soft", "so\u00adft"), ("\u2764", "\u2764\ufe0f"), ("to right", "\u200eto right"), ("a b", "a\u3000b")]
+
 
 @pytest.mark.parametrize("column", ["label", "group", "domain"])
-@pytest.mark.parametrize(("one", "other"), [*LOOK_ALIKE, ("trimmed", " trimmed "), ("mark", "\ufeffmark")])
+@pytest.mark.parametrize(("one", "other"), [*LOOK_ALIKE, ("trimmed", " trimmed "), ("mark", "\ufeffmark"), *FURTHER])
 def test_keys_that_look_alike_are_one(tmp_path, column, one, other):
     found = rows(tmp_path, f'{column},text\n{one},a\n"{other}",b\nthird,c\n')
     assert found.column(column).to_pylist() == [one, one, "third"]
@@ -126,3 +128,21 @@ def test_only_rows_with_several_files_have_numbers_behind_their_ids(tmp_path):
     found = records(tmp_path, {"text": ["x", "y"], "id": " 1"}, {"text": "z", "id": "2"}, {"text": ["v"], "id": " "})
     assert found.column("id").to_pylist() == [" 1#0", " 1#1", "2", None]
     assert found.problems == {3: "it has no id"}
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NA", "<NA>"])
+def test_a_label_that_may_mean_that_there_is_none_is_told(tmp_path, word):
+    found = records(tmp_path, {"text": "a", "label": word}, {"text": "b", "label": "nano"})
+    assert found.column("label").to_pylist() == [word, "nano"]
+    told = f"{word!r} is read as a label like any other; leave the cell empty (or null) where there is none"
+    assert found.notes == [told]
+
+
+def test_vectors_that_are_not_read_are_told(tmp_path):
+    told = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
+    found = records(tmp_path, {"text": "a", "embedding": [0.5, -1e-3]}, {"text": "b", "embedding": None})
+    assert found.notes == [f"column 'embedding' holds vectors; {told}"]
+    with pytest.raises(UserError, match=f"has no column with a modality, .*; {told}"):
+        records(tmp_path, {"label": "a", "features": [1, 2]})
+    with pytest.raises(UserError, match=f"features=features: .* has vectors there, and not names of files; {told}"):
+        read_rows(str(tmp_path / "t.jsonl"), "dataset.root", {"features": "features"})

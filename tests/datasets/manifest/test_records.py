@@ -118,3 +118,24 @@ def test_the_three_kinds_of_table_say_the_same(tmp_path):
     assert expected == rows
     assert jsonl(tmp_path, *map(json.dumps, rows)).table.to_pylist() == rows
     assert parquet(tmp_path, **{n: [r[n] for r in rows] for n in rows[0]}).table.to_pylist() == rows
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pa.array([90], pa.duration("s")), "0:01:30"),
+        ([[datetime.timedelta(seconds=90)]], ["0:01:30"]),
+        (pa.array([b"0123456789abcdef"], pa.uuid()), "30313233-3435-3637-3839-616263646566"),
+        ([{"a": datetime.date(2021, 3, 4)}], '{"a": "2021-03-04"}'),
+    ],
+)
+def test_spans_of_time_and_uuids_are_no_bare_numbers_or_bytes(tmp_path, values, said):
+    assert parquet(tmp_path, id=values).table["id"].to_pylist() == [said]
+
+
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_times_that_python_cannot_hold_are_in_nobody_s_way(tmp_path, unit):
+    made = pa.array([{"at": 2**62 + 1}], pa.struct([("at", pa.timestamp(unit))]))
+    found = parquet(tmp_path, made=made, label=["a"])
+    assert found.table.to_pydict() == {"label": ["a"]}
+    assert found.notes[0].startswith(f"column 'made' of type struct<at: timestamp[{unit}]> cannot be read, and is left")

@@ -131,3 +131,14 @@ def test_what_holds_out_classes_names_the_option(tmp_path):
     straddles = write_csv(tmp_path / "straddles.csv", reviews(split=lambda i: ["train", "val", "test"][i % 3]))
     with pytest.raises(UserError, match="class 'negative' is in split train .* set dataset.split_by=sample"):
         manifest(straddles, split_by="class").load({"text"})
+
+
+def test_a_run_that_looks_at_less_knows_what_was_trained_on(tmp_path):
+    rows = [row | {"text": f"word {i % 7}", "image_file_name": f"{i}.png"} for i, row in enumerate(reviews())]
+    for i, row in enumerate(rows):
+        draw(tmp_path / row["image_file_name"], 3 * i)
+    path = write_csv(tmp_path / "t.csv", rows)
+    whole, texts = manifest(path).load({"image", "text"}), manifest(path).load({"text"})
+    assert ids(whole)["train"] & ids(texts)["test"]  # as texts recur, the rows are spread otherwise
+    assert {*whole["train"].kept_apart} & {*texts["test"].kept_apart}
+    assert not {*whole["train"].kept_apart} & {*whole["test"].kept_apart}
