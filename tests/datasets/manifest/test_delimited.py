@@ -148,7 +148,7 @@ def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
-    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32 .* save the file as UTF-8"):
+    with pytest.raises(UserError, match="it looks like UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")
 
 
@@ -177,7 +177,7 @@ def test_a_header_that_comes_again_is_no_row(tmp_path):
 def test_quotation_marks_behind_a_blank_are_none_of_the_cell(tmp_path):
     found = sheet(tmp_path, '"text", "label"\n"a", "cat"\n"b", cat\n"c", a "b"\n')
     assert found.table.to_pydict() == {"text": ["a", "b", "c"], "label": ["cat", " cat", ' a "b"']}
-    assert found.notes == ["1 cells stand in quotation marks behind a blank, and are read without both"]
+    assert found.notes == ["1 cell in quotation marks after a space, read without both"]
     assert "without a blank before the mark" in refusal(tmp_path, 'text,label\n"a", "b, c"\n')
 
 
@@ -188,6 +188,6 @@ def test_what_is_missing_may_have_blanks_or_other_spellings(tmp_path, spelt):
 
 def test_utf_32_is_named_and_a_second_mark_is_none_of_the_name(tmp_path):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode("utf-32"))
-    with pytest.raises(UserError, match="it looks like UTF-16 or UTF-32, .* save the file as UTF-8"):
+    with pytest.raises(UserError, match="it looks like UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"):
         read_csv(tmp_path / "t.csv")
     assert cells(tmp_path, "\ufeff\ufefftext\na\n") == {"text": ["a"]}
