@@ -40,6 +40,12 @@ def check_working_folder() -> None:
         raise UserError("the working folder was removed: change to another, and give the command again") from None
 
 
+def check_target(path: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done; a device is there already."""
+    if not is_device(path):
+        check_writable(path.absolute().parent)
+
+
 def claim(path: Path) -> Path:
     """Make a folder of that name, or of that name and a number, which no other process has.
 
@@ -64,7 +70,7 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
     either the old file or the new one. What a link leads to is replaced, and not the link; a device is written to.
     """
-    path = path.resolve()
+    path = destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_device(path):
         with writing(path), path.open("wb") as device:
@@ -126,6 +132,11 @@ def beside(path: Path) -> Path:
 def is_device(path: Path) -> bool:
     """Whether a path names something that is there and is no ordinary file, such as ``/dev/null``."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def destination(path: Path) -> Path:
+    """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be, has no other name."""
+    return path if is_device(path) else path.resolve()
 
 
 def write_text(path: Path, text: str) -> None:

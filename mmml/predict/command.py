@@ -18,7 +18,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_writable, expanded, is_device, keep_aside, take_place, writing
+from mmml.files import check_target, destination, expanded, is_device, keep_aside, take_place, writing
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -44,7 +44,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     output = expanded(options.output)
     if output.is_dir():
         raise UserError(f"predict.output={output} is a folder: name a file")
-    check_writable(output.parent)
+    check_target(output)
     model = (
         _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options, others)
     )
@@ -211,7 +211,7 @@ def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     An earlier file of that name is kept aside. What was written before an interruption stays beside it, in a file
     that ends in ``.part``; but nothing stays of what a full disk does not hold.
     """
-    path = path.resolve()  # what a link leads to is replaced, and not the link
+    path = destination(path)
     part = path if is_device(path) else path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with writing(path), part.open("w", newline="", encoding="utf-8") as file:
