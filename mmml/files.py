@@ -40,8 +40,10 @@ def check_working_folder() -> None:
         raise UserError("the working folder was removed: change to another, and give the command again") from None
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, option: str) -> None:
     """Refuse a file that cannot be written, before any work is done; a device is there already."""
+    if path.is_dir():
+        raise UserError(f"{option}={path} is a folder: name a file")
     if not is_device(path):
         check_writable(path.absolute().parent)
 
@@ -136,7 +138,12 @@ def is_device(path: Path) -> bool:
 
 def destination(path: Path) -> Path:
     """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be, has no other name."""
-    return path if is_device(path) else path.resolve()
+    return path if is_device(path) else without_links(path)
+
+
+def without_links(path: Path) -> Path:
+    """The path that links lead to; links in a circle stay, and whoever opens them finds that out."""
+    return Path(os.path.realpath(path))
 
 
 def write_text(path: Path, text: str) -> None:

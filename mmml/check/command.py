@@ -26,7 +26,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         overrides: of the training run that is meant to follow.
     """
     target = expanded(page)
-    check_target(target)
+    check_target(target, "data.page")
     named = {o.partition("=")[0] for o in overrides}
     if "dataset" in named:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")

@@ -42,9 +42,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     composed = compose_plain(own if checkpoint else overrides, "predict")
     options = check_predict(composed.pop("predict"))
     output = expanded(options.output)
-    if output.is_dir():
-        raise UserError(f"predict.output={output} is a folder: name a file")
-    check_target(output)
+    check_target(output, "predict.output")
     model = (
         _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options, others)
     )
