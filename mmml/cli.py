@@ -196,7 +196,8 @@ def _predict(arguments: list[str]) -> int:
     refuse_stray(arguments, "support")
     support, rest = take_option(arguments, "support", wanted="a folder or manifest of labelled examples")
     query, rest = take_option(rest, "query", wanted="a folder or manifest of what is to be labelled")
-    checkpoint, overrides = take_option(rest, "checkpoint", "")
+    given = any(a.startswith("checkpoint=") for a in rest)  # an empty one is a mistake, and not none
+    checkpoint, overrides = take_option(rest, "checkpoint", None if given else "")
     from mmml.predict.command import predict
 
     return predict(checkpoint or None, support, query, overrides)

@@ -40,6 +40,14 @@ def check_working_folder() -> None:
         raise UserError("the working folder was removed: change to another, and give the command again") from None
 
 
+def check_target(path: Path, option: str) -> None:
+    """Refuse a file that cannot be written, before any work is done; a device is there already."""
+    if path.is_dir():
+        raise UserError(f"{option}={path} is a folder: name a file")
+    if not is_device(path):
+        check_writable(path.absolute().parent)
+
+
 def claim(path: Path) -> Path:
     """Make a new folder of this name, or of this name and a number, and return it.
 
@@ -64,7 +72,7 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
     either the old file or the new one. What a link leads to is replaced, and not the link; a device is written to.
     """
-    path = path.resolve()
+    path = destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_device(path):
         with writing(path), path.open("wb") as device:
@@ -131,6 +139,16 @@ def own_mark() -> str:
 def is_device(path: Path) -> bool:
     """Whether a path exists and is neither a file nor a folder, such as ``/dev/null``."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def destination(path: Path) -> Path:
+    """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be, has no other name."""
+    return path if is_device(path) else without_links(path)
+
+
+def without_links(path: Path) -> Path:
+    """The path that links lead to; links in a circle stay, and whoever opens them finds that out."""
+    return Path(os.path.realpath(path))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from mmml.errors import UserError, expected
 from mmml.files import (
     append,
     as_json,
+    check_target,
     check_working_folder,
     claim,
     expanded,
@@ -27,6 +28,7 @@ from mmml.files import (
     write_text,
     writing,
 )
+from mmml.predict.command import write as write_predictions
 from mmml.run_directory import RunDirectory, runs_below
 from mmml.threads import one_thread
 
@@ -277,3 +279,20 @@ def test_a_home_is_meant_as_a_shell_means_it(monkeypatch):
         "a/~",
         "~$a.csv",
     ]
+
+
+def test_a_pipe_is_written_to_under_the_name_that_it_has():
+    reader, writer = os.pipe()  # as of a shell's >(…), or of /dev/stdout before |
+    check_target(Path(f"/dev/fd/{writer}"), "data.page")
+    write_atomically(Path(f"/dev/fd/{writer}"), lambda file: file.write(b"page"))
+    write_predictions(Path(f"/dev/fd/{writer}"), [], 1)
+    assert os.read(reader, 99) == b"pageid,prediction,probability,nearest_1,problem\r\n"
+    os.close(reader), os.close(writer)
+
+
+def test_links_in_a_circle_and_folders_are_no_bug(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    write_text(tmp_path / "circle", "no more")
+    assert (tmp_path / "circle").read_text() == "no more"
+    with pytest.raises(UserError, match=r"data\.page=.* is a folder: name a file"):
+        check_target(tmp_path, "data.page")

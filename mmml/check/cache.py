@@ -63,13 +63,14 @@ def cache(words: Sequence[str], options: list[str]) -> int:
         words: that follow ``cache``.
         options: ``days=N``.
     """
-    days, others = take_option(options, "days", "")
-    if others or len(words) > 2 or list(words[:1]) not in ([], ["clean"]) or (days and not words):
+    days, others = take_option(options, "days", "0")
+    wrong_words = len(words) > 2 or list(words[:1]) not in ([], ["clean"]) or "" in words
+    if others or wrong_words or (options and not words):
         wrong = " ".join([*words, *options])
         raise UserError(
             f"mmml-data cache {wrong} is no command: use mmml-data cache, or mmml-data cache clean [KIND] [days=N]"
         )
-    require(not days or days.isdecimal(), "days", days, "a whole number, 0 or more")
+    require(days.isdecimal(), "days", days, "a whole number, 0 or more")
     folder = cache_dir()
     if not folder.is_dir():
         print(f"the cache {folder} does not exist: there is nothing to show or to remove")
@@ -78,7 +79,7 @@ def cache(words: Sequence[str], options: list[str]) -> int:
     if not words:
         show(folder, entries, strange)
         return 0
-    return clean(folder, entries, strange, "".join(words[1:]), int(days or 0))
+    return clean(folder, entries, strange, "".join(words[1:]), int(days))
 
 
 def survey(folder: Path) -> tuple[list[Entry], list[Path]]:

@@ -12,7 +12,7 @@ from mmml.datasets import datasets
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.splitting import BY_SAMPLE
 from mmml.errors import UserError
-from mmml.files import check_writable, expanded
+from mmml.files import check_target, expanded
 from mmml.tasks import tasks
 from mmml.terminal import plain_console
 
@@ -26,7 +26,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         overrides: of the training run that is meant to follow.
     """
     target = expanded(page)
-    check_writable(target.absolute().parent)
+    check_target(target, "data.page")
     named = {o.partition("=")[0] for o in overrides}
     if "dataset" in named:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")

@@ -222,7 +222,8 @@ def take_option(
     """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
     if not any(values) and default is None:
-        near = nearest(key, [a.partition("=")[0] for a in arguments]).replace("did you mean", "was it meant by")
+        others = [name for a in arguments if (name := a.partition("=")[0]) != key]
+        near = nearest(key, others).replace("did you mean", "was it meant by")
         raise UserError(f"{key}= needs {wanted}{near}")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return (values[-1] if values else default or ""), others

@@ -17,7 +17,7 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, nearest
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_writable, expanded, is_device, keep_aside, own_mark, take_place, writing
+from mmml.files import check_target, destination, expanded, is_device, keep_aside, own_mark, take_place, writing
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
@@ -41,9 +41,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     composed = compose_plain(own if checkpoint else overrides, "predict")
     options = check_predict(composed.pop("predict"))
     output = expanded(options.output)
-    if output.is_dir():
-        raise UserError(f"predict.output={output} is a folder: name a file")
-    check_writable(output.parent)
+    check_target(output, "predict.output")
     model = (
         _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options, others)
     )
@@ -217,7 +215,7 @@ def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     An earlier file of that name is kept under another. An interruption leaves what was written so far in a file that
     ends in ``.part``; a full disk leaves nothing.
     """
-    path = path.resolve()  # what a link leads to is replaced, and not the link
+    path = destination(path)
     if is_device(path):
         with writing(path), path.open("w", newline="", encoding="utf-8") as device:
             _write_rows(device, predictions, nearest)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mmml.errors import UserError
-from mmml.files import expanded, write_atomically
+from mmml.files import expanded, without_links, write_atomically
 from mmml.run_directory import RunDirectory
 
 FORMAT = 1
@@ -86,7 +86,7 @@ def find_checkpoint(path: str, option: str, prefer: str) -> Path:
         option: what named it, for messages.
         prefer: ``last`` or ``best``; the other serves if it is missing.
     """
-    place = expanded(path).resolve()
+    place = without_links(expanded(path))
     if place.is_file():
         return place
     if not place.exists():

@@ -54,3 +54,15 @@ def test_a_column_of_other_things_than_vectors_is_refused(tmp_path, monkeypatch,
     pq.write_table(pa.table({"features": vectors}), tmp_path / "t.parquet")
     with pytest.raises(UserError, match=told):
         vector_column(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("state", ["empty", "cut", "a folder"])
+def test_vectors_whose_copy_is_damaged_are_copied_anew(tmp_path, monkeypatch, state, caplog):
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
+    pq.write_table(pa.table({"features": [[1.0, 2.0], [3.0, 4.0]]}), tmp_path / "t.parquet")
+    copy = vector_column(tmp_path / "t.parquet").path
+    whole = copy.read_bytes()
+    copy.unlink()
+    copy.mkdir() if state == "a folder" else copy.write_bytes(whole[: {"empty": 0, "cut": -4}[state]])
+    assert vector_column(tmp_path / "t.parquet")[:].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert "cannot be read" in caplog.text and (copy.is_dir() or copy.read_bytes() == whole)

@@ -351,3 +351,8 @@ def test_a_support_folder_one_level_too_high_or_too_low_is_named(tmp_path, capsy
     for support, query in (("top/set", "new"), ("top/set/c0", "top/set/c1")):  # queries beside the support set
         assert _predict([f"support={support}", f"query={query}"]) == 0
         assert "did you mean" not in capsys.readouterr().err
+
+
+def test_an_empty_checkpoint_is_a_mistake_and_not_none():
+    with pytest.raises(UserError, match="checkpoint= needs a run directory or a checkpoint file$"):
+        _predict(["support=s", "query=q", MATRIX, "checkpoint="])

@@ -123,3 +123,9 @@ def test_finds_the_file_that_a_path_means(tmp_path):
     assert find_checkpoint(str(folder / "best.ckpt"), "resume", "last").name == "best.ckpt"
     with pytest.raises(UserError, match="no such file"):
         find_checkpoint(str(tmp_path / "nowhere"), "resume", "last")
+
+
+def test_links_in_a_circle_are_no_checkpoint(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(UserError, match=r"start=.*circle"):
+        load_checkpoint(find_checkpoint(str(tmp_path / "circle"), "start", "best"), "start")

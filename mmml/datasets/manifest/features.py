@@ -53,17 +53,23 @@ def vector_column(path: Path) -> Matrix | None:
         return None
     file = pq.ParquetFile(path)
     target = cache_dir() / f"features-{key_of(file_identity(path))}.npy"
-    if not target.exists():
+    try:
+        return Matrix(target)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, EOFError) as error:  # somebody's, or damaged
+        log.warning("%s cannot be read (%s) and is made anew", target, error)
 
-        def write(out: Any) -> None:
-            write_npy(out, file.metadata.num_rows, _vectors(file, path))
+    def write(out: Any) -> None:
+        write_npy(out, file.metadata.num_rows, _vectors(file, path))
 
-        try:
-            write_atomically(target, write)
-        except OSError as error:
-            log.warning("%s cannot be written (%s): nothing is cached", target.parent, error)
-            target = scratch_dir() / target.name
-            write_atomically(target, write)
+    try:
+        write_atomically(target, write)
+        return Matrix(target)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): nothing is cached", target.parent, error)
+    target = scratch_dir() / target.name
+    write_atomically(target, write)
     return Matrix(target)
 
 
