@@ -151,8 +151,8 @@ def test_no_cache_is_no_mistake(tmp_path, monkeypatch, capsys, words):
         (["clean"], ["kind=a"], "is no command"),
         (["clean"], ["days=-1"], "days=-1 must be a whole number, 0 or more"),
         (["clean"], ["days="], "days= must be a whole number, 0 or more"),  # as of a variable that is not set
-        (["clean", ""], [], "cannot be read"),
-        ([], ["days=0"], "cannot be read"),
+        (["clean", ""], [], "is no command: use"),
+        ([], ["days=0"], "is no command: use"),
     ],
 )
 def test_mistakes(folder, words, options, message):
