@@ -114,6 +114,14 @@ def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
 
 
+def nothing_to_ask(dataset: Manifest) -> Iterable[Finding]:
+    """Classes of which nothing is left to be asked once something was shown."""
+    if dataset.rows.has("label") and not possible_mappings(dataset):
+        (modality,) = dataset.modalities
+        mend = f"give classes more rows, with another {modality} in each: some are shown, and others asked for"
+        yield Finding(True, f"no class has more than one {modality}", mend)
+
+
 def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     """Splits with fewer classes than an episode needs."""
     small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]

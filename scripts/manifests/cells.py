@@ -56,7 +56,7 @@ ODD_TEXTS = (
 )
 LONE_QUOTES = ('"I said so', '"', '"quoted" and on', 'closed later"', '""', '" blank')
 BLANK = (" ", "\t", "\u00a0", "\u200b")
-MISSING = ("None", "NA", "N/A", "none", "NONE", "-", "?", "#N/A", "<NA>", "nil")  # words, until a user says otherwise
+MISSING = ("None", "NA", "N/A", "none", "NONE", "-", "?", "nil")  # words, until a user says otherwise
 ODD_NUMBERS = (
     "inf",
     "-Infinity",

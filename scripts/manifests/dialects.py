@@ -18,7 +18,7 @@ Said = str | list[str] | None
 """What a cell says, as text: one thing, several, or nothing."""
 
 ENCODINGS = (*["utf-8"] * 6, *["utf-8-sig", "utf-16"] * 2, "utf-16-le", "latin-1")
-NOTHING = ("", "", "", "NaN", "nan", "null", "NULL")
+NOTHING = ("", "", "", "NaN", "nan", "null", "NULL", "NaT", "<NA>", "#N/A", r"\N")
 VECTORS: tuple[tuple[Any, list[str]], ...] = ((0.5, []), (2, []), (1e300, []), (None, ["vectors"]), ("a", ["vectors"]))
 TRUTH = {True: "true", False: "false"}
 

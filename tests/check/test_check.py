@@ -311,3 +311,9 @@ def test_a_folder_may_be_called_like_an_option_and_that_of_nobody_is_not_there(t
     assert _data(["check", "a=b"]) == 0
     with pytest.raises(UserError, match=r"root=.*/~nobody-here/x: there is no such file or folder"):
         _data(["check", "~nobody-here/x"])
+
+
+def test_classes_of_one_text_each_are_named_and_no_mapping_of_pictures(tmp_path, capsys):
+    path = write_csv(tmp_path / "t.csv", [{"text": f"t {i}", "label": f"c{i}"} for i in range(30)])
+    code, told = check(path, capsys)
+    assert code == 1 and "✗ no class has more than one text" in told and "image" not in told
