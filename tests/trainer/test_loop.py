@@ -197,14 +197,6 @@ def test_a_best_checkpoint_of_another_course_is_not_kept(samples, tmp_path):
     assert again.best["step"] == 8 == load_checkpoint(trainer.run.best, "x").step
 
 
-def test_a_run_can_be_resumed_from_its_first_moment(samples, tmp_path):
-    trainer = make_trainer(samples, tmp_path, MLP)
-    trainer.parts.batches = lambda step: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        trainer.fit(Stop())
-    assert load_checkpoint(trainer.run.last, "x").step == 0
-
-
 def test_parameters_that_are_not_finite_are_not_saved(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP)
     next(trainer.learner.parameters()).data.fill_(math.inf)
