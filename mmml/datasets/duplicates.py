@@ -4,10 +4,11 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmml.datasets.values import Values, content_of
+from mmml.datasets.values import Rows, Values, content_of
 
 READ = 256  # values read at a time
 DIGEST = "S32"
@@ -15,8 +16,35 @@ DIGEST = "S32"
 
 def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
-    known: dict[bytes, int] = {}
-    return np.array([known.setdefault(digest, len(known)) for digest in digests(values).tolist()], np.int64)
+    first, known = np.arange(len(values)), dict[bytes, int]()
+    rows = suspects(values)
+    for row, digest in zip(rows.tolist(), digests(Rows(values, rows)).tolist(), strict=True):
+        first[row] = known.setdefault(digest, row)
+    return np.unique(first, return_inverse=True)[1]
+
+
+def suspects(values: Values) -> np.ndarray:
+    """The rows that may equal another one: those that share a fingerprint; all rows if values differ in shape."""
+    found = []
+    for first in range(0, len(values), READ):
+        batch = values[first : first + READ]
+        if not isinstance(batch, torch.Tensor):
+            return np.arange(len(values))
+        found.append(fingerprints(batch.contiguous().numpy()))
+    prints = np.concatenate(found) if found else np.zeros(0, np.uint64)
+    _, group, sizes = np.unique(prints, return_inverse=True, return_counts=True)
+    return np.flatnonzero(sizes[group] > 1)
+
+
+def fingerprints(batch: np.ndarray) -> np.ndarray:
+    """A number for each array ``[n, …]``, ``[n]``: equal where arrays are, and seldom otherwise.
+
+    Much faster than a hash: the products of 8 bytes each with fixed random numbers, added modulo 2⁶⁴.
+    """
+    octets = batch.reshape(len(batch), -1).view(np.uint8)
+    words = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8))).view(np.uint64)
+    factors = np.random.default_rng(0).integers(0, 2**64, words.shape[1], np.uint64) | np.uint64(1)
+    return (words * factors).sum(axis=1, dtype=np.uint64)
 
 
 def digests(values: Values) -> np.ndarray:

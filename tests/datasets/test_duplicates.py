@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
-from mmml.datasets.duplicates import READ, identical, if_any, linked
+from mmml.datasets import duplicates
+from mmml.datasets.duplicates import READ, fingerprints, identical, if_any, linked
 from mmml.datasets.values import objects
 
 
@@ -21,6 +23,20 @@ def test_values_are_compared_across_what_is_read_at_a_time():
     values = torch.arange(READ + 2, dtype=torch.int64)
     values[-1] = 0
     assert identical(values).tolist() == [*range(READ + 1), 0]
+
+
+def test_rows_that_share_a_fingerprint_are_compared_as_a_whole(monkeypatch):
+    values = torch.tensor([[1, 2], [2, 1], [1, 2], [3, 3]])
+    monkeypatch.setattr(duplicates, "fingerprints", lambda batch: np.zeros(len(batch), np.uint64))
+    assert identical(values).tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 5), (16,), (1,)])
+def test_one_other_byte_gives_another_fingerprint(shape):
+    batch = np.zeros((4, *shape), np.uint8)
+    batch[1, ..., 0], batch[2, ..., -1] = 1, 2
+    prints = fingerprints(batch)
+    assert len(set(prints.tolist())) == 3 and prints[0] == prints[3]
 
 
 def test_rows_are_linked_by_any_numbering():
