@@ -16,10 +16,12 @@ DIGEST = "S32"
 
 def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
-    first, known = np.arange(len(values)), dict[bytes, int]()
-    rows = suspects(values)
-    for row, digest in zip(rows.tolist(), digests(Rows(values, rows)).tolist(), strict=True):
-        first[row] = known.setdefault(digest, row)
+    n, first_of = len(values), dict[bytes, int]()
+    hashed = getattr(values, "digests", None) is not None
+    rows = np.arange(n) if hashed else suspects(values)
+    first = np.arange(n)  # the first row with the same value
+    for row, digest in zip(rows.tolist(), digests(values if hashed else Rows(values, rows)).tolist(), strict=True):
+        first[row] = first_of.setdefault(digest, row)
     return np.unique(first, return_inverse=True)[1]
 
 

@@ -4,7 +4,7 @@ import torch
 
 from mmml.datasets import duplicates
 from mmml.datasets.duplicates import READ, fingerprints, identical, if_any, linked
-from mmml.datasets.values import objects
+from mmml.datasets.values import Ragged, objects
 
 
 def test_equal_images_sounds_and_texts_share_a_number():
@@ -29,6 +29,13 @@ def test_rows_that_share_a_fingerprint_are_compared_as_a_whole(monkeypatch):
     values = torch.tensor([[1, 2], [2, 1], [1, 2], [3, 3]])
     monkeypatch.setattr(duplicates, "fingerprints", lambda batch: np.zeros(len(batch), np.uint64))
     assert identical(values).tolist() == [0, 1, 0, 2]
+
+
+def test_known_digests_are_taken_and_nothing_is_read():
+    data, shapes = np.zeros(4, np.uint8), np.array([[1], [1], [2]])
+    values = Ragged(data, shapes, "id", digests=np.array([b"a", b"b", b"a"]))
+    values.data = None
+    assert identical(values).tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 5), (16,), (1,)])
