@@ -161,7 +161,7 @@ def _evaluate(arguments: list[str]) -> int:
         return 0
     refuse_stray(arguments, "checkpoint")
     path, rest = take_option(arguments, "checkpoint")
-    name, overrides = take_option(rest, "name", timestamp())
+    name, overrides = take_option(rest, "name", timestamp(), wanted="a plain folder name")
     paths = path_list(path)
 
     def change(config: dict[str, Any]) -> dict[str, Any]:
@@ -196,8 +196,7 @@ def _predict(arguments: list[str]) -> int:
     refuse_stray(arguments, "support")
     support, rest = take_option(arguments, "support", wanted="a folder or manifest of labelled examples")
     query, rest = take_option(rest, "query", wanted="a folder or manifest of what is to be labelled")
-    given = any(a.startswith("checkpoint=") for a in rest)  # an empty one is a mistake, and not none
-    checkpoint, overrides = take_option(rest, "checkpoint", None if given else "")
+    checkpoint, overrides = take_option(rest, "checkpoint", "")
     from mmml.predict.command import predict
 
     return predict(checkpoint or None, support, query, overrides)
@@ -233,13 +232,13 @@ def _data(arguments: list[str]) -> int:
         return show(places[0], options)
     from mmml.check.command import check
 
-    return check(places[0], *take_option(options, "data.page", "data.html"))
+    return check(places[0], *take_option(options, "data.page", "data.html", wanted="a file name"))
 
 
 def _get(name: str, options: list[str]) -> int:
     from mmml.datasets.on_disk import get
 
-    root, others = take_option(options, "dataset.root", "")
+    root, others = take_option(options, "dataset.root", "", wanted="a folder")
     if others:
         raise UserError(f"{others[0]}: mmml-data get takes dataset.root= alone")
     return get(name, root or None)

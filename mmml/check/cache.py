@@ -28,6 +28,7 @@ from mmml.terminal import plain_console
 SUFFIXES = (".npz", ".npy", ".json")
 DOWNLOADS = "data"  # the folder of mmml-data get, which goes only if it is named
 HOUR, DAY = 3600, 86400
+DAYS = "a whole number, 0 or more"
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ def cache(words: Sequence[str], options: list[str]) -> int:
         words: that follow ``cache``.
         options: ``days=N``.
     """
-    days, others = take_option(options, "days", "0")
+    days, others = take_option(options, "days", "0", DAYS)
     wrong_words = len(words) > 2 or list(words[:1]) not in ([], ["clean"]) or "" in words
     if others or wrong_words or (options and not words):
         wrong = " ".join([*words, *options])
         raise UserError(
             f"mmml-data cache {wrong} is no command: use mmml-data cache, or mmml-data cache clean [KIND] [days=N]"
         )
-    require(days.isdecimal(), "days", days, "a whole number, 0 or more")
+    require(days.isdecimal(), "days", days, DAYS)
     folder = cache_dir()
     if not folder.is_dir():
         print(f"the cache {folder} does not exist: there is nothing to show or to remove")

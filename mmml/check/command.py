@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 
-from mmml.check.episodes import check_episodes, known_classes, nothing_to_ask, suggest, too_few, unlabelled
+from mmml.check.episodes import check_episodes, known_classes, suggest, too_few, unlabelled, without_queries
 from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
@@ -45,7 +45,7 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
     found = [*too_few(findings, task.min_ways)] or [*unlabelled(findings, task.min_ways)]
-    found += nothing_to_ask(dataset)
+    found += without_queries(dataset)
     if findings.samples and not any(f.stops for f in found):
         found += check_episodes(make, config, task)
     findings.found += [*([known] if known else []), *found]

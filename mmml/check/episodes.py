@@ -114,12 +114,12 @@ def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
 
 
-def nothing_to_ask(dataset: Manifest) -> Iterable[Finding]:
-    """Classes of which nothing is left to be asked once something was shown."""
+def without_queries(dataset: Manifest) -> Iterable[Finding]:
+    """Classes with one value each, which leaves no query beside the support."""
     if dataset.rows.has("label") and not possible_mappings(dataset):
         (modality,) = dataset.modalities
-        mend = f"give classes more rows, with another {modality} in each: some are shown, and others asked for"
-        yield Finding(True, f"no class has more than one {modality}", mend)
+        hint = f"give each class more rows, with another {modality} in each: some for the support, some for the queries"
+        yield Finding(True, f"no class has more than one {modality}", hint)
 
 
 def too_few(findings: Findings, least: int) -> Iterable[Finding]:

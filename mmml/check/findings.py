@@ -194,10 +194,10 @@ def labels_alike(dataset: Manifest) -> Iterable[Finding]:
     if not dataset.rows.has("label"):
         return
     spelt = alike(str.casefold, dataset.labels[1].to_pylist())
-    told = {"capitals alone": [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]}
+    found = {"capitals alone": [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]}
     looks = alike(appearance, (names[0] for names in spelt.values()))
-    told["what can hardly be seen"] = [" and ".join(map(ascii, n)) for n in looks.values() if len(n) > 1]
-    for difference, several in told.items():
+    found["what can hardly be seen"] = [" and ".join(map(ascii, n)) for n in looks.values() if len(n) > 1]
+    for difference, several in found.items():
         if several:
             what = f"{many(len(several), 'pair')} of labels differ in {difference}, and are different classes"
             yield Finding(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))

@@ -219,14 +219,19 @@ def first_lines(error: BaseException) -> str:
 def take_option(
     arguments: list[str], key: str, default: str | None = None, wanted: str = "a run directory or a checkpoint file"
 ) -> tuple[str, list[str]]:
-    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments."""
+    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments.
+
+    Raises:
+        UserError: it is given empty, or is not given and has no default.
+    """
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
-    if not any(values) and default is None:
+    value = values[-1] if values else default
+    if value is None or (values and not value):
         others = [name for a in arguments if (name := a.partition("=")[0]) != key]
         near = nearest(key, others).replace("did you mean", "was it meant by")
         raise UserError(f"{key}= needs {wanted}{near}")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
-    return (values[-1] if values else default or ""), others
+    return value, others
 
 
 LISTED = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*?)\s*,""")

@@ -16,17 +16,20 @@ DIGEST = "S32"
 
 def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
-    n, first_of = len(values), dict[bytes, int]()
-    hashed = getattr(values, "digests", None) is not None
-    rows = np.arange(n) if hashed else suspects(values)
-    first = np.arange(n)  # the first row with the same value
-    for row, digest in zip(rows.tolist(), digests(values if hashed else Rows(values, rows)).tolist(), strict=True):
+    rows, first_of = suspects(values), dict[bytes, int]()
+    first = np.arange(len(values))  # the first row with the same value
+    for row, digest in zip(rows.tolist(), digests(Rows(values, rows)).tolist(), strict=True):
         first[row] = first_of.setdefault(digest, row)
     return np.unique(first, return_inverse=True)[1]
 
 
 def suspects(values: Values) -> np.ndarray:
-    """The rows that may equal another one: those that share a fingerprint; all rows if values differ in shape."""
+    """The rows that may equal another one: those that share a fingerprint.
+
+    All rows if values differ in shape, or if their hashes are known and need no reading.
+    """
+    if getattr(values, "digests", None) is not None:
+        return np.arange(len(values))
     found = []
     for first in range(0, len(values), READ):
         batch = values[first : first + READ]

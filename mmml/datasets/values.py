@@ -90,6 +90,12 @@ class Rows:
         """That of all values, and which of them."""
         return f"{identity_of(self.values)}/{_hash(self.rows.tobytes())}"
 
+    @property
+    def digests(self) -> np.ndarray | None:
+        """Those of these values; None if they are not known."""
+        known = getattr(self.values, "digests", None)
+        return None if known is None else known[self.rows]
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -150,7 +150,7 @@ def test_no_cache_is_no_mistake(tmp_path, monkeypatch, capsys, words):
         (["clean", "a", "b"], [], "is no command"),
         (["clean"], ["kind=a"], "is no command"),
         (["clean"], ["days=-1"], "days=-1 must be a whole number, 0 or more"),
-        (["clean"], ["days="], "days= must be a whole number, 0 or more"),  # as of a variable that is not set
+        (["clean"], ["days="], "days= needs a whole number, 0 or more"),  # as of a variable that is not set
         (["clean", ""], [], "is no command: use"),
         ([], ["days=0"], "is no command: use"),
     ],

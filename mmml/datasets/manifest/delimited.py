@@ -137,8 +137,8 @@ def _sheet(lines: _Lines) -> Sheet:
     kinds = _kinds(table) if lines.several else {}
     sheet.problems = {i: why for i in lines.several if (why := _swallows(table, i, lines, kinds))}
     cells = {name: _meant(table[name]) for name in table.column_names}
-    spelt = sum(_count(spelt) for _, spelt in cells.values())
-    spaced = sum(_count(pc.match_substring_regex(column, SPACED)) for column in table.columns)
+    spelt = [word for _, words in cells.values() for word in words.to_pylist()]
+    spaced = sum(int(pc.sum(pc.match_substring_regex(column, SPACED)).as_py() or 0) for column in table.columns)
     sheet.table = pa.table({name: values for name, (values, _) in cells.items() if _is_column(name, values)})
     sheet.left_out = dict(+lines.left_out)
     if lines.longer:
@@ -146,12 +146,9 @@ def _sheet(lines: _Lines) -> Sheet:
     if spaced:
         sheet.notes.append(f"{many(spaced, 'cell')} in quotation marks after a space, read without both")
     if spelt:
-        sheet.notes.append(f"NaN, nan or null in {many(spelt, 'cell')}, taken as missing")
+        words = ", ".join(dict.fromkeys(spelt))
+        sheet.notes.append(f"{words} in {many(len(spelt), 'cell')}, taken as missing")
     return sheet
-
-
-def _count(mask: pa.ChunkedArray) -> int:
-    return int(pc.sum(mask).as_py() or 0)
 
 
 def _is_column(name: str, values: pa.ChunkedArray) -> bool:
@@ -160,11 +157,12 @@ def _is_column(name: str, values: pa.ChunkedArray) -> bool:
 
 
 def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """The values of cells, and which cells spell out that a value is missing."""
+    """The values of cells, and the words in those that spell out that a value is missing."""
     for pattern in (FORMULA, SPACED):
         cells = pc.replace_substring_regex(cells, pattern, r"\1")
-    spelt = pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(MISSING, cells.type))
-    return pc.if_else(pc.or_(spelt, pc.equal(cells, "")), None, cells), spelt
+    words = pc.utf8_trim_whitespace(cells)
+    spelt = pc.is_in(words, pa.array(MISSING, cells.type))
+    return pc.if_else(pc.or_(spelt, pc.equal(cells, "")), None, cells), words.filter(spelt)
 
 
 def _kinds(table: pa.Table) -> dict[int, str]:
@@ -208,9 +206,9 @@ def _is_known(table: pa.Table, cells: list[str], place: int) -> bool:
 
 def _is_alike(cells: list[str], place: int, kinds: dict[int, str]) -> bool:
     """Whether the cells beside a place, some at least, are of the kinds that their columns have."""
-    told = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != place and i in kinds]
+    alike = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != place and i in kinds]
     decimal = re.search(r"\d$", cells[place]) and re.match(r"\d", "".join(cells[place + 1 :]))  # "it is 5,99"
-    return bool(told) and all(told) and not decimal
+    return bool(alike) and all(alike) and not decimal
 
 
 def _undecodable(path: Path) -> str:

@@ -43,16 +43,17 @@ def read_folders(path: Path, option: str) -> Sheet:
     # A class may be called "train", too; but then its folder stands among others, or holds files.
     splits = [p for p in folders if split_of(p.name)]
     nested = any(c.is_dir() and not c.name.startswith(".") for p in splits for c in p.iterdir())
-    others = [p.name for p in folders if p not in splits and nested and _rows(path, p, {}, Counter())]
+    others = (p.name for p in folders if p not in splits and _rows(path, p, {}, Counter()))
+    other = next(others, None) if nested else None
     left_out: Counter[str] = Counter()
     notes = []
-    if nested and not others:
+    if nested and other is None:
         rows = [row for p in splits for row in _rows(path, p, {"split": p.name}, left_out)]
         left_out["beside the folders of the splits"] = len(_rows(path, path, {}, left_out, splits))
     else:
         rows = _rows(path, path, {}, left_out)
         if nested and len({split_of(p.name) for p in splits}) > 1:
-            what = f"{' and '.join(p.name for p in splits)} are read as classes, as {others[0]} stands beside them"
+            what = f"{' and '.join(p.name for p in splits)} are read as classes, as {other} stands beside them"
             notes.append(f"{what}; if they are splits, move it elsewhere")
     if not rows:
         raise UserError(f"{option}={path} {_nothing(path, option, left_out)}")

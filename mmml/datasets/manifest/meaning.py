@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mmml.datasets.manifest.files import is_file
 from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX
 from mmml.datasets.manifest.sheet import LIST, TEXT
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, many, nearest
 from mmml.media import FILE_MODALITIES
 
 TEXTS = ("text", "source_text")
@@ -26,7 +26,7 @@ DOUBTFUL = ("nan", "null", "none", "na", "n/a", "<na>", "nat")  # words for what
 MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 VECTORS = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
-UNSEEN = (0xAD, 0x180E, *range(0x200B, 0x200C), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+UNSEEN = (0xAD, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
 BLANKS = dict.fromkeys((*UNSEEN, 0xFE0E, 0xFE0F))  # and the selectors of a colour for a character
 BLANKS |= dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
 
@@ -191,6 +191,6 @@ def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
     several = [key for key, texts in ways.items() if key and len(texts) > 1]
     notes = [_doubtful(name, key) for key in sorted({k for k in spelt if k and k.lower() in DOUBTFUL})]
     if several:
-        count = f"{len(several):,} {name}s are" if len(several) > 1 else f"1 {name} is"
-        notes.append(f"{count} written in several ways that look alike, such as {several[0]!r}; each counts as one")
+        written_in = f"{'is' if len(several) == 1 else 'are'} written in several ways that look alike"
+        notes.append(f"{many(len(several), name)} {written_in}, such as {several[0]!r}; each counts as one")
     return pa.array(spelt, TEXT).take(encoded.indices), notes

@@ -117,8 +117,8 @@ def read_parquet(path: Path) -> Sheet:
         try:
             texts[name] = _texts(table[name])
         except (pa.ArrowException, ValueError, OverflowError) as error:  # such as times beyond those of Python
-            told = " ".join(str(error).split())[:100]
-            notes.append(f"column {name!r} of type {table[name].type} cannot be read, and is left out ({told})")
+            why = " ".join(str(error).split())[:100]
+            notes.append(f"column {name!r} of type {table[name].type} cannot be read, and is left out ({why})")
         else:
             if texts[name] is None:
                 what = "the bytes of files, which are not read: save each as a file, and name these in a column"

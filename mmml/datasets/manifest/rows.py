@@ -115,10 +115,9 @@ class ManifestRows:
         """How many rows are left out as unusable, with the first of them, in one sentence; nothing if none are."""
         if not self.problems:
             return []
-        first = min(self.problems)
-        what = "row that cannot be used is" if len(self.problems) == 1 else "rows that cannot be used are"
-        told = f"{self.name_row(first)}: {self.problems[first]}"
-        return [f"{len(self.problems):,} {what} left out ({option}=skip), such as {told}"]
+        first, count = min(self.problems), len(self.problems)
+        what = f"{many(count, 'row')} that cannot be used {'is' if count == 1 else 'are'} left out ({option}=skip)"
+        return [f"{what}, such as {self.name_row(first)}: {self.problems[first]}"]
 
     def note_constant(self, modality: str, names: list[str]) -> None:
         """Note files that hold no information."""
@@ -144,7 +143,7 @@ def constant_files(modality: str, names: list[str], option: str) -> str:
         f"dataset.{setting.replace(': ', '=')} {why}" if whole else f"predict.decoding={{{setting}}} {why}"
         for setting, why in MENDS.get(modality, ())
     ]
+    files = f"{many(len(names), f'{modality} file')} {'is' if len(names) == 1 else 'are'}"
     what = "silent" if modality == "audio" else "constant"
-    told = f"1 {modality} file is" if len(names) == 1 else f"{len(names):,} {modality} files are"
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{told} {what} after decoding ({shown})" + (f"; try {', or '.join(mends)}" if mends else "")
+    return f"{files} {what} after decoding ({shown})" + (f"; try {', or '.join(mends)}" if mends else "")

@@ -34,7 +34,7 @@ def test_cells_are_read_as_they_are_written(tmp_path):
 def test_what_is_missing_is_missing_however_it_is_spelt(tmp_path, spelt):
     found = sheet(tmp_path, f"label,text\na,{spelt}\n{spelt},NA\n")
     assert found.table.to_pydict() == {"label": ["a", None], "text": [None, "NA"]}
-    assert found.notes == (["NaN, nan or null in 2 cells, taken as missing"] if spelt else [])
+    assert found.notes == ([f"{spelt} in 2 cells, taken as missing"] if spelt else [])
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
