@@ -78,6 +78,9 @@ def test_of_an_option_that_is_given_twice_the_last_counts():
     assert take_option(["b=2"], "a", default="7") == ("7", ["b=2"])
     with pytest.raises(UserError, match="a= needs a run directory"):
         take_option(["b=2"], "a")
+    for default in (None, "", "7"):
+        with pytest.raises(UserError, match="a= needs a number"):
+            take_option(["a=1", "a="], "a", default, wanted="a number")
 
 
 @pytest.mark.parametrize(
