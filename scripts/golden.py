@@ -1,0 +1,276 @@
+"""Are all numbers what they were? ``python scripts/golden.py BASE`` plays short runs of two commits and compares them.
+
+``scripts/golden/runs.yaml`` lists the runs, in today's names. Each is played with the code of the commit BASE and with
+that of this checkout, on the same machine, in float32 with one thread. Every number of ``metrics.jsonl``,
+``result.json`` and the predictions is compared: equal bit by bit, or within 1e-6 of the larger one. What is called
+otherwise in BASE stands in ``scripts/golden/names.yaml``. Prints a line for each run; exits with 1 if any differs.
+
+``python scripts/golden.py --write`` plays those that the tests repeat (``kept: true``) and writes what they gave to
+``tests/golden/``. ``--only NAME`` takes one run. Runs on real data need ``MMML_DATA``, and are left out without it.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = Path(__file__).with_suffix("")
+KEPT = ROOT / "tests" / "golden"
+TOLERANCE = 1e-6
+PROGRAM = "import sys; sys.argv[0] = {name!r}; from {module} import {function} as program; program()"
+
+Numbers = dict[str, float | str | None]
+"""Where a value stands → the value."""
+
+Execute = Callable[[str, list[str], Path], tuple[int, str]]
+"""A console script, its arguments and a folder to start it in → the exit code, and what it printed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of ``runs.yaml``.
+
+    Attributes:
+        name: of the run.
+        commands: in one folder, one after the other.
+        kept: whether the tests repeat it.
+        real: whether it needs ``MMML_DATA``.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    kept: bool = False
+    real: bool = False
+
+
+@dataclass(frozen=True)
+class Names:
+    """What is called otherwise in BASE.
+
+    Attributes:
+        commands: parts of commands, today's → those of BASE.
+        fields: keys of results, those of BASE → today's; an empty one is left out.
+        values: parts of texts in results, those of BASE → today's.
+        added: keys of results that BASE does not have.
+    """
+
+    commands: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+
+    def command(self, text: str) -> str:
+        """A command as BASE knows it."""
+        return replaced(text, self.commands)
+
+    def result(self, value: Any) -> Any:
+        """A result of BASE in today's names."""
+        if isinstance(value, dict):
+            named = {self.fields.get(k, k): self.result(v) for k, v in value.items()}
+            return {k: v for k, v in named.items() if k}
+        if isinstance(value, list):
+            return [self.result(v) for v in value]
+        return replaced(value, self.values) if isinstance(value, str) else value
+
+
+def replaced(text: str, parts: Mapping[str, str]) -> str:
+    """The text with some of its parts replaced, in the order given."""
+    for part, other in parts.items():
+        text = text.replace(part, other)
+    return text
+
+
+def read_runs() -> tuple[str, list[Run]]:
+    """The options that all training shares, and the runs."""
+    table = yaml.safe_load((TABLES / "runs.yaml").read_text())
+    runs = [Run(name, tuple(r.pop("commands")), **r) for name, r in table["runs"].items()]
+    return table["train"], runs
+
+
+def of_tree(tree: Path, cache: Path) -> Execute:
+    """Runs commands with the code of a source tree, each in a process of its own."""
+    scripts = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["scripts"]
+    env = os.environ | {"PYTHONPATH": str(tree), "MMML_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+    def execute(name: str, words: list[str], folder: Path) -> tuple[int, str]:
+        module, function = scripts[name].split(":")
+        program = PROGRAM.format(name=name, module=module, function=function)
+        arguments = [sys.executable, "-c", program, *words]
+        done = subprocess.run(arguments, check=False, cwd=folder, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return execute
+
+
+def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) -> Numbers:
+    """Play a run in an empty folder; returns every number that it wrote.
+
+    Raises:
+        RuntimeError: a command fails.
+    """
+    write_data(folder)
+    for command in run.commands:
+        name, *words = shlex.split(names.command(command.replace("SHARED", shared)))
+        code, printed = execute(name, words, folder)
+        if code:
+            raise RuntimeError(f"{run.name}: {command}\n{printed[-2000:]}")
+    return dict(read_numbers(folder, names))
+
+
+def write_data(folder: Path) -> None:
+    """Twelve classes of five small pictures with a text, a score and a group each; and pictures without a label."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, classes in (("data", 12), ("new", 4)):
+        (folder / name).mkdir()
+        lines = ["image_file_name,text,score,group" + ",label" * (name == "data")]
+        for number in range(classes * 5):
+            label = number % classes
+            pixels = rng.integers(0, 128, (12, 12, 3)) + 10 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+            row = f"{number}.png,text {number} of {label},{rng.normal() + label:.3f},g{number // 2}"
+            lines.append(row + f",class {label}" * (name == "data"))
+        (folder / name / "metadata.csv").write_text("\n".join(lines) + "\n")
+
+
+def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str | None]]:
+    """Every number of a folder in which a run was played, but times, with the place where it stands."""
+    for path in sorted(folder.rglob("*")):
+        place = str(path.relative_to(folder))
+        if path.name == "metrics.jsonl":
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            yield from flat(place, names.result(lines), names)
+        elif path.name == "result.json":
+            yield from flat(place, names.result(json.loads(path.read_text())), names)
+        elif path.suffix == ".csv" and path.parent == folder:
+            with path.open(newline="") as file:
+                yield from flat(place, names.result(list(csv.DictReader(file))), names)
+
+
+def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | str | None]]:
+    """Numbers (and texts, in predictions) by where they stand; of a list of rows, by what the row is about."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in ("seconds", "schema", "overrides", "measured", *names.added):
+                yield from flat(f"{place} {key}", inner, names)
+    elif isinstance(value, list) and all(isinstance(v, dict) for v in value):
+        times: Counter[str] = Counter()
+        for row in value:
+            about = ",".join(f"{k}={v}" for k, v in sorted(row.items()) if is_about(v) and k not in names.added)
+            times[about] += 1
+            rest = {k: v for k, v in row.items() if not is_about(v)}
+            yield from flat(f"{place}[{about}]" + f"#{times[about]}" * (times[about] > 1), rest, names)
+    else:
+        yield place, value if isinstance(value, int | float | None) else str(value)
+
+
+def is_about(value: Any) -> bool:
+    """Whether a value says what a row is about, and is no score."""
+    return isinstance(value, bool | int | str | list) and not is_number(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a text is a number with a fraction, as in tables of predictions."""
+    return isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal() and "." in value
+
+
+def differences(base: Numbers, head: Numbers, tolerance: float, floor: float = 1e-12) -> tuple[list[str], float]:
+    """What differs, one line each, and the largest relative difference of two numbers.
+
+    Args:
+        base: what one gave.
+        head: what the other gave.
+        tolerance: the largest relative difference that is none.
+        floor: smaller numbers are compared as if the larger one were this.
+    """
+    lines = [f"only before: {k}" for k in base if k not in head] + [f"only now: {k}" for k in head if k not in base]
+    largest = 0.0
+    for key in (k for k in base if k in head):
+        a, b = (float(v) if is_number(v) else v for v in (base[key], head[key]))
+        if isinstance(a, int | float) and isinstance(b, int | float):
+            apart = abs(a - b) / max(abs(a), abs(b), floor)
+            largest = max(largest, apart)
+            if apart > tolerance:
+                lines.append(f"{a} → {b}: {key}")
+        elif a != b:
+            lines.append(f"{a} → {b}: {key}")
+    return lines, largest
+
+
+def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Path) -> int:
+    """Play runs with both trees, print a line for each; returns how many differ."""
+    failed = 0
+    sides = [(of_tree(base, home / "cache-base"), names), (of_tree(ROOT, home / "cache"), Names(added=names.added))]
+    with ThreadPoolExecutor(len(sides)) as pool:
+        for run in runs:
+            folders = [Path(tempfile.mkdtemp(dir=home)) for _ in sides]
+            played = [pool.submit(play, e, run, shared, n, f) for (e, n), f in zip(sides, folders, strict=True)]
+            before, now = (future.result() for future in played)
+            lines, largest = differences(before, now, TOLERANCE)
+            told = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
+            print(f"{run.name}: {len(now):,} values, {told}", *lines[:10], sep="\n  ", flush=True)
+            failed += bool(lines)
+    return failed
+
+
+def write(runs: Iterable[Run], shared: str, home: Path) -> None:
+    """Play runs and keep their numbers for the tests."""
+    KEPT.mkdir(exist_ok=True)
+    for run in (r for r in runs if r.kept):
+        folder = Path(tempfile.mkdtemp(dir=home))
+        numbers = kept(play(of_tree(ROOT, home / "cache"), run, shared, Names(), folder))
+        (KEPT / f"{run.name}.json").write_text(json.dumps(numbers, indent=0, ensure_ascii=False) + "\n")
+        print(f"{run.name}: {len(numbers):,} values", flush=True)
+
+
+def kept(numbers: Numbers) -> Numbers:
+    """Those that the tests compare: intervals and differences follow from them."""
+    derived = (" ci95", " differences[", " verdicts[")
+    return {k: v for k, v in numbers.items() if not any(part in k for part in derived)}
+
+
+def main() -> int:
+    """From the command line to the comparison; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", nargs="?", help="a commit")
+    parser.add_argument("--write", action="store_true", help="write tests/golden anew")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only this run; may be given several times")
+    options = parser.parse_args()
+    if bool(options.base) == options.write:
+        parser.error("give a commit to compare with, or --write")
+    shared, runs = read_runs()
+    if unknown := set(options.only or ()) - {run.name for run in runs}:
+        parser.error(f"--only {min(unknown)}: there is no such run")
+    runs = [run for run in runs if not options.only or run.name in options.only]
+    runs = [run for run in runs if not run.real or "MMML_DATA" in os.environ]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        if options.write:
+            write(runs, shared, Path(home))
+            return 0
+        tree = Path(home) / "base"
+        subprocess.run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, options.base], check=True)
+        try:
+            names = Names(**yaml.safe_load((TABLES / "names.yaml").read_text()))
+            return 1 if compare(tree, runs, shared, names, Path(home)) else 0
+        finally:
+            subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", tree], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
