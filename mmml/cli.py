@@ -18,13 +18,13 @@ import mmml
 from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import conf_dir, explain, path_list, quote_paths, take_option, with_data
 from mmml.config.schema import check_run
-from mmml.errors import ExpectedError, UserError, expected, nearest
+from mmml.errors import ExpectedError, UserError, expected, did_you_mean
 from mmml.files import check_working_folder, check_writable, claim, expanded
 from mmml.run_directory import RunDirectory, timestamp
 from mmml.terminal import open_streams, settle_streams
 
-FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "start", "resume")
-FIXED_ON_EVAL = ("seed", "encoder", "method", "start", "resume")
+FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "init_from", "resume")
+FIXED_ON_EVAL = ("seed", "encoder", "method", "init_from", "resume")
 
 
 class Checks(Callback):
@@ -215,7 +215,7 @@ def _data(arguments: list[str]) -> int:
     takes = {"check": "folder or manifest: mmml-data check PATH"}
     takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")} | {"cache": ""}
     if command not in takes:
-        raise UserError(f"{command} is no command{nearest(command, takes)} (known: {', '.join(takes)})")
+        raise UserError(f"{command} is no command{did_you_mean(command, takes)} (known: {', '.join(takes)})")
     places = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
     options = [a for a in rest if a not in places]
     if command == "cache":

@@ -104,7 +104,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
     judged = {section: (first or checkpoint.config)[section] for section in JUDGED_BY}
     judged["episode"] = judged["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
     plain = change(checkpoint.config | judged)
-    plain["evaluation"]["rivals"] = False  # each has its own, which its own evaluation shows
+    plain["evaluation"]["controls"] = False  # each has its own, which its own evaluation shows
     return Contestant(
         given=path,
         file=file,

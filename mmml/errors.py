@@ -22,7 +22,7 @@ class TrainingError(ExpectedError):
     """Training cannot go on (a loss that is not finite)."""
 
 
-class GuardError(ExpectedError):
+class IndependenceError(ExpectedError):
     """An evaluation that must not be believed."""
 
 
@@ -51,7 +51,7 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near.
 
     Args:

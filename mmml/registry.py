@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Registry:
         if name not in self._parts:
             choices = ", ".join(self.names())
             raise UserError(
-                f"{where}={name}: there is no {self.kind} of that name{nearest(str(name), self._parts)} "
+                f"{where}={name}: there is no {self.kind} of that name{did_you_mean(str(name), self._parts)} "
                 f"(known: {choices})"
             )
         return self._parts[name]
@@ -88,7 +88,7 @@ class Registry:
             if key in wanted:
                 check_type(value, wanted[key].annotation, f"{where}.{key}")
             elif not forwards or key in context:
-                raise UserError(f"{where}.{key}: {self.kind} {name!r} has no such option{nearest(key, wanted)}")
+                raise UserError(f"{where}.{key}: {self.kind} {name!r} has no such option{did_you_mean(key, wanted)}")
         for key, parameter in wanted.items():
             if key not in options and parameter.default is parameter.empty:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
@@ -143,7 +143,7 @@ def refuse_unknown(options: Mapping[str, Any], registries: Sequence[Registry], w
         if option not in known:
             *kinds, last = (r.kind for r in registries)
             told = f"{', '.join(kinds)} or {last}" if kinds else last
-            raise UserError(f"{where}.{option}: no {told} takes such an option{nearest(option, known)}")
+            raise UserError(f"{where}.{option}: no {told} takes such an option{did_you_mean(option, known)}")
 
 
 def _origin(part: Any) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from mmml.encoders import build_embedder
 from mmml.encoders.embedder import unlike
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.corrupt import spoiled_values
+from mmml.episodes.corruptions import spoiled_values
 from mmml.episodes.plan import (
     check_corruptions,
     check_mappings,
@@ -28,7 +28,7 @@ from mmml.episodes.plan import (
     for_episodes,
     training_batches,
 )
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.judge import Judge
@@ -42,7 +42,7 @@ from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
-from mmml.trackers import check_trackers
+from mmml.loggers import check_loggers
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
@@ -91,7 +91,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     task: Task = tasks.build_section(config.task, "task")
     task.check_dataset(dataset)
     mappings = check_mappings(config.episode, dataset, trains)
-    corrupt = check_corruptions(config.episode, trains)
+    corruptions = check_corruptions(config.episode, trains)
     used = {m for mapping in mappings for m in mapping.modalities}
     task.check(config.episode)
     task.check_mappings(mappings, dataset.modalities)
@@ -109,10 +109,10 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
     check_robustness(robustness, every_mapping(settings), learner.embeds_once)
     summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corrupt["eval"], summaries)
+    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corruptions["eval"], summaries)
 
     def batches() -> Callable[[int], Any]:
-        spoiled = spoiled_values(corrupt["train"]) | ({"image"} if config.episode.train.variants else set())
+        spoiled = spoiled_values(corruptions["train"]) | ({"image"} if config.episode.train.task_augmentation else set())
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
@@ -120,7 +120,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
             if fixed
             else remember(learner.embedder, task.with_targets(train), known - spoiled)
         )
-        return training_batches(trained_on, config.episode.train, config.trainer.batch, config.seed, corrupt["train"])
+        return training_batches(trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"])
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 
@@ -142,7 +142,7 @@ def on_problems(config: ProblemConfig) -> Experiment:
         for split, part in samples.items():
             family.check(part, split)
     judge = ProblemJudge(family, samples, config.evaluation, numerics.device)
-    size = config.trainer.batch
+    size = config.trainer.meta_batch_size
 
     def batch(step: int) -> Any:
         numbers = range(step * size, (step + 1) * size)
@@ -195,7 +195,7 @@ def prepare(
     else:
         experiment.seen = resume.seen
     check_monitor(config.trainer.monitor, judge.monitors(learner))
-    check_trackers(config.trainer.trackers)
+    check_loggers(config.trainer.loggers)
     made = functools.cache(experiment.batches)
 
     def batch(step: int) -> Any:
@@ -219,25 +219,25 @@ def prepare(
 def adopt_encoders(experiment: Experiment) -> None:
     """Give the encoders the parameters of the run that start= names; refuse what cannot."""
     config = experiment.config
-    if config.start is None:
+    if config.init_from is None:
         if isinstance(config, Config) and config.encoder.get("frozen"):
-            raise UserError("encoder.frozen=true needs start=RUN: else nothing would ever have been learned")
+            raise UserError("encoder.frozen=true needs init_from=RUN: else nothing would ever have been learned")
         return
     if isinstance(config, ProblemConfig):
-        raise UserError("start= gives encoders, and a run on problems has none")
-    checkpoint = load_checkpoint(find_checkpoint(config.start, "start", prefer="best"), "start")
+        raise UserError("init_from= gives encoders, and a run on problems has none")
+    checkpoint = load_checkpoint(find_checkpoint(config.init_from, "init_from", prefer="best"), "init_from")
     learner = experiment.learner
     if checkpoint.config.get("problem"):
-        raise UserError(f"start={config.start} is a run on problems, and has no encoders")
+        raise UserError(f"init_from={config.init_from} is a run on problems, and has no encoders")
     theirs = check_config(checkpoint.config)
     if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
-        raise UserError(f"start={config.start}: its encoders are others: set encoder.{differs}, as it has")
-    (first, last), (begin, end) = theirs.episode.train.classes, config.episode.train.classes
+        raise UserError(f"init_from={config.init_from}: its encoders are others: set encoder.{differs}, as it has")
+    (first, last), (begin, end) = theirs.episode.train.class_range, config.episode.train.class_range
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
         log.warning(
-            "start=%s: the encoders were trained on these classes, and what is learned here will trust them too "
-            "much; train the encoders with 'episode.train.classes=[0,0.8]', and this run with [0.8,1]",
-            config.start,
+            "init_from=%s: the encoders were trained on these classes, and what is learned here will trust them too "
+            "much; train the encoders with 'episode.train.class_range=[0,0.8]', and this run with [0.8,1]",
+            config.init_from,
         )
     theirs.trainer.device = config.trainer.device  # theirs may not be here
     source, _ = build_learner(theirs, modalities_of(theirs))
@@ -245,15 +245,15 @@ def adopt_encoders(experiment: Experiment) -> None:
     try:
         learner.embedder.adopt(source.embedder)
     except ValueError as error:
-        raise UserError(f"start={config.start}: its encoders do not fit ({error}): choose another run") from None
+        raise UserError(f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run") from None
     experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]
-    refuse_seen_classes(experiment, "start")
+    refuse_seen_classes(experiment, "init_from")
 
 
 def check_monitor(monitor: str, known: list[str]) -> None:
     """Refuse the name of no validation score before training."""
     if monitor not in known:
-        hint = nearest(monitor, known) or f" (such as val/mean or {known[-1]!r})"
+        hint = did_you_mean(monitor, known) or f" (such as val/mean or {known[-1]!r})"
         raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
 
 

@@ -18,18 +18,18 @@ from typing import Any
 from reproduce import play, refuse
 from reproductions import READ_BY_MINILM, Reproduction
 
-from mmml.errors import nearest
+from mmml.errors import did_you_mean
 from mmml.report import cells as show
 from mmml.report.verdicts import THAN, judged
 
 HOME = Path("outputs") / "applications"
 BY_OPTIMIZER = ("method=learned_optimizer", "method/algorithm=meta_sgd_head")
 SHORTER = ("trainer.steps=400", "trainer.validate_every=100", "trainer.checkpoint_every=100")
-UNTUNED = "evaluation.tuning_episodes=0"
+UNTUNED = "evaluation.lr_search_episodes=0"
 SENTENCES = "experiment=translation_sentences"
 GERMAN = "dataset.test_languages=[de-cs]"
 FEWER = ("evaluation.episodes=10", "evaluation.validation_episodes=4")
-DIALOGUE = ("experiment=sentiment_dialogue", *READ_BY_MINILM)
+DIALOGUE = ("experiment=sentiment_meld_mustard", *READ_BY_MINILM)
 EMOTIONS = ("dataset.test=emotion", "dataset.held_out=[disgust,fear,sadness]", "episode.train.ways=4")
 
 RUNS: dict[str, tuple[str, ...]] = {
@@ -58,15 +58,15 @@ RUNS: dict[str, tuple[str, ...]] = {
         "experiment=video_summary_frames",
         *BY_OPTIMIZER,
         "method.order=1",
-        "trainer.batch=4",
+        "trainer.meta_batch_size=4",
     ),
-    "sentiment-dialogue": DIALOGUE,
-    "sentiment-dialogue-optimizer": (*DIALOGUE, *BY_OPTIMIZER),
-    "sentiment-dialogue-emotions": (*DIALOGUE, *EMOTIONS, "episode.eval.shots=[1,4,20]"),
-    "sentiment": ("experiment=sentiment",),
-    "sentiment-optimizer": ("experiment=sentiment", *BY_OPTIMIZER, *SHORTER, UNTUNED),
-    "sentiment-reviews": ("experiment=sentiment_reviews",),
-    "sentiment-reviews-optimizer": ("experiment=sentiment_reviews", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+    "sentiment-meld-mustard": DIALOGUE,
+    "sentiment-meld-mustard-optimizer": (*DIALOGUE, *BY_OPTIMIZER),
+    "sentiment-meld-mustard-emotions": (*DIALOGUE, *EMOTIONS, "episode.eval.shots=[1,4,20]"),
+    "sentiment": ("experiment=sentiment_pom",),
+    "sentiment-optimizer": ("experiment=sentiment_pom", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+    "sentiment-ict-mmmo": ("experiment=sentiment_ict_mmmo",),
+    "sentiment-ict-mmmo-optimizer": ("experiment=sentiment_ict_mmmo", *BY_OPTIMIZER, *SHORTER, UNTUNED),
 }
 
 
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, *(f"  {name:33} mmml-train {' '.join(options)}" for name, options in RUNS.items()), sep="\n")
         return 0
     for unknown in (a for a in arguments if not any(name.startswith(a) for name in RUNS)):
-        return refuse(f"{unknown} is no application{nearest(unknown, RUNS)}")
+        return refuse(f"{unknown} is no application{did_you_mean(unknown, RUNS)}")
     chosen = [name for name in RUNS if not arguments or any(is_meant(name, a) for a in arguments)]
     try:
         results = {name: result_of(name) for name in chosen}

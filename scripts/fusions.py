@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def areas(name: str, fusion: str, seed: int, split: str) -> dict[str, float]:
     """The area under the curves of each mapping, as scores are shown, and less than 0 where less is better."""
-    alone = ["evaluation.baselines=[]", "evaluation.rivals=false"]
+    alone = ["evaluation.baselines=[]", "evaluation.controls=false"]
     train = [f"experiment={name}", f"encoder/fusion={fusion}", *alone]
     judged = {f"robust-{split}": ["robustness=true", f"evaluation.robustness.split={split}"]}
     found = play(HOME / name / f"{fusion}-seed{seed}", Reproduction(train, [], judged), [f"seed={seed}"])

@@ -40,7 +40,7 @@ TRAIN = shlex.split("""dataset=manifest dataset.root=data encoder=mlp encoder.wi
 episode.train.mappings=[text:text] episode.eval.mappings=[text:text] episode.train.shots=1
 episode.train.queries=1 episode.eval.ways=[2] episode.eval.shots=[1] episode.eval.queries=1
 trainer.steps=8 trainer.warmup=2 trainer.validate_every=4 trainer.checkpoint_every=2
-evaluation.episodes=5 evaluation.validation_episodes=5 evaluation.baselines=[] evaluation.rivals=false
+evaluation.episodes=5 evaluation.validation_episodes=5 evaluation.baselines=[] evaluation.controls=false
 hydra.run.dir=run""")
 EVAL = ["checkpoint=run", "evaluation.episodes=8", "name=again"]
 PREDICT = ["support=data", "query=data", "predict.mapping=image:image"]

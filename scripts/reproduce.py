@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from reproductions import REPRODUCTIONS, Goal, Reproduction
 
-from mmml.errors import nearest
+from mmml.errors import did_you_mean
 from mmml.evaluation.statistics import interval
 from mmml.report.cells import column, is_calibration, mapping
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in REPRODUCTIONS:
-        return refuse(f"{name} is nothing to reproduce{nearest(name, REPRODUCTIONS)}")
+        return refuse(f"{name} is nothing to reproduce{did_you_mean(name, REPRODUCTIONS)}")
     if len(rest) > 1 or not all(r.isdigit() and int(r) for r in rest):
         return refuse(f"{' '.join(rest)} is no number of runs: write NAME, or NAME and how many of its runs")
     wanted = REPRODUCTIONS[name]

@@ -8,7 +8,7 @@ from itertools import product
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
-UPRIGHT = ("dataset.rotations=false", "episode.train.variants=0", "trainer.steps=1000")
+UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
 STROKES = ("dataset.redrawn=40", "dataset.invented=300")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 
@@ -75,7 +75,7 @@ def one_shot(split: str, *options: str, one: float | None = None, views: float |
         Goal("image:image", "20-way 1-shot", views, ("views",), error=True),
     ]
     train = ["experiment=omniglot_one_shot", f"dataset.split={split}", *options]
-    return Reproduction(train, goals, {"views": ["evaluation.views=8"]})
+    return Reproduction(train, goals, {"views": ["evaluation.tta_views=8"]})
 
 
 def also_on(reproduction: Reproduction, name: str, *options: str) -> Reproduction:
@@ -160,7 +160,7 @@ REPRODUCTIONS = {
     "omniglot-background": also_on(
         one_shot("background", *UPRIGHT, "dataset.invented=300", one=9.0),
         "glyphs",
-        "episode.eval.published=false",
+        "episode.eval.official_episodes=false",
         "episode.eval.within_superclass=false",
         "episode.eval.ways=[5,20]",
         "evaluation.baselines=[raw/nearest]",
@@ -187,12 +187,12 @@ REPRODUCTIONS = {
             *(Goal("image:image", "20-way 1-shot", evaluations=(a,)) for a in ARTWORKS),
             Goal("image:image", "20-way 1-shot", evaluations=tuple(ONE_VIEW)),
         ],
-        {**{a: [*of_artwork(a), "evaluation.views=8"] for a in ARTWORKS}, **ONE_VIEW},
+        {**{a: [*of_artwork(a), "evaluation.tta_views=8"] for a in ARTWORKS}, **ONE_VIEW},
     ),
     "emoji-names": named(),
     "emoji-names-minilm": named(*READ_BY_MINILM),
-    "spoken-digits": spoken("spoken_digits", "audio:audio"),
-    "spoken-digits-images": spoken("spoken_digits_images", "image:audio"),
+    "fsdd": spoken("fsdd", "audio:audio"),
+    "fsdd-images": spoken("fsdd_images", "image:audio"),
     "flickr8k": photographs(),
     "flickr8k-minilm": photographs(*READ_BY_MINILM),
     "moving-glyphs-characters": moving("characters"),

@@ -13,7 +13,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
     {"errors"},
     {"registry", "files", "text", "media", "threads", "memory", "progress", "terminal"},
-    {"run_directory", "config", "datasets", "trackers"},
+    {"run_directory", "config", "datasets", "loggers"},
     {"episodes"},
     {"similarity"},
     {"encoders"},

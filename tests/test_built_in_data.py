@@ -9,7 +9,7 @@ from mmml.datasets.omniglot import archives
 from mmml.run_directory import RunDirectory
 from mmml.trainer.signals import Stop
 from tests.datasets.making_footage import write_eccv16
-from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_omniglot, slice_spoken_digits
+from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_omniglot, slice_fsdd
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
 SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]
@@ -25,18 +25,18 @@ VIDEO = [
     "episode.eval.mappings=[text:video,video:text]",
 ]
 SCORED = ["task=regression", "episode=regression", "episode.train.ways=1", "episode.eval.ways=[1]"]
-SCORED += ["episode.eval.shots=[5]", "evaluation.rivals=false"]
+SCORED += ["episode.eval.shots=[5]", "evaluation.controls=false"]
 SCORES = [*SCORED, "method.rule=attention"]
 FRAMES = [
     "dataset.val_categories=[VT,VU]",
     "dataset.test_categories=[GA]",
-    "episode.by_group=true",
+    "episode.group_disjoint=true",
     "episode.eval.queries=4",
 ]
 QUARTERS = ["dataset.val=0.25", "dataset.test=0.25"]
 CLIPS = [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 CLIPS += ["dataset.domains=12", "dataset.videos=6"]
-KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.by_group=true", "evaluation.summaries=[1]"]
+KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.group_disjoint=true", "evaluation.summaries=[1]"]
 KEYS += ["episode.train.shots=12", "episode.train.queries=12", "episode.eval.queries=12"]
 STROKES = [
     "encoder.strokes.points=16",
@@ -47,7 +47,7 @@ STROKES = [
     "episode.eval.mappings=[image+strokes:image]",
 ]
 PAIRS = ["episode=pairs", "episode.train.ways=1", "episode.train.shots=2", "episode.train.queries=3"]
-PAIRS += ["episode.eval.ways=[1]", "episode.eval.shots=[2]", "episode.eval.queries=3", "evaluation.tuning_episodes=0"]
+PAIRS += ["episode.eval.ways=[1]", "episode.eval.shots=[2]", "episode.eval.queries=3", "evaluation.lr_search_episodes=0"]
 NAMED = [*PAIRS, "dataset.languages=[en,de,fr]", "dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
 NAMED += ["dataset.val=0.2", "dataset.test=0.2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
@@ -57,7 +57,7 @@ TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", 
 LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]
 BOTH, SEEN = "audio_features+video_features", "video_features"
 STREAMS = [f"episode.train.mappings=[{BOTH}:{BOTH}]"]
-LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.published=false"]
+LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.official_episodes=false"]
 
 RUNS = {
     "emoji": ["dataset.val=0.2", "dataset.test=0.2", "episode.eval.query_domain=noto", *ONE_SHOT],
@@ -67,14 +67,14 @@ RUNS = {
     "emoji_texts, known": [*NAMED, *FOUND, *WRITTEN],
     "emoji_texts, written": [*NAMED, *LEARNED, *WRITTEN],
     "emoji_texts, translated": [*NAMED, *LEARNED, *WRITTEN, "dataset.source=en", *TRANSLATED],
-    "spoken_digits": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
+    "fsdd": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
     "flickr8k": ["dataset.size=32", *NAMES],
-    "dialogue": TEXT,
+    "meld_mustard": TEXT,
     "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", "evaluation.summaries=[1]"],
-    "traits": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
-    "reviews": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
-    "reviews, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
-    "traits, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
+    "pom": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
+    "ict_mmmo": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
+    "ict_mmmo, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
+    "pom, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
     "moving_glyphs": ["dataset.scenes=60", *VIDEO],
     "multi30k, known": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND, *WRITTEN],
     "multi30k": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND],
@@ -92,14 +92,14 @@ JUDGED = {
     "emoji_texts, known": {"image:image"},
     "emoji_texts, written": {"image:image"},
     "emoji_texts, translated": {"source_text:source_text"},
-    "spoken_digits": {"audio:audio", "audio:image"},
+    "fsdd": {"audio:audio", "audio:image"},
     "flickr8k": {"text:image", "image:text"},
-    "dialogue": {"text:text"},
+    "meld_mustard": {"text:text"},
     "tvsum": {"features:features"},
-    "traits": {f"{BOTH}:{BOTH}", f"{BOTH}:{SEEN}"},
-    "reviews": {f"{BOTH}:{BOTH}"},
-    "reviews, by a learned optimizer": {f"{BOTH}:{BOTH}"},
-    "traits, by a learned optimizer": {f"{BOTH}:{BOTH}"},
+    "pom": {f"{BOTH}:{BOTH}", f"{BOTH}:{SEEN}"},
+    "ict_mmmo": {f"{BOTH}:{BOTH}"},
+    "ict_mmmo, by a learned optimizer": {f"{BOTH}:{BOTH}"},
+    "pom, by a learned optimizer": {f"{BOTH}:{BOTH}"},
     "moving_glyphs": {"text:video", "video:text"},
     "multi30k": {"image:image"},
     "multi30k, known": {"image:image"},
@@ -114,7 +114,7 @@ JUDGED = {
 def root(real_data, tmp_path_factory):
     """A folder with slices of what is large, and links to what is not."""
     folder = tmp_path_factory.mktemp("data")
-    for make in (slice_emoji, slice_spoken_digits, slice_flickr8k, slice_omniglot):
+    for make in (slice_emoji, slice_fsdd, slice_flickr8k, slice_omniglot):
         make(real_data, folder)
     for name in ("text_sentiment", "pom_traits", "mmmo_trimodal"):
         (folder / name).symlink_to(real_data / name)

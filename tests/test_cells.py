@@ -11,7 +11,7 @@ from tests.datasets.making import write_csv
 from tests.predict.making import features
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.warmup=0", "evaluation.episodes=4"]
-SHORT += ["evaluation.validation_episodes=2", "evaluation.tuning_episodes=0", "evaluation.retrieval=false"]
+SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "evaluation.retrieval=false"]
 SHORT += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.shots=[2]", "episode.eval.queries=3"]
 SHORT += ["encoder.width=16", "hydra.run.dir=run"]
 TABLE = ["dataset=manifest", "dataset.root=set", "dataset.features=f.npy", "dataset.val=0.25", "dataset.test=0.25"]

@@ -152,7 +152,7 @@ def test_a_path_with_spaces_brackets_and_equals(tmp_path):
 class TestEvaluation:
     def test_writes_beside_the_run(self, finished, tmp_path):
         done = command(
-            "eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.guard=true", cwd=tmp_path
+            "eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.independence_check=true", cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
         result = json.loads((finished / "eval" / "ten" / "result.json").read_text())

@@ -157,7 +157,7 @@ def test_the_first_says_what_is_played(here, capsys):
     (found,) = result["differences"]
     assert (found["mean"], found["clear"], found["episodes"]) == (0, False, 3)  # the same parameters
     config = (here / "outputs/eval/fair/config.yaml").read_text()
-    assert "rivals: false" in config and "seed: 5" in config
+    assert "controls: false" in config and "seed: 5" in config
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,14 @@ def test_refuses_shapes_that_one_of_them_has_no_rows_for(here):
 
 
 def test_older_checkpoints_take_the_options_of_the_first(here, capsys):
-    """One from before ``evaluation.rivals`` can be compared, and an override of it is no mistake."""
+    """One from before ``evaluation.controls`` can be compared, and an override of it is no mistake."""
     original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
     write(here / "old", original)
     file = here / "old" / "checkpoints" / "best.ckpt"
     config = copy.deepcopy(original.config)
-    del config["evaluation"]["rivals"], config["episode"]["by_group"]
+    del config["evaluation"]["controls"], config["episode"]["group_disjoint"]
     replace(original, config=config).save(file)
-    assert play("[a,old]", *SMALL, "evaluation.rivals=true", "episode.eval.mappings=['image:image']") == 0
+    assert play("[a,old]", *SMALL, "evaluation.controls=true", "episode.eval.mappings=['image:image']") == 0
 
 
 def panel(*rows):

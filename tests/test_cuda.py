@@ -14,10 +14,10 @@ from tests.methods.learned_optimizer.making import GENTLE, IMAGES, NAMES, RULES,
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 SHORT = ["method=learned_optimizer", "encoder.width=16", "trainer.steps=4", "trainer.warmup=0"]
 SHORT += ["trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=6"]
-SHORT += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=2", "episode.train.ways=8"]
-QUADRATIC = ["experiment=quadratic", "trainer.steps=4", "trainer.batch=4", "trainer.validate_every=2"]
+SHORT += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=2", "episode.train.ways=8"]
+QUADRATIC = ["experiment=quadratic", "trainer.steps=4", "trainer.meta_batch_size=4", "trainer.validate_every=2"]
 QUADRATIC += ["trainer.checkpoint_every=2", "method.steps=4", "method.truncation=2", "evaluation.episodes=6"]
-QUADRATIC += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=4"]
+QUADRATIC += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=4"]
 RUNS = {
     "metric": SMOKE,
     "robustness": [*SMOKE, "evaluation.robustness.run=true", "evaluation.robustness.amounts=[0,1]"],

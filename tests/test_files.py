@@ -286,7 +286,7 @@ def test_a_pipe_is_written_to_under_the_name_that_it_has():
     check_target(Path(f"/dev/fd/{writer}"), "data.page")
     write_atomically(Path(f"/dev/fd/{writer}"), lambda file: file.write(b"page"))
     write_predictions(Path(f"/dev/fd/{writer}"), [], 1)
-    assert os.read(reader, 99) == b"pageid,prediction,probability,nearest_1,problem\r\n"
+    assert os.read(reader, 99) == b"pageid,prediction,probability,neighbor_1,problem\r\n"
     os.close(reader), os.close(writer)
 
 

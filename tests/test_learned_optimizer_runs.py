@@ -10,10 +10,10 @@ from tests.conftest import command
 SHORT = ["method=learned_optimizer", "encoder=mlp", "encoder.width=16", "trainer.steps=2", "trainer.warmup=0"]
 SHORT += ["encoder.image.hidden=32", "encoder.text.hidden=32", "episode.eval.shots=1"]
 SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "evaluation.episodes=6"]
-SHORT += ["evaluation.validation_episodes=4", "evaluation.tuning_episodes=2", "hydra.run.dir=run"]
-QUADRATIC = ["experiment=quadratic", "trainer.batch=4", "trainer.validate_every=1", "trainer.checkpoint_every=1"]
+SHORT += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=2", "hydra.run.dir=run"]
+QUADRATIC = ["experiment=quadratic", "trainer.meta_batch_size=4", "trainer.validate_every=1", "trainer.checkpoint_every=1"]
 QUADRATIC += ["method.steps=4", "method.truncation=2", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
-QUADRATIC += ["evaluation.tuning_episodes=4", "hydra.run.dir=run"]
+QUADRATIC += ["evaluation.lr_search_episodes=4", "hydra.run.dir=run"]
 
 
 def result(folder):
@@ -56,7 +56,7 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
     assert result(tmp_path / "run")["steps"] == 3
 
     done = command(
-        "eval", "checkpoint=run", "name=wide", "problem.dimensions=5", "evaluation.horizons=[1,3]", cwd=tmp_path
+        "eval", "checkpoint=run", "name=wide", "problem.dimensions=5", "evaluation.horizon_multiples=[1,3]", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert {c["step"] for c in result(tmp_path / "run" / "eval" / "wide")["panel"]} == {4, 12}
@@ -70,7 +70,7 @@ def test_a_mistake_leaves_nothing_behind(tmp_path):
 
 
 FEW = ["dataset.waves=60", "trainer.validate_every=1", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
-DIVERGING = ["method.steps=1", "evaluation.rivals=false", "hydra.run.dir=run"]
+DIVERGING = ["method.steps=1", "evaluation.controls=false", "hydra.run.dir=run"]
 
 
 @pytest.mark.parametrize(

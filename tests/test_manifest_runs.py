@@ -51,7 +51,7 @@ def test_skipped_rows_are_listed_in_the_run_directory(damaged):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("episode.by_group=true", "episode.by_group=true needs groups"),
+        ("episode.group_disjoint=true", "episode.group_disjoint=true needs groups"),
         ("task=regression episode=regression", "task=regression needs a score for each sample"),
         ("dataset.features=none.npy", "there is no such file"),
         ("dataset.on_bad_sample=ignore", "dataset.on_bad_sample=ignore: expected"),
@@ -76,7 +76,7 @@ def test_two_manifests_of_one_name_share_no_class_by_accident(tmp_path):
     done = command("eval", "checkpoint=run", f"dataset.root={other}", "name=other", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     done = command("eval", "checkpoint=run", "dataset.split_seed=1", "name=seen", cwd=tmp_path)
-    assert done.returncode == 2 and "the checkpoint was trained or selected on" in done.stderr
+    assert done.returncode == 2 and "the run of checkpoint= was trained or selected on" in done.stderr
 
 
 def test_new_samples_of_known_classes(tmp_path):
@@ -89,7 +89,7 @@ def test_new_samples_of_known_classes(tmp_path):
     assert command("eval", "checkpoint=run", cwd=tmp_path).returncode == 0
     for n, other in enumerate(("dataset.split_seed=1", "dataset.split_by=class")):
         done = command("eval", "checkpoint=run", other, f"name=other{n}", cwd=tmp_path)
-        assert done.returncode == 2 and "the checkpoint was trained or selected on" in done.stderr
+        assert done.returncode == 2 and "the run of checkpoint= was trained or selected on" in done.stderr
     by_class = [o.replace("dir=run", "dir=by_class") for o in RUN.split()]
     assert command("train", *by_class, cwd=tmp_path).returncode == 0
     result = json.loads((tmp_path / "by_class" / "result.json").read_text())

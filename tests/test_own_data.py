@@ -20,7 +20,7 @@ SHORT += ["evaluation.episodes=20", "evaluation.validation_episodes=10"]
 SETS = {
     "speech": (
         lambda data, root: own_data.speech(data, root, takes=12),
-        "episode.eval.mappings=[audio:audio] episode.eval.ways=2 trainer.steps=30 trainer.batch=2",
+        "episode.eval.mappings=[audio:audio] episode.eval.ways=2 trainer.steps=30 trainer.meta_batch_size=2",
         0.5,
     ),
     "emoji": (
@@ -88,7 +88,7 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
     found = read_table(tmp_path / "p.csv")
     right = sum(p["prediction"] == t for p, t in zip(found, truth, strict=True)) / len(truth)
     assert right >= floor, f"{right} of {len(truth)} queries"
-    assert all(0 < float(p["probability"]) <= 1 and p["nearest_3" if len(truth) > 9 else "nearest_1"] for p in found)
+    assert all(0 < float(p["probability"]) <= 1 and p["neighbor_3" if len(truth) > 9 else "neighbor_1"] for p in found)
 
 
 def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
@@ -100,7 +100,7 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     panel = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
     assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
         "metric/attention",
-        "metric/attention, shuffled pairs",
+        "metric/attention, permuted targets",
         "metric/attention, training split alone",
         "constant/mean",
         "constant/median",

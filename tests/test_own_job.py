@@ -15,7 +15,7 @@ from mmml.trainer.checkpoint import load_checkpoint
 from tests.test_splits import RUN, manifest
 
 SHORT = [*RUN, "trainer.steps=4", "trainer.warmup=0", "trainer.validate_every=2", "trainer.checkpoint_every=4"]
-SHORT += ["evaluation.episodes=5", "evaluation.baselines=[]", "evaluation.rivals=false", "trainer.batch=2"]
+SHORT += ["evaluation.episodes=5", "evaluation.baselines=[]", "evaluation.controls=false", "trainer.meta_batch_size=2"]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.conftest import command
 SHORT = ["dataset=moving_domains", "dataset.domains=12", "dataset.videos=6", "episode=pairs", "trainer.steps=2"]
 SHORT += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.shots=[1,3]", "episode.eval.queries=3"]
 SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "trainer.warmup=0", "evaluation.episodes=4"]
-SHORT += ["evaluation.validation_episodes=2", "evaluation.tuning_episodes=0", "hydra.run.dir=run"]
+SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "hydra.run.dir=run"]
 SHORT += ["encoder.video.channels=8", "encoder.video.size=16", "encoder.width=16", "evaluation.baselines=[]"]
 SHORT += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 LEARNED = ["method=learned_optimizer", "method.steps=2"]
@@ -28,7 +28,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     done = command("train", *SHORT, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    names = ("lstm", "no step", "lstm, shuffled pairs")
+    names = ("lstm", "no step", "lstm, permuted targets")
     assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
     assert all(c["target"] == "text" and c["candidates"] is None for c in found["panel"])
     assert {d["b"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
@@ -42,7 +42,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     assert done.returncode == 0, done.stderr
     judged = result(tmp_path / "run" / "eval" / "beams")
     assert judged["status"] == "completed" and panel(judged) == panel(found)
-    other = [o for o in SHORT if "hydra" not in o] + ["hydra.run.dir=frozen", "start=run", "encoder.frozen=true"]
+    other = [o for o in SHORT if "hydra" not in o] + ["hydra.run.dir=frozen", "init_from=run", "encoder.frozen=true"]
     done = command("train", *other, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
@@ -75,7 +75,7 @@ def test_answers_are_found(tmp_path):
     found = result(tmp_path / "run")
     (chance,) = [c for c in found["panel"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
     assert chance["mean"] == pytest.approx(1 / 5)  # six sentences of a domain, less that of the support set
-    assert any("shuffled pairs" in name for _, name, _ in panel(found))
+    assert any("permuted targets" in name for _, name, _ in panel(found))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from mmml import run as runs
 from mmml.config.compose import compose_plain
 from mmml.config.schema import check_run
 
-QUADRATIC = ["experiment=quadratic", "trainer.batch=4", "trainer.device=cpu", "problem.dimensions=3"]
+QUADRATIC = ["experiment=quadratic", "trainer.meta_batch_size=4", "trainer.device=cpu", "problem.dimensions=3"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mmml.datasets import Column, Per, Samples
 from mmml.episodes import Mapping, Sampler, Shape
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
-from mmml.evaluation.guards import check_independence
+from mmml.evaluation.independence import check_independence
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.tasks import tasks
 from tests.conftest import make_learner

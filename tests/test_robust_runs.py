@@ -13,7 +13,7 @@ QUICK = ["evaluation.episodes=4", "evaluation.validation_episodes=2", "episode.e
 
 
 def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
-    options = [*SMOKE, *QUICK, "encoder/fusion=gated", "encoder.fusion.dropout=0.2", f"episode.train.corrupt={LACKING}"]
+    options = [*SMOKE, *QUICK, "encoder/fusion=gated", "encoder.fusion.dropout=0.2", f"episode.train.corruptions={LACKING}"]
     mappings = [f"episode.{side}.mappings={MAPPINGS}" for side in ("train", "eval")]
     done = command("train", *options, *mappings, "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -35,13 +35,13 @@ def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
 
 def test_mistakes_in_what_is_spoiled_are_told(tmp_path):
     done = command(
-        "train", *SMOKE, "episode.eval.corrupt=[{name: missing, modality: audio, amount: 0.5}]", cwd=tmp_path
+        "train", *SMOKE, "episode.eval.corruptions=[{name: missing, modality: audio, amount: 0.5}]", cwd=tmp_path
     )
-    assert done.returncode == 2 and "episode.eval.corrupt[0]: no mapping shows 'audio'" in done.stderr
+    assert done.returncode == 2 and "episode.eval.corruptions[0]: no mapping shows 'audio'" in done.stderr
     done = command(
         "train",
         *SMOKE,
-        "episode.train.corrupt=[{name: typos, modality: image, amount: 1}]",
+        "episode.train.corruptions=[{name: typos, modality: image, amount: 1}]",
         "hydra.run.dir=b",
         cwd=tmp_path,
     )

@@ -32,7 +32,7 @@ def judge_of(**splits):
     """A judge that has these splits and no other."""
     options = EvalEpisodes(ways=[3], shots=[1], queries=2, mappings=["image:image"])
     settings = episode_settings(options, MODALITIES, tasks.build("classification", {}, "task"))
-    evaluation = EvaluationConfig(20, 20, 0, False, [], False, tuning_episodes=2)
+    evaluation = EvaluationConfig(20, 20, 0, False, [], False, lr_search_episodes=2)
     return Judge(splits, MODALITIES, settings, evaluation)
 
 
@@ -60,17 +60,17 @@ def test_what_selects_the_best_is_measured_without_the_test_split(untested, samp
 
 
 def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
-    names = [rival.predictor_name for rival in untested.rivals(make(MLP))]
+    names = [control.predictor_name for control in untested.controls(make(MLP))]
     assert names[0] == "learned_optimizer/no step" and 2 <= len(names[1:]) <= 4  # one by each metric, or by both
 
 
 def test_what_a_control_knows_is_of_the_training_split(samples):
     """It is asked for what training showed, of which it may make a support set."""
     asked, learner = [], make_learner(MLP)
-    learner.rivals = lambda train: asked.append(train) or []
+    learner.controls = lambda train: asked.append(train) or []
     train = alike(samples)
     for splits, given in (({"train": train}, train), ({}, None), ({"train": replace(train, classes=[])}, None)):
-        judge_of(val=samples, test=samples, **splits).rivals(learner)
+        judge_of(val=samples, test=samples, **splits).controls(learner)
         assert asked.pop() is given
 
 

@@ -20,7 +20,7 @@ from mmml.datasets.cache import ENTRY, UNPACKED, cache_dir
 from mmml.datasets.decoded import PARTS
 from mmml.datasets.on_disk import downloaded
 from mmml.encoders.prepared import PREPARED, VALUES
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 from mmml.files import BESIDE, beside
 from mmml.media import FILE_MODALITIES
 from mmml.terminal import plain_console
@@ -154,7 +154,7 @@ def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind:
     kinds = sorted({e.kind for e in entries if e.kind})
     if kind and kind not in kinds:
         has = ", ".join(kinds) or "nothing that can be removed"
-        raise UserError(f"the cache has nothing of kind {kind}{nearest(kind, kinds)} (it has {has})")
+        raise UserError(f"the cache has nothing of kind {kind}{did_you_mean(kind, kinds)} (it has {has})")
     left, freed, failed, now = list[Entry](), 0, list[str](), time.time()
     for entry in entries:
         asked = entry.kind == kind if kind else entry.kind != DOWNLOADS

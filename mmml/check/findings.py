@@ -16,7 +16,7 @@ from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
-from mmml.errors import UserError, many, nearest
+from mmml.errors import UserError, many, did_you_mean
 
 TWINS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’", "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'"
@@ -221,7 +221,7 @@ def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     """Columns that mean nothing to mmml, above all misspelt ones."""
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
-        hint = nearest(name, lacking, MISSPELT)
+        hint = did_you_mean(name, lacking, MISSPELT)
         mend = "rename it, or" if hint else "nothing needs to be done, or, if mmml should read it,"
         mend += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
         yield Finding(False, f"column {name!r} is ignored{hint}", mend)
@@ -235,6 +235,6 @@ def straddling_groups(samples: dict[str, Samples]) -> Iterable[Finding]:
         yield Finding(
             False,
             f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples in more than one split",
-            "give each group one split, if the groups of new data will be new, too; episode.by_group=true keeps a "
+            "give each group one split, if the groups of new data will be new, too; episode.group_disjoint=true keeps a "
             "group on one side of an episode",
         )

@@ -15,13 +15,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
 
-PATH_OPTIONS = {"resume", "start", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
+PATH_OPTIONS = {"resume", "init_from", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
-STORED_PATHS = ("dataset.root", "start")  # kept in configs, and so made independent of the working directory
+STORED_PATHS = ("dataset.root", "init_from")  # kept in configs, and so made independent of the working directory
 MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
 
 SHORT = {"robustness": "evaluation.robustness.run"}  # names for options of a finished run
@@ -95,7 +95,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         known = list(dotted_keys(config))
         if key not in known:
-            raise UserError(f"{key} is no option of this run{nearest(key, [*SHORT, *known])}")
+            raise UserError(f"{key} is no option of this run{did_you_mean(key, [*SHORT, *known])}")
         value = override.value()
         if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and isinstance(value, str | bool):
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
@@ -161,7 +161,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         group, chosen, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
         for one, _, given in (o.partition("=") for o in overrides):  # a path may have been given for a name
             group, chosen = (one, given) if f"{one}/{given}" == f"{group}/{chosen}" else (group, chosen)
-        return f"{group}={chosen}: there is no such choice{nearest(chosen, known)} (known: {', '.join(known)})"
+        return f"{group}={chosen}: there is no such choice{did_you_mean(chosen, known)} (known: {', '.join(known)})"
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
@@ -194,7 +194,7 @@ def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
     if leaves(conf_dir() / f"{name}.yaml", parent) and (others := choices_with(key)):
         return f"{key} belongs to {' or '.join(others)}, which is not chosen"
     groups = [o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()]
-    return f"{key} is no option{nearest(key, dotted_keys(compose_plain(groups, name)))}"
+    return f"{key} is no option{did_you_mean(key, dotted_keys(compose_plain(groups, name)))}"
 
 
 def choices_with(key: str) -> list[str]:
@@ -228,7 +228,7 @@ def take_option(
     value = values[-1] if values else default
     if value is None or (values and not value):
         others = [name for a in arguments if (name := a.partition("=")[0]) != key]
-        near = nearest(key, others).replace("did you mean", "was it meant by")
+        near = did_you_mean(key, others).replace("did you mean", "was it meant by")
         raise UserError(f"{key}= needs {wanted}{near}")
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return value, others

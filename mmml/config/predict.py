@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 
 
 @dataclass
@@ -15,7 +15,7 @@ class PredictOptions:
 
     mapping: str | None
     reject: float | None
-    nearest: int
+    neighbors: int
     on_bad_sample: str
     output: str
     columns: dict[str, str] | None
@@ -24,7 +24,7 @@ class PredictOptions:
     device: str
 
     def __post_init__(self) -> None:
-        require(self.nearest >= 0, "predict.nearest", self.nearest, "0 or more")
+        require(self.neighbors >= 0, "predict.neighbors", self.neighbors, "0 or more")
         require(self.reject is None or 0 < self.reject < 1, "predict.reject", self.reject, "between 0 and 1, or null")
         require(self.on_bad_sample in ("error", "skip"), "predict.on_bad_sample", self.on_bad_sample, "error or skip")
         require(bool(self.output), "predict.output", self.output, "the name of a file")
@@ -39,7 +39,7 @@ def check_predict(section: dict[str, Any]) -> PredictOptions:
     known = [f.name for f in fields(PredictOptions)]
     for key in section:
         if key not in known:
-            raise UserError(f"predict.{key} is no option{nearest(key, known)}")
+            raise UserError(f"predict.{key} is no option{did_you_mean(key, known)}")
     try:
         found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PredictOptions), section))
     except OmegaConfBaseException as error:

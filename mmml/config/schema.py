@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -47,13 +47,13 @@ class TrainEpisodes:
     shots: Any = MISSING
     queries: Any = MISSING
     mappings: list[str] = MISSING
-    classes: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
+    class_range: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
     within_superclass: bool = False
-    corrupt: list[Any] = field(default_factory=list)
-    variants: float = 0.0
+    corruptions: list[Any] = field(default_factory=list)
+    task_augmentation: float = 0.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.variants <= 1, "episode.train.variants", self.variants, "from 0 to 1")
+        require(0 <= self.task_augmentation <= 1, "episode.train.task_augmentation", self.task_augmentation, "from 0 to 1")
         for name in ("ways", "shots", "queries"):
             value = getattr(self, name)
             ok = is_count(value) or is_range(value)
@@ -64,8 +64,8 @@ class TrainEpisodes:
                 "a positive whole number, or a range {min: a, max: b} with a up to b",
             )
         check_mappings(self.mappings, "episode.train.mappings")
-        ok = len(self.classes) == 2 and 0 <= self.classes[0] < self.classes[1] <= 1
-        require(ok, "episode.train.classes", self.classes, "a smaller and a larger fraction, such as [0, 0.8]")
+        ok = len(self.class_range) == 2 and 0 <= self.class_range[0] < self.class_range[1] <= 1
+        require(ok, "episode.train.class_range", self.class_range, "a smaller and a larger fraction, such as [0, 0.8]")
 
 
 @dataclass
@@ -78,8 +78,8 @@ class EvalEpisodes:
     mappings: list[str] = MISSING
     within_superclass: bool = False  # what older checkpoints meant
     query_domain: str | None = None
-    published: bool = False
-    corrupt: list[Any] = field(default_factory=list)
+    official_episodes: bool = False
+    corruptions: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots"):
@@ -96,7 +96,7 @@ class EvalEpisodes:
 class EpisodeConfig:
     """What episodes look like."""
 
-    by_group: bool = False  # what older checkpoints meant
+    group_disjoint: bool = False  # what older checkpoints meant
     train: TrainEpisodes = MISSING
     eval: EvalEpisodes = MISSING
 
@@ -106,24 +106,24 @@ class TrainerConfig:
     """How parameters are learned. Everything called ``every`` counts steps."""
 
     steps: int = MISSING
-    batch: int = MISSING
+    meta_batch_size: int = MISSING
     lr: float = MISSING
     weight_decay: float = MISSING
     warmup: int = MISSING
-    clip: float = MISSING
+    grad_clip_norm: float = MISSING
     validate_every: int = MISSING
     checkpoint_every: int = MISSING
     monitor: str = MISSING
     device: str = MISSING
     precision: str = MISSING
     channels_last: Any = MISSING
-    trackers: list[str] = field(default_factory=list)  # what older checkpoints meant
+    loggers: list[str] = field(default_factory=list)  # what older checkpoints meant
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+        for name in ("steps", "meta_batch_size", "validate_every", "checkpoint_every"):
             value = getattr(self, name)
             require(value > 0, f"trainer.{name}", value, "a positive whole number")
-        for name in ("lr", "clip"):
+        for name in ("lr", "grad_clip_norm"):
             value = getattr(self, name)
             require(math.isfinite(value) and value > 0, f"trainer.{name}", value, "a positive number")
         require(
@@ -167,12 +167,12 @@ class EvaluationConfig:
     seed: int = MISSING
     retrieval: bool = MISSING
     baselines: list[str] = MISSING
-    guard: bool = MISSING
-    rivals: bool = True  # what older checkpoints meant
-    shuffled: bool = False
-    tuning_episodes: int = 50
-    horizons: list[int] = field(default_factory=lambda: [1])
-    views: int = 1
+    independence_check: bool = MISSING
+    controls: bool = True  # what older checkpoints meant
+    permuted_targets: bool = False
+    lr_search_episodes: int = 50
+    horizon_multiples: list[int] = field(default_factory=lambda: [1])
+    tta_views: int = 1
     matching: list[str] = field(default_factory=list)
     summaries: list[int] = field(default_factory=list)
     robustness: RobustnessConfig = field(default_factory=RobustnessConfig)  # what older checkpoints meant
@@ -181,13 +181,13 @@ class EvaluationConfig:
         for name in ("episodes", "validation_episodes"):
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
-        ok = self.tuning_episodes == 0 or self.tuning_episodes >= 2
-        require(ok, "evaluation.tuning_episodes", self.tuning_episodes, "2 or more, or 0 for no rivals that have rates")
-        require(self.views > 0, "evaluation.views", self.views, "a positive whole number")
-        alone = self.views == 1 or not self.robustness.run
-        require(alone, "evaluation.views", self.views, "1 where robustness is measured: what is spoiled has one view")
-        ok = bool(self.horizons) and all(map(is_count, self.horizons))
-        require(ok, "evaluation.horizons", self.horizons, "a list of positive whole numbers")
+        ok = self.lr_search_episodes == 0 or self.lr_search_episodes >= 2
+        require(ok, "evaluation.lr_search_episodes", self.lr_search_episodes, "2 or more, or 0 for no controls that have rates")
+        require(self.tta_views > 0, "evaluation.tta_views", self.tta_views, "a positive whole number")
+        alone = self.tta_views == 1 or not self.robustness.run
+        require(alone, "evaluation.tta_views", self.tta_views, "1 where robustness is measured: what is spoiled has one view")
+        ok = bool(self.horizon_multiples) and all(map(is_count, self.horizon_multiples))
+        require(ok, "evaluation.horizon_multiples", self.horizon_multiples, "a list of positive whole numbers")
         counted = all(map(is_count, self.summaries))
         require(counted, "evaluation.summaries", self.summaries, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
@@ -199,7 +199,7 @@ class RunConfig:
 
     seed: int = MISSING
     resume: str | None = None
-    start: str | None = None
+    init_from: str | None = None
     dataset: Any = None
     method: Any = MISSING
     trainer: TrainerConfig = MISSING
@@ -270,7 +270,7 @@ def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
     except OmegaConfBaseException as error:
         key, what = error.full_key, str(error).splitlines()[0]
         if "not in" in what:
-            raise UserError(f"{key} is no option{nearest(str(key), known_options())}") from None
+            raise UserError(f"{key} is no option{did_you_mean(str(key), known_options())}") from None
         if "Missing mandatory value" in what:
             raise UserError(f"{key}= is needed; see mmml-train --help") from None
         if "not a ListConfig" in what:

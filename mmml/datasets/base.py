@@ -11,7 +11,7 @@ import numpy as np
 
 from mmml.datasets.footage import Footage
 from mmml.datasets.values import objects
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.registry import Registry
 
 datasets = Registry("dataset", "mmml.datasets")
@@ -73,7 +73,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Published:
+class OfficialEpisodes:
     """Episodes that a benchmark prescribes, E of one shape, by numbers of classes and rows of a split.
 
     Attributes:
@@ -109,7 +109,7 @@ class Samples:
         target: the modality of what is to be found or written of each row; None where its class or score is.
         footage: the videos whose frames the rows are; None if they are none.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
-        published: the episodes that a benchmark prescribes for this split, if it does.
+        official_episodes: those that a benchmark prescribes for this split, if it does.
         kept_apart: of training and validation what they show besides classes (speakers, characters in scenes), of the
             test what of that is new in it.
     """
@@ -128,7 +128,7 @@ class Samples:
     keyframes: np.ndarray | None = None
     footage: Sequence[Footage] | None = None
     target: str | None = None
-    published: Published | None = None
+    official_episodes: OfficialEpisodes | None = None
     kept_apart: Sequence[str] = ()
 
     @property
@@ -198,7 +198,7 @@ def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any]
     for split, several in (("val", val), ("test", test)):
         for one in several or [""]:
             if one not in among:
-                told = f"must be some of {', '.join(map(str, among))}{nearest(str(one), [*map(str, among)])}"
+                told = f"must be some of {', '.join(map(str, among))}{did_you_mean(str(one), [*map(str, among)])}"
                 raise UserError(f"dataset.{split}_{what}={list(several)} {told}")
     if both := [one for one in test if one in val]:
         raise UserError(f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too")

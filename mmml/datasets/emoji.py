@@ -15,7 +15,7 @@ from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.gaps import with_gaps
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.values import Rows, Values, objects
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 from mmml.media import Limits
 
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
@@ -251,5 +251,5 @@ def read_names(archives: list[Path], languages: list[str]) -> Names:
     for language in languages:
         if language not in spoken:
             known = sorted(spoken)
-            raise UserError(f"dataset.languages: {language} is none of {', '.join(known)}{nearest(language, known)}")
+            raise UserError(f"dataset.languages: {language} is none of {', '.join(known)}{did_you_mean(language, known)}")
     return found

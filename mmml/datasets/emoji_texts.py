@@ -27,10 +27,10 @@ class EmojiTexts(EmojiFiles):
         classes: ``languages``, or ``topics``: the subgroups that Unicode puts emoji in, in the first language.
         languages: of the names.
         val_languages, test_languages: of these, those that validation and test are about.
-        apart: whether the emoji of the languages of validation and test are held out besides those languages.
+        disjoint_items: whether the emoji of the languages of validation and test are held out besides those languages.
         source: the language of ``source_text``, which is then no class; None for none.
         keywords: whether each of what Unicode lists as keywords makes a sample too, in training.
-        least: topics of fewer emoji are left out.
+        min_class_size: topics of fewer emoji are left out.
         size: images are reduced to this many pixels on each side.
         split_seed: which emoji, or topics, are held out.
         val, test: the fractions of the emoji, or topics, held out for validation and test.
@@ -46,10 +46,10 @@ class EmojiTexts(EmojiFiles):
         languages: list[str],
         val_languages: list[str],
         test_languages: list[str],
-        apart: bool,
+        disjoint_items: bool,
         source: str | None,
         keywords: bool,
-        least: int,
+        min_class_size: int,
         size: int,
         split_seed: int,
         val: float,
@@ -57,8 +57,8 @@ class EmojiTexts(EmojiFiles):
     ):
         super().__init__(root, languages if source in (None, *languages) else [*languages, str(source)], size)
         require(classes in ("languages", "topics"), "dataset.classes", classes, "languages or topics")
-        self.classes, self.source, self.keywords, self.least = classes, source, keywords, least
-        self.apart = apart or classes == "topics"
+        self.classes, self.source, self.keywords, self.min_class_size = classes, source, keywords, min_class_size
+        self.disjoint_items = disjoint_items or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}
         if classes == "topics" and source == languages[0]:
@@ -88,7 +88,7 @@ class EmojiTexts(EmojiFiles):
 
     def _emoji(self, codes: list[str]) -> dict[str, list[int]]:
         """The emoji of each split."""
-        if self.apart:
+        if self.disjoint_items:
             return split_classes(codes, self.split_seed, self.val, self.test)
         return {split: [*range(len(codes))] for split in SPLITS}
 
@@ -97,7 +97,7 @@ class EmojiTexts(EmojiFiles):
         of: dict[str, list[int]] = defaultdict(list)
         for i, entry in enumerate(listed.values()):
             of[entry["subgroup"]].append(i)
-        topics = sorted(t for t, members in of.items() if len(members) >= self.least)
+        topics = sorted(t for t, members in of.items() if len(members) >= self.min_class_size)
         split = split_classes(topics, self.split_seed, self.val, self.test)
         return {name: [i for t in part for i in of[topics[t]]] for name, part in split.items()}
 
@@ -132,6 +132,6 @@ class EmojiTexts(EmojiFiles):
             rows = [number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS) for turn, c, _, _ in flat]
             columns["image"] = Column(Per.SAMPLE, Rows(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
-        emoji = sorted({code for _, code, _, _ in flat}) if self.apart else []
+        emoji = sorted({code for _, code, _, _ in flat}) if self.disjoint_items else []
         groups = np.array([number[code] for _, code, _, _ in flat], np.int64)
         return Samples(list(pairs), starts, columns, groups=groups, kept_apart=emoji)

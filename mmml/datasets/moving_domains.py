@@ -31,24 +31,24 @@ class MovingDomains(Dataset):
             frames (``video``), whose score says how near it is to a true key frame, from 0 to 1.
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
-        turning: the first and the last frame, from 0, in which a second motion may begin: the wider apart they are,
+        change_frames: the first and the last frame, from 0, in which a second motion may begin: the wider apart they are,
             the less time alone tells of what matters. Runs from before this option had its default.
     """
 
     name = "moving_domains"
 
     def __init__(
-        self, split_seed: int, classes: str, samples: str, domains: int, videos: int, turning: Sequence[int] = MIDDLE
+        self, split_seed: int, classes: str, samples: str, domains: int, videos: int, change_frames: Sequence[int] = MIDDLE
     ):
         known = ("characters", "motions")
         require(classes in known, "dataset.classes", classes, "characters or motions")
         require(samples in ("videos", "frames"), "dataset.samples", samples, "videos or frames")
         require(domains >= 12, "dataset.domains", domains, "12 or more")
         require(2 <= videos <= 50, "dataset.videos", videos, "from 2 to 50")
-        fits = len(turning) == 2 and 2 <= turning[0] <= turning[-1] <= FRAMES - 2
-        require(fits, "dataset.turning", turning, f"two frames from 2 to {FRAMES - 2}, such as [5, 7]")
+        fits = len(change_frames) == 2 and 2 <= change_frames[0] <= change_frames[-1] <= FRAMES - 2
+        require(fits, "dataset.change_frames", change_frames, f"two frames from 2 to {FRAMES - 2}, such as [5, 7]")
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
-        self.domains, self.videos, self.turning = domains, videos, (turning[0], turning[1])
+        self.domains, self.videos, self.change_frames = domains, videos, (change_frames[0], change_frames[1])
         told = ("video", "text") if samples == "videos" else ("video",)
         self.scored = samples == "frames"
         self.modalities: Mapping[str, Per] = dict.fromkeys(told, Per.SAMPLE)
@@ -62,7 +62,7 @@ class MovingDomains(Dataset):
             scenes = dict(self._scenes(split, names))
             flat = [scene for several in scenes.values() for scene in several]
             faces = glyphs[split].columns["image"].values.unflatten(0, (len(names), -1))
-            videos = Videos(faces, flat, (self.split_seed, number, len(SPLITS)), self.turning)
+            videos = Videos(faces, flat, (self.split_seed, number, len(SPLITS)), self.change_frames)
             found[split] = self._samples(list(scenes), names, flat, videos)
         return found
 

@@ -144,30 +144,30 @@ class Videos:
         faces: of the characters, uint8 ``[characters, faces, 32, 32]``.
         scenes: of the classes.
         seed: of when and where they move.
-        turning: the first and the last frame in which a second motion may begin.
+        change_frames: the first and the last frame in which a second motion may begin.
     """
 
-    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], turning: tuple[int, int] = MIDDLE):
+    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], change_frames: tuple[int, int] = MIDDLE):
         self.faces, self.scenes = faces, scenes
         code = code_of(sys.modules[__name__])
-        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, turning, code])
+        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, change_frames, code])
         rng = np.random.default_rng([*seed, len(scenes)])
         count = len(scenes) * SAMPLES
-        self.turning = rng.integers(turning[0], turning[1] + 1, count)  # the frame in which the second motion begins
+        self.change_frames = rng.integers(change_frames[0], change_frames[1] + 1, count)  # the frame in which the second motion begins
         self.place = rng.uniform(-0.15, 0.15, (count, 2))
         self.size = rng.uniform(0.85, 1.15, count)
         self.face = np.arange(count) % faces.shape[1]
 
     def __len__(self) -> int:
-        return len(self.turning)
+        return len(self.change_frames)
 
     @property
     def keyframes(self) -> np.ndarray:
         """The frame in the middle of each motion, bool ``[videos, FRAMES]``."""
         shown = np.zeros((len(self), FRAMES), bool)
         rows = np.arange(len(self))
-        shown[rows, self.turning // 2] = True
-        shown[rows, (self.turning + FRAMES) // 2] = True
+        shown[rows, self.change_frames // 2] = True
+        shown[rows, (self.change_frames + FRAMES) // 2] = True
         return shown
 
     def __getitem__(self, index: Any) -> Tensor:
@@ -184,11 +184,11 @@ class Videos:
 
     def _states(self, scene: Scene, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Of the actor and the other, in each frame: x and y of the centre, angle, size and how visible, ``[T, 5]``."""
-        turning, states = int(self.turning[row]), []
+        change_frames, states = int(self.change_frames[row]), []
         for t in range(FRAMES):
             shares = {
-                scene.first: min(1.0, t / (turning - 1)),
-                scene.second: max(0.0, (t - turning + 1) / (FRAMES - turning)),
+                scene.first: min(1.0, t / (change_frames - 1)),
+                scene.second: max(0.0, (t - change_frames + 1) / (FRAMES - change_frames)),
             }
             states.append(state_after(shares, self.place[row], float(self.size[row])))
         actors, others = zip(*states, strict=True)

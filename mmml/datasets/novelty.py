@@ -31,7 +31,7 @@ def refuse_known(known: Iterable[str], test: Iterable[str], option: str) -> None
     """Refuse identifiers of the test that a run knows, which ``option`` names."""
     if both := sorted(set(known) & set(test)):
         raise UserError(
-            f"the {option} was trained or selected on {len(both)} of these test classes (or samples), such as "
+            f"the run of {option}= was trained or selected on {len(both)} of these test classes (or samples), such as "
             f"{both[0]!r}; leave the options of dataset that say what is held out, and what is shown, as they were in "
             "training"
         )

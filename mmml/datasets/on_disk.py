@@ -8,7 +8,7 @@ from typing import ClassVar
 from mmml.datasets.base import Dataset, datasets
 from mmml.datasets.cache import cache_dir
 from mmml.datasets.download import Download, fetch
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
 
 
@@ -76,7 +76,7 @@ def get(name: str, root: str | None) -> int:
         n: d for n in datasets.names() if isinstance(d := datasets.get(n, "dataset"), type) and issubclass(d, OnDisk)
     }
     if name not in known:
-        told = f"there is nothing of that name to get{nearest(name, known)} (known: {', '.join(known)})"
+        told = f"there is nothing of that name to get{did_you_mean(name, known)} (known: {', '.join(known)})"
         raise UserError(f"{name}: {told}")
     dataset = known[name]
     folder = dataset.place(root)

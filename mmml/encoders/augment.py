@@ -18,11 +18,11 @@ class Augment(nn.Module):
         option: that set it, for messages.
         elastic: how far 4×4 points of each image are moved besides, and what is between them along, at most, as a
             share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse form); 0 is none.
-        mirror: whether half of the images are mirrored, left to right.
-        outline: how dark edges become in half of the images, in training mode, at most: 1 is black; 0 is none.
+        hflip: whether half of the images are mirrored, left to right.
+        edge_darkening: how dark edges become in half of the images, in training mode, at most: 1 is black; 0 is none.
 
     Attributes:
-        view: in evaluation mode, which of the warps that are the same for all images; 0 is none. With ``mirror`` odd
+        view: in evaluation mode, which of the warps that are the same for all images; 0 is none. With ``hflip`` odd
             ones are mirrored, so that 1 is that alone.
     """
 
@@ -31,27 +31,27 @@ class Augment(nn.Module):
         amount: float,
         option: str = "encoder.image.augment",
         elastic: float = 0.0,
-        mirror: bool = False,
-        outline: float = 0.0,
+        hflip: bool = False,
+        edge_darkening: float = 0.0,
     ):
         super().__init__()
-        require(0 <= outline <= 1, "encoder.image.outline", outline, "from 0 to 1")
-        self.outline = outline
+        require(0 <= edge_darkening <= 1, "encoder.image.edge_darkening", edge_darkening, "from 0 to 1")
+        self.edge_darkening = edge_darkening
         require(0 <= amount <= 2, option, amount, "from 0 to 2")
         require(0 <= elastic <= 0.5, "encoder.image.elastic", elastic, "from 0 to 0.5")
-        self.amount, self.elastic, self.mirror, self.view = amount, elastic, mirror, 0
+        self.amount, self.elastic, self.hflip, self.view = amount, elastic, hflip, 0
 
     @property
     def warps(self) -> bool:
         """Whether it does anything."""
-        return self.amount > 0 or self.elastic > 0 or self.mirror
+        return self.amount > 0 or self.elastic > 0 or self.hflip
 
     def forward(self, images: Tensor) -> Tensor:
         """``[n, C, H, W]`` → the same shape."""
         if self.training:
-            images = self._warped(outlined(images, self.outline) if self.outline else images, None)
-            return mirrored(images, torch.rand(len(images), device=images.device) < 0.5) if self.mirror else images
-        warp, odd = divmod(self.view, 2) if self.mirror else (self.view, 0)
+            images = self._warped(outlined(images, self.edge_darkening) if self.edge_darkening else images, None)
+            return mirrored(images, torch.rand(len(images), device=images.device) < 0.5) if self.hflip else images
+        warp, odd = divmod(self.view, 2) if self.hflip else (self.view, 0)
         images = self._warped(images, torch.Generator().manual_seed(warp)) if warp else images
         return images.flip(-1) if odd else images
 

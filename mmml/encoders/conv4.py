@@ -24,11 +24,11 @@ class Conv4(Encoder):
         channels: of each of four blocks (64 as published), or of each of so many as are listed.
         augment: strength of the random warps in training, 0 for none.
         colour: three channels, or one grey one (what runs did before they could say).
-        poolings: how many blocks, from the first, halve the image: 4 as published; 3 leave 3×3 places of 28×28 pixels,
+        num_pools: how many blocks, from the first, halve the image: 4 as published; 3 leave 3×3 places of 28×28 pixels,
             where 4 leave one.
         elastic: how far points of an image are moved besides in training, see :class:`mmml.encoders.augment.Augment`.
-        mirror: whether images are mirrored in training, half of the time.
-        outline: how dark edges become in training, half of the time, at most; from 0 (not) to 1 (black).
+        hflip: whether images are mirrored in training, half of the time.
+        edge_darkening: how dark edges become in training, half of the time, at most; from 0 (not) to 1 (black).
         crop: images are cropped to their content before, so that neither its place nor its size counts.
     """
 
@@ -41,23 +41,23 @@ class Conv4(Encoder):
         channels: int | list[int],
         augment: float,
         colour: bool = False,
-        poolings: int = 4,
+        num_pools: int = 4,
         elastic: float = 0.0,
-        mirror: bool = False,
+        hflip: bool = False,
         crop: bool = False,
-        outline: float = 0.0,
+        edge_darkening: float = 0.0,
     ):
         super().__init__()
         each = [channels] * 4 if isinstance(channels, int) else channels
         require(bool(each) and min(each) > 0, "encoder.image.channels", channels, "a positive whole number, or a list")
-        ok = 1 <= poolings <= len(each)
-        require(ok, "encoder.image.poolings", poolings, f"from 1 to {len(each)}, the number of blocks")
-        halved = f"{2**poolings} or more: encoder.image.poolings={poolings} halve it as often"
-        require(size >= 2**poolings, "encoder.image.size", size, halved)
+        ok = 1 <= num_pools <= len(each)
+        require(ok, "encoder.image.num_pools", num_pools, f"from 1 to {len(each)}, the number of blocks")
+        halved = f"{2**num_pools} or more: encoder.image.num_pools={num_pools} halve it as often"
+        require(size >= 2**num_pools, "encoder.image.size", size, halved)
         self.size, self.colour, self.crop = size, colour, crop
-        self.augment = Augment(augment, elastic=elastic, mirror=mirror, outline=outline)
-        self.blocks = conv_blocks(3 if colour else 1, each, poolings)
-        self.head = self._head(each[-1], (size // 2**poolings) ** 2, width)
+        self.augment = Augment(augment, elastic=elastic, hflip=hflip, edge_darkening=edge_darkening)
+        self.blocks = conv_blocks(3 if colour else 1, each, num_pools)
+        self.head = self._head(each[-1], (size // 2**num_pools) ** 2, width)
 
     def _head(self, channels: int, places: int, width: int) -> nn.Linear:
         """The last layer, from the channels of all places."""
@@ -70,10 +70,10 @@ class Conv4(Encoder):
         return self.head(self.blocks(prepared).flatten(1))
 
 
-def conv_blocks(inputs: int, channels: list[int], poolings: int = 4) -> nn.Sequential:
-    """``[n, inputs, size, size]`` → ``[n, channels[-1], size // 2**poolings, size // 2**poolings]``."""
+def conv_blocks(inputs: int, channels: list[int], num_pools: int = 4) -> nn.Sequential:
+    """``[n, inputs, size, size]`` → ``[n, channels[-1], size // 2**num_pools, size // 2**num_pools]``."""
     sizes = [inputs, *channels]
-    return nn.Sequential(*(_block(*pair, pooled=i < poolings) for i, pair in enumerate(pairwise(sizes))))
+    return nn.Sequential(*(_block(*pair, pooled=i < num_pools) for i, pair in enumerate(pairwise(sizes))))
 
 
 def _block(inputs: int, outputs: int, pooled: bool) -> nn.Sequential:

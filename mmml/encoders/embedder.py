@@ -14,7 +14,7 @@ from mmml.datasets.values import Prepared
 from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import Examples
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 from mmml.registry import check_type
 from mmml.similarity.distances import unit
 
@@ -135,7 +135,7 @@ def among_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
     return every
 
 
-WITHOUT_EFFECT = ("augment", "elastic", "mirror", "outline", "dropout")  # on the embeddings of finished encoders
+WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")  # on the embeddings of finished encoders
 
 
 def unlike(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:
@@ -175,7 +175,7 @@ def build_embedder(
     known = ("width", "normalize", "fusion", "frozen", *MODALITIES)
     for key in options:
         if kind_of(key) not in known:
-            raise UserError(f"{where}.{key} is no option{nearest(key, known)}")
+            raise UserError(f"{where}.{key} is no option{did_you_mean(key, known)}")
     parts = {modality: _encoder_of(options, modality, width, where) for modality in sorted(modalities)}
     common = _common_width(parts, width, where)
     fused = sorted(set(parts) - set(alone))

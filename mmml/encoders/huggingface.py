@@ -31,24 +31,24 @@ class Pretrained(Encoder):
     Args:
         width: of the embedding; None takes the model's own.
         model: a local folder or a name on the hub.
-        tune: how many of the last blocks are trained: 0 freezes the model, −1 trains all of it.
+        unfreeze_layers: how many of the last blocks are trained: 0 freezes the model, −1 trains all of it.
         projection: whether a learned linear layer follows; without it, ``width`` must be the model's own.
     """
 
     has_own_width = True
 
-    def __init__(self, width: int | None, model: str, tune: int, projection: bool):
+    def __init__(self, width: int | None, model: str, unfreeze_layers: int, projection: bool):
         super().__init__()
-        require(tune >= -1, f"encoder.{self.modality}.tune", tune, "0 (frozen), a number of blocks, or -1 (all)")
+        require(unfreeze_layers >= -1, f"encoder.{self.modality}.unfreeze_layers", unfreeze_layers, "0 (frozen), a number of blocks, or -1 (all)")
         self.option = f"encoder.{self.modality}.model"
-        self.source, self.frozen = model, tune == 0
+        self.source, self.frozen = model, unfreeze_layers == 0
         self.processor = load(PROCESSORS[self.modality], model, self.option)
         trunk: Any = load("AutoModel", model, self.option)
         if self.frozen:  # kept out of the parameters, and so out of checkpoints, on purpose
             self.__dict__["trunk"] = trunk
         else:
             self.trunk = copy.deepcopy(trunk)
-            unfreeze(self.trunk, self.modality, tune)
+            unfreeze(self.trunk, self.modality, unfreeze_layers)
         features = width_of(trunk)
         if not projection and width not in (None, features):
             raise UserError(
@@ -125,15 +125,15 @@ class PretrainedText(Pretrained):
     """A language model: the mean over tokens, or what the folder's own pooling says; or the text side of a pair.
 
     Args:
-        width, model, tune, projection: see :class:`Pretrained`.
+        width, model, unfreeze_layers, projection: see :class:`Pretrained`.
         max_length: tokens read of each text.
     """
 
     modality = "text"
 
-    def __init__(self, width: int | None, model: str, tune: int, projection: bool, max_length: int):
+    def __init__(self, width: int | None, model: str, unfreeze_layers: int, projection: bool, max_length: int):
         require(max_length > 0, "encoder.text.max_length", max_length, "a positive whole number")
-        super().__init__(width, model, tune, projection)
+        super().__init__(width, model, unfreeze_layers, projection)
         self.max_length, self.first_token = max_length, pools_first_token(model)
 
     def reading(self) -> tuple[Any, ...]:
@@ -202,7 +202,7 @@ class PretrainedAudio(Pretrained):
     def prepare(self, raw: Any) -> Tensor:
         """One by one: padding would reach through normalisation into what is embedded."""
         if not self.frozen and len({len(clip) for clip in raw}) > 1:
-            raise UserError("encoder.audio.tune: clips of different lengths can only be read by a frozen model")
+            raise UserError("encoder.audio.unfreeze_layers: clips of different lengths can only be read by a frozen model")
         return torch.cat([super(PretrainedAudio, self).prepare(clip) for clip in raw])
 
     def inputs(self, raw: Any) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmml.encoders.augment import Augment
 from mmml.encoders.base import Encoder, encoders, evaluating
 from mmml.encoders.images import as_input
-from mmml.errors import UserError, nearest, require
+from mmml.errors import UserError, did_you_mean, require
 from mmml.files import expanded
 
 # Pictures of ImageNet, by channel, in [0, 1]: what published weights expect.
@@ -65,7 +65,7 @@ def _build(name: str, width: int) -> nn.Module:
 
     known = models.list_models(module=models)
     if name not in known:
-        raise UserError(f"encoder.image.model={name}: torchvision has no such classifier{nearest(name, known)}")
+        raise UserError(f"encoder.image.model={name}: torchvision has no such classifier{did_you_mean(name, known)}")
     return models.get_model(name, weights=None, num_classes=width, **SPECIAL.get(name, {}))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.datasets.gaps import ABSENT, Gappy, Partial, join
-from mmml.episodes.corrupt import MISSING
+from mmml.episodes.corruptions import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
 from mmml.episodes.variants import vary

@@ -1,4 +1,4 @@
-"""Episodes whose sides share no near duplicates: no equal value, and no group (``episode.by_group=true``)."""
+"""Episodes whose sides share no near duplicates: no equal value, and no group (``episode.group_disjoint=true``)."""
 
 from collections.abc import Iterator, Sequence
 

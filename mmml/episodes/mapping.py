@@ -4,7 +4,7 @@ import collections.abc
 from dataclasses import dataclass
 
 from mmml.datasets import Per
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Mapping:
                 known = ", ".join(modalities)
                 raise UserError(
                     f"{where}: {self} needs {modality!r}, which dataset {dataset} does not have"
-                    f"{nearest(modality, modalities)} (it has {known}; a command that fits stands in "
+                    f"{did_you_mean(modality, modalities)} (it has {known}; a command that fits stands in "
                     f"conf/dataset/{dataset}.yaml)"
                 )
         both = [m for m in self.support if m in self.query and modalities[m] is Per.CLASS]

@@ -11,10 +11,10 @@ from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
 from mmml.datasets import Dataset, Per, Samples
 from mmml.datasets.base import kind_of, shuffled
 from mmml.episodes.batch import Batch, gather
-from mmml.episodes.corrupt import Corruption, build_corruptions
+from mmml.episodes.corruptions import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import Sampler, Shape, choose_int
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
@@ -30,7 +30,7 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
         for mapping in parsed if trains or name == "eval" else ():
             mapping.check(dataset.modalities, dataset.name, option)
         found += parsed
-    if trains and options.train.variants:
+    if trains and options.train.task_augmentation:
         check_variants(options.train)
     return found
 
@@ -41,7 +41,7 @@ def check_variants(options: TrainEpisodes) -> None:
         for modality in EpisodeMapping.parse(text).modalities:
             if kind_of(modality) != "image":
                 raise UserError(
-                    f"episode.train.variants={options.variants} changes images, and {text} shows {modality} of the "
+                    f"episode.train.task_augmentation={options.task_augmentation} changes images, and {text} shows {modality} of the "
                     "same class: use 0, or mappings of images alone"
                 )
 
@@ -51,32 +51,32 @@ def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[C
     found = {}
     for side, part in (("train", options.train), ("eval", options.eval)):
         where = f"episode.{side}.corrupt"
-        found[side] = build_corruptions(part.corrupt, where) if trains or side == "eval" else ()
+        found[side] = build_corruptions(part.corruptions, where) if trains or side == "eval" else ()
         shown = {m for text in part.mappings for m in EpisodeMapping.parse(text).modalities}
         for i, corruption in enumerate(found[side]):
             for modality in {corruption.modality, corruption.of or corruption.modality} - shown:
-                raise UserError(f"{where}[{i}]: no mapping shows {modality!r}{nearest(modality, shown)}")
+                raise UserError(f"{where}[{i}]: no mapping shows {modality!r}{did_you_mean(modality, shown)}")
     return found
 
 
 def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains: bool = True) -> dict[str, Samples]:
-    """The same splits, with those of groups, superclasses and published episodes that a sampler is to heed."""
+    """The same splits, with those of groups, superclasses and official episodes that a sampler is to heed."""
     within = dict.fromkeys(samples, options.eval.within_superclass)
     within["train"] = trains and options.train.within_superclass
     found = {}
     for split, part in samples.items():
         heeded = {
-            "groups": ("episode.by_group", options.by_group, "give it a column `group`"),
+            "groups": ("episode.group_disjoint", options.group_disjoint, "give it a column `group`"),
             "superclasses": ("within_superclass", within[split], "leave it false"),
-            "published": (
-                "episode.eval.published",
-                options.eval.published and split == "test",
+            "official_episodes": (
+                "episode.eval.official_episodes",
+                options.eval.official_episodes and split == "test",
                 "choose another split of it, or false",
             ),
         }
         for name, (option, wanted, mend) in heeded.items():
             if wanted and getattr(part, name) is None:
-                told = name.replace("published", "published episodes")
+                told = name.replace("official_episodes", "official episodes")
                 raise UserError(f"{option}=true needs {told}, and this dataset has none: {mend}")
         left_out: dict[str, Any] = {name: None for name, (_, wanted, _) in heeded.items() if not wanted}
         query_only = None if split == "train" else of_domain(part, options, demanded=split == "test")
@@ -99,7 +99,7 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
         if not demanded:
             return None
         known = sorted(set(domains.tolist()))
-        raise UserError(f"{option} is none of {', '.join(known)}{nearest(wanted, known)}")
+        raise UserError(f"{option} is none of {', '.join(known)}{did_you_mean(wanted, known)}")
     query_only: np.ndarray = domains == wanted
     return query_only
 
@@ -128,7 +128,7 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
             raise UserError(
                 f"episode.{side}.mappings: {mapping} needs {modality!r}, which the {split} split does not have"
             )
-    among = share(samples.classes, train.classes) if split == "train" else None
+    among = share(samples.classes, train.class_range) if split == "train" else None
     sampler = Sampler(samples, 0, split, among)
     check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")
 
@@ -160,7 +160,7 @@ def training_batches(
     options: TrainEpisodes,
     size: int,
     seed: int,
-    corrupt: Sequence[Corruption] = (),
+    corruptions: Sequence[Corruption] = (),
 ) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
@@ -171,7 +171,7 @@ def training_batches(
         seed: of the run.
         corrupt: what spoils the episodes, see :func:`check_corruptions`.
     """
-    sampler = Sampler(samples, seed, "train", share(samples.classes, options.classes), corrupt, options.variants)
+    sampler = Sampler(samples, seed, "train", share(samples.classes, options.class_range), corruptions, options.task_augmentation)
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

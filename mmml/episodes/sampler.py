@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mmml.datasets import Published, Samples
-from mmml.episodes.corrupt import Corrupted, Corruption
+from mmml.datasets import OfficialEpisodes, Samples
+from mmml.episodes.corruptions import Corrupted, Corruption
 from mmml.episodes.groups import Sides, draw_apart, meeting, sides_of
-from mmml.episodes.variants import draw_variants
+from mmml.episodes.task_augmentation import draw_variants
 from mmml.errors import UserError
 
 DRAWS = 20  # of classes, where groups are to be kept apart
@@ -40,7 +40,7 @@ class Episodes:
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
         corrupted: what spoils them; None if nothing does.
-        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.variants`; None if there are none.
+        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; None if there are none.
     """
 
     shape: Shape
@@ -86,8 +86,8 @@ class Sampler:
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
-        corrupt: what spoils the episodes, one after the other.
-        variants: the share of the classes of an episode that are shown in a variant.
+        corruptions: what spoils the episodes, one after the other.
+        task_augmentation: the share of the classes of an episode that are shown in a variant.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Sampler:
         seed: int,
         split: str,
         among: np.ndarray | None = None,
-        corrupt: Sequence[Corruption] = (),
-        variants: float = 0.0,
+        corruptions: Sequence[Corruption] = (),
+        task_augmentation: float = 0.0,
     ):
-        self.samples, self.seed, self.split, self.corrupt, self.variants = samples, seed, split, corrupt, variants
+        self.samples, self.seed, self.split, self.corruptions, self.task_augmentation = samples, seed, split, corruptions, task_augmentation
         self.among = np.arange(len(samples.classes)) if among is None else among
         self.kinds = [self.among]
         if samples.superclasses is not None:
@@ -118,21 +118,21 @@ class Sampler:
     def draw(self, numbers: Iterable[int], shape: Shape) -> Episodes:
         """The episodes of these numbers, stacked."""
         numbers = [*numbers]
-        corrupted = Corrupted(self.corrupt, numbers, self.generator) if self.corrupt else None
-        if self.samples.published is not None:
-            return replace(published(self.samples.published, np.array(numbers)), corrupted=corrupted)
+        corrupted = Corrupted(self.corruptions, numbers, self.generator) if self.corruptions else None
+        if self.samples.official_episodes is not None:
+            return replace(official_episodes(self.samples.official_episodes, np.array(numbers)), corrupted=corrupted)
         parts = [self._one(self.generator(i), shape) for i in numbers]
         classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
         return Episodes(shape, classes, support, query, pick, corrupted, self._variants(numbers, shape.ways))
 
     def _variants(self, numbers: Sequence[int], ways: int) -> np.ndarray | None:
-        if not self.variants:
+        if not self.task_augmentation:
             return None
-        return np.stack([draw_variants(self.generator(i, VARIANTS), ways, self.variants) for i in numbers])
+        return np.stack([draw_variants(self.generator(i, VARIANTS), ways, self.task_augmentation) for i in numbers])
 
     def at_most(self, episodes: int) -> int:
         """As many, or all that are prescribed."""
-        prescribed = self.samples.published
+        prescribed = self.samples.official_episodes
         return episodes if prescribed is None else min(episodes, len(prescribed.classes))
 
     def check(self, shape: Shape, where: str) -> None:
@@ -141,8 +141,8 @@ class Sampler:
         A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
         """
         samples, need = self.samples, shape.shots + shape.queries
-        if samples.published is not None:
-            check_published(samples.published, shape, where)
+        if samples.official_episodes is not None:
+            check_official(samples.official_episodes, shape, where)
             return
         most = max(map(len, self.kinds))
         if shape.ways > most:
@@ -247,24 +247,24 @@ def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
     return Episodes(shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing)
 
 
-def published(prescribed: Published, numbers: np.ndarray) -> Episodes:
+def official_episodes(prescribed: OfficialEpisodes, numbers: np.ndarray) -> Episodes:
     """Episodes that a benchmark prescribes; a class shows the first of its own values."""
     classes, support, query = (rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query))
     return Episodes(shape_of(prescribed), classes, support, query, np.zeros(classes.shape))
 
 
-def shape_of(prescribed: Published) -> Shape:
+def shape_of(prescribed: OfficialEpisodes) -> Shape:
     """The shape that all episodes of a benchmark have."""
     return Shape(prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2])
 
 
-def check_published(prescribed: Published, shape: Shape, where: str) -> None:
+def check_official(prescribed: OfficialEpisodes, shape: Shape, where: str) -> None:
     """Refuse episodes of another shape than those that are prescribed."""
     needed = shape_of(prescribed)
     if shape != needed:
         raise UserError(
-            f"{where}.published=true: the published episodes have ways={needed.ways}, shots={needed.shots}, "
-            f"queries={needed.queries}; set these, or published=false"
+            f"{where}.official_episodes=true: the official episodes have ways={needed.ways}, shots={needed.shots}, "
+            f"queries={needed.queries}; set these, or official_episodes=false"
         )
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: the panel of scores with intervals, guards, and what a report shows."""
+"""Evaluation: the panel of scores with intervals, independence, and what a report shows."""
 
 from mmml.evaluation.panel import Cell, Panel
 

@@ -13,7 +13,7 @@ from mmml.datasets import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Examples, Sampler, Shape
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.corrupt import spoiled_values
+from mmml.episodes.corruptions import spoiled_values
 from mmml.episodes.plan import check_filled
 from mmml.errors import UserError, require
 from mmml.evaluation.at_once import chunks, few_threads
@@ -122,7 +122,7 @@ def calibrate(
         settings: the columns of the panel.
         episodes: of each.
     """
-    steady = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corrupt))
+    steady = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corruptions))
     entries, fixed = [], replace(embedded, columns={**embedded.columns, **steady.columns})  # what is spoiled stays raw
     for setting in settings:
         played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))

@@ -44,11 +44,11 @@ def see_all(
         and not any(augments(e) for m, e in learner.embedder.items() if m in set(modalities))
         and not learner.baseline
     ):
-        raise UserError(f"evaluation.views={views}: no encoder of these modalities was trained with augment: use 1")
+        raise UserError(f"evaluation.tta_views={views}: no encoder of these modalities was trained with augment: use 1")
     samples = learner.task.with_targets(samples)
     seen, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
     if views > 1 and (raw or not learner.embeds_once):
-        raise UserError(f"evaluation.views={views} needs embeddings that do not depend on the task: use 1")
+        raise UserError(f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1")
     if learner.embeds_once:
         known = embed_all(learner, samples, seen, views).columns
     else:

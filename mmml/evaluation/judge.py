@@ -11,7 +11,7 @@ from mmml.datasets import Per, Samples
 from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Sampler
-from mmml.episodes.corrupt import Corruption, corruptions, spoiled_values
+from mmml.episodes.corruptions import Corruption, corruptions, spoiled_values
 from mmml.episodes.plan import check_filled
 from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
@@ -19,14 +19,14 @@ from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
-from mmml.evaluation.guards import check_independence
+from mmml.evaluation.independence import check_independence
 from mmml.evaluation.matching import Known, matching_panel
 from mmml.evaluation.measured import fingerprint_of
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
-from mmml.evaluation.rivals import choose, descents
+from mmml.evaluation.controls import choose, descents
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner, Role
@@ -68,7 +68,7 @@ class Judge:
     settings: list[Setting]
     options: EvaluationConfig
     matchings: Sequence[Setting] = ()
-    corrupt: Sequence[Corruption] = ()
+    corruptions: Sequence[Corruption] = ()
     summaries: Sequence[Setting] = ()
 
     def __post_init__(self) -> None:
@@ -90,20 +90,20 @@ class Judge:
     @at_rest
     def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
-        embedded, rivals = self.embed(learner), self.rivals(learner)
-        return self.test(learner, calibration, embedded, rivals), self.exhibits(learner, embedded, rivals)
+        embedded, controls = self.embed(learner), self.controls(learner)
+        return self.test(learner, calibration, embedded, controls), self.exhibits(learner, embedded, controls)
 
     @at_rest
-    def rivals(self, learner: Learner) -> list[Learner]:
+    def controls(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
-        several = learner.rivals(self._usable("train")) if self.options.rivals else []
-        if self.options.shuffled and not self.task.by_item:  # else rivals have it
+        several = learner.controls(self._usable("train")) if self.options.controls else []
+        if self.options.permuted_targets and not self.task.by_item:  # else controls have it
             several.append([Shuffled(learner)])
-        choices = self.options.tuning_episodes > 0 and any(len(c) > 1 for c in several)
+        choices = self.options.lr_search_episodes > 0 and any(len(c) > 1 for c in several)
         tuned = choices and self._fills("val")  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
         embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
-        return [rival for candidates in known for rival in self._chosen(candidates, embedded)]
+        return [control for candidates in known for control in self._chosen(candidates, embedded)]
 
     def _usable(self, split: str) -> Samples | None:
         part = self.samples.get(split)
@@ -125,7 +125,7 @@ class Judge:
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
         if len(candidates) == 1 or embedded is None:
             return candidates
-        return choose(candidates, embedded, self.sampler("val"), self.settings, self.options.tuning_episodes)
+        return choose(candidates, embedded, self.sampler("val"), self.settings, self.options.lr_search_episodes)
 
     @at_rest
     def validate(self, learner: Learner) -> dict[str, float]:
@@ -157,8 +157,8 @@ class Judge:
 
         Raw values instead, where embeddings depend on the task or the episode.
         """
-        seen, spoiled = self._modalities_of(learner), spoiled_values(self.corrupt)
-        return see_all(learner, self.samples[split], seen, self.options.views, spoiled)
+        seen, spoiled = self._modalities_of(learner), spoiled_values(self.corruptions)
+        return see_all(learner, self.samples[split], seen, self.options.tta_views, spoiled)
 
     @at_rest
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
@@ -184,7 +184,7 @@ class Judge:
         learner: Learner,
         calibration: Calibration | None = None,
         embedded: Samples | None = None,
-        rivals: Iterable[Learner] = (),
+        controls: Iterable[Learner] = (),
     ) -> Panel:
         """The panel of the test split, with its baselines.
 
@@ -192,19 +192,19 @@ class Judge:
             learner: not trained any further.
             calibration: of the learner; without one its confidence is judged as it is.
             embedded: of the test split, if it has been embedded.
-            rivals: that adapt the same model otherwise.
+            controls: that adapt the same model otherwise.
 
         Raises:
-            GuardError: with ``evaluation.guard=true``, if the learner cannot be trusted.
+            IndependenceError: with ``evaluation.independence_check=true``, if the learner cannot be trusted.
         """
         embedded = self.embed(learner) if embedded is None else embedded
-        if self.options.guard:
+        if self.options.independence_check:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self.sampler("test")
-            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.views)
+            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.tta_views)
         panel = self._panel(learner, embedded, calibration or Calibration())
         panel.extend(self._matching([(learner, embedded)]))
-        for rival in (*rivals, *constants(learner)):
-            panel.extend(self._panel(rival, embedded, None))
+        for control in (*controls, *constants(learner)):
+            panel.extend(self._panel(control, embedded, None))
         panel.extend(self._frozen_panel(learner, embedded, calibrated=calibration is not None))
         for name in self.options.baselines:
             known = []
@@ -221,7 +221,7 @@ class Judge:
 
     @at_rest
     def exhibits(
-        self, learner: Learner, embedded: Samples | None = None, rivals: Iterable[Learner] = ()
+        self, learner: Learner, embedded: Samples | None = None, controls: Iterable[Learner] = ()
     ) -> dict[str, Any]:
         """What the report shows of the test split besides numbers; arguments as of :meth:`test`."""
         samples, sampler = self.samples["test"], self.sampler("test")
@@ -229,14 +229,14 @@ class Judge:
         shown = make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
         last = self.settings[-1]  # of the most shots
         return shown | {
-            "curves": descents([learner, *rivals], embedded, sampler, self.settings[0]),
-            "answers": make_answers([learner, *rivals, *constants(learner)], samples, embedded, sampler, last),
+            "curves": descents([learner, *controls], embedded, sampler, self.settings[0]),
+            "answers": make_answers([learner, *controls, *constants(learner)], samples, embedded, sampler, last),
             "summaries": make_sheets(learner, samples, embedded, self.summaries, self.options.seed),
         }
 
     def sampler(self, split: str) -> Sampler:
         """Of the episodes of a split."""
-        return Sampler(self.samples[split], self.options.seed, split, corrupt=self.corrupt)
+        return Sampler(self.samples[split], self.options.seed, split, corruptions=self.corruptions)
 
     def _retrieval(self) -> Setting:
         ranks = self.options.retrieval and not self.task.by_item

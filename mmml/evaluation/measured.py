@@ -23,7 +23,7 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
         fingerprint: of what its validation plays.
     """
     if isinstance(config, Config):
-        parts = [config.task, config.evaluation.views]
+        parts = [config.task, config.evaluation.tta_views]
     else:
         parts = [config.problem, config.dataset, config.method["steps"]]
     return hashlib.sha256(repr([config.trainer.monitor, fingerprint, *parts]).encode()).hexdigest()[:32]
@@ -68,5 +68,5 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
 
 
 def _of_corruptions(sampler: Sampler) -> Iterable[bytes]:
-    for corruption in sampler.corrupt:
+    for corruption in sampler.corruptions:
         yield repr((type(corruption).__name__, sorted(vars(corruption).items()))).encode()

@@ -10,7 +10,7 @@ from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Samples
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.panel import Cell, Panel
-from mmml.evaluation.rivals import curve
+from mmml.evaluation.controls import curve
 from mmml.evaluation.statistics import interval
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import Family, Solver
@@ -69,10 +69,10 @@ class ProblemJudge:
     def judge(self, solver: Solver, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """Mean and median loss on test problems after each horizon, and the curves, of all rules."""
         panel, curves = Panel(), []
-        steps = solver.unroll.steps * max(self.options.horizons)
+        steps = solver.unroll.steps * max(self.options.horizon_multiples)
         for candidate in [solver, *self._baselines(solver.unroll)]:
             losses = self._solve(candidate, "test", self.options.episodes, steps)
-            for horizon in self.options.horizons:
+            for horizon in self.options.horizon_multiples:
                 self._add(panel, candidate, losses[solver.unroll.steps * horizon], solver.unroll.steps * horizon)
             curves.append(curve(candidate.predictor_name, losses))
         return panel, {"curves": curves, "trained_to": solver.unroll.steps}
@@ -120,7 +120,7 @@ class ProblemJudge:
 
     def _baselines(self, unroll: Unroll) -> list[Solver]:
         """Every hand-designed rule at the rate that validation problems like best."""
-        return [self._tuned(name, unroll) for name in HAND_DESIGNED] if self.options.rivals else []
+        return [self._tuned(name, unroll) for name in HAND_DESIGNED] if self.options.controls else []
 
     def _tuned(self, name: str, unroll: Unroll) -> Solver:
         """From the best power of ten, climb to neighbouring rates until both neighbours are worse."""
@@ -135,7 +135,7 @@ class ProblemJudge:
 
         def score(exponent: int) -> float:
             if exponent not in known:
-                losses = self._solve(at(exponent), "val", self.options.tuning_episodes, unroll.steps)[-1]
+                losses = self._solve(at(exponent), "val", self.options.lr_search_episodes, unroll.steps)[-1]
                 known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
             return known[exponent]
 

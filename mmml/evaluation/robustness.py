@@ -10,7 +10,7 @@ from mmml.config.schema import RobustnessConfig
 from mmml.datasets import Samples
 from mmml.datasets.base import kind_of
 from mmml.episodes import Mapping
-from mmml.episodes.corrupt import Corruption, corruptions
+from mmml.episodes.corruptions import Corruption, corruptions
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge, at_rest
 from mmml.evaluation.panel import Panel, episode_panel
@@ -105,7 +105,7 @@ def check_robustness(options: RobustnessConfig, mappings: Iterable[Mapping], emb
     plain = [name for name in kinds if set(corruptions.options_of(name, option)) == {"modality", "amount", "side"}]
     for name in options.corruptions:
         if name not in plain:
-            raise UserError(f"{option}: {name} needs options of its own; ask for it by episode.eval.corrupt")
+            raise UserError(f"{option}: {name} needs options of its own; ask for it by episode.eval.corruptions")
         if not embeds_once and getattr(kinds[name], "removes_values", False):
             raise UserError(f"{option}: with method.fast=all encoders cannot adapt to what is {name}; leave it out")
     if not applicable(options.corruptions, modalities):
@@ -123,11 +123,11 @@ def _panel(
     judge: Judge, learner: Learner, embedded: Samples, split: str, corruption: Corruption | None = None
 ) -> Panel:
     """The learner's panel under one corruption, or none."""
-    spoilers = [*judge.corrupt, *([corruption] if corruption else [])]
+    spoilers = [*judge.corruptions, *([corruption] if corruption else [])]
     if corruption and corruption.spoils_values:
         modality = corruption.modality
         embedded = replace(embedded, columns={**embedded.columns, modality: judge.samples[split].columns[modality]})
-    sampler = replace(judge, corrupt=spoilers).sampler(split)
+    sampler = replace(judge, corruptions=spoilers).sampler(split)
     return episode_panel(learner, embedded, sampler, judge.settings, judge.options.episodes)
 
 

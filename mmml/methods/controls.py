@@ -41,7 +41,7 @@ class Shuffled(Control):
     role = Role.PERMUTED
 
     def __init__(self, learner: Learner):
-        super().__init__(learner, "shuffled pairs")
+        super().__init__(learner, "permuted targets")
 
     def plays(self, shape: Shape) -> bool:
         if self.task.by_item:
@@ -51,7 +51,7 @@ class Shuffled(Control):
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
         if self.task.by_item:
-            return self.learner.adapt(shuffled(support.answered(self.embedder.encode)), task)
+            return self.learner.adapt(permute_targets(support.answered(self.embedder.encode)), task)
         return self.learner.adapt(shuffled_classes(support.encode(self.embedder.encode)), task)
 
 
@@ -144,7 +144,7 @@ def repeated(support: Examples, batch: int) -> Examples:
     return replace(support, values=values, shapes=shapes, targets=targets, answers=answers)
 
 
-def shuffled(support: Examples) -> Examples:
+def permute_targets(support: Examples) -> Examples:
     """Every answer, or score, belongs to another item."""
     targets = None if support.targets is None else in_wrong_places(support.targets)
     if support.answers is None:

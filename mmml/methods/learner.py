@@ -161,7 +161,7 @@ class Learner(Trainee):
         """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``, if it descends."""
         raise NotImplementedError
 
-    def rivals(self, train: Samples | None) -> "list[list[Learner]]":
+    def controls(self, train: Samples | None) -> "list[list[Learner]]":
         """What it must beat, from the same parameters: of each list, validation chooses one for the panel.
 
         Args:

@@ -15,7 +15,7 @@ from mmml.datasets.base import MODALITIES
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
 from mmml.files import check_target, destination, expanded, is_device, keep_aside, own_mark, take_place, writing
 from mmml.media import FILE_MODALITIES
@@ -52,7 +52,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     tally = Tally(queries, adapted)
     for note in notes(adapted, queries):
         print(f"mmml-predict: {note}", file=sys.stderr)
-    write(output, tally.watch(adapted.predict(queries, options.reject, options.nearest)), options.nearest)
+    write(output, tally.watch(adapted.predict(queries, options.reject, options.neighbors)), options.neighbors)
     tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
     if options.reject is not None and adapted.entry is not None:
         lost = adapted.entry.lost(options.reject, len(adapted.samples.classes))
@@ -152,7 +152,7 @@ def _untrained(
     for modality in mapping.modalities:
         if not isinstance(sections["encoder"].get(modality), dict):
             raise UserError(
-                f"predict.mapping={mapping}: this encoder does not read {modality}{nearest(modality, MODALITIES)}"
+                f"predict.mapping={mapping}: this encoder does not read {modality}{did_you_mean(modality, MODALITIES)}"
             )
     if not any(re.match(r"encoder\.(width|\w+\.projection)=", o) for o in overrides):
         _leave_out_projections(sections["encoder"])
@@ -200,16 +200,16 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
             method[option] = value
 
 
-def _write_rows(file: TextIO, predictions: Iterable[Prediction], nearest: int) -> None:
+def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int) -> None:
     table = csv.writer(file)
-    table.writerow(["id", "prediction", "probability", *(f"nearest_{i + 1}" for i in range(nearest)), "problem"])
+    table.writerow(["id", "prediction", "probability", *(f"neighbor_{i + 1}" for i in range(neighbors)), "problem"])
     for p in predictions:
-        near = [*p.nearest, *[""] * (nearest - len(p.nearest))]
+        near = [*p.neighbors, *[""] * (neighbors - len(p.neighbors))]
         probability = "" if p.probability is None else f"{p.probability:.4f}"
         table.writerow([p.id, answer(p), probability, *near, p.problem or ""])
 
 
-def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
+def write(path: Path, predictions: Iterable[Prediction], neighbors: int) -> None:
     """One line for each query, as soon as it is known; the file gets its name once it is whole.
 
     An earlier file of that name is kept under another. An interruption leaves what was written so far in a file that
@@ -218,12 +218,12 @@ def write(path: Path, predictions: Iterable[Prediction], nearest: int) -> None:
     path = destination(path)
     if is_device(path):
         with writing(path), path.open("w", newline="", encoding="utf-8") as device:
-            _write_rows(device, predictions, nearest)
+            _write_rows(device, predictions, neighbors)
         return
     part = path.with_name(f"{path.name}.{own_mark()}.part")
     try:
         with writing(path), part.open("w", newline="", encoding="utf-8") as file:
-            _write_rows(file, predictions, nearest)
+            _write_rows(file, predictions, neighbors)
             file.flush()
             os.fsync(file.fileno())
     except OSError:  # what was written so far would keep the disk full

@@ -21,7 +21,7 @@ from mmml.config import Config, check_config
 from mmml.datasets import Samples
 from mmml.datasets.manifest import ManifestRows
 from mmml.episodes import Examples, Mapping
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
 from mmml.media import Limits
@@ -50,7 +50,7 @@ class Prediction:
         probability: calibrated, of that class.
         score: in place of the two, for regression.
         text: in their place, for generation.
-        nearest: the ids of the most similar support samples, the nearest first.
+        neighbors: the ids of the most similar support samples, the nearest first.
         problem: why there is no prediction, if the query could not be read.
     """
 
@@ -59,7 +59,7 @@ class Prediction:
     probability: float | None = None
     score: float | None = None
     text: str | None = None
-    nearest: tuple[str, ...] = ()
+    neighbors: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -113,7 +113,7 @@ class Model:
         if text is not None:
             mapping = Mapping.parse(text, "predict.mapping")
             for modality in mapping.modalities - known:
-                hint = nearest(modality, known)
+                hint = did_you_mean(modality, known)
                 raise UserError(f"predict.mapping={text}: the model does not read {modality}{hint}")
             for side, shown, has in (("support", mapping.support, support), ("query", mapping.query, query or known)):
                 for modality in set(shown) - has:
@@ -173,21 +173,21 @@ class Adapted:
             own = calibrate_on_support(self.model.learner, samples, self.mapping)
         return replace(own, known=found.known, unknown=found.unknown, met=found.met) if own and found else own
 
-    def predict(self, query: str | Queries, reject: float | None = None, nearest: int = 3) -> Iterator[Prediction]:
+    def predict(self, query: str | Queries, reject: float | None = None, neighbors: int = 3) -> Iterator[Prediction]:
         """Predictions in the order of the queries, read a few hundred at a time.
 
         Args:
             query: a manifest, or a folder of files.
             reject: the share of queries of unknown classes that should get no label, between 0
                 and 1; None labels every query.
-            nearest: how many support samples to name.
+            neighbors: how many support samples to name.
         """
         queries = query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
         threshold = self.threshold(reject)
         per_class = len(self._slots) == len(self.samples.classes) != len(self.samples.labels)
         names = self.samples.classes if per_class else self.samples.ids.to_pylist()
         for chunk in queries.chunks(self.mapping.query, CHUNK, self._like):
-            found = self._of_chunk(chunk.examples, threshold, nearest) if len(chunk.problems) < len(chunk.rows) else []
+            found = self._of_chunk(chunk.examples, threshold, neighbors) if len(chunk.problems) < len(chunk.rows) else []
             told = iter(found)
             for i in chunk.rows.tolist():
                 identity = queries.rows.names[i].as_py()
@@ -195,20 +195,20 @@ class Adapted:
                     yield Prediction(identity, problem=chunk.problems[i])
                 else:
                     said, near = next(told)
-                    yield Prediction(identity, **said, nearest=tuple(names[n] for n in near))
+                    yield Prediction(identity, **said, neighbors=tuple(names[n] for n in near))
 
     @torch.no_grad()
-    def _of_chunk(self, examples: Examples, threshold: float | None, nearest: int) -> list[Found]:
+    def _of_chunk(self, examples: Examples, threshold: float | None, neighbors: int) -> list[Found]:
         """What is said of each query."""
         learner = self.model.learner
         query = examples.encode(learner.embedder.encode)
         with one_thread():
             predictions = self._predict(query if learner.embeds_once else examples)
-            return self._told(predictions, learner.embedder.fuse(query)[0], threshold, nearest)
+            return self._told(predictions, learner.embedder.fuse(query)[0], threshold, neighbors)
 
-    def _told(self, predictions: Any, fused: Tensor, threshold: float | None, nearest: int) -> list[Found]:
+    def _told(self, predictions: Any, fused: Tensor, threshold: float | None, neighbors: int) -> list[Found]:
         distances = self.model.learner.compare(fused, self._support)
-        near = distances.topk(min(nearest, distances.shape[1]), largest=False).indices.tolist()
+        near = distances.topk(min(neighbors, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task
         if task.needs_scores:
             return [({"score": score}, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
@@ -283,5 +283,5 @@ def limits_of(trained: dict[str, Any], decoding: dict[str, Any]) -> Limits:
     known = Limits.__dataclass_fields__
     for key in decoding:
         if key not in known:
-            raise UserError(f"predict.decoding.{key} is no option{nearest(key, known)} (known: {', '.join(known)})")
+            raise UserError(f"predict.decoding.{key} is no option{did_you_mean(key, known)} (known: {', '.join(known)})")
     return Limits(**{k: v for k, v in trained.items() if k in known} | decoding)

@@ -13,7 +13,7 @@ from mmml.datasets import Dataset, Per, Samples
 from mmml.datasets.gaps import Gappy
 from mmml.episodes import Examples, Shape
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.registry import Registry
 
 tasks = Registry("task", "mmml.tasks")
@@ -104,8 +104,8 @@ class Task(ABC):
 
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse too few classes to tell apart, several to score, and images that no longer show what answers say."""
-        if self.target and episodes.train.variants:
-            told = f"episode.train.variants={episodes.train.variants} changes images, and not the {self.target} of each"
+        if self.target and episodes.train.task_augmentation:
+            told = f"episode.train.task_augmentation={episodes.train.task_augmentation} changes images, and not the {self.target} of each"
             raise UserError(f"{told}: use 0")
         train, judged = episodes.train.ways, sorted(episodes.eval.ways)
         for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
@@ -147,7 +147,7 @@ class Task(ABC):
             return
         if self.target not in modalities:
             known = ", ".join(m for m, per in modalities.items() if per is Per.SAMPLE)
-            raise UserError(f"task.target={self.target}: this dataset has {known}{nearest(self.target, modalities)}")
+            raise UserError(f"task.target={self.target}: this dataset has {known}{did_you_mean(self.target, modalities)}")
         if modalities[self.target] is Per.CLASS:
             raise UserError(
                 f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "

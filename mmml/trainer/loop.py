@@ -19,7 +19,7 @@ from mmml.errors import TrainingError, UserError
 from mmml.methods import Trainee
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
-from mmml.trackers import tracking
+from mmml.loggers import open_loggers
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop
@@ -106,7 +106,7 @@ class Trainer:
         self._keep_best_true()
         bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
         threads = one_thread() if self.learner.is_small else nullcontext()
-        shown = tracking(self.options.trackers, self.run.path, self.parts.config, self.step)
+        shown = open_loggers(self.options.loggers, self.run.path, self.parts.config, self.step)
         with bar, threads, shown as tell, stop.after_step():
             self._tell = tell
             while self.step < steps:
@@ -140,7 +140,7 @@ class Trainer:
         while (loss := self._next_loss(losses)) is not None:
             self.optimizer.zero_grad()
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.clip)
+            norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.grad_clip_norm)
             self._refuse_non_finite(norm, "gradient")
             self.optimizer.step()
             descended.append(loss.item())
@@ -234,7 +234,7 @@ class Trainer:
             else "no checkpoint was written yet"
         )
         wrong = f"the {what} is {value.item()} at step {self.step + 1}"
-        raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.clip may help")
+        raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.grad_clip_norm may help")
 
 
 def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:

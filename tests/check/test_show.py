@@ -33,7 +33,7 @@ def test_mistakes_are_told(tmp_path):
 
 
 def test_a_modality_that_cannot_be_had_is_told_with_its_reason(real_data, tmp_path):
-    done = command("data", "show", "reviews", f"dataset.root={real_data}", cwd=tmp_path)
+    done = command("data", "show", "ict_mmmo", f"dataset.root={real_data}", cwd=tmp_path)
     told = " ".join(done.stdout.split())
     assert done.returncode == 0 and "has no text_features of the train split" in told, done.stderr
     assert "audio_features: one for each sample" in told

@@ -12,7 +12,7 @@ from mmml.run import modalities_of
 from mmml.tasks import tasks
 
 LINE = re.compile(r"^#(.*)$", re.MULTILINE)
-APART = (" -m", "--multirun", "start=", "resume=", "FOLDER", "dataset=manifest")
+APART = (" -m", "--multirun", "init_from=", "resume=", "FOLDER", "dataset=manifest")
 
 
 def commands() -> list[str]:

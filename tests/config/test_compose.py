@@ -47,8 +47,8 @@ def test_other_arguments_are_left_alone():
 
 def test_overrides_change_values_in_place():
     before = copy.deepcopy(PLAIN)
-    got = apply_overrides(PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.guard=true"], FIXED)
-    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["guard"]) == (2000, [3, 4], True)
+    got = apply_overrides(PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.independence_check=true"], FIXED)
+    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["independence_check"]) == (2000, [3, 4], True)
     assert before == PLAIN
 
 
@@ -66,9 +66,9 @@ def test_a_section_keeps_nothing_of_what_was_chosen_before():
 
 def test_paths_that_are_stored_do_not_depend_on_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert quote_paths(["dataset.root=data", "start=run"]) == [
+    assert quote_paths(["dataset.root=data", "init_from=run"]) == [
         f"dataset.root='{tmp_path}/data'",
-        f"start='{tmp_path}/run'",
+        f"init_from='{tmp_path}/run'",
     ]
     assert quote_paths(["resume=run", "dataset.features=f.npy"]) == ["resume='run'", "dataset.features='f.npy'"]
 
@@ -212,11 +212,11 @@ def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
     )
 
 
-@pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir", "checkpoint", "start"])
+@pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir", "checkpoint", "init_from"])
 def test_a_home_in_a_path_is_the_user_s_and_that_of_nobody_is_a_name(option, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.chdir(tmp_path)
-    nobody = f"{tmp_path}/~nobody-here/b" if option == "start" else "~nobody-here/b"
+    nobody = f"{tmp_path}/~nobody-here/b" if option == "init_from" else "~nobody-here/b"
     assert quote_paths([f"{option}=~/a", f"{option}=~nobody-here/b"]) == [
         f"{option}='/home/me/a'",
         f"{option}='{nobody}'",

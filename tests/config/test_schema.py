@@ -40,20 +40,20 @@ def test_the_defaults_are_valid():
         ("trainer.steps", "many", "trainer.steps: .*many"),
         ("trainer.lr", float("nan"), "trainer.lr=nan must be a positive number"),
         ("trainer.lr", -1, "trainer.lr=-1.0 must"),
-        ("trainer.clip", 0, "trainer.clip=0.0 must"),
+        ("trainer.grad_clip_norm", 0, "trainer.grad_clip_norm=0.0 must"),
         ("trainer.warmup", -1, "trainer.warmup=-1 must"),
         ("trainer.precision", "fp8", "trainer.precision=fp8 must be auto, fp32 or bf16"),
         ("trainer.channels_last", "yes please", "trainer.channels_last=yes please must"),
         ("evaluation.episodes", 1, "evaluation.episodes=1 must be 2 or more"),
-        ("evaluation.guard", "flase", "evaluation.guard: .*flase"),
+        ("evaluation.independence_check", "flase", "evaluation.independence_check: .*flase"),
         ("evaluation.seed", -1, "evaluation.seed=-1"),
         ("seed", -3, "seed=-3 must be from 0"),
-        ("episode.train.classes", [0.5, 0.5], "a smaller and a larger fraction"),
-        ("episode.train.classes", [0.5, 1.5], "a smaller and a larger fraction"),
-        ("episode.train.variants", 1.5, "episode.train.variants=1.5 must be from 0 to 1"),
+        ("episode.train.class_range", [0.5, 0.5], "a smaller and a larger fraction"),
+        ("episode.train.class_range", [0.5, 1.5], "a smaller and a larger fraction"),
+        ("episode.train.task_augmentation", 1.5, "episode.train.task_augmentation=1.5 must be from 0 to 1"),
         ("episode.eval.mappings", ["image:image", "image:image"], "names no mapping twice"),
-        ("evaluation.tuning_episodes", 1, "evaluation.tuning_episodes=1 must be 2 or more"),
-        ("evaluation.horizons", [], "evaluation.horizons=\\[\\] must be"),
+        ("evaluation.lr_search_episodes", 1, "evaluation.lr_search_episodes=1 must be 2 or more"),
+        ("evaluation.horizon_multiples", [], "evaluation.horizon_multiples=\\[\\] must be"),
         ("evaluation.robustness.amounts", [0.5, 0.5], "a list of several numbers from 0 to 1"),
         ("evaluation.robustness.amounts", [0, 1.5], "a list of several numbers from 0 to 1"),
         ("evaluation.robustness.split", "train", "evaluation.robustness.split=train must be val or test"),
@@ -70,10 +70,10 @@ def test_refuses_with_the_option_named(key, value, message):
     ("key", "value"),
     [
         ("episode.train.ways", {"min": 5, "max": 5}),
-        ("episode.train.classes", [0, 1]),
-        ("episode.train.variants", 1),
+        ("episode.train.class_range", [0, 1]),
+        ("episode.train.task_augmentation", 1),
         ("evaluation.episodes", 2),
-        ("evaluation.tuning_episodes", 0),
+        ("evaluation.lr_search_episodes", 0),
         ("evaluation.robustness.amounts", [0, 1]),
         ("trainer.warmup", 0),
         ("trainer.weight_decay", 0),
@@ -88,13 +88,13 @@ def test_the_ends_of_a_range_are_allowed(key, value):
 
 
 BEFORE = {
-    "episode": {"by_group": False},
-    "episode.train": {"classes": [0, 1], "within_superclass": False, "corrupt": [], "variants": 0},
-    "episode.eval": {"within_superclass": False, "query_domain": None, "published": False, "corrupt": []},
-    "evaluation": {"rivals": True, "shuffled": False, "tuning_episodes": 50, "horizons": [1], "views": 1}
+    "episode": {"group_disjoint": False},
+    "episode.train": {"class_range": [0, 1], "within_superclass": False, "corruptions": [], "task_augmentation": 0},
+    "episode.eval": {"within_superclass": False, "query_domain": None, "official_episodes": False, "corruptions": []},
+    "evaluation": {"controls": True, "permuted_targets": False, "lr_search_episodes": 50, "horizon_multiples": [1], "tta_views": 1}
     | {"matching": [], "summaries": []},
     "evaluation.robustness": {"run": False},
-    "trainer": {"trackers": []},
+    "trainer": {"loggers": []},
 }
 
 

@@ -37,7 +37,7 @@ def slice_emoji(data: Path, root: Path, each: int = 8) -> None:
     )
 
 
-def slice_spoken_digits(data: Path, root: Path, takes: int = 4) -> None:
+def slice_fsdd(data: Path, root: Path, takes: int = 4) -> None:
     """A few takes of every digit by every speaker."""
     name = "fsdd_recordings.zip"
     last = tuple(f"_{i}.wav" for i in range(takes))

@@ -165,7 +165,7 @@ def test_without_a_root_data_lie_in_the_cache(monkeypatch):
     from mmml.datasets.cache import cache_dir
 
     monkeypatch.delenv("MMML_DATA", raising=False)
-    section = {"name": "dialogue", "root": None, "train": "emotion", "val": "sentiment", "test": "sarcasm"}
+    section = {"name": "meld_mustard", "root": None, "train": "emotion", "val": "sentiment", "test": "sarcasm"}
     built = datasets.build_section(section, "dataset")
     assert built.folder == cache_dir() / "data" / "text_sentiment"
 

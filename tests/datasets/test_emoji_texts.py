@@ -19,9 +19,9 @@ def build(root, **options):
         "val_languages": ["de"],
         "test_languages": ["fr"],
         "source": None,
-        "apart": True,
+        "disjoint_items": True,
     }
-    section |= {"keywords": False, "least": 4, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
+    section |= {"keywords": False, "min_class_size": 4, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
     return datasets.build_section(section | options, "dataset")
 
 
@@ -48,7 +48,7 @@ def test_the_emoji_are_split_as_the_dataset_of_classes_splits_them(root):
 
 
 def test_emoji_may_be_the_same_in_all_languages(root):
-    parts = build(root, apart=False).load(["image", "text"])
+    parts = build(root, disjoint_items=False).load(["image", "text"])
     assert [parts[s].classes for s in EVERY] == [["en"], ["de"], ["fr"]]
     assert all(len(p.labels) == 32 and not p.kept_apart for p in parts.values())
 

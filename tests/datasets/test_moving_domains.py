@@ -12,7 +12,7 @@ EVERY = ("train", "val", "test")
 
 def build(**options):
     section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
-    return datasets.build_section(section | {"domains": 12, "videos": 4, "turning": [5, 7]} | options, "dataset")
+    return datasets.build_section(section | {"domains": 12, "videos": 4, "change_frames": [5, 7]} | options, "dataset")
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +66,19 @@ def test_scores_say_how_near_a_key_frame_is(frames):
     assert nearness(np.array([[False, True, False, False]]))[0] == pytest.approx(np.exp([-0.5, 0, -0.5, -2]))
 
 
-@pytest.mark.parametrize(("turning", "latest"), [([2, 10], 11), ([5, 7], 9), ([5, 5], 8)])
-def test_the_second_motion_begins_within_some_frames(turning, latest):
-    train = build(classes="motions", samples="frames", videos=12, turning=turning).load(["video"])["train"]
+@pytest.mark.parametrize(("change_frames", "latest"), [([2, 10], 11), ([5, 7], 9), ([5, 5], 8)])
+def test_the_second_motion_begins_within_some_frames(change_frames, latest):
+    train = build(classes="motions", samples="frames", videos=12, change_frames=change_frames).load(["video"])["train"]
     shown = np.array([video.summaries[0] for video in train.footage])
     assert shown.sum(1).tolist() == [2] * len(shown) and np.flatnonzero(shown.any(0)).max() == latest
-    begun = train.columns["video"].values.videos.turning
-    assert (begun.min(), begun.max()) == tuple(turning)
+    begun = train.columns["video"].values.videos.change_frames
+    assert (begun.min(), begun.max()) == tuple(change_frames)
 
 
 def test_runs_from_before_turning_was_an_option_meant_the_middle():
     older = build()
     section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
-    assert datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").turning == older.turning == (5, 7)
+    assert datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").change_frames == older.change_frames == (5, 7)
 
 
 WRONG = [{"classes": "words"}, {"samples": "all"}, {"domains": 3}, {"videos": 1}]
@@ -86,7 +86,7 @@ WRONG = [{"classes": "words"}, {"samples": "all"}, {"domains": 3}, {"videos": 1}
 
 @pytest.mark.parametrize(
     "options",
-    [*WRONG, *({"turning": t} for t in ([], [7, 5], [1, 7], [5, 11], [5, 6, 7]))],
+    [*WRONG, *({"change_frames": t} for t in ([], [7, 5], [1, 7], [5, 11], [5, 6, 7]))],
     ids=lambda o: next(iter(o)),
 )
 def test_wrong_options_are_refused(options):

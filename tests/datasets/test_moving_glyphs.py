@@ -35,13 +35,13 @@ def centre(frame):
     return (ink.sum(0) @ places / ink.sum()).item() / SIDE, (ink.sum(1) @ places / ink.sum()).item() / SIDE
 
 
-def play(first, second, place=(0.0, 0.0), turning=6):
+def play(first, second, place=(0.0, 0.0), change_frames=6):
     """The actor's frames of a scene: a block of ink that points to the right."""
     face = torch.zeros(1, 32, 32, dtype=torch.uint8)
     face[0, 12:20, 8:24] = 200
     face[0, 8:24, 18:24] = 200
     shares = [
-        {first: min(1.0, t / (turning - 1)), second: max(0.0, (t - turning + 1) / (FRAMES - turning))}
+        {first: min(1.0, t / (change_frames - 1)), second: max(0.0, (t - change_frames + 1) / (FRAMES - change_frames))}
         for t in range(FRAMES)
     ]
     states = [state_after(s, np.array(place), 1.0)[0] for s in shares]
@@ -106,8 +106,8 @@ def test_sentences():
 def test_key_frames_lie_in_the_middle_of_each_motion(parts):
     shown = parts["train"].keyframes
     assert shown.shape == (60 * SAMPLES, FRAMES) and (shown.sum(1) == 2).all()
-    turning = parts["train"].columns["video"].values.turning
-    assert all(row[: t // 2 + 1].sum() == 1 and row[t:].sum() == 1 for row, t in zip(shown, turning, strict=True))
+    change_frames = parts["train"].columns["video"].values.change_frames
+    assert all(row[: t // 2 + 1].sum() == 1 and row[t:].sum() == 1 for row, t in zip(shown, change_frames, strict=True))
 
 
 def test_pairs_of_motions_are_held_out_but_no_motion_is():

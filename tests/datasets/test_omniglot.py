@@ -115,7 +115,7 @@ def test_whole_alphabets_are_held_out(alphabets):
 @pytest.mark.parametrize("rotations", [False, True])
 def test_the_published_runs_are_rows_of_the_test_split(alphabets, rotations):
     test = build(alphabets, rotations=rotations, split="small1").load()["test"]
-    images, runs = test.columns["image"].values[:, 0, 0], test.published
+    images, runs = test.columns["image"].values[:, 0, 0], test.official_episodes
     assert runs.support.shape == runs.query.shape == (2, 3, 1) and runs.classes.shape == (2, 3)
     assert images[runs.support[1, :, 0]].tolist() == [100, 110, 120]
     assert images[runs.query[1, :, 0]].tolist() == [102, 112, 122]
@@ -158,7 +158,7 @@ def test_characters_are_invented_of_those_that_have_strokes(alphabets):
 
 def test_the_official_runs(real_data):
     test = build(real_data, size=28, rotations=False, split="background").load()["test"]
-    runs = test.published
+    runs = test.official_episodes
     assert runs.support.shape == (20, 20, 1) and len(set(test.superclasses[runs.classes[3]])) == 1
     assert test.classes[runs.classes[0, 0]] == "Atlantean/character09/rot000"
 

@@ -1,4 +1,4 @@
-"""``dataset=traits`` and ``dataset=reviews``."""
+"""``dataset=pom`` and ``dataset=ict_mmmo``."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from mmml.datasets import datasets
 from mmml.datasets.gaps import Partial
 from mmml.errors import UserError
 
-TRAITS = {"name": "traits", "split_seed": 0, "val": 0.12, "test": 0.24}
-REVIEWS = {"name": "reviews"}
+TRAITS = {"name": "pom", "split_seed": 0, "val": 0.12, "test": 0.24}
+REVIEWS = {"name": "ict_mmmo"}
 
 
 def load(root, section, *modalities):

@@ -72,17 +72,17 @@ def test_augmentation_is_for_training_only():
 def test_conv4_may_keep_more_places_and_have_blocks_of_different_widths():
     options = {"size": 28, "channels": [4, 8, 8, 16], "augment": 0.0}
     sizes = {}
-    for poolings in (4, 3):
-        encoder = encoders.build("conv4", {**options, "poolings": poolings}, "encoder.image", width=8)
+    for num_pools in (4, 3):
+        encoder = encoders.build("conv4", {**options, "num_pools": num_pools}, "encoder.image", width=8)
         assert encoder.encode(IMAGES).shape == (6, 8)
-        sizes[poolings] = encoder.head.in_features
+        sizes[num_pools] = encoder.head.in_features
     assert sizes == {4: 16, 3: 16 * 9}
     five = encoders.build("conv4", {**options, "size": 64, "channels": [4, 4, 8, 8, 16]}, "encoder.image", width=8)
     assert five.encode(IMAGES).shape == (6, 8) and len(five.blocks) == 5 and five.head.in_features == 16 * 16
     for wrong, message in (
         ({"channels": [4, 0]}, r"channels=\[4, 0\] must be a positive whole number, or a list"),
-        ({"poolings": 5}, "poolings=5 must be from 1 to 4, the number of blocks"),
-        ({"channels": [4] * 5, "poolings": 5}, "size=28 must be 32 or more"),
+        ({"num_pools": 5}, "num_pools=5 must be from 1 to 4, the number of blocks"),
+        ({"channels": [4] * 5, "num_pools": 5}, "size=28 must be 32 or more"),
         ({"elastic": 0.9}, "elastic=0.9 must be from 0 to 0.5"),
     ):
         with pytest.raises(UserError, match=message):

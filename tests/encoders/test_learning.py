@@ -11,7 +11,7 @@ from mmml.encoders import encoders
 from tests.encoders.material import objects
 
 
-def spoken_digits(folder):
+def fsdd(folder):
     """Ten takes each of zero, one and six by one speaker, brought to 16 kHz."""
     from scipy.io import wavfile
 
@@ -55,7 +55,7 @@ def test_sounds(real_data):
     torch.manual_seed(0)
     options = {"mels": 24, "hop": 20, "seconds": 1.0, "channels": 16, "augment": 0.5}
     encoder = encoders.build("logmel_conv", options, "encoder.audio", width=16)
-    assert learns(encoder, list(spoken_digits(real_data)))
+    assert learns(encoder, list(fsdd(real_data)))
 
 
 def test_strokes(real_data):

@@ -43,13 +43,13 @@ def test_a_view_ends_where_it_is_left_even_by_an_error():
     assert [a.view for a in augments(module)] == [0]
 
 
-@pytest.mark.parametrize("poolings", [1, 2, 3])
-def test_the_first_blocks_halve_the_image(poolings):
-    blocks, x, sides = conv_blocks(1, [2, 2, 2], poolings).eval(), torch.zeros(1, 1, 16, 16), []
+@pytest.mark.parametrize("num_pools", [1, 2, 3])
+def test_the_first_blocks_halve_the_image(num_pools):
+    blocks, x, sides = conv_blocks(1, [2, 2, 2], num_pools).eval(), torch.zeros(1, 1, 16, 16), []
     for block in blocks:
         x = block(x)
         sides.append(x.shape[-1])
-    assert sides == [16 // 2 ** min(i, poolings) for i in (1, 2, 3)]
+    assert sides == [16 // 2 ** min(i, num_pools) for i in (1, 2, 3)]
 
 
 def test_only_a_last_layer_that_is_to_be_linear_has_no_activation():

@@ -64,12 +64,12 @@ def hubert(tmp_path_factory) -> str:
 
 
 def text(model: str, width: int | None = None, **changed):
-    options = {"model": model, "tune": 0, "projection": False, "max_length": 32} | changed
+    options = {"model": model, "unfreeze_layers": 0, "projection": False, "max_length": 32} | changed
     return encoders.build("pretrained_text", options, "encoder.text", width=width)
 
 
 def image(model: str, width: int | None = None, **changed):
-    options = {"model": model, "tune": 0, "projection": False} | changed
+    options = {"model": model, "unfreeze_layers": 0, "projection": False} | changed
     return encoders.build("pretrained_image", options, "encoder.image", width=width)
 
 
@@ -89,7 +89,7 @@ def test_real_sentences_are_embedded_as_the_library_embeds_them(minilm):
 
 def test_neighbours_do_not_matter(minilm, clip, hubert):
     audio = encoders.build(
-        "pretrained_audio", {"model": hubert, "tune": 0, "projection": False}, "encoder.audio", width=None
+        "pretrained_audio", {"model": hubert, "unfreeze_layers": 0, "projection": False}, "encoder.audio", width=None
     )
     for encoder, raw in ((text(minilm), TEXTS), (image(clip), RAGGED["image"]), (audio, RAGGED["audio"])):
         encoder.eval()
@@ -110,7 +110,7 @@ def test_both_sides_of_a_pair_share_a_space(clip):
     assert torch.allclose(words.encode(TEXTS), getattr(expected, "pooler_output", expected), atol=1e-5)
     options = {"width": None, "normalize": True, "fusion": "mean"}
     sections = {
-        m: {"name": f"pretrained_{m}", "model": clip, "tune": 0, "projection": False} for m in ("image", "text")
+        m: {"name": f"pretrained_{m}", "model": clip, "unfreeze_layers": 0, "projection": False} for m in ("image", "text")
     }
     sections["text"]["max_length"] = 16
     embedder = build_embedder(options | sections, ["image", "text"])
@@ -129,12 +129,12 @@ def test_a_frozen_model_stays_out_of_checkpoints_which_know_it_by_its_hash(minil
 
 
 def test_some_blocks_or_all_can_be_tuned(minilm):
-    encoder = text(minilm, tune=1)
+    encoder = text(minilm, unfreeze_layers=1)
     tuned = {n for n, p in encoder.named_parameters() if p.requires_grad}
     assert tuned and all("layer.5." in n for n in tuned)
     encoder.encode(TEXTS).square().sum().backward()
     assert all(p.grad is not None for n, p in encoder.named_parameters() if n in tuned)
-    assert all(p.requires_grad for p in text(minilm, tune=-1).trunk.parameters())
+    assert all(p.requires_grad for p in text(minilm, unfreeze_layers=-1).trunk.parameters())
     assert text(minilm).frozen and not any(p.requires_grad for p in text(minilm).trunk.parameters())  # not shared
 
 
@@ -170,7 +170,7 @@ def test_the_key_follows_a_single_weight(minilm):
 
 
 def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
-    section = {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": True, "max_length": 32}
+    section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": True, "max_length": 32}
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
     column = Column(Per.CLASS, TEXTS, np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
@@ -183,8 +183,8 @@ def test_widths_that_differ_are_named(minilm, clip):
     with pytest.raises(UserError, match="gives 384 numbers; set encoder.width=384 or null, or .*projection=true"):
         text(minilm, width=128)
     sections = {
-        "text": {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": False, "max_length": 16},
-        "image": {"name": "pretrained_image", "model": clip, "tune": 0, "projection": False},
+        "text": {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": False, "max_length": 16},
+        "image": {"name": "pretrained_image", "model": clip, "unfreeze_layers": 0, "projection": False},
     }
     with pytest.raises(UserError, match=r"the models differ in width \(image 8, text 384\)"):
         build_embedder({"width": None, "normalize": True, "fusion": "mean", **sections}, ["image", "text"])
@@ -249,7 +249,7 @@ def test_a_model_is_downloaded_by_name_and_then_kept(minilm, tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = (
         "from mmml.encoders import encoders; import numpy as np; "
-        "e = encoders.build('pretrained_text', {'model': 'owner/minilm', 'tune': 0, 'projection': False, "
+        "e = encoders.build('pretrained_text', {'model': 'owner/minilm', 'unfreeze_layers': 0, 'projection': False, "
         "'max_length': 8}, 'encoder.text', width=None).eval(); "
         "print(e.encode(np.array(['a cat'], object))[0, :4].tolist())"
     )
@@ -289,8 +289,8 @@ def test_the_fingerprint_knows_the_rules_of_the_tokenizer_and_not_its_place(mini
 
 def test_of_a_pair_its_own_side_is_tuned(clip):
     for encoder, raw, side in (
-        (image(clip, tune=1), RAGGED["image"], "vision"),
-        (text(clip, tune=1, max_length=16), TEXTS, "text"),
+        (image(clip, unfreeze_layers=1), RAGGED["image"], "vision"),
+        (text(clip, unfreeze_layers=1, max_length=16), TEXTS, "text"),
     ):
         tuned = [n for n, p in encoder.named_parameters() if p.requires_grad]
         assert tuned and all(f"{side}_model" in n for n in tuned)
@@ -313,7 +313,7 @@ def test_a_mask_is_passed_only_where_the_model_was_trained_with_one(clip, monkey
 
 
 def test_what_has_no_parameters_follows_the_device(minilm):
-    section = {"name": "pretrained_text", "model": minilm, "tune": 0, "projection": False, "max_length": 8}
+    section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": False, "max_length": 8}
     embedder = build_embedder({"width": None, "normalize": True, "fusion": "mean", "text": section}, ["text"])
     assert not list(embedder.parameters()) and embedder.device.type == "cpu"
     raw = build_embedder({"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}, ["image"])
@@ -324,7 +324,7 @@ UNIFORM_IMAGES = torch.zeros(2, 8, 8, dtype=torch.uint8)
 
 
 def test_very_short_sounds_are_read(hubert):
-    options = {"model": hubert, "tune": 0, "projection": False}
+    options = {"model": hubert, "unfreeze_layers": 0, "projection": False}
     encoder = encoders.build("pretrained_audio", options, "encoder.audio", width=None).eval()
     assert encoder.encode(objects([np.zeros(10, np.float32)])).isfinite().all()
 
@@ -348,7 +348,7 @@ def test_another_way_to_pool_is_refused(minilm, tmp_path):
 
 
 def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
-    projected = {"tune": 0, "projection": True}
+    projected = {"unfreeze_layers": 0, "projection": True}
     sections = {
         "text": {"name": "pretrained_text", "model": clip, "max_length": 16, **projected},
         "image": {"name": "pretrained_image", "model": clip, **projected},
@@ -362,6 +362,6 @@ def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
     sections["text"]["model"] = minilm
     apart = build_embedder(options | sections, ["image", "text"]).frozen_parts()
     assert sorted(next(iter(e.encoders)) for e in apart) == ["image", "text"]  # no common space
-    sections["text"]["tune"] = 1
+    sections["text"]["unfreeze_layers"] = 1
     (alone,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
     assert list(alone.encoders) == ["image"]

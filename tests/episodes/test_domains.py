@@ -9,10 +9,10 @@ from mmml.episodes.plan import check_shapes, for_episodes
 from mmml.errors import UserError
 
 
-def options(query_domain, by_group=False, queries=1, mapping="image:image"):
+def options(query_domain, group_disjoint=False, queries=1, mapping="image:image"):
     train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=[mapping])
     judged = EvalEpisodes([2], [1], queries=queries, mappings=[mapping], query_domain=query_domain)
-    return EpisodeConfig(by_group, train, judged)
+    return EpisodeConfig(group_disjoint, train, judged)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_near_duplicates_of_two_domains_are_kept_apart_too(drawn, numbering):
     numbers = np.arange(39)
     numbers[drawn.starts[:-1] + 2] = numbers[drawn.starts[:-1]]
     splits = dict.fromkeys(("train", "val", "test"), replace(drawn, **{numbering: numbers}))
-    found = for_episodes(splits, options("sketch", by_group=numbering == "groups"))["test"]
+    found = for_episodes(splits, options("sketch", group_disjoint=numbering == "groups"))["test"]
     episodes = Sampler(found, 0, "test").draw(range(300), Shape(3, 1, 1))
     assert (drawn.domains[episodes.query] == "sketch").all() and (drawn.domains[episodes.support] == "photograph").all()
     assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()

@@ -18,10 +18,10 @@ def of_groups(groups: list[list[int]]) -> Samples:
     return Samples([f"c{i}" for i in range(len(groups))], np.cumsum([0, *map(len, groups)]), {}, groups=flat)
 
 
-def options(by_group):
+def options(group_disjoint):
     train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=["image:image"])
     judged = EvalEpisodes(ways=[2], shots=[1], queries=1, mappings=["image:image"])
-    return EpisodeConfig(by_group=by_group, train=train, eval=judged)
+    return EpisodeConfig(group_disjoint=group_disjoint, train=train, eval=judged)
 
 
 @settings(max_examples=40, deadline=None)
@@ -38,10 +38,10 @@ def test_no_group_is_on_both_sides_of_an_episode_in_any_class(speakers, seed, nu
 
 def test_without_the_option_groups_mix():
     samples = of_groups([[0, 1, 2] * 4] * 5)
-    mixed = for_episodes({"train": samples}, options(by_group=False))["train"]
+    mixed = for_episodes({"train": samples}, options(group_disjoint=False))["train"]
     drawn = Sampler(mixed, 0, "train").draw([0], Shape(3, 2, 3))
     assert set(samples.groups[drawn.support].ravel()) & set(samples.groups[drawn.query].ravel())
-    kept = for_episodes({"train": samples}, options(by_group=True))["train"]
+    kept = for_episodes({"train": samples}, options(group_disjoint=True))["train"]
     assert kept.groups is samples.groups
 
 
@@ -78,8 +78,8 @@ def test_episodes_of_one_shape_are_drawn_in_one_way():
 
 
 def test_a_dataset_without_groups_is_refused(samples):
-    with pytest.raises(UserError, match="episode.by_group=true needs groups"):
-        for_episodes({"val": samples}, options(by_group=True))
+    with pytest.raises(UserError, match="episode.group_disjoint=true needs groups"):
+        for_episodes({"val": samples}, options(group_disjoint=True))
 
 
 def test_training_and_the_check_before_it_keep_groups_apart(samples):

@@ -18,10 +18,10 @@ def of_numbers(numbers: list[list[int]], name: str = "duplicates") -> Samples:
     return Samples([f"c{i}" for i in range(len(numbers))], np.cumsum([0, *map(len, numbers)]), {}, **{name: flat})
 
 
-def options(by_group=False):
+def options(group_disjoint=False):
     train = TrainEpisodes(ways=2, shots=1, queries=1, mappings=["image:image"])
     judged = EvalEpisodes(ways=[2], shots=[1], queries=1, mappings=["image:image"])
-    return EpisodeConfig(by_group=by_group, train=train, eval=judged)
+    return EpisodeConfig(group_disjoint=group_disjoint, train=train, eval=judged)
 
 
 PAIRS = [[0, 0, 1, 1, 2, 2, 3, 3], [4, 5, 6, 7, 8, 9, 10, 11], [12] * 4 + [13] * 4, [4, 14, 15, 16, 17, 18, 19, 20]]
@@ -68,7 +68,7 @@ def test_groups_and_duplicates_are_kept_apart_together_and_are_not_linked_by_one
     """Scenes of two lines; the line "yes" is in all of them, which makes them no single scene."""
     scenes, lines = [0, 0, 1, 1, 2, 2, 3, 3], [9, 1, 9, 2, 9, 3, 9, 4]
     samples = replace(of_numbers([scenes, [s + 4 for s in scenes]], "groups"), duplicates=np.array(lines * 2))
-    kept = for_episodes({"test": samples}, options(by_group=True))["test"]
+    kept = for_episodes({"test": samples}, options(group_disjoint=True))["test"]
     drawn = Sampler(kept, 0, "test").draw(range(200), Shape(2, 2, 2))
     for numbers in (samples.groups, samples.duplicates):
         for support, query in zip(numbers[drawn.support], numbers[drawn.query], strict=True):

@@ -44,12 +44,12 @@ def test_shares_of_the_training_classes_do_not_meet(samples):
 
 
 def test_a_share_that_is_too_small_is_refused_before_training(samples):
-    train = TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], classes=[0.0, 0.5])
+    train = TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], class_range=[0.0, 0.5])
     options = EpisodeConfig(train=train, eval=EVAL)
     with pytest.raises(UserError, match="episode.train.ways=4 is more than the 3 classes"):
         check_shapes(options, dict.fromkeys(("train", "val", "test"), samples), trains=True)
-    with pytest.raises(UserError, match=r"episode.train.classes=\[0.5, 0.5\] must be"):
-        TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], classes=[0.5, 0.5])
+    with pytest.raises(UserError, match=r"episode.train.class_range=\[0.5, 0.5\] must be"):
+        TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], class_range=[0.5, 0.5])
 
 
 def test_a_mapping_may_not_come_twice_in_another_order(samples):

@@ -7,7 +7,7 @@ import torch
 
 from mmml.datasets import Column, Per, Samples
 from mmml.episodes import Examples, Mapping, Sampler, Shape
-from mmml.episodes.corrupt import build_corruptions
+from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration, Entry, calibrate, class_distances
 from mmml.evaluation.panel import Setting, episode_panel
@@ -226,10 +226,10 @@ def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
 @pytest.mark.parametrize("name", ["noise", "occlusion"])
 def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, name):
     section = {"name": name, "modality": "image", "amount": 1.0, "side": "both"}
-    corrupt = build_corruptions([section], "episode.eval.corrupt")
+    corruptions = build_corruptions([section], "episode.eval.corruptions")
     setting = Setting(CLASSIFICATION, Shape(3, 2, 2), (IMAGES,))
     spoiled, clean = (
-        calibrate(make_learner(), samples, Sampler(samples, 0, "val", corrupt=c), [setting], 20) for c in (corrupt, ())
+        calibrate(make_learner(), samples, Sampler(samples, 0, "val", corruptions=c), [setting], 20) for c in (corruptions, ())
     )
     assert spoiled.entries[0].known != clean.entries[0].known
 

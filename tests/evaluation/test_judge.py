@@ -136,11 +136,11 @@ def test_judging_changes_no_parameter_and_no_mode(judge, frozen):
 def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(judge, learner):
     options = EvalEpisodes(ways=[2], shots=[1, 2], queries=2, mappings=["image:image"])
     settings = episode_settings(options, MODALITIES, judge.task)
-    asked = replace(judge, settings=settings, options=replace(judge.options, shuffled=True))
-    assert [rival.predictor_name for rival in asked.rivals(learner)] == ["metric/prototype, shuffled pairs"]
-    panel = asked.test(learner, rivals=asked.rivals(learner))
-    assert {c.shots for c in panel.cells if c.predictor == "metric/prototype, shuffled pairs"} == {2}
-    assert not judge.rivals(learner)
+    asked = replace(judge, settings=settings, options=replace(judge.options, permuted_targets=True))
+    assert [control.predictor_name for control in asked.controls(learner)] == ["metric/prototype, permuted targets"]
+    panel = asked.test(learner, controls=asked.controls(learner))
+    assert {c.shots for c in panel.cells if c.predictor == "metric/prototype, permuted targets"} == {2}
+    assert not judge.controls(learner)
 
 
 def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(judge, frozen, samples, caplog, monkeypatch):

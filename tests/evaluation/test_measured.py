@@ -11,7 +11,7 @@ import torch
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
 from mmml.datasets import Column, Per
-from mmml.episodes.corrupt import build_corruptions
+from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.measured import measured
 from mmml.evaluation.panel import episode_settings
@@ -51,7 +51,7 @@ def test_it_changes_with_whatever_changes_what_is_played(samples):
         judge_of(replace(samples, query_only=np.arange(len(samples.labels)) % 2 == 0)),
         judge_of(replace(samples, columns=darker)),
         judge_of(replace(samples, targets=np.zeros(len(samples.labels), np.float32))),
-        replace(judge_of(samples), corrupt=build_corruptions(NOISE, "episode.eval.corrupt")),
+        replace(judge_of(samples), corruptions=build_corruptions(NOISE, "episode.eval.corruptions")),
     ]
     assert len({judge.fingerprint() for judge in [judge_of(samples), *others]}) == 1 + len(others)
 
@@ -67,7 +67,7 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
 
 def test_how_much_is_spoiled_matters(samples):
     some, more = (
-        replace(judge_of(samples), corrupt=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corrupt"))
+        replace(judge_of(samples), corruptions=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corruptions"))
         for amount in (0.1, 0.2)
     )
     assert some.fingerprint() != more.fingerprint()
@@ -78,7 +78,7 @@ def test_scores_of_other_monitors_tasks_views_and_problems_are_not_compared():
     run = check_run(plain)
     tasks = [plain["task"], {"name": "retrieval", "target": "text", "temperature": 0.1}]
     other = replace(run, trainer=replace(run.trainer, monitor="val/loss"))
-    runs = [run, other, replace(run, task=tasks[1]), replace(run, evaluation=replace(run.evaluation, views=2))]
+    runs = [run, other, replace(run, task=tasks[1]), replace(run, evaluation=replace(run.evaluation, tta_views=2))]
     steps = check_run(problem | {"method": problem["method"] | {"steps": 7}})
     dimensions = check_run(problem | {"problem": problem["problem"] | {"dimensions": 7}})
     found = [measured(r, "these") for r in (*runs, check_run(problem), steps, dimensions)]
@@ -109,7 +109,7 @@ def test_a_resumed_run_begins_its_best_anew_just_where_it_should(smoke_run, tmp_
 @pytest.fixture(scope="module")
 def smoke_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
-    options = ["evaluation.rivals=false", "evaluation.baselines=[]", "evaluation.retrieval=false", "hydra.run.dir=run"]
+    options = ["evaluation.controls=false", "evaluation.baselines=[]", "evaluation.retrieval=false", "hydra.run.dir=run"]
     done = command("train", *SMOKE, *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     for name in ("last.ckpt", "best.ckpt"):

@@ -6,7 +6,7 @@ import torch
 
 from mmml.config.schema import EvaluationConfig
 from mmml.evaluation.problems import RATIO, ProblemJudge
-from mmml.evaluation.rivals import curve
+from mmml.evaluation.controls import curve
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import build_solver, problems
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
@@ -24,7 +24,7 @@ def family():
 
 @pytest.fixture(scope="module")
 def judge(family):
-    options = EvaluationConfig(40, 30, 0, False, [], False, tuning_episodes=30, horizons=[1, 3])
+    options = EvaluationConfig(40, 30, 0, False, [], False, lr_search_episodes=30, horizon_multiples=[1, 3])
     return ProblemJudge(family, {}, options, torch.device("cpu"))
 
 
@@ -125,7 +125,7 @@ class Told:
 
 def test_the_median_is_not_the_mean(judge):
     three = replace(
-        judge, options=replace(judge.options, episodes=3, validation_episodes=3, rivals=False, horizons=[1])
+        judge, options=replace(judge.options, episodes=3, validation_episodes=3, controls=False, horizon_multiples=[1])
     )
     squared_mean_of_roots = ((1 + 2**0.5 + 3) / 3) ** 2
     assert list(three.validate(Told()).values()) == pytest.approx([4, 2, squared_mean_of_roots])
@@ -140,7 +140,7 @@ def test_chunks_make_no_difference(judge, solver, monkeypatch):
 
 
 def test_without_rivals_the_solver_stands_alone(judge, solver, family):
-    options = EvaluationConfig(5, 5, 0, False, [], False, rivals=False)
+    options = EvaluationConfig(5, 5, 0, False, [], False, controls=False)
     panel, _ = ProblemJudge(family, {}, options, torch.device("cpu")).judge(solver, None)
     assert {c.predictor for c in panel.cells} == {"lstm"}
 

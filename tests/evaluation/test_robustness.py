@@ -7,7 +7,7 @@ import torch
 from mmml.config.schema import EvaluationConfig, RobustnessConfig
 from mmml.datasets import Column, Per
 from mmml.episodes import Mapping, Shape
-from mmml.episodes.corrupt import build_corruptions
+from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Setting
@@ -25,7 +25,7 @@ MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
 def judge(samples):
     alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
     samples = replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, alike)})
-    options = EvaluationConfig(episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], guard=False)
+    options = EvaluationConfig(episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], independence_check=False)
     setting = Setting(tasks.build("classification", {}, "task"), Shape(4, 1, 1), MAPPINGS)
     return Judge({"test": samples}, {"image": Per.SAMPLE, "text": Per.CLASS}, [setting], options)
 
@@ -78,7 +78,7 @@ def test_areas_are_of_the_same_episodes(judge):
 
 def test_it_comes_after_what_is_spoiled_anyway(judge):
     gone = build_corruptions([{"name": "missing", "modality": "image", "amount": 1.0, "side": "both"}], "corrupt")
-    found = found_for(replace(judge, corrupt=gone))
+    found = found_for(replace(judge, corruptions=gone))
     for amount in (0.0, 1.0):
         where = {"mapping": "image:image", "corruption": "missing", "modality": "text", "amount": amount}
         assert of(found, **where)[1].mean() == pytest.approx(0.25)
@@ -113,8 +113,8 @@ def test_mistakes_are_found_before_anything_is_judged(judge):
     wrong = replace(judge.options, robustness=RobustnessConfig(corruptions=["noize"]))
     with pytest.raises(UserError, match=r"robustness.corruptions=noize: .* did you mean 'noise'"):
         replace(judge, options=wrong)
-    with pytest.raises(UserError, match=r"evaluation.views=4 must be 1 where robustness is measured"):
-        replace(judge.options, views=4, robustness=RobustnessConfig(run=True))
+    with pytest.raises(UserError, match=r"evaluation.tta_views=4 must be 1 where robustness is measured"):
+        replace(judge.options, tta_views=4, robustness=RobustnessConfig(run=True))
 
 
 def test_what_cannot_be_played_is_refused_before_anything_is():
@@ -124,7 +124,7 @@ def test_what_cannot_be_played_is_refused_before_anything_is():
         )
     with pytest.raises(UserError, match=r"with method.fast=all encoders cannot adapt to what is missing"):
         check_robustness(RobustnessConfig(run=True), MAPPINGS, embeds_once=False)
-    with pytest.raises(UserError, match=r"duplicated needs options of its own; ask for it by episode.eval.corrupt"):
+    with pytest.raises(UserError, match=r"duplicated needs options of its own; ask for it by episode.eval.corruptions"):
         check_robustness(RobustnessConfig(run=True, corruptions=["duplicated"]), MAPPINGS, embeds_once=True)
     check_robustness(RobustnessConfig(run=True, corruptions=["noise"]), MAPPINGS, embeds_once=False)
 

@@ -67,12 +67,12 @@ def test_a_row_passes_that_is_better_than_the_best_of_each_role():
     assert verdict.plain()["passed"]
 
 
-@pytest.mark.parametrize("rival", ["no support", "permuted", "constant", "raw"])
+@pytest.mark.parametrize("control", ["no support", "permuted", "constant", "raw"])
 @pytest.mark.parametrize("mean", [0.5, 0.6])
-def test_a_row_fails_that_is_no_better_than_one_of_them(rival, mean):
-    (verdict,) = verdicts(table(USUAL | {rival: mean}))
+def test_a_row_fails_that_is_no_better_than_one_of_them(control, mean):
+    (verdict,) = verdicts(table(USUAL | {control: mean}))
     assert not verdict.passed
-    assert {c.other for c in verdict.comparisons if not c.better} == {rival}
+    assert {c.other for c in verdict.comparisons if not c.better} == {control}
 
 
 def test_the_best_untrained_row_is_the_one_to_beat():
@@ -138,11 +138,11 @@ def test_the_largest_support_set_decides():
     assert verdict.shots == 20 and verdict.passed
 
 
-@pytest.mark.parametrize("rival", ["no support", "constant", "raw"])
-def test_nothing_is_claimed_without_a_row_of_each_role(rival):
-    known = {name: mean for name, mean in USUAL.items() if ROLES[name] != ROLES[rival]}
+@pytest.mark.parametrize("control", ["no support", "constant", "raw"])
+def test_nothing_is_claimed_without_a_row_of_each_role(control):
+    known = {name: mean for name, mean in USUAL.items() if ROLES[name] != ROLES[control]}
     (verdict,) = verdicts(table(known))
-    assert not verdict.passed and verdict.missing == (ROLES[rival],)
+    assert not verdict.passed and verdict.missing == (ROLES[control],)
 
 
 def test_chance_stands_for_a_constant_and_for_no_support():

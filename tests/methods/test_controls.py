@@ -14,7 +14,7 @@ from mmml.methods.controls import (
     constants,
     dealt,
     in_wrong_places,
-    shuffled,
+    permute_targets,
     shuffled_classes,
 )
 from mmml.methods.metric import MetricLearner
@@ -44,7 +44,7 @@ def view(samples, numbers=(0, 1)):
 
 def test_answers_belong_to_other_items(scored):
     support, _ = view(scored)
-    wrong = shuffled(support)
+    wrong = permute_targets(support)
     assert not torch.equal(wrong.targets, support.targets)
     assert torch.equal(wrong.targets.sort().values, support.targets.sort().values)
     assert torch.equal(wrong.values["features"], support.values["features"])
@@ -68,7 +68,7 @@ def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     named = {**scored.columns, "text": Column(Per.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
     samples = Samples(scored.classes, scored.starts, named, target="text")
     support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
-    before, after = (s.answers.items("text")[..., 0] for s in (support, shuffled(support)))
+    before, after = (s.answers.items("text")[..., 0] for s in (support, permute_targets(support)))
     assert torch.equal(after.sort().values, before.sort().values) and (after != before).all()
 
 
@@ -122,7 +122,7 @@ def test_wrong_pairs_spoil_a_learner(scored):
     own = learner()
     right, wrong = (own.task.targets(query) - one.adapt(support)(query) for one in (own, Shuffled(own)))
     assert right.abs().max() < 0.1 < 0.5 < wrong.abs().mean()
-    assert Shuffled(own).baseline and Shuffled(own).predictor_name == "metric/attention, shuffled pairs"
+    assert Shuffled(own).baseline and Shuffled(own).predictor_name == "metric/attention, permuted targets"
 
 
 def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
@@ -131,7 +131,7 @@ def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
     own = FromTraining(learner(), train)
     predictions = own.adapt(support)(query)
     assert torch.allclose(predictions, query.targets + 10, atol=0.1)
-    assert torch.equal(predictions, own.adapt(shuffled(support))(query))
+    assert torch.equal(predictions, own.adapt(permute_targets(support))(query))
 
 
 def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):

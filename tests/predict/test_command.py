@@ -32,8 +32,8 @@ def test_a_line_for_each_query_in_order(capsys):
     rows = table()
     assert [r["id"] for r in rows] == ["q0", "q1", "q2", "q3"]
     assert [r["prediction"] for r in rows] == ["c2", "c1", "c0", "c1"]
-    assert list(rows[0]) == ["id", "prediction", "probability", "nearest_1", "nearest_2", "nearest_3", "problem"]
-    assert all(0.34 < float(r["probability"]) <= 1 and r["nearest_3"].startswith("s") for r in rows)
+    assert list(rows[0]) == ["id", "prediction", "probability", "neighbor_1", "neighbor_2", "neighbor_3", "problem"]
+    assert all(0.34 < float(r["probability"]) <= 1 and r["neighbor_3"].startswith("s") for r in rows)
     told = capsys.readouterr().out
     assert "features:features, metric/prototype" in told and "predictions: predictions.csv" in told
 
@@ -55,7 +55,7 @@ def test_what_is_rejected_and_what_cannot_be_read_is_said(tmp_path):
     matrix = np.load(tmp_path / "q" / "f.npy")
     matrix[0] = np.nan
     np.save(tmp_path / "q" / "f.npy", matrix)
-    assert _predict(["support=s", "query=q", MATRIX, "predict.reject=0.99", "predict.nearest=1"]) == 0
+    assert _predict(["support=s", "query=q", MATRIX, "predict.reject=0.99", "predict.neighbors=1"]) == 0
     unread, unknown = table()
     assert "not finite" in unread["problem"] and unread["prediction"] == unread["probability"] == ""
     assert unknown["prediction"] == "none of these" and unknown["problem"] == ""
@@ -67,8 +67,8 @@ def test_samples_without_labels_are_ranked(tmp_path):
     write_csv(tmp_path / "gallery" / "metadata.csv", [{"image_file_name": f"c{c}/0.png"} for c in range(3)])
     write_csv(tmp_path / "wanted" / "metadata.csv", [{"image_file_name": f"c{c}/0.png"} for c in (2, 0)])
     assert _predict(["support=gallery", "query=wanted"]) == 0
-    assert [r["nearest_1"] for r in table()] == ["c2/0.png", "c0/0.png"]
-    assert all(len({r["nearest_1"], r["nearest_2"], r["nearest_3"]}) == 3 for r in table())
+    assert [r["neighbor_1"] for r in table()] == ["c2/0.png", "c0/0.png"]
+    assert all(len({r["neighbor_1"], r["neighbor_2"], r["neighbor_3"]}) == 3 for r in table())
 
 
 def test_columns_by_other_names(tmp_path):
@@ -82,7 +82,7 @@ def test_columns_by_other_names(tmp_path):
 def test_fewer_support_samples_than_are_to_be_named(tmp_path):
     features(tmp_path / "s", [0, 1], seed=0, noise=0.01)
     assert _predict(["support=s", "query=q", MATRIX]) == 0
-    assert [(r["nearest_1"], r["nearest_2"], r["nearest_3"]) for r in table()][1:3] == [
+    assert [(r["neighbor_1"], r["neighbor_2"], r["neighbor_3"]) for r in table()][1:3] == [
         ("s1", "s0", ""),
         ("s0", "s1", ""),
     ]
@@ -99,7 +99,7 @@ WRONG = {
         "predict.features=g.npy|g.npy: there is no such file",
     ),
     "unknown option": (["support=s", "query=q", "predict.nearst=1"], "did you mean"),
-    "wrong type": (["support=s", "query=q", "predict.nearest=many"], "predict.nearest"),
+    "wrong type": (["support=s", "query=q", "predict.neighbors=many"], "predict.neighbors"),
     "out of range": (
         ["support=s", "query=q", MATRIX, "predict.reject=1.5"],
         "predict.reject=1.5 must be between 0 and 1",

@@ -36,9 +36,9 @@ def test_every_rule_labels_new_rows_without_training(tmp_path, rule):
 def test_the_nearest_support_samples_are_named(tmp_path):
     support = features(tmp_path / "s", [0, 0, 1, 1, 2, 2], seed=0, noise=0.01)
     query = features(tmp_path / "q", [1, 2], seed=1, noise=0.01)
-    found = list(model_of().adapt(str(support)).predict(str(query), nearest=2))
-    assert {found[0].nearest, found[1].nearest} <= {("s2", "s3"), ("s3", "s2"), ("s4", "s5"), ("s5", "s4")}
-    assert found[0].nearest[0] in ("s2", "s3") and found[1].nearest[0] in ("s4", "s5")
+    found = list(model_of().adapt(str(support)).predict(str(query), neighbors=2))
+    assert {found[0].neighbors, found[1].neighbors} <= {("s2", "s3"), ("s3", "s2"), ("s4", "s5"), ("s5", "s4")}
+    assert found[0].neighbors[0] in ("s2", "s3") and found[1].neighbors[0] in ("s4", "s5")
 
 
 def test_queries_do_not_influence_one_another(tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_texts_are_given_from_known_ones(tmp_path):
     model = model_of(*GENERATION, "method.rule=attention", "method.temperature=0.01")
     found = list(model.adapt(str(root)).predict(str(query)))
     assert [p.text for p in found] == ["two", "zero", "one"]
-    assert all(p.label is p.probability is p.score is None and len(p.nearest) == 3 for p in found)
+    assert all(p.label is p.probability is p.score is None and len(p.neighbors) == 3 for p in found)
     with pytest.raises(UserError, match="has no column text, which task=generation needs"):
         model.adapt(str(features(tmp_path / "t", [0, 1], seed=0)))
 
@@ -190,9 +190,9 @@ def test_names_alone_are_enough_across_modalities(finished, tmp_path):
     write_csv(tmp_path / "names.csv", [{"text": t, "label": t} for t in ("LATIN SMALL LETTER A", "DIGIT ONE")])
     pictures(tmp_path / "q", classes=2, each=2)
     adapted = mmml.load(str(finished)).adapt(str(tmp_path / "names.csv"), "text:image")
-    found = list(adapted.predict(str(tmp_path / "q"), nearest=2))
+    found = list(adapted.predict(str(tmp_path / "q"), neighbors=2))
     assert {p.label for p in found} <= {"LATIN SMALL LETTER A", "DIGIT ONE"} and len(found) == 4
-    assert all(set(p.nearest) == {"LATIN SMALL LETTER A", "DIGIT ONE"} for p in found)
+    assert all(set(p.neighbors) == {"LATIN SMALL LETTER A", "DIGIT ONE"} for p in found)
 
 
 def test_a_query_that_cannot_be_read_is_told_and_the_others_predicted(finished, tmp_path):

@@ -202,5 +202,5 @@ def test_a_result_from_before_has_a_page_too(tmp_path):
 
 def test_columns_stand_in_the_order_of_the_panel():
     panel = [c | {"shots": n} for n in (1, 5) for c in PANEL]
-    (pivot,) = difference_pivots([OPEN | {"b": "metric/prototype, shuffled pairs"}, CLEAR], panel)
+    (pivot,) = difference_pivots([OPEN | {"b": "metric/prototype, permuted targets"}, CLEAR], panel)
     assert pivot.columns == ["20-way 1-shot", "20-way 5-shot"]

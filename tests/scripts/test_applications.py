@@ -56,8 +56,8 @@ def test_where_another_metric_is_worse_it_is_named_and_the_row_does_not_pass():
 def test_runs_are_asked_for_by_the_first_letters_and_a_whole_name_is_that_run(monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(applications, "result_of", lambda name: asked.append(name) or result())
-    assert applications.main(["sentiment-reviews", "captioning-t"]) == 0
-    assert asked == ["captioning-topics", "captioning-topics-optimizer", "sentiment-reviews"]
+    assert applications.main(["sentiment-ict-mmmo", "captioning-t"]) == 0
+    assert asked == ["captioning-topics", "captioning-topics-optimizer", "sentiment-ict-mmmo"]
     assert capsys.readouterr().out.count("| passed |") == 3
     assert applications.main(["sentimental"]) == 2
 

@@ -42,7 +42,7 @@ def test_what_is_reproduced_are_runs_that_exist(name):
 
 
 def test_every_speaker_is_left_out_with_every_digit():
-    runs = REPRODUCTIONS["spoken-digits"].runs
+    runs = REPRODUCTIONS["fsdd"].runs
     assert len(runs) == 30 and len({r.split("/")[0] for r in runs}) == 6
     assert sorted("".join(r.split("/")[1] for r in runs if r.startswith("theo/"))) == [*"0123456789"]
 
@@ -92,12 +92,12 @@ def test_a_figure_that_must_come_out_exactly():
 def test_what_was_interrupted_goes_on_or_is_done_anew(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(reproduce.subprocess, "run", lambda command, check: ran.append(command[1:]))
-    run, wanted = tmp_path / "seed0", Reproduction(["experiment=x"], [], {"views": ["evaluation.views=8"]})
+    run, wanted = tmp_path / "seed0", Reproduction(["experiment=x"], [], {"views": ["evaluation.tta_views=8"]})
     (run / "eval" / "views").mkdir(parents=True)  # before its first checkpoint, and in an evaluation
     (run / "run.json").touch()
     reproduce.play(run, wanted, ["seed=0"])
     assert ran.pop(0) == ["experiment=x", "seed=0", f"hydra.run.dir={run}"]
-    assert ran.pop(0) == [f"checkpoint={run}", "name=views", "evaluation.views=8"] and not run.exists()
+    assert ran.pop(0) == [f"checkpoint={run}", "name=views", "evaluation.tta_views=8"] and not run.exists()
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.ckpt").touch()
     (run / "eval" / "views").mkdir(parents=True)

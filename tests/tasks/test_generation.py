@@ -12,7 +12,7 @@ from mmml.encoders import build_embedder
 from mmml.episodes import Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
 from mmml.evaluation.embed import see_all
-from mmml.evaluation.guards import check_independence
+from mmml.evaluation.independence import check_independence
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods import methods
 from mmml.methods.controls import constants

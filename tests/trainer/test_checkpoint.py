@@ -127,5 +127,5 @@ def test_finds_the_file_that_a_path_means(tmp_path):
 
 def test_links_in_a_circle_are_no_checkpoint(tmp_path):
     (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(UserError, match=r"start=.*circle"):
-        load_checkpoint(find_checkpoint(str(tmp_path / "circle"), "start", "best"), "start")
+    with pytest.raises(UserError, match=r"init_from=.*circle"):
+        load_checkpoint(find_checkpoint(str(tmp_path / "circle"), "init_from", "best"), "init_from")

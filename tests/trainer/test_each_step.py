@@ -74,7 +74,7 @@ def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp
 
 def test_the_gradient_is_clipped_as_a_whole(samples, tmp_path):
     """The first moment of Adam is a tenth of the first gradient."""
-    trainer = make_trainer(samples, tmp_path, MLP, clip=1e-3, steps=1)
+    trainer = make_trainer(samples, tmp_path, MLP, grad_clip_norm=1e-3, steps=1)
     trainer.fit(Stop())
     moments = [s["exp_avg"] for s in trainer.optimizer.state_dict()["state"].values()]
     assert torch.cat([m.flatten() for m in moments]).norm().item() == pytest.approx(1e-4, rel=1e-3)
@@ -83,7 +83,7 @@ def test_the_gradient_is_clipped_as_a_whole(samples, tmp_path):
 def test_a_gradient_that_is_short_is_not_made_longer(samples, tmp_path):
     lengths = []
     for clip in (1e3, 1e6):
-        trainer = make_trainer(samples, tmp_path / str(clip), MLP, clip=clip, steps=1)
+        trainer = make_trainer(samples, tmp_path / str(clip), MLP, grad_clip_norm=clip, steps=1)
         trainer.fit(Stop())
         moments = [s["exp_avg"] for s in trainer.optimizer.state_dict()["state"].values()]
         lengths.append(torch.cat([m.flatten() for m in moments]).norm().item())
@@ -92,7 +92,7 @@ def test_a_gradient_that_is_short_is_not_made_longer(samples, tmp_path):
 
 @pytest.mark.parametrize("encoder", [MLP, SMALL], ids=["mlp", "dropout"])
 def test_three_steps_are_three_steps_of_adamw_by_hand(samples, tmp_path, encoder):
-    trainer = make_trainer(samples, tmp_path / "a", encoder, precision="fp32", clip=0.5)
+    trainer = make_trainer(samples, tmp_path / "a", encoder, precision="fp32", grad_clip_norm=0.5)
     hand = make_trainer(samples, tmp_path / "b", encoder, precision="fp32")
     learner = hand.learner
     decays = [p for p in learner.parameters() if p.ndim > 1], [p for p in learner.parameters() if p.ndim < 2]

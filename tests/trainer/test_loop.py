@@ -16,11 +16,11 @@ from tests.conftest import MLP, SMALL, make_learner
 
 OPTIONS = {
     "steps": 6,
-    "batch": 1,
+    "meta_batch_size": 1,
     "lr": 1e-2,
     "weight_decay": 0.1,
     "warmup": 2,
-    "clip": 1.0,
+    "grad_clip_norm": 1.0,
     "validate_every": 2,
     "checkpoint_every": 3,
     "monitor": "val/mean",

@@ -23,7 +23,7 @@ from mmml.datasets.manifest.meaning import (
 from mmml.datasets.manifest.records import has_vectors
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.manifest.sheet import TEXT, Sheet
-from mmml.errors import UserError, nearest
+from mmml.errors import UserError, did_you_mean
 from mmml.media import FILE_MODALITIES
 
 CELL = 1 << 20  # bytes that one cell may hold
@@ -87,7 +87,7 @@ def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa
 
 def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> UserError:
     wanted = [name for name in KNOWN if name.endswith("_file_name")] + ["text"]
-    hints = [hint for name in ignored if (hint := nearest(name, wanted, MISSPELT))]
+    hints = [hint for name in ignored if (hint := did_you_mean(name, wanted, MISSPELT))]
     vectors = [VECTORS] if any(map(holds_vectors, sheet.table.columns)) else []
     notes = "".join(f"; {note}" for note in (*sheet.notes, *vectors))
     matrices = sorted(path.parent.glob("*.npy")) if path.is_file() else []

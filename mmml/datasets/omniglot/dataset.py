@@ -14,7 +14,7 @@ from mmml.datasets.download import Download
 from mmml.datasets.omniglot import archives, redraw
 from mmml.datasets.omniglot.archives import PAPER, read_images, read_runs, read_strokes
 from mmml.datasets.omniglot.redraw import enlarge
-from mmml.datasets.omniglot.rows import Strokes, published, samples_of
+from mmml.datasets.omniglot.rows import Strokes, official_episodes, samples_of
 from mmml.datasets.omniglot.splits import ALPHABETS, FILES, KINDS, split_characters
 from mmml.datasets.on_disk import OnDisk
 from mmml.errors import UserError, require
@@ -113,8 +113,8 @@ class Omniglot(OnDisk):
                     points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
         if self.split in ALPHABETS and any(self.folder.glob(RUNS)):
-            runs = published(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
-            found["test"] = replace(found["test"], published=runs)
+            runs = official_episodes(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
+            found["test"] = replace(found["test"], official_episodes=runs)
         return found
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mmml.datasets.base import Column, Per, Published, Samples
+from mmml.datasets.base import Column, Per, OfficialEpisodes, Samples
 from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.omniglot.archives import PAPER
 from mmml.datasets.values import objects
@@ -62,7 +62,7 @@ def turn(points: np.ndarray, times: int) -> np.ndarray:
     return np.column_stack([x, y, *rest])
 
 
-def published(prints: np.ndarray, runs: np.ndarray, turns: int) -> Published:
+def official_episodes(prints: np.ndarray, runs: np.ndarray, turns: int) -> OfficialEpisodes:
     """The official runs as rows of the test split.
 
     Args:
@@ -76,4 +76,4 @@ def published(prints: np.ndarray, runs: np.ndarray, turns: int) -> Published:
     character, drawer = np.array([place[p] for p in runs.ravel().tolist()]).T.reshape(2, *runs.shape)
     classes = character * turns
     rows = classes * prints.shape[1] + drawer
-    return Published(classes[..., 0], rows[..., :1], rows[..., 1:])
+    return OfficialEpisodes(classes[..., 0], rows[..., :1], rows[..., 1:])

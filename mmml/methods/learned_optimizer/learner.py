@@ -233,7 +233,7 @@ class LearnedOptimizer(Learner):
         outputs = self.model(params, query, None if self.transductive else support)
         return self.task.read(outputs.to(self.model.head.log_scale.dtype))
 
-    def rivals(self, train: Samples | None) -> list[list[Learner]]:
+    def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [

@@ -74,7 +74,7 @@ class MetricLearner(Learner):
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         return self._distance(query, support)
 
-    def rivals(self, train: Samples | None) -> list[list[Learner]]:
+    def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
         found: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
         if self.task.embeds_target:

@@ -188,7 +188,7 @@ def test_a_trace_has_the_loss_after_each_step(samples, fast):
 @torch.no_grad()
 def test_a_transductive_learner_is_shown_beside_itself_without(samples):
     learner = make(CONV, rule="sgd", fast="all", transductive=True, **GENTLE).eval()
-    (alone,), *others = learner.rivals(None)
+    (alone,), *others = learner.controls(None)
     assert not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
     plain = make(CONV, rule="sgd", fast="all", transductive=False, **GENTLE).eval()
     assert torch.equal(adapted(alone, episodes(samples)), adapted(plain, episodes(samples)))
@@ -196,14 +196,14 @@ def test_a_transductive_learner_is_shown_beside_itself_without(samples):
 
 def test_rivals_adapt_the_same_model(samples):
     learner = make(rule="lstm", steps=2).eval()
-    standing, *tuned = learner.rivals(None)
+    standing, *tuned = learner.controls(None)
     assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
-    names = [[r.rule for r in rivals] for rivals in tuned]
+    names = [[r.rule for r in controls] for controls in tuned]
     assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]
     assert [n[-1] for n in names] == ["sgd, rate 100", "adam, rate 100"]
-    assert all(r.baseline and r.model is learner.model for rivals in (standing, *tuned) for r in rivals)
+    assert all(r.baseline and r.model is learner.model for controls in (standing, *tuned) for r in controls)
     assert not learner.baseline and learner.rule == "lstm"
-    rates = [[r.optimizer.rate for r in rivals] for rivals in tuned]
+    rates = [[r.optimizer.rate for r in controls] for controls in tuned]
     assert rates[0] == rates[1] == sorted(rates[0]) and rates[0][0] == pytest.approx(1e-3)
     with torch.no_grad():
         still = adapted(standing[0], episodes(samples))

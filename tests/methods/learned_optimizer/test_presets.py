@@ -51,7 +51,7 @@ def test_the_default_is_the_lstm_on_names_and_images():
 
 def test_a_choice_on_the_command_line_wins_over_the_presets():
     assert compose("episode=wide")["episode"]["train"]["ways"] == 192
-    assert compose("method/algorithm=maml", "trainer=default")["trainer"]["batch"] == 1
+    assert compose("method/algorithm=maml", "trainer=default")["trainer"]["meta_batch_size"] == 1
 
 
 @pytest.mark.parametrize(

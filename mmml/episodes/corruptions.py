@@ -1,0 +1,300 @@
+"""Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
+
+Applied after rows are drawn, by random numbers of the episode's own, so that all learners see the same; what one
+amount spoils, a larger one spoils too (but for typos, which are others at each amount).
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from mmml.datasets.base import kind_of
+from mmml.datasets.gaps import Partial
+from mmml.datasets.values import objects
+from mmml.errors import UserError, require
+from mmml.registry import Registry
+
+corruptions = Registry("corruption", "mmml.episodes")
+
+SIDES = ("support", "query", "both")
+MISSING = -1  # in place of a position
+LOUDEST = 100  # dB, of noise over sound or of sound over noise
+FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
+
+
+def ends(value: float | list[float]) -> tuple[float, float]:
+    """From where to where a number is drawn: twice the same for a single one, NaN for a list of not two."""
+    several = value if isinstance(value, list) else [value, value]
+    return (several[0], several[1]) if len(several) == 2 else (np.nan, np.nan)
+
+
+class Corruption:
+    """Spoils one modality of an episode; as it is here, not at all.
+
+    Args:
+        modality: that is spoiled.
+        amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each side of each episode.
+        side: ``support``, ``query`` or ``both``.
+
+    Class attributes:
+        kinds: of modalities that it can spoil.
+        spoils_values: whether it changes values, rather than which of them are shown.
+        removes_values: whether some are not shown at all.
+
+    Attributes:
+        of: another modality, whose embeddings stand in place of this one's where ``duplicates`` says so; or None.
+    """
+
+    of: str | None = None
+
+    kinds: ClassVar[Sequence[str]] = ("image", "text", "audio", "video", "strokes", "features")
+    spoils_values: ClassVar[bool] = False
+    removes_values: ClassVar[bool] = False
+
+    def __init__(self, modality: str, amount: float | list[float], side: str):
+        require(kind_of(modality) in self.kinds, "modality", modality, f"one of {', '.join(self.kinds)}")
+        low, high = ends(amount)
+        ok = 0 <= low <= high <= 1
+        require(ok, "amount", amount, "from 0 to 1, or two such numbers, from where to where")
+        require(side in SIDES, "side", side, f"one of {', '.join(SIDES)}")
+        self.modality, self.side, self.amount, self.most = modality, side, low, high
+
+    def in_episode(self, rng: np.random.Generator) -> "Corruption":
+        """The same with the amount of one side of one episode."""
+        if self.amount == self.most:
+            return self
+        one = copy.copy(self)
+        one.amount = one.most = rng.uniform(self.amount, self.most)
+        return one
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Positions of the values of one side of an episode, ``[items]`` → those to be shown, or ``MISSING``."""
+        return index
+
+    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+        """One value as datasets keep it, an array or a text → another such."""
+        return value
+
+    def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
+        """Which items of one side of an episode are embedded as their other modality is, bool ``[items]``."""
+        return np.zeros(items, bool)
+
+
+@corruptions.register("missing")
+class Missing(Corruption):
+    """Takes the modality from a share ``amount`` of the items."""
+
+    removes_values = True
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.where(rng.random(len(index)) < self.amount, MISSING, index)
+
+
+@corruptions.register("swapped")
+class Swapped(Corruption):
+    """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
+
+    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        luck, order = rng.random(len(index)), rng.permutation(len(index))
+        chosen = order[luck[order] < self.amount]
+        alone = len(chosen) == 1 < len(index)
+        moved = index.copy()
+        moved[chosen] = index[order[order != chosen][-1:] if alone else np.roll(chosen, 1)]
+        return moved
+
+
+@corruptions.register("duplicated")
+class Duplicated(Corruption):
+    """Of a share ``amount`` of the items, gives the modality the embedding of another: it says nothing new.
+
+    Args:
+        of: the other modality; where a mapping does not show both, nothing is changed.
+        modality, amount, side: see :class:`Corruption`.
+    """
+
+    def __init__(self, modality: str, amount: float | list[float], side: str, of: str):
+        super().__init__(modality, amount, side)
+        self.of = of
+
+    def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.random(items) < self.amount
+
+
+class Spoiling(Corruption, ABC):
+    """Changes values."""
+
+    spoils_values = True
+
+    @abstractmethod
+    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+        """See :class:`Corruption`."""
+
+
+@corruptions.register("noise")
+class Noise(Spoiling):
+    """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
+
+    Of images and videos ``amount`` times the whole range from black to white. Of sounds, the signal-to-noise ratio is
+    −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that are zero throughout are missing, and stay so.
+    """
+
+    kinds: ClassVar[Sequence[str]] = ("image", "audio", "video", "strokes", "features")
+
+    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = self.amount * rng.standard_normal(value.shape, np.float32)
+        if value.dtype == np.uint8:
+            return np.clip(value + 255 * noise, 0, 255).round().astype(np.uint8)
+        if kind_of(self.modality) == "strokes":  # time and the number of the stroke stay
+            spread = value[:, :2].std()
+            return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
+        if kind_of(self.modality) == "audio":
+            return value + (np.sqrt(np.square(value).mean()) * noise).astype(value.dtype)
+        there = value.any(axis=-1) if value.ndim == 2 else np.ones(len(value), bool)
+        if not there.any():
+            return value
+        noise[~there] = 0
+        shown = value[there]  # a single step has no deviation over time
+        return value + ((shown.std(axis=0) if len(shown) > 1 else shown.std()) * noise).astype(value.dtype)
+
+
+@corruptions.register("audio_noise")
+class AudioNoise(Noise):
+    """Adds Gaussian noise to sounds, at a signal-to-noise ratio.
+
+    Args:
+        snr: in dB; or from where to where.
+        modality, side: see :class:`Corruption`.
+    """
+
+    kinds = ("audio",)
+
+    def __init__(self, modality: str, snr: float | list[float], side: str):
+        super().__init__(modality, 0.0, side)
+        self.snr = low, high = ends(snr)
+        ok = -LOUDEST <= low <= high <= LOUDEST
+        require(ok, "snr", snr, f"a number of dB from -{LOUDEST} to {LOUDEST}, or two, from where to where")
+
+    def in_episode(self, rng: np.random.Generator) -> "Corruption":
+        one = copy.copy(self)
+        one.amount = one.most = 10 ** (-rng.uniform(*self.snr) / 20)
+        return one
+
+
+@corruptions.register("occlusion")
+class Occlusion(Spoiling):
+    """Covers a square, a share ``amount`` of the picture, at a random place, with its darkest or palest value."""
+
+    kinds = ("image", "video")
+
+    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = value.shape[-2:]
+        sides = [round(side * self.amount**0.5) for side in (height, width)]
+        top, left = (int(rng.random() * (full - s + 1)) for full, s in zip((height, width), sides, strict=True))
+        covered = value.copy()
+        covered[..., top : top + sides[0], left : left + sides[1]] = 255 * (rng.random() < 0.5)
+        return covered
+
+
+@corruptions.register("typos")
+class Typos(Spoiling):
+    """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next, or another letter."""
+
+    kinds = ("text",)
+
+    def spoil(self, value: str, rng: np.random.Generator) -> str:
+        characters = list(value)
+        for i in np.flatnonzero(rng.random(len(value)) < self.amount):
+            how = rng.integers(4)
+            if how == 3 and i + 1 < len(characters):
+                characters[i], characters[i + 1] = characters[i + 1], characters[i]
+            else:
+                characters[i] = ("", 2 * characters[i], chr(rng.integers(ord("a"), ord("z") + 1)))[how % 3]
+        return "".join(characters)
+
+
+Spoiler = tuple[Corruption, np.random.Generator]
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """What spoils some episodes.
+
+    Attributes:
+        corruptions: one after the other.
+        numbers: of the episodes.
+        generator: see :meth:`mmml.episodes.sampler.Sampler.generator`.
+    """
+
+    corruptions: Sequence[Corruption]
+    numbers: Sequence[int]
+    generator: Callable[[int, int], np.random.Generator]
+
+    def place(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
+        """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
+        for several in self._on(side, modality, lambda c: not c.spoils_values):
+            moved = [c.place(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
+            index = np.stack(moved)
+        return index
+
+    def spoil(self, raw: Any, side: str, modality: str) -> Any:
+        """A raw batch of B episodes with its values spoiled."""
+        for several in self._on(side, modality, lambda c: c.spoils_values):
+            raw = _spoiled(raw, several)
+        return raw
+
+    def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
+        """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
+        found = []
+        for several in self._on(side, modality, lambda c: c.of is not None):
+            where = np.stack([c.duplicates(shape[1] * shape[2], rng) for c, rng in several])
+            found.append((modality, str(several[0][0].of), torch.from_numpy(where.reshape(shape))))
+        return found
+
+    def _on(self, side: str, modality: str, wanted: Callable[[Corruption], bool]) -> list[list[Spoiler]]:
+        """What spoils a modality on one side: of each corruption, that of each episode and its random numbers."""
+        found = []
+        for k, corruption in enumerate(self.corruptions):
+            if corruption.modality == modality and corruption.side in (side, "both") and wanted(corruption):
+                generators = [self.generator(n, FIRST + 2 * k + SIDES.index(side)) for n in self.numbers]
+                found.append([(corruption.in_episode(rng), rng) for rng in generators])
+        return found
+
+
+def _spoiled(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
+    """A raw batch, each value spoiled as its episode has it."""
+    if isinstance(raw, Partial):
+        owner = np.arange(len(raw)) * len(spoilers) // len(raw)
+        return Partial(_each(raw.values, [spoilers[o] for o in owner[raw.present]]), raw.present)
+    return _each(raw, [spoilers[i * len(spoilers) // len(raw)] for i in range(len(raw))])
+
+
+def _each(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
+    values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
+    parts = [corruption.spoil(value, rng) for value, (corruption, rng) in zip(values, spoilers, strict=True)]
+    if isinstance(raw, torch.Tensor):
+        return torch.from_numpy(np.stack(parts)) if parts else raw
+    return objects(parts)
+
+
+def spoiled_values(several: Iterable[Corruption]) -> set[str]:
+    """The modalities whose values some corruptions change."""
+    return {c.modality for c in several if c.spoils_values}
+
+
+def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tuple[Corruption, ...]:
+    """The corruptions of ``episode.train.corruptions`` or ``episode.eval.corruptions``."""
+    found = []
+    for i, section in enumerate(sections):
+        if not isinstance(section, Mapping):
+            raise UserError(f"{where}={section}: write a list such as [{{name: missing, modality: text, amount: 0.5}}]")
+        try:
+            found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
+        except UserError as error:  # of a value, without its place
+            told = str(error)
+            raise UserError(told if told.startswith(where) else f"{where}[{i}].{told}") from None
+    return tuple(found)

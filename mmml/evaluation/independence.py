@@ -1,0 +1,112 @@
+"""Checks that an evaluation can be trusted, run on the learner at hand (``evaluation.independence_check=true``)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+
+from mmml.datasets import Samples
+from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.errors import IndependenceError
+from mmml.evaluation.embed import encode_views
+from mmml.methods import Learner, Predictor
+from mmml.tasks import Task
+
+TOLERANCE = 1e-5  # on probabilities and embeddings, in float32
+TRIED = 16  # samples embedded alone
+
+
+@torch.no_grad()
+def check_independence(
+    learner: Learner,
+    samples: Samples,
+    embedded: Samples,
+    sampler: Sampler,
+    shape: Shape,
+    mappings: Iterable[Mapping],
+    views: int = 1,
+) -> None:
+    """Queries must not influence one another, nor a sample's embedding its neighbours'.
+
+    Permutes, splits and duplicates the queries of an episode and embeds samples alone; every
+    prediction must stay the same. A learner that declares itself transductive is let through.
+
+    Args:
+        learner: on trial, in evaluation mode.
+        samples: of one split.
+        embedded: the same with the learner's embeddings.
+        sampler: of that split.
+        shape: of the episode to try.
+        mappings: to try, each.
+        views: that were embedded.
+
+    Raises:
+        IndependenceError: naming the mapping and what moved.
+    """
+    if learner.transductive:
+        return
+    if learner.embeds_once:
+        _check_embeddings(learner, samples, embedded, views)
+    mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
+    batch = gather(embedded, sampler.draw([0], shape), mappings)
+    see = learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
+    for mapping in mappings:
+        support, query = batch.view(mapping)
+        predict = comparable(learner.task, learner.adapt(support))
+        moved = _what_moves(predict, _flat(query.encode(see)))
+        if moved:
+            what = f"predictions change when the queries are {moved}"
+            raise IndependenceError(f"{learner.predictor_name} on {mapping}: {what}")
+
+
+def comparable(task: Task, predict: Predictor) -> Predictor:
+    """Predictions as numbers that must be the same."""
+    return lambda query: task.numbers(predict(query))
+
+
+def _what_moves(predict: Predictor, query: Examples) -> str | None:
+    """The change of the queries that changes predictions, if any."""
+    n = query.per_class
+    whole = predict(query)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([predict(_take(query, torch.tensor([i]))) for i in range(n)], dim=1)
+    changes = {
+        "permuted": (predict(_take(query, order)), whole[:, order]),
+        "predicted one at a time": (alone, whole),
+        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))), torch.cat([whole, whole], dim=1)),
+    }
+    for name, (moved, still) in changes.items():
+        if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):
+            return name
+    return None
+
+
+def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, views: int) -> None:
+    for modality in set(embedded.columns) & set(learner.embedder.encoders):
+        column = embedded.columns[modality]
+        if not column.encoded:
+            continue
+        values = samples.columns[modality].values
+        tried = [values[i : i + 1] for i in range(min(TRIED, len(values)))]
+        alone = [encode_views(learner.embedder, modality, value, views) for value in tried]
+        if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True):
+            raise IndependenceError(f"the encoder of {modality} embeds a sample differently among others than alone")
+
+
+def _flat(query: Examples) -> Examples:
+    """One axis of items, so that they can be taken one by one."""
+    ways, n = next(iter(query.shapes.values()))[1], query.per_class
+    values = {
+        m: v.expand(-1, -1, n, *v.shape[3:]).reshape(v.shape[0], 1, ways * n, *v.shape[3:])
+        for m, v in query.values.items()
+    }
+    copies = tuple((m, other, where.expand(-1, -1, n).reshape(len(where), 1, -1)) for m, other, where in query.copies)
+    shapes = {m: (v.shape[0], 1, ways * n) for m, v in values.items()}
+    return replace(query, values=values, shapes=shapes, copies=copies)
+
+
+def _take(query: Examples, items: torch.Tensor) -> Examples:
+    values = {m: v[:, :, items] for m, v in query.values.items()}
+    shapes = {m: (v.shape[0], 1, len(items)) for m, v in values.items()}
+    copies = tuple((m, other, where[:, :, items]) for m, other, where in query.copies)
+    return replace(query, values=values, shapes=shapes, copies=copies)
