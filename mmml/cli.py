@@ -18,7 +18,7 @@ import mmml
 from mmml.config.commands import DATA_HELP, EVAL_HELP, PREDICT_HELP, REPORT_HELP
 from mmml.config.compose import conf_dir, explain, path_list, quote_paths, take_option, with_data
 from mmml.config.schema import check_run
-from mmml.errors import ExpectedError, UserError, expected, did_you_mean
+from mmml.errors import ExpectedError, UserError, did_you_mean, expected
 from mmml.files import check_working_folder, check_writable, claim, expanded
 from mmml.run_directory import RunDirectory, timestamp
 from mmml.terminal import open_streams, settle_streams

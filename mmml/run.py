@@ -38,11 +38,11 @@ from mmml.evaluation.panel import episode_settings, every_mapping
 from mmml.evaluation.problems import ProblemJudge
 from mmml.evaluation.robustness import check_robustness
 from mmml.evaluation.summaries import summary_settings
+from mmml.loggers import check_loggers
 from mmml.methods import Learner, Trainee, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
-from mmml.loggers import check_loggers
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.trainer.loop import Parts, Trainer
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
@@ -112,7 +112,9 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corruptions["eval"], summaries)
 
     def batches() -> Callable[[int], Any]:
-        spoiled = spoiled_values(corruptions["train"]) | ({"image"} if config.episode.train.task_augmentation else set())
+        spoiled = spoiled_values(corruptions["train"]) | (
+            {"image"} if config.episode.train.task_augmentation else set()
+        )
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
@@ -120,7 +122,9 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
             if fixed
             else remember(learner.embedder, task.with_targets(train), known - spoiled)
         )
-        return training_batches(trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"])
+        return training_batches(
+            trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"]
+        )
 
     return Experiment(config, dataset, samples, learner, numerics, judge, batches)
 
@@ -245,7 +249,9 @@ def adopt_encoders(experiment: Experiment) -> None:
     try:
         learner.embedder.adopt(source.embedder)
     except ValueError as error:
-        raise UserError(f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run") from None
+        raise UserError(
+            f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run"
+        ) from None
     experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]
     refuse_seen_classes(experiment, "init_from")
 

@@ -42,7 +42,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "translation-retrieval-optimizer": (
         "experiment=translation_retrieval",
         *BY_OPTIMIZER,
-        "method.order=1",
+        "method.first_order=true",
         UNTUNED,
     ),
     "captioning": ("experiment=captioning",),
@@ -57,7 +57,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "video-summary-frames-optimizer": (
         "experiment=video_summary_frames",
         *BY_OPTIMIZER,
-        "method.order=1",
+        "method.first_order=true",
         "trainer.meta_batch_size=4",
     ),
     "sentiment-meld-mustard": DIALOGUE,

@@ -21,8 +21,8 @@ from mmml.config.compose import compose_plain
 from mmml.episodes import Batch, Mapping, Sampler, Shape, gather
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
 from mmml.methods.learned_optimizer.problems.solver import Solver
-from mmml.methods.learned_optimizer.rules.lstm import LSTMRule
 from mmml.methods.learned_optimizer.unroll import Unroll
+from mmml.methods.learned_optimizer.update_rules.lstm import LSTMRule
 from mmml.run import assemble
 
 TASKS, STEPS, RATE, WAYS, ROUNDS, THREADS = 16, 5, 0.1, 5, 7, 2
@@ -35,7 +35,12 @@ Work = Callable[[], Any]
 def learner_of(*overrides: str) -> tuple[Any, Any]:
     """A learner on glyphs, and the samples of its training split."""
     short = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "encoder.normalize=false"]
-    options = [f"method.steps={STEPS}", f"method.rate={RATE}", "method.transductive=true", "method.scale=1.0"]
+    options = [
+        f"method.inner_steps={STEPS}",
+        f"method.inner_lr={RATE}",
+        "method.transductive=true",
+        "method.head_scale=1.0",
+    ]
     experiment = assemble(check_config(compose_plain(["method=learned_optimizer", *short, *options, *overrides])))
     return experiment.learner.train(), experiment.samples["train"]
 
@@ -148,7 +153,7 @@ def quadratics() -> Iterator[tuple[str, Work]]:
     """The LSTM on 128 quadratics, 20 steps and a meta-gradient, and a loop over the parameters."""
     problems = QuadraticFamily(10).draw(range(128), 0, "train", None, torch.device("cpu"))
     rule = LSTMRule(20, 2, "gradient", "log_sign", 0.1)
-    solver = Solver(rule, "lstm", Unroll(20, None, 1, "uniform", 0.0))
+    solver = Solver(rule, "lstm", Unroll(20, None, True, "uniform", 0.0))
 
     def ours() -> None:
         for loss in solver.losses(problems, 1.0):

@@ -38,8 +38,8 @@ def main() -> None:
         truth = rng.integers(0, CLASSES, QUERIES)
         write_set(root / "query", truth, centres, rng)
         mappings = "episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"
-        for rule in RULES:
-            config = compose_plain(["encoder=raw", f"method.rule={rule}", *mappings])
+        for classifier in RULES:
+            config = compose_plain(["encoder=raw", f"method.classifier={classifier}", *mappings])
             model = untrained_model(check_config(config), Reading(features="f.npy"))
             started = time.perf_counter()
             queries = Queries(str(root / "query"), model.reading)
@@ -47,7 +47,7 @@ def main() -> None:
             write(root / "predictions.csv", found, 3)
             seconds = time.perf_counter() - started
             right = np.mean([p.label == f"class {t}" for p, t in zip(found, truth, strict=True)])
-            print(f"{rule:10} {seconds:5.2f} s   accuracy {right:.3f}")
+            print(f"{classifier:10} {seconds:5.2f} s   accuracy {right:.3f}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ def main(arguments: list[str]) -> int:
         print(__doc__, "Libraries: " + ", ".join(sorted(known)), sep="\n")
         return 0
     for unknown in set(arguments) - known:
-        print(f"check_against.py: {unknown} is no library to compare with{did_you_mean(unknown, known)}", file=sys.stderr)
+        print(
+            f"check_against.py: {unknown} is no library to compare with{did_you_mean(unknown, known)}", file=sys.stderr
+        )
         return 2
     outcomes = [outcome(check) for check in CHECKS if not arguments or check.library in arguments]
     table = Table("check", "library", "reference", "mmml", "difference", "", box=None, pad_edge=False)

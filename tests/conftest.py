@@ -89,11 +89,11 @@ def samples() -> Samples:
     )
 
 
-def make_learner(encoder: dict = SMALL, loss: str = "infonce", rule: str = "prototype", distance: str = "cosine"):
+def make_learner(encoder: dict = SMALL, loss: str = "infonce", classifier: str = "prototype", distance: str = "cosine"):
     torch.manual_seed(0)
     options = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
     task = tasks.build("classification", {}, "task")
-    return MetricLearner(build_embedder(encoder, ["image", "text"]), task, distance, loss, rule, **options)
+    return MetricLearner(build_embedder(encoder, ["image", "text"]), task, distance, loss, classifier, **options)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mmml.datasets.omniglot import archives
 from mmml.run_directory import RunDirectory
 from mmml.trainer.signals import Stop
 from tests.datasets.making_footage import write_eccv16
-from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_omniglot, slice_fsdd
+from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_fsdd, slice_omniglot
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
 SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]
@@ -26,7 +26,7 @@ VIDEO = [
 ]
 SCORED = ["task=regression", "episode=regression", "episode.train.ways=1", "episode.eval.ways=[1]"]
 SCORED += ["episode.eval.shots=[5]", "evaluation.controls=false"]
-SCORES = [*SCORED, "method.rule=attention"]
+SCORES = [*SCORED, "method.classifier=attention"]
 FRAMES = [
     "dataset.val_categories=[VT,VU]",
     "dataset.test_categories=[GA]",
@@ -47,11 +47,16 @@ STROKES = [
     "episode.eval.mappings=[image+strokes:image]",
 ]
 PAIRS = ["episode=pairs", "episode.train.ways=1", "episode.train.shots=2", "episode.train.queries=3"]
-PAIRS += ["episode.eval.ways=[1]", "episode.eval.shots=[2]", "episode.eval.queries=3", "evaluation.lr_search_episodes=0"]
+PAIRS += [
+    "episode.eval.ways=[1]",
+    "episode.eval.shots=[2]",
+    "episode.eval.queries=3",
+    "evaluation.lr_search_episodes=0",
+]
 NAMED = [*PAIRS, "dataset.languages=[en,de,fr]", "dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
 NAMED += ["dataset.val=0.2", "dataset.test=0.2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
-FOUND = ["task=retrieval", "method.rule=attention"]
+FOUND = ["task=retrieval", "method.classifier=attention"]
 TRANSLATED = [f"episode.{s}.mappings=[source_text:source_text]" for s in ("train", "eval")]
 TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", "dataset.test_languages=[de]"]
 LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]

@@ -32,7 +32,7 @@ DATASETS = {
     "retrieval": {"moving_domains": CLIPS, "manifest": TABLE},
     "generation": {"moving_domains": CLIPS, "manifest": TABLE},
 }
-METHODS = {"metric": [], "learned_optimizer": ["method.steps=2", "method.init=learned"]}
+METHODS = {"metric": [], "learned_optimizer": ["method.inner_steps=2", "method.init=learned"]}
 CELLS = [(task, method, name) for task in TASKS for method in METHODS for name in DATASETS[task]]
 
 

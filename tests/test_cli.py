@@ -152,7 +152,12 @@ def test_a_path_with_spaces_brackets_and_equals(tmp_path):
 class TestEvaluation:
     def test_writes_beside_the_run(self, finished, tmp_path):
         done = command(
-            "eval", f"checkpoint={finished}", "name=ten", "episode.eval.ways=10", "evaluation.independence_check=true", cwd=tmp_path
+            "eval",
+            f"checkpoint={finished}",
+            "name=ten",
+            "episode.eval.ways=10",
+            "evaluation.independence_check=true",
+            cwd=tmp_path,
         )
         assert done.returncode == 0, done.stderr
         result = json.loads((finished / "eval" / "ten" / "result.json").read_text())
@@ -184,7 +189,7 @@ class TestEvaluation:
             ("dataset.split_seed=1", r"trained or selected on \d+ of these test classes"),
             ("dataset.val=0.05", r"trained or selected on \d+ of these test classes"),
             ("name=../up", "must be a plain folder name"),
-            ("method.rule=nearest", "method belongs to the finished run"),
+            ("method.classifier=nearest", "method belongs to the finished run"),
             ("episode.eval.wais=3", "did you mean 'episode.eval.ways'"),
             ("episode.eval.ways=9999", "more than the 281 classes"),
         ],

@@ -34,7 +34,7 @@ def contest(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("contest")
     original = load_checkpoint(finished / "checkpoints" / "best.ckpt", "")
     write(folder / "a", original)
-    write(folder / "b, c", original, {"image", "text"}, {"method.rule": "nearest"})
+    write(folder / "b, c", original, {"image", "text"}, {"method.classifier": "nearest"})
     one = {"episode.train.mappings": ["image:image"], "episode.eval.mappings": ["image:image"]}
     write(folder / "images", original, {"image"}, one)
     return folder
@@ -187,8 +187,8 @@ def test_the_first_says_what_is_played(here, capsys):
         ),
         (
             "[a,images]",
-            ["method.rule=nearest"],
-            "checkpoint=a: method.rule=nearest: method belongs to the finished run",
+            ["method.classifier=nearest"],
+            "checkpoint=a: method.classifier=nearest: method belongs to the finished run",
         ),
         ("[a,old]", ["trainer.nothing=1"], "checkpoint=a: trainer.nothing is no option"),
     ],

@@ -16,14 +16,25 @@ SHORT = ["method=learned_optimizer", "encoder.width=16", "trainer.steps=4", "tra
 SHORT += ["trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=6"]
 SHORT += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=2", "episode.train.ways=8"]
 QUADRATIC = ["experiment=quadratic", "trainer.steps=4", "trainer.meta_batch_size=4", "trainer.validate_every=2"]
-QUADRATIC += ["trainer.checkpoint_every=2", "method.steps=4", "method.truncation=2", "evaluation.episodes=6"]
+QUADRATIC += [
+    "trainer.checkpoint_every=2",
+    "method.inner_steps=4",
+    "method.truncation_length=2",
+    "evaluation.episodes=6",
+]
 QUADRATIC += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=4"]
 RUNS = {
     "metric": SMOKE,
     "robustness": [*SMOKE, "evaluation.robustness.run=true", "evaluation.robustness.amounts=[0,1]"],
     "lstm": [*SHORT, "encoder=mlp"],
-    "maml": [*SHORT, "encoder=mlp", "method/algorithm=maml", "method.steps=2", "episode.train.ways=5"],
-    "maml, convolutions": [*SHORT, "encoder=small", "method/algorithm=maml", "method.steps=1", "episode.train.ways=5"],
+    "maml": [*SHORT, "encoder=mlp", "method/algorithm=maml", "method.inner_steps=2", "episode.train.ways=5"],
+    "maml, convolutions": [
+        *SHORT,
+        "encoder=small",
+        "method/algorithm=maml",
+        "method.inner_steps=1",
+        "episode.train.ways=5",
+    ],
     "quadratic": QUADRATIC,
 }
 
@@ -42,10 +53,10 @@ def losses_and_gradients(learner, batch):
     return total.item(), {n: p.grad.cpu() for n, p in learner.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("fast", ["head", "all"])
-@pytest.mark.parametrize("rule", ["sgd", "lstm", "rnnprop", "meta_lstm", "learned_rates"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
+@pytest.mark.parametrize("rule", ["sgd", "lstm", "rnnprop", "meta_lstm", "learned_lr"])
 def test_adaptation_is_the_same_on_both_devices(samples, rule, fast):
-    learner = make(fast=fast, init="prototype", **RULES[rule] | GENTLE).eval()
+    learner = make(adapt=fast, init="prototype", **RULES[rule] | GENTLE).eval()
     batch, twin = episodes(samples, [IMAGES, NAMES]), on_gpu(learner)
     here, there = losses_and_gradients(learner, batch), losses_and_gradients(twin, batch)
     assert there[0] == pytest.approx(here[0], rel=1e-4)
@@ -78,7 +89,7 @@ def test_a_run_repeats_itself_and_is_judged_alike_on_the_cpu(run, tmp_path):
 
 
 def test_memory_is_flat_over_steps(samples):
-    learner = on_gpu(make(rule="lstm", init="prototype"))
+    learner = on_gpu(make(update_rule="lstm", init="prototype"))
     batch, seen = episodes(samples, [NAMES]), []
     for _ in range(6):
         learner.zero_grad()

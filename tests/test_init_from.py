@@ -42,7 +42,11 @@ def prepared(folder, *options):
 
 def test_frozen_encoders_stay_and_a_resumed_run_goes_on_with_the_same_embeddings(source, tmp_path):
     """Of the images alone: the dataset has columns that no mapping names."""
-    images = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "evaluation.controls=false"]
+    images = [
+        "episode.train.mappings=[image:image]",
+        "episode.eval.mappings=[image:image]",
+        "evaluation.controls=false",
+    ]
     done = command("train", *HEAD, WIDTH, *images, f"init_from={source}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, after = encoders_of(source), encoders_of(tmp_path / "run")
@@ -58,7 +62,7 @@ def test_frozen_encoders_stay_and_a_resumed_run_goes_on_with_the_same_embeddings
 
 
 def test_encoders_can_also_go_on_learning(source, tmp_path):
-    options = ["method/algorithm=maml", "method.fast=all", "encoder.frozen=false"]
+    options = ["method/algorithm=maml", "method.adapt=all", "encoder.frozen=false"]
     experiment, _ = prepared(tmp_path, WIDTH, f"init_from={source}", *options)
     before, embedder = encoders_of(source), experiment.learner.embedder
     after = {n.replace(".norm.", "."): p for n, p in embedder.named_parameters()}
@@ -73,7 +77,7 @@ def test_encoders_can_also_go_on_learning(source, tmp_path):
         (["encoder.width=8", "init_from=SOURCE"], "its encoders are others: set encoder.width=16, as it has"),
         ([WIDTH, "encoder.normalize=false", "init_from=SOURCE"], "set encoder.normalize=True, as it has"),
         ([WIDTH, "init_from=SOURCE", "dataset.split_seed=7"], "the run of init_from= was trained or selected on"),
-        ([WIDTH, "init_from=SOURCE", "method.fast=all"], "method.fast=all adapts encoders"),
+        ([WIDTH, "init_from=SOURCE", "method.adapt=all"], "method.adapt=all adapts encoders"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(source, tmp_path, options, message):

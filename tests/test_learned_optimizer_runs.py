@@ -11,8 +11,18 @@ SHORT = ["method=learned_optimizer", "encoder=mlp", "encoder.width=16", "trainer
 SHORT += ["encoder.image.hidden=32", "encoder.text.hidden=32", "episode.eval.shots=1"]
 SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "evaluation.episodes=6"]
 SHORT += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=2", "hydra.run.dir=run"]
-QUADRATIC = ["experiment=quadratic", "trainer.meta_batch_size=4", "trainer.validate_every=1", "trainer.checkpoint_every=1"]
-QUADRATIC += ["method.steps=4", "method.truncation=2", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
+QUADRATIC = [
+    "experiment=quadratic",
+    "trainer.meta_batch_size=4",
+    "trainer.validate_every=1",
+    "trainer.checkpoint_every=1",
+]
+QUADRATIC += [
+    "method.inner_steps=4",
+    "method.truncation_length=2",
+    "evaluation.episodes=6",
+    "evaluation.validation_episodes=4",
+]
 QUADRATIC += ["evaluation.lr_search_episodes=4", "hydra.run.dir=run"]
 
 
@@ -26,7 +36,7 @@ def predictors(found):
 
 @pytest.mark.parametrize("preset", ["lstm", "maml"])
 def test_a_run_is_judged_beside_its_rivals(preset, tmp_path):
-    extra = ["episode.train.ways=5", "method.steps=2", f"method/algorithm={preset}", "method.transductive=false"]
+    extra = ["episode.train.ways=5", "method.inner_steps=2", f"method/algorithm={preset}", "method.transductive=false"]
     done = command("train", *SHORT, *extra, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found, rule = result(tmp_path / "run"), {"lstm": "lstm", "maml": "sgd"}[preset]
@@ -56,28 +66,39 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
     assert result(tmp_path / "run")["steps"] == 3
 
     done = command(
-        "eval", "checkpoint=run", "name=wide", "problem.dimensions=5", "evaluation.horizon_multiples=[1,3]", cwd=tmp_path
+        "eval",
+        "checkpoint=run",
+        "name=wide",
+        "problem.dimensions=5",
+        "evaluation.horizon_multiples=[1,3]",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert {c["step"] for c in result(tmp_path / "run" / "eval" / "wide")["panel"]} == {4, 12}
 
 
 def test_a_mistake_leaves_nothing_behind(tmp_path):
-    done = command("train", *QUADRATIC, "method.rule=adam", cwd=tmp_path)
+    done = command("train", *QUADRATIC, "method.update_rule=adam", cwd=tmp_path)
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
     done = command("train", *QUADRATIC, "evaluation.robustness.run=true", cwd=tmp_path)
     assert done.returncode == 2 and "problems show nothing: use false" in done.stderr and "Traceback" not in done.stderr
 
 
 FEW = ["dataset.waves=60", "trainer.validate_every=1", "evaluation.episodes=6", "evaluation.validation_episodes=4"]
-DIVERGING = ["method.steps=1", "evaluation.controls=false", "hydra.run.dir=run"]
+DIVERGING = ["method.inner_steps=1", "evaluation.controls=false", "hydra.run.dir=run"]
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        [*SHORT, "method/algorithm=fomaml", "method.rate=1e6", "method.test_steps=8", "encoder.normalize=false"],
-        ["experiment=sinusoid", "method.rate=0.5", "method.test_steps=300", "trainer.steps=2", *FEW],
+        [
+            *SHORT,
+            "method/algorithm=fomaml",
+            "method.inner_lr=1e6",
+            "method.eval_inner_steps=8",
+            "encoder.normalize=false",
+        ],
+        ["experiment=sinusoid", "method.inner_lr=0.5", "method.eval_inner_steps=300", "trainer.steps=2", *FEW],
     ],
     ids=["classes", "scores"],
 )

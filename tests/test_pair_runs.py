@@ -12,7 +12,7 @@ SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "trainer.war
 SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "hydra.run.dir=run"]
 SHORT += ["encoder.video.channels=8", "encoder.video.size=16", "encoder.width=16", "evaluation.baselines=[]"]
 SHORT += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
-LEARNED = ["method=learned_optimizer", "method.steps=2"]
+LEARNED = ["method=learned_optimizer", "method.inner_steps=2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12", "task.vocabulary=64"]
 
 
@@ -82,12 +82,15 @@ def test_answers_are_found(tmp_path):
     ("options", "told"),
     [
         (
-            ["method.rule=prototype", "task=retrieval"],
-            "method.rule=prototype needs classes, and task=retrieval has none",
+            ["method.classifier=prototype", "task=retrieval"],
+            "method.classifier=prototype needs classes, and task=retrieval has none",
         ),
         ([*LEARNED, "method.init=prototype", *WRITTEN], "method.init=prototype computes a head, and task=generation"),
-        (["method.rule=attention", "task=retrieval", "task.target=audio"], "task.target=audio: this dataset has video"),
-        (["method.rule=attention", "task=regression"], "task=regression needs a score for each sample"),
+        (
+            ["method.classifier=attention", "task=retrieval", "task.target=audio"],
+            "task.target=audio: this dataset has video",
+        ),
+        (["method.classifier=attention", "task=regression"], "task=regression needs a score for each sample"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(options, told, tmp_path):

@@ -13,7 +13,13 @@ QUICK = ["evaluation.episodes=4", "evaluation.validation_episodes=2", "episode.e
 
 
 def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
-    options = [*SMOKE, *QUICK, "encoder/fusion=gated", "encoder.fusion.dropout=0.2", f"episode.train.corruptions={LACKING}"]
+    options = [
+        *SMOKE,
+        *QUICK,
+        "encoder/fusion=gated",
+        "encoder.fusion.dropout=0.2",
+        f"episode.train.corruptions={LACKING}",
+    ]
     mappings = [f"episode.{side}.mappings={MAPPINGS}" for side in ("train", "eval")]
     done = command("train", *options, *mappings, "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
 from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
-from mmml.errors import UserError, many, did_you_mean
+from mmml.errors import UserError, did_you_mean, many
 
 TWINS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’", "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'"

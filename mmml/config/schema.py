@@ -53,7 +53,9 @@ class TrainEpisodes:
     task_augmentation: float = 0.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.task_augmentation <= 1, "episode.train.task_augmentation", self.task_augmentation, "from 0 to 1")
+        require(
+            0 <= self.task_augmentation <= 1, "episode.train.task_augmentation", self.task_augmentation, "from 0 to 1"
+        )
         for name in ("ways", "shots", "queries"):
             value = getattr(self, name)
             ok = is_count(value) or is_range(value)
@@ -182,10 +184,20 @@ class EvaluationConfig:
             value = getattr(self, name)
             require(value >= 2, f"evaluation.{name}", value, "2 or more: an interval needs two")
         ok = self.lr_search_episodes == 0 or self.lr_search_episodes >= 2
-        require(ok, "evaluation.lr_search_episodes", self.lr_search_episodes, "2 or more, or 0 for no controls that have rates")
+        require(
+            ok,
+            "evaluation.lr_search_episodes",
+            self.lr_search_episodes,
+            "2 or more, or 0 for no controls that have rates",
+        )
         require(self.tta_views > 0, "evaluation.tta_views", self.tta_views, "a positive whole number")
         alone = self.tta_views == 1 or not self.robustness.run
-        require(alone, "evaluation.tta_views", self.tta_views, "1 where robustness is measured: what is spoiled has one view")
+        require(
+            alone,
+            "evaluation.tta_views",
+            self.tta_views,
+            "1 where robustness is measured: what is spoiled has one view",
+        )
         ok = bool(self.horizon_multiples) and all(map(is_count, self.horizon_multiples))
         require(ok, "evaluation.horizon_multiples", self.horizon_multiples, "a list of positive whole numbers")
         counted = all(map(is_count, self.summaries))

@@ -251,5 +251,7 @@ def read_names(archives: list[Path], languages: list[str]) -> Names:
     for language in languages:
         if language not in spoken:
             known = sorted(spoken)
-            raise UserError(f"dataset.languages: {language} is none of {', '.join(known)}{did_you_mean(language, known)}")
+            raise UserError(
+                f"dataset.languages: {language} is none of {', '.join(known)}{did_you_mean(language, known)}"
+            )
     return found

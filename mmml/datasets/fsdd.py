@@ -57,7 +57,9 @@ class FSDD(OnDisk):
         super().__init__(root)
         require(test_speakers in ("own", "all"), "dataset.test_speakers", test_speakers, "own or all")
         if test_speakers == "all" and speaker is None:
-            raise UserError("dataset.test_speakers=all is about one speaker, who is tested on: name one, dataset.speaker=theo")
+            raise UserError(
+                "dataset.test_speakers=all is about one speaker, who is tested on: name one, dataset.speaker=theo"
+            )
         for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
             ok = set(digits) <= set(range(10)) and len(set(digits)) == len(digits)
             require(ok, f"dataset.{option}", digits, "a list of different numbers from 0 to 9")

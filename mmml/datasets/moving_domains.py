@@ -38,7 +38,13 @@ class MovingDomains(Dataset):
     name = "moving_domains"
 
     def __init__(
-        self, split_seed: int, classes: str, samples: str, domains: int, videos: int, change_frames: Sequence[int] = MIDDLE
+        self,
+        split_seed: int,
+        classes: str,
+        samples: str,
+        domains: int,
+        videos: int,
+        change_frames: Sequence[int] = MIDDLE,
     ):
         known = ("characters", "motions")
         require(classes in known, "dataset.classes", classes, "characters or motions")

@@ -147,13 +147,17 @@ class Videos:
         change_frames: the first and the last frame in which a second motion may begin.
     """
 
-    def __init__(self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], change_frames: tuple[int, int] = MIDDLE):
+    def __init__(
+        self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], change_frames: tuple[int, int] = MIDDLE
+    ):
         self.faces, self.scenes = faces, scenes
         code = code_of(sys.modules[__name__])
         self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, change_frames, code])
         rng = np.random.default_rng([*seed, len(scenes)])
         count = len(scenes) * SAMPLES
-        self.change_frames = rng.integers(change_frames[0], change_frames[1] + 1, count)  # the frame in which the second motion begins
+        self.change_frames = rng.integers(
+            change_frames[0], change_frames[1] + 1, count
+        )  # the frame in which the second motion begins
         self.place = rng.uniform(-0.15, 0.15, (count, 2))
         self.size = rng.uniform(0.85, 1.15, count)
         self.face = np.arange(count) % faces.shape[1]

@@ -118,7 +118,7 @@ class Embedder(nn.Module):
         """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""
         if isinstance(raw, Partial):
             raise UserError(
-                f"samples lack {modality}, from which parameters of encoders cannot be adapted: set method.fast=head"
+                f"samples lack {modality}, from which parameters of encoders cannot be adapted: set method.adapt=head"
             )
         encoder = cast(Encoder, self.encoders[modality])
         return raw.tensor.to(self.device) if isinstance(raw, Prepared) else encoder.prepare(raw)

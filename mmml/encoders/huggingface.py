@@ -39,7 +39,12 @@ class Pretrained(Encoder):
 
     def __init__(self, width: int | None, model: str, unfreeze_layers: int, projection: bool):
         super().__init__()
-        require(unfreeze_layers >= -1, f"encoder.{self.modality}.unfreeze_layers", unfreeze_layers, "0 (frozen), a number of blocks, or -1 (all)")
+        require(
+            unfreeze_layers >= -1,
+            f"encoder.{self.modality}.unfreeze_layers",
+            unfreeze_layers,
+            "0 (frozen), a number of blocks, or -1 (all)",
+        )
         self.option = f"encoder.{self.modality}.model"
         self.source, self.frozen = model, unfreeze_layers == 0
         self.processor = load(PROCESSORS[self.modality], model, self.option)
@@ -202,7 +207,9 @@ class PretrainedAudio(Pretrained):
     def prepare(self, raw: Any) -> Tensor:
         """One by one: padding would reach through normalisation into what is embedded."""
         if not self.frozen and len({len(clip) for clip in raw}) > 1:
-            raise UserError("encoder.audio.unfreeze_layers: clips of different lengths can only be read by a frozen model")
+            raise UserError(
+                "encoder.audio.unfreeze_layers: clips of different lengths can only be read by a frozen model"
+            )
         return torch.cat([super(PretrainedAudio, self).prepare(clip) for clip in raw])
 
     def inputs(self, raw: Any) -> Tensor:

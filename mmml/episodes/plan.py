@@ -169,9 +169,11 @@ def training_batches(
         options: the section ``episode.train``.
         size: episodes in a step.
         seed: of the run.
-        corrupt: what spoils the episodes, see :func:`check_corruptions`.
+        corruptions: what spoils the episodes, see :func:`check_corruptions`.
     """
-    sampler = Sampler(samples, seed, "train", share(samples.classes, options.class_range), corruptions, options.task_augmentation)
+    sampler = Sampler(
+        samples, seed, "train", share(samples.classes, options.class_range), corruptions, options.task_augmentation
+    )
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:

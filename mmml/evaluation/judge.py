@@ -17,6 +17,7 @@ from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
+from mmml.evaluation.controls import choose, descents
 from mmml.evaluation.embed import see_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.independence import check_independence
@@ -26,7 +27,6 @@ from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
-from mmml.evaluation.controls import choose, descents
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner, Role
@@ -200,7 +200,9 @@ class Judge:
         embedded = self.embed(learner) if embedded is None else embedded
         if self.options.independence_check:
             shape, mappings, sampler = self.settings[0].shape, every_mapping(self.settings), self.sampler("test")
-            check_independence(learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.tta_views)
+            check_independence(
+                learner, self.samples["test"], embedded, sampler, shape, mappings, self.options.tta_views
+            )
         panel = self._panel(learner, embedded, calibration or Calibration())
         panel.extend(self._matching([(learner, embedded)]))
         for control in (*controls, *constants(learner)):

@@ -9,13 +9,13 @@ import torch
 from mmml.config.schema import EvaluationConfig
 from mmml.datasets import Samples
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.controls import curve
+from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.statistics import interval
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import Family, Solver
-from mmml.methods.learned_optimizer.rules.build import HAND_DESIGNED, hand_designed
 from mmml.methods.learned_optimizer.unroll import Unroll
+from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
 from mmml.tasks import Metric
 
 LOSS, MEDIAN = (Metric(name, percent=False, higher_is_better=False) for name in ("mean loss", "median loss"))
@@ -50,7 +50,7 @@ class ProblemJudge:
 
     def validate(self, solver: Solver) -> dict[str, float]:
         """Mean, median and the mean of training, after the last step of the horizon, on the same problems each time."""
-        final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.steps)[-1]
+        final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.inner_steps)[-1]
         objective = float(np.mean(final**solver.power) ** (1 / solver.power))
         return dict(zip(self.monitors(solver), (float(final.mean()), float(np.median(final)), objective), strict=True))
 
@@ -69,13 +69,15 @@ class ProblemJudge:
     def judge(self, solver: Solver, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """Mean and median loss on test problems after each horizon, and the curves, of all rules."""
         panel, curves = Panel(), []
-        steps = solver.unroll.steps * max(self.options.horizon_multiples)
+        steps = solver.unroll.inner_steps * max(self.options.horizon_multiples)
         for candidate in [solver, *self._baselines(solver.unroll)]:
             losses = self._solve(candidate, "test", self.options.episodes, steps)
             for horizon in self.options.horizon_multiples:
-                self._add(panel, candidate, losses[solver.unroll.steps * horizon], solver.unroll.steps * horizon)
+                self._add(
+                    panel, candidate, losses[solver.unroll.inner_steps * horizon], solver.unroll.inner_steps * horizon
+                )
             curves.append(curve(candidate.predictor_name, losses))
-        return panel, {"curves": curves, "trained_to": solver.unroll.steps}
+        return panel, {"curves": curves, "trained_to": solver.unroll.inner_steps}
 
     def _add(self, panel: Panel, solver: Solver, losses: np.ndarray, step: int) -> None:
         mean, ci95 = interval(losses)
@@ -135,7 +137,7 @@ class ProblemJudge:
 
         def score(exponent: int) -> float:
             if exponent not in known:
-                losses = self._solve(at(exponent), "val", self.options.lr_search_episodes, unroll.steps)[-1]
+                losses = self._solve(at(exponent), "val", self.options.lr_search_episodes, unroll.inner_steps)[-1]
                 known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
             return known[exponent]
 

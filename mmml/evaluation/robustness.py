@@ -107,7 +107,7 @@ def check_robustness(options: RobustnessConfig, mappings: Iterable[Mapping], emb
         if name not in plain:
             raise UserError(f"{option}: {name} needs options of its own; ask for it by episode.eval.corruptions")
         if not embeds_once and getattr(kinds[name], "removes_values", False):
-            raise UserError(f"{option}: with method.fast=all encoders cannot adapt to what is {name}; leave it out")
+            raise UserError(f"{option}: with method.adapt=all encoders cannot adapt to what is {name}; leave it out")
     if not applicable(options.corruptions, modalities):
         fit = [name for name in plain if applicable([name], modalities)]
         raise UserError(f"{option}: none can spoil {', '.join(modalities)}; choose of {', '.join(fit)}")

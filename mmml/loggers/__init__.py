@@ -2,4 +2,4 @@
 
 from mmml.loggers.base import Logger, check_loggers, loggers, open_loggers
 
-__all__ = ["Logger", "check_loggers", "loggers", "tracking"]
+__all__ = ["Logger", "check_loggers", "loggers", "open_loggers"]

@@ -28,7 +28,7 @@ class Control(Learner):
     def __init__(self, learner: Learner, told: str):
         super().__init__()
         self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
-        self.name, self.rule = learner.name, f"{learner.rule}, {told}"
+        self.name, self.variant = learner.name, f"{learner.variant}, {told}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
     def at_once(self, shape: Shape) -> int | None:
@@ -83,7 +83,7 @@ class Constant(Control):
     def __init__(self, learner: Learner, median: bool = False):
         told = "most alike" if learner.task.target else "median" if median else "mean"
         super().__init__(learner, told)
-        self.name, self.rule, self.median = "constant", told, median
+        self.name, self.variant, self.median = "constant", told, median
         self.transductive = False  # whatever the learner is, queries are not looked at
 
     def adapt(self, support: Examples, task: Task | None = None) -> Predictor:

@@ -43,7 +43,7 @@ class Trainee(nn.Module, ABC):
             predictions. Every learner must declare it; every table prints it.
         role: what its row of a table is there for.
         name: the method's name.
-        rule: what results name after the method, as in ``metric/prototype``.
+        variant: what results name after the method, as in ``metric/prototype``.
         is_small: whether its tensors are so small that one thread computes them as fast as several.
     """
 
@@ -51,7 +51,7 @@ class Trainee(nn.Module, ABC):
     transductive: bool
     role: Role = Role.LEARNED
     name: str
-    rule: str
+    variant: str
 
     @property
     def baseline(self) -> bool:
@@ -61,7 +61,7 @@ class Trainee(nn.Module, ABC):
     @property
     def predictor_name(self) -> str:
         """What tables call it."""
-        return f"{self.name}/{self.rule}"
+        return f"{self.name}/{self.variant}"
 
     def describe(self) -> dict[str, Any]:
         """What ``run.json`` and the report should say of it besides its options; plain values."""

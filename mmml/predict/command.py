@@ -194,7 +194,7 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
     (modality,) = mapping.modalities
     name = str(sections["encoder"][modality].get("name"))
     encoder, method = cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")), sections["method"]
-    suits = {"distance": encoder.distance, "rule": "nearest" if encoder.has_gaps else None}
+    suits = {"distance": encoder.distance, "classifier": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method.{option}=") for o in overrides):
             method[option] = value

@@ -187,7 +187,9 @@ class Adapted:
         per_class = len(self._slots) == len(self.samples.classes) != len(self.samples.labels)
         names = self.samples.classes if per_class else self.samples.ids.to_pylist()
         for chunk in queries.chunks(self.mapping.query, CHUNK, self._like):
-            found = self._of_chunk(chunk.examples, threshold, neighbors) if len(chunk.problems) < len(chunk.rows) else []
+            found = (
+                self._of_chunk(chunk.examples, threshold, neighbors) if len(chunk.problems) < len(chunk.rows) else []
+            )
             told = iter(found)
             for i in chunk.rows.tolist():
                 identity = queries.rows.names[i].as_py()
@@ -283,5 +285,7 @@ def limits_of(trained: dict[str, Any], decoding: dict[str, Any]) -> Limits:
     known = Limits.__dataclass_fields__
     for key in decoding:
         if key not in known:
-            raise UserError(f"predict.decoding.{key} is no option{did_you_mean(key, known)} (known: {', '.join(known)})")
+            raise UserError(
+                f"predict.decoding.{key} is no option{did_you_mean(key, known)} (known: {', '.join(known)})"
+            )
     return Limits(**{k: v for k, v in trained.items() if k in known} | decoding)

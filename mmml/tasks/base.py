@@ -147,7 +147,9 @@ class Task(ABC):
             return
         if self.target not in modalities:
             known = ", ".join(m for m, per in modalities.items() if per is Per.SAMPLE)
-            raise UserError(f"task.target={self.target}: this dataset has {known}{did_you_mean(self.target, modalities)}")
+            raise UserError(
+                f"task.target={self.target}: this dataset has {known}{did_you_mean(self.target, modalities)}"
+            )
         if modalities[self.target] is Per.CLASS:
             raise UserError(
                 f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "

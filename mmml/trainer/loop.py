@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from mmml.config.schema import TrainerConfig
 from mmml.errors import TrainingError, UserError
+from mmml.loggers import open_loggers
 from mmml.methods import Trainee
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
-from mmml.loggers import open_loggers
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
 from mmml.trainer.numerics import Numerics, step_seed
 from mmml.trainer.signals import Interrupted, Stop

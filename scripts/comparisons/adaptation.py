@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from comparisons.base import Both, check, numbers
-from mmml.methods.learned_optimizer.rules import UpdateRule
-from mmml.methods.learned_optimizer.rules.build import hand_designed
-from mmml.methods.learned_optimizer.rules.learned_rates import LearnedRates
 from mmml.methods.learned_optimizer.unroll import descend, start
+from mmml.methods.learned_optimizer.update_rules import UpdateRule
+from mmml.methods.learned_optimizer.update_rules.build import hand_designed
+from mmml.methods.learned_optimizer.update_rules.learned_lr import LearnedRates
 
 STEPS, RATE = 3, 0.1
 LOUD = 1e4  # times the loss, so that Adam's ε, which higher adds elsewhere, has no say
@@ -27,7 +27,7 @@ def network() -> nn.Module:
     return made
 
 
-def meta_gradient(rule: UpdateRule, order: int = 2, scale: float = 1.0) -> Tensor:
+def meta_gradient(rule: UpdateRule, first_order: bool = False, scale: float = 1.0) -> Tensor:
     """mmml's gradient of the loss of queries after the inner loop, by all parameters before it."""
     model = network()
     params = {n: p.detach().unsqueeze(0).requires_grad_() for n, p in model.named_parameters()}
@@ -35,7 +35,7 @@ def meta_gradient(rule: UpdateRule, order: int = 2, scale: float = 1.0) -> Tenso
     def loss(at: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         return F.mse_loss(functional_call(model, {n: p[0] for n, p in at.items()}, inputs), targets).unsqueeze(0)
 
-    *_, (end, _) = descend(lambda at, _: scale * loss(at, X, Y), start(params, rule), rule, range(STEPS), order)
+    *_, (end, _) = descend(lambda at, _: scale * loss(at, X, Y), start(params, rule), rule, range(STEPS), first_order)
     by = [*params.values(), *rule.parameters()]
     return flat(torch.autograd.grad(loss(end.params, ASKED, ANSWERS).sum(), by))
 
@@ -105,7 +105,7 @@ def _() -> Both:
     from learn2learn.algorithms import MAML
 
     reference = by_learn2learn(MAML(network(), lr=RATE, first_order=True))
-    return reference, meta_gradient(hand_designed("sgd", RATE), order=1)
+    return reference, meta_gradient(hand_designed("sgd", RATE), first_order=True)
 
 
 @check("Meta-SGD, rates included", "learn2learn", tolerance=1e-6)  # mmml's rates begin in float32
@@ -163,7 +163,7 @@ def steps_of(name: str) -> Both:
         return F.mse_loss(functional_call(model, {n: p[0] for n, p in at.items()}, X), Y).unsqueeze(0)
 
     rule = hand_designed(name, RATE)
-    *_, (end, _) = descend(loss, start(before, rule), rule, range(STEPS), order=1)
+    *_, (end, _) = descend(loss, start(before, rule), rule, range(STEPS), first_order=True)
     return flat(model.parameters()), flat(end.params.values())
 
 

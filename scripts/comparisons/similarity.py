@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from comparisons.base import Both, check, numbers
-from mmml.methods.metric.ridge import STRENGTHS, ridge
-from mmml.methods.metric.rules import nearest_neighbour, prototype
+from mmml.methods.metric.classifiers.nearest import nearest_neighbour
+from mmml.methods.metric.classifiers.prototype import prototype
+from mmml.methods.metric.classifiers.ridge import STRENGTHS, ridge
 from mmml.similarity.distances import cosine, euclidean
 from mmml.similarity.dtw import FRAME, dtw
 from mmml.similarity.losses import Contrastive, InfoNCE, Prototypical
@@ -155,10 +156,10 @@ def _() -> Both:
     return reference, dtw(a.view(1, 1, -1), b.view(1, 1, -1)).squeeze()
 
 
-def voted(rule: Any, distance: Any) -> Tensor:
+def voted(classifier: Any, distance: Any) -> Tensor:
     """mmml's probabilities of the episode's queries, ``[q, ways]``."""
     support, slots, query, _ = episode()
-    weights = rule(distance, *batched(support, slots, query), torch.tensor(1.0, dtype=torch.float64))
+    weights = classifier(distance, *batched(support, slots, query), torch.tensor(1.0, dtype=torch.float64))
     found: Tensor = Classification().combine(weights, slots.unsqueeze(0)).exp().squeeze(0)
     return found
 

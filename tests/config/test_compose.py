@@ -47,8 +47,14 @@ def test_other_arguments_are_left_alone():
 
 def test_overrides_change_values_in_place():
     before = copy.deepcopy(PLAIN)
-    got = apply_overrides(PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.independence_check=true"], FIXED)
-    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["independence_check"]) == (2000, [3, 4], True)
+    got = apply_overrides(
+        PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.independence_check=true"], FIXED
+    )
+    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["independence_check"]) == (
+        2000,
+        [3, 4],
+        True,
+    )
     assert before == PLAIN
 
 

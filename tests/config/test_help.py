@@ -21,5 +21,5 @@ def test_presets_and_experiments_choose_among_other_groups():
 
 def test_what_is_typed_wins():
     assert starred("method=learned_optimizer", "episode=standard")["episode"] == "standard"
-    text = help_text(["method=learned_optimizer", "method.steps=3"])
+    text = help_text(["method=learned_optimizer", "method.inner_steps=3"])
     assert "test_steps: null" in text and "override" not in text

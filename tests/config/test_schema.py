@@ -91,7 +91,13 @@ BEFORE = {
     "episode": {"group_disjoint": False},
     "episode.train": {"class_range": [0, 1], "within_superclass": False, "corruptions": [], "task_augmentation": 0},
     "episode.eval": {"within_superclass": False, "query_domain": None, "official_episodes": False, "corruptions": []},
-    "evaluation": {"controls": True, "permuted_targets": False, "lr_search_episodes": 50, "horizon_multiples": [1], "tta_views": 1}
+    "evaluation": {
+        "controls": True,
+        "permuted_targets": False,
+        "lr_search_episodes": 50,
+        "horizon_multiples": [1],
+        "tta_views": 1,
+    }
     | {"matching": [], "summaries": []},
     "evaluation.robustness": {"run": False},
     "trainer": {"loggers": []},

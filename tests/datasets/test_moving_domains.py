@@ -78,7 +78,11 @@ def test_the_second_motion_begins_within_some_frames(change_frames, latest):
 def test_runs_from_before_turning_was_an_option_meant_the_middle():
     older = build()
     section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
-    assert datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").change_frames == older.change_frames == (5, 7)
+    assert (
+        datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").change_frames
+        == older.change_frames
+        == (5, 7)
+    )
 
 
 WRONG = [{"classes": "words"}, {"samples": "all"}, {"domains": 3}, {"videos": 1}]

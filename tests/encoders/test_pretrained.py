@@ -110,7 +110,8 @@ def test_both_sides_of_a_pair_share_a_space(clip):
     assert torch.allclose(words.encode(TEXTS), getattr(expected, "pooler_output", expected), atol=1e-5)
     options = {"width": None, "normalize": True, "fusion": "mean"}
     sections = {
-        m: {"name": f"pretrained_{m}", "model": clip, "unfreeze_layers": 0, "projection": False} for m in ("image", "text")
+        m: {"name": f"pretrained_{m}", "model": clip, "unfreeze_layers": 0, "projection": False}
+        for m in ("image", "text")
     }
     sections["text"]["max_length"] = 16
     embedder = build_embedder(options | sections, ["image", "text"])
@@ -183,7 +184,13 @@ def test_widths_that_differ_are_named(minilm, clip):
     with pytest.raises(UserError, match="gives 384 numbers; set encoder.width=384 or null, or .*projection=true"):
         text(minilm, width=128)
     sections = {
-        "text": {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": False, "max_length": 16},
+        "text": {
+            "name": "pretrained_text",
+            "model": minilm,
+            "unfreeze_layers": 0,
+            "projection": False,
+            "max_length": 16,
+        },
         "image": {"name": "pretrained_image", "model": clip, "unfreeze_layers": 0, "projection": False},
     }
     with pytest.raises(UserError, match=r"the models differ in width \(image 8, text 384\)"):

@@ -180,7 +180,10 @@ def test_characters_are_mistyped():
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ({"name": "mising", "modality": "text", "amount": 0.5}, r"corruptions\[0\].name=mising: .* did you mean 'missing'"),
+        (
+            {"name": "mising", "modality": "text", "amount": 0.5},
+            r"corruptions\[0\].name=mising: .* did you mean 'missing'",
+        ),
         ({"name": "missing", "modality": "text", "amount": 1.5}, r"amount=1.5 must be from 0 to 1"),
         (
             {"name": "missing", "modality": "text", "amount": [0.5, 0.1]},
@@ -215,11 +218,11 @@ def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
     assert torch.allclose(gone.exp(), torch.full_like(gone, 0.25), atol=1e-6)  # nothing is known of the queries
 
 
-@pytest.mark.parametrize("rule", ["prototype", "nearest", "attention"])
-def test_every_rule_sees_that_a_modality_repeats_another(samples, rule):
+@pytest.mark.parametrize("classifier", ["prototype", "nearest", "attention"])
+def test_every_rule_sees_that_a_modality_repeats_another(samples, classifier):
     embedded = samples.with_embeddings({"image": torch.randn(39, 3), "text": torch.randn(9, 3)})
     section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
-    learner = make_learner(rule=rule)
+    learner = make_learner(classifier=classifier)
     before, after = (learner.adapt(s)(q) for s, q in (drawn(embedded, *c).view(BOTH) for c in ((), (section,))))
     assert (before - after).abs().max() > 0.1
 

@@ -18,7 +18,9 @@ def options(train=False, judged=False, official_episodes=False):
     mappings = ["image:image"]
     return EpisodeConfig(
         train=TrainEpisodes(ways=2, shots=1, queries=1, mappings=mappings, within_superclass=train),
-        eval=EvalEpisodes([2], [1], queries=1, mappings=mappings, within_superclass=judged, official_episodes=official_episodes),
+        eval=EvalEpisodes(
+            [2], [1], queries=1, mappings=mappings, within_superclass=judged, official_episodes=official_episodes
+        ),
     )
 
 
@@ -74,11 +76,15 @@ def test_published_episodes_are_played_as_they_are(kinds):
     drawn = sampler.draw([1, 0], Shape(2, 1, 1))
     assert drawn.classes.tolist() == [[0, 3], [4, 2]]
     assert drawn.support.tolist() == [[[0], [15]], [[22], [9]]] and drawn.query.tolist() == [[[1], [16]], [[23], [10]]]
-    assert sampler.at_most(1000) == 2 and Sampler(replace(kinds, official_episodes=None), 0, "test").at_most(1000) == 1000
+    assert (
+        sampler.at_most(1000) == 2 and Sampler(replace(kinds, official_episodes=None), 0, "test").at_most(1000) == 1000
+    )
 
 
 def test_published_episodes_have_their_own_shape(kinds):
     splits = for_episodes(dict.fromkeys(("train", "val", "test"), kinds), options(official_episodes=True))
     check_shapes(options(official_episodes=True), splits, trains=True)
-    with pytest.raises(UserError, match=r"official_episodes=true: the official episodes have ways=2, shots=1, queries=1; set"):
+    with pytest.raises(
+        UserError, match=r"official_episodes=true: the official episodes have ways=2, shots=1, queries=1; set"
+    ):
         Sampler(kinds, 0, "test").check(Shape(3, 1, 1), "episode.eval")

@@ -186,9 +186,9 @@ def directions(classes=6, noise=0.0):
     return Samples([str(c) for c in range(classes)], np.arange(classes + 1) * 8, {"image": column})
 
 
-def calibrated(samples, *shapes, episodes=60, rule="prototype"):
+def calibrated(samples, *shapes, episodes=60, classifier="prototype"):
     settings = [Setting(CLASSIFICATION, shape, (IMAGES,)) for shape in shapes]
-    return calibrate(make_learner(MLP, rule=rule), samples, Sampler(samples, 0, "val"), settings, episodes)
+    return calibrate(make_learner(MLP, classifier=classifier), samples, Sampler(samples, 0, "val"), settings, episodes)
 
 
 def test_known_and_unknown_queries_are_told_apart():
@@ -229,7 +229,8 @@ def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, na
     corruptions = build_corruptions([section], "episode.eval.corruptions")
     setting = Setting(CLASSIFICATION, Shape(3, 2, 2), (IMAGES,))
     spoiled, clean = (
-        calibrate(make_learner(), samples, Sampler(samples, 0, "val", corruptions=c), [setting], 20) for c in (corruptions, ())
+        calibrate(make_learner(), samples, Sampler(samples, 0, "val", corruptions=c), [setting], 20)
+        for c in (corruptions, ())
     )
     assert spoiled.entries[0].known != clean.entries[0].known
 
@@ -270,11 +271,11 @@ def test_a_temperature_at_the_end_of_its_range_is_told():
     ]
 
 
-@pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
-def test_calibrated_confidence_is_nearer_to_accuracy(rule):
+@pytest.mark.parametrize("classifier", ["prototype", "nearest", "ridge", "attention"])
+def test_calibrated_confidence_is_nearer_to_accuracy(classifier):
     samples, shape = directions(12, noise=0.45), Shape(5, 4, 4)
-    learner = make_learner(MLP, rule=rule)
-    calibration = calibrated(samples, shape, episodes=200, rule=rule)
+    learner = make_learner(MLP, classifier=classifier)
+    calibration = calibrated(samples, shape, episodes=200, classifier=classifier)
     errors = []
     as_it_is = Calibration(tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries))
     for given in (as_it_is, calibration):

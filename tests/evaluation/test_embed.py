@@ -43,5 +43,7 @@ def with_images(samples, raw):
 
 def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, monkeypatch):
     monkeypatch.setattr(type(learner), "embeds_once", False)
-    with pytest.raises(UserError, match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1"):
+    with pytest.raises(
+        UserError, match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1"
+    ):
         see_all(learner, samples, ["image"], 8)

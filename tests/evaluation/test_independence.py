@@ -27,9 +27,9 @@ def check(learner, samples, views=1):
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
-@pytest.mark.parametrize("rule", ["prototype", "nearest", "ridge", "attention"])
-def test_every_encoder_and_rule_passes(samples, encoder, rule):
-    check(make_learner(encoder, rule=rule), samples)
+@pytest.mark.parametrize("classifier", ["prototype", "nearest", "ridge", "attention"])
+def test_every_encoder_and_rule_passes(samples, encoder, classifier):
+    check(make_learner(encoder, classifier=classifier), samples)
 
 
 def test_queries_that_repeat_another_modality_pass(samples):
@@ -50,7 +50,9 @@ def test_batch_statistics_at_evaluation_are_caught(samples):
     for module in learner.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.track_running_stats, module.running_mean, module.running_var = False, None, None
-    with pytest.raises(IndependenceError, match="the encoder of image embeds a sample differently among others than alone"):
+    with pytest.raises(
+        IndependenceError, match="the encoder of image embeds a sample differently among others than alone"
+    ):
         check(learner, samples)
 
 
@@ -66,11 +68,13 @@ def leaky(learner):
     return learner
 
 
-@pytest.mark.parametrize("rule", ["metric/prototype", "learned_optimizer/sgd"])
-def test_predictions_normalised_over_queries_are_caught(samples, rule):
-    learner = make_learner(MLP) if rule == "metric/prototype" else make(rule="sgd", ways=4)
+@pytest.mark.parametrize("classifier", ["metric/prototype", "learned_optimizer/sgd"])
+def test_predictions_normalised_over_queries_are_caught(samples, classifier):
+    learner = make_learner(MLP) if classifier == "metric/prototype" else make(update_rule="sgd", ways=4)
     check(learner, samples)
-    with pytest.raises(IndependenceError, match=f"{rule} on image:image: predictions change when the queries are"):
+    with pytest.raises(
+        IndependenceError, match=f"{classifier} on image:image: predictions change when the queries are"
+    ):
         check(leaky(learner), samples)
 
 
@@ -114,7 +118,7 @@ def test_predictions_that_move_a_little_are_caught(samples):
         check(learner, samples)
 
 
-@pytest.mark.parametrize("made", [lambda: make_learner(MLP), lambda: make(rule="sgd", ways=4)])
+@pytest.mark.parametrize("made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)])
 def test_a_judge_guards_where_it_is_asked_to(samples, made):
     options = EvalEpisodes(ways=[4], shots=[1], queries=2, mappings=["image:image"])
     settings = episode_settings(options, {"image": Per.SAMPLE}, tasks.build("classification", {}, "task"))

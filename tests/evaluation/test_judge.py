@@ -60,8 +60,8 @@ def test_rules_on_frozen_features_embed_nothing_again(judge, frozen, samples, mo
     assert sum(seen) == sum(len(c.values) for c in samples.columns.values())
     rows = {(c.predictor, c.mapping, c.shots) for c in panel.cells if c.metric == "accuracy"}
     assert rows >= {
-        (f"frozen/{rule}", *where)
-        for rule in ("prototype", "ridge", "attention")
+        (f"frozen/{classifier}", *where)
+        for classifier in ("prototype", "ridge", "attention")
         for where in (("image:image", 1), ("image:image", 2), ("text:image", 1))
     }
     assert all(c.baseline for c in panel.cells if c.predictor.startswith("frozen/"))
@@ -103,8 +103,8 @@ def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
     def errors(panel):
         return [c.mean for c in panel.cells if c.metric == "calibration error" and c.predictor == "frozen/ridge"]
 
-    (rule,) = [r for r in frozen_rules(frozen) if r.predictor_name == "frozen/ridge"]
-    before = judge._panel(rule, judge.embed(rule), as_it_is(judge.calibrate(rule)))
+    (classifier,) = [r for r in frozen_rules(frozen) if r.predictor_name == "frozen/ridge"]
+    before = judge._panel(classifier, judge.embed(classifier), as_it_is(judge.calibrate(classifier)))
     after = judge.test(frozen, judge.calibrate(frozen))
     assert all(b < a for a, b in zip(errors(before), errors(after), strict=True))
 

@@ -50,7 +50,7 @@ def played(ways: int, queries: int = 1) -> Setting:
 
 def of(samples: Samples) -> float:
     settings = matching_settings(["image:text"], [played(6, queries=2)], MODALITIES)
-    learner = make_learner(rule="nearest").eval()
+    learner = make_learner(classifier="nearest").eval()
     (cell,) = matching_panel([(learner, samples)], Sampler(samples, 0, "test"), settings, 20).cells
     assert (cell.task, cell.metric, cell.mapping, cell.episodes) == ("matching", "matching accuracy", "image:text", 20)
     return cell.mean
@@ -104,6 +104,6 @@ def test_the_panel_has_it_beside_chance():
     evaluation = EvaluationConfig(20, 20, 0, False, [], False, matching=["image:text"])
     matchings = matching_settings(evaluation.matching, settings, MODALITIES)
     judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, evaluation, matchings)
-    panel = judge.test(make_learner(rule="nearest"), embedded=samples)
+    panel = judge.test(make_learner(classifier="nearest"), embedded=samples)
     found = {(c.predictor, c.shots): c.mean for c in panel.cells if c.task == "matching"}
     assert found == {("metric/nearest", 1): 1, ("metric/nearest", 2): 1, ("chance", 1): 1 / 3, ("chance", 2): 1 / 3}

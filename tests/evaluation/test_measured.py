@@ -67,7 +67,10 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
 
 def test_how_much_is_spoiled_matters(samples):
     some, more = (
-        replace(judge_of(samples), corruptions=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corruptions"))
+        replace(
+            judge_of(samples),
+            corruptions=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corruptions"),
+        )
         for amount in (0.1, 0.2)
     )
     assert some.fingerprint() != more.fingerprint()
@@ -109,7 +112,12 @@ def test_a_resumed_run_begins_its_best_anew_just_where_it_should(smoke_run, tmp_
 @pytest.fixture(scope="module")
 def smoke_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
-    options = ["evaluation.controls=false", "evaluation.baselines=[]", "evaluation.retrieval=false", "hydra.run.dir=run"]
+    options = [
+        "evaluation.controls=false",
+        "evaluation.baselines=[]",
+        "evaluation.retrieval=false",
+        "hydra.run.dir=run",
+    ]
     done = command("train", *SMOKE, *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     for name in ("last.ckpt", "best.ckpt"):

@@ -98,7 +98,7 @@ def test_evaluation_builds_no_graph(samples, learner):
 
 
 def test_all_learners_meet_the_same_episodes(samples):
-    a, b = make_learner(MLP), make_learner(MLP, rule="nearest")
+    a, b = make_learner(MLP), make_learner(MLP, classifier="nearest")
     one, other = panel(a, samples), panel(a, samples)
     assert all(np.array_equal(x, y) for x, y in zip(one.scores, other.scores, strict=True))
     # One shot: prototype and nearest are the same rule, so identical episodes give identical scores.

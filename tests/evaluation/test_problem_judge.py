@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from mmml.config.schema import EvaluationConfig
-from mmml.evaluation.problems import RATIO, ProblemJudge
 from mmml.evaluation.controls import curve
+from mmml.evaluation.problems import RATIO, ProblemJudge
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import build_solver, problems
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
-from mmml.methods.learned_optimizer.rules.build import hand_designed
 from mmml.methods.learned_optimizer.unroll import Unroll
+from mmml.methods.learned_optimizer.update_rules.build import hand_designed
 from tests.methods.learned_optimizer.making import OPTIONS
 
-METHOD = {"name": "learned_optimizer", **OPTIONS, "steps": 5, "truncation": None, "weights": "uniform"}
+METHOD = {"name": "learned_optimizer", **OPTIONS, "steps": 5, "truncation_length": None, "weights": "uniform"}
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def test_a_baselines_rate_is_no_worse_than_its_neighbours(judge, solver):
     tuned = judge._tuned("adam", solver.unroll)
 
     def loss(factor):
-        rule = type(tuned.optimizer)(tuned.optimizer.rate * factor, 0.9, 0.999)
+        rule = type(tuned.optimizer)(tuned.optimizer.inner_lr * factor, 0.9, 0.999)
         other = type(tuned)(rule, "adam", solver.unroll)
         return judge._solve(other, "val", 30, 5)[-1].mean()
 
     assert loss(1) <= min(loss(RATIO), loss(1 / RATIO))
-    assert tuned.optimizer.rate != pytest.approx(0.1), "the climb never left its start"
+    assert tuned.optimizer.inner_lr != pytest.approx(0.1), "the climb never left its start"
 
 
 class Held(QuadraticFamily):
@@ -99,7 +99,7 @@ class Held(QuadraticFamily):
 def test_nothing_is_chosen_by_test_problems(judge, solver):
     held = replace(judge, family=Held(3), options=replace(judge.options, episodes=2))
     assert held.validate(solver) == judge.validate(solver)
-    assert held._tuned("sgd", solver.unroll).rule == judge._tuned("sgd", solver.unroll).rule
+    assert held._tuned("sgd", solver.unroll).variant == judge._tuned("sgd", solver.unroll).variant
 
 
 @pytest.mark.parametrize("exponent", [-7, 2, 3, 8])  # a step above a power of ten, two, one below, and one of them
@@ -107,10 +107,10 @@ def test_a_rate_is_climbed_to_from_both_sides(judge, solver, exponent, monkeypat
     best = 0.1 * RATIO**exponent
 
     def far(self, candidate, split, problems, steps):
-        return np.array([[abs(np.log(candidate.optimizer.rate / best))]])
+        return np.array([[abs(np.log(candidate.optimizer.inner_lr / best))]])
 
     monkeypatch.setattr(ProblemJudge, "_solve", far)
-    assert judge._tuned("sgd", solver.unroll).optimizer.rate == pytest.approx(best)
+    assert judge._tuned("sgd", solver.unroll).optimizer.inner_lr == pytest.approx(best)
 
 
 class Told:

@@ -25,7 +25,9 @@ MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
 def judge(samples):
     alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
     samples = replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, alike)})
-    options = EvaluationConfig(episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], independence_check=False)
+    options = EvaluationConfig(
+        episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], independence_check=False
+    )
     setting = Setting(tasks.build("classification", {}, "task"), Shape(4, 1, 1), MAPPINGS)
     return Judge({"test": samples}, {"image": Per.SAMPLE, "text": Per.CLASS}, [setting], options)
 
@@ -122,7 +124,7 @@ def test_what_cannot_be_played_is_refused_before_anything_is():
         check_robustness(
             RobustnessConfig(run=True, corruptions=["noise"]), [Mapping.parse("text:text")], embeds_once=True
         )
-    with pytest.raises(UserError, match=r"with method.fast=all encoders cannot adapt to what is missing"):
+    with pytest.raises(UserError, match=r"with method.adapt=all encoders cannot adapt to what is missing"):
         check_robustness(RobustnessConfig(run=True), MAPPINGS, embeds_once=False)
     with pytest.raises(UserError, match=r"duplicated needs options of its own; ask for it by episode.eval.corruptions"):
         check_robustness(RobustnessConfig(run=True, corruptions=["duplicated"]), MAPPINGS, embeds_once=True)

@@ -52,9 +52,9 @@ def frames() -> Samples:
     return Samples(["a", "b"], np.array([0, 40, 80]), column, targets=values[:, 0], footage=footage)
 
 
-def learner(rule="attention"):
+def learner(classifier="attention"):
     sections = {"width": 3, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return MetricLearner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", rule, **OPTIONS)
+    return MetricLearner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier, **OPTIONS)
 
 
 def settings(samples, *several, task=TASK):

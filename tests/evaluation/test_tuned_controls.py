@@ -62,7 +62,7 @@ def test_what_diverges_is_none_in_json(settings):
 def test_a_learner_is_judged_in_evaluation_mode_and_given_back_as_it_was(samples, settings):
     """Encoders that adapt see raw values: augmentation and dropout would otherwise change their scores."""
     judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, EvaluationConfig(4, 4, 0, False, [], False))
-    learner = make(SMALL, rule="sgd", fast="all", **GENTLE).train()
+    learner = make(SMALL, update_rule="sgd", adapt="all", **GENTLE).train()
     first, second = (judge.test(learner).plain() for _ in range(2))
     assert first == second == judge.test(learner.eval()).plain() and not learner.training
     scores = judge.validate(learner.train())
@@ -74,7 +74,7 @@ def test_a_learner_is_judged_in_evaluation_mode_and_given_back_as_it_was(samples
 def test_the_guard_plays_learners_that_adapt_encoders(samples, settings):
     options = EvaluationConfig(4, 4, 0, False, [], True)
     judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, options)
-    learner = make(DENSE, rule="sgd", fast="all", **GENTLE).train()
+    learner = make(DENSE, update_rule="sgd", adapt="all", **GENTLE).train()
     assert judge.test(learner).cells and learner.training
 
 

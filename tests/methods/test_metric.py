@@ -6,7 +6,7 @@ import torch
 from mmml.encoders.embedder import build_embedder
 from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
 from mmml.errors import UserError
-from mmml.methods.metric import rules
+from mmml.methods.metric import classifiers
 from mmml.methods.metric.learner import MetricLearner, as_items
 from mmml.similarity import distances
 from mmml.tasks import tasks
@@ -19,14 +19,14 @@ SLOTS = torch.tensor([[0, 0, 1, 1]])
 QUERY = torch.tensor([[[2.9, 0.0], [4.5, 0.0]]])
 
 
-def weights(rule, slots=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
+def weights(classifier, slots=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
     distance = distances.get("euclidean", "")
-    return rules.get(rule, "")(distance, support, slots, query, torch.tensor(temperature))
+    return classifiers.get(classifier, "")(distance, support, slots, query, torch.tensor(temperature))
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_weights_sum_to_one(rule):
-    assert torch.allclose(weights(rule).exp().sum(-1), torch.ones(1, 2))
+@pytest.mark.parametrize("classifier", RULES)
+def test_weights_sum_to_one(classifier):
+    assert torch.allclose(weights(classifier).exp().sum(-1), torch.ones(1, 2))
 
 
 def test_prototype_compares_with_class_means():
@@ -35,11 +35,11 @@ def test_prototype_compares_with_class_means():
     assert torch.allclose(weights("prototype").exp(), expected.repeat_interleave(2, -1) / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize("rule", ["prototype", "nearest", "attention"])
-def test_temperature_divides_distances_once(rule):
+@pytest.mark.parametrize("classifier", ["prototype", "nearest", "attention"])
+def test_temperature_divides_distances_once(classifier):
     support, query, slots = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0]]]), torch.tensor([[0, 1]])
     squared = distances.get("sqeuclidean", "")
-    got = rules.get(rule, "")(squared, support, slots, query, torch.tensor(2.0)).exp()
+    got = classifiers.get(classifier, "")(squared, support, slots, query, torch.tensor(2.0)).exp()
     assert got[0, 0].tolist() == pytest.approx([0.8176, 0.1824], abs=1e-4)  # of −1/2 and −4/2
 
 
@@ -94,15 +94,18 @@ def test_only_attention_tells_modalities_apart():
     query = Examples({"image": torch.tensor([[[[11.0, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
     # Fused with its name, class 0 is at 5 and 6, class 1 at 12.5 and 14.5; apart, the name of class 0 is at 10.
     guesses = {
-        rule: make_learner(MLP, rule=rule, distance="euclidean").adapt(two_shots_and_a_name())(query).argmax().item()
-        for rule in RULES
+        classifier: make_learner(MLP, classifier=classifier, distance="euclidean")
+        .adapt(two_shots_and_a_name())(query)
+        .argmax()
+        .item()
+        for classifier in RULES
     }
     assert guesses == {"prototype": 1, "nearest": 1, "ridge": 1, "attention": 0}
 
 
 def test_the_loss_of_attention_contrasts_with_names_too(samples):
     drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
-    fused, apart = make_learner(MLP), make_learner(MLP, rule="attention")
+    fused, apart = make_learner(MLP), make_learner(MLP, classifier="attention")
     alone, both = (gather(samples, drawn, [m]) for m in (MAPPINGS[0], MAPPINGS[3]))
     assert torch.equal(fused.loss(alone), apart.loss(alone))
     assert not torch.isclose(fused.loss(both), apart.loss(both))
@@ -111,17 +114,17 @@ def test_the_loss_of_attention_contrasts_with_names_too(samples):
 def test_scores_are_predicted_from_whole_samples():
     support = replace(two_shots_and_a_name(), targets=torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     query = Examples({"image": torch.tensor([[[[12.5, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
-    learner = make_learner(MLP, rule="attention", distance="euclidean")
+    learner = make_learner(MLP, classifier="attention", distance="euclidean")
     predicted = learner.adapt(support, tasks.build("regression", {}, "task"))(query)
     assert predicted.item() == pytest.approx(3.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_order_of_the_support_set_does_not_matter(rule):
+@pytest.mark.parametrize("classifier", RULES)
+def test_the_order_of_the_support_set_does_not_matter(classifier):
     order = torch.tensor([3, 0, 2, 1])
     task = tasks.build("classification", {}, "task")
-    one = task.combine(weights(rule), SLOTS)
-    other = task.combine(weights(rule, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
+    one = task.combine(weights(classifier), SLOTS)
+    other = task.combine(weights(classifier, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
     assert torch.allclose(one, other, atol=1e-5)
 
 
@@ -193,36 +196,41 @@ def test_distances_and_rules_take_options_by_name():
 
 
 def test_the_rule_suits_the_task():
-    rules = [make_learner(rule="auto").rule]
+    classifiers = [make_learner(classifier="auto").classifier]
     options = {"temperature": 0.1, "learn_temperature": True}
     embedder, task = make_learner().embedder, tasks.build("regression", {}, "task")
-    rules.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).rule)
-    assert rules == ["prototype", "attention"]
+    classifiers.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).classifier)
+    assert classifiers == ["prototype", "attention"]
 
 
 def test_an_option_that_nothing_takes_is_refused():
     from mmml.encoders import build_embedder
     from mmml.methods import methods
 
-    options = {"distance": "cosine", "loss": "contrastive", "rule": "prototype", "margni": 1.0, "squared": False}
+    options = {"distance": "cosine", "loss": "contrastive", "classifier": "prototype", "margni": 1.0, "squared": False}
     task = tasks.build("classification", {}, "task")
     with pytest.raises(UserError, match=r"method.margni.*did you mean 'margin'"):
         methods.build("metric", options, "method", embedder=build_embedder(MLP, ["image"]), task=task)
 
 
 @pytest.mark.parametrize(
-    ("normalize", "distance", "rule", "told"),
+    ("normalize", "distance", "classifier", "told"),
     [
-        (False, "dtw", "prototype", "method.rule=prototype computes with .* set method.rule=nearest or attention"),
+        (
+            False,
+            "dtw",
+            "prototype",
+            "method.classifier=prototype computes with .* set method.classifier=nearest or attention",
+        ),
         (False, "cosine", "nearest", "method.distance=cosine cannot compare .* set method.distance=dtw"),
         (True, "dtw", "nearest", "encoder.normalize=true cannot scale .* set encoder.normalize=false"),
     ],
 )
-def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(normalize, distance, rule, told):
+def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(normalize, distance, classifier, told):
     options = {"width": 1, "normalize": normalize, "fusion": "mean", "audio": {"name": "raw_audio"}}
     embedder, loss = build_embedder(options, ["audio"]), {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(UserError, match=told):
-        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", rule, **loss)
+        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", classifier, **loss)
 
 
 @pytest.mark.parametrize("distance", ["local", "dtw", "modified_hausdorff"])

@@ -24,12 +24,12 @@ def samples_of(*classes, groups=None):
 
 
 @cache
-def learner_of(rule):
-    return model_of(f"method.rule={rule}").learner
+def learner_of(classifier):
+    return model_of(f"method.classifier={classifier}").learner
 
 
-def told_of(samples, rule="prototype"):
-    return calibrate_on_support(learner_of(rule), samples, ROWS)
+def told_of(samples, classifier="prototype"):
+    return calibrate_on_support(learner_of(classifier), samples, ROWS)
 
 
 def test_a_group_is_in_one_fold():

@@ -19,7 +19,7 @@ from tests.predict.making import features
 
 IMAGES = [f"episode.{side}.mappings=[image:image]" for side in ("train", "eval")]
 CONV = ["encoder=small", "encoder.width=8", "encoder.image.size=16", "encoder.image.channels=4", *IMAGES]
-MAML = ["method=learned_optimizer", "method/algorithm=maml", "method.steps=1", "method.rate=0.5"]
+MAML = ["method=learned_optimizer", "method/algorithm=maml", "method.inner_steps=1", "method.inner_lr=0.5"]
 ROWS = ["encoder=raw", *(o.replace("image", "features") for o in IMAGES)]
 QUANTILES = np.linspace(0, 1, 5).tolist()
 
@@ -70,7 +70,7 @@ def test_another_method_keeps_the_novelties_and_what_they_met(tmp_path):
     support = features(tmp_path / "s", [0, 1, 2] * 4, seed=0)
     stored = stored_of(*ROWS, entries=[entry("features:features", 3, 4, met=11)])
     reading = Reading(features="f.npy")
-    same, other = (model_of(stored, reading, rule=r).adapt(str(support)).entry for r in ("auto", "nearest"))
+    same, other = (model_of(stored, reading, classifier=r).adapt(str(support)).entry for r in ("auto", "nearest"))
     assert (same.temperature, same.met) == (7, 11) and other.temperature != 7
     assert (other.known, other.unknown, other.met) == (same.known, same.unknown, 11)
 

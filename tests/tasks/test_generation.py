@@ -26,8 +26,16 @@ from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
 OPTIONS |= {"vocabulary": None, "max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
 METRIC = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
-RULE = {"rule": "sgd", "init": "learned", "fast": "head", "order": 1, "steps": 2, "test_steps": None, "rate": 0.1}
-RULE |= {"truncation": None, "weights": "last", "curriculum": 0.0, "scale": 1.0, "transductive": False}
+RULE = {
+    "update_rule": "sgd",
+    "init": "learned",
+    "adapt": "head",
+    "first_order": True,
+    "inner_steps": 2,
+    "eval_inner_steps": None,
+    "inner_lr": 0.1,
+}
+RULE |= {"truncation_length": None, "weights": "last", "curriculum": 0.0, "head_scale": 1.0, "transductive": False}
 MLP = {"name": "mlp_features", "hidden": [8]}
 MAPPING, SHAPE = Mapping.parse("features:features"), Shape(1, 4, 6)
 WORDS = ["cat", "dog", "bird", "fish"]
@@ -52,8 +60,8 @@ def learned(**options):
     return learned_by(task(), **options)
 
 
-def metric(rule="attention", **options):
-    return MetricLearner(embedder(), task(), "cosine", "infonce", rule, **METRIC | options)
+def metric(classifier="attention", **options):
+    return MetricLearner(embedder(), task(), "cosine", "infonce", classifier, **METRIC | options)
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
 
 
 def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
-    learner = learned(fast="all")
+    learner = learned(adapt="all")
     learner.fit(named)
     assert len(see_all(learner, named, ["features", "text"]).columns["text"].values) == len(named.labels)
 

@@ -82,7 +82,7 @@ def test_texts_come_back(folder):
 
 
 def test_gradients_are_followed_twice(folder, named):
-    learner = learned_by(task(model=folder), order=2)
+    learner = learned_by(task(model=folder), first_order=False)
     learner.fit(named)
     (loss,) = learner.losses(of(learner, named), 0.0)
     loss.backward()

@@ -32,10 +32,10 @@ def scored() -> Samples:
     return Samples(["a", "b", "c"], np.arange(4) * 40, {"features": column}, targets=values[:, 0].numpy())
 
 
-def learner(rule="attention", loss="infonce"):
+def learner(classifier="attention", loss="infonce"):
     torch.manual_seed(0)
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": FEATURES}, ["features"])
-    return MetricLearner(embedder, TASK, "cosine", loss, rule, **OPTIONS)
+    return MetricLearner(embedder, TASK, "cosine", loss, classifier, **OPTIONS)
 
 
 def batch(samples, numbers=(0, 1, 2, 3)):
@@ -83,10 +83,12 @@ def test_a_constant_answer_stands_in_the_table(scored):
     assert cell.predictor == "constant/mean"
 
 
-@pytest.mark.parametrize("rule", ["prototype", "ridge"])
-def test_rules_that_need_classes_are_refused(rule):
-    with pytest.raises(UserError, match=f"method.rule={rule} needs classes.* set method.rule=attention"):
-        learner(rule=rule)
+@pytest.mark.parametrize("classifier", ["prototype", "ridge"])
+def test_rules_that_need_classes_are_refused(classifier):
+    with pytest.raises(
+        UserError, match=f"method.classifier={classifier} needs classes.* set method.classifier=attention"
+    ):
+        learner(classifier=classifier)
 
 
 def test_a_value_of_a_whole_class_has_no_score():

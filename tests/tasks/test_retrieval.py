@@ -24,8 +24,16 @@ TARGET, MAPPING, SHAPE = "found_features", Mapping.parse("features:features"), S
 TASK = tasks.build("retrieval", {"target": TARGET, "temperature": 0.1}, "task")
 MLP = {"name": "mlp_features", "hidden": [8]}
 OPTIONS = {"temperature": 10.0, "learn_temperature": True, "margin": 1.0, "squared": False}
-RULE = {"rule": "sgd", "init": "prototype", "fast": "head", "order": 1, "steps": 5, "test_steps": 20, "rate": 10.0}
-UNROLL = {"truncation": None, "weights": "last", "curriculum": 0.0, "scale": 1.0, "transductive": False}
+RULE = {
+    "update_rule": "sgd",
+    "init": "prototype",
+    "adapt": "head",
+    "first_order": True,
+    "inner_steps": 5,
+    "eval_inner_steps": 20,
+    "inner_lr": 10.0,
+}
+UNROLL = {"truncation_length": None, "weights": "last", "curriculum": 0.0, "head_scale": 1.0, "transductive": False}
 
 
 @pytest.fixture
@@ -45,8 +53,8 @@ def embedder():
     return build_embedder(sections, ["features", TARGET])
 
 
-def metric(rule="attention"):
-    return MetricLearner(embedder(), TASK, "euclidean", "infonce", rule, **OPTIONS)
+def metric(classifier="attention"):
+    return MetricLearner(embedder(), TASK, "euclidean", "infonce", classifier, **OPTIONS)
 
 
 def judged(learner, samples, shots=5):
@@ -140,7 +148,7 @@ def test_the_order_of_answers_tells_nothing(pairs):
 @pytest.mark.parametrize("name", ["metric", "learned_optimizer"])
 def test_training_reaches_the_encoders_of_both_sides(name, pairs):
     raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = {"distance": "cosine", "loss": "infonce", "rule": "attention", **OPTIONS}
+    section = {"distance": "cosine", "loss": "infonce", "classifier": "attention", **OPTIONS}
     if name == "learned_optimizer":
         section = RULE | UNROLL | {"vectorize": "auto"}
     learner = methods.build(name, section, "method", embedder=embedder(), task=TASK, ways=1)
@@ -161,7 +169,7 @@ def test_adapted_projections_beat_standing_still(pairs):
 
 def test_encoders_may_adapt_too(pairs):
     raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": "auto", "fast": "all", "init": "learned", "steps": 2}
+    section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     seen = see_all(learner, raw, ["features", TARGET])
@@ -171,7 +179,7 @@ def test_encoders_may_adapt_too(pairs):
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": False, "fast": "all", "init": "learned", "steps": 2}
+    section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
@@ -201,5 +209,5 @@ def test_what_does_not_fit_is_refused(mapping, modalities, told):
 
 
 def test_rules_of_classes_are_refused():
-    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method.rule=attention"):
+    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method.classifier=attention"):
         metric("prototype")

@@ -13,7 +13,7 @@ from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 def checkpoint(step=3):
     weights = {"w": torch.arange(6.0)}
     return Checkpoint(
-        {"seed": 0, "method": {"rule": "prototype"}}, ["glyphs/A"], weights, {"state": {}}, step, None, 1.5
+        {"seed": 0, "method": {"classifier": "prototype"}}, ["glyphs/A"], weights, {"state": {}}, step, None, 1.5
     )
 
 

@@ -42,14 +42,14 @@ def test_place_makes_kernels_channels_last(monkeypatch):
 
 def test_no_bf16_where_inner_loops_are_float32(monkeypatch):
     monkeypatch.setattr(numerics, "has_bf16", lambda device: True)
-    head, whole = make(SMALL, rule="sgd"), make(SMALL, rule="sgd", fast="all")
+    head, whole = make(SMALL, update_rule="sgd"), make(SMALL, update_rule="sgd", adapt="all")
     assert [choose_numerics(x, TrainerConfig(**OPTIONS)).precision for x in (head, whole)] == ["bf16", "fp32"]
     with pytest.raises(UserError, match="trainer.precision=bf16: its inner loops are float32"):
         choose_numerics(whole, TrainerConfig(**(OPTIONS | {"precision": "bf16"})))
 
 
 def test_not_channels_last_under_vmap():
-    maml = {"rule": "sgd", "fast": "all", "order": 2}
+    maml = {"update_rule": "sgd", "adapt": "all", "first_order": False}
     options = TrainerConfig(**OPTIONS)
     assert choose_numerics(make(SMALL, **maml), options).channels_last
     assert not choose_numerics(make(SMALL, **maml, vectorize=True), options).channels_last

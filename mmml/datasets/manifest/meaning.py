@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mmml.datasets.manifest.files import is_file
 from mmml.datasets.manifest.folders import MODALITY_OF_SUFFIX
 from mmml.datasets.manifest.sheet import LIST, TEXT
-from mmml.errors import UserError, many, did_you_mean
+from mmml.errors import UserError, did_you_mean, many
 from mmml.media import FILE_MODALITIES
 
 TEXTS = ("text", "source_text")
@@ -54,7 +54,9 @@ def interpret(
         meanings["file_name"] = modality
     for meaning, name in columns.items():
         if meaning not in (*PLAIN, *FILE_MODALITIES):
-            raise UserError(f"{where}.{meaning} is no kind of column{did_you_mean(meaning, (*PLAIN, *FILE_MODALITIES))}")
+            raise UserError(
+                f"{where}.{meaning} is no kind of column{did_you_mean(meaning, (*PLAIN, *FILE_MODALITIES))}"
+            )
         if name not in names:
             raise UserError(f"{where}.{meaning}={name}: {path} has no such column{did_you_mean(name, names)}")
         if meaning in FILE_MODALITIES and holds_vectors(table[name]):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mmml.datasets.base import Column, Per, OfficialEpisodes, Samples
+from mmml.datasets.base import Column, OfficialEpisodes, Per, Samples
 from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.omniglot.archives import PAPER
 from mmml.datasets.values import objects

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmml.errors import UserError, require
-from mmml.methods.learned_optimizer.rules import Params
+from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.tasks import Task
 
 INITS = ("learned", "zero", "prototype")
@@ -32,7 +32,7 @@ class Head(nn.Module):
     def __init__(self, width: int, init: str, scale: float, rows: int, slots: bool):
         super().__init__()
         require(init in INITS, "method.init", init, f"one of {', '.join(INITS)}")
-        require(scale > 0, "method.scale", scale, "a positive number")
+        require(scale > 0, "method.head_scale", scale, "a positive number")
         self.init, self.slots = init, slots
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
         if init == "learned":

@@ -16,10 +16,10 @@ from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import Shuffled
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, Side
-from mmml.methods.learned_optimizer.rules import UpdateRule
-from mmml.methods.learned_optimizer.rules.build import build_rule, hand_designed
 from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
+from mmml.methods.learned_optimizer.update_rules import UpdateRule
+from mmml.methods.learned_optimizer.update_rules.build import build_rule, hand_designed
 from mmml.methods.learner import Learner, Predictor, Role, methods
 from mmml.tasks import Task
 
@@ -34,15 +34,15 @@ class LearnedOptimizer(Learner):
         embedder: the encoders and their fusion.
         task: what the predictions are.
         ways: classes of a training episode, at most.
-        rule: an update rule, a name in ``mmml.methods.learned_optimizer.rules``.
+        update_rule: a name in ``mmml.methods.learned_optimizer.update_rules``.
         init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
-        fast: what is adapted: ``head``, or ``all``, the encoders too.
-        order: of the meta-gradient: 2 follows the inner gradients back, 1 takes them as constants.
-        steps: of the inner loop in training.
-        test_steps: of the inner loop afterwards; None for as many.
-        truncation, weights, curriculum: of the unrolling, see :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
-        scale: what the head's outputs are multiplied by; training changes it.
-        transductive: with ``fast=all``, whether batch normalisation sees all queries at once, as in
+        adapt: what is adapted: ``head``, or ``all``, the encoders too.
+        first_order: whether the meta-gradient takes the inner gradients as constants (yes) or follows them back (no).
+        inner_steps: of the inner loop in training.
+        eval_inner_steps: of the inner loop afterwards; None for as many.
+        truncation_length, step_loss_weights, curriculum: of the unrolling, see :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
+        head_scale: what the head's outputs are multiplied by; training changes it.
+        transductive: with ``adapt=all``, whether batch normalisation sees all queries at once, as in
             published MAML.
         vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
         options: of the update rule, which takes those that its signature names; one that no rule
@@ -58,51 +58,58 @@ class LearnedOptimizer(Learner):
         embedder: Embedder,
         task: Task,
         ways: int,
-        rule: str,
+        update_rule: str,
         init: str,
-        fast: str,
-        order: int,
-        steps: int,
-        test_steps: int | None,
-        truncation: int | None,
-        weights: str,
+        adapt: str,
+        first_order: bool,
+        inner_steps: int,
+        eval_inner_steps: int | None,
+        truncation_length: int | None,
+        step_loss_weights: str,
         curriculum: float,
-        scale: float,
+        head_scale: float,
         transductive: bool,
         vectorize: str | bool,
         **options: Any,
     ):
         super().__init__()
-        require(fast in ("head", "all"), "method.fast", fast, "head or all")
+        require(adapt in ("head", "all"), "method.adapt", adapt, "head or all")
         require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
-        require(test_steps is None or test_steps >= 0, "method.test_steps", test_steps, "0 or more, or null")
-        refuse_misfits(embedder, task, init, fast, transductive)
-        self.task, self.rule, self.fast, self.transductive = task, rule, fast, transductive
-        self._unroll = Unroll(steps, truncation, order, weights, curriculum)
-        self._steps = steps if test_steps is None else test_steps
+        require(
+            eval_inner_steps is None or eval_inner_steps >= 0,
+            "method.eval_inner_steps",
+            eval_inner_steps,
+            "0 or more, or null",
+        )
+        refuse_misfits(embedder, task, init, adapt, transductive)
+        self.task, self.variant, self.adapted, self.transductive = task, update_rule, adapt, transductive
+        self._unroll = Unroll(inner_steps, truncation_length, first_order, step_loss_weights, curriculum)
+        self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
         width = known_width(embedder)
-        head = Head(width, init, scale, task.prepare_head(width, ways), slots=not task.by_item)
+        head = Head(width, init, head_scale, task.prepare_head(width, ways), slots=not task.by_item)
         head.log_scale.requires_grad_(not task.embeds_target)  # no cosine depends on it
         choice = None if vectorize == "auto" else bool(vectorize)
-        self.model: Model = FullModel(embedder, head, order, choice) if fast == "all" else HeadModel(embedder, head)
-        self.optimizer = build_rule(rule, options)
+        self.model: Model = (
+            FullModel(embedder, head, first_order, choice) if adapt == "all" else HeadModel(embedder, head)
+        )
+        self.optimizer = build_rule(update_rule, options)
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
 
     @property
     def embedder(self) -> Embedder:  # type: ignore[override]
-        """The encoders; with ``fast=all``, as they are before adaptation."""
+        """The encoders; with ``adapt=all``, as they are before adaptation."""
         return self.model.embedder
 
     def describe(self) -> dict[str, Any]:
         template = self.model.template()
         return {
-            "rule": self.rule,
-            "order": ORDERS[self._unroll.order],
-            "fast": self.fast,
-            "fast_parameters": sum(p.numel() for p in template.values()),
-            "rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
-            "vectorize": self.fast == "head" or self.model.vectorizes_on(self.embedder.device),
+            "update_rule": self.variant,
+            "order": ORDERS[self._unroll.first_order],
+            "adapt": self.adapted,
+            "adapted_parameters": sum(p.numel() for p in template.values()),
+            "update_rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
+            "vectorize": self.adapted == "head" or self.model.vectorizes_on(self.embedder.device),
             "transductive": self.transductive,
         }
 
@@ -112,12 +119,12 @@ class LearnedOptimizer(Learner):
         lost = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [m for m, e in self.embedder.items() if m in lost and any(p.requires_grad for p in e.parameters())]
         of_support = self.model.head.init == "prototype" and self.task.heads_of_support
-        if trained and self._unroll.order == 1 and not of_support:
+        if trained and self._unroll.first_order and not of_support:
             other = " or method.init=prototype" if self.task.heads_of_support else ""
             raise UserError(
                 f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it is never queried, and "
-                f"with method.order=1 and method.init={self.model.head.init} supports have no gradient; "
-                f"set method.order=2{other}"
+                f"with method.first_order=true and method.init={self.model.head.init} supports have no gradient; "
+                f"set method.first_order=false{other}"
             )
 
     def check_shapes(self, shapes: Iterable[Shape]) -> None:
@@ -125,7 +132,7 @@ class LearnedOptimizer(Learner):
             self.model.head.check_outputs(shape.ways, f"episode.eval.ways={shape.ways}")
 
     def takes_bf16(self) -> bool:
-        return self.fast == "head"  # inner loops are float32
+        return self.adapted == "head"  # inner loops are float32
 
     def takes_channels_last(self, device: torch.device) -> bool:
         return not self.model.vectorizes_on(device)
@@ -195,7 +202,7 @@ class LearnedOptimizer(Learner):
         for reached, losses in self._descend(support, point, segment):
             point = reached
             descended.append(losses)
-            if self._unroll.weights != "last" or len(descended) == len(segment):
+            if self._unroll.step_loss_weights != "last" or len(descended) == len(segment):
                 judged.append(self._judge(point, support, query).mean())
         if what := divergence(descended, segment.start, self.optimizer, support.first):
             raise TrainingError(what)
@@ -221,7 +228,7 @@ class LearnedOptimizer(Learner):
             point,
             self.optimizer,
             steps,
-            self._unroll.order,
+            self._unroll.first_order,
         )
 
     def _judge(self, point: Point, support: Side, query: Side) -> Tensor:
@@ -237,7 +244,10 @@ class LearnedOptimizer(Learner):
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
         standing = self._variant("no step", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
-            [self._variant(f"{name}, rate {rate:g}", hand_designed(name, rate), self._steps) for rate in RATES]
+            [
+                self._variant(f"{name}, rate {inner_lr:g}", hand_designed(name, inner_lr), self._steps)
+                for inner_lr in RATES
+            ]
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self.apart()]] if self.transductive else []
@@ -248,7 +258,7 @@ class LearnedOptimizer(Learner):
         """See :meth:`mmml.methods.Learner.apart`."""
         if not self.transductive:
             return self
-        twin = self._variant(f"{self.rule}, queries apart", self.optimizer, self._steps, self.role)
+        twin = self._variant(f"{self.variant}, queries apart", self.optimizer, self._steps, self.role)
         twin.transductive = False
         return twin
 
@@ -256,7 +266,7 @@ class LearnedOptimizer(Learner):
         """The same model, adapted by another rule."""
         twin = copy.copy(self)
         twin._modules = dict(self._modules)
-        twin.rule, twin.role, twin._steps = name, role, steps
+        twin.variant, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule
         return twin
 
@@ -264,7 +274,7 @@ class LearnedOptimizer(Learner):
 RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, … to 100
 
 
-def refuse_misfits(embedder: Embedder, task: Task, init: str, fast: str, transductive: bool) -> None:
+def refuse_misfits(embedder: Embedder, task: Task, init: str, adapt: str, transductive: bool) -> None:
     """Refuse choices that do not fit together, or the task."""
     if init == "prototype" and not task.starts_heads:
         raise UserError(
@@ -272,10 +282,10 @@ def refuse_misfits(embedder: Embedder, task: Task, init: str, fast: str, transdu
         )
     if init == "zero" and task.embeds_target:
         raise UserError(f"method.init=zero points nowhere, and task={task.name} compares directions: use prototype")
-    if transductive and fast != "all":
-        raise UserError("method.transductive=true needs method.fast=all: with fixed encoders no query sees another")
-    if fast == "all" and embedder.frozen:
-        raise UserError("method.fast=all adapts encoders, and encoder.frozen=true keeps them: set method.fast=head")
+    if transductive and adapt != "all":
+        raise UserError("method.transductive=true needs method.adapt=all: with fixed encoders no query sees another")
+    if adapt == "all" and embedder.frozen:
+        raise UserError("method.adapt=all adapts encoders, and encoder.frozen=true keeps them: set method.adapt=head")
 
 
 def known_width(embedder: Embedder) -> int:

@@ -16,7 +16,7 @@ from mmml.episodes import Examples
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
-from mmml.methods.learned_optimizer.rules import Params
+from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.similarity.distances import unit
 from mmml.tasks import Task
 
@@ -120,14 +120,14 @@ class FullModel(Model):
     Args:
         embedder: its batch normalisations are replaced, see :mod:`mmml.methods.learned_optimizer.norm`.
         head: from embeddings to outputs.
-        order: 2 needs attention that can be differentiated twice.
+        first_order: if not, needs attention that can be differentiated twice.
         vectorize: all tasks at once, or one after the other; None leaves it to a static rule: all at
             once, unless there are convolutions on a CPU.
     """
 
     embeds_once = False
 
-    def __init__(self, embedder: Embedder, head: Head, order: int, vectorize: bool | None):
+    def __init__(self, embedder: Embedder, head: Head, first_order: bool, vectorize: bool | None):
         super().__init__(embedder, head)
         self._one_by_one = [m for m, e in embedder.items() if not vectorizes(e)]
         if vectorize and self._one_by_one:
@@ -135,7 +135,7 @@ class FullModel(Model):
                 f"method.vectorize=true: encoder.{self._one_by_one[0]} cannot compute all tasks at once; use auto"
             )
         with_task_norms(embedder)
-        self.order, self._vectorize = order, vectorize
+        self.first_order, self._vectorize = first_order, vectorize
 
     @property
     def vectorize(self) -> bool:
@@ -207,7 +207,7 @@ class FullModel(Model):
 
     def _attention(self) -> AbstractContextManager[None]:
         """Fused attention has no second derivative, nor is it made for all tasks at once."""
-        return sdpa_kernel(SDPBackend.MATH) if self.order == 2 or self.vectorize else nullcontext()
+        return sdpa_kernel(SDPBackend.MATH) if not self.first_order or self.vectorize else nullcontext()
 
 
 def vectorizes(encoder: Encoder) -> bool:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mmml.errors import require
-from mmml.methods.learned_optimizer.rules import Params, State, UpdateRule, detached
+from mmml.methods.learned_optimizer.update_rules import Params, State, UpdateRule, detached
 
-ORDERS = {1: "first order", 2: "second order"}
+ORDERS = {True: "first order", False: "second order"}
 
 Objective = Callable[[Params, int], Tensor]
 """(parameters, number of the step) → the loss of each of B tasks, ``[B]``."""
@@ -39,7 +39,12 @@ def start(params: Params, rule: UpdateRule) -> Point:
 
 
 def descend(
-    objective: Objective, point: Point, rule: UpdateRule, steps: Iterable[int], order: int, connected: bool = False
+    objective: Objective,
+    point: Point,
+    rule: UpdateRule,
+    steps: Iterable[int],
+    first_order: bool,
+    connected: bool = False,
 ) -> Iterator[tuple[Point, Tensor]]:
     """Take steps, and tell of each where it led and the losses where it began, ``[B]``.
 
@@ -50,25 +55,25 @@ def descend(
         point: where from.
         rule: that turns gradients into steps.
         steps: their numbers.
-        order: 2 follows gradients, and losses that the rule sees, back through themselves; 1 takes
+        first_order: whether gradients, and losses that the rule sees, are followed back through themselves (no) or taken
             them as constants.
         connected: whether the losses that are descended will be followed back too.
     """
     recorded = torch.is_grad_enabled()
     for t in steps:
         with torch.enable_grad():
-            follow = recorded and (connected or order == 2)
+            follow = recorded and (connected or not first_order)
             at = {n: p if follow and p.requires_grad else p.detach().requires_grad_() for n, p in point.params.items()}
             losses = objective(at, t)
             grads = torch.autograd.grad(
                 losses.sum(),
                 list(at.values()),
-                create_graph=recorded and order == 2,
+                create_graph=recorded and not first_order,
                 retain_graph=follow,
                 allow_unused=True,
                 materialize_grads=True,
             )
-        seen = losses if recorded and order == 2 else losses.detach()
+        seen = losses if recorded and not first_order else losses.detach()
         params = at if follow else point.params
         updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)
         point = Point({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
@@ -88,11 +93,11 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
     if not wrong.any():
         return None
     step, task = wrong.nonzero()[0].tolist()
-    rate = getattr(rule, "rate", None)
-    at, smaller = ("", "trainer.lr") if rate is None else (f" at method.rate={rate}", "method.rate")
+    inner_lr = getattr(rule, "rate", None)
+    at, smaller = ("", "trainer.lr") if inner_lr is None else (f" at method.inner_lr={inner_lr}", "method.inner_lr")
     return (
         f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "
-        f"{first + step + 1}{at}; a smaller {smaller} or fewer method.steps may help"
+        f"{first + step + 1}{at}; a smaller {smaller} or fewer method.inner_steps may help"
     )
 
 
@@ -101,29 +106,38 @@ class Unroll:
     """How inner loops are unrolled in training.
 
     Attributes:
-        steps: in all.
-        truncation: steps that are followed back at a time; None for all of them.
-        order: 1 or 2, see :func:`descend`.
-        weights: of the losses after each step in the meta-loss: ``last``, ``uniform`` or ``linear``.
+        inner_steps: in all.
+        truncation_length: steps that are followed back at a time; None for all of them.
+        first_order: see :func:`descend`.
+        step_loss_weights: of the losses after each step in the meta-loss: ``last``, ``uniform`` or ``linear``.
         curriculum: the share of the training, from 0 to 1, over which the horizon grows from one
             truncation to ``steps``.
     """
 
-    steps: int
-    truncation: int | None
-    order: int
-    weights: str
+    inner_steps: int
+    truncation_length: int | None
+    first_order: bool
+    step_loss_weights: str
     curriculum: float
 
     def __post_init__(self) -> None:
-        require(self.steps > 0, "method.steps", self.steps, "a positive whole number")
-        require(self.order in (1, 2), "method.order", self.order, "1 or 2")
+        require(self.inner_steps > 0, "method.inner_steps", self.inner_steps, "a positive whole number")
         known = ("last", "uniform", "linear")
-        require(self.weights in known, "method.weights", self.weights, f"one of {', '.join(known)}")
+        require(
+            self.step_loss_weights in known,
+            "method.step_loss_weights",
+            self.step_loss_weights,
+            f"one of {', '.join(known)}",
+        )
         require(0 <= self.curriculum <= 1, "method.curriculum", self.curriculum, "from 0 to 1")
-        if self.truncation is not None:
-            ok = 0 < self.truncation <= self.steps
-            require(ok, "method.truncation", self.truncation, f"from 1 to method.steps={self.steps}, or null")
+        if self.truncation_length is not None:
+            ok = 0 < self.truncation_length <= self.inner_steps
+            require(
+                ok,
+                "method.truncation_length",
+                self.truncation_length,
+                f"from 1 to method.inner_steps={self.inner_steps}, or null",
+            )
 
     def segments(self, progress: float) -> list[range]:
         """The numbers of the steps, in pieces that are followed back.
@@ -131,18 +145,18 @@ class Unroll:
         Args:
             progress: the share of the training that is done.
         """
-        piece = self.truncation or self.steps
+        piece = self.truncation_length or self.inner_steps
         grown = progress / self.curriculum if self.curriculum > 0 else 1.0
-        pieces = 1 + round(min(grown, 1.0) * (math.ceil(self.steps / piece) - 1))
-        horizon = min(self.steps, pieces * piece)
+        pieces = 1 + round(min(grown, 1.0) * (math.ceil(self.inner_steps / piece) - 1))
+        horizon = min(self.inner_steps, pieces * piece)
         return [range(first, min(first + piece, horizon)) for first in range(0, horizon, piece)]
 
     def meta_loss(self, losses: list[Tensor], segment: range) -> Tensor:
         """The weighted mean of the losses after each step of a segment."""
-        if self.weights == "last":
+        if self.step_loss_weights == "last":
             return losses[-1]
         stacked = torch.stack(losses)
-        if self.weights == "uniform":
+        if self.step_loss_weights == "uniform":
             return stacked.mean(0)
         weights = torch.arange(segment.start + 1, segment.stop + 1, dtype=stacked.dtype, device=stacked.device)
         return (stacked * (weights / weights.sum()).view(-1, *[1] * (stacked.ndim - 1))).sum(0)

@@ -14,7 +14,8 @@ from mmml.errors import UserError
 from mmml.methods.controls import FromTraining, NoPairs, Shuffled
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
-from mmml.methods.metric.rules import attention, fuses, needs_vectors, rules
+from mmml.methods.metric.classifiers import classifiers, fuses, needs_vectors
+from mmml.methods.metric.classifiers.attention import attention
 from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
@@ -23,37 +24,37 @@ from mmml.tasks import Task
 
 @methods.register("metric")
 class MetricLearner(Learner):
-    """Siamese encoders trained by a loss on distances; classifies by a rule on distances.
+    """Siamese encoders trained by a loss on distances; a classifier turns distances into predictions.
 
     Args:
         embedder: the encoders and their fusion.
         task: what the predictions are.
         distance: a name in ``mmml.similarity.distances``.
         loss: a name in ``mmml.similarity.losses``.
-        rule: a name in ``mmml.methods.metric.rules``; ``auto``: ``prototype`` for classes, ``attention`` where each
+        classifier: a name in ``mmml.methods.metric.classifiers``; ``auto``: ``prototype`` for classes, ``attention`` where each
             sample has a target of its own.
-        options: of the distance, the loss and the rule, each of which takes those that its
+        options: of the distance, the loss and the classifier, each of which takes those that its
             signature names; one that no part of any name takes is refused.
     """
 
     name = "metric"
     transductive = False
 
-    def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, rule: str, **options: Any):
+    def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, classifier: str, **options: Any):
         super().__init__()
-        if rule == "auto":
-            rule = "attention" if task.by_item else "prototype"
-        self.embedder, self.task, self.rule = embedder, task, rule
-        refuse_unknown(options, (distances, losses, rules), "method")
+        if classifier == "auto":
+            classifier = "attention" if task.by_item else "prototype"
+        self.embedder, self.task, self.variant = embedder, task, classifier
+        refuse_unknown(options, (distances, losses, classifiers), "method")
         self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
-        _refuse_incomparable(embedder, distance, rule)
-        if task.by_item and needs_vectors(rule, "method.rule"):
+        _refuse_incomparable(embedder, distance, classifier)
+        if task.by_item and needs_vectors(classifier, "method.classifier"):
             raise UserError(
-                f"method.rule={rule} needs classes, and task={task.name} has none: "
-                "leave it out, or set method.rule=attention"
+                f"method.classifier={classifier} needs classes, and task={task.name} has none: "
+                "leave it out, or set method.classifier=attention"
             )
-        self._rule = rules.bind(rule, options, "method", "method.rule")
-        self._fuses = fuses(rule, "method.rule")
+        self._classifier = classifiers.bind(classifier, options, "method", "method.classifier")
+        self._fuses = fuses(classifier, "method.classifier")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
         learned = options.get("learn_temperature", True)
         self._bandwidth = Bandwidth(learned) if task.by_item else None
@@ -66,7 +67,7 @@ class MetricLearner(Learner):
 
         def predict(query: Examples) -> Any:
             asked = self._embed(query)
-            weights = self._rule(self._distance, embedded, slots, asked, self._temperature(embedded))
+            weights = self._classifier(self._distance, embedded, slots, asked, self._temperature(embedded))
             return combined(task, weights, embedded, targets, asked)
 
         return predict
@@ -152,13 +153,13 @@ def made_for(distance: str, modality: str) -> list[str]:
     return [n for n, e in known.items() if e.modality == kind_of(modality) and e.distance == distance]
 
 
-def _refuse_incomparable(embedder: Embedder, distance: str, rule: str) -> None:
+def _refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
     """Embeddings with gaps make any distance but their own NaN; distances of parts read embeddings made for them."""
     for modality, encoder in embedder.items():
-        if encoder.has_gaps and needs_vectors(rule, "method.rule"):
+        if encoder.has_gaps and needs_vectors(classifier, "method.classifier"):
             raise UserError(
-                f"method.rule={rule} computes with what encoder.{modality} gives, which has gaps: "
-                "set method.rule=nearest or attention"
+                f"method.classifier={classifier} computes with what encoder.{modality} gives, which has gaps: "
+                "set method.classifier=nearest or attention"
             )
         if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
             fit = made_for(distance, modality)

@@ -11,15 +11,15 @@ from mmml.encoders import Embedder, Encoder, build_embedder
 from mmml.encoders.embedder import Mean
 from mmml.episodes import Batch, Examples, Mapping, Sampler, Shape, gather
 from mmml.methods import methods
-from mmml.methods.learned_optimizer.rules import UpdateRule, detached
-from mmml.methods.learned_optimizer.rules.build import build_rule
+from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached
+from mmml.methods.learned_optimizer.update_rules.build import build_rule
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL
 
 CONFIG = yaml.safe_load((Path(mmml.__file__).parent.parent / "conf/method/learned_optimizer.yaml").read_text())
 OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")}
 KNOBS = (
-    "rate",
+    "inner_lr",
     "momentum",
     "decay",
     "beta1",
@@ -29,7 +29,7 @@ KNOBS = (
     "inputs",
     "preprocess",
     "output_scale",
-    "multiplies",
+    "gradient_output",
 )
 
 CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image"] | {"augment": 0.0}}
@@ -40,38 +40,38 @@ SHAPE = Shape(3, 2, 2)
 
 SMALL_LSTM = {"hidden": 3, "preprocess": "log_sign"}
 RULES = {
-    "sgd": {"rule": "sgd"},
-    "momentum": {"rule": "momentum"},
-    "nesterov": {"rule": "nesterov"},
-    "rmsprop": {"rule": "rmsprop"},
-    "adam": {"rule": "adam"},
-    "learned_rates": {"rule": "learned_rates"},
-    "lstm": {"rule": "lstm", **SMALL_LSTM},
-    "lstm-loss": {"rule": "lstm", **SMALL_LSTM, "inputs": "loss"},
-    "lstm-both": {"rule": "lstm", **SMALL_LSTM, "inputs": "gradient+loss", "preprocess": "none"},
-    "lstm-0": {"rule": "lstm", **SMALL_LSTM, "layers": 0},
-    "lstm-0-both": {"rule": "lstm", **SMALL_LSTM, "layers": 0, "inputs": "gradient+loss"},
-    "lstm-all": {"rule": "lstm", **SMALL_LSTM, "inputs": "loss+moments+gradient"},
-    "lstm-times": {"rule": "lstm", **SMALL_LSTM, "inputs": "moments", "multiplies": True},
-    "rnnprop": {"rule": "rnnprop", "hidden": 3, "inputs": "moments"},
-    "rnnprop-0": {"rule": "rnnprop", "hidden": 3, "inputs": "moments", "layers": 0},
-    "rnnprop-gradient": {"rule": "rnnprop", **SMALL_LSTM},
-    "meta_lstm": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "gradient+loss"},
-    "meta_lstm-gradient": {"rule": "meta_lstm", **SMALL_LSTM, "preprocess": "none"},
-    "meta_lstm-loss": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "loss"},
-    "meta_lstm-moments": {"rule": "meta_lstm", **SMALL_LSTM, "inputs": "moments"},
+    "sgd": {"update_rule": "sgd"},
+    "momentum": {"update_rule": "momentum"},
+    "nesterov": {"update_rule": "nesterov"},
+    "rmsprop": {"update_rule": "rmsprop"},
+    "adam": {"update_rule": "adam"},
+    "learned_lr": {"update_rule": "learned_lr"},
+    "lstm": {"update_rule": "lstm", **SMALL_LSTM},
+    "lstm-loss": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "loss"},
+    "lstm-both": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "gradient+loss", "preprocess": "none"},
+    "lstm-0": {"update_rule": "lstm", **SMALL_LSTM, "layers": 0},
+    "lstm-0-both": {"update_rule": "lstm", **SMALL_LSTM, "layers": 0, "inputs": "gradient+loss"},
+    "lstm-all": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "loss+moments+gradient"},
+    "lstm-times": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "moments", "gradient_output": True},
+    "rnnprop": {"update_rule": "rnnprop", "hidden": 3, "inputs": "moments"},
+    "rnnprop-0": {"update_rule": "rnnprop", "hidden": 3, "inputs": "moments", "layers": 0},
+    "rnnprop-gradient": {"update_rule": "rnnprop", **SMALL_LSTM},
+    "meta_lstm": {"update_rule": "meta_lstm", **SMALL_LSTM, "inputs": "gradient+loss"},
+    "meta_lstm-gradient": {"update_rule": "meta_lstm", **SMALL_LSTM, "preprocess": "none"},
+    "meta_lstm-loss": {"update_rule": "meta_lstm", **SMALL_LSTM, "inputs": "loss"},
+    "meta_lstm-moments": {"update_rule": "meta_lstm", **SMALL_LSTM, "inputs": "moments"},
 }
-ONE_EACH = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "learned_rates", "lstm", "rnnprop", "meta_lstm"]
+ONE_EACH = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "learned_lr", "lstm", "rnnprop", "meta_lstm"]
 
 # So that no encoder is wrecked in a few steps.
-GENTLE = {"scale": 2.0, "rate": 0.01, "decay": 0.9, "output_scale": 0.01}
+GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.01}
 
 
 def make_rule(name: str, template=None, **changed) -> UpdateRule:
     """A rule as its section of options has it, with random numbers of its own."""
     torch.manual_seed(1)
     options = OPTIONS | RULES[name] | changed
-    rule = build_rule(options["rule"], {k: options[k] for k in KNOBS})
+    rule = build_rule(options["update_rule"], {k: options[k] for k in KNOBS})
     rule.fit_to(template or {})
     return rule
 
@@ -81,7 +81,7 @@ def make(embedder=MLP, task: str = "classification", ways: int = SHAPE.ways, **c
     torch.manual_seed(0)
     if isinstance(embedder, dict):
         embedder = build_embedder(embedder, ["image", "text"])
-    options = OPTIONS | {"steps": 3} | changed
+    options = OPTIONS | {"inner_steps": 3} | changed
     parts = {"embedder": embedder, "task": tasks.build(task, {}, "task"), "ways": ways}
     return methods.build("learned_optimizer", options, "method", **parts)
 

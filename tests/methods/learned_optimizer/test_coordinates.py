@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmml.methods.learned_optimizer.rules.coordinates import CoordinateLSTM, Observation
+from mmml.methods.learned_optimizer.update_rules.coordinates import CoordinateLSTM, Observation
 from tests.methods.learned_optimizer.making import make_rule
 
 
@@ -53,7 +53,7 @@ def test_what_once_had_a_gradient_goes_on_moving(inputs):
 @torch.no_grad()
 def test_rnnprop_is_the_published_equation():
     """Section 4.2: the moments through a linear layer and ELU to the LSTM; the step is rate · tanh of what it says."""
-    rule = make_rule("rnnprop", rate=0.2, beta1=0.5, beta2=0.5)
+    rule = make_rule("rnnprop", inner_lr=0.2, beta1=0.5, beta2=0.5)
     torch.nn.init.normal_(rule.input.weight)
     params, memory = {"x": torch.zeros(1, 2)}, (torch.zeros(2, 3), torch.zeros(2, 3))
     layers = [memory for _ in rule.lstm.cells]

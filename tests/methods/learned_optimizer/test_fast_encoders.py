@@ -18,7 +18,7 @@ NORMED = [name for name in LEARNED if any(isinstance(m, _BatchNorm) for m in bui
 def whole(name: str, **changed):
     encoder = build(name)
     embedder = Embedder({encoder.modality: encoder}, Mean([encoder.modality]), True, WIDTH)
-    return make(embedder, fast="all", rule="sgd", init="prototype", **GENTLE | changed).eval()
+    return make(embedder, adapt="all", update_rule="sgd", init="prototype", **GENTLE | changed).eval()
 
 
 def of(name: str, *rows: int, ways=1, tasks=1) -> Examples:
@@ -37,7 +37,7 @@ def test_queries_of_any_length_do_not_influence_one_another(name):
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_encoders_can_be_differentiated_twice(name):
-    learner = whole(name, order=2, steps=2)
+    learner = whole(name, first_order=False, inner_steps=2)
     modality = modality_of(name)
     batch = Batch(of(name, 0, 1, 2, 3, ways=2), of(name, 2, 1, ways=2), (Mapping((modality,), (modality,)),))
     (loss,) = learner.losses(batch, 1.0)

@@ -11,7 +11,7 @@ import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.methods.learned_optimizer.rules.build import HAND_DESIGNED, hand_designed
+from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
 from mmml.run import build_learner
 from tests.conftest import MLP
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, ONE_EACH, RULES, episodes, make
@@ -77,7 +77,7 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
     In float32 the sums that cancel leave 1e-8, which Adam and RMSprop would make a step of full size.
     """
     for fast, embedder in (("head", MLP), ("all", MLP), ("all", CONV)):
-        learner = make(embedder, fast=fast, init="zero", rule="sgd", **GENTLE).eval()
+        learner = make(embedder, adapt=fast, init="zero", update_rule="sgd", **GENTLE).eval()
         learner.optimizer = hand_designed(name, 0.1)
         support, _ = episodes(samples, shape=Shape(ways, 1, 1)).view(IMAGES)
         side = learner._see(support)
@@ -90,7 +90,7 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
 
 @pytest.mark.parametrize("rule", [name for name in ONE_EACH if name not in HAND_DESIGNED])
 def test_no_learned_rule_moves_what_has_no_gradient(samples, rule):
-    learner = make(fast="all", init="zero", **GENTLE | RULES[rule]).eval()
+    learner = make(adapt="all", init="zero", **GENTLE | RULES[rule]).eval()
     for parameter in learner.optimizer.parameters():
         torch.nn.init.normal_(parameter)  # it would, if it were asked
     support, _ = episodes(samples).view(IMAGES)
@@ -104,7 +104,7 @@ def test_no_learned_rule_moves_what_has_no_gradient(samples, rule):
 @pytest.mark.parametrize("name", HAND_DESIGNED)
 def test_a_head_of_scores_that_begins_with_their_mean_keeps_its_bias(scored, name):
     """The mean has no gradient by squared error, though float32 cannot hold it to the last digit."""
-    learner = make(task="regression", init="prototype", rule="sgd").eval()
+    learner = make(task="regression", init="prototype", update_rule="sgd").eval()
     learner.optimizer = hand_designed(name, 0.1)
     side = learner._see(episodes(scored).view(IMAGES)[0])
     start = learner._start(side)

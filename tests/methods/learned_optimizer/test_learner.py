@@ -20,10 +20,10 @@ def adapted(learner, batch):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", ONE_EACH)
 def test_predictions_are_log_probabilities_without_a_graph(samples, rule, fast):
-    predictions = adapted(make(fast=fast, **GENTLE | RULES[rule]).eval(), episodes(samples))
+    predictions = adapted(make(adapt=fast, **GENTLE | RULES[rule]).eval(), episodes(samples))
     assert predictions.shape == (2, 6, 3) and not predictions.requires_grad
     assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
 
@@ -34,23 +34,23 @@ def test_adapting_helps(samples):
     support, _ = episodes(samples).view(IMAGES)
     losses = []
     for steps in (0, 1, 2):
-        learner = make(rule="sgd", test_steps=steps, rate=0.01).eval()
+        learner = make(update_rule="sgd", eval_inner_steps=steps, inner_lr=0.01).eval()
         losses.append(learner.task.loss(learner.adapt(support)(support), support.slots).mean().item())
     assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.005
 
 
 @torch.no_grad()
 def test_without_steps_a_head_of_class_means_names_the_nearest(samples):
-    learner = make(init="prototype", test_steps=0).eval()
+    learner = make(init="prototype", eval_inner_steps=0).eval()
     support, query = (s.encode(learner.embedder.encode) for s in episodes(samples).view(IMAGES))
     means = support.values["image"].mean(2)
     nearest = torch.cdist(query.values["image"].flatten(1, 2), means).argmin(-1)
     assert torch.equal(learner.adapt(support)(query).argmax(-1), nearest)
 
 
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_raw_and_embedded_examples_are_learned_alike(samples, fast):
-    learner = make(fast=fast).eval()
+    learner = make(adapt=fast).eval()
     support, query = episodes(samples).view(IMAGES)
     assert learner.embeds_once == (fast == "head")
     if learner.embeds_once:
@@ -60,7 +60,7 @@ def test_raw_and_embedded_examples_are_learned_alike(samples, fast):
 
 @torch.no_grad()
 def test_any_number_of_classes_shots_and_queries(samples):
-    for rule in ("learned_rates", "meta_lstm"):
+    for rule in ("learned_lr", "meta_lstm"):
         learner = make(ways=6, **GENTLE | RULES[rule]).eval()
         for ways, shots, queries in ((2, 1, 1), (6, 2, 2), (3, 1, 3)):
             predictions = adapted(learner, episodes(samples, shape=Shape(ways, shots, queries)))
@@ -68,9 +68,9 @@ def test_any_number_of_classes_shots_and_queries(samples):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_memory_is_flat_over_episodes(samples, fast):
-    learner, counts = make(fast=fast).eval(), []
+    learner, counts = make(adapt=fast).eval(), []
     for i in range(12):
         adapted(learner, episodes(samples, numbers=[i]))
         if i in (2, 11):
@@ -79,12 +79,12 @@ def test_memory_is_flat_over_episodes(samples, fast):
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", ["adam", "lstm", "meta_lstm"])
 def test_truncation_changes_gradients_not_values(scored, rule, fast):
-    options = {"fast": fast, "steps": 4, "task": "regression"} | GENTLE | RULES[rule]
+    options = {"adapt": fast, "inner_steps": 4, "task": "regression"} | GENTLE | RULES[rule]
     batch = episodes(scored)
-    whole, cut = make(**options), make(truncation=2, **options)
+    whole, cut = make(**options), make(truncation_length=2, **options)
     (loss,) = whole.losses(batch, 1.0)
     pieces = list(cut.losses(batch, 1.0))
     assert len(pieces) == 2 and torch.equal(pieces[1], loss)
@@ -95,18 +95,18 @@ def test_truncation_changes_gradients_not_values(scored, rule, fast):
     assert all(g.norm() > 0 for g in torch.autograd.grad(pieces[0], by))
 
 
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_every_view_goes_on_from_its_own_point(samples, fast):
     """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
-    batch, options = episodes(samples, [IMAGES, NAMES]), {"fast": fast, "rule": "adam", "vectorize": False}
-    (whole,) = make(**options, **GENTLE, steps=4).losses(batch, 1.0)
-    *_, last = make(**options, **GENTLE, steps=4, truncation=2).losses(batch, 1.0)
+    batch, options = episodes(samples, [IMAGES, NAMES]), {"adapt": fast, "update_rule": "adam", "vectorize": False}
+    (whole,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
+    *_, last = make(**options, **GENTLE, inner_steps=4, truncation_length=2).losses(batch, 1.0)
     assert last.item() == pytest.approx(whole.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
 def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weights):
-    learner = make(rule="lstm", steps=6, truncation=2, weights=weights, curriculum=1.0)
+    learner = make(update_rule="lstm", inner_steps=6, truncation_length=2, step_loss_weights=weights, curriculum=1.0)
     optimizer = torch.optim.SGD(learner.parameters(), 0.1)
     for progress, expected in ((0.0, 1), (0.5, 2), (1.0, 3)):
         pieces = 0
@@ -119,9 +119,9 @@ def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weigh
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_what_is_learned_is_the_loss_of_predictions(scored, fast, task):
-    learner, batch = make(fast=fast, task=task, rule="adam", steps=4, **GENTLE).eval(), episodes(scored)
+    learner, batch = make(adapt=fast, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(), episodes(scored)
     expected = learner.task.loss(adapted(learner, batch), learner.task.targets(batch.query)).mean()
     (loss,) = learner.losses(batch, 1.0)
     assert torch.allclose(loss, expected, rtol=1e-5)
@@ -129,14 +129,14 @@ def test_what_is_learned_is_the_loss_of_predictions(scored, fast, task):
 
 def test_intermediate_losses_are_weighed(samples):
     batch = episodes(samples)
-    each = [next(make(rule="sgd", steps=n).losses(batch, 1.0)).item() for n in (1, 2, 3)]
+    each = [next(make(update_rule="sgd", inner_steps=n).losses(batch, 1.0)).item() for n in (1, 2, 3)]
     for weights, expected in (("uniform", sum(each) / 3), ("linear", (each[0] + 2 * each[1] + 3 * each[2]) / 6)):
-        (loss,) = make(rule="sgd", steps=3, weights=weights).losses(batch, 1.0)
+        (loss,) = make(update_rule="sgd", inner_steps=3, step_loss_weights=weights).losses(batch, 1.0)
         assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_losses_keep_float32_under_autocast(samples):
-    learner = make(rule="lstm").eval()
+    learner = make(update_rule="lstm").eval()
     embedded = episodes(samples).encode(learner.embedder.encode)
     with torch.autocast("cpu", torch.bfloat16):
         (under,) = learner.losses(embedded, 1.0)
@@ -144,16 +144,16 @@ def test_losses_keep_float32_under_autocast(samples):
 
 
 def test_divergence_is_told_with_task_step_and_rate(scored):
-    learner = make(task="regression", rule="sgd", rate=1e200, truncation=1)
+    learner = make(task="regression", update_rule="sgd", inner_lr=1e200, truncation_length=1)
     wanted = (
-        r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.rate=1e\+200; a smaller"
+        r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.inner_lr=1e\+200; a smaller"
     )
     with pytest.raises(TrainingError, match=wanted):
         list(learner.losses(episodes(scored), 1.0))
 
 
 def test_divergence_of_tasks_that_are_computed_one_by_one_is_told_of_the_right_one(samples):
-    learner = make(CONV, rule="sgd", fast="all", rate=1e-3)
+    learner = make(CONV, update_rule="sgd", adapt="all", inner_lr=1e-3)
     batch = episodes(samples)
     batch.support.values["image"] = batch.support.values["image"].float()
     batch.support.values["image"][len(batch.support.values["image"]) // 2 :] = torch.nan
@@ -164,9 +164,9 @@ def test_divergence_of_tasks_that_are_computed_one_by_one_is_told_of_the_right_o
 @torch.no_grad()
 def test_divergence_after_training_is_a_warning(scored, caplog):
     support, query = episodes(scored).view(IMAGES)
-    learner = make(task="regression", rule="sgd", rate=1e200).eval()
+    learner = make(task="regression", update_rule="sgd", inner_lr=1e200).eval()
     assert not torch.isfinite(learner.adapt(support)(query)).all()
-    assert "the inner loop of task 0 diverged" in caplog.text and "at method.rate=1e+200" in caplog.text
+    assert "the inner loop of task 0 diverged" in caplog.text and "at method.inner_lr=1e+200" in caplog.text
     caplog.clear()
     learner.role = Role.TUNED
     learner.adapt(support)
@@ -174,73 +174,72 @@ def test_divergence_after_training_is_a_warning(scored, caplog):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_a_trace_has_the_loss_after_each_step(samples, fast):
     support, query = episodes(samples).view(IMAGES)
-    trace = make(rule="adam", fast=fast, **GENTLE).eval().trace(support, query)
+    trace = make(update_rule="adam", adapt=fast, **GENTLE).eval().trace(support, query)
     expected = []
     for steps in range(4):
-        learner = make(rule="adam", fast=fast, test_steps=steps, **GENTLE).eval()
+        learner = make(update_rule="adam", adapt=fast, eval_inner_steps=steps, **GENTLE).eval()
         expected.append(learner.task.loss(learner.adapt(support)(query), query.slots))
     assert torch.allclose(trace, torch.stack(expected), atol=1e-5)
 
 
 @torch.no_grad()
 def test_a_transductive_learner_is_shown_beside_itself_without(samples):
-    learner = make(CONV, rule="sgd", fast="all", transductive=True, **GENTLE).eval()
+    learner = make(CONV, update_rule="sgd", adapt="all", transductive=True, **GENTLE).eval()
     (alone,), *others = learner.controls(None)
     assert not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
-    plain = make(CONV, rule="sgd", fast="all", transductive=False, **GENTLE).eval()
+    plain = make(CONV, update_rule="sgd", adapt="all", transductive=False, **GENTLE).eval()
     assert torch.equal(adapted(alone, episodes(samples)), adapted(plain, episodes(samples)))
 
 
 def test_rivals_adapt_the_same_model(samples):
-    learner = make(rule="lstm", steps=2).eval()
+    learner = make(update_rule="lstm", inner_steps=2).eval()
     standing, *tuned = learner.controls(None)
     assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
-    names = [[r.rule for r in controls] for controls in tuned]
+    names = [[r.variant for r in controls] for controls in tuned]
     assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]
     assert [n[-1] for n in names] == ["sgd, rate 100", "adam, rate 100"]
     assert all(r.baseline and r.model is learner.model for controls in (standing, *tuned) for r in controls)
-    assert not learner.baseline and learner.rule == "lstm"
+    assert not learner.baseline and learner.variant == "lstm"
     rates = [[r.optimizer.rate for r in controls] for controls in tuned]
     assert rates[0] == rates[1] == sorted(rates[0]) and rates[0][0] == pytest.approx(1e-3)
     with torch.no_grad():
         still = adapted(standing[0], episodes(samples))
-        assert torch.equal(still, adapted(make(rule="sgd", test_steps=0).eval(), episodes(samples)))
+        assert torch.equal(still, adapted(make(update_rule="sgd", eval_inner_steps=0).eval(), episodes(samples)))
         assert not torch.allclose(still, adapted(tuned[0][-1], episodes(samples)), atol=1e-3)
 
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
-    head, whole = (make(fast=fast, rule="lstm") for fast in ("head", "all"))
+    head, whole = (make(adapt=fast, update_rule="lstm") for fast in ("head", "all"))
     assert head.at_once(Shape(5, 1, 5)) == 10_000 // (5 * 17)
     assert head.at_once(Shape(5, 1, 5)) > whole.at_once(Shape(5, 1, 5)) >= 1
-    assert make(rule="sgd").at_once(Shape(5, 1, 5)) == 4_000_000 // (5 * 17)
+    assert make(update_rule="sgd").at_once(Shape(5, 1, 5)) == 4_000_000 // (5 * 17)
 
 
 def test_what_a_run_says_of_itself():
-    said = make(rule="lstm", order=2, hidden=4, layers=0).describe()
-    assert (said["rule"], said["order"], said["fast"]) == ("lstm", "second order", "head")
+    said = make(update_rule="lstm", first_order=False, hidden=4, layers=0).describe()
+    assert (said["update_rule"], said["order"], said["adapt"]) == ("lstm", "second order", "head")
     assert (said["fast_parameters"], said["rule_parameters"]) == (17, 3)
-    assert make(order=1).describe()["order"] == "first order"
+    assert make(first_order=True).describe()["order"] == "first order"
     assert make().predictor_name == "learned_optimizer/lstm"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fast": "body"}, r"method.fast=body must be head or all"),
+        ({"adapt": "body"}, r"method.adapt=body must be head or all"),
         ({"init": "random"}, r"method.init=random must be one of learned, zero, prototype"),
-        ({"scale": 0.0}, r"method.scale=0.0 must be a positive number"),
+        ({"head_scale": 0.0}, r"method.head_scale=0.0 must be a positive number"),
         ({"vectorize": "yes"}, r"method.vectorize=yes must be auto, true or false"),
-        ({"test_steps": -1}, r"method.test_steps=-1 must be 0 or more, or null"),
-        ({"transductive": True}, r"method.transductive=true needs method.fast=all"),
-        ({"order": 3}, r"method.order=3 must be 1 or 2"),
-        ({"truncation": 9}, r"method.truncation=9 must be from 1 to method.steps=3"),
-        ({"rule": "lsmt"}, r"method.rule=lsmt.*did you mean 'lstm'"),
-        ({"rule": "sgd", "rate": 0.0}, r"method.rate=0.0 must be a positive number"),
+        ({"eval_inner_steps": -1}, r"method.eval_inner_steps=-1 must be 0 or more, or null"),
+        ({"transductive": True}, r"method.transductive=true needs method.adapt=all"),
+        ({"truncation_length": 9}, r"method.truncation_length=9 must be from 1 to method.inner_steps=3"),
+        ({"update_rule": "lsmt"}, r"method.update_rule=lsmt.*did you mean 'lstm'"),
+        ({"update_rule": "sgd", "inner_lr": 0.0}, r"method.inner_lr=0.0 must be a positive number"),
         ({"hiden": 3}, r"method.hiden: no update rule takes such an option; did you mean 'hidden'"),
-        ({"steps": 1.5}, r"method.steps=1.5: expected int"),
+        ({"inner_steps": 1.5}, r"method.inner_steps=1.5: expected int"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -248,25 +247,27 @@ def test_wrong_options_are_named(options, message):
         make(**options)
 
 
-@pytest.mark.parametrize("fast", ["head", "all"])
+@pytest.mark.parametrize("adapt", ["head", "all"])
 def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(fast):
     """In first order only what computes the head follows supports back; what is queried learns in any case."""
-    told = "the encoder of text would learn nothing: .* set method.order=2 or method.init=prototype"
+    told = "the encoder of text would learn nothing: .* set method.first_order=false or method.init=prototype"
     for alone in ([NAMES], [IMAGES, NAMES], [BOTH]):
         with pytest.raises(UserError, match=told):
-            make(fast=fast, order=1).check_training(alone)
-    for learns in ({"order": 2}, {"init": "prototype"}):
-        make(fast=fast, **{"order": 1} | learns).check_training([NAMES])
+            make(adapt=fast, first_order=True).check_training(alone)
+    for learns in ({"first_order": False}, {"init": "prototype"}):
+        make(adapt=fast, **{"first_order": True} | learns).check_training([NAMES])
     for queried in ([IMAGES], [NAMES, Mapping.parse("image:text")], [Mapping.parse("image:image+text")]):
-        make(fast=fast, order=1).check_training(queried)
-    frozen = make(fast=fast, order=1)
+        make(adapt=fast, first_order=True).check_training(queried)
+    frozen = make(adapt=fast, first_order=True)
     frozen.embedder.encoders["text"].requires_grad_(False)
     frozen.check_training([NAMES])
 
 
 def test_the_mean_of_the_support_scores_shows_encoders_nothing(scored):
-    learner = make(task="regression", order=1, init="prototype")
-    with pytest.raises(UserError, match=r"would learn nothing: .* supports have no gradient; set method\.order=2$"):
+    learner = make(task="regression", first_order=True, init="prototype")
+    with pytest.raises(
+        UserError, match=r"would learn nothing: .* supports have no gradient; set method\.first_order=False$"
+    ):
         learner.check_training([NAMES])
 
 
@@ -277,7 +278,7 @@ def test_raw_values_have_no_known_width():
 
 
 def test_convolutions_learn_too(samples):
-    learner = make(CONV, fast="all", rule="sgd", order=2, steps=2, init="prototype", **GENTLE)
+    learner = make(CONV, adapt="all", update_rule="sgd", first_order=False, inner_steps=2, init="prototype", **GENTLE)
     (loss,) = learner.losses(episodes(samples), 1.0)
     loss.backward()
     lacking = [n for n, p in learner.named_parameters() if "text" not in n and not p.grad.norm() > 0]

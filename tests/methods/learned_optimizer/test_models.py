@@ -109,7 +109,7 @@ def test_the_template_of_label_slots_is_one_row():
 
 @pytest.mark.parametrize("init", ["prototype", "zero"])
 def test_the_order_of_classes_does_not_matter(samples, init):
-    learner = make(init=init, rule="lstm", steps=4).eval()
+    learner = make(init=init, update_rule="lstm", inner_steps=4).eval()
     support, query = episodes(samples, numbers=[0]).view(IMAGES)
     order = torch.tensor([4, 5, 0, 1, 2, 3])  # classes c, a, b with two shots each
     moved = Examples({"image": support.values["image"][order]}, support.shapes)
@@ -123,18 +123,18 @@ CHOICES = [(MLP, True), (CONV, False), (DENSE, False)]  # perceptrons; images; t
 @pytest.mark.parametrize(("encoder", "at_once"), CHOICES, ids=["dense", "conv", "text"])
 def test_how_to_compute_follows_a_rule(encoder, at_once):
     for vectorize, expected in (("auto", at_once), (True, True), (False, False)):
-        learner = make(encoder, fast="all", vectorize=vectorize)
+        learner = make(encoder, adapt="all", vectorize=vectorize)
         assert learner.model.vectorize == expected == learner.describe()["vectorize"]
-    assert make(encoder, fast="head").describe()["vectorize"]
+    assert make(encoder, adapt="head").describe()["vectorize"]
 
 
 def test_how_a_run_computed_is_how_it_goes_on(tmp_path):
-    forced, auto = (make(CONV, fast="all", vectorize=v) for v in (True, "auto"))
+    forced, auto = (make(CONV, adapt="all", vectorize=v) for v in (True, "auto"))
     torch.save(forced.state_dict(), tmp_path / "state")
     assert auto.model.vectorize is False
     auto.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert auto.model.vectorize is True
-    never = make(CONV, fast="all", vectorize=False)
+    never = make(CONV, adapt="all", vectorize=False)
     never.load_state_dict(forced.state_dict())
     assert never.model.vectorize is False
 
@@ -152,15 +152,15 @@ def test_recurrent_layers_are_computed_one_by_one():
     with pytest.raises(
         UserError, match=r"method.vectorize=true: encoder.image cannot compute all tasks at once; use auto"
     ):
-        make(tiny(Recurrent()), fast="all", vectorize=True)
-    assert make(tiny(Recurrent()), fast="all").model.vectorize is False
+        make(tiny(Recurrent()), adapt="all", vectorize=True)
+    assert make(tiny(Recurrent()), adapt="all").model.vectorize is False
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("fast", ["head", "all one by one", "all at once"])
+@pytest.mark.parametrize("adapt", ["head", "all one by one", "all at once"])
 @pytest.mark.parametrize("rule", RULES)
 def test_tasks_do_not_mix(rule, fast):
-    options = {"fast": fast.split()[0], "vectorize": "once" in fast, "task": "regression"} | GENTLE | RULES[rule]
+    options = {"adapt": fast.split()[0], "vectorize": "once" in fast, "task": "regression"} | GENTLE | RULES[rule]
     learner = make(tiny(), **options).double()
     together, *alone = (
         learner.adapt(support)(query)
@@ -171,12 +171,20 @@ def test_tasks_do_not_mix(rule, fast):
     assert not torch.allclose(alone[0], alone[1], rtol=1e-2)
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("encoder", [DENSE, CONV], ids=["dense", "conv"])
-def test_all_at_once_is_one_by_one(samples, encoder, order):
+def test_all_at_once_is_one_by_one(samples, encoder, first_order):
     found = []
     for vectorize in (True, False):
-        learner = make(encoder, fast="all", rule="sgd", order=order, vectorize=vectorize, steps=2, **GENTLE).eval()
+        learner = make(
+            encoder,
+            adapt="all",
+            update_rule="sgd",
+            first_order=first_order,
+            vectorize=vectorize,
+            inner_steps=2,
+            **GENTLE,
+        ).eval()
         (loss,) = learner.losses(episodes(samples, [IMAGES, NAMES]), 1.0)
         loss.backward()
         gradients = [p.grad.flatten() for p in learner.parameters() if p.grad is not None]
@@ -190,8 +198,16 @@ def test_all_at_once_is_one_by_one(samples, encoder, order):
 def test_attention_has_a_second_derivative(samples, vectorize):
     """The fused kernels have none; the gradient is that of a first-order one and more."""
     gradients = []
-    for order in (1, 2):
-        learner = make(DENSE, fast="all", rule="sgd", order=order, vectorize=vectorize, init="prototype", **GENTLE)
+    for first_order in (True, False):
+        learner = make(
+            DENSE,
+            adapt="all",
+            update_rule="sgd",
+            first_order=first_order,
+            vectorize=vectorize,
+            init="prototype",
+            **GENTLE,
+        )
         (loss,) = learner.losses(episodes(samples, [NAMES]), 1.0)
         loss.backward()
         gradients.append({n: p.grad for n, p in learner.named_parameters() if "encoders.text" in n})
@@ -207,7 +223,7 @@ def texts(*values: str, episodes: int = 1) -> Examples:
 
 @pytest.mark.parametrize("vectorize", [True, False])
 def test_texts_of_any_length_stand_on_both_sides(vectorize):
-    learner = make(DENSE, fast="all", rule="sgd", vectorize=vectorize, **GENTLE).eval()
+    learner = make(DENSE, adapt="all", update_rule="sgd", vectorize=vectorize, **GENTLE).eval()
     support, query = texts("a", "bc", "one", "two"), texts("something long", "b")
     with torch.no_grad():
         whole = learner.adapt(support)(query)
@@ -240,7 +256,7 @@ def test_only_what_learns_is_fast():
     frozen = tiny()
     assert isinstance(frozen.encoders["image"], Tiny)
     frozen.encoders["image"].layers[0].requires_grad_(False)
-    model = make(frozen, fast="all").model
+    model = make(frozen, adapt="all").model
     assert isinstance(model, FullModel)
     names = {n.removeprefix("encoders.image.layers.") for n in model.template()}
     assert names == {"1.norm.weight", "1.norm.bias", "head.weight", "head.bias"}

@@ -101,7 +101,7 @@ def test_every_batch_normalisation_below_is_replaced_once():
 
 
 def conv(**changed):
-    return make(CONV, fast="all", rule="sgd", **GENTLE | changed)
+    return make(CONV, adapt="all", update_rule="sgd", **GENTLE | changed)
 
 
 def pieces(query: Examples, *orders) -> list[Examples]:
@@ -115,7 +115,7 @@ def pieces(query: Examples, *orders) -> list[Examples]:
 @pytest.mark.parametrize("mapping", [IMAGES, NAMES], ids=str)
 @pytest.mark.parametrize("transductive", [False, True])
 def test_queries_influence_one_another_only_where_that_is_declared(samples, mapping, transductive, training):
-    learner = conv(transductive=transductive, scale=10.0).train(training)
+    learner = conv(transductive=transductive, head_scale=10.0).train(training)
     support, query = episodes(samples, [mapping], [0], Shape(3, 1, 2)).view(mapping)
     predict = learner.adapt(support)
     moved = []
@@ -148,7 +148,7 @@ def test_adapting_and_predicting_move_no_running_statistics(samples, training):
 
 
 def test_running_statistics_follow_the_queries_of_one_task_of_each_step(samples):
-    learner, batch = conv(steps=4, truncation=2), episodes(samples)
+    learner, batch = conv(inner_steps=4, truncation_length=2), episodes(samples)
     before, plain = running(learner), copy.deepcopy(learner.embedder)
     for loss in learner.losses(batch, 1.0):
         loss.backward()
@@ -165,7 +165,7 @@ def test_running_statistics_follow_the_queries_of_one_task_of_each_step(samples)
 
 @torch.no_grad()
 def test_queries_of_a_modality_without_support_take_running_statistics(samples):
-    learner = conv(scale=10.0).eval()
+    learner = conv(head_scale=10.0).eval()
     support, query = episodes(samples, [NAMES]).view(NAMES)
     before = learner.adapt(support)(query)
     norms = [m.norm for m in learner.modules() if isinstance(m, TaskNorm)]
@@ -181,7 +181,7 @@ def test_queries_of_a_modality_without_support_take_running_statistics(samples):
 
 @torch.no_grad()
 def test_statistics_are_those_of_the_task_alone():
-    learner = make(tiny(), fast="all", rule="sgd", vectorize=True, ways=2, **GENTLE).double()
+    learner = make(tiny(), adapt="all", update_rule="sgd", vectorize=True, ways=2, **GENTLE).double()
     batch = numbers(encoded=False)
     support, query = batch.view(IMAGES)
     before = learner.adapt(support)(query)

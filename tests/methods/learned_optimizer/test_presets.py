@@ -13,9 +13,9 @@ PRESETS = {
     "meta_lstm": ("meta_lstm", "first order", "head"),
     "maml": ("sgd", "second order", "all"),
     "fomaml": ("sgd", "first order", "all"),
-    "meta_sgd": ("learned_rates", "second order", "all"),
+    "meta_sgd": ("learned_lr", "second order", "all"),
     "anil": ("sgd", "second order", "head"),
-    "meta_sgd_head": ("learned_rates", "second order", "head"),
+    "meta_sgd_head": ("learned_lr", "second order", "head"),
     **{rule: (rule, "second order", "head") for rule in ("sgd", "momentum", "nesterov", "rmsprop", "adam")},
 }
 
@@ -38,14 +38,14 @@ def test_a_preset_is_what_it_says(name):
     config = check_config(compose(f"method/algorithm={name}"))
     learner, _ = build_learner(config, ["image", "text"])
     told = learner.describe()
-    assert (told["rule"], told["order"], told["fast"]) == PRESETS[name]
+    assert (told["update_rule"], told["order"], told["adapt"]) == PRESETS[name]
     assert told["fast_parameters"] == 129 if PRESETS[name][2] == "head" else told["fast_parameters"] > 100_000
     assert (told["rule_parameters"] > 0) == learner.optimizer.learned
 
 
 def test_the_default_is_the_lstm_on_names_and_images():
     config = check_config(compose())
-    assert config.method["rule"] == "lstm" and "image+text:image" in config.episode.train.mappings
+    assert config.method["update_rule"] == "lstm" and "image+text:image" in config.episode.train.mappings
     assert build_learner(config, ["image", "text"])[0].predictor_name == "learned_optimizer/lstm"
 
 
@@ -57,9 +57,12 @@ def test_a_choice_on_the_command_line_wins_over_the_presets():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["method.rule=lstmm"], r"method\.rule=lstmm: there is no update rule of that name; did you mean 'lstm'"),
-        (["method.fast=tail"], r"method\.fast=tail"),
-        (["method.transductive=true"], r"method\.transductive=true needs method\.fast=all"),
+        (
+            ["method.update_rule=lstmm"],
+            r"method\.update_rule=lstmm: there is no update rule of that name; did you mean 'lstm'",
+        ),
+        (["method.adapt=tail"], r"method\.adapt=tail"),
+        (["method.transductive=true"], r"method\.transductive=true needs method\.adapt=all"),
         (["method.inputs=gradients"], r"method\.inputs=gradients"),
         (["encoder=raw"], "needs embeddings of a known width"),
     ],

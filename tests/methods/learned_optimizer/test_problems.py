@@ -20,7 +20,14 @@ def perceptrons(**options):
 
 
 def method(**options):
-    return {"name": "learned_optimizer", **OPTIONS, "steps": 6, "truncation": 3, "weights": "uniform", **options}
+    return {
+        "name": "learned_optimizer",
+        **OPTIONS,
+        "inner_steps": 6,
+        "truncation_length": 3,
+        "step_loss_weights": "uniform",
+        **options,
+    }
 
 
 def test_a_quadratic_by_hand():
@@ -145,7 +152,7 @@ def test_the_end_of_a_piece_is_judged_on_the_next_minibatch(samples):
 def test_a_rule_learns_to_minimise_quadratics():
     torch.manual_seed(0)
     family = quadratics()
-    solver = build_solver(method(steps=10, truncation=5), family)
+    solver = build_solver(method(inner_steps=10, truncation_length=5), family)
     held_out = family.draw(range(50), 0, "val", None, CPU)
     before = solver.solve(held_out, 10)[-1].mean()
     optimizer = torch.optim.Adam(solver.parameters(), 1e-2)
@@ -160,10 +167,10 @@ def test_a_rule_learns_to_minimise_quadratics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "adam"}, r"method\.rule=adam has nothing to learn on problem=quadratics"),
+        ({"update_rule": "adam"}, r"method\.update_rule=adam has nothing to learn on problem=quadratics"),
         ({"name": "metric"}, "problem=quadratics needs method=learned_optimizer"),
         ({"rool": 1}, "method.rool: no update rule takes such an option; did you mean 'rule'|method.rool"),
-        ({"truncation": 7}, r"method\.truncation=7"),
+        ({"truncation_length": 7}, r"method\.truncation_length=7"),
     ],
 )
 def test_what_cannot_work_is_refused(options, message):
@@ -179,7 +186,7 @@ def test_how_problems_are_trained_on_is_checked(option, value):
 
 def test_the_mean_over_problems_has_a_power():
     problem = quadratics().draw(range(3), 0, "train", None, CPU)
-    solver = build_solver(method(truncation=None), quadratics(), power=0.5)
+    solver = build_solver(method(truncation_length=None), quadratics(), power=0.5)
     curve = solver.solve(problem, 6)[1:]
     (loss,) = solver.losses(problem, 1.0)
     assert loss.item() == pytest.approx(2 * curve.sqrt().mean(1).mean().log().item(), rel=1e-4)
@@ -187,13 +194,13 @@ def test_the_mean_over_problems_has_a_power():
 
 def test_a_missing_option_is_named():
     section = method()
-    del section["truncation"]
+    del section["truncation_length"]
     with pytest.raises(UserError, match=r"method\.truncation is missing"):
         build_solver(section, quadratics())
 
 
 def test_a_problem_that_diverges_is_reported():
-    solver = build_solver(method(rule="learned_rates", rate=1e30), quadratics())
+    solver = build_solver(method(update_rule="learned_lr", inner_lr=1e30), quadratics())
     with pytest.raises(TrainingError, match=r"task \d+ diverged: its loss is \w+ before step \d"):
         for _ in solver.losses(quadratics().draw(range(2), 0, "train", None, CPU), 1.0):
             pass
@@ -215,9 +222,9 @@ def test_random_units_are_even_about_one():
 
 def test_every_rule_runs_on_problems():
     family = quadratics()
-    for name in ("learned_rates", "lstm", "rnnprop", "meta_lstm"):
+    for name in ("learned_lr", "lstm", "rnnprop", "meta_lstm"):
         options = {"inputs": "gradient+loss"} if name == "meta_lstm" else {}
-        solver = build_solver(method(rule=name, **options), family)
+        solver = build_solver(method(update_rule=name, **options), family)
         for loss in solver.losses(family.draw(range(2), 0, "train", None, CPU), 1.0):
             loss.backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in solver.parameters())

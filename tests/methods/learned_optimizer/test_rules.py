@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from mmml.errors import UserError
-from mmml.methods.learned_optimizer.rules import rules
-from mmml.methods.learned_optimizer.rules.coordinates import Observation, log_and_sign
 from mmml.methods.learned_optimizer.unroll import descend, start
+from mmml.methods.learned_optimizer.update_rules import update_rules
+from mmml.methods.learned_optimizer.update_rules.coordinates import Observation, log_and_sign
 from tests.methods.learned_optimizer.making import ONE_EACH, RULES, arrive, make_rule
 
 E10 = math.exp(10)
@@ -31,18 +31,22 @@ class Quadratic:
     def end(self, rule, steps=10):
         point = start(self.start, rule)
         with torch.no_grad():
-            return arrive(descend(self, point, rule, range(steps), order=1), point).params["x"]
+            return arrive(descend(self, point, rule, range(steps), first_order=True), point).params["x"]
 
 
 @pytest.mark.parametrize(
     ("name", "options", "reference"),
     [
-        ("sgd", {"rate": 0.1}, lambda p: torch.optim.SGD(p, 0.1)),
-        ("momentum", {"rate": 0.03, "momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9)),
-        ("nesterov", {"rate": 0.03, "momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, nesterov=True)),
-        ("rmsprop", {"rate": 0.1, "decay": 0.95}, lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.95)),
-        ("adam", {"rate": 0.1, "beta1": 0.8, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.8, 0.99))),
-        ("adam", {"rate": 0.1, "beta1": 0.0, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.0, 0.99))),
+        ("sgd", {"inner_lr": 0.1}, lambda p: torch.optim.SGD(p, 0.1)),
+        ("momentum", {"inner_lr": 0.03, "momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9)),
+        (
+            "nesterov",
+            {"inner_lr": 0.03, "momentum": 0.9},
+            lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, nesterov=True),
+        ),
+        ("rmsprop", {"inner_lr": 0.1, "decay": 0.95}, lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.95)),
+        ("adam", {"inner_lr": 0.1, "beta1": 0.8, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.8, 0.99))),
+        ("adam", {"inner_lr": 0.1, "beta1": 0.0, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.0, 0.99))),
     ],
 )
 def test_rules_by_hand_are_those_of_torch(name, options, reference):
@@ -160,7 +164,7 @@ def test_an_lstm_may_multiply_the_gradient():
 
 
 def test_every_parameter_has_a_learned_rate_of_its_own():
-    rule = make_rule("learned_rates", {"a.b": torch.zeros(1, 2), "c": torch.zeros(2)}, rate=0.5)
+    rule = make_rule("learned_lr", {"a.b": torch.zeros(1, 2), "c": torch.zeros(2)}, inner_lr=0.5)
     assert sum(p.numel() for p in rule.parameters()) == 4
     rates = list(rule.parameters())
     rates[0].data = torch.tensor([[0.1, -0.2]])
@@ -171,7 +175,7 @@ def test_every_parameter_has_a_learned_rate_of_its_own():
 
 
 def test_steps_of_rnnprop_are_bounded_by_its_rate():
-    rule = make_rule("rnnprop", rate=0.2)
+    rule = make_rule("rnnprop", inner_lr=0.2)
     nn.init.constant_(rule.lstm.output.bias, 100.0)
     assert torch.allclose(updates_of(rule, 1, ("a", torch.tensor([1e6, -1e-6]))), torch.tensor(0.2))
 
@@ -208,22 +212,22 @@ def test_the_memory_of_the_meta_lstm_begins_at_the_initialisation():
     problem = Quadratic()
     first = {"x": problem.start["x"].clone().requires_grad_()}
     point = start(first, rule)
-    end = arrive(descend(problem, point, rule, range(4), order=1), point).params["x"]
+    end = arrive(descend(problem, point, rule, range(4), first_order=True), point).params["x"]
     assert torch.equal(end, first["x"])
     weights = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=torch.float64)
     assert torch.equal(torch.autograd.grad((weights * end).sum(), first["x"])[0], weights)
 
 
 def test_the_meta_lstm_begins_near_gradient_descent():
-    update = updates_of(make_rule("meta_lstm", rate=0.1), 1, ("x", torch.tensor([2.0, -1.0])))
+    update = updates_of(make_rule("meta_lstm", inner_lr=0.1), 1, ("x", torch.tensor([2.0, -1.0])))
     assert torch.allclose(update, torch.tensor([[[-0.2, 0.1]]]), atol=0.02)
 
 
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
-        *[(name, "rate", 0.0) for name in ONE_EACH if name != "lstm"],
-        ("meta_lstm", "rate", 1.0),
+        *[(name, "inner_lr", 0.0) for name in ONE_EACH if name != "lstm"],
+        ("meta_lstm", "inner_lr", 1.0),
         ("momentum", "momentum", 1.0),
         ("nesterov", "momentum", -0.1),
         ("rmsprop", "decay", 1.0),
@@ -238,7 +242,7 @@ def test_the_meta_lstm_begins_near_gradient_descent():
         ("meta_lstm", "inputs", "params"),
         ("lstm", "preprocess", "log"),
         ("lstm", "output_scale", 0.0),
-        ("sgd", "rate", "fast"),
+        ("sgd", "inner_lr", "adapt"),
     ],
 )
 def test_wrong_options_are_named(name, option, value):
@@ -247,9 +251,9 @@ def test_wrong_options_are_named(name, option, value):
 
 
 def test_a_rule_that_is_not_there_is_named():
-    with pytest.raises(UserError, match=r"method\.rule=adm.*did you mean 'adam'"):
-        make_rule("adam", rule="adm")
+    with pytest.raises(UserError, match=r"method\.update_rule=adm.*did you mean 'adam'"):
+        make_rule("adam", update_rule="adm")
 
 
 def test_no_rule_goes_untested():
-    assert set(rules.names()) == set(ONE_EACH) == {options["rule"] for options in RULES.values()}
+    assert set(update_rules.names()) == set(ONE_EACH) == {options["update_rule"] for options in RULES.values()}

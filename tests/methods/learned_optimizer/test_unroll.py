@@ -9,7 +9,13 @@ from mmml.errors import UserError
 from mmml.methods.learned_optimizer.unroll import Point, Unroll, descend, divergence, start
 from tests.methods.learned_optimizer.making import arrive, make_rule
 
-UNROLL = {"steps": 4, "truncation": None, "order": 1, "weights": "last", "curriculum": 0.0}
+UNROLL = {
+    "inner_steps": 4,
+    "truncation_length": None,
+    "first_order": True,
+    "step_loss_weights": "last",
+    "curriculum": 0.0,
+}
 STATEFUL = ["momentum", "adam", "lstm", "rnnprop", "meta_lstm"]
 
 
@@ -46,7 +52,7 @@ def test_reproduces_the_published_code_of_learning_to_learn():
     for p in rule.parameters():
         torch.nn.init.zeros_(p)
     adam = torch.optim.Adam(rule.parameters(), lr=0.01)
-    unroll = unrolled(steps=10, truncation=5, weights="uniform")
+    unroll = unrolled(inner_steps=10, truncation_length=5, step_loss_weights="uniform")
     point = start({"x": torch.ones(1, 1)}, rule)
     for segment in unroll.segments(1.0):
         losses = []
@@ -62,7 +68,7 @@ def test_reproduces_the_published_code_of_learning_to_learn():
 
 
 @pytest.mark.parametrize("connected", [False, True])
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("name", STATEFUL)
 def test_pieces_cut_gradients_and_nothing_else(name, order, connected):
     rule, params = make_rule(name), first()
@@ -82,19 +88,19 @@ def test_a_state_is_carried_on_from_piece_to_piece():
     rule = make_rule("adam")
     point = start(first(), rule)
     for piece in (range(2), range(2, 4)):
-        point = arrive(descend(square, point, rule, piece, order=1), point).detached()
+        point = arrive(descend(square, point, rule, piece, first_order=True), point).detached()
     assert point.state["count"][""].item() == 4
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("name", STATEFUL)
-def test_without_gradients_nothing_is_kept(name, order):
+def test_without_gradients_nothing_is_kept(name, first_order):
     rule, params = make_rule(name), first()
     with torch.no_grad():
-        for point, losses in descend(square, start(params, rule), rule, range(3), order):
+        for point, losses in descend(square, start(params, rule), rule, range(3), first_order):
             assert not any(t.requires_grad or t.grad_fn for t in (*tensors(point), losses))
     recorded = start(params, rule)
-    recorded = arrive(descend(square, recorded, rule, range(3), order), recorded)
+    recorded = arrive(descend(square, recorded, rule, range(3), first_order), recorded)
     assert all(torch.equal(a, b) for a, b in zip(tensors(point), tensors(recorded), strict=True))
 
 
@@ -114,13 +120,13 @@ def held() -> int:
     return sum(type(o) is torch.Tensor for o in gc.get_objects())
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("name", ["adam", "lstm"])
-def test_memory_is_flat_in_the_number_of_unrolls(name, order):
+def test_memory_is_flat_in_the_number_of_unrolls(name, first_order):
     rule, sizes, counts = make_rule(name), [], []
     point = start(first(), rule)
     for i in range(30):
-        for reached, _ in descend(square, point, rule, range(i, i + 1), order):
+        for reached, _ in descend(square, point, rule, range(i, i + 1), first_order):
             point = reached
         loss = square(point.params, 0).sum()
         if loss.requires_grad:
@@ -133,16 +139,16 @@ def test_memory_is_flat_in_the_number_of_unrolls(name, order):
 
 
 def test_losses_are_told_from_before_each_step():
-    rule = make_rule("sgd", rate=0.25)  # x halves at each step
+    rule = make_rule("sgd", inner_lr=0.25)  # x halves at each step
     point = start(first(), rule)
-    told = [losses for _, losses in descend(square, point, rule, range(3), order=1)]
+    told = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
     assert torch.allclose(torch.stack(told), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]]))
     assert not told[0].requires_grad
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("first_order", [True, False])
 def test_connected_losses_are_followed_back(order):
-    rule, params = make_rule("learned_rates", {"x": torch.zeros(2)}, rate=0.25), first()
+    rule, params = make_rule("learned_lr", {"x": torch.zeros(2)}, inner_lr=0.25), first()
     point = start(params, rule)
     _, last = list(descend(square, point, rule, range(2), order, connected=True))[-1][1]
     (gradient,) = torch.autograd.grad(last, params["x"])
@@ -153,24 +159,24 @@ def test_connected_losses_are_followed_back(order):
 def test_the_objective_is_told_the_number_of_the_step():
     rule, seen = make_rule("sgd"), []
     point = start(first(), rule)
-    arrive(descend(lambda p, t: (seen.append(t), square(p, t))[1], point, rule, range(4, 7), order=1), point)
+    arrive(descend(lambda p, t: (seen.append(t), square(p, t))[1], point, rule, range(4, 7), first_order=True), point)
     assert seen == [4, 5, 6]
 
 
 @pytest.mark.parametrize(
     ("options", "progress", "lengths"),
     [
-        ({"steps": 10}, 0.0, [10]),
-        ({"steps": 10, "truncation": 5}, 0.0, [5, 5]),
-        ({"steps": 11, "truncation": 5}, 0.0, [5, 5, 1]),
-        ({"steps": 3, "truncation": 2}, 1.0, [2, 1]),
-        ({"steps": 5, "truncation": 4}, 0.5, [4, 1]),
-        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.0, [5]),
-        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.2, [5, 5]),
-        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 0.5, [5, 5, 5, 5]),
-        ({"steps": 20, "truncation": 5, "curriculum": 0.5}, 1.0, [5, 5, 5, 5]),
-        ({"steps": 11, "truncation": 2, "curriculum": 1.0}, 1.0, [2, 2, 2, 2, 2, 1]),
-        ({"steps": 20, "curriculum": 0.5}, 0.0, [20]),
+        ({"inner_steps": 10}, 0.0, [10]),
+        ({"inner_steps": 10, "truncation_length": 5}, 0.0, [5, 5]),
+        ({"inner_steps": 11, "truncation_length": 5}, 0.0, [5, 5, 1]),
+        ({"inner_steps": 3, "truncation_length": 2}, 1.0, [2, 1]),
+        ({"inner_steps": 5, "truncation_length": 4}, 0.5, [4, 1]),
+        ({"inner_steps": 20, "truncation_length": 5, "curriculum": 0.5}, 0.0, [5]),
+        ({"inner_steps": 20, "truncation_length": 5, "curriculum": 0.5}, 0.2, [5, 5]),
+        ({"inner_steps": 20, "truncation_length": 5, "curriculum": 0.5}, 0.5, [5, 5, 5, 5]),
+        ({"inner_steps": 20, "truncation_length": 5, "curriculum": 0.5}, 1.0, [5, 5, 5, 5]),
+        ({"inner_steps": 11, "truncation_length": 2, "curriculum": 1.0}, 1.0, [2, 2, 2, 2, 2, 1]),
+        ({"inner_steps": 20, "curriculum": 0.5}, 0.0, [20]),
     ],
 )
 def test_pieces_of_an_unroll(options, progress, lengths):
@@ -180,7 +186,7 @@ def test_pieces_of_an_unroll(options, progress, lengths):
 
 
 def test_a_curriculum_rounds_to_the_nearest_number_of_pieces():
-    unroll = unrolled(steps=10, truncation=2, curriculum=1.0)
+    unroll = unrolled(inner_steps=10, truncation_length=2, curriculum=1.0)
     found = {progress: len(unroll.segments(progress)) for progress in (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 0.95, 1.0)}
     assert found == {0.0: 1, 0.1: 1, 0.2: 2, 0.3: 2, 0.45: 3, 0.7: 4, 0.95: 5, 1.0: 5}
 
@@ -196,16 +202,18 @@ def test_a_curriculum_rounds_to_the_nearest_number_of_pieces():
 )
 def test_weights_of_the_meta_loss(weights, segment, expected):
     losses = [torch.tensor([float(i), 10.0 * i]) for i in range(1, len(segment) + 1)]
-    got = unrolled(weights=weights).meta_loss(losses, segment)
+    got = unrolled(step_loss_weights=weights).meta_loss(losses, segment)
     assert torch.allclose(got, torch.tensor([expected, 10 * expected]))
-    assert unrolled(weights=weights).meta_loss([x[0] for x in losses], segment).item() == pytest.approx(expected)
+    assert unrolled(step_loss_weights=weights).meta_loss([x[0] for x in losses], segment).item() == pytest.approx(
+        expected
+    )
 
 
 def test_divergence_is_told_with_task_step_and_rate():
     losses = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, torch.inf], [torch.nan, 2.0, torch.nan]])
     assert divergence(list(losses[:1]), 4, make_rule("sgd")) is None and divergence([], 0, make_rule("sgd")) is None
-    told = divergence(list(losses), 4, make_rule("sgd", rate=0.5))
-    assert "of task 2 diverged: its loss is inf before step 6 at method.rate=0.5;" in told
+    told = divergence(list(losses), 4, make_rule("sgd", inner_lr=0.5))
+    assert "of task 2 diverged: its loss is inf before step 6 at method.inner_lr=0.5;" in told
     told = divergence(list(losses[2:]), 0, make_rule("lstm"))
     assert "of task 0 diverged: its loss is nan before step 1; a smaller" in told
 
@@ -219,8 +227,8 @@ def test_divergence_is_told_with_task_step_and_rate():
         ("weights", "first"),
         ("curriculum", 1.5),
         ("curriculum", -0.5),
-        ("truncation", 0),
-        ("truncation", 5),
+        ("truncation_length", 0),
+        ("truncation_length", 5),
     ],
 )
 def test_wrong_options_are_named(option, value):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.methods.learned_optimizer.rules import Params
+from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.registry import Registry
 
 problems = Registry("problem", "mmml.methods.learned_optimizer.problems")

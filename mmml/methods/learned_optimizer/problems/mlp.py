@@ -12,7 +12,7 @@ from mmml.encoders.images import as_input
 from mmml.episodes import Sampler, Shape
 from mmml.errors import require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, generator, problems
-from mmml.methods.learned_optimizer.rules import Params
+from mmml.methods.learned_optimizer.update_rules import Params
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmml.datasets import Samples
 from mmml.errors import require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, generator, problems
-from mmml.methods.learned_optimizer.rules import Params
+from mmml.methods.learned_optimizer.update_rules import Params
 
 
 class Quadratics(Problems):

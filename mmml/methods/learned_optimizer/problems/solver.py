@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems
-from mmml.methods.learned_optimizer.rules import Params, UpdateRule
-from mmml.methods.learned_optimizer.rules.build import build_rule
 from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
+from mmml.methods.learned_optimizer.update_rules import Params, UpdateRule
+from mmml.methods.learned_optimizer.update_rules.build import build_rule
 from mmml.methods.learner import Trainee, methods
 from mmml.registry import check_type
 
@@ -37,27 +37,27 @@ class Solver(Trainee):
     is_small = True
 
     def __init__(
-        self, optimizer: UpdateRule, rule: str, unroll: Unroll, power: float = 1.0, random_scaling: float = 0.0
+        self, optimizer: UpdateRule, update_rule: str, unroll: Unroll, power: float = 1.0, random_scaling: float = 0.0
     ):
         super().__init__()
         require(0 < power <= 1, "problem.power", power, "above 0 and up to 1")
         require(random_scaling >= 0, "problem.random_scaling", random_scaling, "0 or more")
-        self.optimizer, self.rule, self.unroll = optimizer, rule, unroll
+        self.optimizer, self.variant, self.unroll = optimizer, update_rule, unroll
         self.power, self.random_scaling = power, random_scaling
 
     @property
     def predictor_name(self) -> str:
-        return self.rule
+        return self.variant
 
     def takes_bf16(self) -> bool:
         return False
 
     def describe(self) -> dict[str, Any]:
         return {
-            "rule": self.rule,
-            "order": ORDERS[self.unroll.order],
-            "steps": self.unroll.steps,
-            "rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
+            "update_rule": self.variant,
+            "order": ORDERS[self.unroll.first_order],
+            "inner_steps": self.unroll.inner_steps,
+            "update_rule_parameters": sum(p.numel() for p in self.optimizer.parameters()),
         }
 
     def losses(self, batch: Problems, progress: float) -> Iterator[Tensor]:
@@ -66,7 +66,7 @@ class Solver(Trainee):
         for segment in self.unroll.segments(progress):
             met = []
             for reached, loss in descend(
-                problems.losses, point, self.optimizer, segment, self.unroll.order, connected=True
+                problems.losses, point, self.optimizer, segment, self.unroll.first_order, connected=True
             ):
                 met.append(loss)
                 point = reached
@@ -85,7 +85,7 @@ class Solver(Trainee):
         """The loss of each problem before each step and after the last, ``[steps + 1, B]``."""
         point = start(problems.initial(), self.optimizer)
         met = []
-        for reached, loss in descend(problems.losses, point, self.optimizer, range(steps), order=1):
+        for reached, loss in descend(problems.losses, point, self.optimizer, range(steps), first_order=True):
             met.append(loss)
             point = reached
         return torch.stack([*met, problems.losses(point.params, steps)])
@@ -112,17 +112,17 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
         )
     for option, value in training.items():
         check_type(value, float, f"problem.{option}")
-    for option, kind in {"rule": str, **UNROLL}.items():
+    for option, kind in {"update_rule": str, **UNROLL}.items():
         if option not in options:
             raise UserError(f"method.{option} is missing: method=learned_optimizer needs it")
         check_type(options[option], kind, f"method.{option}")
     of_episodes = methods.options_of("learned_optimizer", "method.name")
-    rule, rest = options["rule"], {k: v for k, v in options.items() if k != "name" and k not in of_episodes}
+    rule, rest = options["update_rule"], {k: v for k, v in options.items() if k != "name" and k not in of_episodes}
     optimizer = build_rule(rule, rest)
     optimizer.fit_to(family.template())
     if not optimizer.learned:
         raise UserError(
-            f"method.rule={rule} has nothing to learn on problem={family.name}; "
-            "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_rates"
+            f"method.update_rule={rule} has nothing to learn on problem={family.name}; "
+            "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_lr"
         )
     return Solver(optimizer, rule, Unroll(**{k: options[k] for k in UNROLL}), **training)

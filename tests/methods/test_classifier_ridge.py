@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import Ridge, RidgeCV
 
-from mmml.methods.metric.ridge import ONE_SHOT, STRENGTHS, fit, press, ridge
+from mmml.methods.metric.classifiers.ridge import ONE_SHOT, STRENGTHS, fit, press, ridge
 from mmml.similarity import distances
 from mmml.tasks import tasks
 

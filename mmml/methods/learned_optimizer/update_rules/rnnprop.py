@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
-from mmml.methods.learned_optimizer.rules.coordinates import (
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
     Observation,
@@ -13,17 +13,17 @@ from mmml.methods.learned_optimizer.rules.coordinates import (
 )
 
 
-@rules.register("rnnprop")
+@update_rules.register("rnnprop")
 class RNNProp(UpdateRule):
-    """Learning gradient descent (Lv, Jiang and Li, 2017, section 4): steps are ``rate · tanh(·)``.
+    """Learning gradient descent (Lv, Jiang and Li, 2017, section 4): steps are ``inner_lr · tanh(·)``.
 
     Args:
-        rate: the longest step of a coordinate (0.1 as published).
+        inner_lr: the longest step of a coordinate (0.1 as published).
         hidden: units of the input layer and of each LSTM layer (20 as published).
         layers: of the LSTM (2 as published).
         inputs, preprocess, beta1, beta2: what it is shown (``moments`` with 0.95 and 0.95 as published,
             so that the size of the objective makes no difference), see
-            :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
+            :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 
     learned = True
@@ -31,7 +31,7 @@ class RNNProp(UpdateRule):
 
     def __init__(
         self,
-        rate: float,
+        inner_lr: float,
         hidden: int,
         layers: int,
         beta1: float,
@@ -40,8 +40,8 @@ class RNNProp(UpdateRule):
         preprocess: str = "log_sign",
     ):
         super().__init__()
-        check_rate(rate)
-        self.rate, self.observation = rate, Observation(inputs, preprocess, beta1, beta2)
+        check_lr(inner_lr)
+        self.inner_lr, self.observation = inner_lr, Observation(inputs, preprocess, beta1, beta2)
         self.lstm = CoordinateLSTM(hidden, hidden, layers)
         self.input = nn.Linear(self.observation.features, hidden)
 
@@ -51,5 +51,5 @@ class RNNProp(UpdateRule):
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         seen, remembered = self.observation.see(grads, losses, state)
         out, after = self.lstm(F.elu(self.input(seen.to(self.input.weight.dtype))), state["lstm"])
-        steps = self.rate * out.squeeze(-1).tanh() * remembered["touched"][""]
+        steps = self.inner_lr * out.squeeze(-1).tanh() * remembered["touched"][""]
         return unflatten(steps, params), {"lstm": after, **remembered}

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
-from mmml.methods.learned_optimizer.rules.coordinates import (
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, update_rules
+from mmml.methods.learned_optimizer.update_rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
     Observation,
@@ -16,7 +16,7 @@ from mmml.methods.learned_optimizer.rules.coordinates import (
 OPEN = 5.0  # at which the forget gate begins: 1 / (1 + e⁻⁵) of a parameter stays
 
 
-@rules.register("meta_lstm")
+@update_rules.register("meta_lstm")
 class MetaLSTM(UpdateRule):
     """Optimization as a model for few-shot learning (Ravi and Larochelle, 2017, equations 2 to 4).
 
@@ -26,23 +26,23 @@ class MetaLSTM(UpdateRule):
 
     Args:
         hidden: units of the LSTM layer below the gates (20 as published).
-        rate: what the input gate begins at, between 0 and 1.
+        inner_lr: what the input gate begins at, between 0 and 1.
         inputs, preprocess, beta1, beta2: what that layer is shown (``gradient+loss`` as published), see
-            :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
+            :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 
     learned = True
     coordinates = LSTM_COORDINATES
 
     def __init__(
-        self, hidden: int, rate: float, inputs: str, preprocess: str, beta1: float = 0.9, beta2: float = 0.999
+        self, hidden: int, inner_lr: float, inputs: str, preprocess: str, beta1: float = 0.9, beta2: float = 0.999
     ):
         super().__init__()
-        require(0 < rate < 1, "method.rate", rate, "between 0 and 1: it is what the input gate begins at")
+        require(0 < inner_lr < 1, "method.inner_lr", inner_lr, "between 0 and 1: it is what the input gate begins at")
         self.observation = Observation(inputs, preprocess, beta1, beta2)
         self.lstm = CoordinateLSTM(self.observation.features, hidden, 1, outputs=hidden)
         self.gates = nn.ModuleDict({name: nn.Linear(hidden + 2, 1) for name in ("input", "forget")})
-        for name, bias in (("input", torch.logit(torch.tensor(rate)).item()), ("forget", OPEN)):
+        for name, bias in (("input", torch.logit(torch.tensor(inner_lr)).item()), ("forget", OPEN)):
             nn.init.normal_(self.gates[name].weight, std=0.01)  # type: ignore[arg-type]
             nn.init.constant_(self.gates[name].bias, bias)  # type: ignore[arg-type]
 

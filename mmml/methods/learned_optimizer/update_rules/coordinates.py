@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State
-from mmml.methods.learned_optimizer.rules.moments import EPSILON, Moments
+from mmml.methods.learned_optimizer.update_rules.base import Params, State
+from mmml.methods.learned_optimizer.update_rules.moments import EPSILON, Moments
 
 LSTM_COORDINATES = 10_000  # of which an LSTM holds some 400 numbers each
 INPUTS = ("gradient", "loss", "moments")

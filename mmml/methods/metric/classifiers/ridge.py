@@ -1,4 +1,4 @@
-"""``rule=ridge``: ridge regression of the classes on the embeddings, solved anew for each support set.
+"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved anew for each support set.
 
 A linear classifier in closed form (Bertinetto et al., 2019, R2-D2, equation 5), with an
 intercept. Its strength is chosen for each episode by the support set alone.
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.methods.metric.rules import on_vectors, rules, shared_evenly
+from mmml.methods.metric.classifiers.base import classifiers, on_vectors, shared_evenly
 from mmml.similarity.distances import Distance, cosine, power_of_two, unit
 
 EPSILON = 1e-12  # as F.normalize has it
@@ -24,7 +24,7 @@ ONE_SHOT = STRENGTHS.index(1.0)
 """Which of them, where no class can spare an item."""
 
 
-@rules.register("ridge")
+@classifiers.register("ridge")
 @on_vectors
 def ridge(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
     """Softmax over the scores of a ridge regression of one-hot slots, shared evenly within a class.

@@ -2,31 +2,31 @@
 
 from torch import Tensor
 
-from mmml.methods.learned_optimizer.rules.base import (
+from mmml.methods.learned_optimizer.update_rules.base import (
     Params,
     State,
     UpdateRule,
     check_kept,
-    check_rate,
-    rules,
+    check_lr,
+    update_rules,
     zeros_like,
 )
 
 
-@rules.register("momentum")
+@update_rules.register("momentum")
 class Momentum(UpdateRule):
     """The heavy ball (Polyak, 1964), as ``torch.optim.SGD`` has it.
 
     Args:
-        rate: learning rate, positive.
+        inner_lr: learning rate, positive.
         momentum: how much of the running sum stays, in [0, 1).
     """
 
-    def __init__(self, rate: float, momentum: float):
+    def __init__(self, inner_lr: float, momentum: float):
         super().__init__()
-        check_rate(rate)
+        check_lr(inner_lr)
         check_kept("momentum", momentum)
-        self.rate, self.momentum = rate, momentum
+        self.inner_lr, self.momentum = inner_lr, momentum
 
     def init(self, params: Params) -> State:
         return {"velocity": zeros_like(params)}
@@ -37,4 +37,4 @@ class Momentum(UpdateRule):
 
     def steps(self, grads: Params, velocity: Params) -> Params:
         """What to add to the parameters."""
-        return {name: -self.rate * v for name, v in velocity.items()}
+        return {name: -self.inner_lr * v for name, v in velocity.items()}

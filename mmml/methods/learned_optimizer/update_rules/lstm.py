@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from mmml.errors import require
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, rules
-from mmml.methods.learned_optimizer.rules.coordinates import (
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, update_rules
+from mmml.methods.learned_optimizer.update_rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
     Observation,
@@ -13,7 +13,7 @@ from mmml.methods.learned_optimizer.rules.coordinates import (
 )
 
 
-@rules.register("lstm")
+@update_rules.register("lstm")
 class LSTMRule(UpdateRule):
     """Learning to learn by gradient descent by gradient descent (Andrychowicz et al., 2016, section 2.1).
 
@@ -21,9 +21,9 @@ class LSTMRule(UpdateRule):
         hidden: units of each layer (20 as published).
         layers: of the LSTM (2 as published); 0 is a linear function of the input.
         inputs, preprocess, beta1, beta2: what it is shown (``gradient`` as published), see
-            :class:`mmml.methods.learned_optimizer.rules.coordinates.Observation`.
+            :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
         output_scale: what its outputs are multiplied by (0.1 as published).
-        multiplies: whether a second output of the LSTM multiplies the gradient itself, and is added: then
+        gradient_output: whether a second output of the LSTM multiplies the gradient itself, and is added: then
             steps shrink with the gradient, as those of gradient descent do.
     """
 
@@ -37,14 +37,14 @@ class LSTMRule(UpdateRule):
         inputs: str,
         preprocess: str,
         output_scale: float,
-        multiplies: bool = False,
+        gradient_output: bool = False,
         beta1: float = 0.9,
         beta2: float = 0.999,
     ):
         super().__init__()
         require(output_scale > 0, "method.output_scale", output_scale, "a positive number")
         self.observation, self.output_scale = Observation(inputs, preprocess, beta1, beta2), output_scale
-        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers, outputs=2 if multiplies else 1)
+        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers, outputs=2 if gradient_output else 1)
 
     def init(self, params: Params) -> State:
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mmml.methods.learned_optimizer.rules.base import Params, State, check_kept, zeros_like
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, check_kept, zeros_like
 
 EPSILON = 1e-8
 

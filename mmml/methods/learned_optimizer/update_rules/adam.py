@@ -2,27 +2,27 @@
 
 from torch import Tensor
 
-from mmml.methods.learned_optimizer.rules.base import Params, State, UpdateRule, check_rate, rules
-from mmml.methods.learned_optimizer.rules.moments import Moments
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.moments import Moments
 
 
-@rules.register("adam")
+@update_rules.register("adam")
 class Adam(UpdateRule):
     """Kingma and Ba (2015), as ``torch.optim.Adam`` has it.
 
     Args:
-        rate: learning rate, positive.
+        inner_lr: learning rate, positive.
         beta1, beta2: how much of the running means of gradients and of their squares stays, in [0, 1).
     """
 
-    def __init__(self, rate: float, beta1: float, beta2: float):
+    def __init__(self, inner_lr: float, beta1: float, beta2: float):
         super().__init__()
-        check_rate(rate)
-        self.rate, self.moments = rate, Moments(beta1, beta2)
+        check_lr(inner_lr)
+        self.inner_lr, self.moments = inner_lr, Moments(beta1, beta2)
 
     def init(self, params: Params) -> State:
         return self.moments.init(params)
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         means, roots, state = self.moments.update(grads, state)
-        return {n: -self.rate * m / roots[n] for n, m in means.items()}, state
+        return {n: -self.inner_lr * m / roots[n] for n, m in means.items()}, state

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmml.errors import require
 from mmml.registry import Registry
 
-rules = Registry("update rule", "mmml.methods.learned_optimizer.rules")
+update_rules = Registry("update rule", "mmml.methods.learned_optimizer.update_rules")
 
 Params = dict[str, Tensor]
 """The parameters of B models at once, by name, each ``[B, …]``."""
@@ -61,9 +61,9 @@ class UpdateRule(nn.Module, ABC):
         """
 
 
-def check_rate(rate: float) -> None:
+def check_lr(inner_lr: float) -> None:
     """Refuse a learning rate that is not positive."""
-    require(rate > 0, "method.rate", rate, "a positive number")
+    require(inner_lr > 0, "method.inner_lr", inner_lr, "a positive number")
 
 
 def check_kept(name: str, share: float) -> None:

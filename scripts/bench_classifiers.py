@@ -1,4 +1,4 @@
-"""How long 1,000 five-way episodes take on cached features: ``python scripts/bench_rules.py``.
+"""How long 1,000 five-way episodes take on cached features: ``python scripts/bench_classifiers.py``.
 
 Drawing, gathering and predicting together, as the panel does them: 15 queries a class, 512
 numbers a sample, 2 threads at most (small episodes take one).
@@ -40,14 +40,14 @@ def main() -> None:
     print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
     for shots in (1, 5):
         setting = Setting(task, Shape(WAYS, shots, QUERIES), (mapping,))
-        for rule in RULES:
-            learner = MetricLearner(embedder, task, "cosine", "prototypical", rule, **options)
+        for classifier in RULES:
+            learner = MetricLearner(embedder, task, "cosine", "prototypical", classifier, **options)
             seconds = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
                 scores = play(learner, samples, sampler, setting, EPISODES)[mapping][1][task.metrics[0]]
                 seconds.append(time.perf_counter() - started)
-            print(f"{shots}-shot {rule:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
+            print(f"{shots}-shot {classifier:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
 
 
 if __name__ == "__main__":

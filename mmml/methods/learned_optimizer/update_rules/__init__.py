@@ -1,0 +1,5 @@
+"""Update rules: from gradients to steps. One file per rule."""
+
+from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, detached, update_rules
+
+__all__ = ["Params", "State", "UpdateRule", "detached", "update_rules"]

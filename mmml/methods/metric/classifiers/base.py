@@ -1,0 +1,65 @@
+"""What a classifier is: how distances become log-weights on the support items, ``[B, q, s]``, summing to 1 over s."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from mmml.registry import Registry
+from mmml.similarity.distances import Distance
+
+classifiers = Registry("classifier", "mmml.methods.metric.classifiers")
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+class Classifier(Protocol):
+    """What a classifier looks like.
+
+    Its support items are fused, one embedding for all modalities of a sample, unless it is
+    marked as :func:`side_by_side`.
+    """
+
+    def __call__(
+        self, distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor
+    ) -> Tensor:
+        """Compute the log-weights.
+
+        Args:
+            distance: one of :mod:`mmml.similarity.distances`.
+            support: embeddings ``[B, s, d]``.
+            slots: the class slot of each support item, ``[B, s]``.
+            query: embeddings ``[B, q, d]``.
+            temperature: what distances are divided by before the softmax.
+        """
+        ...
+
+
+def side_by_side(classifier: C) -> C:
+    """Decorator: the support modalities are items of their own, so a class name is one more shot."""
+    classifier.fuses = False  # type: ignore[attr-defined]
+    return classifier
+
+
+def on_vectors(classifier: C) -> C:
+    """Decorator: the classifier computes with embeddings, and does not just compare them by the distance."""
+    classifier.needs_vectors = True  # type: ignore[attr-defined]
+    return classifier
+
+
+def needs_vectors(name: str, where: str) -> bool:
+    """Whether the classifier of that name computes with embeddings; ``where`` is the option that named it."""
+    return getattr(classifiers.get(name, where), "needs_vectors", False)
+
+
+def fuses(name: str, where: str) -> bool:
+    """Whether the classifier of that name wants support modalities fused; ``where`` is the option that named it."""
+    return getattr(classifiers.get(name, where), "fuses", True)
+
+
+def shared_evenly(by_class: Tensor, slots: Tensor) -> Tensor:
+    """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items: ``[B, q, s]``."""
+    shots = torch.nn.functional.one_hot(slots).sum(-2)  # [B, ways]
+    by_item = by_class - shots.log().unsqueeze(-2)
+    return by_item.gather(-1, slots.unsqueeze(-2).expand(*by_class.shape[:-1], -1))
