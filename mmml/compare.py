@@ -14,11 +14,11 @@ from mmml import run as runs
 from mmml.config import Config, check_config
 from mmml.config.compose import path_list
 from mmml.episodes import Mapping
-from mmml.episodes.plan import eval_shapes
+from mmml.episodes.setup import eval_shapes
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.differences import between
 from mmml.evaluation.judge import Judge
+from mmml.evaluation.paired import between
 from mmml.evaluation.panel import Panel, every_mapping
 from mmml.evaluation.robustness import Robustness, check_robustness, robustness, side_by_side
 from mmml.files import check_writable, write_json, write_text
@@ -51,7 +51,7 @@ def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class ComparedCheckpoint:
     """One of the checkpoints; its learner is loaded when its turn comes.
 
     Attributes:
@@ -83,9 +83,9 @@ class Contestant:
             return learner, runs.load_finished(learner, checkpoint)
 
 
-def enter(paths: Sequence[str], change: Change) -> list[Contestant]:
+def enter(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
     """The contestants, each fit to be compared with the first."""
-    found: list[Contestant] = []
+    found: list[ComparedCheckpoint] = []
     for path in paths:
         with naming(path):
             contestant = _read(path, found[0].plain if found else None, change)
@@ -97,7 +97,7 @@ def enter(paths: Sequence[str], change: Change) -> list[Contestant]:
     return found
 
 
-def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant:
+def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCheckpoint:
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
@@ -105,7 +105,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
     judged["episode"] = judged["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
     plain = change(checkpoint.config | judged)
     plain["evaluation"]["controls"] = False  # each has its own, which its own evaluation shows
-    return Contestant(
+    return ComparedCheckpoint(
         given=path,
         file=file,
         plain=plain,
@@ -121,7 +121,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> Contestant
     )
 
 
-def refuse_unlike(first: Contestant, other: Contestant) -> None:
+def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
     """Refuse a contestant with other data or another task than the first, or that can play no mapping."""
     for section in SAME:
         wanted, got = first.plain[section], other.plain[section]
@@ -154,7 +154,7 @@ def naming(path: str) -> Iterator[None]:
         raise UserError(told if told.startswith("checkpoint=") else f"checkpoint={path}: {told}") from None
 
 
-def arrange(contestants: list[Contestant], command: list[str]) -> "Comparison":
+def arrange(contestants: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
     """The test episodes of the first contestant's config; refuses those with classes that any contestant knows."""
     first = contestants[0]
     with naming(first.given):
@@ -180,7 +180,7 @@ class Comparison:
         notes: what a reader of the scores must know.
     """
 
-    contestants: list[Contestant]
+    contestants: list[ComparedCheckpoint]
     judge: Judge
     info: dict[str, Any]
     skipped: Sequence[str]
@@ -206,7 +206,7 @@ class Comparison:
             write_robustness(job.run.path, together)
         job.fields["status"] = "completed"
 
-    def _judge(self, contestant: Contestant) -> tuple[Panel, Robustness]:
+    def _judge(self, contestant: ComparedCheckpoint) -> tuple[Panel, Robustness]:
         log.info("checkpoint=%s", contestant.given)
         learner, calibration = contestant.load()
         parameters = sum(p.numel() for p in learner.parameters())

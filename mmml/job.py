@@ -19,7 +19,7 @@ from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError, expected
-from mmml.evaluation.differences import from_baselines, from_parts
+from mmml.evaluation.paired import from_baselines, from_parts
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.robustness import Robustness, robustness
 from mmml.evaluation.verdict import verdicts

@@ -16,11 +16,11 @@ from mmml.config import Config, ProblemConfig, check_config
 from mmml.datasets import Dataset, Samples, datasets
 from mmml.datasets.novelty import identifiers, novelty, refuse_known
 from mmml.encoders import build_embedder
-from mmml.encoders.embedder import unlike
+from mmml.encoders.embedder import config_diff
 from mmml.encoders.prepared import remember
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corruptions import spoiled_values
-from mmml.episodes.plan import (
+from mmml.episodes.setup import (
     check_corruptions,
     check_mappings,
     check_shape,
@@ -30,7 +30,7 @@ from mmml.episodes.plan import (
 )
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.embed import see_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import matching_settings
 from mmml.evaluation.measured import measured
@@ -39,12 +39,12 @@ from mmml.evaluation.problems import ProblemJudge
 from mmml.evaluation.robustness import check_robustness
 from mmml.evaluation.summaries import summary_settings
 from mmml.loggers import check_loggers
-from mmml.methods import Learner, Trainee, methods
+from mmml.methods import Learner, Trainable, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
 from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mmml.trainer.loop import Parts, Trainer
+from mmml.trainer.loop import Trainer, TrainerInputs
 from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
-            see_all(learner, train, known | task.asked, spoiled=spoiled)
+            materialize(learner, train, known | task.asked, spoiled=spoiled)
             if fixed
             else remember(learner.embedder, task.with_targets(train), known - spoiled)
         )
@@ -205,7 +205,7 @@ def prepare(
     def batch(step: int) -> Any:
         return made()(step)  # not made before the first step: frozen encoders embed when they are restored
 
-    parts = Parts(
+    parts = TrainerInputs(
         batches=batch,
         validate=lambda: judge.validate(learner),
         higher_is_better=judge.metric_of(config.trainer.monitor).higher_is_better,
@@ -234,7 +234,7 @@ def adopt_encoders(experiment: Experiment) -> None:
     if checkpoint.config.get("problem"):
         raise UserError(f"init_from={config.init_from} is a run on problems, and has no encoders")
     theirs = check_config(checkpoint.config)
-    if differs := unlike(config.encoder, theirs.encoder, learner.embedder.encoders):
+    if differs := config_diff(config.encoder, theirs.encoder, learner.embedder.encoders):
         raise UserError(f"init_from={config.init_from}: its encoders are others: set encoder.{differs}, as it has")
     (first, last), (begin, end) = theirs.episode.train.class_range, config.episode.train.class_range
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
@@ -280,7 +280,7 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
     return experiment
 
 
-def load_finished(learner: Trainee, checkpoint: Checkpoint) -> Calibration | None:
+def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | None:
     """Give a learner the parameters of a checkpoint; returns the calibration of its confidence, if there is one."""
     try:
         learner.load_state_dict(checkpoint.learner)

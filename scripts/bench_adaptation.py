@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.episodes import Batch, Mapping, Sampler, Shape, gather
+from mmml.episodes import Batch, EpisodeShape, Mapping, Sampler, gather
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
 from mmml.methods.learned_optimizer.problems.solver import Solver
 from mmml.methods.learned_optimizer.unroll import Unroll
@@ -47,7 +47,7 @@ def learner_of(*overrides: str) -> tuple[Any, Any]:
 
 def prepared(learner: Any, samples: Any, queries: int, tasks: int = TASKS) -> Batch:
     """A batch whose images are what the encoder computes with, so that only learning is timed."""
-    batch = gather(samples, Sampler(samples, 0, "train").draw(range(tasks), Shape(WAYS, 1, queries)), [IMAGES])
+    batch = gather(samples, Sampler(samples, 0, "train").draw(range(tasks), EpisodeShape(WAYS, 1, queries)), [IMAGES])
     return batch.encode(learner.embedder.prepare)
 
 
@@ -60,7 +60,7 @@ def network_of(learner: Any) -> nn.Module:
 
 def tasks_of(batch: Batch) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Support images and labels, query images and labels, of each task."""
-    (xs, ys), (xq, yq) = ((s.values["image"].flatten(1, 2), s.slots) for s in (batch.support, batch.query))
+    (xs, ys), (xq, yq) = ((s.values["image"].flatten(1, 2), s.labels) for s in (batch.support, batch.query))
     return list(zip(xs, ys, xq, yq, strict=True))
 
 
@@ -133,7 +133,7 @@ def evaluations() -> Iterator[tuple[str, Work]]:
     """ANIL on embeddings, which are computed once, and convolutional MAML: 32 test episodes, 15 queries a class."""
     maml, samples = learner_of("method/algorithm=maml")
     anil, _ = learner_of("method/algorithm=anil", "method.transductive=false")
-    drawn = Sampler(samples, 0, "train").draw(range(32), Shape(WAYS, 1, 15))
+    drawn = Sampler(samples, 0, "train").draw(range(32), EpisodeShape(WAYS, 1, 15))
     with torch.no_grad():
         anil.eval()
         images = samples.columns["image"].values

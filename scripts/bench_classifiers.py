@@ -9,9 +9,9 @@ import time
 import numpy as np
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Sampler, Shape
+from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.panel import Setting, play
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
@@ -26,7 +26,7 @@ def cached_features() -> Samples:
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, 1, WIDTH, generator=generator)
     values = centres + 4 * torch.randn(CLASSES, EACH, WIDTH, generator=generator)
-    column = Column(Per.SAMPLE, values.flatten(0, 1), encoded=True)
+    column = Column(Granularity.SAMPLE, values.flatten(0, 1), encoded=True)
     return Samples([str(c) for c in range(CLASSES)], np.arange(CLASSES + 1) * EACH, {"image": column})
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     sampler, options = Sampler(samples, 0, "test"), {"temperature": 0.1, "learn_temperature": False}
     print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
     for shots in (1, 5):
-        setting = Setting(task, Shape(WAYS, shots, QUERIES), (mapping,))
+        setting = Setting(task, EpisodeShape(WAYS, shots, QUERIES), (mapping,))
         for classifier in RULES:
             learner = MetricLearner(embedder, task, "cosine", "prototypical", classifier, **options)
             seconds = []

@@ -3,7 +3,7 @@
 import timeit
 
 from mmml.datasets import datasets
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     samples = datasets.build("glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset").load()["train"]
     sampler = Sampler(samples, 0, "train")
     mappings = [Mapping.parse("image:image"), Mapping.parse("text:image")]
-    for shape in (Shape(5, 1, 5), Shape(20, 5, 5), Shape(60, 1, 5), Shape(192, 1, 1)):
+    for shape in (EpisodeShape(5, 1, 5), EpisodeShape(20, 5, 5), EpisodeShape(60, 1, 5), EpisodeShape(192, 1, 1)):
         numbers = iter(range(10**9))
         draw = min(timeit.repeat(lambda s=shape, n=numbers: sampler.draw([next(n)], s), number=500, repeat=5)) * 2
         drawn = sampler.draw([0], shape)

@@ -44,7 +44,7 @@ def measure(root: Path) -> None:
     """Load and draw."""
     from mmml.config.compose import compose_plain
     from mmml.datasets import datasets
-    from mmml.episodes import Mapping, Sampler, Shape, gather
+    from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
     before = anonymous_memory()
     started = time.perf_counter()
@@ -52,7 +52,7 @@ def measure(root: Path) -> None:
     splits = datasets.build_section(options, "dataset").load({"features", "text"})
     print(f"loading   {time.perf_counter() - started:6.1f} s")
     train = splits["train"]
-    sampler, shape = Sampler(train, 0, "train"), Shape(5, 5, 15)
+    sampler, shape = Sampler(train, 0, "train"), EpisodeShape(5, 5, 15)
     started = time.perf_counter()
     episodes = [sampler.draw([i], shape) for i in range(EPISODES)]
     print(f"drawing   {(time.perf_counter() - started) / EPISODES * 1000:6.3f} ms an episode, 5-way 5-shot 15 queries")

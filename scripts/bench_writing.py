@@ -10,8 +10,8 @@ import time
 import torch
 from torch import Tensor
 
+from mmml.tasks.generation.prefix_lm import Decoding, Writer, from_scratch
 from mmml.tasks.generation.tokens import ByteTokens
-from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 
 TEXTS, ALONE, TOKENS, PREFIX, ROUNDS = 256, 16, 48, 4, 5
 

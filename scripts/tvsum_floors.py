@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from mmml.datasets.footage import Footage, summary
+from mmml.datasets.annotated_video import Footage, summary
 from mmml.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
 from mmml.errors import UserError
 from mmml.evaluation.statistics import interval

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmml import cli
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.base import Dataset
 from mmml.encoders import build_embedder
 from mmml.methods.metric import MetricLearner
@@ -83,8 +83,8 @@ def samples() -> Samples:
         classes=[f"class {c}" for c in range(6)],
         starts=np.cumsum([0, *counts]),
         columns={
-            "image": Column(Per.SAMPLE, images.to(torch.uint8)),
-            "text": Column(Per.CLASS, texts, np.cumsum([0, *map(len, names)])),
+            "image": Column(Granularity.SAMPLE, images.to(torch.uint8)),
+            "text": Column(Granularity.CLASS, texts, np.cumsum([0, *map(len, names)])),
         },
     )
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmml.datasets import Column, Per, Samples
-from mmml.episodes import Mapping, Sampler, Shape
+from mmml.datasets import Column, Granularity, Samples
+from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.independence import check_independence
@@ -29,15 +29,15 @@ def omniglot(real_data) -> Samples:
             for c in characters
             for n in [n for n in names if n.startswith(c + "/")][:10]
         ]
-    column = Column(Per.SAMPLE, torch.from_numpy(255 - np.stack(images)))
+    column = Column(Granularity.SAMPLE, torch.from_numpy(255 - np.stack(images)))
     return Samples(characters, np.arange(11) * 10, {"image": column})
 
 
 def test_characters_of_another_size_and_source(omniglot):
     assert omniglot.columns["image"].values.shape == (100, 105, 105)
     task, mapping = tasks.build("classification", {}, "task"), Mapping.parse("image:image")
-    column = Setting(task, Shape(5, 1, 3), (mapping,))
-    (raw,) = baselines.get("raw/nearest", "")({"image": Per.SAMPLE}, task)
+    column = Setting(task, EpisodeShape(5, 1, 3), (mapping,))
+    (raw,) = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE}, task)
     for learner in (raw, make_learner()):
         learner.eval()
         embedded, sampler = embed_all(learner, omniglot, ["image"]), Sampler(omniglot, 0, "test")

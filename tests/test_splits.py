@@ -9,7 +9,7 @@ import torch
 from mmml import run as runs
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
-from mmml.datasets import Column, Per
+from mmml.datasets import Column, Granularity
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
@@ -21,7 +21,7 @@ from tests.conftest import MLP, make_learner
 from tests.datasets.making import write_csv
 from tests.methods.learned_optimizer.making import make
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 RUN = ["dataset=manifest", "dataset.root=nowhere", "dataset.features=f.npy", "encoder/features=mlp_features"]
 RUN += ["encoder.features.hidden=[4]", "encoder.width=4", "episode=five_way", "episode.eval.ways=2"]
 RUN += ["episode.train.ways=2", "episode.eval.mappings=[features:features]", "episode.eval.shots=[1]"]
@@ -39,7 +39,7 @@ def judge_of(**splits):
 def alike(samples):
     """The same classes, each of copies of one image."""
     images = samples.columns["image"].values[samples.starts[:-1]][samples.labels]
-    return replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, images)})
+    return replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)})
 
 
 def frozen():

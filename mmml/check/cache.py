@@ -17,7 +17,7 @@ from rich.table import Table
 from mmml.check.finding import SHOWN
 from mmml.config.compose import take_option
 from mmml.datasets.cache import ENTRY, UNPACKED, cache_dir
-from mmml.datasets.decoded import PARTS
+from mmml.datasets.media_cache import PARTS
 from mmml.datasets.on_disk import downloaded
 from mmml.encoders.prepared import PREPARED, VALUES
 from mmml.errors import UserError, did_you_mean, require
@@ -88,7 +88,7 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
     grouped: dict[tuple[str, str], list[Path]] = defaultdict(list)
     strange = []
     for path in sorted(folder.iterdir()):
-        kind = kind_of(path)
+        kind = base_modality(path)
         if kind is not None:
             grouped[kind, path.stem].append(path)
         elif path.name != DOWNLOADS or path.is_symlink():
@@ -99,7 +99,7 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
     return [entry for (kind, _), paths in grouped.items() for entry in measure(kind, paths)], strange
 
 
-def kind_of(path: Path) -> str | None:
+def base_modality(path: Path) -> str | None:
     """The kind of an entry of the cache; empty for a temporary one, None for what mmml did not make."""
     partial = re.fullmatch(BESIDE, path.name)
     name = partial[1] if partial else path.name

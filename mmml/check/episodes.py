@@ -8,11 +8,11 @@ import numpy as np
 from mmml.check.finding import GAPS, Finding
 from mmml.check.findings import Findings
 from mmml.config import Config
-from mmml.datasets import Per, Samples
+from mmml.datasets import Granularity, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.splitting import BY_SAMPLE, declared
-from mmml.episodes.plan import check_mappings, check_shape, for_episodes
+from mmml.episodes.setup import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError, many
 from mmml.run import build_learner, load_samples
 from mmml.tasks import Task
@@ -50,7 +50,7 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
         shots = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
         ways = {}
     else:
-        single = any(dataset.modalities[m] is Per.SAMPLE for mapping in shown for m in mapping.split(":"))
+        single = any(dataset.modalities[m] is Granularity.SAMPLE for mapping in shown for m in mapping.split(":"))
         queries, shots = (5, [1, 5]) if least >= 10 else (max(1, min(5, least - 1)), [1])
         if not single:  # a class shows one value, however often it is drawn
             queries, shots = 1, [1]
@@ -100,7 +100,7 @@ def known_classes(dataset: Manifest, least: int) -> Finding | None:
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
     """Each complete modality to itself, and a text of the table to the others; if that is none, each to each other."""
     per = {m: dataset.modalities[m] for m in complete}
-    same = [f"{m}:{m}" for m, p in per.items() if p is Per.SAMPLE]
+    same = [f"{m}:{m}" for m, p in per.items() if p is Granularity.SAMPLE]
     if one_way:
         return same
     if "text" in per and dataset.rows.has("text"):
@@ -111,7 +111,7 @@ def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool
 def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
     """Each modality to itself, and each pair across, as far as a mapping makes sense, without what is asked for."""
     per = {m: p for m, p in dataset.modalities.items() if m != target}
-    return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Per.CLASS)]
+    return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Granularity.CLASS)]
 
 
 def without_queries(dataset: Manifest) -> Iterable[Finding]:
@@ -138,7 +138,7 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
 
 
 def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
-    """Rows without labels, each a class of its own: enough only to learn which modalities belong together."""
+    """Subset without labels, each a class of its own: enough only to learn which modalities belong together."""
     if findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
         alone = len(findings.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmml.check.files import duplicates, sizes
 from mmml.check.finding import GAPS, SHOWN, Finding
-from mmml.datasets import Per, Samples
+from mmml.datasets import Granularity, Samples
 from mmml.datasets.base import SPLITS
 from mmml.datasets.manifest import Manifest
 from mmml.datasets.manifest.columns import unserved
@@ -134,7 +134,7 @@ def count(split: str, samples: Samples) -> dict[str, Any]:
 
 
 def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
-    """Rows that cannot be used, by what is wrong with them."""
+    """Subset that cannot be used, by what is wrong with them."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
         if why in GAPS:
@@ -150,7 +150,7 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
 
 
 def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Finding]:
-    """Rows without a modality: they are in the way only of the mappings that use it."""
+    """Subset without a modality: they are in the way only of the mappings that use it."""
     for modality, where in sorted(lacking.items()):
         count = int(where.sum())
         if count:
@@ -167,7 +167,7 @@ def missing(dataset: Manifest) -> dict[str, np.ndarray]:
     for modality, per in dataset.modalities.items():
         if dataset.rows.has(modality):
             there = dataset.rows.codes(modality)[0] >= 0
-            found[modality] = ~there if per is Per.SAMPLE else unserved(labels, there)
+            found[modality] = ~there if per is Granularity.SAMPLE else unserved(labels, there)
     return found
 
 
@@ -175,7 +175,7 @@ def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
     """What is the same for nearly every class as a whole may be a name with some misspelt."""
     labels, _ = dataset.labels
     for modality, per in dataset.modalities.items():
-        if per is not Per.SAMPLE or not dataset.rows.has(modality):
+        if per is not Granularity.SAMPLE or not dataset.rows.has(modality):
             continue
         codes = dataset.rows.codes(modality)[0]
         pairs = np.unique(np.stack([labels, codes])[:, (labels >= 0) & (codes >= 0)], axis=1)[0]

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mmml.config.compose import compose_plain
 from mmml.datasets import Dataset, Samples, datasets
-from mmml.datasets.gaps import Gappy
+from mmml.datasets.missing import Gappy
 from mmml.errors import UserError
 from mmml.terminal import plain_console
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmml.datasets.footage import Footage
+from mmml.datasets.annotated_video import Footage
 from mmml.datasets.values import objects
 from mmml.errors import UserError, did_you_mean
 from mmml.registry import Registry
@@ -20,13 +20,13 @@ SPLITS = ("train", "val", "test")
 MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
-def kind_of(modality: str) -> str:
+def base_modality(modality: str) -> str:
     """Which of ``MODALITIES`` a modality is: some may be there twice, such as ``audio_features``, ``source_text``."""
     several = [kind for kind in ("features", "text") if modality.endswith(f"_{kind}")]
     return several[0] if several else modality
 
 
-class Per(Enum):
+class Granularity(Enum):
     """Whether a modality is declared for each sample (a photograph) or each class (its name)."""
 
     SAMPLE = "sample"
@@ -46,16 +46,16 @@ class Column:
         encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
     """
 
-    per: Per
+    per: Granularity
     values: Any
     starts: np.ndarray | None = None
     encoded: bool = False
 
     @classmethod
     def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
-        """Per class: the texts that each class has."""
+        """Granularity class: the texts that each class has."""
         starts = np.cumsum([0, *map(len, texts)])
-        return cls(Per.CLASS, objects([text for several in texts for text in several]), starts)
+        return cls(Granularity.CLASS, objects([text for several in texts for text in several]), starts)
 
     def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
         """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.
@@ -161,7 +161,7 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    modalities: Mapping[str, Per]
+    modalities: Mapping[str, Granularity]
     scored: bool = False
     labelled: bool = True
     new_classes: bool = True

@@ -1,4 +1,4 @@
-"""Rows that hold the same value: a query that is identical to a support sample asks for nothing."""
+"""Subset that hold the same value: a query that is identical to a support sample asks for nothing."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmml.datasets.values import Rows, Values, content_of
+from mmml.datasets.values import Subset, Values, content_of
 
 READ = 256  # values read at a time
 DIGEST = "S32"
@@ -18,7 +18,7 @@ def identical(values: Values) -> np.ndarray:
     """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
     rows, first_of = suspects(values), dict[bytes, int]()
     first = np.arange(len(values))  # the first row with the same value
-    for row, digest in zip(rows.tolist(), digests(Rows(values, rows)).tolist(), strict=True):
+    for row, digest in zip(rows.tolist(), digests(Subset(values, rows)).tolist(), strict=True):
         first[row] = first_of.setdefault(digest, row)
     return np.unique(first, return_inverse=True)[1]
 

@@ -9,20 +9,20 @@ from typing import ClassVar
 import numpy as np
 
 from mmml.datasets.archives import members, unpacked
-from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
-from mmml.datasets.decoded import decode_whole
+from mmml.datasets.base import Column, Granularity, Samples, datasets, split_classes
 from mmml.datasets.duplicates import identical, if_any
-from mmml.datasets.gaps import with_gaps
+from mmml.datasets.media_cache import decode_whole
+from mmml.datasets.missing import with_gaps
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.values import Rows, Values, objects
+from mmml.datasets.values import Subset, Values, objects
 from mmml.errors import UserError, did_you_mean, require
 from mmml.media import Limits
 
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
-KINDS: Mapping[str, Mapping[str, Per]] = {
-    "artworks": {"image": Per.SAMPLE, "text": Per.CLASS},
-    "names": {"text": Per.SAMPLE},
-    "both": {"image": Per.SAMPLE, "text": Per.SAMPLE},
+KINDS: Mapping[str, Mapping[str, Granularity]] = {
+    "artworks": {"image": Granularity.SAMPLE, "text": Granularity.CLASS},
+    "names": {"text": Granularity.SAMPLE},
+    "both": {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE},
 }
 DRAWINGS, NAMES = "github.com/RealityRipple/emoji", "github.com/unicode-org/cldr-json"
 SIDE = 112  # pixels of the files
@@ -171,7 +171,7 @@ def of_artworks(
     columns, duplicates = {"text": Column.of_texts([[text for _, text in several] for several in names])}, None
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
-        columns["image"] = Column(Per.SAMPLE, Rows(images, rows.ravel()))
+        columns["image"] = Column(Granularity.SAMPLE, Subset(images, rows.ravel()))
         duplicates = if_any(identical(images)[rows.ravel()])  # blob and noto draw some alike
     each = np.arange(len(classes) + 1) * len(ARTWORKS)
     domains = np.array(ARTWORKS * len(classes), dtype=str)
@@ -181,7 +181,7 @@ def of_artworks(
 def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
     """A row for each name."""
     flat = [pair for several in names for pair in several]
-    columns = {"text": Column(Per.SAMPLE, objects([text for _, text in flat]))}
+    columns = {"text": Column(Granularity.SAMPLE, objects([text for _, text in flat]))}
     starts = np.cumsum([0, *map(len, names)])
     return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
 
@@ -200,9 +200,9 @@ def of_both(
     told = [dict(reversed(several)).get(language) for several in names for language in languages]
     present = np.array([text is not None for text in told], bool)
     texts = objects([text for text in told if text is not None])
-    columns["text"] = Column(Per.SAMPLE, with_gaps(texts, present))
+    columns["text"] = Column(Granularity.SAMPLE, with_gaps(texts, present))
     if images is not None:
-        columns["image"] = Column(Per.SAMPLE, Rows(images, drawing))
+        columns["image"] = Column(Granularity.SAMPLE, Subset(images, drawing))
     starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
     look = looks[drawing]
     duplicates = None if images is None else if_any(look)  # of more languages than artworks, some share a drawing

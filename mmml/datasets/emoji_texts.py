@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, check_held_out, datasets, split_classes
+from mmml.datasets.base import SPLITS, Column, Granularity, Samples, check_held_out, datasets, split_classes
 from mmml.datasets.emoji import ARTWORKS, EmojiFiles, Named
-from mmml.datasets.values import Rows, Values, objects
+from mmml.datasets.values import Subset, Values, objects
 from mmml.errors import UserError, require
 
 Pairs = dict[str, list[tuple[str, str, str]]]
@@ -65,8 +65,8 @@ class EmojiTexts(EmojiFiles):
             raise UserError(f"dataset.source={source} is what dataset.languages asks for: choose another, or null")
         if classes == "languages":
             check_held_out(val_languages, test_languages, [n for n in languages if n != source], "languages")
-        self.modalities: Mapping[str, Per] = dict.fromkeys(
-            ("image", "text", *(["source_text"] if source else [])), Per.SAMPLE
+        self.modalities: Mapping[str, Granularity] = dict.fromkeys(
+            ("image", "text", *(["source_text"] if source else [])), Granularity.SAMPLE
         )
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
@@ -125,12 +125,12 @@ class EmojiTexts(EmojiFiles):
     def _samples(self, pairs: Pairs, number: Mapping[str, int], images: Values | None) -> Samples:
         """The rows of a split; a class's drawings begin with another artwork than the last one's."""
         flat = [(turn, *pair) for turn, several in enumerate(pairs.values()) for pair in several]
-        columns = {"text": Column(Per.SAMPLE, objects([text for _, _, text, _ in flat]))}
+        columns = {"text": Column(Granularity.SAMPLE, objects([text for _, _, text, _ in flat]))}
         if self.source:
-            columns["source_text"] = Column(Per.SAMPLE, objects([source for *_, source in flat]))
+            columns["source_text"] = Column(Granularity.SAMPLE, objects([source for *_, source in flat]))
         if images is not None:
             rows = [number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS) for turn, c, _, _ in flat]
-            columns["image"] = Column(Per.SAMPLE, Rows(images, np.array(rows, np.int64)))
+            columns["image"] = Column(Granularity.SAMPLE, Subset(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
         emoji = sorted({code for _, code, _, _ in flat}) if self.disjoint_items else []
         groups = np.array([number[code] for _, code, _, _ in flat], np.int64)

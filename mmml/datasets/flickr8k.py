@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from mmml.datasets.archives import unpacked
-from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
-from mmml.datasets.decoded import decode_whole
+from mmml.datasets.base import Column, Granularity, Samples, datasets, split_classes
 from mmml.datasets.download import Download
+from mmml.datasets.media_cache import decode_whole
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.values import Rows
+from mmml.datasets.values import Subset
 from mmml.errors import UserError, require
 from mmml.media import Limits
 
@@ -72,7 +72,7 @@ class Flickr8k(Flickr8kFiles):
     """
 
     name = "flickr8k"
-    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS}
+    modalities: Mapping[str, Granularity] = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 
     def __init__(self, root: str | None, sentences: list[str], size: int, split_seed: int, val: float, test: float):
         super().__init__(root)
@@ -93,7 +93,7 @@ class Flickr8k(Flickr8kFiles):
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             own = {"text": Column.of_texts([texts[names[i]] for i in part])}
-            own |= {m: Column(Per.SAMPLE, Rows(values, np.array(part))) for m, values in columns.items()}
+            own |= {m: Column(Granularity.SAMPLE, Subset(values, np.array(part))) for m, values in columns.items()}
             numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k calls them
             found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers)
         return found

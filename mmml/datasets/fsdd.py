@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from mmml.datasets.archives import unpacked
-from mmml.datasets.base import SPLITS, Column, Per, Samples, datasets
-from mmml.datasets.decoded import decode_whole
+from mmml.datasets.audio_augment import Spliced, words_of
+from mmml.datasets.base import SPLITS, Column, Granularity, Samples, datasets
 from mmml.datasets.download import Download
+from mmml.datasets.media_cache import decode_whole
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.splice import Spliced, words_of
-from mmml.datasets.values import Rows, Values
+from mmml.datasets.values import Subset, Values
 from mmml.errors import UserError, did_you_mean, require
 from mmml.media import Limits
 
@@ -43,7 +43,11 @@ class FSDD(OnDisk):
     name = "fsdd"
     folder_name = "fsdd"
     downloads = (Download(HOME, "recordings.zip"),)  # packed anew for each download, so that its bytes may change
-    modalities: Mapping[str, Per] = {"audio": Per.SAMPLE, "image": Per.SAMPLE, "text": Per.CLASS}
+    modalities: Mapping[str, Granularity] = {
+        "audio": Granularity.SAMPLE,
+        "image": Granularity.SAMPLE,
+        "text": Granularity.CLASS,
+    }
 
     def __init__(
         self,
@@ -139,7 +143,7 @@ def digits_alone(
     """Digits as they are said, and drawn."""
     rows = np.concatenate([np.zeros(0, np.int64), *takes])
     images = None if drawn is None else drawn[rows]
-    return samples_of(names, [len(r) for r in takes], Rows(sounds, rows), speakers[rows], images)
+    return samples_of(names, [len(r) for r in takes], Subset(sounds, rows), speakers[rows], images)
 
 
 def words(
@@ -160,9 +164,9 @@ def samples_of(
     classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, images: np.ndarray | None
 ) -> Samples:
     """What is said, class after class, by the speakers of all rows."""
-    columns = {"audio": Column(Per.SAMPLE, sounds), "text": Column.of_texts([[name] for name in classes])}
+    columns = {"audio": Column(Granularity.SAMPLE, sounds), "text": Column.of_texts([[name] for name in classes])}
     if images is not None:
-        columns["image"] = Column(Per.SAMPLE, torch.from_numpy(images))
+        columns["image"] = Column(Granularity.SAMPLE, torch.from_numpy(images))
     groups = np.unique(speakers, return_inverse=True)[1]
     return Samples(classes, np.cumsum([0, *counts]), columns, groups=groups, domains=speakers)
 

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from mmml.datasets import duplicates, outlines, paths
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, split_classes
+from mmml.datasets.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, split_classes
 from mmml.datasets.cache import cached_arrays, code_of, key_of
 from mmml.datasets.duplicates import identical, if_any, linked
-from mmml.datasets.outlines import draw_outlines
-from mmml.datasets.values import Ragged, Rows
+from mmml.datasets.glyph_strokes import draw_outlines
+from mmml.datasets.values import Ragged, Subset
 from mmml.errors import require
 
 SIDE = 32  # pixels on each side
@@ -49,7 +49,11 @@ class Glyphs(Dataset):
     """
 
     name = "glyphs"
-    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "text": Per.CLASS, "strokes": Per.SAMPLE}
+    modalities: Mapping[str, Granularity] = {
+        "image": Granularity.SAMPLE,
+        "text": Granularity.CLASS,
+        "strokes": Granularity.SAMPLE,
+    }
 
     def __init__(self, split_seed: int, val: float, test: float, split_by: str = "character"):
         require(split_by in ("character", "script"), "dataset.split_by", split_by, "character or script")
@@ -66,7 +70,7 @@ class Glyphs(Dataset):
         found = {}
         for split, part in self._split(names, classes_of(alike)).items():
             rows = np.array(part, np.int64)[:, None] * len(fonts) + np.arange(len(fonts))
-            strokes = None if drawn is None else Rows(drawn, rows.ravel())
+            strokes = None if drawn is None else Subset(drawn, rows.ravel())
             found[split] = _samples(images[part], strokes, [names[i] for i in part], alike[part])
         return found
 
@@ -89,12 +93,12 @@ def script_of(name: str) -> str:
     return str(scripts.script(unicodedata.lookup(name)))
 
 
-def _samples(images: torch.Tensor, strokes: Rows | None, names: list[list[str]], alike: np.ndarray) -> Samples:
+def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]], alike: np.ndarray) -> Samples:
     classes, faces = images.shape[:2]
-    columns = {"image": Column(Per.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
+    columns = {"image": Column(Granularity.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
     same = linked(alike.ravel())
     if strokes is not None:
-        columns["strokes"] = Column(Per.SAMPLE, strokes)
+        columns["strokes"] = Column(Granularity.SAMPLE, strokes)
         same = linked(same, identical(strokes))  # some are written down otherwise, and drawn alike
     return Samples(
         classes=[n[0] for n in names],

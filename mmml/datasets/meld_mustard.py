@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmml.datasets.base import Column, Per, Samples, datasets
+from mmml.datasets.base import Column, Granularity, Samples, datasets
 from mmml.datasets.download import Download
 from mmml.datasets.duplicates import identical, if_any
 from mmml.datasets.on_disk import OnDisk
@@ -65,7 +65,7 @@ class MeldMustard(OnDisk):
         *(Download(f"{MELD}/{word}_sent_emo.csv", f"MELD/{word}_sent_emo.csv", digest) for word, digest in DIGESTS),
         Download(f"{MUSTARD}/sarcasm_data.json", "MUStARD/sarcasm_data.json", SARCASM_DIGEST),
     )
-    modalities: Mapping[str, Per] = {"text": Per.SAMPLE}
+    modalities: Mapping[str, Granularity] = {"text": Granularity.SAMPLE}
 
     def __init__(self, root: str | None, train: str, val: str, test: str, held_out: Sequence[str] = ()):
         super().__init__(root)
@@ -97,7 +97,7 @@ class MeldMustard(OnDisk):
         return Samples(
             [f"{question}/{a}" for a in answers],
             np.cumsum([0, *counts]),
-            {"text": Column(Per.SAMPLE, texts)},
+            {"text": Column(Granularity.SAMPLE, texts)},
             groups=dialogues,
             duplicates=if_any(identical(texts)),  # "Okay." is said in many scenes
             superclasses=np.zeros(len(answers), np.int64),

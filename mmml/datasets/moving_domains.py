@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
-from mmml.datasets.footage import Footage
+from mmml.datasets.annotated_video import Footage
+from mmml.datasets.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, shuffled
 from mmml.datasets.glyphs import Glyphs
 from mmml.datasets.moving_glyphs import FRAMES, MIDDLE, SAMPLES, Scene, Videos, split_pairs
-from mmml.datasets.values import Rows, objects
+from mmml.datasets.values import Subset, objects
 from mmml.errors import require
 
 WINDOW = 5  # frames that a frame is shown with: itself and those around it
@@ -57,7 +57,7 @@ class MovingDomains(Dataset):
         self.domains, self.videos, self.change_frames = domains, videos, (change_frames[0], change_frames[1])
         told = ("video", "text") if samples == "videos" else ("video",)
         self.scored = samples == "frames"
-        self.modalities: Mapping[str, Per] = dict.fromkeys(told, Per.SAMPLE)
+        self.modalities: Mapping[str, Granularity] = dict.fromkeys(told, Granularity.SAMPLE)
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Videos are uint8 ``[12, 3, 48, 48]``, windows ``[5, 3, 48, 48]``, ink bright."""
@@ -98,10 +98,13 @@ class MovingDomains(Dataset):
         apart = sorted({names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes))
         if self.samples == "videos":
             sentences = objects([scene.sentence(names) for scene in scenes])
-            columns = {"video": Column(Per.SAMPLE, Rows(videos, rows)), "text": Column(Per.SAMPLE, sentences)}
+            columns = {
+                "video": Column(Granularity.SAMPLE, Subset(videos, rows)),
+                "text": Column(Granularity.SAMPLE, sentences),
+            }
             return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=apart)
         importance = nearness(keyframes)
-        column = {"video": Column(Per.SAMPLE, Windows(videos, rows))}
+        column = {"video": Column(Granularity.SAMPLE, Windows(videos, rows))}
         footage = [of_frames(scene.sentence(names), i, importance[i], keyframes[i]) for i, scene in enumerate(scenes)]
         return Samples(
             classes,

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets, shuffled
+from mmml.datasets.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, shuffled
 from mmml.datasets.cache import code_of, key_of
 from mmml.datasets.glyphs import Glyphs
 from mmml.datasets.values import identity_of
@@ -74,7 +74,7 @@ class MovingGlyphs(Dataset):
     """
 
     name = "moving_glyphs"
-    modalities: Mapping[str, Per] = {"video": Per.SAMPLE, "text": Per.CLASS}
+    modalities: Mapping[str, Granularity] = {"video": Granularity.SAMPLE, "text": Granularity.CLASS}
 
     def __init__(self, split_seed: int, held_out: str, scenes: int):
         require(
@@ -99,7 +99,7 @@ class MovingGlyphs(Dataset):
             videos = Videos(faces, scenes, (self.split_seed, SPLITS.index(split)))
             sentences = [scene.sentence(names) for scene in scenes]
             columns = {
-                "video": Column(Per.SAMPLE, videos),
+                "video": Column(Granularity.SAMPLE, videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
             starts, apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.datasets.base import Column, Per, Samples, datasets, split_classes
-from mmml.datasets.decoded import decode_whole
+from mmml.datasets.base import Column, Granularity, Samples, datasets, split_classes
 from mmml.datasets.flickr8k import LANGUAGES, Flickr8kFiles
-from mmml.datasets.values import Rows, objects
+from mmml.datasets.media_cache import decode_whole
+from mmml.datasets.values import Subset, objects
 from mmml.errors import UserError, require
 from mmml.media import Limits
 
@@ -55,7 +55,7 @@ class Multi30k(Flickr8kFiles):
         require(size >= 16, "dataset.size", size, "16 pixels or more")
         self.directed = directed == {True}
         shown = "source_text" if self.directed else "image"
-        self.modalities: Mapping[str, Per] = {shown: Per.SAMPLE, "text": Per.SAMPLE}
+        self.modalities: Mapping[str, Granularity] = {shown: Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
@@ -72,7 +72,7 @@ class Multi30k(Flickr8kFiles):
             columns = texts_of(classes, [names[i] for i in part], said)
             starts, photograph = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
             if images is not None:
-                columns["image"] = Column(Per.SAMPLE, Rows(images, photograph))
+                columns["image"] = Column(Granularity.SAMPLE, Subset(images, photograph))
             found[split] = Samples(
                 list(classes), starts, columns, groups=photograph, kept_apart=[names[i] for i in part]
             )
@@ -85,6 +85,6 @@ def texts_of(classes: Sequence[str], names: Sequence[str], said: Mapping[str, Ma
     if "-" in classes[0]:
         sides["source_text"] = [c.split("-")[0] for c in classes]
     return {
-        side: Column(Per.SAMPLE, objects([said[language][name] for language in languages for name in names]))
+        side: Column(Granularity.SAMPLE, objects([said[language][name] for language in languages for name in names]))
         for side, languages in sides.items()
     }

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from mmml.datasets.archives import members, stamps
-from mmml.datasets.base import SPLITS, Column, Per
+from mmml.datasets.base import SPLITS, Column, Granularity
 from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
-from mmml.datasets.gaps import with_gaps
+from mmml.datasets.missing import with_gaps
 from mmml.datasets.on_disk import OnDisk
-from mmml.datasets.values import Rows
+from mmml.datasets.values import Subset
 from mmml.errors import UserError
 
 HOME = "https://raw.githubusercontent.com/pliang279/MFN/b0453fb6e21b581c796246a0c32a6551f2028c1b/new_data"
@@ -45,7 +45,7 @@ class Streams(OnDisk):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        cls.modalities = {f"{stream}_features": Per.SAMPLE for stream in cls.files}
+        cls.modalities = {f"{stream}_features": Granularity.SAMPLE for stream in cls.files}
 
     def read(self, modalities: Collection[str]) -> "dict[str, Recordings]":
         """Of each split the samples that have any of these modalities."""
@@ -85,8 +85,8 @@ class Recordings:
         found = {}
         for modality, features in self.features.items():
             there = self.present[modality][rows]
-            values = Rows(torch.from_numpy(features), rows[there])
-            found[modality] = Column(Per.SAMPLE, with_gaps(values, there))
+            values = Subset(torch.from_numpy(features), rows[there])
+            found[modality] = Column(Granularity.SAMPLE, with_gaps(values, there))
         return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import torch
 
-from mmml.datasets.base import SPLITS, Column, Dataset, Per, Samples, datasets
+from mmml.datasets.base import SPLITS, Column, Dataset, Granularity, Samples, datasets
 from mmml.errors import require
 
 
@@ -24,7 +24,7 @@ class Sinusoid(Dataset):
     name = "sinusoid"
     scored = True
     labelled = False
-    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
+    modalities: Mapping[str, Granularity] = {"features": Granularity.SAMPLE}
 
     def __init__(self, waves: int, points: int, split_seed: int):
         require(waves >= 5, "dataset.waves", waves, "5 or more")
@@ -43,6 +43,6 @@ class Sinusoid(Dataset):
         y = amplitude * np.sin(x - phase)
         pairs = enumerate(zip(amplitude.flat, phase.flat, strict=True))
         names = [f"{split} {i}: {a:.4f} sin(x − {p:.4f})" for i, (a, p) in pairs]
-        column = Column(Per.SAMPLE, torch.from_numpy(x.reshape(-1, 1).astype(np.float32)))
+        column = Column(Granularity.SAMPLE, torch.from_numpy(x.reshape(-1, 1).astype(np.float32)))
         starts = np.arange(waves + 1) * self.points
         return Samples(names, starts, {"features": column}, targets=y.ravel().astype(np.float32))

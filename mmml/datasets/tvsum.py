@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mmml.datasets.base import SPLITS, Column, Per, Samples, check_held_out, datasets
-from mmml.datasets.footage import Footage
+from mmml.datasets.annotated_video import Footage
+from mmml.datasets.base import SPLITS, Column, Granularity, Samples, check_held_out, datasets
 from mmml.datasets.on_disk import OnDisk
 from mmml.datasets.sequences import hdf5
 from mmml.errors import UserError
@@ -56,7 +56,7 @@ class TVSum(OnDisk):
         "*tvsum50.mat": "ydata-tvsum50.mat, the annotations of github.com/yalesong/tvsum",
         "*.h5": "features of its frames, in the layout of eccv16_dataset_tvsum_google_pool5.h5",
     }
-    modalities: Mapping[str, Per] = {"features": Per.SAMPLE}
+    modalities: Mapping[str, Granularity] = {"features": Granularity.SAMPLE}
 
     def __init__(self, root: str | None, val_categories: list[str], test_categories: list[str]):
         super().__init__(root)
@@ -154,7 +154,7 @@ def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str
             groups.append(np.full(len(picks), len(footage) - 1))
             first += len(picks)
         starts.append(first)
-    column = Column(Per.SAMPLE, torch.from_numpy(np.concatenate(features)))
+    column = Column(Granularity.SAMPLE, torch.from_numpy(np.concatenate(features)))
     joined, groups_of = np.concatenate(scores).astype(np.float32), np.concatenate(groups)
     return Samples(
         list(classes), np.array(starts), {"features": column}, targets=joined, groups=groups_of, footage=footage

@@ -74,7 +74,7 @@ class Ragged:
         return objects([self.data[self.starts[i] : self.starts[i + 1]].reshape(self.shapes[i]) for i in positions])
 
 
-class Rows:
+class Subset:
     """Some of the values, in another order, perhaps repeatedly.
 
     Args:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
-from mmml.datasets.base import MODALITIES, kind_of
-from mmml.datasets.gaps import ABSENT, Partial, there
+from mmml.datasets.base import MODALITIES, base_modality
+from mmml.datasets.missing import ABSENT, Partial, there
 from mmml.datasets.values import Prepared
 from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.errors import UserError, did_you_mean, require
 from mmml.registry import check_type
 from mmml.similarity.distances import unit
@@ -123,7 +123,7 @@ class Embedder(nn.Module):
         encoder = cast(Encoder, self.encoders[modality])
         return raw.tensor.to(self.device) if isinstance(raw, Prepared) else encoder.prepare(raw)
 
-    def fuse(self, examples: Examples) -> Tensor:
+    def fuse(self, examples: ExampleSet) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
         return self.fusion({m: examples.items(m) for m in examples.values})
 
@@ -138,7 +138,7 @@ def among_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
 WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")  # on the embeddings of finished encoders
 
 
-def unlike(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:
+def config_diff(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:
     """The first option by which the encoders of two configs would differ, as ``width=128``; None if there is none."""
     for key in ("width", "normalize", "fusion", *sorted(modalities)):
         own, theirs = (o.get(key) for o in (options, others))
@@ -174,7 +174,7 @@ def build_embedder(
     check_type(frozen, bool, f"{where}.frozen")
     known = ("width", "normalize", "fusion", "frozen", *MODALITIES)
     for key in options:
-        if kind_of(key) not in known:
+        if base_modality(key) not in known:
             raise UserError(f"{where}.{key} is no option{did_you_mean(key, known)}")
     parts = {modality: _encoder_of(options, modality, width, where) for modality in sorted(modalities)}
     common = _common_width(parts, width, where)
@@ -196,14 +196,14 @@ def _encoder_of(options: Mapping[str, Any], modality: str, width: int | None, wh
             f"or leave {modality} out of the mappings"
         )
     encoder: Encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
-    if encoder.modality != kind_of(modality):
+    if encoder.modality != base_modality(modality):
         raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
     return encoder
 
 
 def section_of(options: Mapping[str, Any], modality: str) -> dict[str, Any]:
     """The options of a modality's encoder; features of several kinds may share one."""
-    section = options.get(modality, options.get(kind_of(modality)))
+    section = options.get(modality, options.get(base_modality(modality)))
     return dict(section) if isinstance(section, Mapping) else {}
 
 

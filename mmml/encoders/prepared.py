@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mmml.datasets import Samples
 from mmml.datasets.cache import cached_folder, key_of
-from mmml.datasets.gaps import Gappy
+from mmml.datasets.missing import Gappy
 from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
 from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder

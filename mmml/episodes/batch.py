@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
-from mmml.datasets.gaps import ABSENT, Gappy, Partial, join
+from mmml.datasets.base import base_modality
+from mmml.datasets.missing import ABSENT, Gappy, Partial, join
 from mmml.episodes.corruptions import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
@@ -21,7 +21,7 @@ Encode = Callable[[str, Any], Tensor]
 
 
 @dataclass(frozen=True)
-class Examples:
+class ExampleSet:
     """One side (support or query) of B episodes under a mapping.
 
     Attributes:
@@ -31,7 +31,7 @@ class Examples:
             n = shots or queries.
         encoded: the modalities whose values are embeddings, or texts as bytes.
         targets: the score of every item, float32 ``[B, ways * n]``, where samples have scores.
-        labels: only where classes have different numbers of items: the slot of every item of each
+        ragged_labels: only where classes have different numbers of items: the label of every item of each
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
             a class.
         copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
@@ -42,9 +42,9 @@ class Examples:
     shapes: dict[str, tuple[int, int, int]]
     encoded: frozenset[str] = frozenset()
     targets: Tensor | None = None
-    labels: dict[str, Tensor] | None = None
+    ragged_labels: dict[str, Tensor] | None = None
     copies: tuple[tuple[str, str, Tensor], ...] = ()
-    answers: "Examples | None" = None
+    answers: "ExampleSet | None" = None
 
     @property
     def per_class(self) -> int:
@@ -52,10 +52,10 @@ class Examples:
         return max(n for _, _, n in self.shapes.values())
 
     @property
-    def slots(self) -> Tensor:
-        """The label slot (0 to ways - 1) of every item, ``[B, ways * n]``."""
-        if self.labels is not None:
-            return max(self.labels.values(), key=lambda slots: slots.shape[1])
+    def labels(self) -> Tensor:
+        """The label (0 to ways - 1) of every item, ``[B, ways * n]``."""
+        if self.ragged_labels is not None:
+            return max(self.ragged_labels.values(), key=lambda labels: labels.shape[1])
         batch, ways, _ = next(iter(self.shapes.values()))
         return torch.arange(ways).repeat_interleave(self.per_class).expand(batch, -1)
 
@@ -69,12 +69,12 @@ class Examples:
         return values
 
     def _items(self, values: Tensor) -> Tensor:
-        if self.labels is None:
+        if self.ragged_labels is None:
             return values.expand(-1, -1, self.per_class, -1).flatten(1, 2)
-        each, slots = values.flatten(1, 2), self.slots.to(values.device)
-        return each if each.shape[1] == slots.shape[1] else each[torch.arange(len(each)).unsqueeze(1), slots]
+        each, labels = values.flatten(1, 2), self.labels.to(values.device)
+        return each if each.shape[1] == labels.shape[1] else each[torch.arange(len(each)).unsqueeze(1), labels]
 
-    def copied(self) -> "Examples":
+    def copied(self) -> "ExampleSet":
         """Encoded examples with copies in their place; for what belongs to a class, that of its first item."""
         values = dict(self.values)
         for modality, other, where in self.copies:
@@ -83,39 +83,41 @@ class Examples:
             values[modality] = torch.where(where.to(own.device).unsqueeze(-1), copy, own)
         return replace(self, values=values, copies=())
 
-    def encode(self, encoder: Encode) -> "Examples":
+    def encode(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of what is still raw."""
         raw = {m: v for m, v in self.values.items() if m not in self.encoded}
         return self.with_embeddings({m: encoder(m, v) for m, v in raw.items()})
 
-    def answered(self, encoder: Encode) -> "Examples":
+    def answered(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of answers that are still raw."""
         return self if self.answers is None else replace(self, answers=self.answers.encode(encoder))
 
-    def with_embeddings(self, embeddings: dict[str, Tensor]) -> "Examples":
+    def with_embeddings(self, embeddings: dict[str, Tensor]) -> "ExampleSet":
         """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
         shaped = {m: v.unflatten(0, self.shapes[m]) for m, v in embeddings.items()}
         return replace(self, values=self.values | shaped, encoded=self.encoded | set(shaped))
 
-    def episode(self, number: int) -> "Examples":
+    def episode(self, number: int) -> "ExampleSet":
         """One of the episodes, of examples that are encoded."""
         one = slice(number, number + 1)
         values = {m: v[one] for m, v in self.values.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
         targets = None if self.targets is None else self.targets[one]
-        labels = None if self.labels is None else {m: slots[one] for m, slots in self.labels.items()}
+        ragged_labels = (
+            None if self.ragged_labels is None else {m: labels[one] for m, labels in self.ragged_labels.items()}
+        )
         copies = tuple((m, other, where[one]) for m, other, where in self.copies)
         answers = None if self.answers is None else self.answers.episode(number)
-        return Examples(values, shapes, self.encoded, targets, labels, copies, answers)
+        return ExampleSet(values, shapes, self.encoded, targets, ragged_labels, copies, answers)
 
-    def only(self, modalities: Iterable[str]) -> "Examples":
+    def only(self, modalities: Iterable[str]) -> "ExampleSet":
         """The same items, showing only these modalities."""
         keep = list(modalities)
         values, shapes = ({m: d[m] for m in keep} for d in (self.values, self.shapes))
-        labels = None if self.labels is None else {m: self.labels[m] for m in keep}
+        ragged_labels = None if self.ragged_labels is None else {m: self.ragged_labels[m] for m in keep}
         copies = tuple(c for c in self.copies if {c[0], c[1]} <= set(keep))
         encoded = self.encoded & set(keep)
-        return replace(self, values=values, shapes=shapes, encoded=encoded, labels=labels, copies=copies)
+        return replace(self, values=values, shapes=shapes, encoded=encoded, ragged_labels=ragged_labels, copies=copies)
 
 
 @dataclass(frozen=True)
@@ -128,16 +130,16 @@ class Batch:
         target: the modality of the answers; None where a class or a score is asked for.
     """
 
-    support: Examples
-    query: Examples
+    support: ExampleSet
+    query: ExampleSet
     mappings: tuple[Mapping, ...]
     target: str | None = None
 
-    def view(self, mapping: Mapping) -> tuple[Examples, Examples]:
+    def view(self, mapping: Mapping) -> tuple[ExampleSet, ExampleSet]:
         """The support and the query examples that one mapping shows, with their answers."""
         return self._shown(self.support, mapping.support), self._shown(self.query, mapping.query)
 
-    def _shown(self, side: Examples, modalities: tuple[str, ...]) -> Examples:
+    def _shown(self, side: ExampleSet, modalities: tuple[str, ...]) -> ExampleSet:
         answers = None if self.target is None else side.only([self.target])
         return replace(side.only(modalities), answers=answers)
 
@@ -155,7 +157,7 @@ class Batch:
         return replace(self, support=support, query=query)
 
 
-def is_raw(side: Examples, modality: str) -> bool:
+def is_raw(side: ExampleSet, modality: str) -> bool:
     """Whether a side has a modality, and not as embeddings."""
     return modality in side.values and modality not in side.encoded
 
@@ -177,7 +179,7 @@ def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) ->
     return Batch(support, query, mappings, samples.target)
 
 
-def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> Examples:
+def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> ExampleSet:
     values, shapes, copies, corrupted = {}, {}, [], episodes.corrupted
     for modality in modalities:
         column = samples.columns[modality]
@@ -189,13 +191,13 @@ def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, mod
             index = corrupted.place(index, side, modality)
             taken = corrupted.spoil(take(column.values, index.ravel(), column.encoded), side, modality)
             copies += corrupted.copies(index.shape, side, modality)
-        if episodes.variants is not None and kind_of(modality) == "image":
+        if episodes.variants is not None and base_modality(modality) == "image":
             taken = varied(taken, np.broadcast_to(episodes.variants[..., None], index.shape).ravel())
         values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
         shapes[modality] = index.shape
     targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
     encoded = frozenset(m for m in modalities if samples.columns[m].encoded)
-    return Examples(values, shapes, encoded, targets, copies=tuple(copies))
+    return ExampleSet(values, shapes, encoded, targets, copies=tuple(copies))
 
 
 def varied(raw: Any, variants: np.ndarray) -> Any:

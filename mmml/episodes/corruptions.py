@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mmml.datasets.base import kind_of
-from mmml.datasets.gaps import Partial
+from mmml.datasets.base import base_modality
+from mmml.datasets.missing import Partial
 from mmml.datasets.values import objects
 from mmml.errors import UserError, require
 from mmml.registry import Registry
@@ -57,7 +57,7 @@ class Corruption:
     removes_values: ClassVar[bool] = False
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
-        require(kind_of(modality) in self.kinds, "modality", modality, f"one of {', '.join(self.kinds)}")
+        require(base_modality(modality) in self.kinds, "modality", modality, f"one of {', '.join(self.kinds)}")
         low, high = ends(amount)
         ok = 0 <= low <= high <= 1
         require(ok, "amount", amount, "from 0 to 1, or two such numbers, from where to where")
@@ -125,7 +125,7 @@ class Duplicated(Corruption):
         return rng.random(items) < self.amount
 
 
-class Spoiling(Corruption, ABC):
+class ValueCorruption(Corruption, ABC):
     """Changes values."""
 
     spoils_values = True
@@ -136,7 +136,7 @@ class Spoiling(Corruption, ABC):
 
 
 @corruptions.register("noise")
-class Noise(Spoiling):
+class Noise(ValueCorruption):
     """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
 
     Of images and videos ``amount`` times the whole range from black to white. Of sounds, the signal-to-noise ratio is
@@ -149,10 +149,10 @@ class Noise(Spoiling):
         noise = self.amount * rng.standard_normal(value.shape, np.float32)
         if value.dtype == np.uint8:
             return np.clip(value + 255 * noise, 0, 255).round().astype(np.uint8)
-        if kind_of(self.modality) == "strokes":  # time and the number of the stroke stay
+        if base_modality(self.modality) == "strokes":  # time and the number of the stroke stay
             spread = value[:, :2].std()
             return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
-        if kind_of(self.modality) == "audio":
+        if base_modality(self.modality) == "audio":
             return value + (np.sqrt(np.square(value).mean()) * noise).astype(value.dtype)
         there = value.any(axis=-1) if value.ndim == 2 else np.ones(len(value), bool)
         if not there.any():
@@ -186,7 +186,7 @@ class AudioNoise(Noise):
 
 
 @corruptions.register("occlusion")
-class Occlusion(Spoiling):
+class Occlusion(ValueCorruption):
     """Covers a square, a share ``amount`` of the picture, at a random place, with its darkest or palest value."""
 
     kinds = ("image", "video")
@@ -201,7 +201,7 @@ class Occlusion(Spoiling):
 
 
 @corruptions.register("typos")
-class Typos(Spoiling):
+class Typos(ValueCorruption):
     """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next, or another letter."""
 
     kinds = ("text",)

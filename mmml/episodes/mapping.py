@@ -3,7 +3,7 @@
 import collections.abc
 from dataclasses import dataclass
 
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.errors import UserError, did_you_mean
 
 
@@ -35,7 +35,7 @@ class Mapping:
         """Every modality on either side."""
         return {*self.support, *self.query}
 
-    def check(self, modalities: collections.abc.Mapping[str, Per], dataset: str, where: str) -> None:
+    def check(self, modalities: collections.abc.Mapping[str, Granularity], dataset: str, where: str) -> None:
         """Refuse a modality that the dataset lacks, and one per class that stands on both sides.
 
         If both sides carry what is the same for a whole class, matching it is the answer.
@@ -48,16 +48,16 @@ class Mapping:
                     f"{did_you_mean(modality, modalities)} (it has {known}; a command that fits stands in "
                     f"conf/dataset/{dataset}.yaml)"
                 )
-        both = [m for m in self.support if m in self.query and modalities[m] is Per.CLASS]
+        both = [m for m in self.support if m in self.query and modalities[m] is Granularity.CLASS]
         if both:
             raise UserError(
                 f"{where}: {self} has {both[0]!r} on both sides, and it is the same for a whole class: "
                 "matching it would be the answer; leave it out on one side"
             )
 
-    def per_class(self, modalities: collections.abc.Mapping[str, Per]) -> tuple[bool, bool]:
+    def per_class(self, modalities: collections.abc.Mapping[str, Granularity]) -> tuple[bool, bool]:
         """Whether the support side, and the query side, hold one item per class only."""
         return (
-            all(modalities[m] is Per.CLASS for m in self.support),
-            all(modalities[m] is Per.CLASS for m in self.query),
+            all(modalities[m] is Granularity.CLASS for m in self.support),
+            all(modalities[m] is Granularity.CLASS for m in self.query),
         )

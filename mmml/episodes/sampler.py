@@ -21,7 +21,7 @@ VARIANTS = 2  # the purpose of random numbers that choose variants, see Sampler.
 
 
 @dataclass(frozen=True)
-class Shape:
+class EpisodeShape:
     """Ways, shots and queries (per class) of an episode."""
 
     ways: int
@@ -35,7 +35,7 @@ class Episodes:
 
     Attributes:
         shape: shared by all of them.
-        classes: ``[B, ways]``, in random order: the slot of a class says nothing about it.
+        classes: ``[B, ways]``, in random order: the label of a class says nothing about it.
         support: rows, ``[B, ways, shots]``.
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
@@ -43,7 +43,7 @@ class Episodes:
         variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; None if there are none.
     """
 
-    shape: Shape
+    shape: EpisodeShape
     classes: np.ndarray
     support: np.ndarray
     query: np.ndarray
@@ -66,7 +66,7 @@ class Side:
 
     @property
     def counts(self) -> np.ndarray:
-        """Rows of each class."""
+        """Subset of each class."""
         return np.diff(self.starts)
 
     def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:
@@ -121,7 +121,7 @@ class Sampler:
         """Random numbers of episode (or step) i; other purposes have numbers of their own."""
         return np.random.Generator(np.random.Philox(key=[self.seed, self._key], counter=[0, purpose, 0, i]))
 
-    def draw(self, numbers: Iterable[int], shape: Shape) -> Episodes:
+    def draw(self, numbers: Iterable[int], shape: EpisodeShape) -> Episodes:
         """The episodes of these numbers, stacked."""
         numbers = [*numbers]
         corrupted = Corrupted(self.corruptions, numbers, self.generator) if self.corruptions else None
@@ -141,7 +141,7 @@ class Sampler:
         prescribed = self.samples.official_episodes
         return episodes if prescribed is None else min(episodes, len(prescribed.classes))
 
-    def check(self, shape: Shape, where: str) -> None:
+    def check(self, shape: EpisodeShape, where: str) -> None:
         """Refuse a shape that this split cannot fill, naming the class that is too small.
 
         A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
@@ -174,7 +174,7 @@ class Sampler:
             shared = np.unique(samples.labels[np.bincount(numbers)[numbers] > 1])
             self._check_apart(np.intersect1d(shared, self.among), [numbers], shape, where)
 
-    def _check_apart(self, classes: np.ndarray, numberings: list[np.ndarray], shape: Shape, where: str) -> None:
+    def _check_apart(self, classes: np.ndarray, numberings: list[np.ndarray], shape: EpisodeShape, where: str) -> None:
         """Refuse a shape for which the rows of one of these classes cannot be kept apart."""
         for c in classes:
             if self._apart(self.generator(0), np.array([c]), shape, numberings) is None:
@@ -184,7 +184,7 @@ class Sampler:
         self,
         rng: np.random.Generator,
         classes: np.ndarray,
-        shape: Shape,
+        shape: EpisodeShape,
         numberings: list[np.ndarray],
         bound: Sides | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -193,7 +193,7 @@ class Sampler:
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
         return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
 
-    def _too_few(self, whose: str, shape: Shape) -> str:
+    def _too_few(self, whose: str, shape: EpisodeShape) -> str:
         apart = {"groups": self.samples.groups, "identical samples": self.samples.duplicates}
         kinds = " and ".join(kind for kind, numbers in apart.items() if numbers is not None)
         return (
@@ -202,12 +202,12 @@ class Sampler:
         )
 
     def _classes(self, rng: np.random.Generator, ways: int) -> np.ndarray:
-        """Different classes in random order, so that slots do not follow class order."""
+        """Different classes in random order, so that labels do not follow class order."""
         large = [kind for kind in self.kinds if len(kind) >= ways]
         kind = large[rng.integers(len(large))] if len(large) > 1 else large[0]
         return rng.choice(kind, ways, replace=False)
 
-    def _one(self, rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, ...]:
+    def _one(self, rng: np.random.Generator, shape: EpisodeShape) -> tuple[np.ndarray, ...]:
         """Other classes are drawn where the rows of some cannot be kept apart."""
         for _ in range(DRAWS):
             classes = self._classes(rng, shape.ways)
@@ -216,7 +216,7 @@ class Sampler:
         raise UserError(f"episode: {self._too_few(f'any {shape.ways} classes', shape)}")
 
     def _rows(
-        self, rng: np.random.Generator, classes: np.ndarray, shape: Shape
+        self, rng: np.random.Generator, classes: np.ndarray, shape: EpisodeShape
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
         groups, duplicates = self.samples.groups, self.samples.duplicates
@@ -234,7 +234,9 @@ class Sampler:
             support[again], query[again] = found
         return support, query
 
-    def _any_rows(self, rng: np.random.Generator, classes: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    def _any_rows(
+        self, rng: np.random.Generator, classes: np.ndarray, shape: EpisodeShape
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Different rows of each class."""
         if self.sides:
             support, query = (
@@ -249,7 +251,7 @@ class Sampler:
 
 def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
     """The episode of one class that shows these rows, ``[s]`` and ``[q]``."""
-    shape, nothing = Shape(1, len(support), len(query)), np.zeros((1, 1))
+    shape, nothing = EpisodeShape(1, len(support), len(query)), np.zeros((1, 1))
     return Episodes(shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing)
 
 
@@ -259,12 +261,12 @@ def official_episodes(prescribed: OfficialEpisodes, numbers: np.ndarray) -> Epis
     return Episodes(shape_of(prescribed), classes, support, query, np.zeros(classes.shape))
 
 
-def shape_of(prescribed: OfficialEpisodes) -> Shape:
+def shape_of(prescribed: OfficialEpisodes) -> EpisodeShape:
     """The shape that all episodes of a benchmark have."""
-    return Shape(prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2])
+    return EpisodeShape(prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2])
 
 
-def check_official(prescribed: OfficialEpisodes, shape: Shape, where: str) -> None:
+def check_official(prescribed: OfficialEpisodes, shape: EpisodeShape, where: str) -> None:
     """Refuse episodes of another shape than those that are prescribed."""
     needed = shape_of(prescribed)
     if shape != needed:

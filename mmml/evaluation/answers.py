@@ -6,11 +6,11 @@ from typing import Any
 import torch
 
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
-from mmml.datasets.gaps import there
+from mmml.datasets.base import base_modality
+from mmml.datasets.missing import there
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import among
-from mmml.evaluation.embed import gathered
+from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import picture
 from mmml.methods import Learner
@@ -47,7 +47,7 @@ def _episode(
 ) -> dict[str, Any]:
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
-    support, query = gathered(learners[0], embedded, drawn, [mapping]).view(mapping)
+    support, query = gather_encoded(learners[0], embedded, drawn, [mapping]).view(mapping)
     asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
     targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), asked
     if setting.task.embeds_target:
@@ -84,7 +84,7 @@ def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[
     """What a row shows, less what it lacks: texts, or pictures."""
     found = [(m, there(samples.columns[m].values[row : row + 1])) for m in modalities]
     return [
-        {"text": str(value[0])} if kind_of(m) == "text" else picture(kind_of(m), value[0])
+        {"text": str(value[0])} if base_modality(m) == "text" else picture(base_modality(m), value[0])
         for m, value in found
         if len(value)
     ]

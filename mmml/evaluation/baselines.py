@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from mmml.datasets import Per
-from mmml.datasets.base import kind_of
+from mmml.datasets import Granularity
+from mmml.datasets.base import base_modality
 from mmml.encoders import Embedder, build_embedder, encoders
 from mmml.evaluation.nearest_pair import NearestPair
 from mmml.methods import Learner, Role
@@ -21,7 +21,7 @@ TEMPERATURE = 0.07  # of the cosine distance on frozen embeddings; the vote of a
 
 
 @baselines.register("raw/nearest")
-def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
+def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
     """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
 
     One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone, and what is to
@@ -36,13 +36,13 @@ def raw_nearest(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
     return found
 
 
-def _raw(modalities: Mapping[str, Per]) -> dict[str, tuple[str, str]]:
+def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
     """The encoder of raw values of each modality, and their distance."""
-    names = {m: f"raw_{kind_of(m)}" for m in modalities if f"raw_{kind_of(m)}" in encoders.names()}
+    names = {m: f"raw_{base_modality(m)}" for m in modalities if f"raw_{base_modality(m)}" in encoders.names()}
     return {m: (n, encoders.get(n, n).distance or "cosine") for m, n in names.items()}  # type: ignore[attr-defined]
 
 
-def _finds(modality: str, task: Task, modalities: Mapping[str, Per]) -> list[Learner]:
+def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> list[Learner]:
     """Raw values of what is shown and of what is to be found, which the cosine compares."""
     raw, target = _raw(modalities), str(task.target)
     if target not in raw or raw[target][1] != "cosine":
@@ -50,7 +50,7 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Per]) -> list[Lea
     both = {m: {"name": raw[m][0]} for m in (modality, target)}
     embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **both}, both)
     found: list[Learner] = [NearestPair(embedder, task, distances.get(raw[modality][1], "distance"))]
-    if kind_of(modality) == kind_of(target):
+    if base_modality(modality) == base_modality(target):
         moved = _untrained("raw", embedder, task, "cosine", "attention", TEMPERATURE)
         unmoved = NoPairs(moved)
         unmoved.role = Role.UNTRAINED
@@ -59,12 +59,12 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Per]) -> list[Lea
 
 
 @baselines.register("raw/ink")
-def raw_ink(modalities: Mapping[str, Per], task: Task) -> list[Learner]:
+def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
     """The nearest image by the modified Hausdorff distance between the pixels that hold ink (Lake et al., 2015).
 
     For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
     """
-    if "image" not in modalities or task.by_item:
+    if "image" not in modalities or task.per_sample_target:
         return []
     return [_untrained("ink", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)]
 
@@ -77,7 +77,7 @@ def frozen_rules(learner: Learner) -> list[Learner]:
     sequences, which have no mean, and where each sample has a target of its own, which leaves no classes.
     """
     embedder = learner.embedder
-    if learner.task.by_item or any(e.has_gaps for _, e in embedder.items()):
+    if learner.task.per_sample_target or any(e.has_gaps for _, e in embedder.items()):
         return []
     frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
     return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_RULES]

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Examples, Sampler, Shape
+from mmml.episodes import EpisodeShape, ExampleSet, Sampler
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corruptions import spoiled_values
-from mmml.episodes.plan import check_filled
+from mmml.episodes.setup import check_filled
 from mmml.errors import UserError, require
-from mmml.evaluation.at_once import chunks, few_threads
-from mmml.evaluation.embed import embed_all, gathered
+from mmml.evaluation.batching import chunks, few_threads
+from mmml.evaluation.embed import embed_all, gather_encoded
 from mmml.evaluation.panel import Setting, predict
 from mmml.evaluation.scaling import COLDEST, HOTTEST, fit_rescaling, rescale
 from mmml.methods import Learner
@@ -139,7 +139,7 @@ def calibrate(
     return Calibration(tuple(entries))
 
 
-def _can_fill(sampler: Sampler, shape: Shape, *mappings: EpisodeMapping) -> bool:
+def _can_fill(sampler: Sampler, shape: EpisodeShape, *mappings: EpisodeMapping) -> bool:
     try:
         check_filled(sampler, shape, mappings, "episode.eval")
     except UserError:
@@ -167,15 +167,15 @@ def _novelties(
     more has episodes of its own size, so that the queries meet one class too few.
     """
     shape, mappings = setting.shape, setting.known_to(learner)
-    wide = Shape(shape.ways + 1, shape.shots, shape.queries)
+    wide = EpisodeShape(shape.ways + 1, shape.shots, shape.queries)
     wide = wide if _can_fill(sampler, wide, *mappings) else shape
     parts: dict[EpisodeMapping, tuple[list[Tensor], list[Tensor]]] = {m: ([], []) for m in mappings}
     for numbers in chunks(episodes if mappings else 0, wide, learner):
-        batch = gathered(learner, embedded, sampler.draw(numbers, wide), mappings)
+        batch = gather_encoded(learner, embedded, sampler.draw(numbers, wide), mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
             distances = class_distances(learner.embedder, support, query)
-            own = query.slots.to(distances.device).unsqueeze(-1)
+            own = query.labels.to(distances.device).unsqueeze(-1)
             for left_out, found in zip(((own + 1) % wide.ways, own), parts[mapping], strict=True):
                 found.append(distances.scatter(-1, left_out, torch.inf).amin(-1).flatten())
     return wide.ways - 1, {
@@ -183,7 +183,7 @@ def _novelties(
     }
 
 
-def class_distances(embedder: Embedder, support: Examples, query: Examples) -> Tensor:
+def class_distances(embedder: Embedder, support: ExampleSet, query: ExampleSet) -> Tensor:
     """The cosine distance of queries to the mean of the support embeddings of each class, ``[B, q, ways]``."""
     s, q = (embedder.fuse(side.encode(embedder.encode)) for side in (support, query))
-    return cosine(q, class_means(s, support.slots.to(s.device)))
+    return cosine(q, class_means(s, support.labels.to(s.device)))

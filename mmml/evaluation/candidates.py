@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmml.datasets import Samples
-from mmml.episodes import Episodes, Sampler, Shape
+from mmml.episodes import Episodes, EpisodeShape, Sampler
 from mmml.tasks import Metric, Task
 from mmml.tasks.gallery import chance_among
 
@@ -30,7 +30,7 @@ def among(samples: Samples, drawn: Episodes) -> Iterator[tuple[np.ndarray, np.nd
         yield rows[first], np.searchsorted(different, wanted)
 
 
-def expected(task: Task, shape: Shape, sampler: Sampler, episodes: int) -> dict[Metric, float]:
+def expected(task: Task, shape: EpisodeShape, sampler: Sampler, episodes: int) -> dict[Metric, float]:
     """What guessing is expected to score: by the shape, or by the candidates of so many episodes of it."""
     if not task.embeds_target:
         return task.chance(shape)

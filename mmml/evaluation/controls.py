@@ -9,8 +9,8 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.episodes import Sampler
-from mmml.evaluation.at_once import chunks
-from mmml.evaluation.embed import gathered
+from mmml.evaluation.batching import chunks
+from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.panel import Panel, Setting, episode_panel
 from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
@@ -36,13 +36,13 @@ def choose(
     """
     task = settings[0].task
     panels = [episode_panel(c, embedded, sampler, settings, episodes) for c in candidates]
-    scores, losses = ([worth(panel, metric) for panel in panels] for metric in (task.metrics[0], task.loss_metric))
+    scores, losses = ([objective(panel, metric) for panel in panels] for metric in (task.metrics[0], task.loss_metric))
     ranked = range(len(candidates))
     best = max(ranked, key=lambda i: (scores[i], losses[i])), max(ranked, key=lambda i: losses[i])
     return [candidates[i] for i in dict.fromkeys(best)]
 
 
-def worth(panel: Panel, metric: Metric) -> float:
+def objective(panel: Panel, metric: Metric) -> float:
     """The mean over all cells of a metric, so that more is better; −inf where it is no finite number."""
     mean = float(np.mean([c.mean for c in panel.cells if c.metric == metric.name]))
     return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf
@@ -60,11 +60,11 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
     """
     found = []
     for learner in learners:
-        if not learner.descends:
+        if not learner.has_inner_loop:
             continue
         parts = []
         for numbers in chunks(sampler.at_most(TRACED), setting.shape, learner):
-            batch = gathered(learner, embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
+            batch = gather_encoded(learner, embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
             parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
         losses = np.concatenate(parts, axis=1)
         if len(losses) > 1:  # else it takes no step

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import Gappy, Partial, there
+from mmml.datasets.missing import Gappy, Partial, there
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
@@ -21,7 +21,7 @@ from mmml.progress import progress
 from mmml.similarity.distances import unit
 
 
-def see_all(
+def materialize(
     learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1, spoiled: Collection[str] = ()
 ) -> Samples:
     """The samples as a learner's episodes are best made of them.
@@ -87,7 +87,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
     return samples.with_embeddings(embedded)
 
 
-def gathered(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
+def gather_encoded(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Some episodes, embedded where an embedding does not depend on the task."""
     batch = gather(samples, episodes, mappings)
     return batch.encode(some_at_a_time(learner.embedder)) if learner.embeds_once else batch

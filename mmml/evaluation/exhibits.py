@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets import Per, Samples
-from mmml.datasets.base import kind_of
-from mmml.datasets.gaps import ABSENT, there
+from mmml.datasets import Granularity, Samples
+from mmml.datasets.base import base_modality
+from mmml.datasets.missing import ABSENT, there
 from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
-from mmml.evaluation.at_once import chunks
-from mmml.evaluation.embed import embed_all, gathered
+from mmml.evaluation.batching import chunks
+from mmml.evaluation.embed import embed_all, gather_encoded
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
@@ -59,13 +59,13 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     if (texts := samples.columns.get("text")) is not None and texts.starts is not None:
         first = texts.values[texts.starts[number] : texts.starts[number] + 1]
         item |= {"text": str(first[0])} if len(first) else {}
-    shown = [m for m in samples.columns if kind_of(m) in ORDER]
-    for modality in sorted(shown, key=lambda m: ORDER.index(kind_of(m))):
+    shown = [m for m in samples.columns if base_modality(m) in ORDER]
+    for modality in sorted(shown, key=lambda m: ORDER.index(base_modality(m))):
         column = samples.columns[modality]
         starts = samples.starts if column.starts is None else column.starts
         first = there(column.values[starts[number] : starts[number] + 1])
         if len(first):
-            return item | {"modality": modality} | picture(kind_of(modality), first[0])
+            return item | {"modality": modality} | picture(base_modality(modality), first[0])
     return item
 
 
@@ -76,12 +76,12 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     queries = 0
     for numbers in chunks(sampler.at_most(EPISODES), shape, learner):
         drawn = sampler.draw(numbers, shape)
-        support, query = gathered(learner, embedded, drawn, [mapping]).view(mapping)
-        guesses, slots = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.slots.numpy()
-        truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (slots, guesses))
+        support, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
+        guesses, labels = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.labels.numpy()
+        truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (labels, guesses))
         pairs = np.sort(np.stack([truth, guessed], axis=-1)[truth != guessed], axis=-1)
         both.update(map(tuple, pairs.tolist()))
-        queries += slots.size
+        queries += labels.size
     return {
         "mapping": str(mapping),
         "ways": shape.ways,
@@ -130,7 +130,7 @@ def _map(embedded: Samples) -> dict[str, Any]:
 
 def _class_means(embedded: Samples, modality: str) -> np.ndarray:
     column = embedded.columns[modality]
-    starts = embedded.starts if column.per is Per.SAMPLE else column.starts
+    starts = embedded.starts if column.per is Granularity.SAMPLE else column.starts
     assert starts is not None
     values = column.values.float().cpu().numpy()
     missing = (values == ABSENT).all(axis=-1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from mmml.datasets import Samples
-from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.errors import IndependenceError
 from mmml.evaluation.embed import encode_views
 from mmml.methods import Learner, Predictor
@@ -22,7 +22,7 @@ def check_independence(
     samples: Samples,
     embedded: Samples,
     sampler: Sampler,
-    shape: Shape,
+    shape: EpisodeShape,
     mappings: Iterable[Mapping],
     views: int = 1,
 ) -> None:
@@ -64,7 +64,7 @@ def comparable(task: Task, predict: Predictor) -> Predictor:
     return lambda query: task.numbers(predict(query))
 
 
-def _what_moves(predict: Predictor, query: Examples) -> str | None:
+def _what_moves(predict: Predictor, query: ExampleSet) -> str | None:
     """The change of the queries that changes predictions, if any."""
     n = query.per_class
     whole = predict(query)
@@ -93,7 +93,7 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, vie
             raise IndependenceError(f"the encoder of {modality} embeds a sample differently among others than alone")
 
 
-def _flat(query: Examples) -> Examples:
+def _flat(query: ExampleSet) -> ExampleSet:
     """One axis of items, so that they can be taken one by one."""
     ways, n = next(iter(query.shapes.values()))[1], query.per_class
     values = {
@@ -105,7 +105,7 @@ def _flat(query: Examples) -> Examples:
     return replace(query, values=values, shapes=shapes, copies=copies)
 
 
-def _take(query: Examples, items: torch.Tensor) -> Examples:
+def _take(query: ExampleSet, items: torch.Tensor) -> ExampleSet:
     values = {m: v[:, :, items] for m, v in query.values.items()}
     shapes = {m: (v.shape[0], 1, len(items)) for m, v in values.items()}
     copies = tuple((m, other, where[:, :, items]) for m, other, where in query.copies)

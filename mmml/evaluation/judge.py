@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmml.config.schema import EvaluationConfig
-from mmml.datasets import Per, Samples
+from mmml.datasets import Granularity, Samples
 from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Sampler
 from mmml.episodes.corruptions import Corruption, corruptions, spoiled_values
-from mmml.episodes.plan import check_filled
+from mmml.episodes.setup import check_filled
 from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.controls import choose, descents
-from mmml.evaluation.embed import see_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.independence import check_independence
-from mmml.evaluation.matching import Known, matching_panel
+from mmml.evaluation.matching import SupportTexts, matching_panel
 from mmml.evaluation.measured import fingerprint_of
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
@@ -38,7 +38,7 @@ LOSS = "val/loss"
 log = logging.getLogger(__name__)
 
 
-def at_rest(judged: Callable[..., Any]) -> Callable[..., Any]:
+def eval_mode(judged: Callable[..., Any]) -> Callable[..., Any]:
     """Judge a learner in evaluation mode: where encoders adapt, their samples are seen while they are judged."""
 
     @functools.wraps(judged)
@@ -64,7 +64,7 @@ class Judge:
     """
 
     samples: Mapping[str, Samples]
-    modalities: Mapping[str, Per]
+    modalities: Mapping[str, Granularity]
     settings: list[Setting]
     options: EvaluationConfig
     matchings: Sequence[Setting] = ()
@@ -87,17 +87,17 @@ class Judge:
         """Of the validation scores."""
         return self.task.metrics[0]
 
-    @at_rest
+    @eval_mode
     def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
         """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
         embedded, controls = self.embed(learner), self.controls(learner)
         return self.test(learner, calibration, embedded, controls), self.exhibits(learner, embedded, controls)
 
-    @at_rest
+    @eval_mode
     def controls(self, learner: Learner) -> list[Learner]:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.controls(self._usable("train")) if self.options.controls else []
-        if self.options.permuted_targets and not self.task.by_item:  # else controls have it
+        if self.options.permuted_targets and not self.task.per_sample_target:  # else controls have it
             several.append([Shuffled(learner)])
         choices = self.options.lr_search_episodes > 0 and any(len(c) > 1 for c in several)
         tuned = choices and self._fills("val")  # else none that has rates
@@ -127,7 +127,7 @@ class Judge:
             return candidates
         return choose(candidates, embedded, self.sampler("val"), self.settings, self.options.lr_search_episodes)
 
-    @at_rest
+    @eval_mode
     def validate(self, learner: Learner) -> dict[str, float]:
         """The headline metric of every cell of the validation panel by name, its mean, and the mean loss if any."""
         embedded = self.embed(learner, "val")
@@ -142,7 +142,7 @@ class Judge:
         """The names of the validation scores: their mean, each, and the mean loss of a learner that descends it."""
         cells = [(m, s.shape) for s in self.settings for m in s.mappings]
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in cells]
-        return ["val/mean", *each, *([LOSS] if learner.descends else [])]
+        return ["val/mean", *each, *([LOSS] if learner.has_inner_loop else [])]
 
     def fingerprint(self) -> str:
         """A hash of what validation plays."""
@@ -158,9 +158,9 @@ class Judge:
         Raw values instead, where embeddings depend on the task or the episode.
         """
         seen, spoiled = self._modalities_of(learner), spoiled_values(self.corruptions)
-        return see_all(learner, self.samples[split], seen, self.options.tta_views, spoiled)
+        return materialize(learner, self.samples[split], seen, self.options.tta_views, spoiled)
 
-    @at_rest
+    @eval_mode
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
         """What the validation split tells of a finished learner's confidence.
 
@@ -178,7 +178,7 @@ class Judge:
         several = [s for s in self.settings if s.task.gives_probabilities]
         return calibration.notes(every_mapping(several)) if several else []
 
-    @at_rest
+    @eval_mode
     def test(
         self,
         learner: Learner,
@@ -221,7 +221,7 @@ class Judge:
         panel.extend(floor_panel(self.samples["test"], self._usable("train"), self.summaries, self.options.seed))
         return panel
 
-    @at_rest
+    @eval_mode
     def exhibits(
         self, learner: Learner, embedded: Samples | None = None, controls: Iterable[Learner] = ()
     ) -> dict[str, Any]:
@@ -241,7 +241,7 @@ class Judge:
         return Sampler(self.samples[split], self.options.seed, split, corruptions=self.corruptions)
 
     def _retrieval(self) -> Setting:
-        ranks = self.options.retrieval and not self.task.by_item
+        ranks = self.options.retrieval and not self.task.per_sample_target
         return retrieval_setting(self.samples["test"], every_mapping(self.settings) if ranks else [])
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
@@ -271,7 +271,7 @@ class Judge:
         panel.extend(summary_panel(learner, embedded, self.summaries, self.options.seed))
         return panel
 
-    def _matching(self, known: Known) -> Panel:
+    def _matching(self, known: SupportTexts) -> Panel:
         return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:

@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Per, Samples
+from mmml.datasets import Granularity, Samples
 from mmml.episodes import Batch, Episodes, Sampler, gather
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
-from mmml.evaluation.at_once import chunks
+from mmml.evaluation.batching import chunks
 from mmml.evaluation.panel import Panel, Setting
 from mmml.methods import Learner
 from mmml.progress import progress
 from mmml.tasks.matching import MATCHING, Matching
 
-Known = Sequence[tuple[Learner, Samples]]
+SupportTexts = Sequence[tuple[Learner, Samples]]
 """Learners, each with the split as it embeds it; of a modality the first that has an encoder for it is asked."""
 
 
 def matching_settings(
-    texts: Iterable[str], settings: Sequence[Setting], modalities: Mapping[str, Per]
+    texts: Iterable[str], settings: Sequence[Setting], modalities: Mapping[str, Granularity]
 ) -> list[Setting]:
     """What ``evaluation.matching`` asks for, in episodes of the shapes that are judged anyway.
 
@@ -37,7 +37,7 @@ def matching_settings(
         modalities: of the dataset.
     """
     texts = [*texts]
-    if texts and settings[0].task.by_item:
+    if texts and settings[0].task.per_sample_target:
         raise UserError(f"evaluation.matching needs classes, and task={settings[0].task.name} has none: leave it empty")
     judged = {m for setting in settings for mapping in setting.mappings for m in mapping.modalities}
     mappings = [EpisodeMapping.parse(text, "evaluation.matching") for text in texts]
@@ -48,7 +48,7 @@ def matching_settings(
             if modality not in judged:
                 mend = f"name it in episode.eval.mappings too, as {modality}:{modality}"
                 raise UserError(f"evaluation.matching: {mapping} needs {modality}, which no mapping has: {mend}")
-            if modalities[modality] is Per.CLASS:
+            if modalities[modality] is Granularity.CLASS:
                 told = "it is the same for a whole class, so that a pair and a candidate would be one"
                 raise UserError(f"evaluation.matching: {mapping} cannot match {modality}: {told}")
     shapes = dict.fromkeys(setting.shape for setting in settings)
@@ -56,7 +56,7 @@ def matching_settings(
 
 
 @torch.no_grad()
-def matching_panel(known: Known, sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
+def matching_panel(known: SupportTexts, sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
     """The accuracy of matching; what is not known in both modalities is left out.
 
     Args:
@@ -76,7 +76,7 @@ def matching_panel(known: Known, sampler: Sampler, settings: Iterable[Setting], 
     return panel
 
 
-def of_modality(known: Known, modality: str) -> tuple[Learner, Samples] | None:
+def of_modality(known: SupportTexts, modality: str) -> tuple[Learner, Samples] | None:
     """The first that has an encoder of it, if any."""
     return next(((learner, s) for learner, s in known if modality in learner.embedder.encoders), None)
 
@@ -97,7 +97,7 @@ def matched(
         drawn = sampler.draw(numbers, setting.shape)
         queries = alike(query_samples, drawn, mapping.query)
         candidates = alike(candidate_samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)
-        right = setting.task.scores(match(first, second, queries, candidates), queries.query.slots)[MATCHING]
+        right = setting.task.scores(match(first, second, queries, candidates), queries.query.labels)[MATCHING]
         scores.append(MATCHING.of_episodes(right).numpy())
         classes.append(drawn.classes)
     return np.concatenate(scores), np.concatenate(classes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mmml.config.schema import Config, ProblemConfig
 from mmml.datasets import Samples
-from mmml.datasets.gaps import there
+from mmml.datasets.missing import there
 from mmml.datasets.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.panel import Setting

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from mmml.encoders import Embedder
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.methods.learner import Learner, Predictor, Role
 from mmml.similarity.distances import Distance
 from mmml.tasks import Task
@@ -29,12 +29,12 @@ class NearestPair(Learner):
         super().__init__()
         self.embedder, self.task, self._distance = embedder, task, distance
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
         pairs = self.embedder.fuse(support.encode(self.embedder.encode))
         answers = task.targets(support.answered(self.embedder.encode))
 
-        def predict(query: Examples) -> Tensor:
+        def predict(query: ExampleSet) -> Tensor:
             far = self._distance(self.embedder.fuse(query.encode(self.embedder.encode)), pairs)
             nearest = (far == far.amin(-1, keepdim=True)).to(answers.dtype)
             return nearest / nearest.sum(-1, keepdim=True) @ answers

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Per, Samples
-from mmml.datasets.base import kind_of
+from mmml.datasets import Granularity, Samples
+from mmml.datasets.base import base_modality
 from mmml.episodes import Episodes, Mapping
-from mmml.evaluation.panel import Panel, Played, Setting
+from mmml.evaluation.panel import EpisodePredictions, Panel, Setting
 from mmml.methods import Learner
 from mmml.tasks import Metric
 from mmml.text.words import words
@@ -31,7 +31,12 @@ class NewWords:
     def __init__(self, train: Samples | None, test: Samples):
         self._test, self._new = test, {}
         for modality, column in test.columns.items():
-            if train is not None and column.per is Per.CLASS and kind_of(modality) == "text" and not column.encoded:
+            if (
+                train is not None
+                and column.per is Granularity.CLASS
+                and base_modality(modality) == "text"
+                and not column.encoded
+            ):
                 known = {w for text in train.columns[modality].values[:] for w in words(str(text))}
                 self._new[modality] = np.array([not set(words(str(text))) <= known for text in column.values[:]], bool)
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(list)
@@ -49,9 +54,9 @@ class NewWords:
         new = self.of(mapping, drawn.classes, drawn.pick)
         return {} if new is None or new.sum() < 2 else {NEW_WORDS: new[0]}
 
-    def watch(self, setting: Setting, played: Played, scores: dict[Metric, Tensor]) -> None:
+    def watch(self, setting: Setting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
         """Take in the scores of every query of some episodes, ``[B, q]``."""
-        if setting.task.by_item:
+        if setting.task.per_sample_target:
             return
         new = self.of(played.mapping, played.drawn.classes, played.drawn.pick)
         if new is not None:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mmml.config.schema import EvalEpisodes
-from mmml.datasets import Per, Samples
-from mmml.episodes import Episodes, Mapping, Sampler, Shape
-from mmml.episodes.plan import eval_shapes
-from mmml.evaluation.at_once import chunks, few_threads
+from mmml.datasets import Granularity, Samples
+from mmml.episodes import Episodes, EpisodeShape, Mapping, Sampler
+from mmml.episodes.setup import eval_shapes
+from mmml.evaluation.batching import chunks, few_threads
 from mmml.evaluation.candidates import among, expected
-from mmml.evaluation.embed import gathered
+from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner, Role
 from mmml.progress import progress
@@ -117,7 +117,7 @@ class Setting:
     """A task and a shape of episodes, a column of the panel, and the mappings that are judged with it."""
 
     task: Task
-    shape: Shape
+    shape: EpisodeShape
     mappings: tuple[Mapping, ...]
 
     def known_to(self, learner: Learner) -> list[Mapping]:
@@ -165,7 +165,9 @@ class Setting:
         return self.cell(split, mapping, metric, learner, **values)
 
 
-def episode_settings(options: EvalEpisodes, modalities: collections.abc.Mapping[str, Per], task: Task) -> list[Setting]:
+def episode_settings(
+    options: EvalEpisodes, modalities: collections.abc.Mapping[str, Granularity], task: Task
+) -> list[Setting]:
     """The columns that a config asks for.
 
     A mapping whose supports are the same for a whole class has one shot only: it stands in the
@@ -185,7 +187,7 @@ def every_mapping(settings: Iterable[Setting]) -> list[Mapping]:
     return list(dict.fromkeys(m for s in settings for m in s.mappings))
 
 
-class Played(NamedTuple):
+class EpisodePredictions(NamedTuple):
     """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
 
     mapping: Mapping
@@ -194,7 +196,7 @@ class Played(NamedTuple):
     targets: Tensor
 
 
-Watch = collections.abc.Callable[[Setting, Played, dict[Metric, Tensor]], None]
+Watch = collections.abc.Callable[[Setting, EpisodePredictions, dict[Metric, Tensor]], None]
 """Is shown some episodes as they were played, and the scores of every query."""
 
 
@@ -256,28 +258,30 @@ def play(
     }
 
 
-def score(task: Task, learner: Learner, embedded: Samples, played: Played) -> dict[Metric, Tensor]:
+def score(task: Task, learner: Learner, embedded: Samples, played: EpisodePredictions) -> dict[Metric, Tensor]:
     """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
     _, drawn, predictions, targets = played
-    left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.descends else {}
+    left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.has_inner_loop else {}
     if not task.embeds_target:
         return task.scores(predictions, targets) | left
     answers = embedded.columns[str(task.target)].values.to(predictions.device)
     return task.scores_among(predictions, answers, among(embedded, drawn)) | left
 
 
-def predict(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int) -> Iterator[Played]:
+def predict(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting, episodes: int
+) -> Iterator[EpisodePredictions]:
     """Play some episodes at a time, under each mapping."""
     mappings = setting.known_to(learner)
     parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
     for numbers in progress(parts, f"judging {learner.predictor_name}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
-        batch = gathered(learner, embedded, drawn, mappings)
+        batch = gather_encoded(learner, embedded, drawn, mappings)
         for mapping in mappings:
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
             targets = setting.task.targets(query.answered(learner.embedder.encode))
-            yield Played(mapping, drawn, predictions, targets.to(learner.embedder.device))
+            yield EpisodePredictions(mapping, drawn, predictions, targets.to(learner.embedder.device))
 
 
 def chance_panel(sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmml.episodes import Mapping
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.panel import Panel, Played, Setting
+from mmml.evaluation.panel import EpisodePredictions, Panel, Setting
 from mmml.methods import Learner
 from mmml.tasks import Metric
 
@@ -28,7 +28,7 @@ class Reliability:
         self.calibration = calibration
         self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, np.ndarray]]] = {}
 
-    def watch(self, setting: Setting, played: Played, scores: dict[Metric, Tensor]) -> None:
+    def watch(self, setting: Setting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
         """Take in the predictions of some episodes; what is not calibrated is passed over."""
         mapping, _, predictions, targets = played
         entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.episodes import Episodes, Mapping, Shape, gather
+from mmml.episodes import Episodes, EpisodeShape, Mapping, gather
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting
 from mmml.evaluation.statistics import interval
@@ -25,14 +25,14 @@ def retrieval_setting(samples: Samples, mappings: Iterable[Mapping]) -> Setting:
     searched by texts.
     """
     pairs = tuple(m for m in mappings if len(m.support) == len(m.query) == 1 and m.support != m.query)
-    return Setting(Gallery(), Shape(len(samples.classes), 1, 1), pairs)
+    return Setting(Gallery(), EpisodeShape(len(samples.classes), 1, 1), pairs)
 
 
 def gallery(samples: Samples, number: int) -> Episodes:
     """The episode of all classes in order that shows sample ``number`` of every class, and its first name."""
     classes = np.arange(len(samples.classes))[None]
     rows = (samples.starts[:-1] + number)[None, :, None]
-    return Episodes(Shape(classes.size, 1, 1), classes, rows, rows, np.zeros(classes.shape))
+    return Episodes(EpisodeShape(classes.size, 1, 1), classes, rows, rows, np.zeros(classes.shape))
 
 
 @torch.no_grad()
@@ -64,4 +64,4 @@ def retrieval_panel(
 def rank(learner: Learner, embedded: Samples, mapping: Mapping, number: int) -> tuple[Tensor, Tensor]:
     """How well every candidate of a gallery fits every query, ``[1, queries, candidates]``, and the right ones."""
     support, query = gather(embedded, gallery(embedded, number), [mapping]).view(mapping)
-    return learner.adapt(support, Gallery())(query).cpu(), query.slots
+    return learner.adapt(support, Gallery())(query).cpu(), query.labels

@@ -8,11 +8,11 @@ import numpy as np
 
 from mmml.config.schema import RobustnessConfig
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
+from mmml.datasets.base import base_modality
 from mmml.episodes import Mapping
 from mmml.episodes.corruptions import Corruption, corruptions
 from mmml.errors import UserError
-from mmml.evaluation.judge import Judge, at_rest
+from mmml.evaluation.judge import Judge, eval_mode
 from mmml.evaluation.panel import Panel, episode_panel
 from mmml.evaluation.statistics import finite, interval
 from mmml.methods import Learner
@@ -69,7 +69,7 @@ class Robustness:
         return [asdict(p) | {"mean": finite(p.mean), "ci95": finite(p.ci95)} for p in self.points]
 
 
-@at_rest
+@eval_mode
 def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Robustness:
     """The learner's scores under each corruption of each modality, in test episodes, and the areas under the curves.
 
@@ -116,7 +116,7 @@ def check_robustness(options: RobustnessConfig, mappings: Iterable[Mapping], emb
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:
     """Corruptions by name, each with every modality that it can spoil."""
     kinds = {name: getattr(corruptions.get(name, "evaluation.robustness.corruptions"), "kinds", ()) for name in names}
-    return [(name, m) for m in modalities for name in kinds if kind_of(m) in kinds[name]]
+    return [(name, m) for m in modalities for name in kinds if base_modality(m) in kinds[name]]
 
 
 def _panel(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mmml.datasets import Samples
-from mmml.datasets.footage import Footage, summary
+from mmml.datasets.annotated_video import Footage, summary
 from mmml.datasets.values import evenly_spaced
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import thumbnail

@@ -62,8 +62,8 @@ def paired_interval(a: np.ndarray, b: np.ndarray, answers: int | None = None) ->
     mean, error = float(differences.mean()), float(np.std(differences, ddof=1)) / math.sqrt(n)
     if answers is not None:
         count = n * answers
-        unlike = float(np.abs(differences).sum()) * answers
-        together = max(1.0, (error * count) ** 2 / unlike) if unlike else 1.0
+        total = float(np.abs(differences).sum()) * answers
+        together = max(1.0, (error * count) ** 2 / total) if total else 1.0
         error = math.hypot(error, math.sqrt(2) * together / count)
     return mean, float(stdtrit(n - 1, 0.975)) * error
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mmml.datasets import Samples
-from mmml.datasets.footage import Footage, summary
-from mmml.episodes import Mapping, Shape, of_one_class
+from mmml.datasets.annotated_video import Footage, summary
+from mmml.episodes import EpisodeShape, Mapping, of_one_class
 from mmml.errors import UserError
-from mmml.evaluation.embed import gathered
+from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.panel import Panel, Setting, every_mapping
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner, Role
@@ -54,7 +54,7 @@ def summary_settings(several: Sequence[int], settings: Sequence[Setting], sample
     if max(several) >= fewest:
         told = f"{option} and a video to summarise need {max(several) + 1} of a class"
         raise UserError(f"{told}, and one has {fewest}: ask for fewer")
-    return [Setting(Summary(), Shape(1, count, 1), tuple(every_mapping(settings))) for count in several]
+    return [Setting(Summary(), EpisodeShape(1, count, 1), tuple(every_mapping(settings))) for count in several]
 
 
 @torch.no_grad()
@@ -81,7 +81,7 @@ def summary_panel(learner: Learner, embedded: Samples, settings: Iterable[Settin
 def predicted(learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray) -> np.ndarray:
     """How much each frame of a video matters, ``[f]``, by frames of others."""
     drawn = of_one_class(support, video.rows)
-    shown, asked = gathered(learner, embedded, drawn, [mapping]).view(mapping)
+    shown, asked = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
     found: np.ndarray = learner.adapt(shown)(asked)[0].double().cpu().numpy()
     return found
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.datasets.values import evenly_spaced
-from mmml.episodes import Examples, Mapping, Shape, gather, of_one_class
+from mmml.episodes import EpisodeShape, ExampleSet, Mapping, gather, of_one_class
 from mmml.methods.learner import Learner, Predictor, Role
 from mmml.tasks import Task
 
@@ -31,7 +31,7 @@ class Control(Learner):
         self.name, self.variant = learner.name, f"{learner.variant}, {told}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
-    def at_once(self, shape: Shape) -> int | None:
+    def at_once(self, shape: EpisodeShape) -> int | None:
         return self.learner.at_once(shape)
 
 
@@ -43,14 +43,14 @@ class Shuffled(Control):
     def __init__(self, learner: Learner):
         super().__init__(learner, "permuted targets")
 
-    def plays(self, shape: Shape) -> bool:
-        if self.task.by_item:
+    def plays(self, shape: EpisodeShape) -> bool:
+        if self.task.per_sample_target:
             return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
         even = shape.shots % shape.ways == 0  # else more of a class than of another would stay
         return even and self.learner.embeds_once  # values can be moved once they are embedded
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
-        if self.task.by_item:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
+        if self.task.per_sample_target:
             return self.learner.adapt(permute_targets(support.answered(self.embedder.encode)), task)
         return self.learner.adapt(shuffled_classes(support.encode(self.embedder.encode)), task)
 
@@ -63,7 +63,7 @@ class NoPairs(Control):
     def __init__(self, learner: Learner):
         super().__init__(learner, "no pairs")
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         return lambda query: self.embedder.fuse(query.encode(self.embedder.encode))
 
 
@@ -86,24 +86,24 @@ class Constant(Control):
         self.name, self.variant, self.median = "constant", told, median
         self.transductive = False  # whatever the learner is, queries are not looked at
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
         targets = task.targets(support.answered(self.embedder.encode)).to(self.embedder.device)
         if self.median:
             targets = targets.quantile(0.5, dim=1, keepdim=True).expand_as(targets)
         alike = targets.new_zeros(targets.shape[:2], dtype=torch.float32).log_softmax(-1)
-        return lambda query: task.combine(alike.unsqueeze(1).expand(-1, query.slots.shape[1], -1), targets)
+        return lambda query: task.aggregate(alike.unsqueeze(1).expand(-1, query.labels.shape[1], -1), targets)
 
 
 def constants(learner: Learner) -> list[Learner]:
     """The answers that need no look at a query, where samples have answers of their own that are not embedded."""
     task = learner.task
-    if not task.by_item or task.embeds_target:
+    if not task.per_sample_target or task.embeds_target:
         return []
     return [Constant(learner), *([Constant(learner, median=True)] if task.needs_scores else [])]
 
 
-class FromTraining(Control):
+class TrainSetSupport(Control):
     """It is shown the training split, and nothing of the task.
 
     Args:
@@ -116,26 +116,26 @@ class FromTraining(Control):
     def __init__(self, learner: Learner, train: Samples):
         super().__init__(learner, "training split alone")
         self.train_samples = train
-        self._known: dict[tuple[str, ...], Examples] = {}
+        self._known: dict[tuple[str, ...], ExampleSet] = {}
 
-    def at_once(self, shape: Shape) -> int | None:
+    def at_once(self, shape: EpisodeShape) -> int | None:
         return AT_ONCE
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         shown = tuple(sorted(support.values))
         if shown not in self._known:
             self._known[shown] = self._support(shown)
-        return self.learner.adapt(repeated(self._known[shown], len(support.slots)), task)
+        return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
-    def _support(self, shown: tuple[str, ...]) -> Examples:
-        """Rows from all of the training split, evenly, as one support set of one class, embedded."""
+    def _support(self, shown: tuple[str, ...]) -> ExampleSet:
+        """Subset from all of the training split, evenly, as one support set of one class, embedded."""
         samples = self.task.with_targets(self.train_samples)
         rows = evenly_spaced(len(samples.labels), KNOWN)
         support, _ = gather(samples, of_one_class(rows, rows[:1]), [Mapping(shown, shown)]).view(Mapping(shown, shown))
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 
 
-def repeated(support: Examples, batch: int) -> Examples:
+def repeated(support: ExampleSet, batch: int) -> ExampleSet:
     """One embedded support set, for each of so many episodes."""
     values = {m: v.expand(batch, *v.shape[1:]) for m, v in support.values.items()}
     shapes = {m: (batch, ways, n) for m, (_, ways, n) in support.shapes.items()}
@@ -144,7 +144,7 @@ def repeated(support: Examples, batch: int) -> Examples:
     return replace(support, values=values, shapes=shapes, targets=targets, answers=answers)
 
 
-def permute_targets(support: Examples) -> Examples:
+def permute_targets(support: ExampleSet) -> ExampleSet:
     """Every answer, or score, belongs to another item."""
     targets = None if support.targets is None else in_wrong_places(support.targets)
     if support.answers is None:
@@ -154,7 +154,7 @@ def permute_targets(support: Examples) -> Examples:
     return replace(support, targets=targets, answers=replace(answers, values=values))
 
 
-def shuffled_classes(support: Examples) -> Examples:
+def shuffled_classes(support: ExampleSet) -> ExampleSet:
     """Every class has as many samples of each class, and what belongs to a whole class is the mean of all classes'."""
     values = {
         m: dealt(v) if v.shape[2] > 1 else v.mean(1, keepdim=True).expand_as(v) for m, v in support.values.items()

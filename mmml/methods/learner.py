@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
-from mmml.datasets.gaps import there
+from mmml.datasets.missing import there
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples, Mapping, Shape
+from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.registry import Registry
 from mmml.similarity.distances import cosine
 from mmml.tasks import Task
 
 methods = Registry("method", "mmml.methods")
 
-Predictor = Callable[[Examples], Tensor]
+Predictor = Callable[[ExampleSet], Tensor]
 """Query examples → the task's predictions ``[B, q, …]``."""
 
 
@@ -35,7 +35,7 @@ class Role(StrEnum):
     REFERENCE = "reference"  # people, and what is known without a model
 
 
-class Trainee(nn.Module, ABC):
+class Trainable(nn.Module, ABC):
     """What the trainer trains, a batch a step.
 
     Class attributes:
@@ -95,7 +95,7 @@ class Trainee(nn.Module, ABC):
         """
 
 
-class Learner(Trainee):
+class Learner(Trainable):
     """Learns a task from a support set.
 
     Class attributes:
@@ -107,20 +107,20 @@ class Learner(Trainee):
 
     embeds_once: bool = True
     ranks: bool = True
-    descends: bool = False
+    has_inner_loop: bool = False
     embedder: Embedder
     task: Task
 
-    def plays(self, shape: Shape) -> bool:
+    def plays(self, shape: EpisodeShape) -> bool:
         """Whether episodes of a shape mean anything to it."""
         return True
 
-    def at_once(self, shape: Shape) -> int | None:
+    def at_once(self, shape: EpisodeShape) -> int | None:
         """How many episodes of a shape should be adapted to at a time; None for as many as fit."""
         return None
 
     @abstractmethod
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         """Learn from labelled examples, raw or encoded.
 
         Args:
@@ -139,7 +139,7 @@ class Learner(Trainee):
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""
 
-    def check_shapes(self, shapes: Iterable[Shape]) -> None:
+    def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
         """Refuse shapes of episodes that it cannot adapt to, before any is played."""
 
     def apart(self) -> "Learner":
@@ -157,7 +157,7 @@ class Learner(Trainee):
         """The meta-loss of some episodes, averaged over their mappings: a scalar to descend."""
         raise NotImplementedError
 
-    def trace(self, support: Examples, query: Examples) -> Tensor:
+    def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
         """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``, if it descends."""
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mmml.datasets import Samples
-from mmml.episodes import Examples, Mapping
+from mmml.episodes import ExampleSet, Mapping
 from mmml.evaluation.calibration import LEVELS, Entry, class_distances
 from mmml.evaluation.scaling import fit_temperature, with_one_wrong
 from mmml.methods import Learner
@@ -70,7 +70,7 @@ def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.nda
     rows, columns = np.flatnonzero(held), {m: samples.columns[m] for m in mapping.query}
     values = {m: c.values[rows][None, None] if c.encoded else c.values[rows] for m, c in columns.items()}
     encoded = frozenset(m for m, c in columns.items() if c.encoded)
-    query = Examples(values, {m: (1, 1, len(rows)) for m in values}, encoded)
+    query = ExampleSet(values, {m: (1, 1, len(rows)) for m in values}, encoded)
     own = torch.from_numpy(samples.labels[held])
     logits = learner.adapt(support)(query)[0]
     distances = class_distances(learner.embedder, support, query)[0].cpu()

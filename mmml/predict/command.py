@@ -21,7 +21,7 @@ from mmml.files import check_target, destination, expanded, is_device, keep_asid
 from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
-from mmml.predict.tally import Tally, answer
+from mmml.predict.summary import Tally, answer
 from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
 
 FIXED = ("seed", "dataset", "encoder", "task", "resume")
@@ -64,7 +64,7 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     """What was read, and what may be a mistake."""
     samples, rows, task = adapted.samples, adapted.rows, adapted.model.learner.task
     yield from notes_on_files(rows, queries.rows)
-    if task.by_item:
+    if task.per_sample_target:
         labels = labels_of(rows)
         if len(labels) > 1:
             told = f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes from all of them"

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from mmml.datasets import Per, Samples
+from mmml.datasets import Granularity, Samples
 from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.datasets.manifest.features import load_matrix, vector_column
 from mmml.datasets.manifest.meaning import TEXTS
 from mmml.datasets.manifest.reading import read_rows
 from mmml.datasets.manifest.rows import ManifestRows
 from mmml.datasets.values import Matrix, objects
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.errors import UserError
 from mmml.files import expanded
 from mmml.media import FILE_MODALITIES, Limits, is_constant
@@ -70,14 +70,14 @@ class Support:
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)
         if one_way:  # a score belongs to a sample, though all show the same
-            self.per = {m: Per.SAMPLE for m in self.per if self.rows.has(m) or m == "features"}
+            self.per = {m: Granularity.SAMPLE for m in self.per if self.rows.has(m) or m == "features"}
 
     @property
     def comparable(self) -> set[str]:
         """The modalities that may stand on both sides: not what is the same for a class of several samples."""
         several = len(self.codes) > len(self.names)
         complete = {m for m in self.per if not self.rows.has(m) or self.rows.column(m).null_count == 0}
-        return {m for m in complete if self.per[m] is Per.SAMPLE or not several}
+        return {m for m in complete if self.per[m] is Granularity.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
         """All rows with these modalities.
@@ -98,7 +98,7 @@ class Support:
         return make_samples(self.rows, order, labels, [self.names[c] for c in present], sources, self.per)
 
 
-def whole_support(samples: Samples, modalities: Collection[str]) -> Examples:
+def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
     """All samples as one support set, however many each class has.
 
     Args:
@@ -118,10 +118,10 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> Examples:
         taken = column.values[index]
         values[modality] = taken.view(1, 1, len(index), -1) if column.encoded else taken
         labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
-    shapes = {m: (1, 1, slots.shape[1]) for m, slots in labels.items()}
+    shapes = {m: (1, 1, labels.shape[1]) for m, labels in labels.items()}
     encoded = frozenset(m for m in labels if samples.columns[m].encoded)
     targets = None if samples.targets is None else torch.from_numpy(samples.targets)[None]
-    return Examples(values, shapes, encoded, targets, labels)
+    return ExampleSet(values, shapes, encoded, targets, labels)
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Chunk:
     """
 
     rows: np.ndarray
-    examples: Examples
+    examples: ExampleSet
     problems: dict[int, str]
 
 
@@ -213,7 +213,7 @@ class Queries:
                     self.constant.setdefault(modality, []).append(self.rows.column(modality)[i].as_py())
         good = [k for k, i in enumerate(numbers) if i not in problems]
         raw = {m: as_batch([several[k] for k in good]) for m, several in values.items()}
-        return Chunk(rows, Examples(raw, {m: (1, 1, len(good)) for m in raw}), problems)
+        return Chunk(rows, ExampleSet(raw, {m: (1, 1, len(good)) for m in raw}), problems)
 
     def _misfit(self, modality: str, value: Any) -> str | None:
         """Why features are unlike the first ones."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from mmml.config import Config, check_config
 from mmml.datasets import Samples
 from mmml.datasets.manifest import ManifestRows
-from mmml.episodes import Examples, Mapping
+from mmml.episodes import ExampleSet, Mapping
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
@@ -99,9 +99,9 @@ class Model:
         task = self.learner.task
         if task.embeds_target:
             raise UserError(f"task={task.name} ranks the answers of a whole domain, and files have none: use mmml-eval")
-        source = Support(os.fspath(support), self.reading, task.by_item, task.needs_scores)
+        source = Support(os.fspath(support), self.reading, task.per_sample_target, task.needs_scores)
         needed = task.target or "score"
-        if task.by_item and not source.rows.has(needed):
+        if task.per_sample_target and not source.rows.has(needed):
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
         samples = source.samples({*chosen.support, *task.asked})
@@ -154,10 +154,10 @@ class Adapted:
             raw = whole_support(samples, mapping.support)  # of which encoders that adapt make their own embeddings
             self._predict = learner.adapt(support if learner.embeds_once else replace(raw, answers=support.answers))
             self._support = learner.embedder.fuse(support)[0]
-        self._slots = support.slots[0]
-        self._means = class_means(self._support[None], self._slots[None].to(self._support.device))[0]
+        self._labels = support.labels[0]
+        self._means = class_means(self._support[None], self._labels[None].to(self._support.device))[0]
         seen = self.samples if learner.embeds_once else samples
-        self.entry = None if learner.task.by_item else self._calibration(seen)
+        self.entry = None if learner.task.per_sample_target else self._calibration(seen)
 
     def __repr__(self) -> str:
         return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
@@ -165,7 +165,7 @@ class Adapted:
     def _calibration(self, samples: Samples) -> Entry | None:
         """What validation told of such episodes, else what the support set tells of itself, as the learner sees it."""
         calibration = self.model.calibration
-        shots = round(len(self._slots) / len(samples.classes))
+        shots = round(len(self._labels) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
         if found and self.model.as_judged:
             return found
@@ -184,7 +184,7 @@ class Adapted:
         """
         queries = query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
         threshold = self.threshold(reject)
-        per_class = len(self._slots) == len(self.samples.classes) != len(self.samples.labels)
+        per_class = len(self._labels) == len(self.samples.classes) != len(self.samples.labels)
         names = self.samples.classes if per_class else self.samples.ids.to_pylist()
         for chunk in queries.chunks(self.mapping.query, CHUNK, self._like):
             found = (
@@ -200,7 +200,7 @@ class Adapted:
                     yield Prediction(identity, **said, neighbors=tuple(names[n] for n in near))
 
     @torch.no_grad()
-    def _of_chunk(self, examples: Examples, threshold: float | None, neighbors: int) -> list[Found]:
+    def _of_chunk(self, examples: ExampleSet, threshold: float | None, neighbors: int) -> list[Found]:
         """What is said of each query."""
         learner = self.model.learner
         query = examples.encode(learner.embedder.encode)

@@ -23,16 +23,16 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
         """The mean loss, a scalar.
 
         Args:
             distance: one of :mod:`mmml.similarity.distances`.
             support: embeddings ``[B, s, d]``.
-            support_slots: their class slots ``[B, s]``.
+            support_labels: their labels ``[B, s]``.
             query: embeddings ``[B, q, d]``.
-            query_slots: their class slots ``[B, q]``.
+            query_labels: their labels ``[B, q]``.
         """
 
 
@@ -69,9 +69,9 @@ class Contrastive(MarginLoss):
         self.squared = squared
 
     def forward(
-        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
-        return self.pairs(distance(query, support), same_class(query_slots, support_slots)).mean()
+        return self.pairs(distance(query, support), same_class(query_labels, support_labels)).mean()
 
     def pairs(self, d: Tensor, same: Tensor) -> Tensor:
         """The loss of each pair, from distances and same-class flags of one shape."""
@@ -109,10 +109,10 @@ class InfoNCE(SoftmaxLoss):
     """
 
     def forward(
-        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
         logits = -distance(query, support) / self.temperature
-        same = same_class(query_slots, support_slots)
+        same = same_class(query_labels, support_labels)
         positives = logits.masked_fill(~same, -math.inf)
         directions = [logits.logsumexp(dim) - positives.logsumexp(dim) for dim in (-1, -2)]
         return (directions[0].mean() + directions[1].mean()) / 2
@@ -123,18 +123,18 @@ class Prototypical(SoftmaxLoss):
     """Cross-entropy over distances to class means (Snell, Swersky and Zemel, 2017, equation 2)."""
 
     def forward(
-        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
-        logits = -distance(query, class_means(support, support_slots)) / self.temperature
-        return nn.functional.cross_entropy(logits.flatten(0, -2), query_slots.flatten())
+        logits = -distance(query, class_means(support, support_labels)) / self.temperature
+        return nn.functional.cross_entropy(logits.flatten(0, -2), query_labels.flatten())
 
 
-def same_class(query_slots: Tensor, support_slots: Tensor) -> Tensor:
+def same_class(query_labels: Tensor, support_labels: Tensor) -> Tensor:
     """Whether each (query, support) pair shares its class: ``[B, q], [B, s] -> [B, q, s]``."""
-    return query_slots.unsqueeze(-1) == support_slots.unsqueeze(-2)
+    return query_labels.unsqueeze(-1) == support_labels.unsqueeze(-2)
 
 
-def class_means(support: Tensor, slots: Tensor) -> Tensor:
-    """The mean embedding of each slot: ``[B, s, d], [B, s] -> [B, ways, d]``."""
-    members = nn.functional.one_hot(slots).to(support.dtype)
+def class_means(support: Tensor, labels: Tensor) -> Tensor:
+    """The mean embedding of each label: ``[B, s, d], [B, s] -> [B, ways, d]``."""
+    members = nn.functional.one_hot(labels).to(support.dtype)
     return members.transpose(-1, -2) @ support / members.sum(-2).unsqueeze(-1)

@@ -25,9 +25,9 @@ class Triplet(MarginLoss):
         self.hardest = hardest
 
     def forward(
-        self, distance: Distance, support: Tensor, support_slots: Tensor, query: Tensor, query_slots: Tensor
+        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
-        d, same = distance(query, support), same_class(query_slots, support_slots)
+        d, same = distance(query, support), same_class(query_labels, support_labels)
         if self.hardest:
             positive = d.masked_fill(~same, -math.inf).amax(-1)
             negative = d.masked_fill(same, math.inf).amin(-1)

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
-from mmml.datasets import Dataset, Per, Samples
-from mmml.datasets.gaps import Gappy
-from mmml.episodes import Examples, Shape
+from mmml.datasets import Dataset, Granularity, Samples
+from mmml.datasets.missing import Gappy
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError, did_you_mean
 from mmml.registry import Registry
@@ -58,7 +58,7 @@ class Task(ABC):
         embeds_target: whether what is to be found is embedded as what it is found by.
         starts_heads: whether a head can begin with what the task computes.
         heads_of_support: whether that depends on the embeddings of the support set.
-        gives_probabilities: whether predictions are log-probabilities of label slots, ``[B, q, ways]``.
+        gives_probabilities: whether predictions are log-probabilities of labels, ``[B, q, ways]``.
     """
 
     name: ClassVar[str]
@@ -80,16 +80,16 @@ class Task(ABC):
         return set() if self.target is None else {self.target}
 
     @property
-    def by_item(self) -> bool:
-        """Whether each sample has a target of its own, and not the slot of its class."""
+    def per_sample_target(self) -> bool:
+        """Whether each sample has a target of its own, and not the label of its class."""
         return self.needs_scores or self.target is not None
 
     @property
     def min_ways(self) -> int:
         """Classes that an episode must have."""
-        return 1 if self.by_item else 2
+        return 1 if self.per_sample_target else 2
 
-    def at_once(self, shape: Shape) -> int | None:
+    def at_once(self, shape: EpisodeShape) -> int | None:
         """How many episodes of a shape can be adapted to at a time by gradients; None for as many as fit."""
         return None
 
@@ -98,7 +98,7 @@ class Task(ABC):
         dataset.check()
         if self.needs_scores and not dataset.scored:
             raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
-        if not self.by_item and not dataset.labelled:
+        if not self.per_sample_target and not dataset.labelled:
             told = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
             raise UserError(f"task={self.name}: {told}: set task=regression episode=regression")
 
@@ -130,10 +130,10 @@ class Task(ABC):
                     f"task={self.name} needs a score for each sample; {lacking} of the {split} split have none"
                 )
 
-    def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Per]) -> None:
+    def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]) -> None:
         """Refuse mappings that the task cannot play."""
         self._check_target(modalities)
-        for mapping in mappings if self.by_item else ():
+        for mapping in mappings if self.per_sample_target else ():
             if any(mapping.per_class(modalities)):
                 raise UserError(
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
@@ -142,15 +142,15 @@ class Task(ABC):
                 told = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
                 raise UserError(f"{told}: leave it out, or set episode=pairs")
 
-    def _check_target(self, modalities: Mapping[str, Per]) -> None:
+    def _check_target(self, modalities: Mapping[str, Granularity]) -> None:
         if self.target is None:
             return
         if self.target not in modalities:
-            known = ", ".join(m for m, per in modalities.items() if per is Per.SAMPLE)
+            known = ", ".join(m for m, per in modalities.items() if per is Granularity.SAMPLE)
             raise UserError(
                 f"task.target={self.target}: this dataset has {known}{did_you_mean(self.target, modalities)}"
             )
-        if modalities[self.target] is Per.CLASS:
+        if modalities[self.target] is Granularity.CLASS:
             raise UserError(
                 f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "
                 "sample: choose another dataset, or other samples of it (dataset.samples)"
@@ -171,19 +171,19 @@ class Task(ABC):
             ways: classes of a training episode, at most.
 
         Returns:
-            the rows of a head that are learned: one for each label slot, or for each number that is predicted.
+            the rows of a head that are learned: one for each label, or for each number that is predicted.
         """
         return ways
 
-    def targets(self, examples: Examples) -> Tensor:
-        """What is to be predicted of each item: its label slot, ``[B, items]``, or its answer, ``[B, items, …]``."""
+    def targets(self, examples: ExampleSet) -> Tensor:
+        """What is to be predicted of each item: its label, ``[B, items]``, or its answer, ``[B, items, …]``."""
         if self.target is None:
-            return examples.slots
+            return examples.labels
         assert examples.answers is not None
         return examples.answers.items(self.target)
 
     @abstractmethod
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         """Predictions from how much each query trusts each support item.
 
         Where the target is embedded too, of how far it lies from what it is found by, to be added to the query.
@@ -205,15 +205,15 @@ class Task(ABC):
         """
         raise NotImplementedError
 
-    def outputs(self, support: Examples) -> int:
+    def outputs(self, support: ExampleSet) -> int:
         """How many numbers a head gives for each query."""
         raise NotImplementedError
 
-    def read(self, outputs: Tensor) -> Any:
+    def decode(self, outputs: Tensor) -> Any:
         """Predictions from what a head gives: ``[B, q, outputs]`` → ``[B, q, …]``."""
         raise NotImplementedError
 
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """The weight ``[B, outputs, width]`` and bias ``[B, outputs]`` of a head before any learning.
 
         Args:
@@ -232,7 +232,7 @@ class Task(ABC):
         """The score of every query, ``[B, q]``, by every metric.
 
         Args:
-            predictions: what ``combine`` returned.
+            predictions: what ``aggregate`` returned.
             targets: ``[B, q]``.
         """
 
@@ -242,12 +242,12 @@ class Task(ABC):
         """``scores`` where answers are sought among more than those of the queries, for tasks that embed them.
 
         Args:
-            predictions: what ``combine`` returned, of B episodes.
+            predictions: what ``aggregate`` returned, of B episodes.
             answers: ``[rows, width]``.
             among: for each episode the rows that are its candidates, ``[n]``, and the number of that of each query.
         """
         raise NotImplementedError
 
     @abstractmethod
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         """What guessing is expected to score in episodes of a shape; empty where that is not known."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmml.episodes import Examples, Shape
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.similarity.losses import class_means
 from mmml.tasks.base import Metric, Task, tasks
 
@@ -13,7 +13,7 @@ LOG_LOSS = Metric("log loss", percent=False, higher_is_better=False)
 
 @tasks.register("classification")
 class Classification(Task):
-    """Predictions are log-probabilities of the label slots, ``[B, q, ways]``."""
+    """Predictions are log-probabilities of the labels, ``[B, q, ways]``."""
 
     name = "classification"
     metrics = (ACCURACY,)
@@ -21,28 +21,28 @@ class Classification(Task):
     gives_probabilities = True
     heads_of_support = True
 
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class; −inf for a class without any weight."""
         ways = int(support_targets.max()) + 1
-        slot = support_targets.unsqueeze(-2).expand_as(log_weights)
+        label = support_targets.unsqueeze(-2).expand_as(log_weights)
         none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
-        largest = none.scatter_reduce(-1, slot, log_weights, "amax")
+        largest = none.scatter_reduce(-1, label, log_weights, "amax")
         largest = largest.masked_fill(largest == -torch.inf, 0)  # −inf less −inf would be no number
-        shares = (log_weights - largest.gather(-1, slot)).exp()
-        return largest + torch.zeros_like(largest).scatter_add(-1, slot, shares).log()
+        shares = (log_weights - largest.gather(-1, label)).exp()
+        return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()
 
     def numbers(self, predictions: Tensor) -> Tensor:
         """Probabilities."""
         return predictions.exp()
 
-    def outputs(self, support: Examples) -> int:
+    def outputs(self, support: ExampleSet) -> int:
         """One for each class."""
-        return int(support.slots.max()) + 1
+        return int(support.labels.max()) + 1
 
-    def read(self, outputs: Tensor) -> Tensor:
+    def decode(self, outputs: Tensor) -> Tensor:
         return outputs.log_softmax(-1)
 
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Less the squared distance to class means (Snell et al., 2017, equation 8)."""
         means = class_means(embedded, targets)
         return 2 * means, -means.square().sum(-1)
@@ -52,11 +52,11 @@ class Classification(Task):
         return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """1 where the most probable slot is the right one, 0 for NaN.
+        """1 where the most probable label is the right one, 0 for NaN.
 
-        Ties go to the first slot: slots are shuffled.
+        Ties go to the first label: labels are shuffled.
         """
         return {self.metrics[0]: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
 
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         return {self.metrics[0]: 1 / shape.ways}

@@ -5,7 +5,7 @@ Played by the evaluation across modalities, without any support set; ``task=retr
 
 from torch import Tensor
 
-from mmml.episodes import Shape
+from mmml.episodes import EpisodeShape
 from mmml.tasks.base import Metric, Task
 
 RECALLS = {k: Metric(f"R@{k}", share=True) for k in (1, 5, 10)}
@@ -19,7 +19,7 @@ class Gallery(Task):
     metrics = (*RECALLS.values(), MEDIAN_RANK)
     is_ranking = True
 
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """The weights are the ranking."""
         return log_weights
 
@@ -36,7 +36,7 @@ class Gallery(Task):
         """
         return rank_scores(predictions, targets)
 
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         return chance_among(shape.ways)
 
 

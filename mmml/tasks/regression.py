@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mmml.episodes import Examples, Shape
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 
@@ -36,11 +36,11 @@ class Regression(Task):
         require(threshold is None or math.isfinite(threshold), "task.threshold", threshold, "a number, or null")
         self.threshold = threshold
 
-    def targets(self, examples: Examples) -> Tensor:
+    def targets(self, examples: ExampleSet) -> Tensor:
         assert examples.targets is not None
         return examples.targets
 
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean (Nadaraya 1964; Watson 1964)."""
         if log_weights.shape[-1] != support_targets.shape[-1]:
             raise ValueError(f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores")
@@ -49,13 +49,13 @@ class Regression(Task):
     def prepare_head(self, width: int, ways: int) -> int:
         return 1
 
-    def outputs(self, support: Examples) -> int:
+    def outputs(self, support: ExampleSet) -> int:
         return 1
 
-    def read(self, outputs: Tensor) -> Tensor:
+    def decode(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1)
 
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """The mean of the support scores, whatever the query."""
         mean = targets.to(embedded.dtype).mean(-1, keepdim=True)
         return embedded.new_zeros(len(embedded), 1, embedded.shape[-1]), mean / scale
@@ -75,7 +75,7 @@ class Regression(Task):
             found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
         return found
 
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         """Unknown without the scores."""
         return {}
 

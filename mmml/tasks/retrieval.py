@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
-from mmml.datasets.values import Rows
-from mmml.episodes import Examples, Shape
+from mmml.datasets.base import base_modality
+from mmml.datasets.values import Subset
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.similarity.distances import unit
 from mmml.tasks.base import Metric, Task, tasks
@@ -52,14 +52,14 @@ class Retrieval(Task):
         """Which rows have equal answers is known of texts, and where rows refer to the same file."""
         column, numbers = samples.columns[str(self.target)], None
         values = column.values
-        if kind_of(str(self.target)) == "text" and not column.encoded:
+        if base_modality(str(self.target)) == "text" and not column.encoded:
             known: dict[str, int] = {}
             numbers = np.array([known.setdefault(str(text), len(known)) for text in values[:]], np.int64)
-        elif isinstance(values, Rows):
+        elif isinstance(values, Subset):
             numbers = values.rows
         return replace(super().with_targets(samples), answer_numbers=numbers)
 
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean."""
         return log_weights.exp() @ support_targets
 
@@ -68,13 +68,13 @@ class Retrieval(Task):
         found: list[int] = fits(predictions, targets)[0].argmax(-1).tolist()
         return found
 
-    def outputs(self, support: Examples) -> int:
+    def outputs(self, support: ExampleSet) -> int:
         return self.targets(support).shape[-1]
 
-    def read(self, outputs: Tensor) -> Tensor:
+    def decode(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def first_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """What changes nothing: answers are sought where the query is."""
         width = embedded.shape[-1]
         same = torch.eye(width, dtype=embedded.dtype, device=embedded.device) / scale
@@ -102,7 +102,7 @@ class Retrieval(Task):
             each.append(rank_scores(fitting, torch.from_numpy(right).to(sought.device)))
         return {metric: torch.stack([scores[metric] for scores in each]) for metric in self.metrics}
 
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         """It depends on how many candidates an episode has."""
         return {}
 

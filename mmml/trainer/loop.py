@@ -17,7 +17,7 @@ from tqdm import tqdm
 from mmml.config.schema import TrainerConfig
 from mmml.errors import TrainingError, UserError
 from mmml.loggers import open_loggers
-from mmml.methods import Trainee
+from mmml.methods import Trainable
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
 from mmml.trainer.checkpoint import Checkpoint, load_checkpoint
@@ -30,7 +30,7 @@ Scores = dict[str, float]
 
 
 @dataclass
-class Parts:
+class TrainerInputs:
     """What the trainer needs from the rest of the program.
 
     Attributes:
@@ -63,7 +63,9 @@ class Trainer:
         run: where metrics and checkpoints go.
     """
 
-    def __init__(self, learner: Trainee, parts: Parts, options: TrainerConfig, numerics: Numerics, run: RunDirectory):
+    def __init__(
+        self, learner: Trainable, parts: TrainerInputs, options: TrainerConfig, numerics: Numerics, run: RunDirectory
+    ):
         self.learner, self.parts, self.options = learner, parts, options
         self.numerics, self.run = numerics, run
         self.optimizer = build_optimizer(learner, options)

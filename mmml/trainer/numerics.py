@@ -8,7 +8,7 @@ from torch import nn
 
 from mmml.config.schema import TrainerConfig
 from mmml.errors import UserError
-from mmml.methods import Trainee
+from mmml.methods import Trainable
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Numerics:
         return {"device": str(self.device), "precision": self.precision, "channels_last": self.channels_last}
 
 
-def choose_numerics(learner: Trainee, options: TrainerConfig) -> Numerics:
+def choose_numerics(learner: Trainable, options: TrainerConfig) -> Numerics:
     """Apply the rules where an option says ``auto``.
 
     channels_last: if there are 2-D convolutions, and the learner takes it. bf16: if the learner takes

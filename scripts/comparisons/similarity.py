@@ -23,11 +23,11 @@ WAYS, SHOTS, QUERIES, WIDTH = 5, 4, 6, 8
 
 
 def episode(shots: int = SHOTS, queries: int = QUERIES) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Support embeddings, their slots, query embeddings, their slots, of one episode."""
+    """Support embeddings, their labels, query embeddings, their labels, of one episode."""
     centres = numbers(WAYS, WIDTH)
-    support_slots, query_slots = (torch.arange(WAYS).repeat_interleave(n) for n in (shots, queries))
-    support = centres[support_slots] + numbers(WAYS * shots, WIDTH, seed=1)
-    return support, support_slots, centres[query_slots] + numbers(WAYS * queries, WIDTH, seed=2), query_slots
+    support_labels, query_labels = (torch.arange(WAYS).repeat_interleave(n) for n in (shots, queries))
+    support = centres[support_labels] + numbers(WAYS * shots, WIDTH, seed=1)
+    return support, support_labels, centres[query_labels] + numbers(WAYS * queries, WIDTH, seed=2), query_labels
 
 
 def batched(*tensors: Tensor) -> list[Tensor]:
@@ -83,10 +83,10 @@ def _() -> Both:
     from pytorch_metric_learning.losses import ContrastiveLoss
     from pytorch_metric_learning.reducers import DoNothingReducer
 
-    support, slots, query, query_slots = episode()
+    support, labels, query, query_labels = episode()
     plain = LpDistance(normalize_embeddings=False)
     reference = ContrastiveLoss(neg_margin=4.0, distance=plain, reducer=DoNothingReducer())
-    pairs = reference(query, query_slots, ref_emb=support, ref_labels=slots)
+    pairs = reference(query, query_labels, ref_emb=support, ref_labels=labels)
     return torch.cat([p["losses"] for p in pairs.values()]).mean(), loss_of(Contrastive(4.0, squared=False), euclidean)
 
 
@@ -95,9 +95,9 @@ def _() -> Both:
     from pytorch_metric_learning.distances import LpDistance
     from pytorch_metric_learning.losses import TripletMarginLoss
 
-    support, slots, query, query_slots = episode()
+    support, labels, query, query_labels = episode()
     reference = TripletMarginLoss(margin=0.5, distance=LpDistance(normalize_embeddings=False))
-    found = reference(query, query_slots, ref_emb=support, ref_labels=slots)
+    found = reference(query, query_labels, ref_emb=support, ref_labels=labels)
     return found, loss_of(Triplet(0.5, hardest=False), euclidean)
 
 
@@ -108,11 +108,11 @@ def _() -> Both:
     from pytorch_metric_learning.miners import BatchHardMiner
     from pytorch_metric_learning.reducers import MeanReducer
 
-    support, slots, query, query_slots = episode()
+    support, labels, query, query_labels = episode()
     plain = LpDistance(normalize_embeddings=False)
-    hardest = BatchHardMiner(distance=plain)(query, query_slots, support, slots)
+    hardest = BatchHardMiner(distance=plain)(query, query_labels, support, labels)
     reference = TripletMarginLoss(margin=0.5, distance=plain, reducer=MeanReducer())
-    found = reference(query, query_slots, hardest, ref_emb=support, ref_labels=slots)
+    found = reference(query, query_labels, hardest, ref_emb=support, ref_labels=labels)
     return found, loss_of(Triplet(0.5, hardest=True), euclidean)
 
 
@@ -120,17 +120,17 @@ def _() -> Both:
 def _() -> Both:
     from pytorch_metric_learning.losses import NTXentLoss
 
-    support, slots, query, query_slots = episode(1, 1)
+    support, labels, query, query_labels = episode(1, 1)
     reference = NTXentLoss(temperature=0.2)
-    there = reference(query, query_slots, ref_emb=support, ref_labels=slots)
-    back = reference(support, slots, ref_emb=query, ref_labels=query_slots)
+    there = reference(query, query_labels, ref_emb=support, ref_labels=labels)
+    back = reference(support, labels, ref_emb=query, ref_labels=query_labels)
     return (there + back) / 2, loss_of(InfoNCE(0.2, learn_temperature=False), cosine, 1, 1)
 
 
 def by_easyfsl(classifier: Any) -> Tensor:
     """What a classifier of easyfsl gives for the episode's queries, ``[q, ways]``."""
-    support, slots, query, _ = episode()
-    classifier.process_support_set(support, slots)
+    support, labels, query, _ = episode()
+    classifier.process_support_set(support, labels)
     found: Tensor = classifier(query)
     return found
 
@@ -158,9 +158,9 @@ def _() -> Both:
 
 def voted(classifier: Any, distance: Any) -> Tensor:
     """mmml's probabilities of the episode's queries, ``[q, ways]``."""
-    support, slots, query, _ = episode()
-    weights = classifier(distance, *batched(support, slots, query), torch.tensor(1.0, dtype=torch.float64))
-    found: Tensor = Classification().combine(weights, slots.unsqueeze(0)).exp().squeeze(0)
+    support, labels, query, _ = episode()
+    weights = classifier(distance, *batched(support, labels, query), torch.tensor(1.0, dtype=torch.float64))
+    found: Tensor = Classification().aggregate(weights, labels.unsqueeze(0)).exp().squeeze(0)
     return found
 
 
@@ -182,16 +182,16 @@ def _() -> Both:
 def _() -> Both:
     from sklearn.neighbors import NearestCentroid
 
-    support, slots, query, _ = episode()
-    return NearestCentroid().fit(support, slots).predict(query), voted(prototype, euclidean).argmax(-1)
+    support, labels, query, _ = episode()
+    return NearestCentroid().fit(support, labels).predict(query), voted(prototype, euclidean).argmax(-1)
 
 
 @check("nearest neighbour", "scikit-learn", package="sklearn")
 def _() -> Both:
     from sklearn.neighbors import KNeighborsClassifier
 
-    support, slots, query, _ = episode()
-    found = KNeighborsClassifier(1).fit(support, slots).predict(query)
+    support, labels, query, _ = episode()
+    found = KNeighborsClassifier(1).fit(support, labels).predict(query)
     return found, voted(nearest_neighbour, euclidean).argmax(-1)
 
 
@@ -199,7 +199,7 @@ def _() -> Both:
 def _() -> Both:
     from sklearn.linear_model import RidgeCV
 
-    support, slots, query, _ = episode()
+    support, labels, query, _ = episode()
     unit = float((support - support.mean(0)).square().sum(-1).mean())
-    reference = RidgeCV([unit * s for s in STRENGTHS]).fit(support, F.one_hot(slots).double())
+    reference = RidgeCV([unit * s for s in STRENGTHS]).fit(support, F.one_hot(labels).double())
     return torch.from_numpy(reference.predict(query)).softmax(-1), voted(ridge, euclidean)

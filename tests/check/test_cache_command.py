@@ -8,7 +8,7 @@ from PIL import Image
 from mmml.check import cache as module
 from mmml.check.cache import cache, human, survey
 from mmml.datasets.cache import cached_arrays
-from mmml.datasets.decoded import decode_files
+from mmml.datasets.media_cache import decode_files
 from mmml.datasets.on_disk import datasets
 from mmml.errors import UserError
 from mmml.media import Limits
@@ -172,15 +172,15 @@ def test_what_cannot_be_removed_is_told(folder, monkeypatch, capsys):
 
 
 def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
-    kind_of = module.kind_of
+    base_modality = module.base_modality
 
     def gone(path):
-        kind = kind_of(path)
+        kind = base_modality(path)
         if kind == "glyph-strokes":
             path.unlink()
         return kind
 
-    monkeypatch.setattr(module, "kind_of", gone)
+    monkeypatch.setattr(module, "base_modality", gone)
     assert {e.kind for e in survey(folder)[0]} == {"glyphs", "image", "unpacked"}
 
 

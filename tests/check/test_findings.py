@@ -8,8 +8,8 @@ from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
 from mmml.check.findings import Findings, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
-from mmml.datasets import Column, Per, Samples
-from mmml.datasets.gaps import Gappy
+from mmml.datasets import Column, Granularity, Samples
+from mmml.datasets.missing import Gappy
 from tests.datasets.making import draw, pictures, write_csv
 from tests.datasets.test_manifest import manifest
 
@@ -101,7 +101,7 @@ def test_a_split_of_just_as_many_classes_as_are_needed_is_enough():
 def test_a_class_is_not_matched_with_what_is_the_same_for_it(tmp_path):
     write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
     dataset = manifest(tmp_path)
-    assert dataset.modalities == {"image": Per.SAMPLE, "text": Per.CLASS}
+    assert dataset.modalities == {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
     assert set(possible_mappings(dataset)) == {"image:image", "text:image", "image:text"}
     assert possible_mappings(dataset, "text") == ["image:image"]
 
@@ -166,7 +166,7 @@ def test_what_is_missing_is_told_as_a_share_of_all_samples():
         "val": np.zeros((4, 1)),
     }
     splits = {
-        split: Samples(["c"], np.array([0, 4]), {"image": Column(Per.SAMPLE, values)})
+        split: Samples(["c"], np.array([0, 4]), {"image": Column(Granularity.SAMPLE, values)})
         for split, values in parts.items()
     }
     assert gaps(splits, "image") == ", missing in 12 %" and gaps(splits, "audio") == ""

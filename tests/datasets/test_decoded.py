@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmml.datasets.decoded import decode_files, decode_whole, table
+from mmml.datasets.media_cache import decode_files, decode_whole, table
 from mmml.errors import UserError
 from mmml.media import Limits
 from tests.datasets.making import draw

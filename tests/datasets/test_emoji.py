@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Per, datasets
+from mmml.datasets import Granularity, datasets
 from mmml.datasets.emoji import ARTWORKS, character, in_turn, of_artworks, of_both
 from mmml.errors import UserError
 
@@ -27,7 +27,7 @@ def test_a_class_has_a_drawing_in_each_artwork_and_its_name(root):
     images, text = train.columns["image"].values, train.columns["text"]
     assert images[:8].shape == (8, 3, 16, 16) and len(images) == 80 and (train.counts == 4).all()
     assert train.domains.tolist()[:5] == [*ARTWORKS, "blob"]
-    assert text.per is Per.CLASS and len(text.values) == 20
+    assert text.per is Granularity.CLASS and len(text.values) == 20
     names = dict(zip([c for s in EVERY for c in parts[s].classes],
                      [t for s in EVERY for t in parts[s].columns["text"].values], strict=True))  # fmt: skip
     assert names["taco (1f32e)"] == "taco" and names["keycap: 1 (0031-fe0f-20e3)"] == "keycap: 1"
@@ -54,7 +54,7 @@ def test_names_are_samples_of_their_language(root):
     parts = build(root, samples="names", languages=["en", "de"]).load(["text"])
     whole, train = build(root).load([]), parts["train"]
     assert train.classes == whole["train"].classes
-    assert train.columns["text"].per is Per.SAMPLE and (train.counts == 2).all()
+    assert train.columns["text"].per is Granularity.SAMPLE and (train.counts == 2).all()
     told = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
     assert {("en", "tulip"), ("de", "Tulpe")} <= told
     left_out = {c for s in EVERY[1:] for c in set(whole[s].classes) - set(parts[s].classes)}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets.gaps import Gappy, Partial, join, there
+from mmml.datasets.missing import Gappy, Partial, join, there
 from mmml.datasets.values import identity_of
 
 PRESENT = np.array([True, False, True, True, False])

@@ -12,7 +12,7 @@ from mmml.datasets.glyphs import (
     shared_characters,
     tells_faces_apart,
 )
-from mmml.episodes import Sampler, Shape
+from mmml.episodes import EpisodeShape, Sampler
 
 
 def test_sizes(glyphs):
@@ -74,7 +74,7 @@ def test_outlines_that_are_moved_within_a_pixel_are_duplicates_too(glyphs):
 def test_no_query_of_the_panel_is_a_support_image(glyphs):
     samples = glyphs["test"]
     images = samples.columns["image"].values
-    for shape in (Shape(5, 1, 5), Shape(20, 5, 5)):
+    for shape in (EpisodeShape(5, 1, 5), EpisodeShape(20, 5, 5)):
         sampler = Sampler(samples, 0, "test")
         sampler.check(shape, "episode.eval")
         drawn = sampler.draw(range(40), shape)

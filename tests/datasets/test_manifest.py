@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from mmml.config.compose import compose_plain
-from mmml.datasets import Per, datasets, decoded
-from mmml.datasets.gaps import Gappy
+from mmml.datasets import Granularity, datasets, decoded
 from mmml.datasets.manifest import columns, read_rows
+from mmml.datasets.missing import Gappy
 from mmml.errors import UserError
 from tests.datasets.making import OPTIONS, draw, pictures, write_csv, write_jsonl
 
@@ -35,8 +35,8 @@ def test_a_table_of_pictures_gives_class_disjoint_splits(tmp_path):
     assert [len(splits[s].classes) for s in ("train", "val", "test")] == [4, 1, 1]
     assert sorted(c for s in splits.values() for c in s.classes) == [f"class {c}" for c in range(6)]
     train = splits["train"]
-    assert train.counts.tolist() == [4] * 4 and train.columns["image"].per is Per.SAMPLE
-    assert train.columns["text"].per is Per.CLASS  # the label serves as text
+    assert train.counts.tolist() == [4] * 4 and train.columns["image"].per is Granularity.SAMPLE
+    assert train.columns["text"].per is Granularity.CLASS  # the label serves as text
     assert list(train.columns["text"].values[:]) == train.classes
 
 
@@ -82,10 +82,10 @@ def test_a_class_in_two_splits_is_refused(tmp_path):
 def test_what_is_the_same_for_a_class_belongs_to_the_class(tmp_path):
     rows = [row | {"text": f"the name of {row['label']}"} for row in pictures(tmp_path)]
     write_csv(tmp_path / "metadata.csv", rows)
-    assert manifest(tmp_path).modalities == {"image": Per.SAMPLE, "text": Per.CLASS}
+    assert manifest(tmp_path).modalities == {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
     rows[0]["text"] = "another"
     write_csv(tmp_path / "metadata.csv", rows)
-    assert manifest(tmp_path).modalities["text"] is Per.SAMPLE
+    assert manifest(tmp_path).modalities["text"] is Granularity.SAMPLE
 
 
 def test_columns_are_named_on_the_command_line(tmp_path):
@@ -94,7 +94,7 @@ def test_columns_are_named_on_the_command_line(tmp_path):
     options = compose_plain(
         ["dataset=manifest", f"dataset.root={tmp_path}", "dataset.columns={image: photo, label: kind}"]
     )["dataset"]
-    assert datasets.build_section(options, "dataset").modalities["image"] is Per.SAMPLE
+    assert datasets.build_section(options, "dataset").modalities["image"] is Granularity.SAMPLE
 
 
 def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):
@@ -103,7 +103,7 @@ def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):
     write_csv(tmp_path / "pairs.csv", rows)
     splits = load(tmp_path / "pairs.csv", "image", "text", columns={"image": "photo", "text": "caption"})
     train = splits["train"]
-    assert train.columns["image"].per is Per.CLASS and train.columns["text"].per is Per.SAMPLE
+    assert train.columns["image"].per is Granularity.CLASS and train.columns["text"].per is Granularity.SAMPLE
     assert len(train.columns["image"].values) == len(train.classes) == 4 and train.counts.tolist() == [5] * 4
     texts = train.columns["text"].values[:]
     assert all(name == f"c{text[0]}/0.png" for name, text in zip(np.repeat(train.classes, 5), texts, strict=True))
@@ -337,7 +337,7 @@ def test_vectors_of_a_table_stay_with_the_rows_that_list_several_files(tmp_path)
     for samples in load(tmp_path, "image", "features").values():
         values = samples.columns["features"].values[np.arange(len(samples.columns["features"].values))]
         names = samples.ids.to_pylist()
-        if samples.columns["features"].per is Per.CLASS:
+        if samples.columns["features"].per is Granularity.CLASS:
             names = samples.classes
         assert values[:, 0].tolist() == [float(n[1]) for n in names]
 

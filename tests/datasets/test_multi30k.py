@@ -1,6 +1,6 @@
 import pytest
 
-from mmml.datasets import Per, datasets
+from mmml.datasets import Granularity, datasets
 from mmml.errors import UserError
 
 EVERY = ("train", "val", "test")
@@ -25,7 +25,7 @@ def build(root, **options):
 
 def test_a_language_has_photographs_and_sentences(root):
     dataset = build(root)
-    assert dataset.modalities == {"image": Per.SAMPLE, "text": Per.SAMPLE}
+    assert dataset.modalities == {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE}
     parts = dataset.load(["image", "text"])
     assert [parts[s].classes for s in EVERY] == list(LANGUAGES.values())
     train, test = parts["train"], parts["test"]
@@ -41,7 +41,7 @@ def test_a_language_has_photographs_and_sentences(root):
 
 def test_a_direction_has_sentences_and_translations(root):
     dataset = build(root, **DIRECTIONS)
-    assert dataset.modalities == {"source_text": Per.SAMPLE, "text": Per.SAMPLE}
+    assert dataset.modalities == {"source_text": Granularity.SAMPLE, "text": Granularity.SAMPLE}
     parts = dataset.load(["source_text", "text"])
     train, test = parts["train"], parts["test"]
     assert train.classes == ["en-de", "en-fr"] and train.counts.tolist() == [14_500] * 2  # of 29,000 sentences

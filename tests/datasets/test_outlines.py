@@ -3,8 +3,8 @@ import pytest
 
 from mmml.datasets import datasets
 from mmml.datasets.duplicates import identical
+from mmml.datasets.glyph_strokes import as_strokes, contours_of, draw_outlines, quadratic
 from mmml.datasets.glyphs import FONT_SIZE, SIDE, dejavu_faces, draw, script_of
-from mmml.datasets.outlines import as_strokes, contours_of, draw_outlines, quadratic
 from mmml.errors import UserError
 
 

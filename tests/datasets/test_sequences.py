@@ -3,7 +3,7 @@
 import pytest
 
 from mmml.datasets import datasets
-from mmml.datasets.gaps import Partial
+from mmml.datasets.missing import Partial
 from mmml.errors import UserError
 
 TRAITS = {"name": "pom", "split_seed": 0, "val": 0.12, "test": 0.24}

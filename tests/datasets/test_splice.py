@@ -1,6 +1,6 @@
 import numpy as np
 
-from mmml.datasets.splice import FADE, Spliced, joined, words_of
+from mmml.datasets.audio_augment import FADE, Spliced, joined, words_of
 from mmml.datasets.values import objects
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmml.datasets import datasets
-from mmml.datasets.footage import Footage, summary
+from mmml.datasets.annotated_video import Footage, summary
 from mmml.datasets.tvsum import CATEGORIES, read_annotations
 from mmml.errors import UserError
 from tests.datasets.making_footage import EVERY, write_eccv16

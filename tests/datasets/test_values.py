@@ -6,7 +6,7 @@ from mmml.datasets.values import (
     Prepared,
     PreparedValues,
     Ragged,
-    Rows,
+    Subset,
     concatenate,
     evenly_spaced,
     identity_of,
@@ -27,7 +27,7 @@ def test_arrays_of_differing_shapes_come_as_objects():
 
 
 def test_rows_pick_and_repeat():
-    values = Rows(torch.tensor([10, 20, 30]), np.array([2, 2, 0]))
+    values = Subset(torch.tensor([10, 20, 30]), np.array([2, 2, 0]))
     assert len(values) == 3 and values[np.array([2, 1])].tolist() == [10, 30] and values[0:2].tolist() == [30, 30]
 
 
@@ -54,7 +54,7 @@ def test_identity_changes_with_the_content():
     assert identity_of(a) == identity_of(a.clone()) != identity_of(b)
     assert identity_of(a) != identity_of(a.float()) and identity_of(a) != identity_of(a.view(2, 1))
     assert identity_of(objects(["a"])) != identity_of(objects(["b"]))
-    assert identity_of(Rows(a, np.array([0]))) != identity_of(Rows(a, np.array([1])))
+    assert identity_of(Subset(a, np.array([0]))) != identity_of(Subset(a, np.array([1])))
 
 
 def test_identity_of_long_arrays_looks_at_all_of_them():

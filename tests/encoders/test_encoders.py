@@ -4,7 +4,7 @@ import torch
 
 from mmml.encoders import build_embedder, encoders
 from mmml.encoders.base import evaluating
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.errors import UserError
 from mmml.text import PAD, to_bytes
 from tests.conftest import MLP, SMALL
@@ -129,7 +129,7 @@ def test_bytes_are_cut_and_padded():
 def test_fusion_is_the_mean_with_one_text_for_all_shots():
     embedder = build_embedder(MLP, ["image", "text"])
     image, text = torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 1, 4)
-    examples = Examples(
+    examples = ExampleSet(
         {"image": image, "text": text}, {"image": (1, 2, 3), "text": (1, 2, 1)}, frozenset({"image", "text"})
     )
     assert torch.equal(embedder.fuse(examples), torch.full((1, 6, 4), 0.5))

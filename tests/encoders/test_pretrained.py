@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import Prepared
 from mmml.encoders import build_embedder, encoders
 from mmml.encoders.prepared import prepare_once, remember
@@ -173,7 +173,7 @@ def test_the_key_follows_a_single_weight(minilm):
 def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
     section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": True, "max_length": 32}
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
-    column = Column(Per.CLASS, TEXTS, np.arange(4))
+    column = Column(Granularity.CLASS, TEXTS, np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
     cached = remember(embedder, samples, ["text"]).columns["text"].values[np.arange(3)]
     assert isinstance(cached, Prepared)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image+text:image")]
 
 
 @pytest.fixture
 def batch(samples):
-    drawn = Sampler(samples, 0, "train").draw([0, 1], Shape(3, 2, 1))
+    drawn = Sampler(samples, 0, "train").draw([0, 1], EpisodeShape(3, 2, 1))
     return drawn, gather(samples, drawn, MAPPINGS)
 
 
@@ -28,8 +28,14 @@ def test_one_episode_of_several(samples, batch):
     second = encoded.episode(1)
     assert second.shapes == {"image": (1, 3, 2), "text": (1, 3, 1)} and second.encoded == encoded.encoded
     assert torch.equal(second.items("text"), encoded.items("text")[1:])
-    scored = replace(encoded, targets=torch.arange(12.0).view(2, 6), labels={"image": torch.arange(12).view(2, 6)})
-    assert scored.episode(1).targets.tolist() == [[6, 7, 8, 9, 10, 11]] == scored.episode(1).labels["image"].tolist()
+    scored = replace(
+        encoded, targets=torch.arange(12.0).view(2, 6), ragged_labels={"image": torch.arange(12).view(2, 6)}
+    )
+    assert (
+        scored.episode(1).targets.tolist()
+        == [[6, 7, 8, 9, 10, 11]]
+        == scored.episode(1).ragged_labels["image"].tolist()
+    )
 
 
 def test_gathers_the_rows_that_were_drawn(samples, batch):
@@ -45,10 +51,10 @@ def test_a_mapping_shows_its_modalities_only(batch):
     assert list(support.values) == ["text"] and list(query.values) == ["image"]
 
 
-def test_slots_count_items_class_by_class(batch):
+def test_labels_count_items_class_by_class(batch):
     support, _ = batch[1].view(MAPPINGS[2])
-    assert support.slots.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
-    assert batch[1].view(MAPPINGS[1])[0].slots.tolist() == [[0, 1, 2]] * 2
+    assert support.labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
+    assert batch[1].view(MAPPINGS[1])[0].labels.tolist() == [[0, 1, 2]] * 2
 
 
 def test_encoding_all_at_once_equals_encoding_each_side(batch):
@@ -81,7 +87,7 @@ def test_one_modality_may_be_cached_and_another_raw(samples, batch):
 
 
 def test_names_are_picked_among_those_of_the_class(samples):
-    drawn = Sampler(samples, 0, "train").draw(range(50), Shape(6, 1, 1))
+    drawn = Sampler(samples, 0, "train").draw(range(50), EpisodeShape(6, 1, 1))
     texts = gather(samples, drawn, [MAPPINGS[1]]).support.values["text"].reshape(50, 6)
     seen = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
     assert seen == {"name 1.0", "name 1.1"}

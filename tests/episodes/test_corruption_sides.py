@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
-from mmml.datasets.gaps import Partial
+from mmml.datasets import Column, Granularity, Samples
+from mmml.datasets.missing import Partial
 from mmml.datasets.values import objects
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.corruptions import Corrupted, build_corruptions
-from mmml.episodes.plan import SHAPE as SHAPE_OF_STEP
 from mmml.episodes.sampler import VARIANTS
+from mmml.episodes.setup import SHAPE as SHAPE_OF_STEP
 
 IMAGES = Mapping.parse("image:image")
-SHAPE = Shape(4, 2, 2)
+SHAPE = EpisodeShape(4, 2, 2)
 GREY = torch.full((39, 8, 8), 128, dtype=torch.uint8)
 SENTENCE = "a sentence that is the same for every sample of every class"
 
@@ -35,8 +35,8 @@ def told(values) -> list:
 @pytest.fixture
 def alike(samples: Samples) -> Samples:
     """All images are grey, and all texts the same; whatever differs was spoiled."""
-    texts = Column(Per.SAMPLE, objects([SENTENCE] * 39))
-    return replace(samples, columns={"image": Column(Per.SAMPLE, GREY), "source_text": texts})
+    texts = Column(Granularity.SAMPLE, objects([SENTENCE] * 39))
+    return replace(samples, columns={"image": Column(Granularity.SAMPLE, GREY), "source_text": texts})
 
 
 @pytest.mark.parametrize("side", ["support", "query"])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per
-from mmml.datasets.gaps import Gappy, Partial
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.datasets import Column, Granularity
+from mmml.datasets.missing import Gappy, Partial
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.batch import take
 from mmml.episodes.corruptions import build_corruptions, corruptions
 from mmml.errors import UserError
@@ -15,7 +15,7 @@ from mmml.tasks import tasks
 from tests.conftest import make_learner
 
 BOTH = Mapping.parse("image+text:image")
-SHAPE = Shape(4, 2, 1)
+SHAPE = EpisodeShape(4, 2, 1)
 
 
 def corrupt(*sections):
@@ -92,7 +92,7 @@ def test_embeddings_that_are_missing_are_absent_and_those_of_gappy_columns_stay_
     values = drawn(embedded, section).query.values["image"]
     assert values.shape == (50, 4, 1, 3) and 0.3 < values[..., 0].isneginf().float().mean() < 0.7
     present = np.arange(39) % 3 > 0
-    gappy = Column(Per.SAMPLE, Gappy(samples.columns["image"].values[present], present))
+    gappy = Column(Granularity.SAMPLE, Gappy(samples.columns["image"].values[present], present))
     seen = drawn(replace(samples, columns={**samples.columns, "image": gappy}), section).query.values["image"]
     raw = drawn(samples, section).query.values["image"]
     assert isinstance(seen, Partial) and 0 < seen.present.sum() < raw.present.sum()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.episodes import Sampler, Shape
-from mmml.episodes.plan import check_shapes, for_episodes
+from mmml.episodes import EpisodeShape, Sampler
+from mmml.episodes.setup import check_shapes, for_episodes
 from mmml.errors import UserError
 
 
@@ -26,7 +26,7 @@ def test_queries_are_of_one_domain_and_support_of_the_others(drawn):
     splits = dict.fromkeys(("train", "val", "test"), drawn)
     found = for_episodes(splits, options("sketch"))
     for split in ("val", "test"):
-        episodes = Sampler(found[split], 0, split).draw(range(300), Shape(3, 2, 1))
+        episodes = Sampler(found[split], 0, split).draw(range(300), EpisodeShape(3, 2, 1))
         assert (drawn.domains[episodes.query] == "sketch").all()
         assert (drawn.domains[episodes.support] == "photograph").all()
         assert (drawn.labels[episodes.query] == episodes.classes[..., None]).all()
@@ -61,7 +61,7 @@ def test_a_side_that_shows_names_needs_no_rows(drawn):
     wanted = options("sketch", mapping="text:image")
     found = for_episodes(dict.fromkeys(("train", "val", "test"), last), wanted)
     check_shapes(wanted, found, trains=True)
-    episodes = Sampler(found["test"], 0, "test").draw(range(50), Shape(6, 1, 1))
+    episodes = Sampler(found["test"], 0, "test").draw(range(50), EpisodeShape(6, 1, 1))
     assert (last.domains[episodes.query] == "sketch").all()
 
 
@@ -72,7 +72,7 @@ def test_near_duplicates_of_two_domains_are_kept_apart_too(drawn, numbering):
     numbers[drawn.starts[:-1] + 2] = numbers[drawn.starts[:-1]]
     splits = dict.fromkeys(("train", "val", "test"), replace(drawn, **{numbering: numbers}))
     found = for_episodes(splits, options("sketch", group_disjoint=numbering == "groups"))["test"]
-    episodes = Sampler(found, 0, "test").draw(range(300), Shape(3, 1, 1))
+    episodes = Sampler(found, 0, "test").draw(range(300), EpisodeShape(3, 1, 1))
     assert (drawn.domains[episodes.query] == "sketch").all() and (drawn.domains[episodes.support] == "photograph").all()
     assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()
     for support, query in zip(numbers[episodes.support], numbers[episodes.query], strict=True):

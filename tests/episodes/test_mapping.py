@@ -1,10 +1,10 @@
 import pytest
 
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.episodes import Mapping
 from mmml.errors import UserError
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 
 
 def test_reads_and_writes():

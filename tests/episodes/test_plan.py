@@ -1,8 +1,8 @@
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Per
-from mmml.episodes.plan import check_mappings, check_shapes, training_batches
+from mmml.datasets import Granularity
+from mmml.episodes.setup import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError
 
 TRAIN = TrainEpisodes(ways={"min": 2, "max": 4}, shots=1, queries=2, mappings=["image:image"])
@@ -54,7 +54,7 @@ def test_a_share_that_is_too_small_is_refused_before_training(samples):
 
 def test_a_mapping_may_not_come_twice_in_another_order(samples):
     class Both:
-        name, modalities = "both", {"image": Per.SAMPLE, "text": Per.SAMPLE}
+        name, modalities = "both", {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
     judged = EvalEpisodes(ways=[2], shots=[1], queries=2, mappings=["image+text:image", "text+image:image"])
     with pytest.raises(UserError, match="episode.eval.mappings names a mapping twice"):

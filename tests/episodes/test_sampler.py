@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmml.datasets import Samples
-from mmml.episodes import Sampler, Shape
+from mmml.episodes import EpisodeShape, Sampler
 from mmml.episodes.sampler import choose_int, distinct
 from mmml.errors import UserError
 
-SHAPE = Shape(ways=3, shots=2, queries=2)
+SHAPE = EpisodeShape(ways=3, shots=2, queries=2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -23,7 +23,7 @@ def test_every_episode_is_well_formed(counts, seed, number, data):
     shots = data.draw(st.integers(1, min(counts) - 1))
     queries = data.draw(st.integers(1, min(counts) - shots))
     samples = Samples([str(i) for i in range(len(counts))], np.cumsum([0, *counts]), {})
-    drawn = Sampler(samples, seed, "train").draw([number], Shape(ways, shots, queries))
+    drawn = Sampler(samples, seed, "train").draw([number], EpisodeShape(ways, shots, queries))
     assert drawn.support.shape == (1, ways, shots) and drawn.query.shape == (1, ways, queries)
     assert len(set(drawn.classes[0].tolist())) == ways
     rows = np.concatenate([drawn.support, drawn.query], axis=2)
@@ -42,8 +42,8 @@ def test_an_episode_is_a_pure_function_of_seed_split_and_number(samples):
     assert len({str(r) for r in different}) == 4
 
 
-def test_slots_do_not_follow_class_order(samples):
-    classes = Sampler(samples, 0, "train").draw(range(600), Shape(6, 1, 1)).classes
+def test_labels_do_not_follow_class_order(samples):
+    classes = Sampler(samples, 0, "train").draw(range(600), EpisodeShape(6, 1, 1)).classes
     share = np.stack([(classes == c).mean(0) for c in range(6)])
     assert abs(share - 1 / 6).max() < 0.06
 
@@ -62,12 +62,12 @@ def test_all_samples_of_a_class_can_be_used():
 
 def test_too_many_ways_names_the_number_of_classes(samples):
     with pytest.raises(UserError, match=r"episode.eval.ways=7 is more than the 6 classes of the test split"):
-        Sampler(samples, 0, "test").check(Shape(7, 1, 1), "episode.eval")
+        Sampler(samples, 0, "test").check(EpisodeShape(7, 1, 1), "episode.eval")
 
 
 def test_too_small_a_class_is_named(samples):
     with pytest.raises(UserError, match="need 5 samples of a class, but class 'class 0' of the test split has 4"):
-        Sampler(samples, 0, "test").check(Shape(2, 3, 2), "episode.eval")
+        Sampler(samples, 0, "test").check(EpisodeShape(2, 3, 2), "episode.eval")
 
 
 def test_ranges_include_both_ends():

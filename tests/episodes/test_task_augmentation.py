@@ -6,10 +6,10 @@ import torch
 
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import objects
-from mmml.episodes import Mapping, Sampler, Shape, gather
-from mmml.episodes.plan import check_mappings, training_batches
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
+from mmml.episodes.setup import check_mappings, training_batches
 from mmml.episodes.task_augmentation import COLOURS, COUNT, draw_variants, vary
 from mmml.errors import UserError
 
@@ -45,12 +45,12 @@ def test_a_share_of_the_classes_has_a_variant():
 @pytest.fixture
 def samples():
     images = torch.arange(4 * 3 * 12, dtype=torch.uint8).view(12, 3, 2, 2)
-    return Samples([*"abc"], np.array([0, 4, 8, 12]), {"image": Column(Per.SAMPLE, images)})
+    return Samples([*"abc"], np.array([0, 4, 8, 12]), {"image": Column(Granularity.SAMPLE, images)})
 
 
 def test_both_sides_of_a_class_show_the_same_variant(samples):
     """Otherwise the same drawings, so that classes, rows and order are as without variants."""
-    shape, mapping = Shape(3, 2, 2), [Mapping.parse("image:image")]
+    shape, mapping = EpisodeShape(3, 2, 2), [Mapping.parse("image:image")]
     plain, varied = (Sampler(samples, 0, "train", task_augmentation=v).draw(range(8), shape) for v in (0.0, 1.0))
     assert plain.variants is None and np.array_equal(plain.support, varied.support)
     shown, as_it_is = gather(samples, varied, mapping), gather(samples, plain, mapping)
@@ -64,7 +64,7 @@ def test_both_sides_of_a_class_show_the_same_variant(samples):
 
 def test_episodes_are_the_same_whatever_came_before(samples):
     sampler = Sampler(samples, 0, "train", task_augmentation=0.5)
-    several, alone = sampler.draw(range(6), Shape(3, 1, 1)), sampler.draw([4], Shape(3, 1, 1))
+    several, alone = sampler.draw(range(6), EpisodeShape(3, 1, 1)), sampler.draw([4], EpisodeShape(3, 1, 1))
     assert np.array_equal(several.variants[4], alone.variants[0])
 
 
@@ -76,7 +76,7 @@ def test_training_shows_variants_and_validation_none(samples):
     options.train.task_augmentation = 0.0
     plain = training_batches(samples, options.train, 4, 0)(0)
     assert not torch.equal(batch.support.values["image"], plain.support.values["image"])
-    assert Sampler(samples, 0, "val").draw(range(3), Shape(2, 1, 1)).variants is None
+    assert Sampler(samples, 0, "val").draw(range(3), EpisodeShape(2, 1, 1)).variants is None
 
 
 def test_variants_beside_names_are_refused():
@@ -87,4 +87,4 @@ def test_variants_beside_names_are_refused():
 
 class Glyphs:
     name = "glyphs"
-    modalities: ClassVar = {"image": Per.SAMPLE, "text": Per.CLASS}
+    modalities: ClassVar = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mmml.datasets import Column, Per
-from mmml.datasets.gaps import Gappy
-from mmml.episodes import Sampler, Shape
+from mmml.datasets import Column, Granularity
+from mmml.datasets.missing import Gappy
+from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.answers import make_answers
-from mmml.evaluation.embed import see_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.panel import Setting
 from mmml.methods.controls import Shuffled
 from tests.tasks.test_generation import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
@@ -18,7 +18,7 @@ NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
 
 
 def answers(learners, samples, shape):
-    seen = see_all(learners[0], samples, ["features", "text"])
+    seen = materialize(learners[0], samples, ["features", "text"])
     return make_answers(
         learners, samples, seen, Sampler(samples, 0, "test"), Setting(learners[0].task, shape, (MAPPING,))
     )
@@ -27,7 +27,7 @@ def answers(learners, samples, shape):
 def test_what_a_sample_lacks_is_not_shown(named):  # noqa: F811
     present = np.arange(len(named.labels)) % 2 == 0
     values = Gappy(named.columns["features"].values[torch.from_numpy(present)], present)
-    gappy = replace(named, columns={**named.columns, "features": Column(Per.SAMPLE, values)})
+    gappy = replace(named, columns={**named.columns, "features": Column(Granularity.SAMPLE, values)})
     learner = metric().eval()
     learner.fit(gappy)
     queries = [query for episode in answers([learner], gappy, SHAPE)["episodes"] for query in episode["queries"]]
@@ -40,5 +40,5 @@ def test_a_learner_that_cannot_play_the_shape_shows_nothing(named):  # noqa: F81
     learner.fit(named)
     both = [learner, Shuffled(learner)]
     assert len(answers(both, named, SHAPE)["by"]) == 2
-    assert answers(both, named, Shape(1, 1, 6))["by"] == [learner.predictor_name]  # one pair cannot be shuffled
-    assert answers(both[1:], named, Shape(1, 1, 6)) is None
+    assert answers(both, named, EpisodeShape(1, 1, 6))["by"] == [learner.predictor_name]  # one pair cannot be shuffled
+    assert answers(both[1:], named, EpisodeShape(1, 1, 6)) is None

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.encoders import Encoder, encoders
 from mmml.evaluation.baselines import baselines, frozen_rules
 from mmml.similarity import distances
@@ -38,7 +38,7 @@ def raw_smell(monkeypatch):
 
 
 def test_each_modality_is_compared_by_its_own_distance(raw_smell):
-    found = baselines.get("raw/nearest", "")({"image": Per.SAMPLE, "audio": Per.SAMPLE}, CLASSIFICATION)
+    found = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, CLASSIFICATION)
     assert [set(raw.embedder.encoders) for raw in found] == [{"image"}, {"audio"}]
     assert {raw.predictor_name for raw in found} == {"raw/nearest"} and all(raw.baseline for raw in found)
     (audio,) = found[1:]
@@ -48,7 +48,7 @@ def test_each_modality_is_compared_by_its_own_distance(raw_smell):
 
 def test_a_modality_without_raw_encoder_has_no_baseline(monkeypatch):
     monkeypatch.delitem(encoders._parts, f"raw_{encoders.names() and 'text'}", raising=False)
-    found = baselines.get("raw/nearest", "")({"image": Per.SAMPLE, "text": Per.CLASS}, CLASSIFICATION)
+    found = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "text": Granularity.CLASS}, CLASSIFICATION)
     assert [set(raw.embedder.encoders) for raw in found] == [{"image"}]
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
-from mmml.episodes import Examples, Mapping, Sampler, Shape
+from mmml.datasets import Column, Granularity, Samples
+from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration, Entry, calibrate, class_distances
@@ -173,7 +173,7 @@ def test_a_calibration_is_plain_data():
 def test_novelty_is_the_distance_to_the_nearest_class_mean(learner):
     support = torch.tensor([[[[1.0, 0.0], [1.0, 2.0]], [[0.0, -1.0], [0.0, -3.0]]]])  # means: up right, and down
     query = torch.tensor([[[[2.0, 2.0]], [[-1.0, 0.0]]]])
-    sides = (Examples({"image": v}, {"image": tuple(v.shape[:3])}, frozenset({"image"})) for v in (support, query))
+    sides = (ExampleSet({"image": v}, {"image": tuple(v.shape[:3])}, frozenset({"image"})) for v in (support, query))
     assert class_distances(learner.embedder, *sides)[0].amin(-1).tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
@@ -182,7 +182,7 @@ def directions(classes=6, noise=0.0):
     generator = torch.Generator().manual_seed(0)
     values = torch.eye(classes).repeat_interleave(8, 0)
     values = values + noise * torch.randn(values.shape, generator=generator)
-    column = Column(Per.SAMPLE, values, encoded=True)
+    column = Column(Granularity.SAMPLE, values, encoded=True)
     return Samples([str(c) for c in range(classes)], np.arange(classes + 1) * 8, {"image": column})
 
 
@@ -192,7 +192,7 @@ def calibrated(samples, *shapes, episodes=60, classifier="prototype"):
 
 
 def test_known_and_unknown_queries_are_told_apart():
-    (found,) = calibrated(directions(), Shape(3, 2, 2)).entries
+    (found,) = calibrated(directions(), EpisodeShape(3, 2, 2)).entries
     assert (found.mapping, found.ways, found.shots) == ("image:image", 3, 2)
     assert found.known == pytest.approx([0.0] * 101, abs=1e-6)
     assert found.unknown == pytest.approx([1.0] * 101, abs=1e-6)
@@ -201,12 +201,12 @@ def test_known_and_unknown_queries_are_told_apart():
 
 def test_the_threshold_holds_on_other_episodes():
     samples = directions(20, noise=0.6)
-    (found,) = calibrated(samples, Shape(4, 1, 4), episodes=200).entries
+    (found,) = calibrated(samples, EpisodeShape(4, 1, 4), episodes=200).entries
     again = calibrate(
         make_learner(MLP),
         samples,
         Sampler(samples, 1, "val"),
-        [Setting(CLASSIFICATION, Shape(4, 1, 4), (IMAGES,))],
+        [Setting(CLASSIFICATION, EpisodeShape(4, 1, 4), (IMAGES,))],
         200,
     ).entries[0]
     rejected = 1 - np.interp(found.threshold(0.9, 4), again.unknown, np.linspace(0, 1, 101))
@@ -216,7 +216,7 @@ def test_the_threshold_holds_on_other_episodes():
 
 def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
     samples = directions(40, noise=0.6)
-    (few,), (many,) = (calibrated(samples, Shape(w, 1, 4), episodes=200).entries for w in (3, 12))
+    (few,), (many,) = (calibrated(samples, EpisodeShape(w, 1, 4), episodes=200).entries for w in (3, 12))
     assert (few.met, many.met) == (3, 12)
     rejected = 1 - np.interp(few.threshold(0.9, 12), many.unknown, np.linspace(0, 1, 101))
     uncorrected = 1 - np.interp(few.threshold(0.9, 3), many.unknown, np.linspace(0, 1, 101))
@@ -227,7 +227,7 @@ def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
 def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, name):
     section = {"name": name, "modality": "image", "amount": 1.0, "side": "both"}
     corruptions = build_corruptions([section], "episode.eval.corruptions")
-    setting = Setting(CLASSIFICATION, Shape(3, 2, 2), (IMAGES,))
+    setting = Setting(CLASSIFICATION, EpisodeShape(3, 2, 2), (IMAGES,))
     spoiled, clean = (
         calibrate(make_learner(), samples, Sampler(samples, 0, "val", corruptions=c), [setting], 20)
         for c in (corruptions, ())
@@ -237,25 +237,28 @@ def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, na
 
 def test_it_is_a_pure_function():
     samples = directions(8, noise=0.5)
-    assert calibrated(samples, Shape(3, 1, 2)) == calibrated(samples, Shape(3, 1, 2))
+    assert calibrated(samples, EpisodeShape(3, 1, 2)) == calibrated(samples, EpisodeShape(3, 1, 2))
 
 
 def test_shapes_that_validation_cannot_fill_are_left_out():
-    assert [e.ways for e in calibrated(directions(6), Shape(3, 1, 2), Shape(7, 1, 2), Shape(3, 8, 2)).entries] == [3]
+    assert [
+        e.ways
+        for e in calibrated(directions(6), EpisodeShape(3, 1, 2), EpisodeShape(7, 1, 2), EpisodeShape(3, 8, 2)).entries
+    ] == [3]
 
 
 def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
     """As in the panel, a side that shows no single samples needs none."""
-    image = Column(Per.SAMPLE, torch.eye(8), encoded=True)
-    text = Column(Per.CLASS, torch.eye(8), np.arange(9), encoded=True)
+    image = Column(Granularity.SAMPLE, torch.eye(8), encoded=True)
+    text = Column(Granularity.CLASS, torch.eye(8), np.arange(9), encoded=True)
     samples = Samples([*"abcdefgh"], np.arange(9), {"image": image, "text": text})
-    setting = Setting(CLASSIFICATION, Shape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
+    setting = Setting(CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
     (found,) = calibrate(make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20).entries
     assert (found.mapping, found.ways, found.shots) == ("text:image", 3, 1)
 
 
 def test_what_was_not_calibrated_has_no_calibration_error():
-    samples, setting = directions(12), Setting(CLASSIFICATION, Shape(5, 1, 2), (IMAGES,))
+    samples, setting = directions(12), Setting(CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,))
     reliability = Reliability(Calibration((entry("text:image"),)))
     learner = make_learner(MLP)
     episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch])
@@ -273,7 +276,7 @@ def test_a_temperature_at_the_end_of_its_range_is_told():
 
 @pytest.mark.parametrize("classifier", ["prototype", "nearest", "ridge", "attention"])
 def test_calibrated_confidence_is_nearer_to_accuracy(classifier):
-    samples, shape = directions(12, noise=0.45), Shape(5, 4, 4)
+    samples, shape = directions(12, noise=0.45), EpisodeShape(5, 4, 4)
     learner = make_learner(MLP, classifier=classifier)
     calibration = calibrated(samples, shape, episodes=200, classifier=classifier)
     errors = []

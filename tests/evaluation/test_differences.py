@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Per
-from mmml.evaluation.differences import between, differences, from_baselines, from_parts
+from mmml.datasets import Granularity
 from mmml.evaluation.judge import Judge
+from mmml.evaluation.paired import between, differences, from_baselines, from_parts
 from mmml.evaluation.panel import Cell, Panel, episode_settings
 from mmml.evaluation.statistics import interval
 from mmml.methods import Role
@@ -175,7 +175,7 @@ def test_classes_that_are_hard_for_both_do_not_matter():
 
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):
     """Frozen prototypes are the learner itself here: on identical episodes nothing is left between them."""
-    modalities = {"image": Per.SAMPLE, "text": Per.CLASS}
+    modalities = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
     options = EvalEpisodes(ways=[3], shots=[1, 2], queries=2, mappings=["image:image", "text:image"])
     settings = episode_settings(options, modalities, tasks.build("classification", {}, "task"))
     judge = Judge(

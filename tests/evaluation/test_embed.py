@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from mmml.encoders.augment import augments, seen_as
 from mmml.errors import UserError
-from mmml.evaluation.embed import embed_all, see_all
+from mmml.evaluation.embed import embed_all, materialize
 
 
 def images_of(embedded):
@@ -46,4 +46,4 @@ def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, 
     with pytest.raises(
         UserError, match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1"
     ):
-        see_all(learner, samples, ["image"], 8)
+        materialize(learner, samples, ["image"], 8)

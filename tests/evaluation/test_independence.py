@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Per
-from mmml.episodes import Mapping, Sampler, Shape
+from mmml.datasets import Granularity
+from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import IndependenceError
 from mmml.evaluation.embed import embed_all
@@ -23,7 +23,7 @@ MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text"
 def check(learner, samples, views=1):
     learner.eval()
     embedded = embed_all(learner, samples, ["image", "text"], views)
-    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), Shape(4, 2, 2), MAPPINGS, views)
+    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), EpisodeShape(4, 2, 2), MAPPINGS, views)
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
@@ -38,7 +38,7 @@ def test_queries_that_repeat_another_modality_pass(samples):
     section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 0.5, "side": "query"}
     sampler = Sampler(samples, 0, "test", corruptions=build_corruptions([section], "episode.eval.corruptions"))
     mappings = [Mapping.parse("image:image+text")]
-    check_independence(learner, samples, embedded, sampler, Shape(4, 2, 2), mappings)
+    check_independence(learner, samples, embedded, sampler, EpisodeShape(4, 2, 2), mappings)
 
 
 def test_several_views_pass(samples):
@@ -121,9 +121,9 @@ def test_predictions_that_move_a_little_are_caught(samples):
 @pytest.mark.parametrize("made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)])
 def test_a_judge_guards_where_it_is_asked_to(samples, made):
     options = EvalEpisodes(ways=[4], shots=[1], queries=2, mappings=["image:image"])
-    settings = episode_settings(options, {"image": Per.SAMPLE}, tasks.build("classification", {}, "task"))
+    settings = episode_settings(options, {"image": Granularity.SAMPLE}, tasks.build("classification", {}, "task"))
     evaluation = EvaluationConfig(2, 2, 0, False, [], False)
-    careless = Judge({"test": samples}, {"image": Per.SAMPLE}, settings, evaluation)
+    careless = Judge({"test": samples}, {"image": Granularity.SAMPLE}, settings, evaluation)
     assert careless.test(leaky(made())).cells
     with pytest.raises(IndependenceError, match="predictions change when the queries are"):
         replace(careless, options=replace(evaluation, independence_check=True)).test(leaky(made()))

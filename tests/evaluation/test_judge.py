@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.evaluation.baselines import frozen_rules
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
@@ -12,7 +12,7 @@ from mmml.evaluation.panel import episode_settings
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Column, Per, Samples
-from mmml.episodes import Batch, Mapping, Sampler, Shape
+from mmml.datasets import Column, Granularity, Samples
+from mmml.episodes import Batch, EpisodeShape, Mapping, Sampler
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.matching import match, matching_panel, matching_settings
@@ -14,7 +14,7 @@ from mmml.evaluation.panel import Setting, episode_settings
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.SAMPLE}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
 
 class Told:
@@ -39,13 +39,13 @@ def unrelated(per_class: int = 4) -> Samples:
     """Six classes; images of class c are unit vector c, texts of class c unit vector 5 - c."""
     labels = np.repeat(np.arange(6), per_class)
     image, text = torch.eye(16)[labels], torch.eye(16)[5 - labels]
-    columns = {m: Column(Per.SAMPLE, v, encoded=True) for m, v in (("image", image), ("text", text))}
+    columns = {m: Column(Granularity.SAMPLE, v, encoded=True) for m, v in (("image", image), ("text", text))}
     return Samples([f"class {c}" for c in range(6)], np.arange(7) * per_class, columns)
 
 
 def played(ways: int, queries: int = 1) -> Setting:
     mappings = (Mapping(("image",), ("image",)), Mapping(("text",), ("text",)))
-    return Setting(tasks.build("classification", {}, "task"), Shape(ways, 1, queries), mappings)
+    return Setting(tasks.build("classification", {}, "task"), EpisodeShape(ways, 1, queries), mappings)
 
 
 def of(samples: Samples) -> float:
@@ -63,8 +63,8 @@ def test_modalities_without_a_common_space_are_matched_by_pairs():
 def test_a_query_that_resembles_another_pair_is_matched_wrongly():
     samples = unrelated()
     values = samples.columns["text"].values.clone()
-    values[0:4] = values[4:8]  # class 0 sounds like class 1: of ties the first slot wins, and slots are shuffled
-    confused = replace(samples, columns=samples.columns | {"text": Column(Per.SAMPLE, values, encoded=True)})
+    values[0:4] = values[4:8]  # class 0 sounds like class 1: of ties the first label wins, and labels are shuffled
+    confused = replace(samples, columns=samples.columns | {"text": Column(Granularity.SAMPLE, values, encoded=True)})
     assert of(confused) == pytest.approx(5 / 6)
 
 
@@ -92,7 +92,7 @@ def test_only_what_is_known_in_both_modalities_is_matched():
     ],
 )
 def test_what_cannot_be_matched_is_refused(text, message):
-    per = MODALITIES | {"text": Per.CLASS}
+    per = MODALITIES | {"text": Granularity.CLASS}
     with pytest.raises(UserError, match=f"evaluation.matching: {message}"):
         matching_settings([text], [played(3)], per)
 

@@ -10,7 +10,7 @@ import torch
 
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
-from mmml.datasets import Column, Per
+from mmml.datasets import Column, Granularity
 from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.measured import measured
@@ -18,7 +18,7 @@ from mmml.evaluation.panel import episode_settings
 from mmml.tasks import tasks
 from tests.conftest import SMOKE, command
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 NOISE = [{"name": "noise", "modality": "image", "amount": 0.1}]
 
 
@@ -38,7 +38,7 @@ def test_it_is_the_same_for_the_same_episodes(samples):
 
 def test_it_changes_with_whatever_changes_what_is_played(samples):
     images = samples.columns["image"]
-    darker = {**samples.columns, "image": Column(Per.SAMPLE, images.values // 2)}
+    darker = {**samples.columns, "image": Column(Granularity.SAMPLE, images.values // 2)}
     others = [
         judge_of(samples, episodes=21),
         judge_of(samples, seed=1),
@@ -60,7 +60,7 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     def changed(row):
         images = samples.columns["image"].values.clone()
         images[row] = 255 - images[row]
-        return judge_of(replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, images)}))
+        return judge_of(replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)}))
 
     assert len({judge.fingerprint() for judge in (judge_of(samples), changed(0), changed(-1))}) == 3
 

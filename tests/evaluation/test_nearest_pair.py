@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.nearest_pair import NearestPair
 from mmml.methods import Role
@@ -19,12 +19,14 @@ RAW |= {"text": {"name": "raw_text"}}
 def pairs_of(shown, answers):
     """One episode of one class."""
     shape = (1, 1, len(answers))
-    told = Examples({"text": objects(answers)}, {"text": shape})
-    return Examples({"features": torch.tensor(shown)}, {"features": shape}, answers=told)
+    told = ExampleSet({"text": objects(answers)}, {"text": shape})
+    return ExampleSet({"features": torch.tensor(shown)}, {"features": shape}, answers=told)
 
 
 def found_for(modalities):
-    return [b.predictor_name for b in baselines.get("raw/nearest", "")(dict.fromkeys(modalities, Per.SAMPLE), TASK)]
+    return [
+        b.predictor_name for b in baselines.get("raw/nearest", "")(dict.fromkeys(modalities, Granularity.SAMPLE), TASK)
+    ]
 
 
 def test_answers_are_sought_where_that_of_the_nearest_pair_lies():
@@ -50,9 +52,9 @@ def test_what_is_found_without_training(modalities, names):
 
 def test_nothing_compares_what_has_gaps_by_the_cosine():
     task = tasks.build("retrieval", {"target": "audio", "temperature": 0.1}, "task")
-    assert baselines.get("raw/nearest", "")({"image": Per.SAMPLE, "audio": Per.SAMPLE}, task) == []
+    assert baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, task) == []
 
 
 def test_all_of_them_are_untrained():
-    found = baselines.get("raw/nearest", "")({"source_text": Per.SAMPLE, "text": Per.SAMPLE}, TASK)
+    found = baselines.get("raw/nearest", "")({"source_text": Granularity.SAMPLE, "text": Granularity.SAMPLE}, TASK)
     assert {b.role for b in found} == {Role.UNTRAINED}

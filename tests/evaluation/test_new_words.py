@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.manifest.columns import Texts
-from mmml.episodes import Mapping, Sampler, Shape
-from mmml.evaluation.differences import differences
+from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.new_words import NEW_WORDS, NewWords
-from mmml.evaluation.panel import Played, Setting, episode_panel
+from mmml.evaluation.paired import differences
+from mmml.evaluation.panel import EpisodePredictions, Setting, episode_panel
 from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
 from mmml.report import cells
 from mmml.tasks import tasks
@@ -25,7 +25,7 @@ TEST = [["small a"], ["letter schwa", "small e"], ["capital sign"], ["kra"]]
 def named(names, images=2):
     count = len(names)
     pictures = torch.randint(0, 256, (count * images, 16, 16), generator=torch.Generator().manual_seed(0))
-    columns = {"image": Column(Per.SAMPLE, pictures.to(torch.uint8)), "text": Column.of_texts(names)}
+    columns = {"image": Column(Granularity.SAMPLE, pictures.to(torch.uint8)), "text": Column.of_texts(names)}
     return Samples([n[0] for n in names], np.arange(count + 1) * images, columns)
 
 
@@ -57,13 +57,13 @@ def test_only_where_a_side_shows_names_alone(new, mapping):
 
 
 def test_the_score_is_that_of_queries_about_such_names_alone(new):
-    setting = Setting(TASK, Shape(2, 1, 2), (Mapping.parse("text:image"),))
+    setting = Setting(TASK, EpisodeShape(2, 1, 2), (Mapping.parse("text:image"),))
     drawn = Sampler(named(TEST), 0, "test").draw(range(3), setting.shape)
     object.__setattr__(drawn, "classes", np.array([[0, 3], [1, 3], [0, 2]]))
     object.__setattr__(drawn, "pick", np.zeros((3, 2)))
     targets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
     scores = {TASK.metrics[0]: torch.tensor([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 0, 0, 0]])}
-    new.watch(setting, Played(setting.mappings[0], drawn, torch.empty(0), targets), scores)
+    new.watch(setting, EpisodePredictions(setting.mappings[0], drawn, torch.empty(0), targets), scores)
     panel = new.panel(make_learner(), "test")
     assert panel.scores[0].tolist() == [0.5, 0.75]  # of the third episode no name has a new word
     cell = panel.cells[0]
@@ -94,7 +94,7 @@ def test_one_class_is_no_subset(new, classes, some):
 
 def test_they_are_told_apart_and_nothing_is_quoted_or_compared_by_them(new):
     samples, learner = named(TEST, images=3), make_learner()
-    setting = Setting(TASK, Shape(4, 1, 2), (Mapping.parse("text:image"),))
+    setting = Setting(TASK, EpisodeShape(4, 1, 2), (Mapping.parse("text:image"),))
     panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch])
     panel.extend(new.panel(learner, "test"))
     plain = json.loads(json.dumps(panel.plain()))

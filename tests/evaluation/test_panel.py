@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes
-from mmml.datasets import Per
-from mmml.episodes import Sampler, Shape
-from mmml.evaluation.at_once import few_threads
+from mmml.datasets import Granularity
+from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.baselines import baselines
+from mmml.evaluation.batching import few_threads
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.exhibits import make_exhibits
 from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
@@ -18,7 +18,7 @@ from mmml.tasks import tasks
 from mmml.tasks.gallery import RECALLS
 from tests.conftest import MLP, make_learner
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 CLASSIFICATION = tasks.build("classification", {}, "task")
 MAPPINGS = ["image:image", "text:image", "image:text", "image+text:image"]
 
@@ -58,14 +58,14 @@ def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(s
     torch.set_num_threads(2)
     try:
         for shape, values, threads in (
-            (Shape(5, 5, 15), embedded, 1),
-            (Shape(200, 5, 5), embedded, 2),
-            (Shape(5, 5, 15), samples, 2),
+            (EpisodeShape(5, 5, 15), embedded, 1),
+            (EpisodeShape(200, 5, 5), embedded, 2),
+            (EpisodeShape(5, 5, 15), samples, 2),
         ):
             with few_threads(shape, values, learner):
                 assert torch.get_num_threads() == threads
             assert torch.get_num_threads() == 2
-        with pytest.raises(RuntimeError), few_threads(Shape(5, 1, 1), embedded, learner):
+        with pytest.raises(RuntimeError), few_threads(EpisodeShape(5, 1, 1), embedded, learner):
             raise RuntimeError
         assert torch.get_num_threads() == 2
     finally:
@@ -74,7 +74,7 @@ def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(s
 
 def test_chunking_changes_nothing(samples, learner, monkeypatch):
     whole = panel(learner, samples)
-    monkeypatch.setattr("mmml.evaluation.at_once.PAIRS", 100)
+    monkeypatch.setattr("mmml.evaluation.batching.PAIRS", 100)
     monkeypatch.setattr("mmml.encoders.base.CHUNK", 3)
     for a, b in zip(whole.scores, panel(learner, samples).scores, strict=True):
         assert np.array_equal(a, b)
@@ -142,7 +142,7 @@ def test_raw_pixels_find_a_copy():
     from mmml.datasets import Column, Samples
 
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
-    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Per.SAMPLE, images)})
+    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Granularity.SAMPLE, images)})
     learners = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
     assert all(raw.predictor_name == "raw/nearest" and raw.baseline for raw in learners)
     (learner,) = [raw for raw in learners if set(raw.embedder.encoders) == {"image"}]

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mmml.config.schema import EvaluationConfig, RobustnessConfig
-from mmml.datasets import Column, Per
-from mmml.episodes import Mapping, Shape
+from mmml.datasets import Column, Granularity
+from mmml.episodes import EpisodeShape, Mapping
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge
@@ -24,12 +24,12 @@ MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
 @pytest.fixture
 def judge(samples):
     alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
-    samples = replace(samples, columns={**samples.columns, "image": Column(Per.SAMPLE, alike)})
+    samples = replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, alike)})
     options = EvaluationConfig(
         episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], independence_check=False
     )
-    setting = Setting(tasks.build("classification", {}, "task"), Shape(4, 1, 1), MAPPINGS)
-    return Judge({"test": samples}, {"image": Per.SAMPLE, "text": Per.CLASS}, [setting], options)
+    setting = Setting(tasks.build("classification", {}, "task"), EpisodeShape(4, 1, 1), MAPPINGS)
+    return Judge({"test": samples}, {"image": Granularity.SAMPLE, "text": Granularity.CLASS}, [setting], options)
 
 
 def found_for(judge):
@@ -48,7 +48,7 @@ def test_a_score_falls_to_chance_when_all_is_missing_and_is_untouched_where_noth
     clean, gone = (
         of(found, mapping=alone, corruption="missing", modality="image", amount=a)[1].mean() for a in (0.0, 1.0)
     )
-    assert gone == pytest.approx(0.25) and clean == 1  # ties go to the first slot: one of four queries
+    assert gone == pytest.approx(0.25) and clean == 1  # ties go to the first label: one of four queries
     other = of(found, mapping=alone, corruption="missing", modality="text", amount=1.0)[1]
     assert other.mean() == clean
     noisy = of(found, mapping=alone, corruption="noise", modality="image", amount=0.0)[1]

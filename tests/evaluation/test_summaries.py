@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mmml.datasets import Column, Per, Samples
-from mmml.datasets.footage import Footage
+from mmml.datasets import Column, Granularity, Samples
+from mmml.datasets.annotated_video import Footage
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Shape
+from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting
@@ -48,7 +48,7 @@ def frames() -> Samples:
         seen = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
         shown = np.repeat(seen >= np.quantile(seen, 0.8, axis=1, keepdims=True), 2, axis=1)
         footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), seen, segments, shown, 0.2))
-    column = {"features": Column(Per.SAMPLE, torch.from_numpy(values))}
+    column = {"features": Column(Granularity.SAMPLE, torch.from_numpy(values))}
     return Samples(["a", "b"], np.array([0, 40, 80]), column, targets=values[:, 0], footage=footage)
 
 
@@ -58,7 +58,7 @@ def learner(classifier="attention"):
 
 
 def settings(samples, *several, task=TASK):
-    return summary_settings(several, [Setting(task, Shape(1, 5, 5), (MAPPING,))], samples)
+    return summary_settings(several, [Setting(task, EpisodeShape(1, 5, 5), (MAPPING,))], samples)
 
 
 def cells(panel):
@@ -151,7 +151,7 @@ def test_the_unit_of_what_matters_does_not(frames, unit):
 
 def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
-    shown = replace(frames, columns={**frames.columns, "video": Column(Per.SAMPLE, clips)})
+    shown = replace(frames, columns={**frames.columns, "video": Column(Granularity.SAMPLE, clips)})
     embedded = embed_all(learner(), frames, ["features"])
     sheets = make_sheets(learner(), shown, embedded, settings(frames, 1, 3), seed=0)
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]

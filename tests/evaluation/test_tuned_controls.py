@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Per
+from mmml.datasets import Granularity
 from mmml.episodes import Sampler
 from mmml.evaluation import controls
 from mmml.evaluation.judge import Judge
@@ -14,7 +14,7 @@ from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL, make_learner
 from tests.methods.learned_optimizer.making import DENSE, GENTLE, make
 
-MODALITIES = {"image": Per.SAMPLE, "text": Per.CLASS}
+MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmml.encoders import build_embedder
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.bandwidth import RATE, Bandwidth
 from mmml.tasks import tasks
@@ -54,7 +54,7 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     found = []
     for episodes in (1, 3):
         shown, asked = (
-            Examples({"features": x.expand(episodes, -1, -1, -1)}, {"features": (episodes, 1, x.shape[2])},
+            ExampleSet({"features": x.expand(episodes, -1, -1, -1)}, {"features": (episodes, 1, x.shape[2])},
                      frozenset({"features"}), targets=x.view(1, -1).expand(episodes, -1))
             for x in (support, query)
         )  # fmt: skip

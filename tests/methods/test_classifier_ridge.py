@@ -12,68 +12,68 @@ UNEQUAL = [0, 0, 0, 1, 1, 2, 2, 2, 2]
 CLASSIFICATION = tasks.build("classification", {}, "task")
 
 
-def episode(slots, width=4, seed=0):
+def episode(labels, width=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    slots = torch.tensor([slots])
-    centres = 2 * torch.randn(int(slots.max()) + 1, width, generator=generator)
-    support = centres[slots] + torch.randn(*slots.shape, width, generator=generator) + 3
-    return support, slots, torch.randn(1, 6, width, generator=generator) + 3
+    labels = torch.tensor([labels])
+    centres = 2 * torch.randn(int(labels.max()) + 1, width, generator=generator)
+    support = centres[labels] + torch.randn(*labels.shape, width, generator=generator) + 3
+    return support, labels, torch.randn(1, 6, width, generator=generator) + 3
 
 
-def scores_of(weights, slots):
+def scores_of(weights, labels):
     """The class scores up to a constant of each query, at temperature 1."""
-    return CLASSIFICATION.combine(weights, slots)[0]
+    return CLASSIFICATION.aggregate(weights, labels)[0]
 
 
-def reference(support, slots, query, **options):
+def reference(support, labels, query, **options):
     """The same by scikit-learn."""
-    x, y = support[0].double().numpy(), F.one_hot(slots)[0].double().numpy()
+    x, y = support[0].double().numpy(), F.one_hot(labels)[0].double().numpy()
     unit = ((x - x.mean(0)) ** 2).sum(1).mean()
     model = (Ridge(alpha=options["strength"] * unit) if options else RidgeCV(np.array(STRENGTHS) * unit)).fit(x, y)
     return torch.from_numpy(model.predict(query[0].double().numpy())).log_softmax(-1).float(), model, unit
 
 
-def rule(support, slots, query, distance="euclidean", temperature=1.0):
-    return ridge(distances.get(distance, ""), support, slots, query, torch.tensor(temperature))
+def rule(support, labels, query, distance="euclidean", temperature=1.0):
+    return ridge(distances.get(distance, ""), support, labels, query, torch.tensor(temperature))
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("width", [2, 4, 30], ids=["narrow", "middle", "wide"])
-@pytest.mark.parametrize("slots", [[0, 0, 1, 1, 2, 2], UNEQUAL], ids=["equal", "unequal"])
-def test_agrees_with_scikit_learn(slots, width, seed):
-    support, slots, query = episode(slots, width, seed)
-    expected, _, _ = reference(support, slots, query)
-    assert torch.allclose(scores_of(rule(support, slots, query), slots), expected, atol=1e-4)
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2], UNEQUAL], ids=["equal", "unequal"])
+def test_agrees_with_scikit_learn(labels, width, seed):
+    support, labels, query = episode(labels, width, seed)
+    expected, _, _ = reference(support, labels, query)
+    assert torch.allclose(scores_of(rule(support, labels, query), labels), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "sqeuclidean"])
 def test_one_shot_has_the_strength_of_one(distance):
-    support, slots, query = episode([2, 0, 1])
-    expected, _, _ = reference(support, slots, query, strength=STRENGTHS[ONE_SHOT])
+    support, labels, query = episode([2, 0, 1])
+    expected, _, _ = reference(support, labels, query, strength=STRENGTHS[ONE_SHOT])
     assert STRENGTHS[ONE_SHOT] == 1
-    assert torch.allclose(scores_of(rule(support, slots, query, distance), slots), expected, atol=1e-4)
+    assert torch.allclose(scores_of(rule(support, labels, query, distance), labels), expected, atol=1e-4)
 
 
 def test_cosine_takes_directions_alone():
-    support, slots, query = episode(UNEQUAL)
-    directions = rule(F.normalize(support, dim=-1), slots, F.normalize(query, dim=-1))
+    support, labels, query = episode(UNEQUAL)
+    directions = rule(F.normalize(support, dim=-1), labels, F.normalize(query, dim=-1))
     lengths = torch.tensor([0.5, 3.0, 1.0, 2.0, 7.0, 0.1])[None, :, None]
-    assert torch.allclose(rule(support, slots, query * lengths, "cosine"), directions, atol=1e-5)
+    assert torch.allclose(rule(support, labels, query * lengths, "cosine"), directions, atol=1e-5)
     bound = distances.bind("cosine", {}, "method", "method.distance")
-    assert torch.allclose(ridge(bound, support, slots, query, torch.tensor(1.0)), directions, atol=1e-5)
+    assert torch.allclose(ridge(bound, support, labels, query, torch.tensor(1.0)), directions, atol=1e-5)
 
 
 @pytest.mark.parametrize("units", [1e-30, 1e-21, 1e-3, 1e25, 1e30])
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 def test_embeddings_of_any_size_have_the_same_scores(distance, units):
-    support, slots, query = episode(UNEQUAL)
-    found = rule(units * support, slots, units * query, distance)
-    assert torch.allclose(found, rule(support, slots, query, distance), atol=1e-4)
+    support, labels, query = episode(UNEQUAL)
+    found = rule(units * support, labels, units * query, distance)
+    assert torch.allclose(found, rule(support, labels, query, distance), atol=1e-4)
 
 
-def errors_by_refitting(support, slots, strength, unit, counted):
+def errors_by_refitting(support, labels, strength, unit, counted):
     """Leave each counted item out, fit the others, and add up the squared errors."""
-    x, y = support[0].double().numpy(), F.one_hot(slots)[0].double().numpy()
+    x, y = support[0].double().numpy(), F.one_hot(labels)[0].double().numpy()
     total = 0.0
     for i in counted:
         kept = [j for j in range(len(x)) if j != i]
@@ -82,32 +82,32 @@ def errors_by_refitting(support, slots, strength, unit, counted):
 
 
 @pytest.mark.parametrize(
-    ("slots", "counted"),
+    ("labels", "counted"),
     [(UNEQUAL, range(9)), ([0, 1, 1, 2, 2, 2], [1, 2, 3, 4, 5])],
     ids=["all", "not the only one of its class"],
 )
-def test_leaving_one_out_is_what_refitting_gives(slots, counted):
-    support, slots, _ = episode(slots)
-    x, members = support.double() - support.double().mean(1, keepdim=True), F.one_hot(slots).double()
+def test_leaving_one_out_is_what_refitting_gives(labels, counted):
+    support, labels, _ = episode(labels)
+    x, members = support.double() - support.double().mean(1, keepdim=True), F.one_hot(labels).double()
     unit = float(x.square().sum(-1).mean())
     values, vectors = torch.linalg.eigh(x @ x.mT)
     rotated = vectors.mT @ (members - members.mean(1, keepdim=True))
-    spare = torch.zeros(slots.shape, dtype=torch.double)
+    spare = torch.zeros(labels.shape, dtype=torch.double)
     spare[:, list(counted)] = 1
     got = press(values.clamp_min(0), vectors, rotated, unit * torch.tensor([STRENGTHS]).double(), spare)
-    expected = [errors_by_refitting(support, slots, s, unit, counted) for s in STRENGTHS]
+    expected = [errors_by_refitting(support, labels, s, unit, counted) for s in STRENGTHS]
     assert got[0].numpy() == pytest.approx(np.array(expected), rel=1e-6)
     best = unit * STRENGTHS[int(np.argmin(expected))]
-    dual = torch.linalg.solve(x @ x.mT + best * torch.eye(slots.shape[1]), members - members.mean(1, keepdim=True))
+    dual = torch.linalg.solve(x @ x.mT + best * torch.eye(labels.shape[1]), members - members.mean(1, keepdim=True))
     assert torch.allclose(fit(x @ x.mT, members), dual, atol=1e-6)
 
 
 def test_episodes_of_a_batch_choose_for_themselves():
     clean = torch.tensor([[[0.0, 0.0], [0.1, 0.0], [9.0, 0.0], [9.1, 0.0]]])
     noise = torch.tensor([[[0.0, 1.0], [5.0, 0.0], [0.0, 1.0], [5.0, 0.0]]])
-    slots, query = torch.tensor([[0, 0, 1, 1]]), torch.tensor([[[1.0, 0.0], [3.0, 1.0]]])
-    both = rule(torch.cat([clean, noise]), slots.expand(2, -1), query.expand(2, -1, -1))
-    apart = torch.cat([rule(s, slots, query) for s in (clean, noise)])
+    labels, query = torch.tensor([[0, 0, 1, 1]]), torch.tensor([[[1.0, 0.0], [3.0, 1.0]]])
+    both = rule(torch.cat([clean, noise]), labels.expand(2, -1), query.expand(2, -1, -1))
+    apart = torch.cat([rule(s, labels, query) for s in (clean, noise)])
     assert torch.allclose(both, apart, atol=1e-6)
     sure, unsure = both.exp().amax(-1)[:, 0]
     assert sure > 0.33 and unsure < 0.27  # of two items in the first class, and of four
@@ -115,9 +115,9 @@ def test_episodes_of_a_batch_choose_for_themselves():
 
 def test_one_shot_and_many_shots_mix_in_a_batch():
     support, _, query = episode([0, 0, 1, 1])
-    slots = torch.tensor([[0, 0, 1, 1], [0, 1, 2, 3]])
-    both = rule(support.expand(2, -1, -1), slots, query.expand(2, -1, -1))
-    assert torch.allclose(scores_of(both[1:], slots[1:]), scores_of(rule(support, slots[1:], query), slots[1:]))
+    labels = torch.tensor([[0, 0, 1, 1], [0, 1, 2, 3]])
+    both = rule(support.expand(2, -1, -1), labels, query.expand(2, -1, -1))
+    assert torch.allclose(scores_of(both[1:], labels[1:]), scores_of(rule(support, labels[1:], query), labels[1:]))
 
 
 def test_a_collapsed_space_is_told_nothing():
@@ -126,6 +126,6 @@ def test_a_collapsed_space_is_told_nothing():
 
 
 def test_temperature_divides_the_scores():
-    support, slots, query = episode(UNEQUAL)
-    warm, cold = (scores_of(rule(support, slots, query, temperature=t), slots) for t in (1.0, 0.1))
+    support, labels, query = episode(UNEQUAL)
+    warm, cold = (scores_of(rule(support, labels, query, temperature=t), labels) for t in (1.0, 0.1))
     assert torch.allclose(cold, (10 * warm).log_softmax(-1), atol=1e-4)

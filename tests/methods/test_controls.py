@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
-from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.evaluation.panel import Setting
 from mmml.methods.controls import (
-    FromTraining,
     NoPairs,
     Shuffled,
+    TrainSetSupport,
     constants,
     dealt,
     in_wrong_places,
@@ -20,7 +20,7 @@ from mmml.methods.controls import (
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
-MAPPING, SHAPE = Mapping.parse("features:features"), Shape(1, 6, 4)
+MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 6, 4)
 OPTIONS = {"temperature": 0.01, "learn_temperature": True, "margin": 1.0, "squared": False}
 
 
@@ -28,7 +28,7 @@ OPTIONS = {"temperature": 0.01, "learn_temperature": True, "margin": 1.0, "squar
 def scored() -> Samples:
     """One quantity: the score is the number of the feature that is 1."""
     kinds = np.arange(24) % 4
-    values = Column(Per.SAMPLE, torch.eye(4)[kinds])
+    values = Column(Granularity.SAMPLE, torch.eye(4)[kinds])
     return Samples(["a"], np.array([0, 24]), {"features": values}, targets=kinds.astype(np.float32))
 
 
@@ -65,7 +65,7 @@ def test_no_answer_stays_with_its_item():
 
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
-    named = {**scored.columns, "text": Column(Per.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
+    named = {**scored.columns, "text": Column(Granularity.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
     samples = Samples(scored.classes, scored.starts, named, target="text")
     support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
     before, after = (s.answers.items("text")[..., 0] for s in (support, permute_targets(support)))
@@ -82,7 +82,7 @@ def test_constant_answers_are_the_mean_and_the_median_of_the_scores(scored):
 
 
 def test_one_pair_is_not_played():
-    setting = Setting(learner().task, Shape(1, 1, 4), (MAPPING,))
+    setting = Setting(learner().task, EpisodeShape(1, 1, 4), (MAPPING,))
     assert setting.known_to(learner()) and not setting.known_to(Shuffled(learner()))
 
 
@@ -92,7 +92,7 @@ def test_classes_are_dealt_to_one_another():
 
 
 def test_a_name_that_a_class_has_alone_says_nothing():
-    names = Examples({"text": torch.randn(1, 5, 1, 4)}, {"text": (1, 5, 1)}, frozenset({"text"}))
+    names = ExampleSet({"text": torch.randn(1, 5, 1, 4)}, {"text": (1, 5, 1)}, frozenset({"text"}))
     dealt_names = shuffled_classes(names).values["text"]
     assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(dealt_names, dealt_names[:, :1].expand_as(dealt_names))
 
@@ -102,19 +102,21 @@ def test_a_name_that_a_class_has_alone_says_nothing():
 )
 def test_classes_that_cannot_be_dealt_evenly_are_not_played(ways, shots, even):
     own = learner(tasks.build("classification", {}, "task"))
-    assert Shuffled(own).plays(Shape(ways, shots, 1)) == even
+    assert Shuffled(own).plays(EpisodeShape(ways, shots, 1)) == even
 
 
 def test_samples_in_wrong_classes_leave_chance():
     samples = Samples(
-        ["a", "b"], np.array([0, 12, 24]), {"features": Column(Per.SAMPLE, torch.eye(2).repeat_interleave(12, 0))}
+        ["a", "b"],
+        np.array([0, 12, 24]),
+        {"features": Column(Granularity.SAMPLE, torch.eye(2).repeat_interleave(12, 0))},
     )
-    shape = Shape(2, 6, 6)
+    shape = EpisodeShape(2, 6, 6)
     drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(MAPPING)
     own = learner(tasks.build("classification", {}, "task"))
     right, wrong = (one.adapt(drawn[0])(drawn[1]).exp() for one in (own, Shuffled(own)))
     assert right.amax(-1).min() > 0.99 and torch.allclose(wrong, torch.tensor(0.5))
-    assert not Shuffled(own).plays(Shape(2, 1, 6)) and Shuffled(own).plays(shape)
+    assert not Shuffled(own).plays(EpisodeShape(2, 1, 6)) and Shuffled(own).plays(shape)
 
 
 def test_wrong_pairs_spoil_a_learner(scored):
@@ -128,7 +130,7 @@ def test_wrong_pairs_spoil_a_learner(scored):
 def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
     train = Samples(scored.classes, scored.starts, scored.columns, targets=scored.targets + 10)
     support, query = view(scored)
-    own = FromTraining(learner(), train)
+    own = TrainSetSupport(learner(), train)
     predictions = own.adapt(support)(query)
     assert torch.allclose(predictions, query.targets + 10, atol=0.1)
     assert torch.equal(predictions, own.adapt(permute_targets(support))(query))
@@ -138,7 +140,7 @@ def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
     """Of more samples than are shown, those that are shown lie evenly among all, from the first to the last."""
     monkeypatch.setattr("mmml.methods.controls.KNOWN", 4)
     train = Samples(scored.classes, scored.starts, scored.columns, targets=np.arange(24, dtype=np.float32))
-    shown = FromTraining(learner(), train)._support(("features",))
+    shown = TrainSetSupport(learner(), train)._support(("features",))
     assert shown.targets.tolist() == [[0, 8, 15, 23]]
     assert shown.values["features"].flatten(0, 2).argmax(-1).tolist() == [0, 0, 3, 3]
 
@@ -147,7 +149,7 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
     kinds = np.arange(24) % 4
     names = {"train": objects([f"kind {k}" for k in kinds]), "test": objects([f"art {k}" for k in kinds])}
     parts = {
-        split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(Per.SAMPLE, texts)})
+        split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(Granularity.SAMPLE, texts)})
         for split, texts in names.items()
     }
     options = {"target": "text", "prefix": 1, "model": None, "frozen": True, "vocabulary": None, "layers": 1}
@@ -155,7 +157,7 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
     own = learner(tasks.build("generation", options, "task"))
     support, query = view(own.task.with_targets(parts["test"]))
     right = own.task.written(own.adapt(support)(query))
-    known = own.task.written(FromTraining(own, parts["train"]).adapt(support)(query))
+    known = own.task.written(TrainSetSupport(own, parts["train"]).adapt(support)(query))
     assert right == [own.task.tokens.write(t) for t in own.task.targets(query)]
     assert known == [[text.replace("art", "kind") for text in texts] for texts in right]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmml.encoders.embedder import build_embedder
-from mmml.episodes import Examples, Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.methods.metric import classifiers
 from mmml.methods.metric.learner import MetricLearner, as_items
@@ -19,9 +19,9 @@ SLOTS = torch.tensor([[0, 0, 1, 1]])
 QUERY = torch.tensor([[[2.9, 0.0], [4.5, 0.0]]])
 
 
-def weights(classifier, slots=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
+def weights(classifier, labels=SLOTS, support=SUPPORT, query=QUERY, temperature=1.0):
     distance = distances.get("euclidean", "")
-    return classifiers.get(classifier, "")(distance, support, slots, query, torch.tensor(temperature))
+    return classifiers.get(classifier, "")(distance, support, labels, query, torch.tensor(temperature))
 
 
 @pytest.mark.parametrize("classifier", RULES)
@@ -37,9 +37,9 @@ def test_prototype_compares_with_class_means():
 
 @pytest.mark.parametrize("classifier", ["prototype", "nearest", "attention"])
 def test_temperature_divides_distances_once(classifier):
-    support, query, slots = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0]]]), torch.tensor([[0, 1]])
+    support, query, labels = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0]]]), torch.tensor([[0, 1]])
     squared = distances.get("sqeuclidean", "")
-    got = classifiers.get(classifier, "")(squared, support, slots, query, torch.tensor(2.0)).exp()
+    got = classifiers.get(classifier, "")(squared, support, labels, query, torch.tensor(2.0)).exp()
     assert got[0, 0].tolist() == pytest.approx([0.8176, 0.1824], abs=1e-4)  # of −1/2 and −4/2
 
 
@@ -69,29 +69,29 @@ def two_shots_and_a_name():
     images = torch.tensor([[[[0.0, 0.0], [2.0, 0.0]], [[5.0, 0.0], [9.0, 0.0]]]])
     names = torch.tensor([[[[10.0, 0.0]], [[20.0, 0.0]]]])
     shapes = {"image": (1, 2, 2), "text": (1, 2, 1)}
-    return Examples({"image": images, "text": names}, shapes, frozenset(shapes))
+    return ExampleSet({"image": images, "text": names}, shapes, frozenset(shapes))
 
 
 alone = build_embedder(MLP, ["image", "text"]).fuse
 
 
 def test_names_stand_beside_the_images_as_shots_of_their_own():
-    items, slots = as_items(two_shots_and_a_name(), alone)
+    items, labels = as_items(two_shots_and_a_name(), alone)
     assert items[0, :, 0].tolist() == [0, 2, 5, 9, 10, 20]
-    assert slots.tolist() == [[0, 0, 1, 1, 0, 1]]
+    assert labels.tolist() == [[0, 0, 1, 1, 0, 1]]
 
 
 def test_names_stand_beside_images_of_which_classes_have_different_numbers():
     images, names = torch.tensor([[[[0.0], [2.0], [5.0]]]]), torch.tensor([[[[10.0], [20.0]]]])
     labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
     shapes = {"image": (1, 1, 3), "text": (1, 1, 2)}
-    examples = Examples({"image": images, "text": names}, shapes, frozenset(shapes), labels=labels)
-    items, slots = as_items(examples, alone)
-    assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and slots.tolist() == [[0, 0, 1, 0, 1]]
+    examples = ExampleSet({"image": images, "text": names}, shapes, frozenset(shapes), ragged_labels=labels)
+    items, labels = as_items(examples, alone)
+    assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and labels.tolist() == [[0, 0, 1, 0, 1]]
 
 
 def test_only_attention_tells_modalities_apart():
-    query = Examples({"image": torch.tensor([[[[11.0, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    query = ExampleSet({"image": torch.tensor([[[[11.0, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
     # Fused with its name, class 0 is at 5 and 6, class 1 at 12.5 and 14.5; apart, the name of class 0 is at 10.
     guesses = {
         classifier: make_learner(MLP, classifier=classifier, distance="euclidean")
@@ -104,7 +104,7 @@ def test_only_attention_tells_modalities_apart():
 
 
 def test_the_loss_of_attention_contrasts_with_names_too(samples):
-    drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
+    drawn = Sampler(samples, 0, "train").draw([0], EpisodeShape(4, 2, 2))
     fused, apart = make_learner(MLP), make_learner(MLP, classifier="attention")
     alone, both = (gather(samples, drawn, [m]) for m in (MAPPINGS[0], MAPPINGS[3]))
     assert torch.equal(fused.loss(alone), apart.loss(alone))
@@ -113,7 +113,7 @@ def test_the_loss_of_attention_contrasts_with_names_too(samples):
 
 def test_scores_are_predicted_from_whole_samples():
     support = replace(two_shots_and_a_name(), targets=torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
-    query = Examples({"image": torch.tensor([[[[12.5, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    query = ExampleSet({"image": torch.tensor([[[[12.5, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
     learner = make_learner(MLP, classifier="attention", distance="euclidean")
     predicted = learner.adapt(support, tasks.build("regression", {}, "task"))(query)
     assert predicted.item() == pytest.approx(3.0, abs=1e-3)
@@ -123,8 +123,8 @@ def test_scores_are_predicted_from_whole_samples():
 def test_the_order_of_the_support_set_does_not_matter(classifier):
     order = torch.tensor([3, 0, 2, 1])
     task = tasks.build("classification", {}, "task")
-    one = task.combine(weights(classifier), SLOTS)
-    other = task.combine(weights(classifier, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
+    one = task.aggregate(weights(classifier), SLOTS)
+    other = task.aggregate(weights(classifier, SLOTS[:, order], SUPPORT[:, order]), SLOTS[:, order])
     assert torch.allclose(one, other, atol=1e-5)
 
 
@@ -133,7 +133,7 @@ def test_the_order_of_the_support_set_does_not_matter(classifier):
 @pytest.mark.parametrize("distance", ["cosine", "euclidean", "sqeuclidean"])
 def test_every_parameter_learns_in_the_first_step(samples, encoder, loss, distance):
     learner = make_learner(encoder, loss, distance=distance)
-    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], Shape(4, 2, 2)), MAPPINGS[:2])
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], EpisodeShape(4, 2, 2)), MAPPINGS[:2])
     value = learner.loss(batch)
     assert value.shape == ()
     value.backward()
@@ -143,7 +143,7 @@ def test_every_parameter_learns_in_the_first_step(samples, encoder, loss, distan
 
 def test_the_loss_is_the_mean_over_mappings(samples):
     learner = make_learner(MLP)
-    drawn = Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2))
+    drawn = Sampler(samples, 0, "train").draw([0], EpisodeShape(4, 2, 2))
     each = [learner.loss(gather(samples, drawn, [m])) for m in MAPPINGS]
     assert torch.allclose(learner.loss(gather(samples, drawn, MAPPINGS)), torch.stack(each).mean())
 
@@ -151,7 +151,7 @@ def test_the_loss_is_the_mean_over_mappings(samples):
 @pytest.mark.parametrize("loss", ["infonce", "prototypical", "contrastive"])
 def test_distances_keep_float32_under_autocast(samples, loss):
     learner = make_learner(MLP, loss, distance="sqeuclidean").eval()
-    batch = gather(samples, Sampler(samples, 0, "train").draw([0], Shape(4, 2, 2)), MAPPINGS)
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0], EpisodeShape(4, 2, 2)), MAPPINGS)
     embedded = batch.encode(learner.embedder.encode)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(learner.loss(embedded), learner.loss(embedded).float())
@@ -161,21 +161,21 @@ def test_distances_keep_float32_under_autocast(samples, loss):
 
 def test_adapting_sees_no_query(samples, learner):
     learner.eval()
-    batch = gather(samples, Sampler(samples, 0, "train").draw([0], Shape(4, 1, 2)), MAPPINGS[:1])
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0], EpisodeShape(4, 1, 2)), MAPPINGS[:1])
     support, query = batch.view(MAPPINGS[0])
     predict = learner.adapt(support)
     first = predict(query)
-    predict(Examples({"image": torch.zeros(8, 16, 16, dtype=torch.uint8)}, {"image": (1, 4, 2)}))
+    predict(ExampleSet({"image": torch.zeros(8, 16, 16, dtype=torch.uint8)}, {"image": (1, 4, 2)}))
     assert torch.equal(predict(query), first)
 
 
 def test_predictions_are_log_probabilities(samples, learner):
     learner.eval()
-    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], Shape(4, 2, 2)), MAPPINGS)
+    batch = gather(samples, Sampler(samples, 0, "train").draw([0, 1], EpisodeShape(4, 2, 2)), MAPPINGS)
     for mapping in MAPPINGS:
         support, query = batch.view(mapping)
         predictions = learner.adapt(support)(query)
-        assert predictions.shape == (2, query.slots.shape[1], 4)
+        assert predictions.shape == (2, query.labels.shape[1], 4)
         assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
 
 

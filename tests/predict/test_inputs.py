@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import objects
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading, Support, as_batch, whole_support
@@ -59,12 +59,12 @@ def test_what_is_the_same_for_a_class_of_several_stands_on_one_side(tmp_path):
 
 def test_a_class_shows_the_first_of_its_names_once():
     names = Column.of_texts([["one", "ein"], ["two"], ["three", "drei", "trois"]])
-    pixels = Column(Per.SAMPLE, torch.arange(12.0).view(6, 2), encoded=True)
+    pixels = Column(Granularity.SAMPLE, torch.arange(12.0).view(6, 2), encoded=True)
     samples = Samples(["1", "2", "3"], np.array([0, 3, 4, 6]), {"text": names, "features": pixels})
     support = whole_support(samples, ["text", "features"])
     assert support.values["text"].tolist() == ["one", "two", "three"]
-    assert support.labels["text"].tolist() == [[0, 1, 2]]
-    assert support.labels["features"].tolist() == [[0, 0, 0, 1, 2, 2]] == support.slots.tolist()
+    assert support.ragged_labels["text"].tolist() == [[0, 1, 2]]
+    assert support.ragged_labels["features"].tolist() == [[0, 0, 0, 1, 2, 2]] == support.labels.tolist()
     assert support.values["features"].shape == (1, 1, 6, 2) and support.shapes["text"] == (1, 1, 3)
 
 

@@ -11,7 +11,7 @@ from mmml.config.compose import compose_plain
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading
 from mmml.predict.model import untrained_model
-from mmml.predict.tally import Tally
+from mmml.predict.summary import Tally
 from tests.datasets.making import pictures, write_csv
 from tests.predict.making import features
 

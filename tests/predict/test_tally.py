@@ -4,7 +4,7 @@ import pytest
 
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Prediction
-from mmml.predict.tally import Tally
+from mmml.predict.summary import Tally
 from mmml.tasks.generation.scores import chrf
 from tests.datasets.making import write_csv
 from tests.predict.making import features

@@ -43,17 +43,17 @@ def test_prototypical_is_cross_entropy_over_class_means():
     support = torch.tensor([[[0.0], [2.0], [5.0], [7.0]]])
     query = torch.tensor([[[1.5]]])
     loss = build("prototypical", temperature=1.0, learn_temperature=False)
-    slots = torch.tensor([[0, 0, 1, 1]])
-    value = loss(distances.get("sqeuclidean", ""), support, slots, query, torch.tensor([[0]]))
+    labels = torch.tensor([[0, 0, 1, 1]])
+    value = loss(distances.get("sqeuclidean", ""), support, labels, query, torch.tensor([[0]]))
     assert value.item() == pytest.approx(math.log(1 + math.exp(-(4.5**2) + 0.5**2)), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["prototypical", "infonce"])
 def test_temperature_divides_distances(name):
     """Squared distances 1 and 4, by a temperature of 2: each query belongs to its class with probability 0.8176."""
-    support, query, slots = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0], [2.0]]]), torch.tensor([[0, 1]])
+    support, query, labels = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[[1.0], [2.0]]]), torch.tensor([[0, 1]])
     loss = build(name, temperature=2.0, learn_temperature=False)
-    value = loss(distances.get("sqeuclidean", ""), support, slots, query, slots).item()
+    value = loss(distances.get("sqeuclidean", ""), support, labels, query, labels).item()
     assert value == pytest.approx(0.2014, abs=1e-4)
 
 
@@ -69,10 +69,10 @@ def test_infonce_contrasts_in_both_directions():
 
 def test_triplet_compares_what_is_of_the_class_with_what_is_not():
     d = [[0.1, 0.7, 0.3], [0.9, 0.2, 0.4]]
-    slots, of = torch.tensor([[0, 1, 0]]), torch.tensor([[0, 1]])
+    labels, of = torch.tensor([[0, 1, 0]]), torch.tensor([[0, 1]])
 
     def value(**options):
-        return build("triplet", **options)(table(d), torch.zeros(1, 3, 1), slots, torch.zeros(1, 2, 1), of).item()
+        return build("triplet", **options)(table(d), torch.zeros(1, 3, 1), labels, torch.zeros(1, 2, 1), of).item()
 
     # Query 0: positives 0.1 and 0.3 against 0.7; query 1: positive 0.2 against 0.9 and 0.4. With a margin of 0.5
     # 0.3 − 0.7 + 0.5 and 0.2 − 0.4 + 0.5 violate it, and the others do not.
@@ -85,8 +85,8 @@ def test_triplet_compares_what_is_of_the_class_with_what_is_not():
 
 def test_infonce_takes_several_positives():
     loss = build("infonce", temperature=1.0, learn_temperature=False)
-    slots = torch.tensor([[0, 0]])
-    value = loss(table([[0.1, 0.7], [0.9, 0.2]]), torch.zeros(1, 2, 1), slots, torch.zeros(1, 2, 1), slots)
+    labels = torch.tensor([[0, 0]])
+    value = loss(table([[0.1, 0.7], [0.9, 0.2]]), torch.zeros(1, 2, 1), labels, torch.zeros(1, 2, 1), labels)
     assert value.item() == pytest.approx(0, abs=1e-6)  # nothing is negative
 
 
@@ -108,6 +108,6 @@ def test_refuses_impossible_options():
 
 def test_class_means_and_pairs():
     support = torch.tensor([[[1.0], [5.0], [3.0]]])
-    slots = torch.tensor([[0, 1, 0]])
-    assert class_means(support, slots).tolist() == [[[2.0], [5.0]]]
-    assert same_class(torch.tensor([[1]]), slots).tolist() == [[[False, True, False]]]
+    labels = torch.tensor([[0, 1, 0]])
+    assert class_means(support, labels).tolist() == [[[2.0], [5.0]]]
+    assert same_class(torch.tensor([[1]]), labels).tolist() == [[[False, True, False]]]

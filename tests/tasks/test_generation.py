@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import objects
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
-from mmml.evaluation.embed import see_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.independence import check_independence
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods import methods
@@ -19,9 +19,9 @@ from mmml.methods.controls import constants
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.generation import scores
-from mmml.tasks.generation.known import Known, alike
+from mmml.tasks.generation.prefix_lm import Decoding, Writer, from_scratch
+from mmml.tasks.generation.support_texts import SupportTexts, alike
 from mmml.tasks.generation.tokens import END, ByteTokens, PieceTokens
-from mmml.tasks.generation.writer import Decoding, Writer, from_scratch
 
 OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
 OPTIONS |= {"vocabulary": None, "max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
@@ -37,7 +37,7 @@ RULE = {
 }
 RULE |= {"truncation_length": None, "weights": "last", "curriculum": 0.0, "head_scale": 1.0, "transductive": False}
 MLP = {"name": "mlp_features", "hidden": [8]}
-MAPPING, SHAPE = Mapping.parse("features:features"), Shape(1, 4, 6)
+MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 4, 6)
 WORDS = ["cat", "dog", "bird", "fish"]
 
 
@@ -70,31 +70,31 @@ def named() -> Samples:
     kinds = np.arange(40) % 4
     values = torch.eye(4)[kinds] + 0.05 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
     names = objects([WORDS[k] + ("" if i < 20 else "o") for i, k in enumerate(kinds)])
-    columns = {"features": Column(Per.SAMPLE, values), "text": Column(Per.SAMPLE, names)}
+    columns = {"features": Column(Granularity.SAMPLE, values), "text": Column(Granularity.SAMPLE, names)}
     return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
 
 
 def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
-    few, some, many = (learned().at_once(Shape(1, shots, 6)) for shots in (20, 500, 5000))
+    few, some, many = (learned().at_once(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000))
     assert few == 16 and 1 < some < few and many == 1
-    assert learned_by(task(vocabulary=1000)).at_once(Shape(1, 500, 6)) <= some
+    assert learned_by(task(vocabulary=1000)).at_once(EpisodeShape(1, 500, 6)) <= some
 
 
 def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
     learner = learned(adapt="all")
     learner.fit(named)
-    assert len(see_all(learner, named, ["features", "text"]).columns["text"].values) == len(named.labels)
+    assert len(materialize(learner, named, ["features", "text"]).columns["text"].values) == len(named.labels)
 
 
 class TestTokens:
     def test_texts_come_back(self):
         texts = ["cat", "číslo", "ปลา", "🐟", ""]
-        tokens = ByteTokens().read(texts)
+        tokens = ByteTokens().encode(texts)
         assert tokens[0].tolist()[:5] == [99, 97, 116, END, -1]
-        assert ByteTokens().write(tokens) == ["cat", "číslo", "ปลา", "🐟", " "]
+        assert ByteTokens().decode(tokens) == ["cat", "číslo", "ปลา", "🐟", " "]
 
     def test_a_broken_character_is_left_out(self):
-        assert ByteTokens().write(torch.tensor([[99, 0xC4, 97, END, 98]])) == ["ca"]
+        assert ByteTokens().decode(torch.tensor([[99, 0xC4, 97, END, 98]])) == ["ca"]
 
 
 class TestPieces:
@@ -107,28 +107,28 @@ class TestPieces:
         return tokens
 
     def test_texts_of_known_letters_come_back(self, tokens):
-        read = tokens.read([*self.texts, "A Hund."])
+        read = tokens.encode([*self.texts, "A Hund."])
         assert read.max() < 200 and (read == tokens.end).sum(-1).tolist() == [1] * 4
-        assert tokens.write(read) == [*self.texts, "A Hund."]
+        assert tokens.decode(read) == [*self.texts, "A Hund."]
 
     def test_a_checkpoint_keeps_them(self, tokens):
         other = PieceTokens(200)
         other.state = tokens.state
-        assert torch.equal(other.read(self.texts), tokens.read(self.texts))
+        assert torch.equal(other.encode(self.texts), tokens.encode(self.texts))
 
     def test_a_learner_is_saved_with_them(self, named):
         first, second = (learned_by(task(vocabulary=40)) for _ in range(2))
         first.fit(named)
         second.load_state_dict(first.state_dict())
-        assert torch.equal(*(one.task.tokens.read(["cato", "bird"]) for one in (first, second)))
+        assert torch.equal(*(one.task.tokens.encode(["cato", "bird"]) for one in (first, second)))
 
     def test_references_keep_what_no_piece_is_of(self, named):
         made, odd = task(vocabulary=40), objects(["ž ☃ sunset", *["cat"] * 39])
         learned_by(made).fit(named)
-        samples = replace(named, columns={**named.columns, "text": Column(Per.SAMPLE, odd)})
+        samples = replace(named, columns={**named.columns, "text": Column(Granularity.SAMPLE, odd)})
         answers = made.with_targets(samples).columns["text"].values[None, :1]
-        assert "☃" not in made.tokens.write(made.tokens.of(answers[0]))[0]
-        own = made.scores(Known(torch.zeros(1, 1, 1), answers), answers)
+        assert "☃" not in made.tokens.decode(made.tokens.of(answers[0]))[0]
+        own = made.scores(SupportTexts(torch.zeros(1, 1, 1), answers), answers)
         assert all(s.item() == 1 for m, s in own.items() if m.name != "BLEU")
 
     def test_too_few_are_refused(self):
@@ -137,7 +137,7 @@ class TestPieces:
 
 
 class TestKnown:
-    texts = ByteTokens().read(["red cat", "red cats", "blue whale"])[None]
+    texts = ByteTokens().encode(["red cat", "red cats", "blue whale"])[None]
 
     def test_alike_is_one_for_the_same_and_less_for_others(self):
         likeness = alike(self.texts, self.texts)[0]
@@ -146,19 +146,19 @@ class TestKnown:
 
     @pytest.mark.parametrize(("weights", "best"), [([0, 0, 1.0], 2), ([0.4, 0.35, 0.25], 0), ([1 / 3] * 3, 0)])
     def test_what_is_most_like_all_by_weight_is_chosen(self, weights, best):
-        known = Known(torch.tensor([[weights]]).log(), self.texts)
+        known = SupportTexts(torch.tensor([[weights]]).log(), self.texts)
         assert torch.equal(known.chosen()[0, 0], self.texts[0, best])
 
     def test_the_loss_is_that_of_what_would_be_chosen(self):
         answer, weights = self.texts[:, 2:], torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log()
-        good, bad = (Known(w[None], self.texts).loss(answer) for w in weights)
+        good, bad = (SupportTexts(w[None], self.texts).loss(answer) for w in weights)
         assert good.item() == pytest.approx(0, abs=0.01)
         assert bad.item() == pytest.approx(1 - alike(self.texts, self.texts)[0, 0, 2].item(), abs=0.01)
 
     def test_weights_are_learned_by_what_comes_of_them(self):
         """The choice is softened: a little more weight on what is like the answer is a little less risk."""
         weights = torch.tensor([[[0.3, 0.3, 0.4]]]).log().requires_grad_()
-        Known(weights, self.texts).loss(self.texts[:, 2:]).sum().backward()
+        SupportTexts(weights, self.texts).loss(self.texts[:, 2:]).sum().backward()
         assert weights.grad[0, 0, 2] < 0 < weights.grad[0, 0, 0]
 
 
@@ -175,7 +175,7 @@ class TestScores:
     def test_every_query_is_scored_and_the_texts_are_whole(self, named):
         made = task()
         texts = made.with_targets(named).columns["text"].values
-        known = Known(torch.eye(4)[None].log(), texts[None, :4])
+        known = SupportTexts(torch.eye(4)[None].log(), texts[None, :4])
         found = {m.name: s for m, s in made.scores(known, texts[None, [0, 1, 2, 0]]).items()}
         assert found["exact match"].tolist() == [[1.0, 1.0, 1.0, 0.0]]
         assert found["chrF"].shape == (1, 4) and found["BLEU"].shape == (1, 1)
@@ -183,9 +183,9 @@ class TestScores:
     def test_references_are_not_cut_with_the_texts_of_training(self, named):
         long = "a very long name of a thing"
         text = objects([long, *["cat"] * 39])
-        samples = Samples(named.classes, named.starts, {"text": Column(Per.SAMPLE, text)})
+        samples = Samples(named.classes, named.starts, {"text": Column(Granularity.SAMPLE, text)})
         made = task(max_length=3)
-        assert made.tokens.write(made.with_targets(samples).columns["text"].values[:1]) == [long]
+        assert made.tokens.decode(made.with_targets(samples).columns["text"].values[:1]) == [long]
 
 
 class TestWriter:
@@ -213,14 +213,14 @@ class TestWriter:
     @torch.no_grad()
     def test_a_batch_with_cached_keys_is_written_as_one_by_one_without(self, writer):
         prefix = torch.randn(6, 3, 16)
-        together = writer.tokens.write(writer.generate(prefix))
+        together = writer.tokens.decode(writer.generate(prefix))
         assert together == writer.write(prefix)
         for p, text in zip(prefix, together, strict=True):
             seen, found = p, []
             while len(found) < 10 and END not in found:
                 found.append(int(writer.model(inputs_embeds=seen[None], use_cache=False).logits[0, -1].argmax()))
                 seen = torch.cat([seen, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
-            assert writer.tokens.write(torch.tensor([found])) == [text]
+            assert writer.tokens.decode(torch.tensor([found])) == [text]
 
     @torch.no_grad()
     def test_beams_find_likelier_texts_and_samples_others(self, writer):
@@ -229,7 +229,7 @@ class TestWriter:
             writer.decoding = Decoding(by, 4, 1.0, 10)
             tokens = writer.generate(prefix)
             after = (tokens == END).long().cumsum(1) - (tokens == END).long() > 0
-            found[by], lost[by] = writer.tokens.write(tokens), writer._log_loss(prefix, tokens.masked_fill(after, -1))
+            found[by], lost[by] = writer.tokens.decode(tokens), writer._log_loss(prefix, tokens.masked_fill(after, -1))
         assert lost["beam"].mean() < lost["greedy"].mean() < lost["sample"].mean()
         assert found["beam"] != found["greedy"] != found["sample"]
         writer.decoding = Decoding("sample", 1, 1e-4, 10)
@@ -282,7 +282,7 @@ def descend(learner, samples, steps):
 
 
 def judged(learner, samples):
-    seen = see_all(learner, samples, ["features", "text"])
+    seen = materialize(learner, samples, ["features", "text"])
     panel = episode_panel(learner, seen, Sampler(samples, 0, "test"), [Setting(learner.task, SHAPE, (MAPPING,))], 10)
     return {c.metric: c.mean for c in panel.cells}
 
@@ -313,7 +313,7 @@ def test_another_instance_of_the_task_scores_alike(named):
     descend(learner, named, 40)
     own = judged(learner.eval(), named)
     stranger = learned().task
-    seen = see_all(learner, named, ["features", "text"])
+    seen = materialize(learner, named, ["features", "text"])
     panel = episode_panel(learner, seen, Sampler(named, 0, "test"), [Setting(stranger, SHAPE, (MAPPING,))], 10)
     assert {c.metric: c.mean for c in panel.cells} == own
 
@@ -323,7 +323,7 @@ def test_queries_do_not_influence_one_another(named):
     for learner in (learned(), metric()):
         learner.fit(named)
         learner.eval()
-        seen = see_all(learner, named, ["features", "text"])
+        seen = materialize(learner, named, ["features", "text"])
         check_independence(learner, named, seen, Sampler(named, 0, "test"), SHAPE, [MAPPING])
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, episode_panel
@@ -28,7 +28,7 @@ OPTIONS = {"temperature": 0.3, "learn_temperature": True, "margin": 1.0, "square
 def scored() -> Samples:
     """Three quantities of forty samples each; the score is the first of six features, the others are noise."""
     values = torch.randn(120, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3, 3, 3, 3, 3])
-    column = Column(Per.SAMPLE, values)
+    column = Column(Granularity.SAMPLE, values)
     return Samples(["a", "b", "c"], np.arange(4) * 40, {"features": column}, targets=values[:, 0].numpy())
 
 
@@ -39,11 +39,11 @@ def learner(classifier="attention", loss="infonce"):
 
 
 def batch(samples, numbers=(0, 1, 2, 3)):
-    return gather(samples, Sampler(samples, 0, "train").draw(numbers, Shape(1, 8, 10)), [MAPPING])
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, EpisodeShape(1, 8, 10)), [MAPPING])
 
 
 def error(model, samples) -> float:
-    setting, embedded = Setting(TASK, Shape(1, 10, 10), (MAPPING,)), embed_all(model, samples, ["features"])
+    setting, embedded = Setting(TASK, EpisodeShape(1, 10, 10), (MAPPING,)), embed_all(model, samples, ["features"])
     return episode_panel(model, embedded, Sampler(samples, 0, "test"), [setting], 100).cells[0].mean
 
 
@@ -70,7 +70,7 @@ def test_training_learns_which_features_matter(scored):
 
 
 def test_a_constant_answer_stands_in_the_table(scored):
-    setting = Setting(TASK, Shape(1, 10, 10), (MAPPING,))
+    setting = Setting(TASK, EpisodeShape(1, 10, 10), (MAPPING,))
     model = learner()
     model.embedder.fit(scored)
     mean, _ = constants(model)
@@ -93,9 +93,11 @@ def test_rules_that_need_classes_are_refused(classifier):
 
 def test_a_value_of_a_whole_class_has_no_score():
     with pytest.raises(UserError, match="text:features: task=regression needs a value for each sample on both sides"):
-        TASK.check_mappings([Mapping.parse("text:features")], {"text": Per.CLASS, "features": Per.SAMPLE})
+        TASK.check_mappings(
+            [Mapping.parse("text:features")], {"text": Granularity.CLASS, "features": Granularity.SAMPLE}
+        )
     with pytest.raises(ValueError, match="1 weights for 5 scores"):
-        TASK.combine(torch.zeros(2, 3, 1), torch.ones(2, 5))
+        TASK.aggregate(torch.zeros(2, 3, 1), torch.ones(2, 5))
     with pytest.raises(ValueError, match="predictions"):
         TASK.scores(torch.zeros(4, 1), torch.zeros(4, 5))
 

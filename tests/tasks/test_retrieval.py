@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Per, Samples
+from mmml.datasets import Column, Granularity, Samples
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.evaluation.candidates import among
-from mmml.evaluation.embed import see_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
 from mmml.methods import methods
 from mmml.methods.controls import Control
@@ -20,7 +20,7 @@ from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.learner import combined
 from mmml.tasks import tasks
 
-TARGET, MAPPING, SHAPE = "found_features", Mapping.parse("features:features"), Shape(1, 5, 8)
+TARGET, MAPPING, SHAPE = "found_features", Mapping.parse("features:features"), EpisodeShape(1, 5, 8)
 TASK = tasks.build("retrieval", {"target": TARGET, "temperature": 0.1}, "task")
 MLP = {"name": "mlp_features", "hidden": [8]}
 OPTIONS = {"temperature": 10.0, "learn_temperature": True, "margin": 1.0, "squared": False}
@@ -43,7 +43,10 @@ def pairs() -> Samples:
     values = torch.randn(80, 6, generator=rng)
     steps = 3 * torch.randn(2, 6, generator=rng)
     found = values + steps.repeat_interleave(40, 0)
-    columns = {"features": Column(Per.SAMPLE, values, encoded=True), TARGET: Column(Per.SAMPLE, found, encoded=True)}
+    columns = {
+        "features": Column(Granularity.SAMPLE, values, encoded=True),
+        TARGET: Column(Granularity.SAMPLE, found, encoded=True),
+    }
     return Samples(["a", "b"], np.array([0, 40, 80]), columns, target=TARGET)
 
 
@@ -58,7 +61,7 @@ def metric(classifier="attention"):
 
 
 def judged(learner, samples, shots=5):
-    setting = Setting(TASK, Shape(1, shots, 8), (MAPPING,))
+    setting = Setting(TASK, EpisodeShape(1, shots, 8), (MAPPING,))
     panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 60)
     return {c.metric: c.mean for c in panel.cells}
 
@@ -131,7 +134,7 @@ def test_among_more_answers_each_episode_has_candidates_of_its_own():
 
 def test_a_first_projection_changes_nothing():
     embedded, scale = torch.randn(2, 5, 6), torch.tensor(1.7)
-    weight, bias = TASK.first_head(embedded, embedded, scale)
+    weight, bias = TASK.init_head(embedded, embedded, scale)
     assert torch.allclose(scale * (embedded @ weight.mT + bias.unsqueeze(1)), embedded, atol=1e-6)
 
 
@@ -147,7 +150,7 @@ def test_the_order_of_answers_tells_nothing(pairs):
 
 @pytest.mark.parametrize("name", ["metric", "learned_optimizer"])
 def test_training_reaches_the_encoders_of_both_sides(name, pairs):
-    raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
     section = {"distance": "cosine", "loss": "infonce", "classifier": "attention", **OPTIONS}
     if name == "learned_optimizer":
         section = RULE | UNROLL | {"vectorize": "auto"}
@@ -168,17 +171,17 @@ def test_adapted_projections_beat_standing_still(pairs):
 
 
 def test_encoders_may_adapt_too(pairs):
-    raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
-    seen = see_all(learner, raw, ["features", TARGET])
+    seen = materialize(learner, raw, ["features", TARGET])
     assert seen.columns[TARGET].encoded and not seen.columns["features"].encoded  # answers are not adapted to
     assert 0 < judged(learner, seen)["R@10"] <= 1
 
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
-    raw = replace(pairs, columns={m: Column(Per.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
@@ -197,10 +200,18 @@ def test_no_head_begins_nowhere():
 @pytest.mark.parametrize(
     ("mapping", "modalities", "told"),
     [
-        ("features:features", {"features": Per.SAMPLE}, "this dataset has features"),
-        ("features:features", {"features": Per.SAMPLE, TARGET: Per.CLASS}, "belongs to whole classes"),
-        (f"features+{TARGET}:features", {"features": Per.SAMPLE, TARGET: Per.SAMPLE}, "asks for it: leave it out"),
-        ("features:image", {"features": Per.SAMPLE, "image": Per.CLASS, TARGET: Per.SAMPLE}, "for each sample"),
+        ("features:features", {"features": Granularity.SAMPLE}, "this dataset has features"),
+        ("features:features", {"features": Granularity.SAMPLE, TARGET: Granularity.CLASS}, "belongs to whole classes"),
+        (
+            f"features+{TARGET}:features",
+            {"features": Granularity.SAMPLE, TARGET: Granularity.SAMPLE},
+            "asks for it: leave it out",
+        ),
+        (
+            "features:image",
+            {"features": Granularity.SAMPLE, "image": Granularity.CLASS, TARGET: Granularity.SAMPLE},
+            "for each sample",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(mapping, modalities, told):

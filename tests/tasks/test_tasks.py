@@ -4,7 +4,7 @@ import torch
 from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import compose_plain
-from mmml.episodes import Shape
+from mmml.episodes import EpisodeShape
 from mmml.errors import UserError
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
@@ -19,13 +19,13 @@ def named(scores):
 
 def test_classification_adds_votes_by_class():
     weights = torch.tensor([[[0.5, 0.2, 0.3]]]).log()
-    votes = classification.combine(weights, torch.tensor([[1, 0, 1]])).exp()
+    votes = classification.aggregate(weights, torch.tensor([[1, 0, 1]])).exp()
     assert torch.allclose(votes, torch.tensor([[[0.2, 0.8]]]))
 
 
 def test_a_class_without_any_weight_has_none():
     weights = torch.tensor([[[-torch.inf, -torch.inf, 0.0]]])
-    votes = classification.combine(weights, torch.tensor([[0, 0, 1]]))
+    votes = classification.aggregate(weights, torch.tensor([[0, 0, 1]]))
     assert votes.tolist() == [[[-torch.inf, 0.0]]]
 
 
@@ -54,20 +54,24 @@ def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
     scores = named(gallery.scores(fits, torch.arange(101)[None]))
     for name, found in scores.items():
-        assert found.double().mean().item() == pytest.approx(named(gallery.chance(Shape(101, 1, 1)))[name]), name
-    assert scores["median rank"].unique().tolist() == [51.0] == [named(gallery.chance(Shape(101, 1, 1)))["median rank"]]
+        assert found.double().mean().item() == pytest.approx(named(gallery.chance(EpisodeShape(101, 1, 1)))[name]), name
+    assert (
+        scores["median rank"].unique().tolist()
+        == [51.0]
+        == [named(gallery.chance(EpisodeShape(101, 1, 1)))["median rank"]]
+    )
 
 
 @pytest.mark.parametrize("task", [classification, gallery])
 def test_chance_names_the_same_metrics(task):
     predictions = torch.rand(1, 4, 4)
     found = task.scores(predictions, torch.arange(4)[None])
-    assert set(task.chance(Shape(4, 1, 1))) == set(found) == set(task.metrics)
+    assert set(task.chance(EpisodeShape(4, 1, 1))) == set(found) == set(task.metrics)
 
 
 def test_chance_values():
-    assert named(classification.chance(Shape(5, 1, 1))) == {"accuracy": 0.2}
-    assert named(gallery.chance(Shape(4, 1, 1))) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+    assert named(classification.chance(EpisodeShape(5, 1, 1))) == {"accuracy": 0.2}
+    assert named(gallery.chance(EpisodeShape(4, 1, 1))) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
 
 
 def test_a_median_metric_takes_the_median_of_queries():

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from mmml.tasks.generation import scores
-from mmml.tasks.generation.known import Known, alike
+from mmml.tasks.generation.prefix_lm import Decoding, GumbelSampler, Writer, from_scratch
+from mmml.tasks.generation.support_texts import SupportTexts, alike
 from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation, Prefixed
 from mmml.tasks.generation.tokens import BYTES, PieceTokens
-from mmml.tasks.generation.writer import Chance, Decoding, Writer, from_scratch
 
 LONG, SHORT, LONGER = "a red cat sat on the mat", "a red cat", "the cat sat on the mat and slept there"
 EVEN = "the cat sat on the mat"
@@ -38,36 +38,36 @@ def generation() -> Generation:
 
 def known(texts):
     """Every query is answered with the text of its number."""
-    return Known(torch.eye(len(texts))[None].log(), BYTES.read(texts)[None])
+    return SupportTexts(torch.eye(len(texts))[None].log(), BYTES.encode(texts)[None])
 
 
 def test_every_query_is_judged_by_its_own_text():
-    found = generation().scores(known([LONG, EVEN]), BYTES.read([SHORT, LONGER])[None])
+    found = generation().scores(known([LONG, EVEN]), BYTES.encode([SHORT, LONGER])[None])
     assert found[CHRF][0].tolist() == pytest.approx([scores.chrf(LONG, SHORT), scores.chrf(EVEN, LONGER)])
     assert found[BLEU].tolist() == [[pytest.approx(scores.bleu([LONG, EVEN], [SHORT, LONGER]))]]
     assert found[ROUGE][0].tolist() == pytest.approx([2 * 3 / 10, 2 * 6 / 15]) and found[EXACT].tolist() == [[0, 0]]
 
 
 def test_spaces_around_a_text_do_not_matter():
-    found = generation().scores(known([" a red cat", "a  red cat"]), BYTES.read(["a red cat ", "a red cat"])[None])
+    found = generation().scores(known([" a red cat", "a  red cat"]), BYTES.encode(["a red cat ", "a red cat"])[None])
     assert found[EXACT].tolist() == [[1, 0]]
 
 
 def test_texts_are_alike_however_they_are_padded():
-    two, three = (BYTES.read([SHORT, "a red hat", *more])[None] for more in ([], [LONGER]))
+    two, three = (BYTES.encode([SHORT, "a red hat", *more])[None] for more in ([], [LONGER]))
     assert torch.allclose(alike(three, three)[:, :2, :2], alike(two, two))
     assert 0.3 < alike(two, three)[0, 0, 1] < 1
 
 
 def test_two_that_are_alike_win_over_one_that_weighs_more():
-    texts = BYTES.read(["red cat", "red cats", "blue whale"])[None]
-    weighed = Known(torch.tensor([[[0.3, 0.3, 0.4]]]).log(), texts)
-    assert BYTES.write(weighed.chosen()[0])[0].startswith("red cat")
+    texts = BYTES.encode(["red cat", "red cats", "blue whale"])[None]
+    weighed = SupportTexts(torch.tensor([[[0.3, 0.3, 0.4]]]).log(), texts)
+    assert BYTES.decode(weighed.chosen()[0])[0].startswith("red cat")
 
 
 def test_every_place_of_a_text_has_chances_of_its_own():
     """The same for all texts that are written at a time, and each time."""
-    chance, again, scores = Chance(1.0), Chance(1.0), torch.zeros(2, 50)
+    chance, again, scores = GumbelSampler(1.0), GumbelSampler(1.0), torch.zeros(2, 50)
     first, second = chance(None, scores), chance(None, scores)
     assert torch.equal(first[0], first[1]) and torch.equal(first, again(None, scores))
     assert not torch.equal(first, second) and torch.equal(second, again(None, scores))
@@ -77,21 +77,21 @@ def test_other_pieces_read_texts_anew():
     """Those of a checkpoint, and those that are learned once more."""
     own, other = PieceTokens(64), PieceTokens(64)
     own.fit([LONG] * 3), other.fit(["the tar", "a mat"] * 3)
-    wanted = own.read([SHORT])
-    assert not torch.equal(other.read([SHORT]), wanted)
+    wanted = own.encode([SHORT])
+    assert not torch.equal(other.encode([SHORT]), wanted)
     other.state = own.state
-    assert torch.equal(other.read([SHORT]), wanted)
+    assert torch.equal(other.encode([SHORT]), wanted)
     other.fit(["the tar", "a mat"] * 3)
-    assert not torch.equal(other.read([SHORT]), wanted)
+    assert not torch.equal(other.encode([SHORT]), wanted)
 
 
 def test_no_piece_is_taken_for_the_end():
     """The first of all pieces, a space alone, has the number that the end of a text has."""
     own = PieceTokens(64)
     own.fit(["a cat", "a hat", "a b"] * 3)
-    read = own.read(["a  cat", "b"])
+    read = own.encode(["a  cat", "b"])
     assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][1] == own.end
-    assert own.write(read) == ["a  cat", "b"]
+    assert own.decode(read) == ["a  cat", "b"]
 
 
 @torch.no_grad()

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mmml.config.schema import TrainerConfig
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import TrainingError, UserError
 from mmml.run_directory import RunDirectory
 from mmml.trainer.checkpoint import load_checkpoint
-from mmml.trainer.loop import Parts, Trainer, build_optimizer, schedule, step_seed
+from mmml.trainer.loop import Trainer, TrainerInputs, build_optimizer, schedule, step_seed
 from mmml.trainer.numerics import choose_numerics
 from mmml.trainer.signals import Interrupted, Stop
 from tests.conftest import MLP, SMALL, make_learner
@@ -41,10 +41,10 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
     sampler, mappings = Sampler(samples, 0, "train"), [Mapping.parse("image:image"), Mapping.parse("text:image")]
 
     def episodes(step):
-        return gather(samples, sampler.draw([step], Shape(4, 1, 2)), mappings)
+        return gather(samples, sampler.draw([step], EpisodeShape(4, 1, 2)), mappings)
 
     values = iter(scores or [])
-    parts = Parts(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0)
+    parts = TrainerInputs(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0)
     return Trainer(learner, parts, options, numerics, RunDirectory(folder))
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmml.datasets.base import Column, Per, Samples
-from mmml.datasets.decoded import decode_files
-from mmml.datasets.gaps import with_gaps
+from mmml.datasets.base import Column, Granularity, Samples
 from mmml.datasets.manifest.features import bad_rows
 from mmml.datasets.manifest.meaning import TEXTS
 from mmml.datasets.manifest.rows import ManifestRows
-from mmml.datasets.values import Matrix, Rows, Values, objects
+from mmml.datasets.media_cache import decode_files
+from mmml.datasets.missing import with_gaps
+from mmml.datasets.values import Matrix, Subset, Values, objects
 from mmml.media import FILE_MODALITIES, Limits
 
 
@@ -87,19 +87,23 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
 
 
 def report_gaps(
-    rows: ManifestRows, labels: np.ndarray, sources: Mapping[str, Source], per: Mapping[str, Per], keep: bool = False
+    rows: ManifestRows,
+    labels: np.ndarray,
+    sources: Mapping[str, Source],
+    per: Mapping[str, Granularity],
+    keep: bool = False,
 ) -> None:
     """Note the rows without a value, and the rows of classes without any value of what belongs to classes.
 
     With ``keep``, only rows that have none of the modalities that belong to samples.
     """
-    lacking = {m: source.of_row < 0 for m, source in sources.items() if per[m] is Per.SAMPLE}
+    lacking = {m: source.of_row < 0 for m, source in sources.items() if per[m] is Granularity.SAMPLE}
     if keep and lacking:
         lacking = {" or ".join(lacking): np.all([*lacking.values()], axis=0)}
     for modality, where in lacking.items():
         rows.report(where, f"it has no {modality}")
     for modality, source in sources.items():
-        if per[modality] is Per.CLASS:
+        if per[modality] is Granularity.CLASS:
             there = source.of_row >= 0
             there[list(rows.problems)] = False  # what is left out serves nobody
             rows.report(unserved(labels, there), f"its class has no {modality}")
@@ -127,7 +131,7 @@ def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> 
     return {i: f"it has width {shapes[i, -1]} where most have {usual}" for i in good if shapes[i, -1] != usual}
 
 
-def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> dict[str, Per]:
+def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> dict[str, Granularity]:
     """The modalities of a manifest, each per class if it is the same for all rows of a class, else per sample.
 
     Labels serve as texts where there is no column of texts.
@@ -141,23 +145,23 @@ def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> d
     if matrix is not None:
         found["features"] = _per(labels, rows.origin)
     if not rows.has("text") and rows.has("label"):
-        found["text"] = Per.CLASS
+        found["text"] = Granularity.CLASS
     return found
 
 
-def _per(labels: np.ndarray, codes: np.ndarray) -> Per:
+def _per(labels: np.ndarray, codes: np.ndarray) -> Granularity:
     known = (labels >= 0) & (codes >= 0)
     pairs = np.unique(labels[known] * (codes.max(initial=0) + 1) + codes[known])
-    return Per.CLASS if len(pairs) == len(np.unique(labels[known])) else Per.SAMPLE
+    return Granularity.CLASS if len(pairs) == len(np.unique(labels[known])) else Granularity.SAMPLE
 
 
-def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Per) -> Column:
+def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity) -> Column:
     """Of rows that own these values (−1: none), sorted by class."""
     there = own >= 0
-    if per is Per.SAMPLE:
-        return Column(per, with_gaps(Rows(values, own[there]), there))
+    if per is Granularity.SAMPLE:
+        return Column(per, with_gaps(Subset(values, own[there]), there))
     pairs = np.unique(np.stack([labels, own])[:, there], axis=1)
-    return Column(per, Rows(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
+    return Column(per, Subset(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
 
 
 def make_samples(
@@ -166,7 +170,7 @@ def make_samples(
     labels: np.ndarray,
     names: list[str],
     sources: Mapping[str, Source],
-    per: Mapping[str, Per],
+    per: Mapping[str, Granularity],
 ) -> Samples:
     """Samples of some rows.
 

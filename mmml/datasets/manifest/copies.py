@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mmml.datasets.base import Per
+from mmml.datasets.base import Granularity
 from mmml.datasets.cache import cached_arrays
 from mmml.datasets.duplicates import digests, identical, linked
 from mmml.datasets.manifest.columns import Source
@@ -12,12 +12,12 @@ from mmml.datasets.manifest.meaning import TEXTS
 from mmml.datasets.values import Matrix, Values
 
 
-def telling(sources: Mapping[str, Source], per: Mapping[str, Per]) -> dict[str, Source]:
+def telling(sources: Mapping[str, Source], per: Mapping[str, Granularity]) -> dict[str, Source]:
     """The modalities by which rows can be told apart.
 
     Texts are among them only where rows show nothing else: a short text recurs by chance, a photograph does not.
     """
-    own = {m: s for m, s in sources.items() if per[m] is Per.SAMPLE}
+    own = {m: s for m, s in sources.items() if per[m] is Granularity.SAMPLE}
     return {m: s for m, s in own.items() if m not in TEXTS} or own
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.datasets.base import Dataset, Per, Samples, check_fractions, datasets
+from mmml.datasets.base import Dataset, Granularity, Samples, check_fractions, datasets
 from mmml.datasets.duplicates import if_any, linked
 from mmml.datasets.manifest.columns import Source, make_samples, open_sources, report_gaps
 from mmml.datasets.manifest.columns import declared as declared_modalities
@@ -109,7 +109,7 @@ class Manifest(Dataset):
         return self.rows.classes()
 
     @cached_property
-    def modalities(self) -> Mapping[str, Per]:  # type: ignore[override]
+    def modalities(self) -> Mapping[str, Granularity]:  # type: ignore[override]
         """What the table's columns hold."""
         return declared_modalities(self.rows, self.labels[0], self.matrix)
 
@@ -141,7 +141,7 @@ class Manifest(Dataset):
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        apart = self._kept_apart(splits, {m: s for m, s in sources.items() if self.modalities[m] is Per.SAMPLE})
+        apart = self._kept_apart(splits, {m: s for m, s in sources.items() if self.modalities[m] is Granularity.SAMPLE})
         return {s: replace(self._split(rows, sources, numbers), kept_apart=apart[s]) for s, rows in splits.items()}
 
     def _usable(self) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmml.datasets import paths
 from mmml.datasets.archives import stamps
-from mmml.datasets.base import Per, Samples, datasets
+from mmml.datasets.base import Granularity, Samples, datasets
 from mmml.datasets.cache import cached_arrays, code_of
 from mmml.datasets.download import Download
 from mmml.datasets.omniglot import archives, redraw
@@ -70,7 +70,7 @@ class Omniglot(OnDisk):
         *(Download(f"{HOME}/{place}", Path(place).name, digest) for place, digest in DIGESTS.items()),
         *(Download(f"{SPLITS_HOME}/data/omniglot/splits/vinyals/{f}", f"{FILES}/{f}", d) for f, d in VINYALS.items()),
     )
-    modalities: Mapping[str, Per] = {"image": Per.SAMPLE, "strokes": Per.SAMPLE}
+    modalities: Mapping[str, Granularity] = {"image": Granularity.SAMPLE, "strokes": Granularity.SAMPLE}
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Omniglot(OnDisk):
         require(invented >= 0, "dataset.invented", invented, "a whole number from 0 on")
         self.redrawn, self.invented = redrawn, invented
         if redrawn or invented:  # strokes of what is drawn anew are not kept
-            self.modalities = {"image": Per.SAMPLE}
+            self.modalities = {"image": Granularity.SAMPLE}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its drawings."""

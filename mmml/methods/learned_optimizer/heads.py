@@ -18,7 +18,7 @@ class Head(nn.Module):
 
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: what training finds, a row for each label slot (Finn, Abbeel and
+        init: where W and b begin. ``learned``: what training finds, a row for each label (Finn, Abbeel and
             Levine, 2017). Slots mean nothing, as classes are shuffled among them; an episode of fewer
             classes takes some of the rows, in training at random. ``zero``: the embeddings then have no gradient in
             the first step. ``prototype``: what the task computes of the support set, class means for classes
@@ -26,14 +26,14 @@ class Head(nn.Module):
             gives encoders no gradient in the first step either.
         scale: at which the slow parameter begins, positive.
         rows: that are learned, see :meth:`mmml.tasks.Task.prepare_head`.
-        slots: whether rows belong to label slots, of which an episode may have fewer.
+        per_label: whether rows belong to labels, of which an episode may have fewer.
     """
 
-    def __init__(self, width: int, init: str, scale: float, rows: int, slots: bool):
+    def __init__(self, width: int, init: str, scale: float, rows: int, per_label: bool):
         super().__init__()
         require(init in INITS, "method.init", init, f"one of {', '.join(INITS)}")
         require(scale > 0, "method.head_scale", scale, "a positive number")
-        self.init, self.slots = init, slots
+        self.init, self.per_label = init, per_label
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
         if init == "learned":
             self.weight = nn.Parameter(torch.randn(rows, width) / width)
@@ -51,8 +51,8 @@ class Head(nn.Module):
         return self.log_scale.dtype if self.log_scale.device.type == "mps" else torch.float64
 
     def template(self) -> Params:
-        """One head, of one row where rows are label slots."""
-        zeros, rows = self.log_scale.new_zeros, 1 if self.slots else self.rows
+        """One head, of one row where rows are labels."""
+        zeros, rows = self.log_scale.new_zeros, 1 if self.per_label else self.rows
         return {"head.weight": zeros(rows, self.width), "head.bias": zeros(rows)}
 
     def initial(self, task: Task, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
@@ -70,7 +70,7 @@ class Head(nn.Module):
         batch = len(targets)
         if self.init == "prototype":
             assert embedded is not None
-            weight, bias = task.first_head(embedded.to(self.dtype), targets, self.scale)
+            weight, bias = task.init_head(embedded.to(self.dtype), targets, self.scale)
         elif self.init == "learned":
             rows = self._rows(batch, outputs)
             weight, bias = self.weight[rows], self.bias[rows]
@@ -88,7 +88,7 @@ class Head(nn.Module):
 
     def check_outputs(self, outputs: int, where: str) -> None:
         """Refuse more classes than there are learned rows; ``where`` says what has them."""
-        if self.slots and self.init == "learned" and outputs > self.rows:
+        if self.per_label and self.init == "learned" and outputs > self.rows:
             raise UserError(
                 f"{where} has {outputs} classes, and method.init=learned has a row for each of {self.rows}, the "
                 "ways of training: ask for fewer, or train with more ways or method.init=prototype"

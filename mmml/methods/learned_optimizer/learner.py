@@ -11,12 +11,12 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, Examples, Mapping, Shape
+from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import Shuffled
+from mmml.methods.learned_optimizer.gradient_cache import settle
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, Side
-from mmml.methods.learned_optimizer.settle import settle
 from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import UpdateRule
 from mmml.methods.learned_optimizer.update_rules.build import build_rule, hand_designed
@@ -51,7 +51,7 @@ class LearnedOptimizer(Learner):
 
     name = "learned_optimizer"
     ranks = False
-    descends = True
+    has_inner_loop = True
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class LearnedOptimizer(Learner):
         self._unroll = Unroll(inner_steps, truncation_length, first_order, step_loss_weights, curriculum)
         self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
         width = known_width(embedder)
-        head = Head(width, init, head_scale, task.prepare_head(width, ways), slots=not task.by_item)
+        head = Head(width, init, head_scale, task.prepare_head(width, ways), per_label=not task.per_sample_target)
         head.log_scale.requires_grad_(not task.embeds_target)  # no cosine depends on it
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = (
@@ -127,7 +127,7 @@ class LearnedOptimizer(Learner):
                 f"set method.first_order=false{other}"
             )
 
-    def check_shapes(self, shapes: Iterable[Shape]) -> None:
+    def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
         for shape in shapes:
             self.model.head.check_outputs(shape.ways, f"episode.eval.ways={shape.ways}")
 
@@ -137,14 +137,14 @@ class LearnedOptimizer(Learner):
     def takes_channels_last(self, device: torch.device) -> bool:
         return not self.model.vectorizes_on(device)
 
-    def at_once(self, shape: Shape) -> int:
+    def at_once(self, shape: EpisodeShape) -> int:
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
         return max(1, min(most // (body + (shape.ways - 1) * head), self.task.at_once(shape) or most))
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         if task is not None and task.name != self.task.name:
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
@@ -158,12 +158,12 @@ class LearnedOptimizer(Learner):
             log.warning("%s; its predictions count as wrong", what)
         params = point.params
 
-        def predict(query: Examples) -> Tensor:
+        def predict(query: ExampleSet) -> Tensor:
             return self._answer(params, self.model.see(query), side.seen)
 
         return predict
 
-    def trace(self, support: Examples, query: Examples) -> Tensor:
+    def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
         side, asked = self._see(support), self._see(query)
         point = self._start(side)
         walk = (reached for reached, _ in self._descend(side, point, range(self._steps)))
@@ -208,7 +208,7 @@ class LearnedOptimizer(Learner):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _see(self, examples: Examples) -> Side:
+    def _see(self, examples: ExampleSet) -> Side:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
         return Side(self.model.see(examples), targets, self.task.outputs(examples))
@@ -224,7 +224,7 @@ class LearnedOptimizer(Learner):
     def _descend(self, support: Side, point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
         task, model = self.task, self.model
         return descend(
-            lambda params, step: task.loss(task.read(model(params, support.seen)), support.targets),
+            lambda params, step: task.loss(task.decode(model(params, support.seen)), support.targets),
             point,
             self.optimizer,
             steps,
@@ -238,7 +238,7 @@ class LearnedOptimizer(Learner):
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
         """The task's predictions for queries, by adapted parameters."""
         outputs = self.model(params, query, None if self.transductive else support)
-        return self.task.read(outputs.to(self.model.head.log_scale.dtype))
+        return self.task.decode(outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
@@ -251,7 +251,7 @@ class LearnedOptimizer(Learner):
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self.apart()]] if self.transductive else []
-        wrong: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
+        wrong: list[list[Learner]] = [[Shuffled(self)]] if self.task.per_sample_target else []
         return [*alone, [standing], *wrong, *tuned]
 
     def apart(self) -> "LearnedOptimizer":

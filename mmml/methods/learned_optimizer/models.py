@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmml.encoders import Embedder, Encoder
-from mmml.episodes import Examples
+from mmml.episodes import ExampleSet
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
@@ -70,7 +70,7 @@ class Model(nn.Module, ABC):
         return [seen]
 
     @abstractmethod
-    def see(self, examples: Examples) -> Any:
+    def see(self, examples: ExampleSet) -> Any:
         """What can be computed of examples before the inner loop; it is differentiable."""
 
     def track(self, seen: Any) -> None:
@@ -104,7 +104,7 @@ class HeadModel(Model):
 
     embeds_once = True
 
-    def see(self, examples: Examples) -> Tensor:
+    def see(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
     def initial(self, task: Task, support: Tensor, targets: Tensor, outputs: int) -> Params:
@@ -149,9 +149,9 @@ class FullModel(Model):
         slow = LOOPED if device.type == "cpu" else ()
         return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
 
-    def apart(self, seen: Examples) -> list[Examples]:
+    def apart(self, seen: ExampleSet) -> list[ExampleSet]:
         """Task by task, if that is how they are computed: nothing is stacked, and what a task needs stays in caches."""
-        return [seen] if self.vectorize else [seen.episode(b) for b in range(len(seen.slots))]
+        return [seen] if self.vectorize else [seen.episode(b) for b in range(len(seen.labels))]
 
     def get_extra_state(self) -> dict[str, bool]:
         """Kept in checkpoints: how a run computed is how it goes on."""
@@ -168,25 +168,25 @@ class FullModel(Model):
     def template(self) -> Params:
         return {n: p.detach() for n, p in self._fast().items()} | self.head.template()
 
-    def see(self, examples: Examples) -> Examples:
+    def see(self, examples: ExampleSet) -> ExampleSet:
         return examples.encode(self.embedder.prepare)
 
     @torch.no_grad()
-    def track(self, seen: Examples) -> None:
+    def track(self, seen: ExampleSet) -> None:
         for modality, encoder in self.embedder.items():
             if modality in seen.values and has_task_norms(encoder):
                 encoder(seen.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
 
-    def initial(self, task: Task, support: Examples, targets: Tensor, outputs: int) -> Params:
+    def initial(self, task: Task, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
         params = {n: p.expand(batch, *p.shape) for n, p in self._fast().items()}
         embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
         return params | self.head.initial(task, embedded, targets, outputs)
 
-    def forward(self, params: Params, seen: Examples, support: Examples | None = None) -> Tensor:
+    def forward(self, params: Params, seen: ExampleSet, support: ExampleSet | None = None) -> Tensor:
         return self.head(params, self._embed(params, seen, support))
 
-    def _embed(self, params: Params, seen: Examples, support: Examples | None) -> Tensor:
+    def _embed(self, params: Params, seen: ExampleSet, support: ExampleSet | None) -> Tensor:
         embeddings = {}
         for modality, encoder in self.embedder.items():
             if modality not in seen.values:

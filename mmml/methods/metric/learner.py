@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
+from mmml.datasets.base import base_modality
 from mmml.encoders import Embedder, encoders
-from mmml.episodes import Batch, Examples
+from mmml.episodes import Batch, ExampleSet
 from mmml.errors import UserError
-from mmml.methods.controls import FromTraining, NoPairs, Shuffled
+from mmml.methods.controls import NoPairs, Shuffled, TrainSetSupport
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
 from mmml.methods.metric.classifiers import classifiers, fuses, needs_vectors
@@ -43,12 +43,12 @@ class MetricLearner(Learner):
     def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, classifier: str, **options: Any):
         super().__init__()
         if classifier == "auto":
-            classifier = "attention" if task.by_item else "prototype"
+            classifier = "attention" if task.per_sample_target else "prototype"
         self.embedder, self.task, self.variant = embedder, task, classifier
         refuse_unknown(options, (distances, losses, classifiers), "method")
         self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
         _refuse_incomparable(embedder, distance, classifier)
-        if task.by_item and needs_vectors(classifier, "method.classifier"):
+        if task.per_sample_target and needs_vectors(classifier, "method.classifier"):
             raise UserError(
                 f"method.classifier={classifier} needs classes, and task={task.name} has none: "
                 "leave it out, or set method.classifier=attention"
@@ -57,17 +57,17 @@ class MetricLearner(Learner):
         self._fuses = fuses(classifier, "method.classifier")
         self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
         learned = options.get("learn_temperature", True)
-        self._bandwidth = Bandwidth(learned) if task.by_item else None
+        self._bandwidth = Bandwidth(learned) if task.per_sample_target else None
 
-    def adapt(self, support: Examples, task: Task | None = None) -> Predictor:
+    def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
-        by_item = task.by_item  # a score, say, belongs to a sample and not to one of its modalities
-        embedded, slots = self._items(support, fuse=self._fuses or by_item)
-        targets = self._targets(task, support).to(slots.device) if by_item else slots
+        per_sample_target = task.per_sample_target  # a score, say, belongs to a sample and not to one of its modalities
+        embedded, labels = self._items(support, fuse=self._fuses or per_sample_target)
+        targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
 
-        def predict(query: Examples) -> Any:
+        def predict(query: ExampleSet) -> Any:
             asked = self._embed(query)
-            weights = self._classifier(self._distance, embedded, slots, asked, self._temperature(embedded))
+            weights = self._classifier(self._distance, embedded, labels, asked, self._temperature(embedded))
             return combined(task, weights, embedded, targets, asked)
 
         return predict
@@ -77,10 +77,10 @@ class MetricLearner(Learner):
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
-        found: list[list[Learner]] = [[Shuffled(self)]] if self.task.by_item else []
+        found: list[list[Learner]] = [[Shuffled(self)]] if self.task.per_sample_target else []
         if self.task.embeds_target:
             return [*found, [NoPairs(self)]]
-        return [*found, [FromTraining(self, train)]] if found and train is not None else found
+        return [*found, [TrainSetSupport(self, train)]] if found and train is not None else found
 
     def loss(self, batch: Batch) -> Tensor:
         batch = batch.encode(self.embedder.encode)
@@ -88,16 +88,16 @@ class MetricLearner(Learner):
         with torch.autocast(self.embedder.device.type, enabled=False):
             return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
 
-    def _mapping_loss(self, support: Examples, query: Examples) -> Tensor:
-        if self.task.by_item:
+    def _mapping_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
+        if self.task.per_sample_target:
             return self._item_loss(support, query)
-        (s, slots), q = self._items(support, self._fuses), self._embed(query)
-        return self._loss(self._distance, s, slots, q, query.slots.to(q.device))
+        (s, labels), q = self._items(support, self._fuses), self._embed(query)
+        return self._loss(self._distance, s, labels, q, query.labels.to(q.device))
 
-    def _item_loss(self, support: Examples, query: Examples) -> Tensor:
+    def _item_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
         """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
-        (s, slots), q = self._items(support, fuse=True), self._embed(query)
-        weights = attention(self._distance, s, slots, q, self._temperature(s))
+        (s, labels), q = self._items(support, fuse=True), self._embed(query)
+        weights = attention(self._distance, s, labels, q, self._temperature(s))
         told, asked = (self._targets(self.task, side).to(q.device) for side in (support, query))
         return self.task.loss(combined(self.task, weights, s, told, q), asked).mean()
 
@@ -106,18 +106,18 @@ class MetricLearner(Learner):
         given = self._loss.temperature
         return given if self._bandwidth is None else self._bandwidth(given, support.shape[1])
 
-    def _targets(self, task: Task, examples: Examples) -> Tensor:
+    def _targets(self, task: Task, examples: ExampleSet) -> Tensor:
         return task.targets(examples.answered(self.embedder.encode))
 
-    def _items(self, support: Examples, fuse: bool) -> tuple[Tensor, Tensor]:
-        """What queries are compared with: embeddings ``[B, s, width]`` and their slots ``[B, s]``."""
+    def _items(self, support: ExampleSet, fuse: bool) -> tuple[Tensor, Tensor]:
+        """What queries are compared with: embeddings ``[B, s, width]`` and their labels ``[B, s]``."""
         if fuse:
-            embedded, slots = self._embed(support), support.slots
+            embedded, labels = self._embed(support), support.labels
         else:
-            embedded, slots = as_items(support.encode(self.embedder.encode), self.embedder.fuse)
-        return embedded, slots.to(embedded.device)
+            embedded, labels = as_items(support.encode(self.embedder.encode), self.embedder.fuse)
+        return embedded, labels.to(embedded.device)
 
-    def _embed(self, examples: Examples) -> Tensor:
+    def _embed(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
 
@@ -127,11 +127,11 @@ def combined(task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, qu
     Where targets are embedded too, how far they lie from their items is what queries have to be moved by.
     """
     if task.embeds_target:
-        return queries + task.combine(log_weights, targets - items)
-    return task.combine(log_weights, targets)
+        return queries + task.aggregate(log_weights, targets - items)
+    return task.aggregate(log_weights, targets)
 
 
-def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Tensor, Tensor]:
+def as_items(support: ExampleSet, fuse: Callable[[ExampleSet], Tensor]) -> tuple[Tensor, Tensor]:
     """Every value of every modality as an item of its own, modalities in alphabetical order.
 
     Args:
@@ -140,17 +140,17 @@ def as_items(support: Examples, fuse: Callable[[Examples], Tensor]) -> tuple[Ten
         fuse: see :meth:`mmml.encoders.Embedder.fuse`.
 
     Returns:
-        Embeddings ``[B, s, width]`` and slots ``[B, s]``, s = ways · Σ n.
+        Embeddings ``[B, s, width]`` and labels ``[B, s]``, s = ways · Σ n.
     """
     copied = support.copied()
     parts = [copied.only([m]) for m in sorted(support.values)]
-    return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.slots for part in parts], dim=1)
+    return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.labels for part in parts], dim=1)
 
 
 def made_for(distance: str, modality: str) -> list[str]:
     """The encoders of a modality whose embeddings are to be compared by a distance."""
     known: dict[str, Any] = {name: encoders.get(name, "encoder") for name in encoders.names()}
-    return [n for n, e in known.items() if e.modality == kind_of(modality) and e.distance == distance]
+    return [n for n, e in known.items() if e.modality == base_modality(modality) and e.distance == distance]
 
 
 def _refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:

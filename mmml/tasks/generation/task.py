@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from mmml.datasets import Samples
-from mmml.datasets.base import kind_of
-from mmml.episodes import Examples, Shape
+from mmml.datasets.base import base_modality
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.classification import LOG_LOSS
 from mmml.tasks.generation import scores
-from mmml.tasks.generation.known import Known
+from mmml.tasks.generation.prefix_lm import Decoding, Writer, from_scratch, pretrained
+from mmml.tasks.generation.support_texts import SupportTexts
 from mmml.tasks.generation.tokens import BYTES, PieceTokens, Tokens
-from mmml.tasks.generation.writer import Decoding, Writer, from_scratch, pretrained
 
 # Adapted to at a time, at most; the result does not depend on it.
 EPISODES = 16
@@ -87,7 +87,7 @@ class Generation(nn.Module, Task):
     ):
         super().__init__()
         require(prefix > 0, "task.prefix", prefix, "a positive whole number")
-        require(kind_of(target) == "text", "task.target", target, "a text, such as text or source_text")
+        require(base_modality(target) == "text", "task.target", target, "a text, such as text or source_text")
         scores.sacrebleu(), scores.rouge()  # else they would be missed after training began
         self.target, self.prefix, self.frozen = target, prefix, frozen and model is not None
         self.decoding = Decoding(decoding, beams, temperature, max_length)
@@ -103,7 +103,7 @@ class Generation(nn.Module, Task):
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
 
-    def at_once(self, shape: Shape) -> int:
+    def at_once(self, shape: EpisodeShape) -> int:
         return max(1, min(EPISODES, ADAPTED // (shape.ways * shape.shots * self.tokens.vocabulary)))
 
     def fit(self, samples: Samples) -> None:
@@ -124,45 +124,45 @@ class Generation(nn.Module, Task):
         """The texts as bytes ``[n, longest]``, −1 where there are none."""
         assert self.target is not None
         column = samples.columns[self.target]
-        texts = BYTES.read([str(text) for text in column.values[:]])
+        texts = BYTES.encode([str(text) for text in column.values[:]])
         columns = {**samples.columns, self.target: replace(column, values=texts, encoded=True)}
         return super().with_targets(replace(samples, columns=columns))
 
-    def numbers(self, predictions: Known | Prefixed) -> Tensor:
-        return predictions.log_weights.exp() if isinstance(predictions, Known) else predictions.prefix
+    def numbers(self, predictions: SupportTexts | Prefixed) -> Tensor:
+        return predictions.log_weights.exp() if isinstance(predictions, SupportTexts) else predictions.prefix
 
-    def combine(self, log_weights: Tensor, support_targets: Tensor) -> Any:
-        return Known(log_weights, support_targets)
+    def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
+        return SupportTexts(log_weights, support_targets)
 
-    def answers(self, predictions: Known | Prefixed, targets: Tensor | None) -> list[str]:
+    def answers(self, predictions: SupportTexts | Prefixed, targets: Tensor | None) -> list[str]:
         return self.written(predictions)[0]
 
-    def outputs(self, support: Examples) -> int:
+    def outputs(self, support: ExampleSet) -> int:
         return self.prefix * self.writer.width
 
-    def read(self, outputs: Tensor) -> Any:
+    def decode(self, outputs: Tensor) -> Any:
         return Prefixed(outputs.to(self.writer.dtype), self.writer)
 
-    def loss(self, predictions: Known | Prefixed, targets: Tensor) -> Tensor:
+    def loss(self, predictions: SupportTexts | Prefixed, targets: Tensor) -> Tensor:
         """Less the log-likelihood, in nats a token; of known texts the risk of choosing by their weights."""
         return predictions.loss(targets).mean(-1)
 
-    def written(self, predictions: Known | Prefixed) -> list[list[str]]:
+    def written(self, predictions: SupportTexts | Prefixed) -> list[list[str]]:
         """The texts, of every episode and query."""
-        if isinstance(predictions, Known):
-            return [BYTES.write(texts) for texts in predictions.chosen()]
+        if isinstance(predictions, SupportTexts):
+            return [BYTES.decode(texts) for texts in predictions.chosen()]
         flat, queries = predictions.writer.write(predictions.each()), predictions.prefix.shape[1]
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
-    def scores(self, predictions: Known | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
+    def scores(self, predictions: SupportTexts | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
         """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
-        written, asked = self.written(predictions), [BYTES.write(t) for t in targets]
+        written, asked = self.written(predictions), [BYTES.decode(t) for t in targets]
         both = [list(zip(w, a, strict=True)) for w, a in zip(written, asked, strict=True)]
         single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
         found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}
         together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, asked, strict=True)])
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
-    def chance(self, shape: Shape) -> dict[Metric, float]:
+    def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         """Not known of texts."""
         return {}

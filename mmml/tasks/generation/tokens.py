@@ -27,11 +27,11 @@ class Tokens(Protocol):
     pad: int
     end: int
 
-    def read(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str]) -> Tensor:
         """Whole texts, each with its end, ``[n, longest]`` int64; −1 where there is nothing."""
         ...
 
-    def write(self, tokens: Tensor) -> list[str]:
+    def decode(self, tokens: Tensor) -> list[str]:
         """The texts of rows ``[n, length]``, each up to its end."""
         ...
 
@@ -41,7 +41,7 @@ class Tokens(Protocol):
 
 
 def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
-    """Rows of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
+    """Subset of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
     tokens = torch.full((len(rows), 1 + max(map(len, rows), default=0)), -1)
     for i, row in enumerate(rows):
         tokens[i, : len(row) + 1] = torch.tensor([*row, end])
@@ -49,7 +49,7 @@ def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
 
 
 def apart(tokens: Tensor, end: int) -> list[list[int]]:
-    """Rows of tokens up to their end, without what is nothing."""
+    """Subset of tokens up to their end, without what is nothing."""
     rows = [row[: row.index(end)] if end in row else row for row in tokens.tolist()]
     return [[token for token in row if token >= 0] for row in rows]
 
@@ -59,10 +59,10 @@ class ByteTokens:
 
     vocabulary, pad, end = 258, PAD, END
 
-    def read(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str]) -> Tensor:
         return joined([list((text or " ").encode()) for text in texts], self.end)
 
-    def write(self, tokens: Tensor) -> list[str]:
+    def decode(self, tokens: Tensor) -> list[str]:
         """Bytes that are no character are left out."""
         rows = apart(tokens, self.end)
         return [bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows]
@@ -75,7 +75,7 @@ BYTES = ByteTokens()
 """How targets are kept, whatever a model reads: nothing of a text is lost."""
 
 
-class Remembering(ABC):
+class CachedTokenizer(ABC):
     """Tokens of texts that are asked for again and again."""
 
     end: int
@@ -87,7 +87,7 @@ class Remembering(ABC):
     def row(self, text: str) -> list[int]:
         """The tokens of a text, without its end."""
 
-    def read(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str]) -> Tensor:
         """See :class:`Tokens`."""
         new = [text for text in texts if text not in self._known]
         self._known |= {text: self.row(text) for text in new}
@@ -95,10 +95,10 @@ class Remembering(ABC):
 
     def of(self, texts: Tensor) -> Tensor:
         """See :class:`Tokens`."""
-        return self.read(BYTES.write(texts)).to(texts.device)
+        return self.encode(BYTES.decode(texts)).to(texts.device)
 
 
-class PieceTokens(Remembering):
+class PieceTokens(CachedTokenizer):
     """Word pieces that are learned from the training texts: fewer tokens, of what was seen in training.
 
     Args:
@@ -136,12 +136,12 @@ class PieceTokens(Remembering):
         found: list[int] = self.pieces([text], LONGEST)[0].tolist()
         return [t + (t >= self.end) for t in found]  # makes room for the end
 
-    def write(self, tokens: Tensor) -> list[str]:
+    def decode(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
         return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in apart(tokens, self.end)]
 
 
-class HubTokens(Remembering):
+class HubTokens(CachedTokenizer):
     """The tokens of a pretrained model.
 
     Args:
@@ -163,7 +163,7 @@ class HubTokens(Remembering):
         found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
         return found
 
-    def write(self, tokens: Tensor) -> list[str]:
+    def decode(self, tokens: Tensor) -> list[str]:
         kept = [[token for token in row if token != self.pad] for row in apart(tokens, self.end)]
         decode = self._tokenizer.batch_decode  # type: ignore[attr-defined]
         return [text.strip() for text in decode(kept, skip_special_tokens=True)]

@@ -9,7 +9,7 @@ from torch import nn
 import mmml
 from mmml.encoders import Embedder, Encoder, build_embedder
 from mmml.encoders.embedder import Mean
-from mmml.episodes import Batch, Examples, Mapping, Sampler, Shape, gather
+from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.methods import methods
 from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached
 from mmml.methods.learned_optimizer.update_rules.build import build_rule
@@ -36,7 +36,7 @@ CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image
 DENSE = MLP | {"text": SMALL["text"] | {"dropout": 0.0}}
 IMAGES = Mapping.parse("image:image")
 NAMES = Mapping.parse("text:image")
-SHAPE = Shape(3, 2, 2)
+SHAPE = EpisodeShape(3, 2, 2)
 
 SMALL_LSTM = {"hidden": 3, "preprocess": "log_sign"}
 RULES = {
@@ -123,7 +123,7 @@ def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
         x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
         scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
         known = frozenset({"image"}) if encoded else frozenset()
-        sides.append(Examples({"image": x if encoded else x.flatten(0, 2)}, {"image": x.shape[:3]}, known, scores))
+        sides.append(ExampleSet({"image": x if encoded else x.flatten(0, 2)}, {"image": x.shape[:3]}, known, scores))
     return Batch(*sides, (IMAGES,))
 
 

@@ -6,7 +6,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmml.encoders import Embedder
 from mmml.encoders.embedder import Mean
-from mmml.episodes import Batch, Examples, Mapping
+from mmml.episodes import Batch, ExampleSet, Mapping
 from mmml.methods.learned_optimizer.models import FullModel
 from tests.encoders.material import LEARNED, RAGGED, WIDTH, build, modality_of
 from tests.methods.learned_optimizer.making import GENTLE, make
@@ -21,9 +21,9 @@ def whole(name: str, **changed):
     return make(embedder, adapt="all", update_rule="sgd", init="prototype", **GENTLE | changed).eval()
 
 
-def of(name: str, *rows: int, ways=1, tasks=1) -> Examples:
+def of(name: str, *rows: int, ways=1, tasks=1) -> ExampleSet:
     modality = modality_of(name)
-    return Examples({modality: RAGGED[modality][list(rows)]}, {modality: (tasks, ways, len(rows) // ways // tasks)})
+    return ExampleSet({modality: RAGGED[modality][list(rows)]}, {modality: (tasks, ways, len(rows) // ways // tasks)})
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.episodes import Mapping, Sampler, Shape, gather
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
 from mmml.run import build_learner
 from tests.conftest import MLP
@@ -44,7 +44,7 @@ def first_step(learner, support):
 def gradients_of(learner, seen):
     side = learner._see(seen)
     at = {n: p.detach().requires_grad_() for n, p in learner._start(side).params.items()}
-    loss = learner.task.loss(learner.task.read(learner.model(at, side.seen)), side.targets).sum()
+    loss = learner.task.loss(learner.task.decode(learner.model(at, side.seen)), side.targets).sum()
     return dict(zip(at, torch.autograd.grad(loss, [*at.values()]), strict=True))
 
 
@@ -61,7 +61,7 @@ def moved(before, after):
 def test_every_tensor_that_is_said_to_adapt_moves_in_the_first_step(samples, preset):
     learner = built(f"method/algorithm={preset}", *SMALL)
     sampler = Sampler(samples, 0, "train")
-    support, _ = gather(samples, sampler.draw([0], Shape(5, 1, 1)), [BOTH]).view(BOTH)
+    support, _ = gather(samples, sampler.draw([0], EpisodeShape(5, 1, 1)), [BOTH]).view(BOTH)
     before, after, gradients = first_step(learner, support)
     assert set(gradients) == set(before) and ("encoders" in " ".join(before)) == (learner.fast == "all")
     for name, distance in moved(before, after).items():  # none is exempt: every tensor has a gradient
@@ -79,7 +79,7 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
     for fast, embedder in (("head", MLP), ("all", MLP), ("all", CONV)):
         learner = make(embedder, adapt=fast, init="zero", update_rule="sgd", **GENTLE).eval()
         learner.optimizer = hand_designed(name, 0.1)
-        support, _ = episodes(samples, shape=Shape(ways, 1, 1)).view(IMAGES)
+        support, _ = episodes(samples, shape=EpisodeShape(ways, 1, 1)).view(IMAGES)
         side = learner._see(support)
         start = learner._start(side)
         (after, _), *_ = learner._descend(side, start, range(1))

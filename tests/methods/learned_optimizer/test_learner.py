@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmml.encoders import build_embedder
-from mmml.episodes import Mapping, Shape
+from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import TrainingError, UserError
 from mmml.methods import Role
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, ONE_EACH, RULES, episodes, make
@@ -35,7 +35,7 @@ def test_adapting_helps(samples):
     losses = []
     for steps in (0, 1, 2):
         learner = make(update_rule="sgd", eval_inner_steps=steps, inner_lr=0.01).eval()
-        losses.append(learner.task.loss(learner.adapt(support)(support), support.slots).mean().item())
+        losses.append(learner.task.loss(learner.adapt(support)(support), support.labels).mean().item())
     assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.005
 
 
@@ -63,7 +63,7 @@ def test_any_number_of_classes_shots_and_queries(samples):
     for rule in ("learned_lr", "meta_lstm"):
         learner = make(ways=6, **GENTLE | RULES[rule]).eval()
         for ways, shots, queries in ((2, 1, 1), (6, 2, 2), (3, 1, 3)):
-            predictions = adapted(learner, episodes(samples, shape=Shape(ways, shots, queries)))
+            predictions = adapted(learner, episodes(samples, shape=EpisodeShape(ways, shots, queries)))
             assert predictions.shape == (2, ways * queries, ways)
 
 
@@ -181,7 +181,7 @@ def test_a_trace_has_the_loss_after_each_step(samples, fast):
     expected = []
     for steps in range(4):
         learner = make(update_rule="adam", adapt=fast, eval_inner_steps=steps, **GENTLE).eval()
-        expected.append(learner.task.loss(learner.adapt(support)(query), query.slots))
+        expected.append(learner.task.loss(learner.adapt(support)(query), query.labels))
     assert torch.allclose(trace, torch.stack(expected), atol=1e-5)
 
 
@@ -213,9 +213,9 @@ def test_rivals_adapt_the_same_model(samples):
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
     head, whole = (make(adapt=fast, update_rule="lstm") for fast in ("head", "all"))
-    assert head.at_once(Shape(5, 1, 5)) == 10_000 // (5 * 17)
-    assert head.at_once(Shape(5, 1, 5)) > whole.at_once(Shape(5, 1, 5)) >= 1
-    assert make(update_rule="sgd").at_once(Shape(5, 1, 5)) == 4_000_000 // (5 * 17)
+    assert head.at_once(EpisodeShape(5, 1, 5)) == 10_000 // (5 * 17)
+    assert head.at_once(EpisodeShape(5, 1, 5)) > whole.at_once(EpisodeShape(5, 1, 5)) >= 1
+    assert make(update_rule="sgd").at_once(EpisodeShape(5, 1, 5)) == 4_000_000 // (5 * 17)
 
 
 def test_what_a_run_says_of_itself():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmml.episodes import Batch, Examples, Mapping
+from mmml.episodes import Batch, ExampleSet, Mapping
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import FullModel, per_task
@@ -32,8 +32,8 @@ EMBEDDED = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
 SLOTS = torch.tensor([[0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 2]])
 
 
-def make_head(init, width=4, scale=1.7, rows=3, slots=True):
-    return Head(width, init, scale, rows, slots)
+def make_head(init, width=4, scale=1.7, rows=3, per_label=True):
+    return Head(width, init, scale, rows, per_label)
 
 
 def test_a_head_is_a_scaled_linear_function():
@@ -51,14 +51,14 @@ def test_a_head_of_class_means_compares_with_them():
         [torch.stack([x[s == c].mean(0) for c in range(3)]) for x, s in zip(EMBEDDED, SLOTS, strict=True)]
     )
     expected = (-1.7 * torch.cdist(EMBEDDED, means).square()).log_softmax(-1)
-    assert torch.allclose(CLASSES.read(head(params, EMBEDDED)).float(), expected, atol=1e-4)
+    assert torch.allclose(CLASSES.decode(head(params, EMBEDDED)).float(), expected, atol=1e-4)
 
 
 def test_a_head_of_scores_begins_at_their_mean():
-    head, scores = make_head("prototype", rows=1, slots=False), torch.arange(12.0).view(2, 6)
+    head, scores = make_head("prototype", rows=1, per_label=False), torch.arange(12.0).view(2, 6)
     params = head.initial(SCORES, EMBEDDED, scores, 1)
     means = torch.tensor([[2.5], [8.5]], dtype=torch.float64)
-    assert torch.allclose(SCORES.read(head(params, EMBEDDED)), means.expand(2, 6))
+    assert torch.allclose(SCORES.decode(head(params, EMBEDDED)), means.expand(2, 6))
 
 
 def test_a_learned_head_has_a_row_for_each_label_slot():
@@ -99,12 +99,12 @@ def test_more_classes_than_rows_are_refused():
                 head.initial(CLASSES, EMBEDDED, SLOTS, 4)
         else:
             head.initial(CLASSES, EMBEDDED, SLOTS, 4)
-    make_head("learned", rows=1, slots=False).check_outputs(4, "anything")
+    make_head("learned", rows=1, per_label=False).check_outputs(4, "anything")
 
 
-def test_the_template_of_label_slots_is_one_row():
+def test_the_template_of_labels_is_one_row():
     assert make_head("learned").template()["head.weight"].shape == (1, 4)
-    assert make_head("learned", rows=6, slots=False).template()["head.weight"].shape == (6, 4)
+    assert make_head("learned", rows=6, per_label=False).template()["head.weight"].shape == (6, 4)
 
 
 @pytest.mark.parametrize("init", ["prototype", "zero"])
@@ -112,7 +112,7 @@ def test_the_order_of_classes_does_not_matter(samples, init):
     learner = make(init=init, update_rule="lstm", inner_steps=4).eval()
     support, query = episodes(samples, numbers=[0]).view(IMAGES)
     order = torch.tensor([4, 5, 0, 1, 2, 3])  # classes c, a, b with two shots each
-    moved = Examples({"image": support.values["image"][order]}, support.shapes)
+    moved = ExampleSet({"image": support.values["image"][order]}, support.shapes)
     expected = learner.adapt(support)(query)[..., [2, 0, 1]]
     assert torch.allclose(learner.adapt(moved)(query), expected, atol=1e-4)
 
@@ -216,9 +216,9 @@ def test_attention_has_a_second_derivative(samples, vectorize):
     assert any(not torch.allclose(second[n], g, rtol=1e-3) for n, g in first.items())
 
 
-def texts(*values: str, episodes: int = 1) -> Examples:
+def texts(*values: str, episodes: int = 1) -> ExampleSet:
     flat = np.array(values, dtype=object)
-    return Examples({"text": flat}, {"text": (episodes, 2, len(values) // (2 * episodes))})
+    return ExampleSet({"text": flat}, {"text": (episodes, 2, len(values) // (2 * episodes))})
 
 
 @pytest.mark.parametrize("vectorize", [True, False])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmml.episodes import Examples, Shape
+from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.methods.learned_optimizer.norm import Statistics, TaskNorm, inside_task, with_task_norms
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, episodes, make, numbers, tiny
 
@@ -104,7 +104,7 @@ def conv(**changed):
     return make(CONV, adapt="all", update_rule="sgd", **GENTLE | changed)
 
 
-def pieces(query: Examples, *orders) -> list[Examples]:
+def pieces(query: ExampleSet, *orders) -> list[ExampleSet]:
     """The queries of one episode, in these orders: permuted, some alone, some twice."""
     images = query.values["image"]
     return [replace(query, values={"image": images[o]}, shapes={"image": (1, 1, len(o))}, targets=None) for o in orders]
@@ -116,7 +116,7 @@ def pieces(query: Examples, *orders) -> list[Examples]:
 @pytest.mark.parametrize("transductive", [False, True])
 def test_queries_influence_one_another_only_where_that_is_declared(samples, mapping, transductive, training):
     learner = conv(transductive=transductive, head_scale=10.0).train(training)
-    support, query = episodes(samples, [mapping], [0], Shape(3, 1, 2)).view(mapping)
+    support, query = episodes(samples, [mapping], [0], EpisodeShape(3, 1, 2)).view(mapping)
     predict = learner.adapt(support)
     moved = []
     order = torch.tensor([4, 0, 5, 2, 1, 3])

@@ -1,6 +1,6 @@
 import torch
 
-from mmml.methods.learned_optimizer.settle import settle
+from mmml.methods.learned_optimizer.gradient_cache import settle
 
 
 def test_value_and_gradient_stay_and_the_graph_goes():

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmml.datasets import Samples
 from mmml.encoders.images import as_input
-from mmml.episodes import Sampler, Shape
+from mmml.episodes import EpisodeShape, Sampler
 from mmml.errors import require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, generator, problems
 from mmml.methods.learned_optimizer.update_rules import Params
@@ -78,7 +78,7 @@ class PerceptronFamily(Family):
         for option, value in counts.items():
             require(value > 0, f"problem.{option}", value, "a positive whole number")
         require(activation in ACTIVATIONS, "problem.activation", activation, f"one of {', '.join(ACTIVATIONS)}")
-        self.shape, self.size, self.hidden, self.batch = Shape(ways, samples, 0), size, hidden, batch
+        self.shape, self.size, self.hidden, self.batch = EpisodeShape(ways, samples, 0), size, hidden, batch
         self.activation = ACTIVATIONS[activation]
 
     def template(self) -> Params:

@@ -12,11 +12,11 @@ from mmml.methods.learned_optimizer.problems.base import Family, Problems
 from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import Params, UpdateRule
 from mmml.methods.learned_optimizer.update_rules.build import build_rule
-from mmml.methods.learner import Trainee, methods
+from mmml.methods.learner import Trainable, methods
 from mmml.registry import check_type
 
 
-class Solver(Trainee):
+class Solver(Trainable):
     """Minimises problems by an update rule.
 
     The meta-loss of a piece of the unroll is the logarithm of a mean over problems of the loss after

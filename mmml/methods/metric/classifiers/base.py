@@ -22,14 +22,14 @@ class Classifier(Protocol):
     """
 
     def __call__(
-        self, distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor
+        self, distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
     ) -> Tensor:
         """Compute the log-weights.
 
         Args:
             distance: one of :mod:`mmml.similarity.distances`.
             support: embeddings ``[B, s, d]``.
-            slots: the class slot of each support item, ``[B, s]``.
+            labels: the label of each support item, ``[B, s]``.
             query: embeddings ``[B, q, d]``.
             temperature: what distances are divided by before the softmax.
         """
@@ -58,8 +58,8 @@ def fuses(name: str, where: str) -> bool:
     return getattr(classifiers.get(name, where), "fuses", True)
 
 
-def shared_evenly(by_class: Tensor, slots: Tensor) -> Tensor:
+def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:
     """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items: ``[B, q, s]``."""
-    shots = torch.nn.functional.one_hot(slots).sum(-2)  # [B, ways]
-    by_item = by_class - shots.log().unsqueeze(-2)
-    return by_item.gather(-1, slots.unsqueeze(-2).expand(*by_class.shape[:-1], -1))
+    shots = torch.nn.functional.one_hot(labels).sum(-2)  # [B, ways]
+    per_item = by_class - shots.log().unsqueeze(-2)
+    return per_item.gather(-1, labels.unsqueeze(-2).expand(*by_class.shape[:-1], -1))

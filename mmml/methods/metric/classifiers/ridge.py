@@ -26,8 +26,8 @@ ONE_SHOT = STRENGTHS.index(1.0)
 
 @classifiers.register("ridge")
 @on_vectors
-def ridge(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """Softmax over the scores of a ridge regression of one-hot slots, shared evenly within a class.
+def ridge(distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
+    """Softmax over the scores of a ridge regression of one-hot labels, shared evenly within a class.
 
     A linear model compares no items; the distance only says whether lengths count: under
     ``cosine`` embeddings are scaled to length 1, under any other they are taken as they are.
@@ -41,13 +41,13 @@ def ridge(distance: Distance, support: Tensor, slots: Tensor, query: Tensor, tem
         units = power_of_two(support, (-2, -1))
         support, query = support / units, query / units
     centre = support.mean(-2, keepdim=True)
-    members = F.one_hot(slots).to(support.dtype)
+    members = F.one_hot(labels).to(support.dtype)
     dual = fit((support - centre) @ (support - centre).mT, members)
     weight = (support - centre).mT @ dual  # [B, d, ways]
     intercept = members.mean(-2, keepdim=True) - centre @ weight
     products = query @ weight
     scores = intercept + (products / query.norm(dim=-1, keepdim=True).clamp_min(EPSILON) if scale else products)
-    return shared_evenly((scores / temperature).log_softmax(-1), slots)
+    return shared_evenly((scores / temperature).log_softmax(-1), labels)
 
 
 def ignores_length(distance: Distance) -> bool:
@@ -73,7 +73,7 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
 
     Args:
         gram: K, inner products of the centred support items, ``[B, s, s]``.
-        members: the slots, one-hot, ``[B, s, ways]``; Y is this less its mean over s.
+        members: the labels, one-hot, ``[B, s, ways]``; Y is this less its mean over s.
 
     Returns:
         α, ``[B, s, ways]``, in the precision of ``members``.

@@ -13,7 +13,7 @@ SHARPNESS = 50.0  # of a softened choice
 
 
 @dataclass(frozen=True)
-class Known:
+class SupportTexts:
     """How much each query trusts each known text.
 
     Attributes:

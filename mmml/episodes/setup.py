@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Dataset, Per, Samples
-from mmml.datasets.base import kind_of, shuffled
+from mmml.datasets import Dataset, Granularity, Samples
+from mmml.datasets.base import base_modality, shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.corruptions import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
-from mmml.episodes.sampler import Sampler, Shape, choose_int
+from mmml.episodes.sampler import EpisodeShape, Sampler, choose_int
 from mmml.errors import UserError, did_you_mean
 
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
@@ -39,7 +39,7 @@ def check_variants(options: TrainEpisodes) -> None:
     """Refuse variants of classes where something else than images would tell the class as it is."""
     for text in options.mappings:
         for modality in EpisodeMapping.parse(text).modalities:
-            if kind_of(modality) != "image":
+            if base_modality(modality) != "image":
                 raise UserError(
                     f"episode.train.task_augmentation={options.task_augmentation} changes images, and {text} shows {modality} of the "
                     "same class: use 0, or mappings of images alone"
@@ -104,9 +104,9 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
     return query_only
 
 
-def eval_shapes(options: EvalEpisodes) -> list[Shape]:
+def eval_shapes(options: EvalEpisodes) -> list[EpisodeShape]:
     """The shapes that are judged, the columns of the panel."""
-    return [Shape(ways, shots, options.queries) for ways, shots in product(options.ways, options.shots)]
+    return [EpisodeShape(ways, shots, options.queries) for ways, shots in product(options.ways, options.shots)]
 
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
@@ -119,9 +119,9 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     """Refuse the episodes of one split if it cannot fill them."""
     train, judged = options.train, options.eval
     if split == "train":
-        shape = Shape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
+        shape = EpisodeShape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
     else:
-        shape = Shape(max(judged.ways), max(judged.shots), judged.queries)
+        shape = EpisodeShape(max(judged.ways), max(judged.shots), judged.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
     for mapping in map(EpisodeMapping.parse, mappings):
         for modality in sorted(mapping.modalities - set(samples.columns)):
@@ -133,20 +133,20 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")
 
 
-def check_filled(sampler: Sampler, shape: Shape, mappings: Iterable[EpisodeMapping], where: str) -> None:
+def check_filled(sampler: Sampler, shape: EpisodeShape, mappings: Iterable[EpisodeMapping], where: str) -> None:
     """Refuse a shape that the sampler's split cannot fill in one of these mappings."""
     for shown in dict.fromkeys(_shown(shape, mapping, sampler.samples) for mapping in mappings):
         sampler.check(shown, where)
 
 
-def _shown(shape: Shape, mapping: EpisodeMapping, samples: Samples) -> Shape:
+def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> EpisodeShape:
     """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
     per = {m: column.per for m, column in samples.columns.items()}
     shots, queries = (
-        n * any(per[m] is Per.SAMPLE for m in side)
+        n * any(per[m] is Granularity.SAMPLE for m in side)
         for n, side in ((shape.shots, mapping.support), (shape.queries, mapping.query))
     )
-    return Shape(shape.ways, shots, queries)
+    return EpisodeShape(shape.ways, shots, queries)
 
 
 def share(classes: list[str], part: list[float]) -> np.ndarray:
@@ -178,7 +178,7 @@ def training_batches(
 
     def batch(step: int) -> Batch:
         rng = sampler.generator(step, SHAPE)
-        shape = Shape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
+        shape = EpisodeShape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
         return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings)
 
     return batch

@@ -22,7 +22,7 @@ class Decoding:
     """How texts are written.
 
     Attributes:
-        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, see :class:`Chance`.
+        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, see :class:`GumbelSampler`.
         beams: that are followed.
         temperature: of samples: what scores are divided by.
         max_length: tokens at most.
@@ -141,7 +141,7 @@ class Writer(nn.Module):
     def write(self, prefix: Tensor) -> list[str]:
         """A text for each prefix, ``[n, length, width]``."""
         some = max(1, WRITTEN // self.decoding.followed)
-        return [text for part in prefix.split(some) for text in self.tokens.write(self.generate(part))]
+        return [text for part in prefix.split(some) for text in self.tokens.decode(self.generate(part))]
 
     def generate(self, prefix: Tensor) -> Tensor:
         """The tokens of a text for each prefix, all at once, with cached keys."""
@@ -151,14 +151,14 @@ class Writer(nn.Module):
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
         config = library("task=generation").GenerationConfig(**known, **self.decoding.options())
         seen = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
-        chance = [Chance(self.decoding.temperature)] if self.decoding.by == "sample" else []
+        chance = [GumbelSampler(self.decoding.temperature)] if self.decoding.by == "sample" else []
         found: Tensor = self.model.generate(
             inputs_embeds=prefix, attention_mask=seen, generation_config=config, logits_processor=chance
         )
         return found[:, 1:] if starts else found
 
 
-class Chance:
+class GumbelSampler:
     """Draws every token by numbers of its place alone, so that no text depends on those that are written beside it.
 
     The most probable one, after Gumbel noise, is a draw from the distribution (Gumbel, 1954; Maddison et al., 2014).

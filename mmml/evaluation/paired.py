@@ -16,7 +16,7 @@ from mmml.episodes import Mapping
 from mmml.evaluation.panel import Cell, Panel
 from mmml.evaluation.statistics import class_interval, paired_interval
 
-Played = dict[tuple[Any, ...], tuple[Cell, np.ndarray, np.ndarray | None]]
+EpisodePredictions = dict[tuple[Any, ...], tuple[Cell, np.ndarray, np.ndarray | None]]
 """The cells of one predictor, each with the score of every episode and its classes, by :func:`_place`."""
 
 
@@ -110,7 +110,7 @@ def differences(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[Differen
     Left out is what has no score of single episodes (chance, calibration), rankings, whose galleries show
     the same classes and are not independent, and losses that are not finite.
     """
-    played: dict[str, Played] = {}
+    played: dict[str, EpisodePredictions] = {}
     for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
         if cell.candidates is None and cell.subset is None and len(scores) > 1 and np.isfinite(scores).all():
             played.setdefault(cell.predictor, {})[_place(cell)] = cell, scores, classes
@@ -122,7 +122,7 @@ def _place(cell: Cell) -> tuple[Any, ...]:
     return cell.split, cell.task, cell.mapping, cell.ways, cell.shots, cell.step, cell.metric
 
 
-def _pair(a: str, b: str, of_a: Played, of_b: Played) -> Iterator[Difference]:
+def _pair(a: str, b: str, of_a: EpisodePredictions, of_b: EpisodePredictions) -> Iterator[Difference]:
     for place, (cell, scores, classes) in of_a.items():
         others = of_b[place][1] if place in of_b else np.empty(0)
         if len(others) == len(scores):

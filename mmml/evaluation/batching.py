@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from mmml.datasets import Samples
-from mmml.episodes import Shape
+from mmml.episodes import EpisodeShape
 from mmml.methods import Learner
 from mmml.threads import one_thread
 
@@ -14,7 +14,7 @@ PAIRS = 10_000_000  # (query, support) pairs
 SMALL = 1_000_000  # pairs for which one thread is enough
 
 
-def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
+def few_threads(shape: EpisodeShape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
     """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
     pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
     light = learner.at_once(shape) is None and all(column.encoded for column in embedded.columns.values())
@@ -22,14 +22,14 @@ def few_threads(shape: Shape, embedded: Samples, learner: Learner) -> AbstractCo
     return one_thread() if small else nullcontext()
 
 
-def at_once(shape: Shape, learner: Learner) -> int:
+def at_once(shape: EpisodeShape, learner: Learner) -> int:
     """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
     items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
     fit = max(1, min(ITEMS // items, PAIRS // pairs))
     return min(fit, learner.at_once(shape) or fit)
 
 
-def chunks(episodes: int, shape: Shape, learner: Learner) -> list[range]:
+def chunks(episodes: int, shape: EpisodeShape, learner: Learner) -> list[range]:
     """The numbers of the episodes, so many at a time."""
     size = at_once(shape, learner)
     return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]

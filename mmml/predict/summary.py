@@ -39,7 +39,7 @@ class Tally:
     def __init__(self, queries: Queries, adapted: Adapted):
         self.count, self.queries = len(queries), queries
         task = adapted.model.learner.task
-        self.by_item = task.by_item
+        self.per_sample_target = task.per_sample_target
         wanted = task.target or ("score" if task.needs_scores else "label")
         self.truth = queries.rows.column(wanted).to_pylist() if queries.rows.has(wanted) else [None] * self.count
         self.known = set(adapted.samples.classes)
@@ -63,9 +63,9 @@ class Tally:
             yield p
 
     def _count(self, truth: str | None, p: Prediction) -> None:
-        if self.by_item and len(self.answers) < SHOWN:
+        if self.per_sample_target and len(self.answers) < SHOWN:
             self.answers.append((p.id, answer(p)))
-        elif not self.by_item:
+        elif not self.per_sample_target:
             self.labels[answer(p)] += 1
             self.sure[answer(p)] += p.probability or 0
         if truth is None:
@@ -82,7 +82,7 @@ class Tally:
     def show(self, title: str, output: Path) -> None:
         """A table on the terminal, and how much was right."""
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-        if self.by_item:
+        if self.per_sample_target:
             self._list(table)
         else:
             self._sum_up(table)

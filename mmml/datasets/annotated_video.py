@@ -53,11 +53,11 @@ def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.n
     importance = np.nan_to_num(importance, nan=0.0, posinf=0.0, neginf=0.0)
     importance = importance - min(importance.min(), 0)  # else what is below 0 would never be shown
     lengths = segments[:, 1] - segments[:, 0] + 1
-    worth = np.array([importance[a : b + 1].mean() for a, b in segments])
+    value = np.array([importance[a : b + 1].mean() for a, b in segments])
     room = LinearConstraint(lengths[None].astype(float), -np.inf, int(budget * len(importance) + 1e-9))
-    worth = worth / (worth.max() or 1)  # the solver's tolerances are absolute
+    value = value / (value.max() or 1)  # the solver's tolerances are absolute
     exactly = {"mip_rel_gap": 0}
-    found = milp(-worth, constraints=room, integrality=np.ones(len(worth)), bounds=Bounds(0, 1), options=exactly)
+    found = milp(-value, constraints=room, integrality=np.ones(len(value)), bounds=Bounds(0, 1), options=exactly)
     shown = np.zeros(len(importance), bool)
     for (a, b), chosen in zip(segments, found.x.round().astype(bool), strict=True):
         shown[a : b + 1] = chosen
