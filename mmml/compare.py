@@ -42,12 +42,12 @@ def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
     Everything is refused that would make the comparison unfair, before any of them is judged.
     """
     folder = new_evaluation(RunDirectory("outputs"), name)
-    contestants = enter(path_list(given), change)
+    checkpoints = load(path_list(given), change)
     typed = [f"checkpoint={given}", *overrides]
-    comparison = arrange(contestants, ["mmml-eval", *typed])
+    comparison = build(checkpoints, ["mmml-eval", *typed])
     check_writable(folder)
     job = Job("mmml-eval", RunDirectory(folder), typed)
-    return job.execute(lambda stop: comparison.play(job))
+    return job.execute(lambda stop: comparison.run(job))
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,17 @@ class ComparedCheckpoint:
             return learner, runs.load_finished(learner, checkpoint)
 
 
-def enter(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
+def load(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
     """The contestants, each fit to be compared with the first."""
     found: list[ComparedCheckpoint] = []
     for path in paths:
         with naming(path):
-            contestant = _read(path, found[0].plain if found else None, change)
-            if contestant.file in [c.file for c in found]:
+            checkpoint = _read(path, found[0].plain if found else None, change)
+            if checkpoint.file in [c.file for c in found]:
                 raise UserError(f"checkpoint={path} is listed twice: compare different checkpoints")
-            refuse_unlike(found[0] if found else contestant, contestant)
-            contestant.load()[0].check_shapes(eval_shapes(contestant.config.episode.eval))
-        found.append(contestant)
+            refuse_unlike(found[0] if found else checkpoint, checkpoint)
+            checkpoint.load()[0].check_shapes(eval_shapes(checkpoint.config.episode.eval))
+        found.append(checkpoint)
     return found
 
 
@@ -154,19 +154,19 @@ def naming(path: str) -> Iterator[None]:
         raise UserError(told if told.startswith("checkpoint=") else f"checkpoint={path}: {told}") from None
 
 
-def arrange(contestants: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
+def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
     """The test episodes of the first contestant's config; refuses those with classes that any contestant knows."""
-    first = contestants[0]
+    first = checkpoints[0]
     with naming(first.given):
         experiment = runs.assemble(first.config, trains=False)
     assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
-    for contestant in contestants:
-        with naming(contestant.given):
-            runs.refuse_seen_classes(replace(experiment, seen=contestant.seen))
+    for checkpoint in checkpoints:
+        with naming(checkpoint.given):
+            runs.refuse_seen_classes(replace(experiment, seen=checkpoint.seen))
     info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
     info["seeds"].pop("seed")
-    info["checkpoints"] = [c.about for c in contestants]
-    return Comparison(contestants, experiment.judge, info, experiment.dataset.skipped, runs.notes(experiment))
+    info["checkpoints"] = [c.about for c in checkpoints]
+    return Comparison(checkpoints, experiment.judge, info, experiment.dataset.skipped, runs.notes(experiment))
 
 
 @dataclass
@@ -180,21 +180,21 @@ class Comparison:
         notes: what a reader of the scores must know.
     """
 
-    contestants: list[ComparedCheckpoint]
+    checkpoints: list[ComparedCheckpoint]
     judge: Judge
     info: dict[str, Any]
     skipped: Sequence[str]
     notes: list[str]
 
-    def play(self, job: Job) -> None:
+    def run(self, job: Job) -> None:
         """Judge one after the other, so that one learner is in memory at a time; fill the folder of the job."""
         write_json(job.run.info, self.info)
-        job.run.write_config(self.contestants[0].plain)
+        job.run.write_config(self.checkpoints[0].plain)
         job.run.write_skipped(self.skipped)
-        panels, curves = zip(*[self._judge(c) for c in self.contestants], strict=True)
-        panel, names = merge(panels, endings([c.file for c in self.contestants]))
-        for contestant, name in zip(self.contestants, names, strict=True):
-            contestant.about["predictor"] = name
+        panels, curves = zip(*[self._judge(c) for c in self.checkpoints], strict=True)
+        panel, names = merge(panels, endings([c.file for c in self.checkpoints]))
+        for checkpoint, name in zip(self.checkpoints, names, strict=True):
+            checkpoint.about["predictor"] = name
         write_json(job.run.info, self.info)
         found = [d.plain() for d in between(panel, names)]
         job.fields |= {"panel": panel.plain(), "differences": found, "notes": self.notes}
@@ -206,18 +206,18 @@ class Comparison:
             write_robustness(job.run.path, together)
         job.fields["status"] = "completed"
 
-    def _judge(self, contestant: ComparedCheckpoint) -> tuple[Panel, Robustness]:
-        log.info("checkpoint=%s", contestant.given)
-        learner, calibration = contestant.load()
+    def _judge(self, checkpoint: ComparedCheckpoint) -> tuple[Panel, Robustness]:
+        log.info("checkpoint=%s", checkpoint.given)
+        learner, calibration = checkpoint.load()
         parameters = sum(p.numel() for p in learner.parameters())
-        contestant.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
+        checkpoint.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
         judge = self.judge
-        if contestant is not self.contestants[0]:  # its baselines are those of all
+        if checkpoint is not self.checkpoints[0]:  # its baselines are those of all
             judge = replace(judge, options=replace(judge.options, baselines=[]))
         options = judge.options.robustness
         check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
         if calibration is not None:
-            self.notes.extend(f"{contestant.given}: {doubt}" for doubt in judge.doubts(calibration))
+            self.notes.extend(f"{checkpoint.given}: {doubt}" for doubt in judge.doubts(calibration))
         return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
 
 

@@ -17,7 +17,7 @@ from mmml.datasets import Dataset, Samples, datasets
 from mmml.datasets.novelty import identifiers, novelty, refuse_known
 from mmml.encoders import build_embedder
 from mmml.encoders.embedder import config_diff
-from mmml.encoders.prepared import remember
+from mmml.encoders.feature_cache import cache_features
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corruptions import spoiled_values
 from mmml.episodes.setup import (
@@ -120,7 +120,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         trained_on = (
             materialize(learner, train, known | task.asked, spoiled=spoiled)
             if fixed
-            else remember(learner.embedder, task.with_targets(train), known - spoiled)
+            else cache_features(learner.embedder, task.with_targets(train), known - spoiled)
         )
         return training_batches(
             trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"]
@@ -189,7 +189,7 @@ def prepare(
     experiment.seen = [i for s in ("train", "val") for i in identifiers(experiment.dataset, experiment.samples, s)]
     if resume is None:
         learner.fit(experiment.samples.get("train"))
-        adopt_encoders(experiment)
+        load_initial_encoders(experiment)
         for note in learner.cut(experiment.samples.get("train")):
             log.warning(note)
     elif resume.seen[: len(experiment.seen)] != experiment.seen:
@@ -220,7 +220,7 @@ def prepare(
     return experiment, trainer
 
 
-def adopt_encoders(experiment: Experiment) -> None:
+def load_initial_encoders(experiment: Experiment) -> None:
     """Give the encoders the parameters of the run that start= names; refuse what cannot."""
     config = experiment.config
     if config.init_from is None:
@@ -247,7 +247,7 @@ def adopt_encoders(experiment: Experiment) -> None:
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)
     try:
-        learner.embedder.adopt(source.embedder)
+        learner.embedder.load_encoders(source.embedder)
     except ValueError as error:
         raise UserError(
             f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run"

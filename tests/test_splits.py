@@ -79,7 +79,7 @@ def test_confidence_is_calibrated_without_the_test_split(untested, samples):
     assert unsure.temperature > 5 * sure.temperature
 
 
-def test_frozen_rules_are_calibrated_by_validation_alone(samples):
+def test_frozen_classifiers_are_calibrated_by_validation_alone(samples):
     """The same test split, and validation splits of the same episodes, of which one is easy."""
 
     def errors(val):

@@ -19,7 +19,7 @@ from mmml.config.compose import take_option
 from mmml.datasets.cache import ENTRY, UNPACKED, cache_dir
 from mmml.datasets.media_cache import PARTS
 from mmml.datasets.on_disk import downloaded
-from mmml.encoders.prepared import PREPARED, VALUES
+from mmml.encoders.feature_cache import PREPARED, VALUES
 from mmml.errors import UserError, did_you_mean, require
 from mmml.files import BESIDE, beside
 from mmml.media import FILE_MODALITIES

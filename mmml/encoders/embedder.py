@@ -55,7 +55,7 @@ class Embedder(nn.Module):
                 spaces.setdefault(found[0], {})[modality] = found[1]
         return [Embedder(parts, Mean(list(parts)), normalize=True).to(self.device) for parts in spaces.values()]
 
-    def adopt(self, other: "Embedder") -> None:
+    def load_encoders(self, other: "Embedder") -> None:
         """Take over the parameters and buffers of another embedder that is built alike.
 
         Its layers may stand inside of others here (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`),

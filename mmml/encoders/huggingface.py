@@ -3,7 +3,7 @@
 A model is named as on the hub, or by a local folder, which is read without any network. It may
 be one of a pair that shares a space (CLIP, Radford et al. 2021; SigLIP, Zhai et al. 2023): then
 its side of the pair is used. Frozen, it reads each sample once (see
-:mod:`mmml.encoders.prepared`) and its weights stay out of checkpoints, which hold their hash.
+:mod:`mmml.encoders.feature_cache`) and its weights stay out of checkpoints, which hold their hash.
 """
 
 import copy

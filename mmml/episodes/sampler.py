@@ -53,7 +53,7 @@ class Episodes:
 
 
 @dataclass(frozen=True)
-class Side:
+class RowPool:
     """The rows that may stand on one side of an episode.
 
     Attributes:
@@ -111,10 +111,10 @@ class Sampler:
         if samples.superclasses is not None:
             superclasses = samples.superclasses[self.among]
             self.kinds = [self.among[superclasses == kind] for kind in np.unique(superclasses)]
-        self.sides: list[Side] = []  # of the support, and of the queries, where they differ
+        self.sides: list[RowPool] = []  # of the support, and of the queries, where they differ
         if samples.query_only is not None:
             own = map(np.flatnonzero, (~samples.query_only, samples.query_only))
-            self.sides = [Side(rows, np.searchsorted(rows, samples.starts)) for rows in own]
+            self.sides = [RowPool(rows, np.searchsorted(rows, samples.starts)) for rows in own]
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:

@@ -9,7 +9,7 @@ from mmml.datasets import Samples
 from mmml.datasets.base import base_modality
 from mmml.datasets.missing import there
 from mmml.episodes import Episodes, Sampler
-from mmml.evaluation.candidates import among
+from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import picture
@@ -33,7 +33,7 @@ def make_answers(
         setting: its first mapping is played.
     """
     target, mapping = setting.task.target, setting.mappings[0]
-    learners = [learner for learner in learners if learner.plays(setting.shape)]
+    learners = [learner for learner in learners if learner.can_play(setting.shape)]
     if target is None or not learners:
         return None
     numbers = of_different_classes(sampler, setting)
@@ -51,7 +51,7 @@ def _episode(
     asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
     targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), asked
     if setting.task.embeds_target:
-        ((rows, _),) = among(embedded, drawn)
+        ((rows, _),) = candidate_rows(embedded, drawn)
         targets = embedded.columns[target].values[rows][None].to(targets.device)
     given = [setting.task.answers(learner.adapt(support)(query), targets) for learner in learners]
 

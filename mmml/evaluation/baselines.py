@@ -7,7 +7,7 @@ from mmml.datasets.base import base_modality
 from mmml.encoders import Embedder, build_embedder, encoders
 from mmml.evaluation.nearest_pair import NearestPair
 from mmml.methods import Learner, Role
-from mmml.methods.controls import NoPairs
+from mmml.methods.controls import NoSupport
 from mmml.methods.metric import MetricLearner
 from mmml.registry import Registry
 from mmml.similarity import distances
@@ -52,7 +52,7 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> 
     found: list[Learner] = [NearestPair(embedder, task, distances.get(raw[modality][1], "distance"))]
     if base_modality(modality) == base_modality(target):
         moved = _untrained("raw", embedder, task, "cosine", "attention", TEMPERATURE)
-        unmoved = NoPairs(moved)
+        unmoved = NoSupport(moved)
         unmoved.role = Role.UNTRAINED
         found += [moved, unmoved]
     return found
@@ -69,7 +69,7 @@ def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
     return [_untrained("ink", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)]
 
 
-def frozen_rules(learner: Learner) -> list[Learner]:
+def frozen_classifiers(learner: Learner) -> list[Learner]:
     """Rules that need no training, on what the encoders of a learner give without any training.
 
     If nothing of the embedder is trained, they share it, and what it embedded serves them too. Where

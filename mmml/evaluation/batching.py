@@ -16,20 +16,20 @@ SMALL = 1_000_000  # pairs for which one thread is enough
 
 def few_threads(shape: EpisodeShape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
     """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
-    pairs = at_once(shape, learner) * shape.ways**2 * shape.shots * shape.queries
-    light = learner.at_once(shape) is None and all(column.encoded for column in embedded.columns.values())
+    pairs = max_episodes(shape, learner) * shape.ways**2 * shape.shots * shape.queries
+    light = learner.max_episodes(shape) is None and all(column.encoded for column in embedded.columns.values())
     small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
 
 
-def at_once(shape: EpisodeShape, learner: Learner) -> int:
+def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
     """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
     items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
     fit = max(1, min(ITEMS // items, PAIRS // pairs))
-    return min(fit, learner.at_once(shape) or fit)
+    return min(fit, learner.max_episodes(shape) or fit)
 
 
 def chunks(episodes: int, shape: EpisodeShape, learner: Learner) -> list[range]:
     """The numbers of the episodes, so many at a time."""
-    size = at_once(shape, learner)
+    size = max_episodes(shape, learner)
     return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]

@@ -63,7 +63,7 @@ class Entry:
         share = reject ** (self.met / ways)
         return float(np.interp(1 - share, np.linspace(0, 1, len(self.unknown)), self.unknown))
 
-    def lost(self, reject: float, ways: int) -> float:
+    def false_reject_rate(self, reject: float, ways: int) -> float:
         """The share of queries of known classes that the same threshold rejects, from 0 to 1."""
         kept = np.interp(self.threshold(reject, ways), self.known, np.linspace(0, 1, len(self.known)))
         return 1 - float(kept)

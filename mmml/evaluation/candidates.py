@@ -7,10 +7,10 @@ import numpy as np
 from mmml.datasets import Samples
 from mmml.episodes import Episodes, EpisodeShape, Sampler
 from mmml.tasks import Metric, Task
-from mmml.tasks.gallery import chance_among
+from mmml.tasks.gallery import chance_among_candidates
 
 
-def among(samples: Samples, drawn: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def candidate_rows(samples: Samples, drawn: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each episode the rows whose answers are its candidates, ``[n]``, and which of them each query has, ``[q]``.
 
     Every answer is there once, and none that the support set has, or that its groups have, but those of the queries.
@@ -35,5 +35,5 @@ def expected(task: Task, shape: EpisodeShape, sampler: Sampler, episodes: int) -
     if not task.embeds_target:
         return task.chance(shape)
     drawn = sampler.draw(range(sampler.at_most(episodes)), shape)
-    each = [chance_among(len(rows)) for rows, _ in among(task.with_targets(sampler.samples), drawn)]
+    each = [chance_among_candidates(len(rows)) for rows, _ in candidate_rows(task.with_targets(sampler.samples), drawn)]
     return {metric: float(np.mean([e[metric] for e in each])) for metric in each[0]}

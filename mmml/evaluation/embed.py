@@ -13,7 +13,7 @@ from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
 from mmml.encoders.embedder import among_gaps
-from mmml.encoders.prepared import remember, remembered
+from mmml.encoders.feature_cache import cache_features, cached_features
 from mmml.episodes import Batch, Episodes, Mapping, gather
 from mmml.errors import UserError
 from mmml.methods import Learner
@@ -52,7 +52,7 @@ def materialize(
     if learner.embeds_once:
         known = embed_all(learner, samples, seen, views).columns
     else:
-        known = dict(remember(learner.embedder, samples, [m for m in seen if m in learner.embedder.encoders]).columns)
+        known = dict(cache_features(learner.embedder, samples, [m for m in seen if m in learner.embedder.encoders]).columns)
         if learner.task.embeds_target:  # answers are not adapted to
             target = str(learner.task.target)
             known[target] = embed_all(learner, samples, [target]).columns[target]
@@ -80,7 +80,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             if column.encoded:
                 embedded[modality] = column.values
                 continue
-            values = remembered(embedder, modality, column.values)
+            values = cached_features(embedder, modality, column.values)
             known = there(values)
             parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
             embedded[modality] = whole((encode_views(embedder, modality, chunk, views) for chunk in parts), values)

@@ -15,7 +15,7 @@ from mmml.episodes.corruptions import Corruption, corruptions, spoiled_values
 from mmml.episodes.setup import check_filled
 from mmml.errors import UserError
 from mmml.evaluation.answers import make_answers
-from mmml.evaluation.baselines import baselines, frozen_rules
+from mmml.evaluation.baselines import baselines, frozen_classifiers
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.controls import choose, descents
 from mmml.evaluation.embed import materialize
@@ -30,7 +30,7 @@ from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
 from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner, Role
-from mmml.methods.controls import Shuffled, constants
+from mmml.methods.controls import PermutedTargets, constants
 from mmml.tasks import Metric, Task
 
 LOSS = "val/loss"
@@ -98,7 +98,7 @@ class Judge:
         """What the learner must beat from its own parameters; of several rates, validation chooses."""
         several = learner.controls(self._usable("train")) if self.options.controls else []
         if self.options.permuted_targets and not self.task.per_sample_target:  # else controls have it
-            several.append([Shuffled(learner)])
+            several.append([PermutedTargets(learner)])
         choices = self.options.lr_search_episodes > 0 and any(len(c) > 1 for c in several)
         tuned = choices and self._fills("val")  # else none that has rates
         known = [c for c in several if len(c) == 1 or tuned]
@@ -246,7 +246,7 @@ class Judge:
 
     def _frozen_panel(self, learner: Learner, embedded: Samples, calibrated: bool) -> Panel:
         """Rules without training on frozen features, each calibrated as the learner is; empty if there are none."""
-        panel, rules = Panel(), list(frozen_rules(learner))
+        panel, rules = Panel(), list(frozen_classifiers(learner))
         calibrated = calibrated and bool(rules) and self._fills("val")
         known: dict[Embedder, tuple[Samples, Samples | None]] = {}  # test and validation, each embedded once
         for rule in rules:

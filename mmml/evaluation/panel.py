@@ -14,7 +14,7 @@ from mmml.datasets import Granularity, Samples
 from mmml.episodes import Episodes, EpisodeShape, Mapping, Sampler
 from mmml.episodes.setup import eval_shapes
 from mmml.evaluation.batching import chunks, few_threads
-from mmml.evaluation.candidates import among, expected
+from mmml.evaluation.candidates import candidate_rows, expected
 from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.statistics import class_interval, finite, interval
 from mmml.methods import Learner, Role
@@ -122,7 +122,7 @@ class Setting:
 
     def known_to(self, learner: Learner) -> list[Mapping]:
         """The mappings that a learner has encoders for; none if it cannot play the shape."""
-        if not learner.plays(self.shape):
+        if not learner.can_play(self.shape):
             return []
         return [m for m in self.mappings if m.modalities <= set(learner.embedder.encoders)]
 
@@ -265,7 +265,7 @@ def score(task: Task, learner: Learner, embedded: Samples, played: EpisodePredic
     if not task.embeds_target:
         return task.scores(predictions, targets) | left
     answers = embedded.columns[str(task.target)].values.to(predictions.device)
-    return task.scores_among(predictions, answers, among(embedded, drawn)) | left
+    return task.scores_among_candidates(predictions, answers, candidate_rows(embedded, drawn)) | left
 
 
 def predict(

@@ -23,7 +23,7 @@ ALL = "all"  # in place of a corruption and a modality: the mean over them
 
 
 @dataclass(frozen=True)
-class Point:
+class CorruptionScore:
     """A score under one corruption.
 
     Attributes:
@@ -51,15 +51,15 @@ class Point:
 class Robustness:
     """Points, and the score of every episode behind them, ``[episodes]`` each."""
 
-    points: list[Point] = field(default_factory=list)
+    points: list[CorruptionScore] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, point: Point, scores: np.ndarray) -> None:
+    def add(self, point: CorruptionScore, scores: np.ndarray) -> None:
         """Append a point, and the scores that it is the mean of."""
         self.points.append(point)
         self.scores.append(scores)
 
-    def add_area(self, point: Point, scores: np.ndarray) -> None:
+    def add_area(self, point: CorruptionScore, scores: np.ndarray) -> None:
         """Append the mean of such areas."""
         mean, ci95 = interval(scores)
         self.add(replace(point, mean=mean, ci95=ci95), scores)
@@ -135,17 +135,17 @@ def _add_points(found: Robustness, panel: Panel, metric: Metric, **corruption: A
     """Add the scores of a panel by one metric."""
     for cell, scores in zip(panel.cells, panel.scores, strict=True):
         if cell.metric == metric.name:
-            found.add(Point(**{f: getattr(cell, f) for f in OF_CELL}, **corruption), scores)
+            found.add(CorruptionScore(**{f: getattr(cell, f) for f in OF_CELL}, **corruption), scores)
 
 
 def _add_areas(found: Robustness) -> None:
     """The area under each curve, and the mean of the areas of a cell."""
-    curves: dict[Point, dict[float, np.ndarray]] = {}
+    curves: dict[CorruptionScore, dict[float, np.ndarray]] = {}
     for point, scores in zip(found.points, found.scores, strict=True):
         assert point.amount is not None
         whole = replace(point, amount=None, mean=0.0, ci95=None)
         curves.setdefault(whole, {})[point.amount] = scores
-    areas: dict[Point, list[np.ndarray]] = {}
+    areas: dict[CorruptionScore, list[np.ndarray]] = {}
     for whole, by_amount in curves.items():
         amounts = sorted(by_amount)
         area = area_under(amounts, np.stack([by_amount[a] for a in amounts]))

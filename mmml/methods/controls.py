@@ -31,11 +31,11 @@ class Control(Learner):
         self.name, self.variant = learner.name, f"{learner.variant}, {told}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
-    def at_once(self, shape: EpisodeShape) -> int | None:
-        return self.learner.at_once(shape)
+    def max_episodes(self, shape: EpisodeShape) -> int | None:
+        return self.learner.max_episodes(shape)
 
 
-class Shuffled(Control):
+class PermutedTargets(Control):
     """It is shown the right items and the right answers, but in wrong pairs."""
 
     role = Role.PERMUTED
@@ -43,7 +43,7 @@ class Shuffled(Control):
     def __init__(self, learner: Learner):
         super().__init__(learner, "permuted targets")
 
-    def plays(self, shape: EpisodeShape) -> bool:
+    def can_play(self, shape: EpisodeShape) -> bool:
         if self.task.per_sample_target:
             return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
         even = shape.shots % shape.ways == 0  # else more of a class than of another would stay
@@ -55,7 +55,7 @@ class Shuffled(Control):
         return self.learner.adapt(shuffled_classes(support.encode(self.embedder.encode)), task)
 
 
-class NoPairs(Control):
+class NoSupport(Control):
     """It is shown nothing: what is embedded with its answer lies where that is."""
 
     role = Role.NO_SUPPORT
@@ -118,7 +118,7 @@ class TrainSetSupport(Control):
         self.train_samples = train
         self._known: dict[tuple[str, ...], ExampleSet] = {}
 
-    def at_once(self, shape: EpisodeShape) -> int | None:
+    def max_episodes(self, shape: EpisodeShape) -> int | None:
         return AT_ONCE
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:

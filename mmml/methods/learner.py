@@ -111,11 +111,11 @@ class Learner(Trainable):
     embedder: Embedder
     task: Task
 
-    def plays(self, shape: EpisodeShape) -> bool:
+    def can_play(self, shape: EpisodeShape) -> bool:
         """Whether episodes of a shape mean anything to it."""
         return True
 
-    def at_once(self, shape: EpisodeShape) -> int | None:
+    def max_episodes(self, shape: EpisodeShape) -> int | None:
         """How many episodes of a shape should be adapted to at a time; None for as many as fit."""
         return None
 

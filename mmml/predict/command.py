@@ -55,8 +55,8 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     write(output, tally.watch(adapted.predict(queries, options.reject, options.neighbors)), options.neighbors)
     tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
     if options.reject is not None and adapted.entry is not None:
-        lost = adapted.entry.lost(options.reject, len(adapted.samples.classes))
-        print(f"predict.reject={options.reject} is expected to reject {lost:.0%} of the queries of known classes, too")
+        rejected_known = adapted.entry.false_reject_rate(options.reject, len(adapted.samples.classes))
+        print(f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known classes, too")
     return 1 if tally.unread == len(queries) else 0
 
 

@@ -89,7 +89,7 @@ class Task(ABC):
         """Classes that an episode must have."""
         return 1 if self.per_sample_target else 2
 
-    def at_once(self, shape: EpisodeShape) -> int | None:
+    def max_episodes(self, shape: EpisodeShape) -> int | None:
         """How many episodes of a shape can be adapted to at a time by gradients; None for as many as fit."""
         return None
 
@@ -236,7 +236,7 @@ class Task(ABC):
             targets: ``[B, q]``.
         """
 
-    def scores_among(
+    def scores_among_candidates(
         self, predictions: Any, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> dict[Metric, Tensor]:
         """``scores`` where answers are sought among more than those of the queries, for tasks that embed them.

@@ -37,7 +37,7 @@ class Gallery(Task):
         return rank_scores(predictions, targets)
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        return chance_among(shape.ways)
+        return chance_among_candidates(shape.ways)
 
 
 def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
@@ -58,6 +58,6 @@ def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
     return {**recalls, MEDIAN_RANK: 1 + better + tied / 2}
 
 
-def chance_among(candidates: int) -> dict[Metric, float]:
+def chance_among_candidates(candidates: int) -> dict[Metric, float]:
     """What a random order of so many candidates is expected to score."""
     return {**{m: min(1.0, k / candidates) for k, m in RECALLS.items()}, MEDIAN_RANK: (candidates + 1) / 2}

@@ -92,7 +92,7 @@ class Retrieval(Task):
         own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
         return rank_scores(fits(predictions, targets), own)
 
-    def scores_among(
+    def scores_among_candidates(
         self, predictions: Tensor, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> dict[Metric, Tensor]:
         """Recall at 1, 5 and 10, and the rank (from 1) among the candidates of each episode."""

@@ -16,7 +16,7 @@ import torch
 from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import Prepared
 from mmml.encoders import build_embedder, encoders
-from mmml.encoders.prepared import prepare_once, remember
+from mmml.encoders.feature_cache import prepare_once, cache_features
 from mmml.errors import UserError
 from tests.encoders.material import RAGGED, objects
 
@@ -175,7 +175,7 @@ def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
     column = Column(Granularity.CLASS, TEXTS, np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
-    cached = remember(embedder, samples, ["text"]).columns["text"].values[np.arange(3)]
+    cached = cache_features(embedder, samples, ["text"]).columns["text"].values[np.arange(3)]
     assert isinstance(cached, Prepared)
     assert torch.allclose(embedder.encode("text", cached), embedder.encode("text", TEXTS), atol=1e-5)
 

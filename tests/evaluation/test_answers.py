@@ -11,7 +11,7 @@ from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.panel import Setting
-from mmml.methods.controls import Shuffled
+from mmml.methods.controls import PermutedTargets
 from tests.tasks.test_generation import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
 
 NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
@@ -38,7 +38,7 @@ def test_what_a_sample_lacks_is_not_shown(named):  # noqa: F811
 def test_a_learner_that_cannot_play_the_shape_shows_nothing(named):  # noqa: F811
     learner = metric().eval()
     learner.fit(named)
-    both = [learner, Shuffled(learner)]
+    both = [learner, PermutedTargets(learner)]
     assert len(answers(both, named, SHAPE)["by"]) == 2
     assert answers(both, named, EpisodeShape(1, 1, 6))["by"] == [learner.predictor_name]  # one pair cannot be shuffled
     assert answers(both[1:], named, EpisodeShape(1, 1, 6)) is None

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mmml.datasets import Granularity
 from mmml.encoders import Encoder, encoders
-from mmml.evaluation.baselines import baselines, frozen_rules
+from mmml.evaluation.baselines import baselines, frozen_classifiers
 from mmml.similarity import distances
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
@@ -53,14 +53,14 @@ def test_a_modality_without_raw_encoder_has_no_baseline(monkeypatch):
 
 
 def test_a_learner_that_trains_its_encoders_has_no_rules_beside_it(learner):
-    assert frozen_rules(learner) == []
+    assert frozen_classifiers(learner) == []
 
 
 def test_rules_on_frozen_features_share_the_embedder():
     learner = make_learner(MLP)
     learner.embedder.requires_grad_(False)
     learner.train()
-    found = frozen_rules(learner)
+    found = frozen_classifiers(learner)
     assert [r.predictor_name for r in found] == ["frozen/prototype", "frozen/ridge", "frozen/attention"]
     assert all(r.embedder is learner.embedder and r.baseline and r.task is learner.task for r in found)
     assert learner.embedder.training  # and leave its mode alone

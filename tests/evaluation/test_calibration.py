@@ -134,10 +134,10 @@ def entry(mapping="image:image", ways=5, shots=1, **values):
 def test_a_threshold_rejects_the_share_asked_for():
     found = entry()
     assert found.threshold(0.75, 5) == pytest.approx(1.25)
-    assert found.lost(0.75, 5) == 0
+    assert found.false_reject_rate(0.75, 5) == 0
     overlapping = entry(unknown=QUARTERS)
     assert overlapping.threshold(0.9, 5) == pytest.approx(0.1)
-    assert overlapping.lost(0.9, 5) == pytest.approx(0.9)
+    assert overlapping.false_reject_rate(0.9, 5) == pytest.approx(0.9)
     for share in (0.0, 1.0, 90.0):
         with pytest.raises(UserError, match="reject"):
             found.threshold(share, 5)
@@ -196,7 +196,7 @@ def test_known_and_unknown_queries_are_told_apart():
     assert (found.mapping, found.ways, found.shots) == ("image:image", 3, 2)
     assert found.known == pytest.approx([0.0] * 101, abs=1e-6)
     assert found.unknown == pytest.approx([1.0] * 101, abs=1e-6)
-    assert found.lost(0.9, 3) == 0
+    assert found.false_reject_rate(0.9, 3) == 0
 
 
 def test_the_threshold_holds_on_other_episodes():
@@ -211,7 +211,7 @@ def test_the_threshold_holds_on_other_episodes():
     ).entries[0]
     rejected = 1 - np.interp(found.threshold(0.9, 4), again.unknown, np.linspace(0, 1, 101))
     assert rejected == pytest.approx(0.9, abs=0.03)
-    assert again.lost(0.9, 4) == pytest.approx(found.lost(0.9, 4), abs=0.05)
+    assert again.false_reject_rate(0.9, 4) == pytest.approx(found.false_reject_rate(0.9, 4), abs=0.05)
 
 
 def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():

@@ -9,7 +9,7 @@ import torch
 from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import Subset, objects
 from mmml.episodes import Episodes, EpisodeShape, of_one_class
-from mmml.evaluation.candidates import among
+from mmml.evaluation.candidates import candidate_rows
 from mmml.tasks import tasks
 
 TASK = tasks.build("retrieval", {"target": "text", "temperature": 0.1}, "task")
@@ -25,7 +25,7 @@ def samples() -> Samples:
 
 def found(samples: Samples, drawn: Episodes) -> tuple[list[str], list[str]]:
     """The candidates of one episode, and those that its queries have."""
-    ((rows, right),) = among(samples, drawn)
+    ((rows, right),) = candidate_rows(samples, drawn)
     texts = [TEXTS[row] for row in rows]
     return sorted(texts), [texts[own] for own in right]
 
@@ -63,7 +63,7 @@ def test_rows_of_one_file_have_equal_answers():
     pictures = torch.zeros(2, 4, 4, dtype=torch.uint8)
     columns = {"image": Column(Granularity.SAMPLE, Subset(pictures, np.array([0, 0, 1, 1, 1])))}
     samples = task.with_targets(Samples(["a"], np.array([0, 5]), columns))
-    ((rows, right),) = among(samples, of_one_class(np.array([0]), np.array([1, 3])))
+    ((rows, right),) = candidate_rows(samples, of_one_class(np.array([0]), np.array([1, 3])))
     assert rows.tolist() == [0, 2] and right.tolist() == [0, 1]
 
 
@@ -71,5 +71,5 @@ def test_of_what_cannot_be_compared_all_are_different():
     task = tasks.build("retrieval", {"target": "features", "temperature": 0.1}, "task")
     columns = {"features": Column(Granularity.SAMPLE, torch.zeros(3, 2), encoded=True)}
     samples = task.with_targets(Samples(["a"], np.array([0, 3]), columns))
-    ((rows, right),) = among(samples, of_one_class(np.array([1]), np.array([2])))
+    ((rows, right),) = candidate_rows(samples, of_one_class(np.array([1]), np.array([2])))
     assert rows.tolist() == [0, 2] and right.tolist() == [1]

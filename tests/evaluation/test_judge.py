@@ -5,7 +5,7 @@ import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
 from mmml.datasets import Granularity
-from mmml.evaluation.baselines import frozen_rules
+from mmml.evaluation.baselines import frozen_classifiers
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
@@ -99,11 +99,11 @@ def test_a_calibration_changes_confidence_and_nothing_else(judge, learner):
         assert (one == other) == (one.metric != "calibration error" or one.predictor != "metric/prototype")
 
 
-def test_frozen_rules_are_calibrated_as_the_learner_is(judge, frozen):
+def test_frozen_classifiers_are_calibrated_as_the_learner_is(judge, frozen):
     def errors(panel):
         return [c.mean for c in panel.cells if c.metric == "calibration error" and c.predictor == "frozen/ridge"]
 
-    (classifier,) = [r for r in frozen_rules(frozen) if r.predictor_name == "frozen/ridge"]
+    (classifier,) = [r for r in frozen_classifiers(frozen) if r.predictor_name == "frozen/ridge"]
     before = judge._panel(classifier, judge.embed(classifier), as_it_is(judge.calibrate(classifier)))
     after = judge.test(frozen, judge.calibrate(frozen))
     assert all(b < a for a, b in zip(errors(before), errors(after), strict=True))

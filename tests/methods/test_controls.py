@@ -8,8 +8,8 @@ from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.evaluation.panel import Setting
 from mmml.methods.controls import (
-    NoPairs,
-    Shuffled,
+    NoSupport,
+    PermutedTargets,
     TrainSetSupport,
     constants,
     dealt,
@@ -83,7 +83,7 @@ def test_constant_answers_are_the_mean_and_the_median_of_the_scores(scored):
 
 def test_one_pair_is_not_played():
     setting = Setting(learner().task, EpisodeShape(1, 1, 4), (MAPPING,))
-    assert setting.known_to(learner()) and not setting.known_to(Shuffled(learner()))
+    assert setting.known_to(learner()) and not setting.known_to(PermutedTargets(learner()))
 
 
 def test_classes_are_dealt_to_one_another():
@@ -102,7 +102,7 @@ def test_a_name_that_a_class_has_alone_says_nothing():
 )
 def test_classes_that_cannot_be_dealt_evenly_are_not_played(ways, shots, even):
     own = learner(tasks.build("classification", {}, "task"))
-    assert Shuffled(own).plays(EpisodeShape(ways, shots, 1)) == even
+    assert PermutedTargets(own).can_play(EpisodeShape(ways, shots, 1)) == even
 
 
 def test_samples_in_wrong_classes_leave_chance():
@@ -114,17 +114,17 @@ def test_samples_in_wrong_classes_leave_chance():
     shape = EpisodeShape(2, 6, 6)
     drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(MAPPING)
     own = learner(tasks.build("classification", {}, "task"))
-    right, wrong = (one.adapt(drawn[0])(drawn[1]).exp() for one in (own, Shuffled(own)))
+    right, wrong = (one.adapt(drawn[0])(drawn[1]).exp() for one in (own, PermutedTargets(own)))
     assert right.amax(-1).min() > 0.99 and torch.allclose(wrong, torch.tensor(0.5))
-    assert not Shuffled(own).plays(EpisodeShape(2, 1, 6)) and Shuffled(own).plays(shape)
+    assert not PermutedTargets(own).can_play(EpisodeShape(2, 1, 6)) and PermutedTargets(own).can_play(shape)
 
 
 def test_wrong_pairs_spoil_a_learner(scored):
     support, query = view(scored)
     own = learner()
-    right, wrong = (own.task.targets(query) - one.adapt(support)(query) for one in (own, Shuffled(own)))
+    right, wrong = (own.task.targets(query) - one.adapt(support)(query) for one in (own, PermutedTargets(own)))
     assert right.abs().max() < 0.1 < 0.5 < wrong.abs().mean()
-    assert Shuffled(own).baseline and Shuffled(own).predictor_name == "metric/attention, permuted targets"
+    assert PermutedTargets(own).baseline and PermutedTargets(own).predictor_name == "metric/attention, permuted targets"
 
 
 def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
@@ -165,4 +165,4 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
 def test_where_nothing_is_shown_answers_are_sought_where_the_query_is(scored):
     own = learner(tasks.build("retrieval", {"target": "found_features", "temperature": 0.1}, "task"))
     support, query = view(scored)
-    assert torch.equal(NoPairs(own).adapt(support)(query), own.embedder.fuse(query.encode(own.embedder.encode)))
+    assert torch.equal(NoSupport(own).adapt(support)(query), own.embedder.fuse(query.encode(own.embedder.encode)))

@@ -75,9 +75,9 @@ def named() -> Samples:
 
 
 def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
-    few, some, many = (learned().at_once(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000))
+    few, some, many = (learned().max_episodes(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000))
     assert few == 16 and 1 < some < few and many == 1
-    assert learned_by(task(vocabulary=1000)).at_once(EpisodeShape(1, 500, 6)) <= some
+    assert learned_by(task(vocabulary=1000)).max_episodes(EpisodeShape(1, 500, 6)) <= some
 
 
 def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):

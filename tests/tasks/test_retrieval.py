@@ -11,7 +11,7 @@ from mmml.datasets import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
-from mmml.evaluation.candidates import among
+from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
 from mmml.methods import methods
@@ -87,7 +87,7 @@ def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pa
     assert cell.mean == 1 / 35 and cell.target == TARGET and cell.candidates is None
     played = next(predict(metric(), pairs, Sampler(pairs, 0, "test"), Setting(TASK, SHAPE, (MAPPING,)), 60))
     answers = pairs.columns[TARGET].values
-    for b, (rows, right) in enumerate(among(pairs, played.drawn)):
+    for b, (rows, right) in enumerate(candidate_rows(pairs, played.drawn)):
         assert len(rows) == 35 and torch.equal(answers[rows[right]], played.targets[b])
     assert judged(Opposite(metric()), pairs)["median rank"] == 35
 
@@ -128,7 +128,7 @@ def test_among_more_answers_each_episode_has_candidates_of_its_own():
     answers = torch.tensor([[10.0, 10], [1, 0], [0, 1], [-1, 0]])
     predictions = torch.tensor([[[1.0, 0.1], [5, 6]], [[-1, 0], [0, -1]]])
     among = [(np.array([0, 1, 2]), np.array([1, 2])), (np.array([3, 2]), np.array([0, 1]))]
-    scores = {m.name: s.tolist() for m, s in TASK.scores_among(predictions, answers, among).items()}
+    scores = {m.name: s.tolist() for m, s in TASK.scores_among_candidates(predictions, answers, among).items()}
     assert scores["median rank"] == [[1, 2], [1, 2]] and scores["R@1"] == [[1, 0], [1, 0]]
 
 

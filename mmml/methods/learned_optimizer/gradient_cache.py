@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def settle(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
+def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
     """A loss of the same value and the same gradient, once, which holds the gradient in place of its graph.
 
     Args:

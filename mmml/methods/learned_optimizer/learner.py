@@ -13,11 +13,11 @@ from mmml.datasets import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.errors import TrainingError, UserError, require
-from mmml.methods.controls import Shuffled
-from mmml.methods.learned_optimizer.gradient_cache import settle
+from mmml.methods.controls import PermutedTargets
+from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, Side
-from mmml.methods.learned_optimizer.unroll import ORDERS, Point, Unroll, descend, divergence, start
+from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, EncodedSet
+from mmml.methods.learned_optimizer.unroll import ORDERS, InnerState, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import UpdateRule
 from mmml.methods.learned_optimizer.update_rules.build import build_rule, hand_designed
 from mmml.methods.learner import Learner, Predictor, Role, methods
@@ -137,12 +137,12 @@ class LearnedOptimizer(Learner):
     def takes_channels_last(self, device: torch.device) -> bool:
         return not self.model.vectorizes_on(device)
 
-    def at_once(self, shape: EpisodeShape) -> int:
+    def max_episodes(self, shape: EpisodeShape) -> int:
         body, head = (
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
-        return max(1, min(most // (body + (shape.ways - 1) * head), self.task.at_once(shape) or most))
+        return max(1, min(most // (body + (shape.ways - 1) * head), self.task.max_episodes(shape) or most))
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         if task is not None and task.name != self.task.name:
@@ -170,7 +170,7 @@ class LearnedOptimizer(Learner):
         return torch.stack([self._judge(p, side, asked) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
-        points: dict[int, Point] = {}
+        points: dict[int, InnerState] = {}
         for segment in self._unroll.segments(progress):
             # Anew for each segment, since the encoders have learned from the one before.
             encoded = batch.encode(self.embedder.encode) if self.embeds_once else batch
@@ -181,13 +181,13 @@ class LearnedOptimizer(Learner):
                     points[i] = point.detached()
                     # Embeddings, of answers too, are shared with the other pieces; else only parameters are.
                     shared = self.embeds_once or self.task.embeds_target
-                    parts.append(loss if shared else settle(loss, self.parameters()))
+                    parts.append(loss if shared else cache_gradient(loss, self.parameters()))
                 total = torch.stack(parts).mean()
             yield total
 
-    def _views(self, batch: Batch, begins: bool) -> list[tuple[Side, Side]]:
+    def _views(self, batch: Batch, begins: bool) -> list[tuple[EncodedSet, EncodedSet]]:
         """What each mapping shows of support and query, in the pieces that the model wants."""
-        views: list[tuple[Side, Side]] = []
+        views: list[tuple[EncodedSet, EncodedSet]] = []
         for mapping in batch.mappings:
             support, query = (self._see(examples) for examples in batch.view(mapping))
             if begins:
@@ -195,7 +195,7 @@ class LearnedOptimizer(Learner):
             views += zip(self._pieces(support), self._pieces(query), strict=True)
         return views
 
-    def _segment(self, support: Side, query: Side, point: Point | None, segment: range) -> tuple[Tensor, Point]:
+    def _segment(self, support: EncodedSet, query: EncodedSet, point: InnerState | None, segment: range) -> tuple[Tensor, InnerState]:
         """The meta-loss of one view over some steps, and where they end."""
         point = self._start(support) if point is None else point
         judged, descended = [], []
@@ -208,20 +208,20 @@ class LearnedOptimizer(Learner):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _see(self, examples: ExampleSet) -> Side:
+    def _see(self, examples: ExampleSet) -> EncodedSet:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
-        return Side(self.model.see(examples), targets, self.task.outputs(examples))
+        return EncodedSet(self.model.see(examples), targets, self.task.outputs(examples))
 
-    def _pieces(self, side: Side) -> list[Side]:
+    def _pieces(self, side: EncodedSet) -> list[EncodedSet]:
         pieces = self.model.apart(side.seen)
         targets = side.targets.chunk(len(pieces))
-        return [Side(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
+        return [EncodedSet(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
-    def _start(self, support: Side) -> Point:
+    def _start(self, support: EncodedSet) -> InnerState:
         return start(self.model.initial(self.task, support.seen, support.targets, support.outputs), self.optimizer)
 
-    def _descend(self, support: Side, point: Point, steps: Iterable[int]) -> Iterator[tuple[Point, Tensor]]:
+    def _descend(self, support: EncodedSet, point: InnerState, steps: Iterable[int]) -> Iterator[tuple[InnerState, Tensor]]:
         task, model = self.task, self.model
         return descend(
             lambda params, step: task.loss(task.decode(model(params, support.seen)), support.targets),
@@ -231,7 +231,7 @@ class LearnedOptimizer(Learner):
             self._unroll.first_order,
         )
 
-    def _judge(self, point: Point, support: Side, query: Side) -> Tensor:
+    def _judge(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
         return self.task.loss(self._answer(point.params, query.seen, support.seen), query.targets)
 
@@ -251,7 +251,7 @@ class LearnedOptimizer(Learner):
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self.apart()]] if self.transductive else []
-        wrong: list[list[Learner]] = [[Shuffled(self)]] if self.task.per_sample_target else []
+        wrong: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
         return [*alone, [standing], *wrong, *tuned]
 
     def apart(self) -> "LearnedOptimizer":

@@ -24,7 +24,7 @@ LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slowe
 
 
 @dataclass(frozen=True)
-class Side:
+class EncodedSet:
     """What a model has seen of one side of some episodes, before any step.
 
     Attributes:

@@ -17,7 +17,7 @@ Objective = Callable[[Params, int], Tensor]
 
 
 @dataclass(frozen=True)
-class Point:
+class InnerState:
     """Where B inner loops stand.
 
     Attributes:
@@ -28,24 +28,24 @@ class Point:
     params: Params
     state: State
 
-    def detached(self) -> "Point":
+    def detached(self) -> "InnerState":
         """The same values without their history: parameters and state, so that neither is followed back."""
-        return Point(detached(self.params), {name: detached(part) for name, part in self.state.items()})
+        return InnerState(detached(self.params), {name: detached(part) for name, part in self.state.items()})
 
 
-def start(params: Params, rule: UpdateRule) -> Point:
+def start(params: Params, rule: UpdateRule) -> InnerState:
     """The point before the first step."""
-    return Point(params, rule.init(params))
+    return InnerState(params, rule.init(params))
 
 
 def descend(
     objective: Objective,
-    point: Point,
+    point: InnerState,
     rule: UpdateRule,
     steps: Iterable[int],
     first_order: bool,
     connected: bool = False,
-) -> Iterator[tuple[Point, Tensor]]:
+) -> Iterator[tuple[InnerState, Tensor]]:
     """Take steps, and tell of each where it led and the losses where it began, ``[B]``.
 
     Gradients are followed where they are enabled outside; else nothing is kept of a step but its end.
@@ -76,7 +76,7 @@ def descend(
         seen = losses if recorded and not first_order else losses.detach()
         params = at if follow else point.params
         updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)
-        point = Point({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
+        point = InnerState({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
         yield point, losses if follow else seen
 
 

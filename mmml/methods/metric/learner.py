@@ -11,7 +11,7 @@ from mmml.datasets.base import base_modality
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, ExampleSet
 from mmml.errors import UserError
-from mmml.methods.controls import NoPairs, Shuffled, TrainSetSupport
+from mmml.methods.controls import NoSupport, PermutedTargets, TrainSetSupport
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
 from mmml.methods.metric.classifiers import classifiers, fuses, needs_vectors
@@ -77,9 +77,9 @@ class MetricLearner(Learner):
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
-        found: list[list[Learner]] = [[Shuffled(self)]] if self.task.per_sample_target else []
+        found: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
         if self.task.embeds_target:
-            return [*found, [NoPairs(self)]]
+            return [*found, [NoSupport(self)]]
         return [*found, [TrainSetSupport(self, train)]] if found and train is not None else found
 
     def loss(self, batch: Batch) -> Tensor:

@@ -103,7 +103,7 @@ class Generation(nn.Module, Task):
         self.writer = Writer(model, self.tokens, self.decoding, self.frozen)
         return self.prefix * self.writer.width
 
-    def at_once(self, shape: EpisodeShape) -> int:
+    def max_episodes(self, shape: EpisodeShape) -> int:
         return max(1, min(EPISODES, ADAPTED // (shape.ways * shape.shots * self.tokens.vocabulary)))
 
     def fit(self, samples: Samples) -> None:

@@ -213,9 +213,9 @@ def test_rivals_adapt_the_same_model(samples):
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
     head, whole = (make(adapt=fast, update_rule="lstm") for fast in ("head", "all"))
-    assert head.at_once(EpisodeShape(5, 1, 5)) == 10_000 // (5 * 17)
-    assert head.at_once(EpisodeShape(5, 1, 5)) > whole.at_once(EpisodeShape(5, 1, 5)) >= 1
-    assert make(update_rule="sgd").at_once(EpisodeShape(5, 1, 5)) == 4_000_000 // (5 * 17)
+    assert head.max_episodes(EpisodeShape(5, 1, 5)) == 10_000 // (5 * 17)
+    assert head.max_episodes(EpisodeShape(5, 1, 5)) > whole.max_episodes(EpisodeShape(5, 1, 5)) >= 1
+    assert make(update_rule="sgd").max_episodes(EpisodeShape(5, 1, 5)) == 4_000_000 // (5 * 17)
 
 
 def test_what_a_run_says_of_itself():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmml.errors import UserError
-from mmml.methods.learned_optimizer.unroll import Point, Unroll, descend, divergence, start
+from mmml.methods.learned_optimizer.unroll import InnerState, Unroll, descend, divergence, start
 from tests.methods.learned_optimizer.making import arrive, make_rule
 
 UNROLL = {
@@ -31,11 +31,11 @@ def first(requires_grad=True):
     return {"x": torch.tensor([[1.0, -2.0], [0.5, 3.0]], requires_grad=requires_grad)}
 
 
-def tensors(point: Point):
+def tensors(point: InnerState):
     return [*point.params.values(), *(t for part in point.state.values() for t in part.values())]
 
 
-def slope(point: Point, by: torch.Tensor):
+def slope(point: InnerState, by: torch.Tensor):
     """Of the sum of squares; None where nothing leads there."""
     loss = square(point.params, 0).sum()
     return torch.autograd.grad(loss, by, allow_unused=True)[0] if loss.requires_grad else None

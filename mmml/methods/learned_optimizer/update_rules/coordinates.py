@@ -74,8 +74,8 @@ class Observation:
         after: State = {"touched": {"": state["touched"][""] | (gradients.detach().abs() > EPSILON)}}
         for part in self.parts:
             if part == "moments":
-                means, roots, remembered = self.moments.update(grads, state)
-                after |= remembered
+                means, roots, memory = self.moments.update(grads, state)
+                after |= memory
                 size = flatten(roots)
                 shown.append(torch.stack([flatten(means) / size, gradients / size], dim=-1))
             else:

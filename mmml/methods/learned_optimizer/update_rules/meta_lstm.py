@@ -54,7 +54,7 @@ class MetaLSTM(UpdateRule):
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         gradients, theta = flatten(grads), flatten(params)
-        shown, remembered = self.observation.see(grads, losses, state)
+        shown, memory = self.observation.see(grads, losses, state)
         seen, after = self.lstm(shown, state["lstm"])
         gates = {
             name: gate(torch.cat([seen, torch.stack([theta.to(seen.dtype), state["gates"][name]], dim=-1)], dim=-1))
@@ -62,5 +62,5 @@ class MetaLSTM(UpdateRule):
             .sigmoid()
             for name, gate in self.gates.items()
         }
-        steps = ((gates["forget"] - 1) * theta - gates["input"] * gradients) * remembered["touched"][""]
-        return unflatten(steps, params), {"lstm": after, "gates": gates, **remembered}
+        steps = ((gates["forget"] - 1) * theta - gates["input"] * gradients) * memory["touched"][""]
+        return unflatten(steps, params), {"lstm": after, "gates": gates, **memory}

@@ -22,16 +22,16 @@ PREPARED, VALUES = "prepared", "values.npy"  # the kind of entries of the cache,
 CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
-def remember(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
+def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
     """The same samples, with what frozen encoders make of these modalities in place of their raw values."""
     columns = {
-        m: replace(c, values=remembered(embedder, m, c.values)) if m in modalities else c
+        m: replace(c, values=cached_features(embedder, m, c.values)) if m in modalities else c
         for m, c in samples.columns.items()
     }
     return replace(samples, columns=columns)
 
 
-def remembered(embedder: Embedder, modality: str, values: Values) -> Values:
+def cached_features(embedder: Embedder, modality: str, values: Values) -> Values:
     """What a frozen encoder has read of the values, from the cache; the values themselves for any other encoder."""
     encoder = cast(Encoder, embedder.encoders[modality])
     if encoder.prepared_key is None:

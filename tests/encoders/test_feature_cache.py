@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mmml.datasets.values import objects
-from mmml.encoders.prepared import prepare_once
+from mmml.encoders.feature_cache import prepare_once
 
 
 class Lengths(nn.Module):
