@@ -282,11 +282,11 @@ def guarded(program: str, main: Callable[[], int]) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         return 0
     except (ExpectedError, OSError) as error:
-        if not isinstance(told := expected(error), ExpectedError):
+        if not isinstance(known := expected(error), ExpectedError):
             raise
         with suppress(OSError):
-            print(f"{program}: {told}", file=sys.stderr)
-        return told.exit_code
+            print(f"{program}: {known}", file=sys.stderr)
+        return known.exit_code
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130

@@ -59,7 +59,7 @@ class ComparedCheckpoint:
         file: the checkpoint.
         plain: its config, with the overrides, and judged as the first is.
         modalities: that it has encoders for.
-        seen: identifiers of the classes that it was trained or selected on.
+        known_classes: identifiers of the classes that it was trained or selected on.
         about: for ``run.json``.
     """
 
@@ -67,7 +67,7 @@ class ComparedCheckpoint:
     file: Path
     plain: dict[str, Any]
     modalities: frozenset[str]
-    seen: list[str]
+    known_classes: list[str]
     about: dict[str, Any]
 
     @property
@@ -110,7 +110,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
         file=file,
         plain=plain,
         modalities=frozenset(runs.modalities_of(own)),
-        seen=checkpoint.seen,
+        known_classes=checkpoint.known_classes,
         about={
             "checkpoint": path,
             "file": str(file),
@@ -128,19 +128,19 @@ def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
         for key in {**wanted, **got}:
             if wanted.get(key) != got.get(key):
                 settable = section == "dataset" and key != "name"
-                mend = f"set {section}.{key}= for all" if settable else f"compare checkpoints of one {section}"
+                hint = f"set {section}.{key}= for all" if settable else f"compare checkpoints of one {section}"
                 raise UserError(
                     f"it has {section}.{key}={got.get(key)} and checkpoint={first.given} has {wanted.get(key)}, "
-                    f"but all must play the same episodes: {mend}"
+                    f"but all must play the same episodes: {hint}"
                 )
     mappings = [Mapping.parse(m) for m in first.config.episode.eval.mappings]
     playable = [m for m in mappings if m.modalities <= other.modalities]
     if not playable or (other is first and len(playable) < len(mappings)):
         lacking = sorted({m for mapping in mappings for m in mapping.modalities} - other.modalities)
-        mend = "list one first that has them" if other is first else "leave it out"
+        hint = "list one first that has them" if other is first else "leave it out"
         raise UserError(
             f"it has no encoder of {', '.join(lacking)}, which episode.eval.mappings="
-            f"[{','.join(map(str, mappings))}] needs; {mend}, or choose other mappings"
+            f"[{','.join(map(str, mappings))}] needs; {hint}, or choose other mappings"
         )
 
 
@@ -150,8 +150,8 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        told = str(error)
-        raise UserError(told if told.startswith("checkpoint=") else f"checkpoint={path}: {told}") from None
+        message = str(error)
+        raise UserError(message if message.startswith("checkpoint=") else f"checkpoint={path}: {message}") from None
 
 
 def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
@@ -162,7 +162,7 @@ def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Compari
     assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
     for checkpoint in checkpoints:
         with naming(checkpoint.given):
-            runs.refuse_seen_classes(replace(experiment, seen=checkpoint.seen))
+            runs.refuse_seen_classes(replace(experiment, known_classes=checkpoint.known_classes))
     info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
     info["seeds"].pop("seed")
     info["checkpoints"] = [c.about for c in checkpoints]
@@ -237,9 +237,9 @@ def merge(panels: Sequence[Panel], endings: Sequence[str]) -> tuple[Panel, list[
     rows.sort(key=lambda row: row[2].cells[0].baseline)
     count, merged, learned = Counter(name for name, _, _ in rows), Panel(), []
     for name, ending, part in rows:
-        told = f"{name} ({ending})" if count[name] > 1 else name
-        merged.extend(Panel([replace(c, predictor=told) for c in part.cells], part.scores, part.classes))
-        learned += [] if part.cells[0].baseline else [told]
+        label = f"{name} ({ending})" if count[name] > 1 else name
+        merged.extend(Panel([replace(c, predictor=label) for c in part.cells], part.scores, part.classes))
+        learned += [] if part.cells[0].baseline else [label]
     return merged, learned
 
 

@@ -195,11 +195,11 @@ class Job:
         trace = "".join(traceback.format_exception(error))
         self.fields["status"] = "failed"
         self.fields["error"] = {"type": type(error).__name__, "message": str(error), "traceback": trace}
-        if isinstance(told := expected(error), ExpectedError):
-            whole = told is not error and self.run.last.exists()  # the disk's fault, and not that of the run
-            mend = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if whole else ""
-            print(f"{self.program}: {told}{mend}", file=sys.stderr)
-            return told.exit_code
+        if isinstance(known := expected(error), ExpectedError):
+            whole = known is not error and self.run.last.exists()  # the disk's fault, and not that of the run
+            hint = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if whole else ""
+            print(f"{self.program}: {known}{hint}", file=sys.stderr)
+            return known.exit_code
         print(trace, file=sys.stderr)
         return 1
 
@@ -251,8 +251,8 @@ def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[A
     import pyarrow.parquet as pq
 
     types, parts = {"step": "int64", "amount": "float64", "subset": "string"}, []  # of columns that may hold nothing
-    for told, several in zip(about, scores, strict=True):
-        same = {k: pa.repeat(pa.scalar(v, types.get(k)), len(several)) for k, v in told.items()}
+    for row, several in zip(about, scores, strict=True):
+        same = {k: pa.repeat(pa.scalar(v, types.get(k)), len(several)) for k, v in row.items()}
         parts.append(pa.table({**same, "episode": pa.array(range(len(several)), "int64"), "score": several}))
     write_atomically(path, lambda file: pq.write_table(pa.concat_tables(parts), file))
 

@@ -142,8 +142,8 @@ def refuse_unknown(options: Mapping[str, Any], registries: Sequence[Registry], w
     for option in options:
         if option not in known:
             *kinds, last = (r.kind for r in registries)
-            told = f"{', '.join(kinds)} or {last}" if kinds else last
-            raise UserError(f"{where}.{option}: no {told} takes such an option{did_you_mean(option, known)}")
+            message = f"{', '.join(kinds)} or {last}" if kinds else last
+            raise UserError(f"{where}.{option}: no {message} takes such an option{did_you_mean(option, known)}")
 
 
 def _origin(part: Any) -> tuple[str, str]:

@@ -59,7 +59,7 @@ class Experiment:
         samples: by split; empty without a dataset.
         learner: a :class:`mmml.methods.Learner` where the run is on episodes.
         batches: → step number → what that step learns from.
-        seen: identifiers of the classes that the learner was trained or selected on.
+        known_classes: identifiers of the classes that the learner was trained or selected on.
         calibration: of the finished learner's confidence; None before.
     """
 
@@ -70,7 +70,7 @@ class Experiment:
     numerics: Numerics
     judge: Judge | ProblemJudge
     batches: Callable[[], Callable[[int], Any]]
-    seen: list[str] = field(default_factory=list)
+    known_classes: list[str] = field(default_factory=list)
     calibration: Calibration | None = None
 
 
@@ -118,7 +118,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
-            materialize(learner, train, known | task.asked, spoiled=spoiled)
+            materialize(learner, train, known | task.target_columns, spoiled=spoiled)
             if fixed
             else cache_features(learner.embedder, task.with_targets(train), known - spoiled)
         )
@@ -157,14 +157,14 @@ def on_problems(config: ProblemConfig) -> Experiment:
 
 def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
     """The samples that a task can use, with what it asks for."""
-    wanted = {*modalities, *task.asked}
+    wanted = {*modalities, *task.target_columns}
     return dataset.load(wanted, scores=True) if task.needs_scores else dataset.load(wanted)
 
 
 def build_learner(config: Config, modalities: Iterable[str], task: Task | None = None) -> tuple[Learner, Numerics]:
     """The learner of a config for these modalities, before training, on its device; a task, if it is built already."""
     task = task or tasks.build_section(config.task, "task")
-    found = task.asked if task.embeds_target else set()
+    found = task.target_columns if task.embeds_target else set()
     embedder = build_embedder(config.encoder, {*modalities, *found}, alone=found)
     ways = config.episode.train.ways
     most = ways if isinstance(ways, int) else ways["max"]
@@ -186,18 +186,20 @@ def prepare(
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
     learner, judge = experiment.learner, experiment.judge
-    experiment.seen = [i for s in ("train", "val") for i in identifiers(experiment.dataset, experiment.samples, s)]
+    experiment.known_classes = [
+        i for s in ("train", "val") for i in identifiers(experiment.dataset, experiment.samples, s)
+    ]
     if resume is None:
         learner.fit(experiment.samples.get("train"))
         load_initial_encoders(experiment)
         for note in learner.cut(experiment.samples.get("train")):
             log.warning(note)
-    elif resume.seen[: len(experiment.seen)] != experiment.seen:
+    elif resume.known_classes[: len(experiment.known_classes)] != experiment.known_classes:
         raise UserError(
             "the dataset's training and validation classes are not those that the run began with: train anew"
         )
     else:
-        experiment.seen = resume.seen
+        experiment.known_classes = resume.known_classes
     check_monitor(config.trainer.monitor, judge.monitors(learner))
     check_loggers(config.trainer.loggers)
     made = functools.cache(experiment.batches)
@@ -211,7 +213,7 @@ def prepare(
         higher_is_better=judge.metric_of(config.trainer.monitor).higher_is_better,
         measured=measured(config, judge.fingerprint()),
         config=plain,
-        seen=experiment.seen,
+        known_classes=experiment.known_classes,
         seed=config.seed,
     )
     trainer = Trainer(learner, parts, config.trainer, experiment.numerics, run)
@@ -252,7 +254,7 @@ def load_initial_encoders(experiment: Experiment) -> None:
         raise UserError(
             f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run"
         ) from None
-    experiment.seen += [c for c in checkpoint.seen if c not in set(experiment.seen)]
+    experiment.known_classes += [c for c in checkpoint.known_classes if c not in set(experiment.known_classes)]
     refuse_seen_classes(experiment, "init_from")
 
 
@@ -275,7 +277,7 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
-    experiment.seen = checkpoint.seen
+    experiment.known_classes = checkpoint.known_classes
     refuse_seen_classes(experiment)
     return experiment
 
@@ -293,10 +295,10 @@ def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | N
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
     """Test classes (or speakers, …) that a checkpoint was trained or selected on would make its score a lie."""
-    refuse_known(experiment.seen, identifiers(experiment.dataset, experiment.samples, "test"), option)
+    refuse_known(experiment.known_classes, identifiers(experiment.dataset, experiment.samples, "test"), option)
 
 
 def notes(experiment: Experiment) -> list[str]:
     """What a reader of the scores must know, in one sentence each."""
-    told, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
-    return [told, *([] if calibration is None else experiment.judge.doubts(calibration))]
+    note, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
+    return [note, *([] if calibration is None else experiment.judge.doubts(calibration))]

@@ -63,8 +63,8 @@ class RunDirectory:
     def check_empty(self) -> None:
         """Refuse a place that holds a run; a start that failed before it was recorded is none."""
         if self.info.exists():
-            mend = f", or resume={self}" if self.last.exists() else ""
-            raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{mend}")
+            hint = f", or resume={self}" if self.last.exists() else ""
+            raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{hint}")
 
     def create(self) -> "RunDirectory":
         """Make the folders of a new run."""

@@ -196,8 +196,8 @@ def test_the_first_says_what_is_played(here, capsys):
 )
 def test_refuses_what_would_be_unfair(here, glyphs, given, overrides, message):
     original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
-    seen = [*original.seen, f"glyphs/{glyphs['test'].classes[0]}"]
-    write(here / "split", original, options={"dataset.split_seed": 1}, seen=seen)
+    seen = [*original.known_classes, f"glyphs/{glyphs['test'].classes[0]}"]
+    write(here / "split", original, options={"dataset.split_seed": 1}, known_classes=seen)
     write(here / "data", original, options={"dataset.name": "other"})
     write(here / "scores", original, options={"task.name": "regression"})
     with pytest.raises(UserError, match=message) as error:

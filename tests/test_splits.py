@@ -172,7 +172,7 @@ def test_speakers_that_training_heard_are_refused_in_the_test(plain, tmp_path):
     experiment = runs.assemble(check_run(on(plain, manifest(tmp_path / "one"))))
     identity, test = experiment.dataset.identity, experiment.samples["test"]
     experiment.samples["test"] = replace(test, kept_apart=["speaker a", "speaker b"])
-    experiment.seen = [f"{identity}/train 0", f"{identity}/speaker b"]
+    experiment.known_classes = [f"{identity}/train 0", f"{identity}/speaker b"]
     with pytest.raises(
         UserError, match=r"trained or selected on 1 of these test classes \(or samples\), such as '.*/speaker b'"
     ):

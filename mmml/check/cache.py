@@ -157,8 +157,8 @@ def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind:
         raise UserError(f"the cache has nothing of kind {kind}{did_you_mean(kind, kinds)} (it has {has})")
     left, freed, failed, now = list[Entry](), 0, list[str](), time.time()
     for entry in entries:
-        asked = entry.kind == kind if kind else entry.kind != DOWNLOADS
-        if not asked or now - entry.used < (days * DAY if entry.kind else HOUR):
+        selected = entry.kind == kind if kind else entry.kind != DOWNLOADS
+        if not selected or now - entry.used < (days * DAY if entry.kind else HOUR):
             left.append(entry)
             continue
         try:
@@ -168,8 +168,8 @@ def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind:
             failed.append(f"{entry.paths[0].name} cannot be removed ({error.strerror or error})")
             left.append(entry)
     print(f"freed {human(freed)} of {folder}; left: {', '.join(what_is_left(left, strange)) or 'nothing'}")
-    for told in failed[:SHOWN]:
-        print(told)
+    for message in failed[:SHOWN]:
+        print(message)
     return 1 if failed else 0
 
 

@@ -32,9 +32,9 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")
     fixed = ["dataset=manifest", f"dataset.root={expanded(path).absolute()}"]
     make = maker([*fixed, *overrides])
-    asked = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
+    choices = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
     dataset = make()
-    name = asked[-1] if asked else meant(dataset)
+    name = choices[-1] if choices else meant(dataset)
     known = None if "dataset.split_by" in named else known_classes(dataset, 2 if name == "classification" else 1)
     if known is not None:
         fixed.append(BY_SAMPLE)

@@ -128,13 +128,13 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
     if small:
         classes = len({c for s in findings.samples.values() for c in s.classes})
         share = math.ceil(100 * least / max(classes, 1)) / 100
-        mend = (
+        hint = (
             f"set dataset.val={share} dataset.test={share}, or give these splits of the table more classes"
             if classes >= len(SPLITS) * least
             else f"{len(SPLITS) * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
-        mend += "; mmml-predict takes them as they are"
-        yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", mend)
+        hint += "; mmml-predict takes them as they are"
+        yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", hint)
 
 
 def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
@@ -143,12 +143,12 @@ def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
         alone = len(findings.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
         if least == 1:
-            mend = "add a column label: rows with one label are one task, such as a language, or what scores are about"
+            hint = "add a column label: rows with one label are one task, such as a language, or what scores are about"
         elif alone:
-            mend = "add a column label, or a folder for each class; mmml-predict takes them as queries"
+            hint = "add a column label, or a folder for each class; mmml-predict takes them as queries"
         else:
-            mend = "nothing needs to be done: modalities of one row belong together"
-        yield Finding(alone or least == 1, what, mend)
+            hint = "nothing needs to be done: modalities of one row belong together"
+        yield Finding(alone or least == 1, what, hint)
 
 
 def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Finding]:

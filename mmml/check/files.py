@@ -98,7 +98,7 @@ def duplicates(dataset: Manifest) -> Iterable[Finding]:
         for code, label in zip(codes.tolist(), labels.tolist(), strict=True):
             classes_of[code].add(label)
         across = [t for t in twins if len(set().union(*(classes_of[n] for n in t)) - {-1}) > 1]
-        told = tuple(
+        messages = tuple(
             " = ".join(str(files[n].relative_to(dataset.rows.folder)) for n in t) for t in (across or twins)[:SHOWN]
         )
         what = f"{many(len(twins), 'group')} of {modality} files have the same content"
@@ -107,7 +107,7 @@ def duplicates(dataset: Manifest) -> Iterable[Finding]:
             False,
             what,
             "keep one of each, or give them one group: a copy in support and query makes scores too good",
-            told,
+            messages,
         )
 
 

@@ -16,11 +16,11 @@ class Finding:
     Attributes:
         stops: whether training would fail.
         what: in one sentence.
-        mend: how to fix it, in one sentence.
+        hint: how to fix it, in one sentence.
         examples: some of the rows or classes at fault.
     """
 
     stops: bool
     what: str
-    mend: str
+    hint: str
     examples: tuple[str, ...] = ()

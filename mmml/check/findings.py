@@ -105,8 +105,8 @@ def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
 
 def worth_knowing(note: str) -> tuple[str, str]:
     """What a note says, and what can be done."""
-    what, _, mend = note.partition("; ")
-    return what, mend or "nothing needs to be done"
+    what, _, hint = note.partition("; ")
+    return what, hint or "nothing needs to be done"
 
 
 def load_first(make: Callable[[], Manifest], choices: Iterable[list[str]]) -> dict[str, Samples]:
@@ -142,11 +142,11 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         about_file = why.startswith(str(dataset.rows.folder))
         kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        mend = "they are left out (dataset.on_bad_sample=skip)"
+        hint = "they are left out (dataset.on_bad_sample=skip)"
         if not skips:
-            mend = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
-        told = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
-        yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", mend, told)
+            hint = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
+        messages = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
+        yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", hint, messages)
 
 
 def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Finding]:
@@ -166,8 +166,8 @@ def missing(dataset: Manifest) -> dict[str, np.ndarray]:
     labels, found = dataset.labels[0], {}
     for modality, per in dataset.modalities.items():
         if dataset.rows.has(modality):
-            there = dataset.rows.codes(modality)[0] >= 0
-            found[modality] = ~there if per is Granularity.SAMPLE else unserved(labels, there)
+            present = dataset.rows.codes(modality)[0] >= 0
+            found[modality] = ~present if per is Granularity.SAMPLE else unserved(labels, present)
     return found
 
 
@@ -221,10 +221,10 @@ def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
     """Columns that mean nothing to mmml, above all misspelt ones."""
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
-        hint = did_you_mean(name, lacking, MISSPELT)
-        mend = "rename it, or" if hint else "nothing needs to be done, or, if mmml should read it,"
-        mend += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
-        yield Finding(False, f"column {name!r} is ignored{hint}", mend)
+        suggestion = did_you_mean(name, lacking, MISSPELT)
+        hint = "rename it, or" if suggestion else "nothing needs to be done, or, if mmml should read it,"
+        hint += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
+        yield Finding(False, f"column {name!r} is ignored{suggestion}", hint)
 
 
 def straddling_groups(samples: dict[str, Samples]) -> Iterable[Finding]:

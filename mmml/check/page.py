@@ -34,7 +34,7 @@ def print_findings(findings: Findings, console: Console) -> None:
         sign, style = ("✗", "bold red") if finding.stops else ("!", "bold yellow")
         console.print(sign, style=style, end=" ")
         console.print(finding.what)
-        console.print(f"  {finding.mend}", style="dim")
+        console.print(f"  {finding.hint}", style="dim")
         for example in finding.examples:
             console.print(f"    {example}", style="dim")
     console.print(verdict(findings))

@@ -28,11 +28,11 @@ def show(name: str, overrides: Sequence[str]) -> int:
     splits, lacking = load(dataset)
     console = plain_console()
     console.print(table_of(name, splits))
-    if told := alike(splits):
-        console.print(told)
+    if message := alike(splits):
+        console.print(message)
     for modality, per in dataset.modalities.items():
-        told = lacking.get(modality, f"one for each {per.value}{gaps(splits, modality)}")
-        console.print(f"{modality}: {told}")
+        message = lacking.get(modality, f"one for each {per.value}{gaps(splits, modality)}")
+        console.print(f"{modality}: {message}")
     for split, samples in splits.items():
         console.print(f"{split} classes: {'; '.join(samples.classes[:EXAMPLES])} …")
     console.print(f"commands that train on it: conf/dataset/{name}.yaml")

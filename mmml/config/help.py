@@ -34,8 +34,8 @@ def help_text(arguments: Sequence[str]) -> str:
     own = [Path(value) for flag, value in pairwise(arguments) if flag in ("--config-dir", "-cd")]
     folders = [conf_dir(), *own]
     train = (conf_dir() / "train.yaml").read_text()
-    asked = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
-    chosen = dict(_choices(train, "", folders, asked))
+    selected = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
+    chosen = dict(_choices(train, "", folders, selected))
     known = {group: _files(folders, group) for group in chosen}
     parts = [HEAD, "Choices (group=choice; * marks the one whose options are shown):\n"]
     for group, files in known.items():
@@ -51,7 +51,7 @@ def help_text(arguments: Sequence[str]) -> str:
 
 
 def _choices(
-    content: str, prefix: str, folders: Sequence[Path], asked: Mapping[str, str]
+    content: str, prefix: str, folders: Sequence[Path], selected: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None]]:
     """The groups that a file's defaults list chooses from, those of the chosen files included, and each choice.
 
@@ -64,11 +64,11 @@ def _choices(
                 continue
             own, _, elsewhere = name.partition("override /")
             group = elsewhere.partition("@")[0] or prefix + own
-            chosen = asked.get(group, choice)
+            chosen = selected.get(group, choice)
             yield group, chosen
             file = _files(folders, group).get(chosen or "")
             if file is not None:
-                yield from _choices(file.read_text(), f"{group}/", folders, asked)
+                yield from _choices(file.read_text(), f"{group}/", folders, selected)
 
 
 def _without_defaults(text: str) -> str:

@@ -198,8 +198,8 @@ def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any]
     for split, several in (("val", val), ("test", test)):
         for one in several or [""]:
             if one not in among:
-                told = f"must be some of {', '.join(map(str, among))}{did_you_mean(str(one), [*map(str, among)])}"
-                raise UserError(f"dataset.{split}_{what}={list(several)} {told}")
+                message = f"must be some of {', '.join(map(str, among))}{did_you_mean(str(one), [*map(str, among)])}"
+                raise UserError(f"dataset.{split}_{what}={list(several)} {message}")
     if both := [one for one in test if one in val]:
         raise UserError(f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too")
 

@@ -101,8 +101,8 @@ def _receive(url: str, partial: Path) -> None:
     """Append what is missing to a file, or begin anew where the server sends everything."""
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no address of the web")
-    there = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
+    downloaded = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={downloaded}-"} if downloaded else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -111,14 +111,14 @@ def _receive(url: str, partial: Path) -> None:
         raise
     with response:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-            there = 0
+            downloaded = 0
         length = response.headers.get("Content-Length")
-        total = None if length is None else there + int(length)
+        total = None if length is None else downloaded + int(length)
         name = partial.name.removesuffix(".part")
         with (
-            partial.open("ab" if there else "wb") as file,
+            partial.open("ab" if downloaded else "wb") as file,
             tqdm(
-                total=total, initial=there, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+                total=total, initial=downloaded, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
             ) as bar,
         ):
             while block := response.read(BLOCK):

@@ -132,11 +132,11 @@ class Emoji(EmojiFiles):
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
         found = {}
         for split, part in parts.items():
-            told = keywords if self.keywords and split == "train" else names
+            texts_of = keywords if self.keywords and split == "train" else names
             strict = split != "train" and self.samples != "artworks"
-            numbers = [i for i in part if told[known[i]] and (differ(told[known[i]]) or not strict)]
+            numbers = [i for i in part if texts_of[known[i]] and (differ(texts_of[known[i]]) or not strict)]
             codes = [known[i] for i in numbers]
-            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [told[c] for c in codes]
+            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [texts_of[c] for c in codes]
             samples = self._rows(classes, own, numbers, images)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses, kept_apart=codes)
@@ -197,9 +197,9 @@ def of_both(
     each, columns = len(languages), {}
     looks = np.arange(len(ARTWORKS) * (max(numbers, default=0) + 1)) if images is None else identical(images)
     drawing = np.array([d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64)
-    told = [dict(reversed(several)).get(language) for several in names for language in languages]
-    present = np.array([text is not None for text in told], bool)
-    texts = objects([text for text in told if text is not None])
+    texts_of = [dict(reversed(several)).get(language) for several in names for language in languages]
+    present = np.array([text is not None for text in texts_of], bool)
+    texts = objects([text for text in texts_of if text is not None])
     columns["text"] = Column(Granularity.SAMPLE, with_gaps(texts, present))
     if images is not None:
         columns["image"] = Column(Granularity.SAMPLE, Subset(images, drawing))

@@ -81,8 +81,8 @@ class EmojiTexts(EmojiFiles):
         found = {}
         for split, part in parts.items():
             codes = [list(listed)[i] for i in part]
-            told = keywords if self.keywords and split == "train" else names
-            pairs = self._by_topic(codes, told, listed) if by_topic else self._by_language(codes, told, split)
+            named = keywords if self.keywords and split == "train" else names
+            pairs = self._by_topic(codes, named, listed) if by_topic else self._by_language(codes, named, split)
             found[split] = self._samples(pairs, number, images)
         return found
 
@@ -101,26 +101,26 @@ class EmojiTexts(EmojiFiles):
         split = split_classes(topics, self.split_seed, self.val, self.test)
         return {name: [i for t in part for i in of[topics[t]]] for name, part in split.items()}
 
-    def _by_topic(self, codes: Sequence[str], told: Named, listed: Mapping[str, Mapping[str, str]]) -> Pairs:
+    def _by_topic(self, codes: Sequence[str], named: Named, listed: Mapping[str, Mapping[str, str]]) -> Pairs:
         pairs: Pairs = {listed[code]["subgroup"]: [] for code in codes}
         for code in codes:
-            texts = [text for language, text in told[code] if language == self.languages[0]]
-            pairs[listed[code]["subgroup"]] += [(code, text, self._source(told[code])) for text in texts]
+            texts = [text for language, text in named[code] if language == self.languages[0]]
+            pairs[listed[code]["subgroup"]] += [(code, text, self._source(named[code])) for text in texts]
         return pairs
 
-    def _by_language(self, codes: Sequence[str], told: Named, split: str) -> Pairs:
+    def _by_language(self, codes: Sequence[str], named: Named, split: str) -> Pairs:
         held = [language for several in self.held_out.values() for language in several]
         others = [language for language in self.languages if language not in (*held, self.source)]
         pairs: Pairs = {language: [] for language in self.held_out.get(split, others)}
         for code in codes:
-            source = self._source(told[code])
-            for language, text in told[code]:
+            source = self._source(named[code])
+            for language, text in named[code]:
                 if language in pairs and (source or not self.source):
                     pairs[language].append((code, text, source))
         return pairs
 
-    def _source(self, told: Sequence[tuple[str, str]]) -> str:
-        return next((text for language, text in told if language == self.source), "")
+    def _source(self, named: Sequence[tuple[str, str]]) -> str:
+        return next((text for language, text in named if language == self.source), "")
 
     def _samples(self, pairs: Pairs, number: Mapping[str, int], images: Values | None) -> Samples:
         """The rows of a split; a class's drawings begin with another artwork than the last one's."""

@@ -101,8 +101,8 @@ class Flickr8k(Flickr8kFiles):
     def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:
         """What is said of each photograph for which there is something of all kinds."""
         kinds = [self._captions() if kind == CAPTIONS else self._aligned(kind, photographs) for kind in self.sentences]
-        told = set.intersection(*map(set, kinds))
-        return {name: [text for kind in kinds for text in kind[name]] for name in told}
+        common = set.intersection(*map(set, kinds))
+        return {name: [text for kind in kinds for text in kind[name]] for name in common}
 
     def _captions(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)

@@ -51,8 +51,8 @@ class Gappy:
         return len(self.present)
 
     def __getitem__(self, index: Index) -> Partial:
-        there = self.present[index]
-        return Partial(self.values[self._place[index][there]], there)
+        present = self.present[index]
+        return Partial(self.values[self._place[index][present]], present)
 
 
 def with_gaps(values: Values, present: np.ndarray) -> Values:
@@ -60,7 +60,7 @@ def with_gaps(values: Values, present: np.ndarray) -> Values:
     return values if present.all() else Gappy(values, present)
 
 
-def there(values: Any) -> Any:
+def present_values(values: Any) -> Any:
     """Those of some values, or of a raw batch, that are not missing."""
     return values.values if isinstance(values, Gappy | Partial) else values
 

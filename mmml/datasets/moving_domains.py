@@ -55,9 +55,9 @@ class MovingDomains(Dataset):
         require(fits, "dataset.change_frames", change_frames, f"two frames from 2 to {FRAMES - 2}, such as [5, 7]")
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
         self.domains, self.videos, self.change_frames = domains, videos, (change_frames[0], change_frames[1])
-        told = ("video", "text") if samples == "videos" else ("video",)
+        modalities = ("video", "text") if samples == "videos" else ("video",)
         self.scored = samples == "frames"
-        self.modalities: Mapping[str, Granularity] = dict.fromkeys(told, Granularity.SAMPLE)
+        self.modalities: Mapping[str, Granularity] = dict.fromkeys(modalities, Granularity.SAMPLE)
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Videos are uint8 ``[12, 3, 48, 48]``, windows ``[5, 3, 48, 48]``, ink bright."""

@@ -110,8 +110,8 @@ class MovingGlyphs(Dataset):
         """Characters and pairs of motions, of the test those that are new."""
         shown = {"characters": {names[i] for s in scenes for i in (s.actor, s.other)}}
         shown["motions"] = {f"{s.first}, then {s.second}" for s in scenes}
-        told = [kind for kind in shown if split != "test" or self.held_out in (kind, "both")]
-        return sorted(name for kind in told for name in shown[kind])
+        kinds = [kind for kind in shown if split != "test" or self.held_out in (kind, "both")]
+        return sorted(name for kind in kinds for name in shown[kind])
 
 
 def split_pairs(seed: int) -> dict[str, list[tuple[str, str]]]:

@@ -48,8 +48,8 @@ class Multi30k(Flickr8kFiles):
         directed = {"-" in name for several in self.parts.values() for name in several}
         for split, several in self.parts.items():
             known = bool(several) and all(set(name.split("-")) <= set(LANGUAGES) for name in several)
-            told = f"languages, or directions such as en-de, of {', '.join(LANGUAGES)}"
-            require(known and len(directed) == 1, f"dataset.{split}_languages", several, told)
+            message = f"languages, or directions such as en-de, of {', '.join(LANGUAGES)}"
+            require(known and len(directed) == 1, f"dataset.{split}_languages", several, message)
         if twice := sorted(set(test_languages) & {*train_languages, *val_languages}):
             raise UserError(f"dataset.test_languages={test_languages}: {twice[0]} is in another split too")
         require(size >= 16, "dataset.size", size, "16 pixels or more")

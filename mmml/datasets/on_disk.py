@@ -48,10 +48,10 @@ class OnDisk(Dataset):
         """
         if found := sorted({path for pattern in patterns for path in self.folder.glob(pattern)}):
             return found
-        told = [self.by_hand[p] for p in patterns if p in self.by_hand]
-        mend = f"put there {told[0]}" if told else f"run mmml-data get {self.name}"
+        message = [self.by_hand[p] for p in patterns if p in self.by_hand]
+        hint = f"put there {message[0]}" if message else f"run mmml-data get {self.name}"
         what = wanted or patterns[0]
-        raise UserError(f"{self.folder} has no {what}: {mend} (dataset.root=DIR names another folder)")
+        raise UserError(f"{self.folder} has no {what}: {hint} (dataset.root=DIR names another folder)")
 
 
 def downloaded(folder: Path) -> list[Path]:
@@ -76,15 +76,15 @@ def get(name: str, root: str | None) -> int:
         n: d for n in datasets.names() if isinstance(d := datasets.get(n, "dataset"), type) and issubclass(d, OnDisk)
     }
     if name not in known:
-        told = f"there is nothing of that name to get{did_you_mean(name, known)} (known: {', '.join(known)})"
-        raise UserError(f"{name}: {told}")
+        message = f"there is nothing of that name to get{did_you_mean(name, known)} (known: {', '.join(known)})"
+        raise UserError(f"{name}: {message}")
     dataset = known[name]
     folder = dataset.place(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
-    lacking = [told for pattern, told in dataset.by_hand.items() if not any(folder.glob(pattern))]
+    lacking = [message for pattern, message in dataset.by_hand.items() if not any(folder.glob(pattern))]
     if not dataset.downloads:
         print(f"{folder} has all files" if not lacking else f"mmml-data get cannot download the files of {name}")
-    for told in lacking:
-        print(f"to be put into {folder}: {told}")
+    for message in lacking:
+        print(f"to be put into {folder}: {message}")
     return 1 if lacking else 0

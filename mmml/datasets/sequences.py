@@ -84,9 +84,9 @@ class Recordings:
         """The features of some of the samples, in that order."""
         found = {}
         for modality, features in self.features.items():
-            there = self.present[modality][rows]
-            values = Subset(torch.from_numpy(features), rows[there])
-            found[modality] = Column(Granularity.SAMPLE, with_gaps(values, there))
+            present = self.present[modality][rows]
+            values = Subset(torch.from_numpy(features), rows[present])
+            found[modality] = Column(Granularity.SAMPLE, with_gaps(values, present))
         return found
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmml.datasets import Samples
 from mmml.datasets.base import MODALITIES, base_modality
-from mmml.datasets.missing import ABSENT, Partial, there
+from mmml.datasets.missing import ABSENT, Partial, present_values
 from mmml.datasets.values import Prepared
 from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
@@ -76,7 +76,7 @@ class Embedder(nn.Module):
     def fit(self, samples: Samples) -> None:
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():
-            encoder.fit(there(samples.columns[modality].values))
+            encoder.fit(present_values(samples.columns[modality].values))
 
     def cut(self, values: Mapping[str, Any]) -> list[str]:
         """One sentence for each modality with values that are too long to be read whole.
@@ -224,7 +224,9 @@ def _common_width(parts: Mapping[str, Encoder], width: int | None, where: str) -
     """Of the embeddings of some encoders, by modality; None if that depends on the data."""
     widths = {m: e.own_width for m, e in parts.items()} if width is None else {}
     if len(set(widths.values())) > 1:
-        told = ", ".join(f"{m} {w}" for m, w in widths.items())
-        raise UserError(f"{where}.width=null: the models differ in width ({told}); give a width, and projection: true")
+        message = ", ".join(f"{m} {w}" for m, w in widths.items())
+        raise UserError(
+            f"{where}.width=null: the models differ in width ({message}); give a width, and projection: true"
+        )
     common = width or next(iter(widths.values()), None)
     return common if all(e.has_fixed_width for e in parts.values()) else None

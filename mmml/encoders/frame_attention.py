@@ -74,9 +74,9 @@ class FrameAttention(Encoder):
 
     def forward(self, prepared: Tensor) -> Tensor:
         real = ~prepared[:, :, 0, 0, 0].isnan()
-        seen = self.tokens(self.trunk(prepared[real]).flatten(1))
-        x = seen.new_zeros(*real.shape, seen.shape[-1])
-        x[real] = seen
+        tokens = self.tokens(self.trunk(prepared[real]).flatten(1))
+        x = tokens.new_zeros(*real.shape, tokens.shape[-1])
+        x[real] = tokens
         return self.head(self.transformer(x + self.positions[: real.shape[1]], real.unsqueeze(-1)))
 
     def encode(self, raw: Any) -> Tensor:

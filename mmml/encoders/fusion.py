@@ -137,8 +137,8 @@ class Gated(Fusion):
         """The weight of each modality, ``[..., M]``, 0 where it is missing."""
         context = masked_mean(shown, present).unsqueeze(-2).expand_as(shown)
         hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(places)]
-        told = self.judge(torch.nn.functional.gelu(hidden)).squeeze(-1)
-        return told.masked_fill(~present, -1e4).softmax(-1) * present
+        weights = self.judge(torch.nn.functional.gelu(hidden)).squeeze(-1)
+        return weights.masked_fill(~present, -1e4).softmax(-1) * present
 
 
 @fusions.register("attention")

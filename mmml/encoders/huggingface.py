@@ -163,8 +163,8 @@ class PretrainedText(Pretrained):
         tokens, mask = inputs.unbind(1)
         if is_pair(self.trunk):
             # SigLIP reads its padding, as it did in training.
-            seen = mask if "attention_mask" in self.processor.model_input_names else None
-            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=seen))
+            attention_mask = mask if "attention_mask" in self.processor.model_input_names else None
+            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=attention_mask))
         states = self.trunk(input_ids=tokens, attention_mask=mask).last_hidden_state
         if self.first_token:
             return states[:, 0]

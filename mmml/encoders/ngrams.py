@@ -52,9 +52,9 @@ class NGrams(Encoder):
 
     def forward(self, prepared: Tensor) -> Tensor:
         found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]  # single bytes tell little
-        hashes, there = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
-        kept = F.dropout(there.float(), self.dropout, self.training)
-        weights = kept / there.sum(-1, keepdim=True).clamp_min(1).sqrt()
+        hashes, present = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        kept = F.dropout(present.float(), self.dropout, self.training)
+        weights = kept / present.sum(-1, keepdim=True).clamp_min(1).sqrt()
         buckets = bucket_of(hashes, self.vectors.num_embeddings)
         vectors = self.vectors(buckets)  # by an EmbeddingBag they would have no second derivative
         return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))

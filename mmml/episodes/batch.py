@@ -171,9 +171,9 @@ def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) ->
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
     """
-    mappings, asked = tuple(mappings), set() if samples.target is None else {samples.target}
+    mappings, targets = tuple(mappings), set() if samples.target is None else {samples.target}
     shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
-    modalities = (sorted(m | asked) for m in shown)
+    modalities = (sorted(m | targets) for m in shown)
     sides = zip(("support", "query"), (episodes.support, episodes.query), modalities, strict=True)
     support, query = (_side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides)
     return Batch(support, query, mappings, samples.target)

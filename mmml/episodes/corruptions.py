@@ -154,11 +154,11 @@ class Noise(ValueCorruption):
             return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
         if base_modality(self.modality) == "audio":
             return value + (np.sqrt(np.square(value).mean()) * noise).astype(value.dtype)
-        there = value.any(axis=-1) if value.ndim == 2 else np.ones(len(value), bool)
-        if not there.any():
+        present = value.any(axis=-1) if value.ndim == 2 else np.ones(len(value), bool)
+        if not present.any():
             return value
-        noise[~there] = 0
-        shown = value[there]  # a single step has no deviation over time
+        noise[~present] = 0
+        shown = value[present]  # a single step has no deviation over time
         return value + ((shown.std(axis=0) if len(shown) > 1 else shown.std()) * noise).astype(value.dtype)
 
 
@@ -295,6 +295,6 @@ def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tupl
         try:
             found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
         except UserError as error:  # of a value, without its place
-            told = str(error)
-            raise UserError(told if told.startswith(where) else f"{where}[{i}].{told}") from None
+            message = str(error)
+            raise UserError(message if message.startswith(where) else f"{where}[{i}].{message}") from None
     return tuple(found)

@@ -94,9 +94,9 @@ def meeting(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> np.n
         support: rows ``[ways, shots]``.
         query: rows ``[ways, queries]``.
     """
-    shown, asked = numbers[support], numbers[query]
-    both = np.intersect1d(shown, asked)
-    return np.asarray(np.isin(shown, both).any(1) | np.isin(asked, both).any(1))
+    support, query = numbers[support], numbers[query]
+    both = np.intersect1d(support, query)
+    return np.asarray(np.isin(support, both).any(1) | np.isin(query, both).any(1))
 
 
 def sides_of(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> Sides:

@@ -74,10 +74,10 @@ def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains:
                 "choose another split of it, or false",
             ),
         }
-        for name, (option, wanted, mend) in heeded.items():
+        for name, (option, wanted, hint) in heeded.items():
             if wanted and getattr(part, name) is None:
-                told = name.replace("official_episodes", "official episodes")
-                raise UserError(f"{option}=true needs {told}, and this dataset has none: {mend}")
+                message = name.replace("official_episodes", "official episodes")
+                raise UserError(f"{option}=true needs {message}, and this dataset has none: {hint}")
         left_out: dict[str, Any] = {name: None for name, (_, wanted, _) in heeded.items() if not wanted}
         query_only = None if split == "train" else of_domain(part, options, demanded=split == "test")
         found[split] = replace(part, query_only=query_only, **left_out)

@@ -7,7 +7,7 @@ import torch
 
 from mmml.datasets import Samples
 from mmml.datasets.base import base_modality
-from mmml.datasets.missing import there
+from mmml.datasets.missing import present_values
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
@@ -48,8 +48,8 @@ def _episode(
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
     support, query = gather_encoded(learners[0], embedded, drawn, [mapping]).view(mapping)
-    asked, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
-    targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), asked
+    queried, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
+    targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), queried
     if setting.task.embeds_target:
         ((rows, _),) = candidate_rows(embedded, drawn)
         targets = embedded.columns[target].values[rows][None].to(targets.device)
@@ -64,7 +64,7 @@ def _episode(
             "asked": one(samples, r, target),
             "given": [answer(g) for g in by],
         }
-        for r, *by in list(zip(asked, *given, strict=True))[:QUERIES]
+        for r, *by in list(zip(queried, *given, strict=True))[:QUERIES]
     ]
     pairs = [[several(samples, row, mapping.support), one(samples, row, target)] for row in known]
     return {"class": samples.classes[drawn.classes[0, 0]], "pairs": pairs, "queries": queries}
@@ -82,7 +82,7 @@ def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
     """What a row shows, less what it lacks: texts, or pictures."""
-    found = [(m, there(samples.columns[m].values[row : row + 1])) for m in modalities]
+    found = [(m, present_values(samples.columns[m].values[row : row + 1])) for m in modalities]
     return [
         {"text": str(value[0])} if base_modality(m) == "text" else picture(base_modality(m), value[0])
         for m, value in found

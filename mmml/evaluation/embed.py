@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmml.datasets import Samples
-from mmml.datasets.missing import Gappy, Partial, there
+from mmml.datasets.missing import Gappy, Partial, present_values
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating
@@ -46,17 +46,19 @@ def materialize(
     ):
         raise UserError(f"evaluation.tta_views={views}: no encoder of these modalities was trained with augment: use 1")
     samples = learner.task.with_targets(samples)
-    seen, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
+    encoded, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1")
     if learner.embeds_once:
-        known = embed_all(learner, samples, seen, views).columns
+        known = embed_all(learner, samples, encoded, views).columns
     else:
-        known = dict(cache_features(learner.embedder, samples, [m for m in seen if m in learner.embedder.encoders]).columns)
+        known = dict(
+            cache_features(learner.embedder, samples, [m for m in encoded if m in learner.embedder.encoders]).columns
+        )
         if learner.task.embeds_target:  # answers are not adapted to
             target = str(learner.task.target)
             known[target] = embed_all(learner, samples, [target]).columns[target]
-    return replace(samples, columns={**{m: known[m] for m in seen}, **{m: samples.columns[m] for m in raw}})
+    return replace(samples, columns={**{m: known[m] for m in encoded}, **{m: samples.columns[m] for m in raw}})
 
 
 @torch.no_grad()
@@ -81,7 +83,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
                 embedded[modality] = column.values
                 continue
             values = cached_features(embedder, modality, column.values)
-            known = there(values)
+            known = present_values(values)
             parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
             embedded[modality] = whole((encode_views(embedder, modality, chunk, views) for chunk in parts), values)
     return samples.with_embeddings(embedded)
@@ -97,7 +99,7 @@ def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
     """What embeds a modality's raw values, however many: ``(modality, raw) -> [n, width]``."""
 
     def encode(modality: str, raw: Any) -> Tensor:
-        known = there(raw)
+        known = present_values(raw)
         if not len(known):
             return embedder.encode(modality, raw)
         return whole((embedder.encode(modality, chunk) for chunk in chunks(known)), raw)
@@ -116,9 +118,9 @@ def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Ten
     encoder = cast(Encoder, embedder.encoders[modality])
     if views == 1 or not augments(encoder):
         return embedder.encode(modality, raw)
-    seen = []
+    encoded = []
     for view in range(views):
         with seen_as(encoder, view):
-            seen.append(embedder.encode(modality, raw))
-    together = encoder.together(torch.stack(seen))
+            encoded.append(embedder.encode(modality, raw))
+    together = encoder.together(torch.stack(encoded))
     return unit(together) if embedder.normalize else together

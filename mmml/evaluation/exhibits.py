@@ -9,7 +9,7 @@ import torch
 
 from mmml.datasets import Granularity, Samples
 from mmml.datasets.base import base_modality
-from mmml.datasets.missing import ABSENT, there
+from mmml.datasets.missing import ABSENT, present_values
 from mmml.datasets.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.batching import chunks
@@ -63,7 +63,7 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     for modality in sorted(shown, key=lambda m: ORDER.index(base_modality(m))):
         column = samples.columns[modality]
         starts = samples.starts if column.starts is None else column.starts
-        first = there(column.values[starts[number] : starts[number] + 1])
+        first = present_values(column.values[starts[number] : starts[number] + 1])
         if len(first):
             return item | {"modality": modality} | picture(base_modality(modality), first[0])
     return item

@@ -157,8 +157,8 @@ class Judge:
 
         Raw values instead, where embeddings depend on the task or the episode.
         """
-        seen, spoiled = self._modalities_of(learner), spoiled_values(self.corruptions)
-        return materialize(learner, self.samples[split], seen, self.options.tta_views, spoiled)
+        encoded, spoiled = self._modalities_of(learner), spoiled_values(self.corruptions)
+        return materialize(learner, self.samples[split], encoded, self.options.tta_views, spoiled)
 
     @eval_mode
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
@@ -276,4 +276,4 @@ class Judge:
 
     def _modalities_of(self, learner: Learner) -> set[str]:
         shown = {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
-        return shown | self.task.asked
+        return shown | self.task.target_columns

@@ -46,11 +46,11 @@ def matching_settings(
             raise UserError(f"evaluation.matching: {mapping} is not one modality on each side, two different ones")
         for modality in sorted(mapping.modalities):
             if modality not in judged:
-                mend = f"name it in episode.eval.mappings too, as {modality}:{modality}"
-                raise UserError(f"evaluation.matching: {mapping} needs {modality}, which no mapping has: {mend}")
+                hint = f"name it in episode.eval.mappings too, as {modality}:{modality}"
+                raise UserError(f"evaluation.matching: {mapping} needs {modality}, which no mapping has: {hint}")
             if modalities[modality] is Granularity.CLASS:
-                told = "it is the same for a whole class, so that a pair and a candidate would be one"
-                raise UserError(f"evaluation.matching: {mapping} cannot match {modality}: {told}")
+                message = "it is the same for a whole class, so that a pair and a candidate would be one"
+                raise UserError(f"evaluation.matching: {mapping} cannot match {modality}: {message}")
     shapes = dict.fromkeys(setting.shape for setting in settings)
     return [Setting(Matching(), shape, tuple(mappings)) for shape in shapes if mappings]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mmml.config.schema import Config, ProblemConfig
 from mmml.datasets import Samples
-from mmml.datasets.missing import there
+from mmml.datasets.missing import present_values
 from mmml.datasets.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.panel import Setting
@@ -64,7 +64,7 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
         values = samples.columns[modality].values
         yield f"{modality} {len(values)}".encode()
         if len(values):
-            yield from map(content_of, there(values[evenly_spaced(len(values), LOOKED_AT)]))
+            yield from map(content_of, present_values(values[evenly_spaced(len(values), LOOKED_AT)]))
 
 
 def _of_corruptions(sampler: Sampler) -> Iterable[bytes]:

@@ -52,8 +52,8 @@ def retrieval_panel(
         parts = [setting.task.scores(*rank(learner, embedded, mapping, g)) for g in range(number)]
         every = np.ones(len(embedded.classes), bool)
         subsets = {None: every} | ({} if new is None else new.subset(mapping, gallery(embedded, 0)))
-        for (subset, asked), metric in product(subsets.items(), setting.task.metrics):
-            by_query = torch.cat([p[metric] for p in parts]).double()[:, asked]  # [galleries, queries]
+        for (subset, queries), metric in product(subsets.items(), setting.task.metrics):
+            by_query = torch.cat([p[metric] for p in parts]).double()[:, queries]  # [galleries, queries]
             scores = metric.of_episodes(by_query).numpy()
             mean, ci95 = (float(scores.mean()), None) if metric.median else interval(by_query.mean(0).numpy(), 1)
             about = {"episodes": number, "mean": mean, "ci95": ci95, "subset": subset}

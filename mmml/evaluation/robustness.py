@@ -80,7 +80,9 @@ def robustness(judge: Judge, learner: Learner, options: RobustnessConfig) -> Rob
     fewer = replace(judge.options, episodes=min(options.episodes, judge.options.episodes))
     judge = replace(judge, options=fewer)
     untouched = _panel(judge, learner, embedded, options.split) if 0 in options.amounts else Panel()
-    for name, modality in applicable(options.corruptions, [m for m in embedded.columns if m not in judge.task.asked]):
+    for name, modality in applicable(
+        options.corruptions, [m for m in embedded.columns if m not in judge.task.target_columns]
+    ):
         for amount in options.amounts:
             made = corruptions.build(name, {"modality": modality, "amount": amount, "side": options.side}, "robustness")
             panel = _panel(judge, learner, embedded, options.split, made) if amount else untouched

@@ -52,8 +52,8 @@ def summary_settings(several: Sequence[int], settings: Sequence[Setting], sample
         raise UserError(f"{option} needs samples that are frames of videos, and this dataset has none: leave it empty")
     fewest = min(len(videos) for videos in by_class(samples).values())
     if max(several) >= fewest:
-        told = f"{option} and a video to summarise need {max(several) + 1} of a class"
-        raise UserError(f"{told}, and one has {fewest}: ask for fewer")
+        curves = f"{option} and a video to summarise need {max(several) + 1} of a class"
+        raise UserError(f"{curves}, and one has {fewest}: ask for fewer")
     return [Setting(Summary(), EpisodeShape(1, count, 1), tuple(every_mapping(settings))) for count in several]
 
 
@@ -81,8 +81,8 @@ def summary_panel(learner: Learner, embedded: Samples, settings: Iterable[Settin
 def predicted(learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray) -> np.ndarray:
     """How much each frame of a video matters, ``[f]``, by frames of others."""
     drawn = of_one_class(support, video.rows)
-    shown, asked = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
-    found: np.ndarray = learner.adapt(shown)(asked)[0].double().cpu().numpy()
+    shown, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
+    found: np.ndarray = learner.adapt(shown)(query)[0].double().cpu().numpy()
     return found
 
 
@@ -173,8 +173,8 @@ def floor_panel(samples: Samples, train: Samples | None, settings: Sequence[Sett
     known = {"chance": np.array([at_random(v, rng) for v in footage])}
     if train is not None:
         curve = by_time(train)
-        told = [np.interp(np.linspace(0, 1, len(v.rows)), PLACES, curve) for v in footage]
-        known["time alone"] = np.array([judged(t, v) for t, v in zip(told, footage, strict=True)])
+        curves = [np.interp(np.linspace(0, 1, len(v.rows)), PLACES, curve) for v in footage]
+        known["time alone"] = np.array([judged(t, v) for t, v in zip(curves, footage, strict=True)])
     if all(len(v.annotations) > 1 for v in footage):
         known["people"] = np.array([people(v) for v in footage])
     for setting in settings:

@@ -83,10 +83,10 @@ def open_loggers(
         yield tell
 
 
-def _tell(logger: Logger, told: Callable[[], None]) -> bool:
+def _tell(logger: Logger, write: Callable[[], None]) -> bool:
     """Let a logger write; returns whether it could. The run goes on without one that could not."""
     try:
-        told()
+        write()
     except OSError as error:
         name = type(logger).__name__
         log.warning("%s cannot write (%s): the run goes on without it, and metrics.jsonl has all scores", name, error)

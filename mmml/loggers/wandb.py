@@ -37,9 +37,9 @@ class WandB(Logger):
                 settings=wandb.Settings(silent=True),
             )
         except (wandb.errors.Error, ValueError) as error:  # no login, no network, or settings that it does not know
-            told = " ".join(str(error).split())[:200]
+            message = " ".join(str(error).split())[:200]
             raise UserError(
-                f"trainer.loggers=[wandb]: {told}; log in by wandb login, or set WANDB_MODE=offline"
+                f"trainer.loggers=[wandb]: {message}; log in by wandb login, or set WANDB_MODE=offline"
             ) from None
         self.page.define_metric("*", step_metric="step")
 

@@ -20,15 +20,15 @@ class Control(Learner):
 
     Args:
         learner: that adapts.
-        told: what is done to it, for tables.
+        variant: what is done to it, for tables.
     """
 
     ranks = False
 
-    def __init__(self, learner: Learner, told: str):
+    def __init__(self, learner: Learner, variant: str):
         super().__init__()
         self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
-        self.name, self.variant = learner.name, f"{learner.variant}, {told}"
+        self.name, self.variant = learner.name, f"{learner.variant}, {variant}"
         self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
@@ -81,9 +81,9 @@ class Constant(Control):
     role = Role.CONSTANT
 
     def __init__(self, learner: Learner, median: bool = False):
-        told = "most alike" if learner.task.target else "median" if median else "mean"
-        super().__init__(learner, told)
-        self.name, self.variant, self.median = "constant", told, median
+        variant = "most alike" if learner.task.target else "median" if median else "mean"
+        super().__init__(learner, variant)
+        self.name, self.variant, self.median = "constant", variant, median
         self.transductive = False  # whatever the learner is, queries are not looked at
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:

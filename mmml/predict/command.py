@@ -56,7 +56,9 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
     if options.reject is not None and adapted.entry is not None:
         rejected_known = adapted.entry.false_reject_rate(options.reject, len(adapted.samples.classes))
-        print(f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known classes, too")
+        print(
+            f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known classes, too"
+        )
     return 1 if tally.unread == len(queries) else 0
 
 
@@ -67,8 +69,8 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     if task.per_sample_target:
         labels = labels_of(rows)
         if len(labels) > 1:
-            told = f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes from all of them"
-            yield f"the support set has {told}: give the rows of one"
+            message = f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes from all of them"
+            yield f"the support set has {message}: give the rows of one"
         return
     if len(samples.classes) == 1:
         yield f"the support set has one class, {samples.classes[0]!r}: every query gets it"

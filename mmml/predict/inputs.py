@@ -90,8 +90,8 @@ class Support:
         problems = sorted(self.rows.problems.items())
         if problems and (not self.reading.skip or len(problems) == len(self.rows)):
             (i, why), more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            mend = "fix it, or leave such rows out by predict.on_bad_sample=skip"
-            raise UserError(f"support: {self.rows.name_row(i)}: {why}{more}; {mend}")
+            hint = "fix it, or leave such rows out by predict.on_bad_sample=skip"
+            raise UserError(f"support: {self.rows.name_row(i)}: {why}{more}; {hint}")
         keep = np.delete(np.arange(len(self.rows)), [i for i, _ in problems])
         order = keep[np.argsort(self.codes[keep], kind="stable")]
         present, labels = np.unique(self.codes[order], return_inverse=True)

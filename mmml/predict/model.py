@@ -104,7 +104,7 @@ class Model:
         if task.per_sample_target and not source.rows.has(needed):
             raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
-        samples = source.samples({*chosen.support, *task.asked})
+        samples = source.samples({*chosen.support, *task.target_columns})
         source.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
         return Adapted(self, chosen, samples, source.rows)
 
@@ -117,8 +117,8 @@ class Model:
                 raise UserError(f"predict.mapping={text}: the model does not read {modality}{hint}")
             for side, shown, has in (("support", mapping.support, support), ("query", mapping.query, query or known)):
                 for modality in set(shown) - has:
-                    there = ", ".join(sorted(has))
-                    raise UserError(f"predict.mapping={text}: the {side} has no {modality} (it has {there})")
+                    available = ", ".join(sorted(has))
+                    raise UserError(f"predict.mapping={text}: the {side} has no {modality} (it has {available})")
             return mapping
         shared = tuple(sorted(known & source.comparable & (query if query is not None else known)))
         candidates = [*self.mappings, *([Mapping(shared, shared)] if shared else [])]
@@ -156,8 +156,8 @@ class Adapted:
             self._support = learner.embedder.fuse(support)[0]
         self._labels = support.labels[0]
         self._means = class_means(self._support[None], self._labels[None].to(self._support.device))[0]
-        seen = self.samples if learner.embeds_once else samples
-        self.entry = None if learner.task.per_sample_target else self._calibration(seen)
+        samples_seen = self.samples if learner.embeds_once else samples
+        self.entry = None if learner.task.per_sample_target else self._calibration(samples_seen)
 
     def __repr__(self) -> str:
         return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
@@ -190,13 +190,13 @@ class Adapted:
             found = (
                 self._of_chunk(chunk.examples, threshold, neighbors) if len(chunk.problems) < len(chunk.rows) else []
             )
-            told = iter(found)
+            remaining = iter(found)
             for i in chunk.rows.tolist():
                 identity = queries.rows.names[i].as_py()
                 if i in chunk.problems:
                     yield Prediction(identity, problem=chunk.problems[i])
                 else:
-                    said, near = next(told)
+                    said, near = next(remaining)
                     yield Prediction(identity, **said, neighbors=tuple(names[n] for n in near))
 
     @torch.no_grad()

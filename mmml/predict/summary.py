@@ -91,8 +91,8 @@ class Tally:
         if self.right:
             console.print(f"right: {mean_of(self.right):.1%} of the {len(self.right):,} queries with a known label")
         if self.rejected:
-            told = f"{len(self.rejected):,} queries with labels that the support set has not"
-            console.print(f"rejected: {mean_of(self.rejected):.1%} of the {told}")
+            message = f"{len(self.rejected):,} queries with labels that the support set has not"
+            console.print(f"rejected: {mean_of(self.rejected):.1%} of the {message}")
         if self.errors:
             console.print(
                 f"mean absolute error: {mean_of(self.errors):.3f} over {len(self.errors):,} queries with a score"

@@ -70,10 +70,10 @@ def value(cell: Cell | None) -> str:
         return ""
     if cell["mean"] is None:
         return "diverged"
-    places, told = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
+    places, number = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
     if cell["ci95"] is None or cell["episodes"] == 0:
-        return told
-    return f"{told} ± {_rounded_up(cell, places)}"
+        return number
+    return f"{number} ± {_rounded_up(cell, places)}"
 
 
 def validation(score: float | None) -> str:
@@ -94,9 +94,9 @@ def difference(cell: Cell | None) -> str:
     if cell is None:
         return ""
     places = places_of_difference(cell)
-    told = f"{scaled(cell):+.{places}f}".replace("-", "−")
-    nothing = not told.strip("+−0.")
-    return f"{told.lstrip('+−') if nothing else told} ± {_rounded_up(cell, places)}"
+    number = f"{scaled(cell):+.{places}f}".replace("-", "−")
+    nothing = not number.strip("+−0.")
+    return f"{number.lstrip('+−') if nothing else number} ± {_rounded_up(cell, places)}"
 
 
 def places_of_difference(cell: Cell) -> int:

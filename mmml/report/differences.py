@@ -38,8 +38,8 @@ def _pivot(cells: list[Cell], names: dict[str, str], every_column: list[str]) ->
             found = {show.column(d): d for d in cells if (show.mapping(d), d["a"], d["b"]) == (mapping, a, b)}
             if found:
                 less = names.get(b, b)  # which may name another mapping besides
-                told = f"− {less}" if len(minuends) == 1 else f"{names[a]} − {less}"
-                rows.append(Row(mapping, told, False, [found.get(c) for c in columns]))
+                name = f"− {less}" if len(minuends) == 1 else f"{names[a]} − {less}"
+                rows.append(Row(mapping, name, False, [found.get(c) for c in columns]))
     second = names[minuends[0]] if len(minuends) == 1 else "a − b"
     return Pivot(_title(cells[0]), "problems" if show.is_problem(cells[0]) else "support:query", columns, rows, second)
 

@@ -26,7 +26,7 @@ class Against:
     metric: str
     than: str
     other: str
-    told: str
+    outcome: str
     verdict: str
 
 
@@ -39,7 +39,7 @@ class Judged:
 
     played: str
     predictor: str
-    told: str
+    outcome: str
     verdict: str
     against: list[Against]
 
@@ -52,14 +52,14 @@ def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
 def _judged(verdict: dict[str, Any]) -> Judged:
     follows = "better" if verdict["passed"] else "worse"
     if verdict["diverged"]:
-        told = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
+        outcome = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
     elif verdict["missing"]:
-        told, follows = "open: there is no row of " + ", ".join(verdict["missing"]), ""
+        outcome, follows = "open: there is no row of " + ", ".join(verdict["missing"]), ""
     else:
-        told = "passed" if verdict["passed"] else "not passed"
+        outcome = "passed" if verdict["passed"] else "not passed"
     played = f"{show.mapping(verdict)}, {show.column(verdict)}"
     against = [_against(c) for c in (*verdict["comparisons"], *verdict["losses"])]
-    return Judged(played, verdict["predictor"], told, follows, against)
+    return Judged(played, verdict["predictor"], outcome, follows, against)
 
 
 def _against(compared: dict[str, Any]) -> Against:
@@ -71,11 +71,11 @@ def _against(compared: dict[str, Any]) -> Against:
 def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:
     """For a terminal of 80 columns or more; none where nothing is judged so."""
     for one in judged(verdicts):
-        title = f"does adaptation help? {one.told}: {one.predictor}, {one.played}"
+        title = f"does adaptation help? {one.outcome}: {one.predictor}, {one.played}"
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
         table.show_edge = False
         for head in ("better by", "metric", "than", ""):
             table.add_column(head, justify="right" if head == "better by" else "left")
         for a in one.against:
-            table.add_row(("*" if a.verdict else "") + a.told, a.metric, a.than, Text(a.other))
+            table.add_row(("*" if a.verdict else "") + a.outcome, a.metric, a.than, Text(a.other))
         yield table

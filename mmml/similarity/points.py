@@ -24,16 +24,16 @@ def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
 
 def _without_gaps(x: Tensor) -> Tensor:
     """Without the places that are NaN in all items."""
-    there = ~x.isnan().flatten(0, -2).all(0)
-    return x[..., there] if there.any() else x[..., :AXES]
+    present = ~x.isnan().flatten(0, -2).all(0)
+    return x[..., present] if present.any() else x[..., :AXES]
 
 
 def _sets(query: Tensor, support: Tensor) -> Tensor:
     (q, a), (s, b) = (_points(_without_gaps(x)) for x in (query, support))
     between = between_parts(euclidean, q, s)  # [B, q, points, s, points]
-    there = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]
+    present = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]
     back = between.masked_fill(~a[:, :, :, None, None], torch.inf).amin(2)  # [B, q, s, points of s]
-    return torch.maximum(_mean(there, a.unsqueeze(2)), _mean(back, b.unsqueeze(1)))
+    return torch.maximum(_mean(present, a.unsqueeze(2)), _mean(back, b.unsqueeze(1)))
 
 
 def _points(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ class Task(ABC):
     gives_probabilities: ClassVar[bool] = False
 
     @property
-    def asked(self) -> set[str]:
+    def target_columns(self) -> set[str]:
         """The target, if it is a modality."""
         return set() if self.target is None else {self.target}
 
@@ -99,14 +99,14 @@ class Task(ABC):
         if self.needs_scores and not dataset.scored:
             raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
         if not self.per_sample_target and not dataset.labelled:
-            told = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
-            raise UserError(f"task={self.name}: {told}: set task=regression episode=regression")
+            message = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
+            raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse too few classes to tell apart, several to score, and images that no longer show what answers say."""
         if self.target and episodes.train.task_augmentation:
-            told = f"episode.train.task_augmentation={episodes.train.task_augmentation} changes images, and not the {self.target} of each"
-            raise UserError(f"{told}: use 0")
+            message = f"episode.train.task_augmentation={episodes.train.task_augmentation} changes images, and not the {self.target} of each"
+            raise UserError(f"{message}: use 0")
         train, judged = episodes.train.ways, sorted(episodes.eval.ways)
         for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
             least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)
@@ -139,8 +139,8 @@ class Task(ABC):
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
                 )
             if self.target in mapping.modalities:
-                told = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
-                raise UserError(f"{told}: leave it out, or set episode=pairs")
+                message = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
+                raise UserError(f"{message}: leave it out, or set episode=pairs")
 
     def _check_target(self, modalities: Mapping[str, Granularity]) -> None:
         if self.target is None:

@@ -8,22 +8,22 @@ from torch import Tensor
 MIXING, PRIME = 1_000_003, 2**31 - 1
 
 
-def hashed_ngrams(tokens: Tensor, there: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
+def hashed_ngrams(tokens: Tensor, present: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
     """For n from 1 to ``longest`` the hash of every n-gram, and whether all of it is there.
 
     Args:
         tokens: of texts, −1 or more, ``[…, length]``.
-        there: which are no padding, ``[…, length]``.
+        present: which are no padding, ``[…, length]``.
         longest: the most tokens.
 
     Returns:
         ``[…, length − n + 1]`` twice for each n; below 2³¹.
     """
-    hashes, whole = torch.zeros_like(tokens), torch.ones_like(there)
+    hashes, whole = torch.zeros_like(tokens), torch.ones_like(present)
     for n in range(longest):
         length = max(tokens.shape[-1] - n, 0)
         hashes = (hashes[..., :length] * MIXING + tokens[..., n:] + 1) % PRIME
-        whole = whole[..., :length] & there[..., n:]
+        whole = whole[..., :length] & present[..., n:]
         yield hashes, whole
 
 

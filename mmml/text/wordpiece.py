@@ -76,8 +76,8 @@ class WordPieces:
 
     def text(self, pieces: Sequence[int]) -> str:
         """A text again, of pieces that were trained ``whole``; unknown ones are left out."""
-        told = [self._tokenizer.id_to_token(piece) for piece in pieces if piece > UNKNOWN]
-        return "".join(p.removeprefix("##") for p in told if p is not None).replace(SPACE, " ").strip()
+        tokens = [self._tokenizer.id_to_token(piece) for piece in pieces if piece > UNKNOWN]
+        return "".join(p.removeprefix("##") for p in tokens if p is not None).replace(SPACE, " ").strip()
 
 
 def _empty(vocabulary: dict[str, int], whole: bool = False) -> Any:

@@ -21,7 +21,7 @@ class Checkpoint:
 
     Attributes:
         config: the resolved config, plain values only.
-        seen: identifiers of the classes that it was trained or selected on.
+        known_classes: identifiers of the classes that it was trained or selected on.
         learner: state of the learner.
         optimizer: state of the optimizer.
         step: steps done. Episodes and random numbers of a step are pure functions of its
@@ -32,7 +32,7 @@ class Checkpoint:
     """
 
     config: dict[str, Any]
-    seen: list[str]
+    known_classes: list[str]
     learner: dict[str, Any]
     optimizer: dict[str, Any]
     step: int

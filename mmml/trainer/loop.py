@@ -39,7 +39,7 @@ class TrainerInputs:
         higher_is_better: of those scores.
         measured: a text that is the same where these scores measure the same, so that the best can be kept.
         config: the resolved config, to be stored in checkpoints.
-        seen: identifiers of the training and validation classes.
+        known_classes: identifiers of the training and validation classes.
         seed: of the random numbers within steps.
     """
 
@@ -48,7 +48,7 @@ class TrainerInputs:
     higher_is_better: bool
     measured: str
     config: dict[str, Any]
-    seen: list[str]
+    known_classes: list[str]
     seed: int
 
 
@@ -187,8 +187,8 @@ class Trainer:
         """After a restore: best.ckpt may be missing or of another course if the run was killed while saving."""
         if self.best is None:
             return
-        there = load_checkpoint(self.run.best, "resume").step if self.run.best.exists() else None
-        if there == self.best["step"]:
+        stored = load_checkpoint(self.run.best, "resume").step if self.run.best.exists() else None
+        if stored == self.best["step"]:
             return
         if self.best["step"] == self.step:
             self.checkpoint().save(self.run.best)
@@ -210,7 +210,7 @@ class Trainer:
             self._refuse_non_finite(value.detach().abs().sum(), f"sum of parameter {name}")
         return Checkpoint(
             config=self.parts.config,
-            seen=self.parts.seen,
+            known_classes=self.parts.known_classes,
             learner=self.learner.state_dict(),
             optimizer=self.optimizer.state_dict(),
             step=self.step,

@@ -83,12 +83,12 @@ def test_labels_that_differ_in_capitals_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("classes", "mend"), [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")]
 )
-def test_too_few_classes_in_a_split_have_a_mend_that_works(classes, mend):
+def test_too_few_classes_in_a_split_have_a_mend_that_works(classes, hint):
     names = np.split(np.array([f"c{i}" for i in range(classes)]), [classes - 2, classes - 1])
     parts = {s: Samples(own.tolist(), np.arange(len(own) + 1), {}) for s, own in zip(SPLITS, names, strict=True)}
     findings = Findings("x", samples=parts)
     (few,) = too_few(findings, 2)
-    assert few.mend.startswith(mend)
+    assert few.hint.startswith(hint)
 
 
 def test_a_split_of_just_as_many_classes_as_are_needed_is_enough():

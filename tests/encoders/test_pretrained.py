@@ -16,7 +16,7 @@ import torch
 from mmml.datasets import Column, Granularity, Samples
 from mmml.datasets.values import Prepared
 from mmml.encoders import build_embedder, encoders
-from mmml.encoders.feature_cache import prepare_once, cache_features
+from mmml.encoders.feature_cache import cache_features, prepare_once
 from mmml.errors import UserError
 from tests.encoders.material import RAGGED, objects
 

@@ -47,7 +47,7 @@ def test_every_part_comes_back_with_the_calibration_and_the_best(tmp_path):
         tmp_path / "a"
     )
     back = load_checkpoint(tmp_path / "a", "checkpoint")
-    assert (back.best, back.calibration, back.seen) == (best, calibration, ["glyphs/A"])
+    assert (back.best, back.calibration, back.known_classes) == (best, calibration, ["glyphs/A"])
     assert back.optimizer == {"state": {0: {"step": 7}}}
 
 

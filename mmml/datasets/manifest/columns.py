@@ -104,15 +104,15 @@ def report_gaps(
         rows.report(where, f"it has no {modality}")
     for modality, source in sources.items():
         if per[modality] is Granularity.CLASS:
-            there = source.of_row >= 0
-            there[list(rows.problems)] = False  # what is left out serves nobody
-            rows.report(unserved(labels, there), f"its class has no {modality}")
+            present = source.of_row >= 0
+            present[list(rows.problems)] = False  # what is left out serves nobody
+            rows.report(unserved(labels, present), f"its class has no {modality}")
 
 
-def unserved(labels: np.ndarray, there: np.ndarray) -> np.ndarray:
+def unserved(labels: np.ndarray, present: np.ndarray) -> np.ndarray:
     """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1) are not among them."""
     served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
-    served[labels[there]] = True
+    served[labels[present]] = True
     return ~served[labels] & (labels >= 0)
 
 
@@ -157,10 +157,10 @@ def _per(labels: np.ndarray, codes: np.ndarray) -> Granularity:
 
 def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity) -> Column:
     """Of rows that own these values (−1: none), sorted by class."""
-    there = own >= 0
+    present = own >= 0
     if per is Granularity.SAMPLE:
-        return Column(per, with_gaps(Subset(values, own[there]), there))
-    pairs = np.unique(np.stack([labels, own])[:, there], axis=1)
+        return Column(per, with_gaps(Subset(values, own[present]), present))
+    pairs = np.unique(np.stack([labels, own])[:, present], axis=1)
     return Column(per, Subset(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
 
 

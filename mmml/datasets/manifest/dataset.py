@@ -147,16 +147,16 @@ class Manifest(Dataset):
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""
         rows, problems = self.rows, dict(sorted(self.rows.problems.items()))
-        told = [f"{rows.name_row(i)}: {why}" for i, why in problems.items()]
-        if told and self.on_bad_sample == "error":
-            more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+        messages = [f"{rows.name_row(i)}: {why}" for i, why in problems.items()]
+        if messages and self.on_bad_sample == "error":
+            more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
             lacks = next(iter(problems.values())) in {f"it has no {m}" for m in self.modalities}
             kept = ", or keep what some lack by dataset.missing=keep" if lacks and self.missing == "error" else ""
             raise UserError(
-                f"{told[0]}{more}; fix it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
+                f"{messages[0]}{more}; fix it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
                 f"(mmml-data check {self.root} lists them)"
             )
-        self.skipped = told
+        self.skipped = messages
         return np.delete(np.arange(len(rows)), list(problems))
 
     def _by_class(self, keep: np.ndarray) -> dict[str, np.ndarray]:
@@ -165,11 +165,11 @@ class Manifest(Dataset):
         if not self.rows.has("split"):
             return by_class(keep, codes, names, self.split_seed, self.val, self.test)
         splits = declared(self.rows.column("split"), keep)
-        mend = (
+        hint = (
             "give each class one split, leave the column out and have the classes split by dataset.split_seed, or set "
             f"{BY_SAMPLE} to test new samples of known classes"
         )
-        refuse_straddling({s: codes[rows] for s, rows in splits.items()}, names, "class", mend)
+        refuse_straddling({s: codes[rows] for s, rows in splits.items()}, names, "class", hint)
         return splits
 
     def _by_sample(self, keep: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,8 +187,8 @@ class Manifest(Dataset):
             return splits
         splits = declared(rows.column("split"), keep)
         if names is not None:
-            mend = f"with {BY_SAMPLE} give each group one split, or leave the column group out"
-            refuse_straddling({s: groups[part] for s, part in splits.items()}, names, "group", mend)
+            hint = f"with {BY_SAMPLE} give each group one split, or leave the column group out"
+            refuse_straddling({s: groups[part] for s, part in splits.items()}, names, "group", hint)
         if not len(splits["val"]):
             splits |= {**self._spread(splits["train"], units, 0), "test": splits["test"]}
             rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are used for validation")

@@ -84,8 +84,8 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
         column = batch.column(0)
         lengths = {*pc.list_value_length(column).to_pylist()} | ({width} if width else set())
         if column.null_count or len(lengths) != 1 or 0 in lengths:
-            told = "have different lengths, or some are missing or empty"
-            raise UserError(f"{path}: the vectors in column {VECTORS!r} {told}")
+            message = "have different lengths, or some are missing or empty"
+            raise UserError(f"{path}: the vectors in column {VECTORS!r} {message}")
         width = lengths.pop()
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported
             yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width).astype(np.float32)

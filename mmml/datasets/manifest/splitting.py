@@ -81,24 +81,24 @@ def by_sample(
 
 def unspread(splits: Mapping[str, np.ndarray], codes: np.ndarray) -> np.ndarray:
     """Classes with rows in some of the splits and not in all."""
-    there = [np.unique(codes[rows]) for rows in splits.values()]
-    classes, count = np.unique(np.concatenate(there), return_counts=True)
-    return classes[count < len(there)]
+    present = [np.unique(codes[rows]) for rows in splits.values()]
+    classes, count = np.unique(np.concatenate(present), return_counts=True)
+    return classes[count < len(present)]
 
 
-def refuse_straddling(numbers: Mapping[str, np.ndarray], names: pa.Array, what: str, mend: str) -> None:
+def refuse_straddling(numbers: Mapping[str, np.ndarray], names: pa.Array, what: str, hint: str) -> None:
     """Refuse a class or a group with rows in two splits: what is tested must never have been trained on.
 
     Args:
         numbers: of the classes (or groups) of the rows of each split; −1 for none.
         names: of the classes (or groups).
         what: ``class`` or ``group``.
-        mend: the end of the message.
+        hint: the end of the message.
     """
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         both = np.setdiff1d(np.intersect1d(numbers[a], numbers[b]), [-1])
         if len(both):
             raise UserError(
                 f"{what} {names[int(both[0])].as_py()!r} is in split {a} and in split {b}"
-                f"{f', and {len(both) - 1} more are' if len(both) > 1 else ''}; {mend}"
+                f"{f', and {len(both) - 1} more are' if len(both) > 1 else ''}; {hint}"
             )

@@ -132,9 +132,9 @@ class Omniglot(OnDisk):
         """Characters can be invented of the strokes of some; all else needs those of all."""
         if known.all() or (known.any() and self.invented and not self.redrawn):
             return
-        told = "not all training characters have strokes" if known.any() else "no training character has strokes"
+        message = "not all training characters have strokes" if known.any() else "no training character has strokes"
         raise UserError(
-            f"dataset.split={self.split}: {told}; get {WANTED[STROKES]} of github.com/brendenlake/omniglot by hand, "
+            f"dataset.split={self.split}: {message}; get {WANTED[STROKES]} of github.com/brendenlake/omniglot by hand, "
             "or set dataset.redrawn=0 and dataset.invented=0, or dataset.split=small1 or small2"
         )
 

@@ -16,7 +16,7 @@ from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import PermutedTargets
 from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.models import FullModel, HeadModel, Model, EncodedSet
+from mmml.methods.learned_optimizer.models import EncodedSet, FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.unroll import ORDERS, InnerState, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import UpdateRule
 from mmml.methods.learned_optimizer.update_rules.build import build_rule, hand_designed
@@ -149,7 +149,7 @@ class LearnedOptimizer(Learner):
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
             )
-        side, descended = self._see(support), []
+        side, descended = self._encode(support), []
         point = self._start(side)
         for reached, losses in self._descend(side, point, range(self._steps)):
             point = reached
@@ -159,15 +159,15 @@ class LearnedOptimizer(Learner):
         params = point.params
 
         def predict(query: ExampleSet) -> Tensor:
-            return self._answer(params, self.model.see(query), side.seen)
+            return self._answer(params, self.model.encode(query), side.inputs)
 
         return predict
 
     def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        side, asked = self._see(support), self._see(query)
+        side, query = self._encode(support), self._encode(query)
         point = self._start(side)
         walk = (reached for reached, _ in self._descend(side, point, range(self._steps)))
-        return torch.stack([self._judge(p, side, asked) for p in chain([point], walk)])
+        return torch.stack([self._judge(p, side, query) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: dict[int, InnerState] = {}
@@ -189,13 +189,15 @@ class LearnedOptimizer(Learner):
         """What each mapping shows of support and query, in the pieces that the model wants."""
         views: list[tuple[EncodedSet, EncodedSet]] = []
         for mapping in batch.mappings:
-            support, query = (self._see(examples) for examples in batch.view(mapping))
+            support, query = (self._encode(examples) for examples in batch.view(mapping))
             if begins:
-                self.model.track(query.seen)
+                self.model.track(query.inputs)
             views += zip(self._pieces(support), self._pieces(query), strict=True)
         return views
 
-    def _segment(self, support: EncodedSet, query: EncodedSet, point: InnerState | None, segment: range) -> tuple[Tensor, InnerState]:
+    def _segment(
+        self, support: EncodedSet, query: EncodedSet, point: InnerState | None, segment: range
+    ) -> tuple[Tensor, InnerState]:
         """The meta-loss of one view over some steps, and where they end."""
         point = self._start(support) if point is None else point
         judged, descended = [], []
@@ -208,23 +210,25 @@ class LearnedOptimizer(Learner):
             raise TrainingError(what)
         return self._unroll.meta_loss(judged, segment), point
 
-    def _see(self, examples: ExampleSet) -> EncodedSet:
+    def _encode(self, examples: ExampleSet) -> EncodedSet:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
-        return EncodedSet(self.model.see(examples), targets, self.task.outputs(examples))
+        return EncodedSet(self.model.encode(examples), targets, self.task.outputs(examples))
 
     def _pieces(self, side: EncodedSet) -> list[EncodedSet]:
-        pieces = self.model.apart(side.seen)
+        pieces = self.model.apart(side.inputs)
         targets = side.targets.chunk(len(pieces))
         return [EncodedSet(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
     def _start(self, support: EncodedSet) -> InnerState:
-        return start(self.model.initial(self.task, support.seen, support.targets, support.outputs), self.optimizer)
+        return start(self.model.initial(self.task, support.inputs, support.targets, support.outputs), self.optimizer)
 
-    def _descend(self, support: EncodedSet, point: InnerState, steps: Iterable[int]) -> Iterator[tuple[InnerState, Tensor]]:
+    def _descend(
+        self, support: EncodedSet, point: InnerState, steps: Iterable[int]
+    ) -> Iterator[tuple[InnerState, Tensor]]:
         task, model = self.task, self.model
         return descend(
-            lambda params, step: task.loss(task.decode(model(params, support.seen)), support.targets),
+            lambda params, step: task.loss(task.decode(model(params, support.inputs)), support.targets),
             point,
             self.optimizer,
             steps,
@@ -233,7 +237,7 @@ class LearnedOptimizer(Learner):
 
     def _judge(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
-        return self.task.loss(self._answer(point.params, query.seen, support.seen), query.targets)
+        return self.task.loss(self._answer(point.params, query.inputs, support.inputs), query.targets)
 
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
         """The task's predictions for queries, by adapted parameters."""

@@ -28,13 +28,13 @@ class EncodedSet:
     """What a model has seen of one side of some episodes, before any step.
 
     Attributes:
-        seen: see :meth:`Model.see`.
+        inputs: see :meth:`Model.see`.
         targets: what is to be predicted of each item, ``[B, n]``.
         outputs: numbers that a head gives for each item.
         first: number of the first of these episodes in the batch.
     """
 
-    seen: Any
+    inputs: Any
     targets: Tensor
     outputs: int
     first: int = 0
@@ -65,15 +65,15 @@ class Model(nn.Module, ABC):
         """Whether encoders compute all tasks at once on a device, by vmap."""
         return False
 
-    def apart(self, seen: Any) -> list[Any]:
+    def apart(self, inputs: Any) -> list[Any]:
         """What was seen, in the pieces whose inner loops are best run one after the other."""
-        return [seen]
+        return [inputs]
 
     @abstractmethod
-    def see(self, examples: ExampleSet) -> Any:
+    def encode(self, examples: ExampleSet) -> Any:
         """What can be computed of examples before the inner loop; it is differentiable."""
 
-    def track(self, seen: Any) -> None:
+    def track(self, inputs: Any) -> None:
         """Let running statistics follow what training sees."""
 
     @abstractmethod
@@ -88,12 +88,12 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, params: Params, seen: Any, support: Any = None) -> Tensor:
+    def forward(self, params: Params, inputs: Any, support: Any = None) -> Tensor:
         """The outputs for items that were seen, ``[B, n, outputs]``.
 
         Args:
             params: fast parameters.
-            seen: items of either side.
+            inputs: items of either side.
             support: of queries, the support items, whose statistics count where layers have any;
                 None if the items' own count.
         """
@@ -104,14 +104,14 @@ class HeadModel(Model):
 
     embeds_once = True
 
-    def see(self, examples: ExampleSet) -> Tensor:
+    def encode(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
     def initial(self, task: Task, support: Tensor, targets: Tensor, outputs: int) -> Params:
         return self.head.initial(task, support, targets, outputs)
 
-    def forward(self, params: Params, seen: Tensor, support: Any = None) -> Tensor:
-        return self.head(params, seen)
+    def forward(self, params: Params, inputs: Tensor, support: Any = None) -> Tensor:
+        return self.head(params, inputs)
 
 
 class FullModel(Model):
@@ -149,9 +149,9 @@ class FullModel(Model):
         slow = LOOPED if device.type == "cpu" else ()
         return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
 
-    def apart(self, seen: ExampleSet) -> list[ExampleSet]:
+    def apart(self, inputs: ExampleSet) -> list[ExampleSet]:
         """Task by task, if that is how they are computed: nothing is stacked, and what a task needs stays in caches."""
-        return [seen] if self.vectorize else [seen.episode(b) for b in range(len(seen.labels))]
+        return [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
 
     def get_extra_state(self) -> dict[str, bool]:
         """Kept in checkpoints: how a run computed is how it goes on."""
@@ -168,14 +168,14 @@ class FullModel(Model):
     def template(self) -> Params:
         return {n: p.detach() for n, p in self._fast().items()} | self.head.template()
 
-    def see(self, examples: ExampleSet) -> ExampleSet:
+    def encode(self, examples: ExampleSet) -> ExampleSet:
         return examples.encode(self.embedder.prepare)
 
     @torch.no_grad()
-    def track(self, seen: ExampleSet) -> None:
+    def track(self, inputs: ExampleSet) -> None:
         for modality, encoder in self.embedder.items():
-            if modality in seen.values and has_task_norms(encoder):
-                encoder(seen.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
+            if modality in inputs.values and has_task_norms(encoder):
+                encoder(inputs.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
 
     def initial(self, task: Task, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
@@ -183,15 +183,15 @@ class FullModel(Model):
         embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
         return params | self.head.initial(task, embedded, targets, outputs)
 
-    def forward(self, params: Params, seen: ExampleSet, support: ExampleSet | None = None) -> Tensor:
-        return self.head(params, self._embed(params, seen, support))
+    def forward(self, params: Params, inputs: ExampleSet, support: ExampleSet | None = None) -> Tensor:
+        return self.head(params, self._embed(params, inputs, support))
 
-    def _embed(self, params: Params, seen: ExampleSet, support: ExampleSet | None) -> Tensor:
+    def _embed(self, params: Params, inputs: ExampleSet, support: ExampleSet | None) -> Tensor:
         embeddings = {}
         for modality, encoder in self.embedder.items():
-            if modality not in seen.values:
+            if modality not in inputs.values:
                 continue
-            own = seen.values[modality].flatten(1, 2)  # [B, n, …]
+            own = inputs.values[modality].flatten(1, 2)  # [B, n, …]
             batches, statistics = [own], Statistics.OWN
             if support is not None and has_task_norms(encoder):
                 known = modality in support.values
@@ -203,7 +203,7 @@ class FullModel(Model):
                 embedded = per_task(encoder, mine, batches, statistics, self.vectorize)
             embeddings[modality] = unit(embedded) if self.embedder.normalize else embedded
         with self._attention():
-            return self.embedder.fuse(seen.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
+            return self.embedder.fuse(inputs.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
 
     def _attention(self) -> AbstractContextManager[None]:
         """Fused attention has no second derivative, nor is it made for all tasks at once."""

@@ -73,11 +73,11 @@ def descend(
                 allow_unused=True,
                 materialize_grads=True,
             )
-        seen = losses if recorded and not first_order else losses.detach()
+        observed = losses if recorded and not first_order else losses.detach()
         params = at if follow else point.params
-        updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, seen)
+        updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, observed)
         point = InnerState({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
-        yield point, losses if follow else seen
+        yield point, losses if follow else observed
 
 
 def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0) -> str | None:

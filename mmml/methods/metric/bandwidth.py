@@ -24,15 +24,15 @@ class Bandwidth(nn.Module):
     def __init__(self, learned: bool):
         super().__init__()
         self.level, self.power = (nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2))
-        self.seen: Tensor
+        self.item_range: Tensor
         self.register_buffer("seen", torch.zeros(2, dtype=torch.int64))  # the fewest and the most items, 0: none yet
 
     def forward(self, temperature: Tensor, items: int) -> Tensor:
         """For this temperature and so many support items."""
-        fewest, most = self.seen.tolist()
+        fewest, most = self.item_range.tolist()
         if self.training:
             fewest, most = min(fewest or items, items), max(most, items)
-            self.seen.copy_(torch.tensor([fewest, most]))
+            self.item_range.copy_(torch.tensor([fewest, most]))
         known = min(max(items, fewest), most) if most else items
         return temperature * (RATE * (self.level + self.power * math.log(known / USUAL))).exp()
 

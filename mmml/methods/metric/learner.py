@@ -66,9 +66,9 @@ class MetricLearner(Learner):
         targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
 
         def predict(query: ExampleSet) -> Any:
-            asked = self._embed(query)
-            weights = self._classifier(self._distance, embedded, labels, asked, self._temperature(embedded))
-            return combined(task, weights, embedded, targets, asked)
+            queries = self._embed(query)
+            weights = self._classifier(self._distance, embedded, labels, queries, self._temperature(embedded))
+            return combined(task, weights, embedded, targets, queries)
 
         return predict
 
@@ -98,8 +98,8 @@ class MetricLearner(Learner):
         """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
         (s, labels), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, labels, q, self._temperature(s))
-        told, asked = (self._targets(self.task, side).to(q.device) for side in (support, query))
-        return self.task.loss(combined(self.task, weights, s, told, q), asked).mean()
+        targets, queries = (self._targets(self.task, side).to(q.device) for side in (support, query))
+        return self.task.loss(combined(self.task, weights, s, targets, q), queries).mean()
 
     def _temperature(self, support: Tensor) -> Tensor:
         """What distances from support items ``[B, s, width]`` are divided by."""

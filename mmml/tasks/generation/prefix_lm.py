@@ -150,10 +150,10 @@ class Writer(nn.Module):
         if starts:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
         config = library("task=generation").GenerationConfig(**known, **self.decoding.options())
-        seen = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
+        attention_mask = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
         chance = [GumbelSampler(self.decoding.temperature)] if self.decoding.by == "sample" else []
         found: Tensor = self.model.generate(
-            inputs_embeds=prefix, attention_mask=seen, generation_config=config, logits_processor=chance
+            inputs_embeds=prefix, attention_mask=attention_mask, generation_config=config, logits_processor=chance
         )
         return found[:, 1:] if starts else found
 
@@ -224,8 +224,8 @@ def pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[Any, 
     whole = config.is_encoder_decoder  # the prefix is read by a part of its own
     needed, most = max(prefix, length) if whole else prefix + length, getattr(config, "max_position_embeddings", None)
     if most is not None and needed > most:
-        told = f"task.prefix {'and' if whole else 'plus'} task.max_length need {needed}"
-        raise UserError(f"task.model={name} has {most} positions, and {told}: ask less")
+        message = f"task.prefix {'and' if whole else 'plus'} task.max_length need {needed}"
+        raise UserError(f"task.model={name} has {most} positions, and {message}: ask less")
     kind = "AutoModelForSeq2SeqLM" if whole else "AutoModelForCausalLM"
     model = load(kind, name, "task.model")
     if hasattr(model, "set_attn_implementation"):

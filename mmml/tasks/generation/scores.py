@@ -8,23 +8,23 @@ from mmml.errors import UserError
 from mmml.text.words import words
 
 
-def chrf(written: str, asked: str) -> float:
+def chrf(written: str, reference: str) -> float:
     """Character n-gram F-score (Popović, 2015), by sacrebleu, from 0 to 1."""
-    return float(sacrebleu().sentence_chrf(written, [asked]).score) / 100
+    return float(sacrebleu().sentence_chrf(written, [reference]).score) / 100
 
 
-def bleu(written: Sequence[str], asked: Sequence[str]) -> float:
+def bleu(written: Sequence[str], reference: Sequence[str]) -> float:
     """BLEU of several texts together (Papineni et al., 2002), by sacrebleu, from 0 to 1."""
     scorer = sacrebleu().metrics.BLEU(effective_order=True)
-    return float(scorer.corpus_score(list(written), [list(asked)]).score) / 100
+    return float(scorer.corpus_score(list(written), [list(reference)]).score) / 100
 
 
-def rouge_l(written: str, asked: str) -> float:
+def rouge_l(written: str, reference: str) -> float:
     """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1; 0 without words.
 
     Words are letters and digits of any alphabet, in lower case: of English as rouge-score has it, which knows no other.
     """
-    return float(rouge().score(asked, written)["rougeL"].fmeasure)
+    return float(rouge().score(reference, written)["rougeL"].fmeasure)
 
 
 class Words:

@@ -156,11 +156,11 @@ class Generation(nn.Module, Task):
 
     def scores(self, predictions: SupportTexts | Prefixed, targets: Tensor) -> dict[Metric, Tensor]:
         """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
-        written, asked = self.written(predictions), [BYTES.decode(t) for t in targets]
-        both = [list(zip(w, a, strict=True)) for w, a in zip(written, asked, strict=True)]
+        written, reference = self.written(predictions), [BYTES.decode(t) for t in targets]
+        both = [list(zip(w, a, strict=True)) for w, a in zip(written, reference, strict=True)]
         single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
         found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}
-        together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, asked, strict=True)])
+        together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, reference, strict=True)])
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:

@@ -35,16 +35,16 @@ def first_step(learner, support):
     with torch.no_grad():
         seen = support.encode(learner.embedder.encode if learner.embeds_once else learner.embedder.prepare)
     gradients = gradients_of(copy.deepcopy(learner).double(), replace(seen, values=in_double(seen.values)))
-    side = learner._see(seen)
+    side = learner._encode(seen)
     before = learner._start(side)
     (after, _), *_ = learner._descend(side, before, range(1))
     return before.params, after.params, gradients
 
 
 def gradients_of(learner, seen):
-    side = learner._see(seen)
+    side = learner._encode(seen)
     at = {n: p.detach().requires_grad_() for n, p in learner._start(side).params.items()}
-    loss = learner.task.loss(learner.task.decode(learner.model(at, side.seen)), side.targets).sum()
+    loss = learner.task.loss(learner.task.decode(learner.model(at, side.inputs)), side.targets).sum()
     return dict(zip(at, torch.autograd.grad(loss, [*at.values()]), strict=True))
 
 
@@ -80,7 +80,7 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
         learner = make(embedder, adapt=fast, init="zero", update_rule="sgd", **GENTLE).eval()
         learner.optimizer = hand_designed(name, 0.1)
         support, _ = episodes(samples, shape=EpisodeShape(ways, 1, 1)).view(IMAGES)
-        side = learner._see(support)
+        side = learner._encode(support)
         start = learner._start(side)
         (after, _), *_ = learner._descend(side, start, range(1))
         far = moved(start.params, after.params)
@@ -94,7 +94,7 @@ def test_no_learned_rule_moves_what_has_no_gradient(samples, rule):
     for parameter in learner.optimizer.parameters():
         torch.nn.init.normal_(parameter)  # it would, if it were asked
     support, _ = episodes(samples).view(IMAGES)
-    side = learner._see(support)
+    side = learner._encode(support)
     start = learner._start(side)
     (after, _), *_ = learner._descend(side, start, range(1))
     far = moved(start.params, after.params)
@@ -106,7 +106,7 @@ def test_a_head_of_scores_that_begins_with_their_mean_keeps_its_bias(scored, nam
     """The mean has no gradient by squared error, though float32 cannot hold it to the last digit."""
     learner = make(task="regression", init="prototype", update_rule="sgd").eval()
     learner.optimizer = hand_designed(name, 0.1)
-    side = learner._see(episodes(scored).view(IMAGES)[0])
+    side = learner._encode(episodes(scored).view(IMAGES)[0])
     start = learner._start(side)
     (after, _), *_ = learner._descend(side, start, range(1))
     assert moved(start.params, after.params)["head.bias"] < 1e-6

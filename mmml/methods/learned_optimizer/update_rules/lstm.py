@@ -50,8 +50,8 @@ class LSTMRule(UpdateRule):
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
-        seen, memory = self.observation.see(grads, losses, state)
-        out, after = self.lstm(seen, state["lstm"])
+        observed, memory = self.observation.see(grads, losses, state)
+        out, after = self.lstm(observed, state["lstm"])
         steps = out[..., 0] + out[..., 1] * flatten(grads) if out.shape[-1] == 2 else out.squeeze(-1)
         steps = self.output_scale * steps * memory["touched"][""]
         return unflatten(steps, params), {"lstm": after, **memory}

@@ -55,9 +55,11 @@ class MetaLSTM(UpdateRule):
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
         gradients, theta = flatten(grads), flatten(params)
         shown, memory = self.observation.see(grads, losses, state)
-        seen, after = self.lstm(shown, state["lstm"])
+        observed, after = self.lstm(shown, state["lstm"])
         gates = {
-            name: gate(torch.cat([seen, torch.stack([theta.to(seen.dtype), state["gates"][name]], dim=-1)], dim=-1))
+            name: gate(
+                torch.cat([observed, torch.stack([theta.to(observed.dtype), state["gates"][name]], dim=-1)], dim=-1)
+            )
             .squeeze(-1)
             .sigmoid()
             for name, gate in self.gates.items()

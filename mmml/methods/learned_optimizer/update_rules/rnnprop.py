@@ -49,7 +49,7 @@ class RNNProp(UpdateRule):
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
 
     def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
-        seen, memory = self.observation.see(grads, losses, state)
-        out, after = self.lstm(F.elu(self.input(seen.to(self.input.weight.dtype))), state["lstm"])
+        observed, memory = self.observation.see(grads, losses, state)
+        out, after = self.lstm(F.elu(self.input(observed.to(self.input.weight.dtype))), state["lstm"])
         steps = self.inner_lr * out.squeeze(-1).tanh() * memory["touched"][""]
         return unflatten(steps, params), {"lstm": after, **memory}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets.missing import Gappy, Partial, join, there
+from mmml.datasets.missing import Gappy, Partial, join, present_values
 from mmml.datasets.values import identity_of
 
 PRESENT = np.array([True, False, True, True, False])
@@ -15,8 +15,8 @@ def gappy():
 def test_batches_hold_what_is_there():
     batch = gappy()[np.array([4, 3, 0, 3])]
     assert batch.present.tolist() == [False, True, True, True] and batch.values.flatten().tolist() == [3, 1, 3]
-    assert len(batch) == 4 and len(gappy()[1:2]) == 1 and len(there(gappy()[1:2])) == 0
-    assert len(gappy()) == 5 and len(there(gappy())) == 3
+    assert len(batch) == 4 and len(gappy()[1:2]) == 1 and len(present_values(gappy()[1:2])) == 0
+    assert len(gappy()) == 5 and len(present_values(gappy())) == 3
     with pytest.raises(ValueError, match="2 values for 3 samples"):
         Gappy(torch.ones(2, 1), PRESENT)
 
