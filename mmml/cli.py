@@ -31,7 +31,7 @@ class Checks(Callback):
     """Hydra calls this before it makes any folder, so that a mistake in a core option leaves nothing behind."""
 
     sweep: Path | None = None
-    place: Path | None = None  # where Hydra itself writes now
+    folder: Path | None = None  # where Hydra itself writes now
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the config and the place of the run."""
@@ -46,25 +46,25 @@ class Checks(Callback):
                 with open_dict(config):
                     config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
             RunDirectory(config.hydra.run.dir).check_new()
-            Checks.place = Path(config.hydra.run.dir)
+            Checks.folder = Path(config.hydra.run.dir)
         except UserError as error:
             _refuse(str(error))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember where the sweep goes; refuse a folder that holds one."""
-        place = Path(config.hydra.sweep.dir)
+        folder = Path(config.hydra.sweep.dir)
         try:
             if not _is_named(config, "hydra.sweep.dir"):
-                place = claim(place)
+                folder = claim(folder)
                 with open_dict(config):  # jobs are composed anew
-                    config.hydra.sweep.dir = str(place)
-                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
-            check_writable(place)
+                    config.hydra.sweep.dir = str(folder)
+                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
+            check_writable(folder)
         except UserError as error:
             _refuse(str(error))
-        if any(place.glob("*/run.json")) or (place / "summary.csv").exists():
-            _refuse(f"hydra.sweep.dir={place} holds a sweep already: choose another folder")
-        Checks.sweep = Checks.place = place
+        if any(folder.glob("*/run.json")) or (folder / "summary.csv").exists():
+            _refuse(f"hydra.sweep.dir={folder} holds a sweep already: choose another folder")
+        Checks.sweep = Checks.folder = folder
 
 
 def _is_named(config: DictConfig, option: str) -> bool:
@@ -105,12 +105,12 @@ def _compose_and_train(arguments: list[str]) -> int:
     def job(config: DictConfig) -> float | None:
         from mmml.job import train_composed  # imports torch
 
-        Checks.place, overrides = None, list(HydraConfig.get().overrides.task)
+        Checks.folder, overrides = None, list(HydraConfig.get().overrides.task)
         if Checks.sweep is not None:
             print(f"\n[{HydraConfig.get().job.num}] {' '.join(overrides)}", file=sys.stderr)
         code, monitored = train_composed(config, HydraConfig.get().runtime.output_dir, overrides)
         codes.append(code)
-        Checks.place = Checks.sweep
+        Checks.folder = Checks.sweep
         return monitored
 
     # Hydra then raises what goes wrong in a composition instead of printing it.
@@ -123,7 +123,7 @@ def _compose_and_train(arguments: list[str]) -> int:
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(explain(error, [a for a in arguments if not a.startswith("-")])) from None
     except OSError as error:
-        error.filename = error.filename or Checks.place
+        error.filename = error.filename or Checks.folder
         raise
     finally:
         failed = _summarise(Checks.sweep) if Checks.sweep is not None else 0
@@ -216,23 +216,23 @@ def _data(arguments: list[str]) -> int:
     takes |= {name: f"dataset: mmml-data {name} NAME" for name in ("show", "get")} | {"cache": ""}
     if command not in takes:
         raise UserError(f"{command} is no command{did_you_mean(command, takes)} (known: {', '.join(takes)})")
-    places = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
-    options = [a for a in rest if a not in places]
+    paths = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
+    options = [a for a in rest if a not in paths]
     if command == "cache":
         from mmml.check.cache import cache
 
-        return cache(places, options)
-    if len(places) != 1:
-        raise UserError(f"give one {takes[command]}" + (", options as key=value" if places else ""))
+        return cache(paths, options)
+    if len(paths) != 1:
+        raise UserError(f"give one {takes[command]}" + (", options as key=value" if paths else ""))
     if command == "get":
-        return _get(places[0], options)
+        return _get(paths[0], options)
     if command == "show":
         from mmml.check.show import show
 
-        return show(places[0], options)
+        return show(paths[0], options)
     from mmml.check.command import check
 
-    return check(places[0], *take_option(options, "data.page", "data.html", wanted="a file name"))
+    return check(paths[0], *take_option(options, "data.page", "data.html", wanted="a file name"))
 
 
 def _get(name: str, options: list[str]) -> int:

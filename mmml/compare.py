@@ -251,9 +251,9 @@ def endings(files: Sequence[Path]) -> list[str]:
     """The shortest endings of paths that tell checkpoints apart; of the run's folder, where that suffices."""
     folders = [f.parent.parent if RunDirectory(f.parent.parent).is_run else f.with_suffix("") for f in files]
     shared = Counter(folders)
-    places = [p if shared[p] == 1 else p / f.stem for p, f in zip(folders, files, strict=True)]
-    for length in range(1, max(len(p.parts) for p in places)):
-        found = ["/".join(p.parts[-length:]) for p in places]
+    paths = [p if shared[p] == 1 else p / f.stem for p, f in zip(folders, files, strict=True)]
+    for length in range(1, max(len(p.parts) for p in paths)):
+        found = ["/".join(p.parts[-length:]) for p in paths]
         if len(set(found)) == len(found):
             return found
     return [str(f) for f in files]

@@ -196,8 +196,8 @@ class Job:
         self.fields["status"] = "failed"
         self.fields["error"] = {"type": type(error).__name__, "message": str(error), "traceback": trace}
         if isinstance(known := expected(error), ExpectedError):
-            whole = known is not error and self.run.last.exists()  # the disk's fault, and not that of the run
-            hint = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if whole else ""
+            resumable = known is not error and self.run.last.exists()  # the disk's fault, and not that of the run
+            hint = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if resumable else ""
             print(f"{self.program}: {known}{hint}", file=sys.stderr)
             return known.exit_code
         print(trace, file=sys.stderr)
@@ -206,9 +206,9 @@ class Job:
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
     """Store in a checkpoint where data and models are now; of these, a resumed run can change nothing else."""
-    places = {section: config[section] for section in ("dataset", "encoder") if section in config}
-    if path.is_file() and (checkpoint := load_checkpoint(path, "resume")).config | places != checkpoint.config:
-        replace(checkpoint, config=checkpoint.config | places).save(path)
+    stored = {section: config[section] for section in ("dataset", "encoder") if section in config}
+    if path.is_file() and (checkpoint := load_checkpoint(path, "resume")).config | stored != checkpoint.config:
+        replace(checkpoint, config=checkpoint.config | stored).save(path)
 
 
 def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def on_problems(config: ProblemConfig) -> Experiment:
     family: Family = problems.build_section(section, "problem")
     solver = build_solver(config.method, family, **training)
     numerics = choose_numerics(solver, config.trainer)
-    numerics.place(solver)
+    numerics.move(solver)
     dataset, samples = None, {}
     if family.modalities:
         dataset = datasets.build_section(config.dataset or {}, "dataset")
@@ -170,7 +170,7 @@ def build_learner(config: Config, modalities: Iterable[str], task: Task | None =
     most = ways if isinstance(ways, int) else ways["max"]
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task, ways=most)
     numerics = choose_numerics(learner, config.trainer)
-    numerics.place(learner)
+    numerics.move(learner)
     return learner, numerics
 
 

@@ -30,11 +30,11 @@ def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPa
         try:
             with zipfile.ZipFile(archive) as opened:
                 for member in opened.namelist():
-                    place = PurePosixPath(member)
-                    if place.is_absolute() or ".." in place.parts:
+                    path = PurePosixPath(member)
+                    if path.is_absolute() or ".." in path.parts:
                         raise UserError(f"{archive} holds {member}, which would lie outside: get it anew")
-                    if place.suffix == suffix and not place.name.startswith(".") and place.parts[0] != "__MACOSX":
-                        yield place, opened.read(member)
+                    if path.suffix == suffix and not path.name.startswith(".") and path.parts[0] != "__MACOSX":
+                        yield path, opened.read(member)
         except zipfile.BadZipFile as error:
             raise UserError(f"{archive} is no whole zip file ({error}): get it anew") from None
 
@@ -43,8 +43,8 @@ def unpacked(archives: Sequence[Path], suffix: str) -> Path:
     """A folder of the cache with every file of a suffix in it, under the last folder that it has in its archive."""
 
     def fill(folder: Path) -> bool:
-        for place, data in members(archives, suffix):
-            target = folder.joinpath(*place.parts[-2:])
+        for path, data in members(archives, suffix):
+            target = folder.joinpath(*path.parts[-2:])
             target.parent.mkdir(exist_ok=True)
             if target.exists():
                 raise UserError(f"dataset.root: {target.parent.name}/{target.name} is in the archives twice")

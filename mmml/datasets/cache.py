@@ -40,18 +40,18 @@ def scratch_dir(memory: bool = False) -> Path:
         memory: whether it lies in memory, if the system has such a folder. It also does if no disk has room.
     """
     try:
-        place: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
+        parent: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
     except FileNotFoundError:  # no folder that it can write to
-        place = MEMORY
-    folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=place))
+        parent = MEMORY
+    folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 @functools.cache
-def warn_unwritable(place: Path, why: str) -> None:
+def warn_unwritable(folder: Path, why: str) -> None:
     """Warn once that nothing can be cached."""
-    log.warning("%s cannot be written (%s): nothing is cached", place, why)
+    log.warning("%s cannot be written (%s): nothing is cached", folder, why)
 
 
 def code_of(*modules: ModuleType) -> str:

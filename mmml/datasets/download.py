@@ -29,12 +29,12 @@ class Download:
 
     Attributes:
         url: its address, http or https.
-        place: where it goes, below the dataset's folder.
+        path: where it goes, below the dataset's folder.
         digest: ``sha256:…`` or ``md5:…`` of its content; None for a zip file that is packed anew for each download.
     """
 
     url: str
-    place: str
+    path: str
     digest: str | None = None
 
     def matches(self, path: Path) -> bool:
@@ -63,7 +63,7 @@ def fetch(download: Download, folder: Path) -> Path:
     Raises:
         UserError: it cannot be had, or its content is not what was expected.
     """
-    target = folder / download.place
+    target = folder / download.path
     if target.exists() and download.matches(target):
         return target
     try:

@@ -239,8 +239,8 @@ def read_names(archives: list[Path], languages: list[str]) -> Names:
     """
     found: Names = {}
     spoken: set[str] = set()
-    for place, data in members(archives, ".json"):
-        language = place.parts[-2]
+    for path, data in members(archives, ".json"):
+        language = path.parts[-2]
         spoken.add(language)
         if language not in languages:
             continue

@@ -33,7 +33,7 @@ class Flickr8kFiles(OnDisk):
     """Photographs and what is said of them, on disk."""
 
     folder_name = "flickr8k_multi30k"
-    downloads = tuple(Download(f"{MULTI30K}/{place}", place, digest) for place, digest in DIGESTS.items())
+    downloads = tuple(Download(f"{MULTI30K}/{path}", path, digest) for path, digest in DIGESTS.items())
     by_hand: ClassVar[Mapping[str, str]] = {
         "*images*.zip": "images.zip, the photographs of Flickr8k, for non-commercial research and education",
         "captions_en.token.txt": "captions_en.token.txt, which is Flickr8k's Flickr8k.token.txt",

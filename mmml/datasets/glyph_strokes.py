@@ -76,7 +76,9 @@ def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
         along = lengths(contour)
         if along[-1] == 0:
             continue
-        places = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
-        parts.append(np.column_stack([at(contour, along, places), drawn + places, np.full(len(places), number)]))
+        distances = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
+        parts.append(
+            np.column_stack([at(contour, along, distances), drawn + distances, np.full(len(distances), number)])
+        )
         drawn += along[-1]
     return np.concatenate(parts).astype(np.float32)

@@ -74,8 +74,8 @@ class MeldMustard(OnDisk):
         self.questions = {"train": train, "val": val, "test": test}
         for split, question in self.questions.items():
             require(question in QUESTIONS, f"dataset.{split}", question, f"one of {', '.join(QUESTIONS)}")
-        apart = [q for s, q in self.questions.items() if not (s == "test" and q == "emotion" and held_out)]
-        if len(set(apart)) < len(apart):
+        asked_once = [q for s, q in self.questions.items() if not (s == "test" and q == "emotion" and held_out)]
+        if len(set(asked_once)) < len(asked_once):
             raise UserError(
                 "dataset.train, .val and .test: each question has one split; name three different ones, "
                 "or emotions of test in dataset.held_out"

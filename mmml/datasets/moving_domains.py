@@ -95,14 +95,14 @@ class MovingDomains(Dataset):
         rows = number * SAMPLES + number % SAMPLES  # one video of each scene, in all fonts
         starts = np.arange(len(classes) + 1) * self.videos
         keyframes = videos.keyframes[rows]
-        apart = sorted({names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes))
+        kept_apart = sorted({names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes))
         if self.samples == "videos":
             sentences = objects([scene.sentence(names) for scene in scenes])
             columns = {
                 "video": Column(Granularity.SAMPLE, Subset(videos, rows)),
                 "text": Column(Granularity.SAMPLE, sentences),
             }
-            return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=apart)
+            return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=kept_apart)
         importance = nearness(keyframes)
         column = {"video": Column(Granularity.SAMPLE, Windows(videos, rows))}
         footage = [of_frames(scene.sentence(names), i, importance[i], keyframes[i]) for i, scene in enumerate(scenes)]
@@ -113,7 +113,7 @@ class MovingDomains(Dataset):
             targets=importance.ravel(),
             groups=np.repeat(np.arange(len(scenes)), FRAMES),
             footage=footage,
-            kept_apart=apart,
+            kept_apart=kept_apart,
         )
 
 

@@ -102,8 +102,8 @@ class MovingGlyphs(Dataset):
                 "video": Column(Granularity.SAMPLE, videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
-            starts, apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)
-            found[split] = Samples(sentences, starts, columns, keyframes=videos.keyframes, kept_apart=apart)
+            starts, kept_apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)
+            found[split] = Samples(sentences, starts, columns, keyframes=videos.keyframes, kept_apart=kept_apart)
         return found
 
     def _kept_apart(self, split: str, names: list[str], scenes: list[Scene]) -> list[str]:
@@ -158,7 +158,7 @@ class Videos:
         self.change_frames = rng.integers(
             change_frames[0], change_frames[1] + 1, count
         )  # the frame in which the second motion begins
-        self.place = rng.uniform(-0.15, 0.15, (count, 2))
+        self.position = rng.uniform(-0.15, 0.15, (count, 2))
         self.size = rng.uniform(0.85, 1.15, count)
         self.face = np.arange(count) % faces.shape[1]
 
@@ -194,20 +194,20 @@ class Videos:
                 scene.first: min(1.0, t / (change_frames - 1)),
                 scene.second: max(0.0, (t - change_frames + 1) / (FRAMES - change_frames)),
             }
-            states.append(state_after(shares, self.place[row], float(self.size[row])))
+            states.append(state_after(shares, self.position[row], float(self.size[row])))
         actors, others = zip(*states, strict=True)
         return np.array(actors), np.array(others)
 
 
-def state_after(shares: Mapping[str, float], place: np.ndarray, size: float) -> tuple[list[float], list[float]]:
+def state_after(shares: Mapping[str, float], position: np.ndarray, size: float) -> tuple[list[float], list[float]]:
     """Where, how and how large the two characters are when a share of each motion is done."""
     of = {motion: shares.get(motion, 0.0) for motion in MOTIONS}
-    x = place[0] + 0.45 * (of["right"] - of["left"])
-    y = place[1] + 0.45 * (of["down"] - of["up"])
+    x = position[0] + 0.45 * (of["right"] - of["left"])
+    y = position[1] + 0.45 * (of["down"] - of["up"])
     angle = np.pi / 2 * (of["turn"] - of["back"])
     size *= SIZE * (1 + 0.7 * of["grow"]) * (1 - 0.5 * of["shrink"])
     visible = (of["appear"] if "appear" in shares else 1.0) * (1 - of["vanish"])
-    side = -1.0 if place[0] > 0 else 1.0  # the other comes from where there is room, and stays on that side
+    side = -1.0 if position[0] > 0 else 1.0  # the other comes from where there is room, and stays on that side
     other = [x + side * (1.4 - 0.8 * of["meet"]), y, 0.0, size, float(of["meet"] > 0)]
     return [x, y, angle, size, visible], other
 

@@ -29,10 +29,10 @@ class OnDisk(Dataset):
     by_hand: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, root: str | None):
-        self.folder = self.place(root)
+        self.folder = self.folder_of(root)
 
     @classmethod
-    def place(cls, root: str | None) -> Path:
+    def folder_of(cls, root: str | None) -> Path:
         """The folder of this dataset's files."""
         return expanded(root or os.environ.get("MMML_DATA") or cache_dir() / "data") / cls.folder_name
 
@@ -58,8 +58,8 @@ def downloaded(folder: Path) -> list[Path]:
     """The files below a folder that ``mmml-data get`` put there, whole or in part; not what people put there."""
     named = (datasets.get(name, "dataset") for name in datasets.names())
     known = [d for d in named if isinstance(d, type) and issubclass(d, OnDisk)]
-    places = [folder / dataset.folder_name / download.place for dataset in known for download in dataset.downloads]
-    return [p for place in places for p in (place, place.with_name(f"{place.name}.part")) if p.is_file()]
+    files = [folder / dataset.folder_name / download.path for dataset in known for download in dataset.downloads]
+    return [p for file in files for p in (file, file.with_name(f"{file.name}.part")) if p.is_file()]
 
 
 def get(name: str, root: str | None) -> int:
@@ -79,7 +79,7 @@ def get(name: str, root: str | None) -> int:
         message = f"there is nothing of that name to get{did_you_mean(name, known)} (known: {', '.join(known)})"
         raise UserError(f"{name}: {message}")
     dataset = known[name]
-    folder = dataset.place(root)
+    folder = dataset.folder_of(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
     lacking = [message for pattern, message in dataset.by_hand.items() if not any(folder.glob(pattern))]

@@ -102,10 +102,10 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
     """
     found = {}
     of = {name.format(word): f"{what}/{split}" for what, name in names.items() for split, word in WORDS.items()}
-    for place, data in members(archives, ".h5"):
-        if place.name in of:
+    for path, data in members(archives, ".h5"):
+        if path.name in of:
             with hdf5().File(io.BytesIO(data)) as file:
-                found[of[place.name]] = file["d1"][:].astype(np.float32)
+                found[of[path.name]] = file["d1"][:].astype(np.float32)
     return found
 
 

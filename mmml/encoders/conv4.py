@@ -59,9 +59,9 @@ class Conv4(Encoder):
         self.blocks = conv_blocks(3 if colour else 1, each, num_pools)
         self.head = self._head(each[-1], (size // 2**num_pools) ** 2, width)
 
-    def _head(self, channels: int, places: int, width: int) -> nn.Linear:
+    def _head(self, channels: int, patches: int, width: int) -> nn.Linear:
         """The last layer, from the channels of all places."""
-        return nn.Linear(channels * places, width)
+        return nn.Linear(channels * patches, width)
 
     def prepare(self, raw: Any) -> Tensor:
         return self.augment(as_input(raw, self.size, self.device, self.colour, self.crop))

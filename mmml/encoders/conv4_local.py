@@ -23,9 +23,9 @@ class Conv4Local(Conv4):
     distance = "local"
     has_own_width = True
 
-    def _head(self, channels: int, places: int, width: int | None) -> nn.Linear:
-        self.own_width = places * DESCRIPTOR
-        wanted = f"null, or {self.own_width}: {places} places of {DESCRIPTOR} numbers"
+    def _head(self, channels: int, patches: int, width: int | None) -> nn.Linear:
+        self.own_width = patches * DESCRIPTOR
+        wanted = f"null, or {self.own_width}: {patches} places of {DESCRIPTOR} numbers"
         require(width in (None, self.own_width), "encoder.width", width, wanted)
         return nn.Linear(channels, DESCRIPTOR)
 

@@ -37,9 +37,9 @@ class Fusion(nn.Module, ABC):
         present = ~is_missing(shown)
         if self.training and self.dropout and len(parts) > 1:
             present = self.without_some(present)
-        places = [self.modalities.index(m) for m in sorted(parts)]
+        modality_indices = [self.modalities.index(m) for m in sorted(parts)]
         shown = shown if present.all() else torch.where(present.unsqueeze(-1), shown, 0)
-        return self.mix(shown, present, places)
+        return self.mix(shown, present, modality_indices)
 
     def without_some(self, present: Tensor) -> Tensor:
         """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same, less some of each sample."""
@@ -47,13 +47,13 @@ class Fusion(nn.Module, ABC):
         return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))
 
     @abstractmethod
-    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+    def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         """The embedding of each sample, ``[..., width]``.
 
         Args:
             shown: embeddings ``[..., M, width]``, zero where a modality is missing.
             present: whether it is not, ``[..., M]``.
-            places: which of the run's modalities these M are.
+            modality_indices: which of the run's modalities these M are.
         """
 
 
@@ -85,7 +85,7 @@ class Mean(Fusion):
         missing = is_missing(only)
         return only.masked_fill(missing.unsqueeze(-1), 0) if missing.any() else only
 
-    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+    def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         return masked_mean(shown, present)
 
 
@@ -102,10 +102,10 @@ class Concat(Fusion):
         super().__init__(modalities, dropout)
         self.linear = nn.Linear(len(self.modalities) * (width + 1), width)
 
-    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+    def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         known = torch.cat([shown, present.unsqueeze(-1)], dim=-1)
         everything = known.new_zeros(*known.shape[:-2], len(self.modalities), known.shape[-1])
-        everything[..., list(places), :] = known
+        everything[..., list(modality_indices), :] = known
         return self.linear(everything.flatten(-2))
 
 
@@ -130,13 +130,13 @@ class Gated(Fusion):
         self.judge = nn.Linear(hidden, 1)
         nn.init.zeros_(self.judge.weight)  # all alike at first
 
-    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
-        return (self.trust(shown, present, places).unsqueeze(-1) * shown).sum(-2)
+    def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
+        return (self.trust(shown, present, modality_indices).unsqueeze(-1) * shown).sum(-2)
 
-    def trust(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
+    def trust(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         """The weight of each modality, ``[..., M]``, 0 where it is missing."""
         context = masked_mean(shown, present).unsqueeze(-2).expand_as(shown)
-        hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(places)]
+        hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(modality_indices)]
         weights = self.judge(torch.nn.functional.gelu(hidden)).squeeze(-1)
         return weights.masked_fill(~present, -1e4).softmax(-1) * present
 
@@ -164,8 +164,8 @@ class Attention(Fusion):
         nn.init.zeros_(last.bias)
         self.out = nn.Sequential(nn.LayerNorm(width), last)
 
-    def mix(self, shown: Tensor, present: Tensor, places: Sequence[int]) -> Tensor:
-        tokens = (shown + self.names[list(places)]).flatten(0, -3)
+    def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
+        tokens = (shown + self.names[list(modality_indices)]).flatten(0, -3)
         mask = present.flatten(0, -2).unsqueeze(-1)
         attended = mask | ~mask.any(1, keepdim=True)  # something must be left to attend to
         for layer in self.layers:

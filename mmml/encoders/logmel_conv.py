@@ -127,5 +127,5 @@ def _random_span(lengths: Tensor, size: int, share: float) -> Tensor:
     """A span within the first ``lengths`` of ``size`` places for each: ``[n, size]``."""
     width = torch.rand(len(lengths), 1, device=lengths.device) * share * lengths.unsqueeze(1)
     start = torch.rand(len(lengths), 1, device=lengths.device) * (lengths.unsqueeze(1) - width)
-    place = torch.arange(size, device=lengths.device)
-    return (place >= start) & (place < start + width - 0.5)
+    position = torch.arange(size, device=lengths.device)
+    return (position >= start) & (position < start + width - 0.5)

@@ -79,15 +79,15 @@ class RawText(Raw):
 
     modality = "text"
     distance = "cosine"
-    places = 1024
+    bins = 1024
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         return torch.stack([self._counts(f" {text.lower()} ") for text in raw])
 
     def _counts(self, text: str) -> Tensor:
         trigrams = (text[i : i + 3] for i in range(max(1, len(text) - 2)))
-        hashed = torch.tensor([zlib.crc32(t.encode()) % self.places for t in trigrams])
-        return hashed.bincount(minlength=self.places).float()
+        hashed = torch.tensor([zlib.crc32(t.encode()) % self.bins for t in trigrams])
+        return hashed.bincount(minlength=self.bins).float()
 
 
 @encoders.register("raw_audio")

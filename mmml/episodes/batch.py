@@ -14,7 +14,7 @@ from mmml.datasets.missing import ABSENT, Gappy, Partial, join
 from mmml.episodes.corruptions import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
-from mmml.episodes.variants import vary
+from mmml.episodes.task_augmentation import vary
 
 Encode = Callable[[str, Any], Tensor]
 """``(modality, n raw values) -> [n, width]``."""
@@ -188,7 +188,7 @@ def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, mod
         if corrupted is None:
             taken = column.values[index.ravel()]
         else:
-            index = corrupted.place(index, side, modality)
+            index = corrupted.reindex(index, side, modality)
             taken = corrupted.spoil(take(column.values, index.ravel(), column.encoded), side, modality)
             copies += corrupted.copies(index.shape, side, modality)
         if episodes.variants is not None and base_modality(modality) == "image":

@@ -72,7 +72,7 @@ class Corruption:
         one.amount = one.most = rng.uniform(self.amount, self.most)
         return one
 
-    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Positions of the values of one side of an episode, ``[items]`` → those to be shown, or ``MISSING``."""
         return index
 
@@ -91,7 +91,7 @@ class Missing(Corruption):
 
     removes_values = True
 
-    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.where(rng.random(len(index)) < self.amount, MISSING, index)
 
 
@@ -99,7 +99,7 @@ class Missing(Corruption):
 class Swapped(Corruption):
     """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
 
-    def place(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         luck, order = rng.random(len(index)), rng.permutation(len(index))
         chosen = order[luck[order] < self.amount]
         alone = len(chosen) == 1 < len(index)
@@ -234,10 +234,10 @@ class Corrupted:
     numbers: Sequence[int]
     generator: Callable[[int, int], np.random.Generator]
 
-    def place(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
+    def reindex(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
         """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
         for several in self._on(side, modality, lambda c: not c.spoils_values):
-            moved = [c.place(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
+            moved = [c.reindex(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
             index = np.stack(moved)
         return index
 

@@ -39,11 +39,11 @@ def draw_apart(
     Returns:
         ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
     """
-    whole = next((n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None)
+    numbering = next((n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None)
     for _ in range(TRIES):
         side = dict(bound or {})
         taken: list[list[list[int]]] = []
-        for order in _orders(rng, rows, whole):
+        for order in _orders(rng, rows, numbering):
             parts = (order, order) if query_only is None else (order[~query_only[order]], order[query_only[order]])
             taken.append([_take(parts[s], numberings, side, s, n) for s, n in ((SUPPORT, shots), (QUERY, queries))])
         if all((len(s), len(q)) == (shots, queries) for s, q in taken):
@@ -52,12 +52,12 @@ def draw_apart(
     return None
 
 
-def _orders(rng: np.random.Generator, rows: Sequence[np.ndarray], whole: np.ndarray | None) -> Iterator[np.ndarray]:
+def _orders(rng: np.random.Generator, rows: Sequence[np.ndarray], numbering: np.ndarray | None) -> Iterator[np.ndarray]:
     """The rows of each class in random order; those of one number of ``whole`` follow one another, if there is any."""
-    turn = None if whole is None else rng.random(whole.max() + 1)
+    turn = None if numbering is None else rng.random(numbering.max() + 1)
     for own in rows:
         mixed = rng.permutation(own)
-        yield mixed if whole is None or turn is None else mixed[turn[whole[mixed]].argsort(kind="stable")]
+        yield mixed if numbering is None or turn is None else mixed[turn[numbering[mixed]].argsort(kind="stable")]
 
 
 def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:

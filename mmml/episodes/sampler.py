@@ -71,8 +71,8 @@ class RowPool:
 
     def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:
         """Different rows of each class, ``[classes, k]``."""
-        places = self.starts[classes][:, None] + distinct(rng, self.counts[classes], k)
-        return self.rows[np.minimum(places, len(self.rows) - 1)]  # a class without rows here shows nothing of them
+        drawn = self.starts[classes][:, None] + distinct(rng, self.counts[classes], k)
+        return self.rows[np.minimum(drawn, len(self.rows) - 1)]  # a class without rows here shows nothing of them
 
 
 class Sampler:
@@ -194,8 +194,8 @@ class Sampler:
         return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
 
     def _too_few(self, whose: str, shape: EpisodeShape) -> str:
-        apart = {"groups": self.samples.groups, "identical samples": self.samples.duplicates}
-        kinds = " and ".join(kind for kind, numbers in apart.items() if numbers is not None)
+        disjoint = {"groups": self.samples.groups, "identical samples": self.samples.duplicates}
+        kinds = " and ".join(kind for kind, numbers in disjoint.items() if numbers is not None)
         return (
             f"{kinds} never stand on both sides of an episode, and the {kinds} of {whose} of the {self.split} split "
             f"cannot be shared out between shots={shape.shots} and queries={shape.queries}; ask for fewer"

@@ -85,7 +85,9 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             values = cached_features(embedder, modality, column.values)
             known = present_values(values)
             parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
-            embedded[modality] = whole((encode_views(embedder, modality, chunk, views) for chunk in parts), values)
+            embedded[modality] = concatenated(
+                (encode_views(embedder, modality, chunk, views) for chunk in parts), values
+            )
     return samples.with_embeddings(embedded)
 
 
@@ -102,12 +104,12 @@ def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
         known = present_values(raw)
         if not len(known):
             return embedder.encode(modality, raw)
-        return whole((embedder.encode(modality, chunk) for chunk in chunks(known)), raw)
+        return concatenated((embedder.encode(modality, chunk) for chunk in chunks(known)), raw)
 
     return encode
 
 
-def whole(parts: Iterable[Tensor], values: Any) -> Tensor:
+def concatenated(parts: Iterable[Tensor], values: Any) -> Tensor:
     """Embeddings of all of some values, or of a raw batch, from those of what is not missing."""
     each = torch.cat(list(parts))
     return among_gaps(each, values.present) if isinstance(values, Gappy | Partial) else each

@@ -121,9 +121,9 @@ def _map(embedded: Samples) -> dict[str, Any]:
         return {"modalities": [], "points": {}, "classes": []}
     tsne = TSNE(perplexity=min(30, (len(means) - 1) / 3), init="pca", random_state=0, metric="cosine", max_iter=500)
     with threadpool_limits(1):  # on so few points, more threads wait for one another
-        places = tsne.fit_transform(means)
-    places = (places - places.min(0)) / (np.ptp(places, axis=0) + 1e-9)
-    parts = np.split(places.round(4), len(modalities))
+        layout = tsne.fit_transform(means)
+    layout = (layout - layout.min(0)) / (np.ptp(layout, axis=0) + 1e-9)
+    parts = np.split(layout.round(4), len(modalities))
     points = {m: part.tolist() for m, part in zip(modalities, parts, strict=True)}
     return {"modalities": modalities, "classes": shown.tolist(), "points": points}
 

@@ -67,13 +67,13 @@ def comparable(task: Task, predict: Predictor) -> Predictor:
 def _what_moves(predict: Predictor, query: ExampleSet) -> str | None:
     """The change of the queries that changes predictions, if any."""
     n = query.per_class
-    whole = predict(query)
+    expected = predict(query)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     alone = torch.cat([predict(_take(query, torch.tensor([i]))) for i in range(n)], dim=1)
     changes = {
-        "permuted": (predict(_take(query, order)), whole[:, order]),
-        "predicted one at a time": (alone, whole),
-        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))), torch.cat([whole, whole], dim=1)),
+        "permuted": (predict(_take(query, order)), expected[:, order]),
+        "predicted one at a time": (alone, expected),
+        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))), torch.cat([expected, expected], dim=1)),
     }
     for name, (moved, still) in changes.items():
         if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):

@@ -81,20 +81,20 @@ def from_parts(panel: Panel) -> list[Difference]:
     found = []
     for name in dict.fromkeys(c.predictor for c in panel.cells if not c.baseline):
         own = panel.of(name)
-        for whole, part in permutations(dict.fromkeys(Mapping(tuple(c.support), tuple(c.query)) for c in own.cells), 2):
-            if set(part.support) <= set(whole.support) and set(part.query) <= set(whole.query):
-                found += _less(own, whole, part)
+        for full, part in permutations(dict.fromkeys(Mapping(tuple(c.support), tuple(c.query)) for c in own.cells), 2):
+            if set(part.support) <= set(full.support) and set(part.query) <= set(full.query):
+                found += _less(own, full, part)
     return found
 
 
-def _less(panel: Panel, whole: Mapping, part: Mapping) -> list[Difference]:
+def _less(panel: Panel, full: Mapping, part: Mapping) -> list[Difference]:
     """One mapping of a predictor less another."""
     both, name = Panel(), f"{panel.cells[0].predictor}, {part}"
     for cell, scores, classes in zip(panel.cells, panel.scores, panel.classes, strict=True):
         if cell.mapping == str(part):
-            as_whole = replace(cell, support=list(whole.support), query=list(whole.query), predictor=name)
-            both.add(as_whole, scores, classes)
-        elif cell.mapping == str(whole):
+            as_full = replace(cell, support=list(full.support), query=list(full.query), predictor=name)
+            both.add(as_full, scores, classes)
+        elif cell.mapping == str(full):
             both.add(cell, scores, classes)
     return differences(both, [(panel.cells[0].predictor, name)])
 
@@ -123,8 +123,8 @@ def _place(cell: Cell) -> tuple[Any, ...]:
 
 
 def _pair(a: str, b: str, of_a: EpisodePredictions, of_b: EpisodePredictions) -> Iterator[Difference]:
-    for place, (cell, scores, classes) in of_a.items():
-        others = of_b[place][1] if place in of_b else np.empty(0)
+    for key, (cell, scores, classes) in of_a.items():
+        others = of_b[key][1] if key in of_b else np.empty(0)
         if len(others) == len(scores):
             mean, ci95 = paired_interval(scores, others, cell.answers)
             about = {k: getattr(cell, k) for k in OF_THE_CELL}

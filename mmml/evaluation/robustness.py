@@ -145,14 +145,14 @@ def _add_areas(found: Robustness) -> None:
     curves: dict[CorruptionScore, dict[float, np.ndarray]] = {}
     for point, scores in zip(found.points, found.scores, strict=True):
         assert point.amount is not None
-        whole = replace(point, amount=None, mean=0.0, ci95=None)
-        curves.setdefault(whole, {})[point.amount] = scores
+        curve = replace(point, amount=None, mean=0.0, ci95=None)
+        curves.setdefault(curve, {})[point.amount] = scores
     areas: dict[CorruptionScore, list[np.ndarray]] = {}
-    for whole, by_amount in curves.items():
+    for curve, by_amount in curves.items():
         amounts = sorted(by_amount)
         area = area_under(amounts, np.stack([by_amount[a] for a in amounts]))
-        found.add_area(whole, area)
-        areas.setdefault(replace(whole, corruption=ALL, modality=ALL), []).append(area)
+        found.add_area(curve, area)
+        areas.setdefault(replace(curve, corruption=ALL, modality=ALL), []).append(area)
     for point, several in areas.items():
         found.add_area(point, np.mean(several, axis=0))
 

@@ -146,7 +146,7 @@ class Learner(Trainable):
     def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
         """Refuse shapes of episodes that it cannot adapt to, before any is played."""
 
-    def apart(self) -> "Learner":
+    def inductive(self) -> "Learner":
         """The same parameters, where the queries of an episode do not see one another."""
         return self
 

@@ -52,10 +52,10 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
 def folds_of(samples: Samples) -> np.ndarray:
     """The fold of every row, ``[rows]``: by its place in its class, or by its group (near duplicates)."""
     if samples.groups is None:
-        place = np.concatenate([np.arange(n) for n in samples.counts])
+        fold = np.concatenate([np.arange(n) for n in samples.counts])
     else:
-        place = np.unique(samples.groups, return_inverse=True)[1]
-    return place % min(FOLDS, int(place.max()) + 1)
+        fold = np.unique(samples.groups, return_inverse=True)[1]
+    return fold % min(FOLDS, int(fold.max()) + 1)
 
 
 def spared(samples: Samples, held: np.ndarray) -> np.ndarray:

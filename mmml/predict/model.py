@@ -269,7 +269,7 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
     model = untrained_model(config, reading)
     model.calibration = load_finished(model.learner, stored)
     model.as_judged = config.method == stored.config["method"] and not model.learner.transductive
-    model.learner = model.learner.apart().eval()
+    model.learner = model.learner.inductive().eval()
     return model
 
 

@@ -70,10 +70,10 @@ def value(cell: Cell | None) -> str:
         return ""
     if cell["mean"] is None:
         return "diverged"
-    places, number = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
+    decimals, number = digits(cell), f"{scaled(cell):.{digits(cell)}f}"
     if cell["ci95"] is None or cell["episodes"] == 0:
         return number
-    return f"{number} ± {_rounded_up(cell, places)}"
+    return f"{number} ± {_rounded_up(cell, decimals)}"
 
 
 def validation(score: float | None) -> str:
@@ -85,21 +85,21 @@ def over_classes(cell: Cell | None) -> str:
     """``(± 0.9)``: the interval where test classes are taken for a sample too; nothing where it is not known."""
     if cell is None or cell.get("ci95_classes") is None or cell["mean"] is None or cell["episodes"] == 0:
         return ""
-    places = places_of_difference(cell) if is_difference(cell) else digits(cell)
-    return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, places)})"
+    decimals = decimals_of_difference(cell) if is_difference(cell) else digits(cell)
+    return f"(± {_rounded_up(cell | {'ci95': cell['ci95_classes']}, decimals)})"
 
 
 def difference(cell: Cell | None) -> str:
     """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
     if cell is None:
         return ""
-    places = places_of_difference(cell)
-    number = f"{scaled(cell):+.{places}f}".replace("-", "−")
+    decimals = decimals_of_difference(cell)
+    number = f"{scaled(cell):+.{decimals}f}".replace("-", "−")
     nothing = not number.strip("+−0.")
-    return f"{number.lstrip('+−') if nothing else number} ± {_rounded_up(cell, places)}"
+    return f"{number.lstrip('+−') if nothing else number} ± {_rounded_up(cell, decimals)}"
 
 
-def places_of_difference(cell: Cell) -> int:
+def decimals_of_difference(cell: Cell) -> int:
     """Behind the point; so many more where else the rounded interval would not exclude 0, and the interval does."""
     usual = _usual_places(cell)
     enough = (n for n in range(usual, usual + MORE_PLACES) if _rounded(cell, n) > _up(cell, n))
@@ -121,18 +121,18 @@ def verdict(cell: Cell | None) -> str:
     return "better" if (cell["mean"] > 0) == cell["higher_is_better"] else "worse"
 
 
-def _rounded_up(cell: Cell, places: int) -> str:
-    return f"{_up(cell, places) / 10**places:.{places}f}"
+def _rounded_up(cell: Cell, decimals: int) -> str:
+    return f"{_up(cell, decimals) / 10**decimals:.{decimals}f}"
 
 
-def _up(cell: Cell, places: int) -> int:
+def _up(cell: Cell, decimals: int) -> int:
     """The interval in units of its last place, rounded up."""
-    return math.ceil(scaled(cell, "ci95") * 10**places)
+    return math.ceil(scaled(cell, "ci95") * 10**decimals)
 
 
-def _rounded(cell: Cell, places: int) -> int:
+def _rounded(cell: Cell, decimals: int) -> int:
     """The size of the mean in units of its last place, rounded as it is printed."""
-    return int(f"{abs(scaled(cell)):.{places}f}".replace(".", ""))
+    return int(f"{abs(scaled(cell)):.{decimals}f}".replace(".", ""))
 
 
 def scaled(cell: Cell, what: str = "mean") -> float:

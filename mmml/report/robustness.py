@@ -41,13 +41,13 @@ def robustness_curves(points: Sequence[Cell]) -> str:
     rows, percent = -(-len(curves) // across), known[0]["percent"]
     with drawing(height=2.6 * rows + 0.6) as figure:
         axes = figure.subplots(rows, across, sharey=True, squeeze=False).ravel()
-        for place, (title, lines) in zip(axes, curves.items(), strict=False):
+        for axis, (title, lines) in zip(axes, curves.items(), strict=False):
             for line, several in lines.items():
                 x, y = [p["amount"] for p in several], [(100 if percent else 1) * p["mean"] for p in several]
-                place.plot(x, y, marker="o", markersize=3, linewidth=1.4, label=line)
-            place.set(xlabel="amount", title=title)
-        for place in axes[len(curves) :]:
-            place.set_visible(False)
+                axis.plot(x, y, marker="o", markersize=3, linewidth=1.4, label=line)
+            axis.set(xlabel="amount", title=title)
+        for axis in axes[len(curves) :]:
+            axis.set_visible(False)
         axes[0].set_ylabel(known[0]["metric"] + (", %" if percent else ""))
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
         return as_svg(figure)

@@ -96,8 +96,8 @@ def drawn(pivot: Pivot, shown: Callable[[Cell | None], str]) -> Table:
             table.add_section()
         if not beside and row.mapping != before:
             table.add_row(row.mapping)
-        place = [row.mapping if row.mapping != before else ""] if beside else []
+        mapping = [row.mapping if row.mapping != before else ""] if beside else []
         name = Padding(Text(row.predictor), (0, 0, 0, 0 if beside else 2))
-        table.add_row(*place, name, *map(shown, row.cells), style="dim" if row.baseline else "")
+        table.add_row(*mapping, name, *map(shown, row.cells), style="dim" if row.baseline else "")
         before = row.mapping
     return table

@@ -19,12 +19,12 @@ def hashed_ngrams(tokens: Tensor, present: Tensor, longest: int) -> Iterator[tup
     Returns:
         ``[…, length − n + 1]`` twice for each n; below 2³¹.
     """
-    hashes, whole = torch.zeros_like(tokens), torch.ones_like(present)
+    hashes, complete = torch.zeros_like(tokens), torch.ones_like(present)
     for n in range(longest):
         length = max(tokens.shape[-1] - n, 0)
         hashes = (hashes[..., :length] * MIXING + tokens[..., n:] + 1) % PRIME
-        whole = whole[..., :length] & present[..., n:]
-        yield hashes, whole
+        complete = complete[..., :length] & present[..., n:]
+        yield hashes, complete
 
 
 def bucket_of(hashes: Tensor, buckets: int) -> Tensor:

@@ -27,7 +27,7 @@ class WordPieces:
         self._tokenizer = tokenizers.Tokenizer.from_str(state)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary: int, whole: bool = False) -> "WordPieces":
+    def train(cls, texts: Iterable[str], vocabulary: int, whole_words: bool = False) -> "WordPieces":
         """Learn at most ``vocabulary`` pieces from texts; the same texts give the same pieces.
 
         With ``whole``, texts can be put together again from their pieces: capitals and spaces are kept.
@@ -37,7 +37,7 @@ class WordPieces:
         """
         from tokenizers import trainers
 
-        tokenizer = _empty({}, whole)
+        tokenizer = _empty({}, whole_words)
         split, cleaner = tokenizer.pre_tokenizer.pre_tokenize_str, tokenizer.normalizer
         clean = cleaner.normalize_str if cleaner else str
         words = Counter(word for text in texts for word, _ in split(clean(text)))
@@ -56,7 +56,7 @@ class WordPieces:
             show_progress=False,
         )
         tokenizer.train_from_iterator(sorted(words.elements()), trainer)
-        return cls(_empty(tokenizer.get_vocab(), whole).to_str())
+        return cls(_empty(tokenizer.get_vocab(), whole_words).to_str())
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
@@ -80,7 +80,7 @@ class WordPieces:
         return "".join(p.removeprefix("##") for p in tokens if p is not None).replace(SPACE, " ").strip()
 
 
-def _empty(vocabulary: dict[str, int], whole: bool = False) -> Any:
+def _empty(vocabulary: dict[str, int], whole_words: bool = False) -> Any:
     """A tokenizer of this vocabulary: words and punctuation apart, no special tokens in texts.
 
     In lower case, or ``whole``: as they are, a space before each word a part of it.
@@ -88,7 +88,7 @@ def _empty(vocabulary: dict[str, int], whole: bool = False) -> Any:
     import tokenizers
 
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
-    if whole:
+    if whole_words:
         parts = [tokenizers.pre_tokenizers.Metaspace(replacement=SPACE), tokenizers.pre_tokenizers.Punctuation()]
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(parts)
         return tokenizer

@@ -72,7 +72,7 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
 
 
 def _well_formed(content: dict[str, Any]) -> bool:
-    kinds = {"config": dict, "seen": list, "learner": dict, "optimizer": dict, "step": int, "seconds": float}
+    kinds = {"config": dict, "known_classes": list, "learner": dict, "optimizer": dict, "step": int, "seconds": float}
     calibration = content.setdefault("calibration", None)
     complete = set(content) == set(FIELDS) and isinstance(calibration, dict | None)
     return complete and all(isinstance(content[k], kind) for k, kind in kinds.items())
@@ -86,12 +86,12 @@ def find_checkpoint(path: str, option: str, prefer: str) -> Path:
         option: what named it, for messages.
         prefer: ``last`` or ``best``; the other serves if it is missing.
     """
-    place = without_links(expanded(path))
-    if place.is_file():
-        return place
-    if not place.exists():
+    found = without_links(expanded(path))
+    if found.is_file():
+        return found
+    if not found.exists():
         raise UserError(f"{option}={path}: there is no such file or folder")
-    run = RunDirectory(place)
+    run = RunDirectory(found)
     for candidate in (run.last, run.best) if prefer == "last" else (run.best, run.last):
         if candidate.is_file():
             return candidate

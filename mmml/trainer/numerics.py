@@ -23,7 +23,7 @@ class Numerics:
         """The context of a training step's forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def place(self, learner: nn.Module) -> None:
+    def move(self, learner: nn.Module) -> None:
         """Move a learner to the device and, if so chosen, its convolutions to channels-last."""
         learner.to(self.device)
         if self.device.type == "cuda":  # float32 means float32, and the same seed the same run

@@ -35,7 +35,7 @@ def centre(frame):
     return (ink.sum(0) @ places / ink.sum()).item() / SIDE, (ink.sum(1) @ places / ink.sum()).item() / SIDE
 
 
-def play(first, second, place=(0.0, 0.0), change_frames=6):
+def play(first, second, position=(0.0, 0.0), change_frames=6):
     """The actor's frames of a scene: a block of ink that points to the right."""
     face = torch.zeros(1, 32, 32, dtype=torch.uint8)
     face[0, 12:20, 8:24] = 200
@@ -44,7 +44,7 @@ def play(first, second, place=(0.0, 0.0), change_frames=6):
         {first: min(1.0, t / (change_frames - 1)), second: max(0.0, (t - change_frames + 1) / (FRAMES - change_frames))}
         for t in range(FRAMES)
     ]
-    states = [state_after(s, np.array(place), 1.0)[0] for s in shares]
+    states = [state_after(s, np.array(position), 1.0)[0] for s in shares]
     return drawn(face, torch.tensor([states]).float())[0]
 
 
@@ -90,11 +90,11 @@ def test_the_sentence_is_true_of_how_it_changes():
 
 
 def test_those_who_meet_end_beside_one_another():
-    for place in ((0.0, 0.0), (0.15, -0.1), (-0.15, 0.1)):
-        before, after = (state_after({"meet": share, "grow": 0.0}, np.array(place), 1.0) for share in (0.01, 1.0))
+    for position in ((0.0, 0.0), (0.15, -0.1), (-0.15, 0.1)):
+        before, after = (state_after({"meet": share, "grow": 0.0}, np.array(position), 1.0) for share in (0.01, 1.0))
         assert abs(before[1][0] - before[0][0]) > 1.3 and abs(after[1][0] - after[0][0]) == pytest.approx(0.6)
         assert abs(after[1][0]) < 1  # in sight
-        assert state_after({"grow": 1.0}, np.array(place), 1.0)[1][4] == 0  # nobody else is seen
+        assert state_after({"grow": 1.0}, np.array(position), 1.0)[1][4] == 0  # nobody else is seen
 
 
 def test_sentences():

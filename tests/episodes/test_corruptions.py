@@ -82,7 +82,7 @@ def test_of_few_items_as_large_a_share_is_swapped(items, amount):
         corruptions.build("swapped", {"modality": "text", "amount": amount, "side": "both"}, "x"),
         np.arange(items),
     )
-    shares = [(swap.place(index, np.random.default_rng(i)) != index).mean() for i in range(1000)]
+    shares = [(swap.reindex(index, np.random.default_rng(i)) != index).mean() for i in range(1000)]
     assert np.mean(shares) == pytest.approx(amount, abs=0.03)
 
 

@@ -18,8 +18,8 @@ def options(query_domain, group_disjoint=False, queries=1, mapping="image:image"
 @pytest.fixture
 def drawn(samples):
     """Of each class the first two rows are sketches, the others photographs."""
-    place = np.arange(39) - samples.starts[samples.labels]
-    return replace(samples, domains=np.where(place < 2, "sketch", "photograph"))
+    reindex = np.arange(39) - samples.starts[samples.labels]
+    return replace(samples, domains=np.where(reindex < 2, "sketch", "photograph"))
 
 
 def test_queries_are_of_one_domain_and_support_of_the_others(drawn):

@@ -107,8 +107,8 @@ def test_episodes_of_a_batch_choose_for_themselves():
     noise = torch.tensor([[[0.0, 1.0], [5.0, 0.0], [0.0, 1.0], [5.0, 0.0]]])
     labels, query = torch.tensor([[0, 0, 1, 1]]), torch.tensor([[[1.0, 0.0], [3.0, 1.0]]])
     both = rule(torch.cat([clean, noise]), labels.expand(2, -1), query.expand(2, -1, -1))
-    apart = torch.cat([rule(s, labels, query) for s in (clean, noise)])
-    assert torch.allclose(both, apart, atol=1e-6)
+    inductive = torch.cat([rule(s, labels, query) for s in (clean, noise)])
+    assert torch.allclose(both, inductive, atol=1e-6)
     sure, unsure = both.exp().amax(-1)[:, 0]
     assert sure > 0.33 and unsure < 0.27  # of two items in the first class, and of four
 

@@ -105,10 +105,10 @@ def test_only_attention_tells_modalities_apart():
 
 def test_the_loss_of_attention_contrasts_with_names_too(samples):
     drawn = Sampler(samples, 0, "train").draw([0], EpisodeShape(4, 2, 2))
-    fused, apart = make_learner(MLP), make_learner(MLP, classifier="attention")
+    fused, inductive = make_learner(MLP), make_learner(MLP, classifier="attention")
     alone, both = (gather(samples, drawn, [m]) for m in (MAPPINGS[0], MAPPINGS[3]))
-    assert torch.equal(fused.loss(alone), apart.loss(alone))
-    assert not torch.isclose(fused.loss(both), apart.loss(both))
+    assert torch.equal(fused.loss(alone), inductive.loss(alone))
+    assert not torch.isclose(fused.loss(both), inductive.loss(both))
 
 
 def test_scores_are_predicted_from_whole_samples():

@@ -47,9 +47,9 @@ def test_queries_do_not_influence_one_another(tmp_path, monkeypatch):
     adapted = model_of().adapt(str(support))
     together = list(adapted.predict(str(query)))
     monkeypatch.setattr("mmml.predict.model.CHUNK", 5)
-    apart = list(adapted.predict(str(query)))
-    assert [p.label for p in together] == [p.label for p in apart]
-    assert np.allclose([p.probability for p in together], [p.probability for p in apart], atol=1e-6)
+    inductive = list(adapted.predict(str(query)))
+    assert [p.label for p in together] == [p.label for p in inductive]
+    assert np.allclose([p.probability for p in together], [p.probability for p in inductive], atol=1e-6)
 
 
 ADAPTS = ["method=learned_optimizer", "method/algorithm=maml", "method.inner_steps=2"]
@@ -61,7 +61,7 @@ def test_encoders_that_adapt_label_a_query_by_the_support_set_alone(tmp_path, no
     query = features(tmp_path / "q", [0, 1, 2] * 3, seed=1)
     model = model_of(*SMALL, *ADAPTS, f"method.transductive={norm}", "method.inner_lr=0.05")
     model.learner.embedder.encoders["features"].fit(torch.from_numpy(np.load(support / "f.npy")))
-    model.learner = model.learner.apart()
+    model.learner = model.learner.inductive()
     adapted = model.adapt(str(support))
     assert adapted.entry is not None and adapted.entry.temperature < 50  # it was cross-validated on raw values
     together = [p.probability for p in adapted.predict(str(query))]

@@ -20,7 +20,7 @@ def checkpoint(step=3):
 STRING = {
     "format": 1,
     "config": "x",
-    "seen": [],
+    "known_classes": [],
     "learner": {},
     "optimizer": {},
     "step": 1,

@@ -141,8 +141,10 @@ class Manifest(Dataset):
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
-        apart = self._kept_apart(splits, {m: s for m, s in sources.items() if self.modalities[m] is Granularity.SAMPLE})
-        return {s: replace(self._split(rows, sources, numbers), kept_apart=apart[s]) for s, rows in splits.items()}
+        kept_apart = self._kept_apart(
+            splits, {m: s for m, s in sources.items() if self.modalities[m] is Granularity.SAMPLE}
+        )
+        return {s: replace(self._split(rows, sources, numbers), kept_apart=kept_apart[s]) for s, rows in splits.items()}
 
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""
@@ -205,13 +207,13 @@ class Manifest(Dataset):
 
         All of it, since a run that looks at less may have other splits.
         """
-        whole = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
+        full = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
         if self.new_classes:
-            return whole | {"test": []}
+            return full | {"test": []}
         known = contents(own)
         rows_of = {s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d} for s, r in splits.items()}
         new = rows_of["test"] - rows_of["train"] - rows_of["val"]
-        return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *whole["test"]]}
+        return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *full["test"]]}
 
     def _classes_of(self, rows: np.ndarray) -> list[str]:
         codes, names = self.labels

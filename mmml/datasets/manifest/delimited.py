@@ -179,16 +179,16 @@ def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
 def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -> str | None:
     """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
     width, (first, last) = len(lines.names), lines.several[row]
-    for place, name in enumerate(lines.names):
+    for column, name in enumerate(lines.names):
         parts = re.split(r"\r\n|\r|\n", table[name][row].as_py())
         begun, *found = (cells or [""] for cells in csv.reader(parts, delimiter=lines.delimiter))
         middle = [cells for cells in found[:-1] if any(cells)]
-        shaped = found and all(len(c) == width for c in middle) and len(found[-1]) == place + 1
-        whole = [""] * place + begun  # its own row, if the cell should have ended on its first line
-        rows = ([whole] if len(whole) == width else []) + (middle or found)
+        shaped = found and all(len(c) == width for c in middle) and len(found[-1]) == column + 1
+        own = [""] * column + begun  # its own row, if the cell should have ended on its first line
+        rows = ([own] if len(own) == width else []) + (middle or found)
         certain = kinds if middle else {i: kind for i, kind in kinds.items() if kind == NAME}
-        known = shaped and width > 1 and any(_is_known(table, c, place) for c in rows)
-        if known or (shaped and all(_is_alike(c, place, certain) for c in middle or found)):
+        known = shaped and width > 1 and any(_is_known(table, c, column) for c in rows)
+        if known or (shaped and all(_is_alike(c, column, certain) for c in middle or found)):
             return (
                 f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
                 "the quotation mark at its beginning never closed?"
@@ -196,18 +196,18 @@ def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -
     return None
 
 
-def _is_known(table: pa.Table, cells: list[str], place: int) -> bool:
+def _is_known(table: pa.Table, cells: list[str], column: int) -> bool:
     """Whether another column of the table has some of these cells elsewhere, too."""
     return any(
-        i != place and cell and pc.index(table[i], pa.scalar(cell, table[i].type)).as_py() >= 0
+        i != column and cell and pc.index(table[i], pa.scalar(cell, table[i].type)).as_py() >= 0
         for i, cell in enumerate(cells)
     )
 
 
-def _is_alike(cells: list[str], place: int, kinds: dict[int, str]) -> bool:
+def _is_alike(cells: list[str], column: int, kinds: dict[int, str]) -> bool:
     """Whether the cells beside a place, some at least, are of the kinds that their columns have."""
-    alike = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != place and i in kinds]
-    decimal = re.search(r"\d$", cells[place]) and re.match(r"\d", "".join(cells[place + 1 :]))  # "it is 5,99"
+    alike = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != column and i in kinds]
+    decimal = re.search(r"\d$", cells[column]) and re.match(r"\d", "".join(cells[column + 1 :]))  # "it is 5,99"
     return bool(alike) and all(alike) and not decimal
 
 

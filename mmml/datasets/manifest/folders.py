@@ -117,11 +117,11 @@ def _files_below(
         entries = [(entry.name, _is_folder(entry)) for entry in sorted(found, key=lambda entry: entry.name)]
     left_out["as broken links, pipes or the like"] += sum(is_folder is None for _, is_folder in entries)
     yield from (folder / name for name, is_folder in entries if is_folder is False)
-    for place in (folder / name for name, is_folder in entries if is_folder):
-        if place.name.startswith("."):
-            left_out["in hidden folders"] += sum(len(files) for _, _, files in os.walk(place))
-        elif place not in without:
-            yield from _files_below(place, (*above, real), left_out)
+    for path in (folder / name for name, is_folder in entries if is_folder):
+        if path.name.startswith("."):
+            left_out["in hidden folders"] += sum(len(files) for _, _, files in os.walk(path))
+        elif path not in without:
+            yield from _files_below(path, (*above, real), left_out)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool | None:

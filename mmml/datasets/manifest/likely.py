@@ -59,21 +59,21 @@ def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
         return
     if rows.has("label"):
         labels = set(rows.column("label").drop_null().to_pylist())
-    places = classes_below(path, sheet)
-    names = " or ".join(naming(option, place) for place in places[:SHOWN])
-    if len(labels) == 1 and places:
+    folders = classes_below(path, sheet)
+    names = " or ".join(naming(option, folder) for folder in folders[:SHOWN])
+    if len(labels) == 1 and folders:
         rows.meant = f"{path} has one class, {labels.pop()!r}; did you mean {names}?"
-    elif places:
-        deep = ", ".join(str(place.relative_to(path)) for place in places[:SHOWN])
+    elif folders:
+        deep = ", ".join(str(folder.relative_to(path)) for folder in folders[:SHOWN])
         rows.notes.append(f"{deep}: folders and no files; if these folders are the classes: {names}")
     elif not labels and (parent := classes_above(path, [m for m in FILE_MODALITIES if rows.has(m)])):
         rows.meant = f"{path} is one folder of files without labels; did you mean {naming(option, parent)}?"
 
 
-def naming(option: str, place: Path) -> str:
+def naming(option: str, folder: Path) -> str:
     """The option with a path, to be copied into a command line."""
-    also = f" (mmml-data check {shlex.quote(str(place))})" if option == "dataset.root" else ""
-    return shlex.quote(f"{option}={place}") + also
+    also = f" (mmml-data check {shlex.quote(str(folder))})" if option == "dataset.root" else ""
+    return shlex.quote(f"{option}={folder}") + also
 
 
 def classes_below(path: Path, sheet: Sheet) -> list[Path]:
@@ -101,7 +101,7 @@ def classes_below(path: Path, sheet: Sheet) -> list[Path]:
         found = [Path(tops[parted[0]])] if len(inner[0]) >= len(folders) else []
     else:
         found = [Path(tops[label]) for label in parted] if parted and len(set.intersection(*inner)) > 1 else []
-    return [path / place for place in found if is_readable(path / place)]
+    return [path / folder for folder in found if is_readable(path / folder)]
 
 
 def classes_above(path: Path, modalities: Collection[str]) -> Path | None:
@@ -110,9 +110,9 @@ def classes_above(path: Path, modalities: Collection[str]) -> Path | None:
     if _has_table(parent):
         return parent if is_readable(parent) and _names_files_of(parent, path.name) else None
     beside = list(_folders(parent))
-    alike = [place for place in beside if _holds(place, modalities)]
+    alike = [folder for folder in beside if _holds(folder, modalities)]
     ok = path in alike and len(alike) > 1 and 2 * len(alike) >= len(beside)
-    return parent if ok and not any(split_of(place.name) for place in alike) else None
+    return parent if ok and not any(split_of(folder.name) for folder in alike) else None
 
 
 def _names_files_of(parent: Path, folder: str) -> bool:
@@ -122,8 +122,8 @@ def _names_files_of(parent: Path, folder: str) -> bool:
 
 def table_below(path: Path) -> Path | None:
     """The only manifest in the folders below, or two levels below: its folder, or the table itself."""
-    for folders in (list(_folders(path)), [f for place in _folders(path) for f in _folders(place)]):
-        found = [place for folder in folders[:LOOKED_AT] if (place := _table_in(folder)) and is_readable(place)]
+    for folders in (list(_folders(path)), [f for folder in _folders(path) for f in _folders(folder)]):
+        found = [table for folder in folders[:LOOKED_AT] if (table := _table_in(folder)) and is_readable(table)]
         if found:
             return found[0] if len(found) == 1 else None
     return None
@@ -136,10 +136,10 @@ def _table_in(folder: Path) -> Path | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def is_readable(place: Path) -> bool:
+def is_readable(folder: Path) -> bool:
     """Whether a manifest or folder has rows of some modality."""
     try:
-        path = find(str(place), "")
+        path = find(str(folder), "")
         named, _ = interpret(read(path, "").table, {}, path, "")
     except (UserError, OSError):
         return False

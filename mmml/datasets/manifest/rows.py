@@ -98,9 +98,9 @@ class ManifestRows:
             return self.column("id")
         order = np.argsort(codes, kind="stable")
         starts = np.searchsorted(codes[order], np.arange(len(ids)))
-        place = np.empty(len(codes), np.int64)
-        place[order] = np.arange(len(codes)) - starts[codes[order]]
-        numbered = zip(self.column("id").to_pylist(), place.tolist(), strict=True)
+        number = np.empty(len(codes), np.int64)
+        number[order] = np.arange(len(codes)) - starts[codes[order]]
+        numbered = zip(self.column("id").to_pylist(), number.tolist(), strict=True)
         return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], TEXT)
 
     def count(self) -> str:
@@ -138,9 +138,9 @@ def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
 
 def constant_files(modality: str, names: list[str], option: str) -> str:
     """A sentence about files of one value throughout, with what may help."""
-    whole = option == "dataset.root"
+    of_dataset = option == "dataset.root"
     mends = [
-        f"dataset.{setting.replace(': ', '=')} {why}" if whole else f"predict.decoding={{{setting}}} {why}"
+        f"dataset.{setting.replace(': ', '=')} {why}" if of_dataset else f"predict.decoding={{{setting}}} {why}"
         for setting, why in MENDS.get(modality, ())
     ]
     files = f"{many(len(names), f'{modality} file')} {'is' if len(names) == 1 else 'are'}"

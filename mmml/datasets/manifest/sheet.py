@@ -67,5 +67,5 @@ def _part(table: pa.Table, name: str) -> pa.Array:
 def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:
     """Lists throughout, if some part has lists."""
     kind = LIST if any(part.type == LIST for part in parts) else TEXT
-    whole = [part if part.type == kind else pa.array([c and [c] for c in part.to_pylist()], kind) for part in parts]
-    return pa.chunked_array(whole, kind)
+    lists = [part if part.type == kind else pa.array([c and [c] for c in part.to_pylist()], kind) for part in parts]
+    return pa.chunked_array(lists, kind)

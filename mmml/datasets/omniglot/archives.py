@@ -19,9 +19,9 @@ Drawings = dict[str, dict[str, tuple[np.ndarray, str]]]
 """By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image, and a hash of it."""
 
 
-def drawing_of(place: PurePosixPath) -> str:
+def drawing_of(path: PurePosixPath) -> str:
     """The name of a drawing, such as ``Greek/character03/0394_01``."""
-    return "/".join(place.with_suffix("").parts[-3:])
+    return "/".join(path.with_suffix("").parts[-3:])
 
 
 def picture(data: bytes) -> Any:
@@ -41,11 +41,11 @@ def read_images(archives: Sequence[Path], size: int) -> dict[str, np.ndarray]:
     from PIL import Image
 
     found: Drawings = defaultdict(dict)
-    for place, data in members(archives, ".png"):
-        whole = picture(data)
-        small = 255 - np.asarray(whole.resize((size, size), Image.Resampling.BOX))
-        drawing = drawing_of(place)
-        found[drawing.rsplit("/", 1)[0]][drawing] = small, fingerprint(np.asarray(whole))
+    for path, data in members(archives, ".png"):
+        page = picture(data)
+        small = 255 - np.asarray(page.resize((size, size), Image.Resampling.BOX))
+        drawing = drawing_of(path)
+        found[drawing.rsplit("/", 1)[0]][drawing] = small, fingerprint(np.asarray(page))
     names, counts = sorted(found), {len(d) for d in found.values()}
     if len(names) != CHARACTERS or counts != {DRAWERS}:
         message = ", ".join(p.name for p in archives)
@@ -72,7 +72,7 @@ def read_strokes(archives: Sequence[Path]) -> dict[str, np.ndarray]:
         ``points`` float32 ``[total, 4]``: x, y (down) in pixels, milliseconds, number of the stroke from 0;
         ``lengths`` ``[drawings]``; ``names`` of the drawings such as ``Greek/character03/0394_01``.
     """
-    found = {drawing_of(place): points_of(data.decode()) for place, data in members(archives, ".txt")}
+    found = {drawing_of(path): points_of(data.decode()) for path, data in members(archives, ".txt")}
     lengths = [len(points) for points in found.values()]
     return {"points": np.concatenate(list(found.values())), "lengths": np.array(lengths), "names": np.array([*found])}
 
@@ -96,7 +96,7 @@ def read_runs(archives: Sequence[Path]) -> dict[str, np.ndarray]:
     """
     prints = {"/".join(p.parts[-3:]): fingerprint(np.asarray(picture(data))) for p, data in members(archives, ".png")}
     runs: dict[str, list[list[str]]] = {}
-    for place, data in members(archives, ".txt"):
+    for path, data in members(archives, ".txt"):
         lines = [line.split() for line in data.decode().splitlines() if line.strip()]
-        runs[place.parts[-2]] = [[prints[support], prints[query]] for query, support in lines]
+        runs[path.parts[-2]] = [[prints[support], prints[query]] for query, support in lines]
     return {"runs": np.array([runs[name] for name in sorted(runs)])}

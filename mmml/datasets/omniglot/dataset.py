@@ -67,7 +67,7 @@ class Omniglot(OnDisk):
     name = "omniglot"
     folder_name = "omniglot"
     downloads = (
-        *(Download(f"{HOME}/{place}", Path(place).name, digest) for place, digest in DIGESTS.items()),
+        *(Download(f"{HOME}/{path}", Path(path).name, digest) for path, digest in DIGESTS.items()),
         *(Download(f"{SPLITS_HOME}/data/omniglot/splits/vinyals/{f}", f"{FILES}/{f}", d) for f, d in VINYALS.items()),
     )
     modalities: Mapping[str, Granularity] = {"image": Granularity.SAMPLE, "strokes": Granularity.SAMPLE}

@@ -70,10 +70,10 @@ def official_episodes(prints: np.ndarray, runs: np.ndarray, turns: int) -> Offic
         runs: see :func:`mmml.datasets.omniglot.archives.read_runs`.
         turns: classes that are made of a character.
     """
-    place = {p: divmod(i, prints.shape[1]) for i, p in enumerate(prints.ravel().tolist())}
-    if missing := set(runs.ravel().tolist()) - set(place):
+    position = {p: divmod(i, prints.shape[1]) for i, p in enumerate(prints.ravel().tolist())}
+    if missing := set(runs.ravel().tolist()) - set(position):
         raise UserError(f"dataset.root: {len(missing)} images of all_runs.zip are none of the evaluation alphabets'")
-    character, drawer = np.array([place[p] for p in runs.ravel().tolist()]).T.reshape(2, *runs.shape)
+    character, drawer = np.array([position[p] for p in runs.ravel().tolist()]).T.reshape(2, *runs.shape)
     classes = character * turns
     rows = classes * prints.shape[1] + drawer
     return OfficialEpisodes(classes[..., 0], rows[..., :1], rows[..., 1:])

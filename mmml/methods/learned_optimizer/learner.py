@@ -164,10 +164,10 @@ class LearnedOptimizer(Learner):
         return predict
 
     def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        side, query = self._encode(support), self._encode(query)
+        side, queries = self._encode(support), self._encode(query)
         point = self._start(side)
         walk = (reached for reached, _ in self._descend(side, point, range(self._steps)))
-        return torch.stack([self._judge(p, side, query) for p in chain([point], walk)])
+        return torch.stack([self._judge(p, side, queries) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: dict[int, InnerState] = {}
@@ -216,7 +216,7 @@ class LearnedOptimizer(Learner):
         return EncodedSet(self.model.encode(examples), targets, self.task.outputs(examples))
 
     def _pieces(self, side: EncodedSet) -> list[EncodedSet]:
-        pieces = self.model.apart(side.inputs)
+        pieces = self.model.split_tasks(side.inputs)
         targets = side.targets.chunk(len(pieces))
         return [EncodedSet(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
@@ -254,11 +254,11 @@ class LearnedOptimizer(Learner):
             ]
             for name in ("sgd", "adam")
         ]
-        alone: list[list[Learner]] = [[self.apart()]] if self.transductive else []
+        alone: list[list[Learner]] = [[self.inductive()]] if self.transductive else []
         wrong: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
         return [*alone, [standing], *wrong, *tuned]
 
-    def apart(self) -> "LearnedOptimizer":
+    def inductive(self) -> "LearnedOptimizer":
         """See :meth:`mmml.methods.Learner.apart`."""
         if not self.transductive:
             return self

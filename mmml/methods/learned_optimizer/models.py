@@ -65,7 +65,7 @@ class Model(nn.Module, ABC):
         """Whether encoders compute all tasks at once on a device, by vmap."""
         return False
 
-    def apart(self, inputs: Any) -> list[Any]:
+    def split_tasks(self, inputs: Any) -> list[Any]:
         """What was seen, in the pieces whose inner loops are best run one after the other."""
         return [inputs]
 
@@ -149,7 +149,7 @@ class FullModel(Model):
         slow = LOOPED if device.type == "cpu" else ()
         return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
 
-    def apart(self, inputs: ExampleSet) -> list[ExampleSet]:
+    def split_tasks(self, inputs: ExampleSet) -> list[ExampleSet]:
         """Task by task, if that is how they are computed: nothing is stacked, and what a task needs stays in caches."""
         return [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
 

@@ -221,12 +221,15 @@ def pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[Any, 
         raise UserError(
             f"task.model={name}: its tokenizer has no eos_token, which ends a text: give it one, or choose another"
         )
-    whole = config.is_encoder_decoder  # the prefix is read by a part of its own
-    needed, most = max(prefix, length) if whole else prefix + length, getattr(config, "max_position_embeddings", None)
+    encoder_decoder = config.is_encoder_decoder  # the prefix is read by a part of its own
+    needed, most = (
+        max(prefix, length) if encoder_decoder else prefix + length,
+        getattr(config, "max_position_embeddings", None),
+    )
     if most is not None and needed > most:
-        message = f"task.prefix {'and' if whole else 'plus'} task.max_length need {needed}"
+        message = f"task.prefix {'and' if encoder_decoder else 'plus'} task.max_length need {needed}"
         raise UserError(f"task.model={name} has {most} positions, and {message}: ask less")
-    kind = "AutoModelForSeq2SeqLM" if whole else "AutoModelForCausalLM"
+    kind = "AutoModelForSeq2SeqLM" if encoder_decoder else "AutoModelForCausalLM"
     model = load(kind, name, "task.model")
     if hasattr(model, "set_attn_implementation"):
         model.set_attn_implementation("eager")  # as above

@@ -53,7 +53,7 @@ def alike(a: Tensor, b: Tensor) -> Tensor:
 def counts(texts: Tensor) -> Tensor:
     """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``; −1 is none."""
     found = []
-    for hashes, whole in hashed_ngrams(texts, texts >= 0, LONGEST):
+    for hashes, complete in hashed_ngrams(texts, texts >= 0, LONGEST):
         bins = torch.zeros(*texts.shape[:-1], BINS, device=texts.device)
-        found.append(bins.scatter_add(-1, hashes % BINS, whole.float()))
+        found.append(bins.scatter_add(-1, hashes % BINS, complete.float()))
     return torch.cat(found, dim=-1)

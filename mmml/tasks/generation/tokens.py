@@ -48,7 +48,7 @@ def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
     return tokens
 
 
-def apart(tokens: Tensor, end: int) -> list[list[int]]:
+def up_to_end(tokens: Tensor, end: int) -> list[list[int]]:
     """Subset of tokens up to their end, without what is nothing."""
     rows = [row[: row.index(end)] if end in row else row for row in tokens.tolist()]
     return [[token for token in row if token >= 0] for row in rows]
@@ -64,7 +64,7 @@ class ByteTokens:
 
     def decode(self, tokens: Tensor) -> list[str]:
         """Bytes that are no character are left out."""
-        rows = apart(tokens, self.end)
+        rows = up_to_end(tokens, self.end)
         return [bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows]
 
     def of(self, texts: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class PieceTokens(CachedTokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces."""
         self._known.clear()
-        self.pieces = pieces.WordPieces.train(texts, self.vocabulary - 1, whole=True)
+        self.pieces = pieces.WordPieces.train(texts, self.vocabulary - 1, whole_words=True)
 
     @property
     def state(self) -> str:
@@ -138,7 +138,7 @@ class PieceTokens(CachedTokenizer):
 
     def decode(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
-        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in apart(tokens, self.end)]
+        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in up_to_end(tokens, self.end)]
 
 
 class HubTokens(CachedTokenizer):
@@ -164,6 +164,6 @@ class HubTokens(CachedTokenizer):
         return found
 
     def decode(self, tokens: Tensor) -> list[str]:
-        kept = [[token for token in row if token != self.pad] for row in apart(tokens, self.end)]
+        kept = [[token for token in row if token != self.pad] for row in up_to_end(tokens, self.end)]
         decode = self._tokenizer.batch_decode  # type: ignore[attr-defined]
         return [text.strip() for text in decode(kept, skip_special_tokens=True)]
