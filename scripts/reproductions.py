@@ -154,7 +154,7 @@ REPRODUCTIONS = {
     ),
     "omniglot-hausdorff": Reproduction(
         ["experiment=omniglot_hausdorff"],
-        [Goal("image:image", "20-way 1-shot", 38.75, predictor="ink/nearest", error=True, exactly=True)],
+        [Goal("image:image", "20-way 1-shot", 38.75, predictor="raw/ink", error=True, exactly=True)],
         runs={"all": []},
     ),
     "omniglot-background": also_on(

@@ -62,7 +62,12 @@ TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", 
 LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]
 BOTH, SEEN = "audio_features+video_features", "video_features"
 STREAMS = [f"episode.train.mappings=[{BOTH}:{BOTH}]"]
-LAKE = ["dataset.split=small1", "dataset.rotations=false", "episode=lake20", "episode.eval.official_episodes=false"]
+LAKE = [
+    "dataset.split=small1",
+    "dataset.rotations=false",
+    "episode=omniglot_official",
+    "episode.eval.official_episodes=false",
+]
 
 RUNS = {
     "emoji": ["dataset.val=0.2", "dataset.test=0.2", "episode.eval.query_domain=noto", *ONE_SHOT],

@@ -23,7 +23,7 @@ from mmml.evaluation.panel import Panel
 from mmml.evaluation.statistics import paired_interval
 from mmml.trainer.checkpoint import load_checkpoint
 from tests.conftest import command
-from tests.evaluation.test_differences import cell
+from tests.evaluation.test_paired import cell
 
 SMALL = ["evaluation.episodes=6", "episode.eval.ways=3", "episode.eval.shots=1", "evaluation.retrieval=false"]
 

@@ -42,7 +42,7 @@ RUNS = {
 def on_gpu(learner):
     """A copy of a learner on the GPU."""
     twin = copy.deepcopy(learner)
-    Numerics(torch.device("cuda"), "fp32", False).place(twin)
+    Numerics(torch.device("cuda"), "fp32", False).move(twin)
     return twin
 
 
@@ -55,8 +55,8 @@ def losses_and_gradients(learner, batch):
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", ["sgd", "lstm", "rnnprop", "meta_lstm", "learned_lr"])
-def test_adaptation_is_the_same_on_both_devices(samples, rule, fast):
-    learner = make(adapt=fast, init="prototype", **RULES[rule] | GENTLE).eval()
+def test_adaptation_is_the_same_on_both_devices(samples, rule, adapt):
+    learner = make(adapt=adapt, init="prototype", **RULES[rule] | GENTLE).eval()
     batch, twin = episodes(samples, [IMAGES, NAMES]), on_gpu(learner)
     here, there = losses_and_gradients(learner, batch), losses_and_gradients(twin, batch)
     assert there[0] == pytest.approx(here[0], rel=1e-4)

@@ -41,12 +41,12 @@ def test_a_run_is_judged_beside_its_rivals(preset, tmp_path):
     assert done.returncode == 0, done.stderr
     found, rule = result(tmp_path / "run"), {"lstm": "lstm", "maml": "sgd"}[preset]
     learned = f"learned_optimizer/{rule}"
-    assert predictors(found) >= {learned, "learned_optimizer/no step"}
+    assert predictors(found) >= {learned, "learned_optimizer/no adaptation"}
     assert all(any(f"{name}, rate" in p for p in predictors(found)) for name in ("sgd", "adam"))
     told = {(d["b"], d["metric"]) for d in found["differences"] if d["a"] == learned}
-    assert told >= {("learned_optimizer/no step", "accuracy"), ("learned_optimizer/no step", "log loss")}
+    assert told >= {("learned_optimizer/no adaptation", "accuracy"), ("learned_optimizer/no adaptation", "log loss")}
     info = json.loads((tmp_path / "run" / "run.json").read_text())["method"]
-    assert info["order"] == {"lstm": "first order", "maml": "second order"}[preset] and info["fast_parameters"] > 0
+    assert info["order"] == {"lstm": "first order", "maml": "second order"}[preset] and info["adapted_parameters"] > 0
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Loss against steps" in report and info["order"] in report
 

@@ -101,7 +101,7 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
         "metric/attention",
         "metric/attention, permuted targets",
-        "metric/attention, training split alone",
+        "metric/attention, training-set support",
         "constant/mean",
         "constant/median",
         "raw/nearest",

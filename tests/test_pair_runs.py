@@ -28,7 +28,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     done = command("train", *SHORT, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    names = ("lstm", "no step", "lstm, permuted targets")
+    names = ("lstm", "no adaptation", "lstm, permuted targets")
     assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
     assert all(c["target"] == "text" and c["candidates"] is None for c in found["panel"])
     assert {d["b"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}

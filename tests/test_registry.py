@@ -29,7 +29,7 @@ def test_builds_from_options_and_context(parts):
         ({"tooth": 3}, "where.tooth: part 'gear' has no such option; did you mean 'teeth'"),
         ({"teeth": "3"}, "where.teeth=3: expected int, got str"),
         ({"teeth": True}, "expected int, got bool"),
-        ({"ratio": "fast"}, "expected float"),
+        ({"ratio": "adapt"}, "expected float"),
         ({"ratio": True}, "where.ratio=True: expected float, got bool"),
         ({"label": 3}, "expected str | None"),
         ({"size": 3}, "no such option"),

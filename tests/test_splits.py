@@ -61,7 +61,7 @@ def test_what_selects_the_best_is_measured_without_the_test_split(untested, samp
 
 def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
     names = [control.predictor_name for control in untested.controls(make(MLP))]
-    assert names[0] == "learned_optimizer/no step" and 2 <= len(names[1:]) <= 4  # one by each metric, or by both
+    assert names[0] == "learned_optimizer/no adaptation" and 2 <= len(names[1:]) <= 4  # one by each metric, or by both
 
 
 def test_what_a_control_knows_is_of_the_training_split(samples):

@@ -61,7 +61,7 @@ def _episode(
     queries = [
         {
             "shown": several(samples, r, mapping.query),
-            "asked": one(samples, r, target),
+            "reference": one(samples, r, target),
             "given": [answer(g) for g in by],
         }
         for r, *by in list(zip(queried, *given, strict=True))[:QUERIES]

@@ -16,7 +16,7 @@ from mmml.tasks import Task
 baselines = Registry("baseline", "mmml.evaluation")
 """Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance stands in every table anyway."""
 
-FROZEN_RULES = ("prototype", "ridge", "attention")
+FROZEN_CLASSIFIERS = ("prototype", "ridge", "attention")
 TEMPERATURE = 0.07  # of the cosine distance on frozen embeddings; the vote of attention depends on it
 
 
@@ -66,11 +66,13 @@ def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
     """
     if "image" not in modalities or task.per_sample_target:
         return []
-    return [_untrained("ink", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)]
+    learner = _untrained("raw", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)
+    learner.variant = "ink"
+    return [learner]
 
 
 def frozen_classifiers(learner: Learner) -> list[Learner]:
-    """Rules that need no training, on what the encoders of a learner give without any training.
+    """Classifiers that need no training, on what the encoders of a learner give without any training.
 
     If nothing of the embedder is trained, they share it, and what it embedded serves them too. Where
     projections of frozen models are trained, they take the models' own embeddings. None for raw
@@ -80,7 +82,7 @@ def frozen_classifiers(learner: Learner) -> list[Learner]:
     if learner.task.per_sample_target or any(e.has_gaps for _, e in embedder.items()):
         return []
     frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
-    return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_RULES]
+    return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_CLASSIFIERS]
 
 
 def _alone(modality: str, encoder: str) -> Embedder:
@@ -89,10 +91,10 @@ def _alone(modality: str, encoder: str) -> Embedder:
 
 
 def _untrained(
-    name: str, embedder: Embedder, task: Task, distance: str, rule: str, temperature: float
+    name: str, embedder: Embedder, task: Task, distance: str, classifier: str, temperature: float
 ) -> MetricLearner:
     options = {"temperature": temperature, "learn_temperature": False}
-    learner = MetricLearner(embedder, task, distance, "prototypical", rule, **options)
+    learner = MetricLearner(embedder, task, distance, "prototypical", classifier, **options)
     learner.name, learner.role = name, Role.UNTRAINED
     for name, part in learner.named_children():
         if name != "task":  # which it shares with what was trained, perhaps elsewhere

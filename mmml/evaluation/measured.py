@@ -25,7 +25,7 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
     if isinstance(config, Config):
         parts = [config.task, config.evaluation.tta_views]
     else:
-        parts = [config.problem, config.dataset, config.method["steps"]]
+        parts = [config.problem, config.dataset, config.method["inner_steps"]]
     return hashlib.sha256(repr([config.trainer.monitor, fingerprint, *parts]).encode()).hexdigest()[:32]
 
 

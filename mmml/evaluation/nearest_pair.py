@@ -20,7 +20,7 @@ class NearestPair(Learner):
         distance: of questions.
     """
 
-    name, rule = "raw", "nearest pair"
+    name, variant = "raw", "nearest pair"
     role = Role.UNTRAINED
     transductive = False
     ranks = False

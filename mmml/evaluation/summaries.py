@@ -174,9 +174,9 @@ def floor_panel(samples: Samples, train: Samples | None, settings: Sequence[Sett
     if train is not None:
         curve = by_time(train)
         curves = [np.interp(np.linspace(0, 1, len(v.rows)), PLACES, curve) for v in footage]
-        known["time alone"] = np.array([judged(t, v) for t, v in zip(curves, footage, strict=True)])
+        known["position prior"] = np.array([judged(t, v) for t, v in zip(curves, footage, strict=True)])
     if all(len(v.annotations) > 1 for v in footage):
-        known["people"] = np.array([people(v) for v in footage])
+        known["human agreement"] = np.array([people(v) for v in footage])
     for setting in settings:
         for mapping in setting.mappings:
             for name, scores in known.items():

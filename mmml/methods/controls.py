@@ -61,7 +61,7 @@ class NoSupport(Control):
     role = Role.NO_SUPPORT
 
     def __init__(self, learner: Learner):
-        super().__init__(learner, "no pairs")
+        super().__init__(learner, "no support")
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         return lambda query: self.embedder.fuse(query.encode(self.embedder.encode))
@@ -81,7 +81,7 @@ class Constant(Control):
     role = Role.CONSTANT
 
     def __init__(self, learner: Learner, median: bool = False):
-        variant = "most alike" if learner.task.target else "median" if median else "mean"
+        variant = "medoid" if learner.task.target else "median" if median else "mean"
         super().__init__(learner, variant)
         self.name, self.variant, self.median = "constant", variant, median
         self.transductive = False  # whatever the learner is, queries are not looked at
@@ -114,7 +114,7 @@ class TrainSetSupport(Control):
     role = Role.NO_SUPPORT
 
     def __init__(self, learner: Learner, train: Samples):
-        super().__init__(learner, "training split alone")
+        super().__init__(learner, "training-set support")
         self.train_samples = train
         self._known: dict[tuple[str, ...], ExampleSet] = {}
 

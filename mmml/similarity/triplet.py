@@ -16,19 +16,19 @@ class Triplet(MarginLoss):
 
     Args:
         margin: m, in the units of the distance.
-        hardest: of each query only the farthest p and the nearest n count (Hermans, Beyer and Leibe, 2017,
+        hard_mining: of each query only the farthest p and the nearest n count (Hermans, Beyer and Leibe, 2017,
             equation 5); else all that violate the margin, whose mean is the loss.
     """
 
-    def __init__(self, margin: float, hardest: bool):
+    def __init__(self, margin: float, hard_mining: bool):
         super().__init__(margin)
-        self.hardest = hardest
+        self.hard_mining = hard_mining
 
     def forward(
         self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
     ) -> Tensor:
         d, same = distance(query, support), same_class(query_labels, support_labels)
-        if self.hardest:
+        if self.hard_mining:
             positive = d.masked_fill(~same, -math.inf).amax(-1)
             negative = d.masked_fill(same, math.inf).amin(-1)
             return (positive - negative + self.margin).clamp_min(0).mean()

@@ -16,8 +16,9 @@ from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.similarity.distances import unit
 from mmml.tasks.base import Metric, Task, tasks
-from mmml.tasks.classification import LOG_LOSS
 from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, rank_scores
+
+INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 
 
 @tasks.register("retrieval")
@@ -38,7 +39,7 @@ class Retrieval(Task):
 
     name = "retrieval"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
-    loss_metric = LOG_LOSS
+    loss_metric = INFONCE
     embeds_target: ClassVar[bool] = True
 
     def __init__(self, target: str, temperature: float):

@@ -98,7 +98,7 @@ def _() -> Both:
     support, labels, query, query_labels = episode()
     reference = TripletMarginLoss(margin=0.5, distance=LpDistance(normalize_embeddings=False))
     found = reference(query, query_labels, ref_emb=support, ref_labels=labels)
-    return found, loss_of(Triplet(0.5, hardest=False), euclidean)
+    return found, loss_of(Triplet(0.5, hard_mining=False), euclidean)
 
 
 @check("triplet loss, hardest", "pytorch-metric-learning")
@@ -110,10 +110,10 @@ def _() -> Both:
 
     support, labels, query, query_labels = episode()
     plain = LpDistance(normalize_embeddings=False)
-    hardest = BatchHardMiner(distance=plain)(query, query_labels, support, labels)
+    hard_mining = BatchHardMiner(distance=plain)(query, query_labels, support, labels)
     reference = TripletMarginLoss(margin=0.5, distance=plain, reducer=MeanReducer())
-    found = reference(query, query_labels, hardest, ref_emb=support, ref_labels=labels)
-    return found, loss_of(Triplet(0.5, hardest=True), euclidean)
+    found = reference(query, query_labels, hard_mining, ref_emb=support, ref_labels=labels)
+    return found, loss_of(Triplet(0.5, hard_mining=True), euclidean)
 
 
 @check("InfoNCE in both directions", "pytorch-metric-learning", tolerance=1e-7)  # temperatures begin in float32

@@ -127,8 +127,8 @@ def test_what_another_process_writes_stays_for_an_hour(folder, capsys):
 def test_downloads_go_only_if_they_are_named_and_nobody_put_them_there(folder, capsys):
     omniglot = datasets.get("omniglot", "dataset")
     place = folder / "data" / omniglot.folder_name
-    write(place / omniglot.downloads[0].place, 5)
-    write(place / f"{omniglot.downloads[0].place}.part", 6)
+    write(place / omniglot.downloads[0].path, 5)
+    write(place / f"{omniglot.downloads[0].path}.part", 6)
     write(place / "by-hand.csv", 8)
     cache(["clean"], [])
     assert "left: 11 bytes of downloads (mmml-data cache clean data)" in capsys.readouterr().out

@@ -11,15 +11,15 @@ def starred(*arguments):
 
 
 def test_presets_and_experiments_choose_among_other_groups():
-    assert starred()["episode"] == "wide" and "method/algorithm" not in starred()
+    assert starred()["episode"] == "many_way" and "method/algorithm" not in starred()
     adapting = starred("method=learned_optimizer")
-    assert (adapting["method/algorithm"], adapting["episode"]) == ("lstm", "adapt")
-    assert starred("method=learned_optimizer", "method/algorithm=maml")["trainer"] == "episodes"
+    assert (adapting["method/algorithm"], adapting["episode"]) == ("lstm", "many_way_fused")
+    assert starred("method=learned_optimizer", "method/algorithm=maml")["trainer"] == "meta_batch"
     quadratic = starred("experiment=quadratic")
-    assert (quadratic["problem"], quadratic["trainer"]) == ("quadratics", "unroll") and "encoder" not in quadratic
+    assert (quadratic["problem"], quadratic["trainer"]) == ("quadratics", "unrolled") and "encoder" not in quadratic
 
 
 def test_what_is_typed_wins():
     assert starred("method=learned_optimizer", "episode=standard")["episode"] == "standard"
     text = help_text(["method=learned_optimizer", "method.inner_steps=3"])
-    assert "test_steps: null" in text and "override" not in text
+    assert "eval_inner_steps: null" in text and "override" not in text

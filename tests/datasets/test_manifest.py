@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from mmml.config.compose import compose_plain
-from mmml.datasets import Granularity, datasets, decoded
+from mmml.datasets import Granularity, datasets, media_cache
 from mmml.datasets.manifest import columns, read_rows
 from mmml.datasets.missing import Gappy
 from mmml.errors import UserError
@@ -362,7 +362,7 @@ def test_what_failed_for_lack_of_time_is_tried_again(tmp_path, monkeypatch):
 def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
-    write = decoded.write_json
+    write = media_cache.write_json
     there = []
 
     def race(path, content):
@@ -371,7 +371,7 @@ def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch
             there.append(1)
             load(tmp_path, "image")
 
-    monkeypatch.setattr(decoded, "write_json", race)
+    monkeypatch.setattr(media_cache, "write_json", race)
     assert len(load(tmp_path, "image")["train"].classes) == 4
     assert not list((tmp_path / "cache").glob(".image-*"))
 

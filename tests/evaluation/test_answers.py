@@ -32,7 +32,7 @@ def test_what_a_sample_lacks_is_not_shown(named):  # noqa: F811
     learner.fit(gappy)
     queries = [query for episode in answers([learner], gappy, SHAPE)["episodes"] for query in episode["queries"]]
     assert {len(query["shown"]) for query in queries} == {0, 1}
-    assert all(query["asked"]["text"] in NAMES for query in queries)
+    assert all(query["reference"]["text"] in NAMES for query in queries)
 
 
 def test_a_learner_that_cannot_play_the_shape_shows_nothing(named):  # noqa: F811

@@ -82,7 +82,7 @@ def test_scores_of_other_monitors_tasks_views_and_problems_are_not_compared():
     tasks = [plain["task"], {"name": "retrieval", "target": "text", "temperature": 0.1}]
     other = replace(run, trainer=replace(run.trainer, monitor="val/loss"))
     runs = [run, other, replace(run, task=tasks[1]), replace(run, evaluation=replace(run.evaluation, tta_views=2))]
-    steps = check_run(problem | {"method": problem["method"] | {"steps": 7}})
+    steps = check_run(problem | {"method": problem["method"] | {"inner_steps": 7}})
     dimensions = check_run(problem | {"problem": problem["problem"] | {"dimensions": 7}})
     found = [measured(r, "these") for r in (*runs, check_run(problem), steps, dimensions)]
     assert len({*found, measured(run, "those")}) == 8

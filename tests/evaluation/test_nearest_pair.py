@@ -42,7 +42,7 @@ def test_answers_are_sought_where_that_of_the_nearest_pair_lies():
     [
         (["image", "text"], ["raw/nearest pair"]),
         (["audio", "text"], ["raw/nearest pair"]),  # by time warping
-        (["source_text", "text"], ["raw/nearest pair", "raw/attention", "raw/attention, no pairs"]),
+        (["source_text", "text"], ["raw/nearest pair", "raw/attention", "raw/attention, no support"]),
         (["text"], []),
     ],
 )

@@ -14,7 +14,13 @@ from mmml.methods.learned_optimizer.unroll import Unroll
 from mmml.methods.learned_optimizer.update_rules.build import hand_designed
 from tests.methods.learned_optimizer.making import OPTIONS
 
-METHOD = {"name": "learned_optimizer", **OPTIONS, "steps": 5, "truncation_length": None, "weights": "uniform"}
+METHOD = {
+    "name": "learned_optimizer",
+    **OPTIONS,
+    "inner_steps": 5,
+    "truncation_length": None,
+    "step_loss_weights": "uniform",
+}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +122,7 @@ def test_a_rate_is_climbed_to_from_both_sides(judge, solver, exponent, monkeypat
 class Told:
     """Leaves losses of 1, 2 and 9, whatever it is asked to solve."""
 
-    unroll, power, role, baseline, predictor_name = Unroll(1, None, 1, "last", 0.0), 0.5, Role.LEARNED, False, "told"
+    unroll, power, role, baseline, predictor_name = Unroll(1, None, True, "last", 0.0), 0.5, Role.LEARNED, False, "told"
     optimizer = hand_designed("sgd", 1.0)
 
     def solve(self, problems, steps):

@@ -111,16 +111,16 @@ def test_time_alone_is_a_floor_where_what_matters_comes_at_its_time(frames):
     found = cells(
         floor_panel(replace(frames, footage=footage), replace(frames, footage=footage), settings(frames, 1), 0)
     )
-    assert found["time alone", 1, "Kendall τ"].mean > 0.95
+    assert found["position prior", 1, "Kendall τ"].mean > 0.95
     mixed = [replace(v, annotations=v.annotations[:, :: -1 if i % 2 else 1]) for i, v in enumerate(footage)]
     found = cells(floor_panel(replace(frames, footage=mixed), replace(frames, footage=mixed), settings(frames, 1), 0))
-    assert abs(found["time alone", 1, "Kendall τ"].mean) < 0.1
+    assert abs(found["position prior", 1, "Kendall τ"].mean) < 0.1
 
 
 def test_people_agree_more_than_chance(frames):
     found = cells(floor_panel(frames, frames, settings(frames, 1), seed=0))
-    assert found["people", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
-    assert found["people", 1, "F"].mean > found["chance", 1, "F"].mean > 0
+    assert found["human agreement", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
+    assert found["human agreement", 1, "F"].mean > found["chance", 1, "F"].mean > 0
     video = frames.footage[0]
     assert people(video)[0] == pytest.approx(correlations(video.annotations[0], video.annotations[1:])[0])
 

@@ -6,7 +6,7 @@ import pytest
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.verdict import Comparison, verdicts
 from mmml.methods import Role
-from tests.evaluation.test_differences import cell
+from tests.evaluation.test_paired import cell
 
 RNG = np.random.default_rng(0)
 HARD = RNG.normal(0, 0.2, 200)  # what makes an episode hard for all

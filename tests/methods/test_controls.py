@@ -158,7 +158,7 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
     support, query = view(own.task.with_targets(parts["test"]))
     right = own.task.written(own.adapt(support)(query))
     known = own.task.written(TrainSetSupport(own, parts["train"]).adapt(support)(query))
-    assert right == [own.task.tokens.write(t) for t in own.task.targets(query)]
+    assert right == [own.task.tokens.decode(t) for t in own.task.targets(query)]
     assert known == [[text.replace("art", "kind") for text in texts] for texts in right]
 
 

@@ -196,10 +196,10 @@ def test_distances_and_rules_take_options_by_name():
 
 
 def test_the_rule_suits_the_task():
-    classifiers = [make_learner(classifier="auto").classifier]
+    classifiers = [make_learner(classifier="auto").variant]
     options = {"temperature": 0.1, "learn_temperature": True}
     embedder, task = make_learner().embedder, tasks.build("regression", {}, "task")
-    classifiers.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).classifier)
+    classifiers.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).variant)
     assert classifiers == ["prototype", "attention"]
 
 

@@ -22,9 +22,9 @@ PASSED = ABOUT | {
     "diverged": [],
     "losses": [],
     "comparisons": [
-        compared("no support", "training split alone", 0.138),
+        compared("no support", "training-set support", 0.138),
         compared("permuted targets", "permuted targets", 0.051),
-        compared("constant", "constant/most alike", 0.041),
+        compared("constant", "constant/medoid", 0.041),
         compared("untrained", "raw/nearest", 0.014),
     ],
 }
@@ -34,26 +34,26 @@ OPEN = PASSED | {"passed": False, "missing": ["untrained"], "comparisons": PASSE
 
 def test_the_row_to_beat_is_named_and_what_follows():
     (one,) = judged([PASSED])
-    assert one.played == "image:image → text, 1-way 100-shot" and (one.told, one.verdict) == ("passed", "better")
+    assert one.played == "image:image → text, 1-way 100-shot" and (one.outcome, one.verdict) == ("passed", "better")
     last = one.against[-1]
-    assert (last.told, last.than, last.other) == ("+1.4 ± 0.2", "the best untrained row", "raw/nearest")
+    assert (last.outcome, last.than, last.other) == ("+1.4 ± 0.2", "the best untrained row", "raw/nearest")
     assert last.verdict == "better"
 
 
 def test_what_is_worse_by_another_metric_is_named():
     (one,) = judged([LOST])
-    assert one.told == "not passed" and (one.against[-1].metric, one.against[-1].told) == ("BLEU", "−4.9 ± 0.2")
+    assert one.outcome == "not passed" and (one.against[-1].metric, one.against[-1].outcome) == ("BLEU", "−4.9 ± 0.2")
     assert one.against[-1].verdict == "worse"
 
 
 def test_nothing_is_said_where_a_row_is_missing():
     (one,) = judged([OPEN])
-    assert one.told == "open: there is no row of untrained" and len(one.against) == 3
+    assert one.outcome == "open: there is no row of untrained" and len(one.against) == 3
     assert one.verdict == ""  # neither better nor worse
 
 
 def test_only_clear_differences_are_marked():
-    unclear = compared("constant", "constant/most alike", 0.001)
+    unclear = compared("constant", "constant/medoid", 0.001)
     (one,) = judged([PASSED | {"passed": False, "comparisons": [unclear]}])
     assert one.against[0].verdict == ""
 

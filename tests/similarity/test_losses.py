@@ -76,11 +76,11 @@ def test_triplet_compares_what_is_of_the_class_with_what_is_not():
 
     # Query 0: positives 0.1 and 0.3 against 0.7; query 1: positive 0.2 against 0.9 and 0.4. With a margin of 0.5
     # 0.3 − 0.7 + 0.5 and 0.2 − 0.4 + 0.5 violate it, and the others do not.
-    assert value(margin=0.5, hardest=False) == pytest.approx((0.1 + 0.3) / 2)
-    assert value(margin=0.5, hardest=True) == pytest.approx((0.1 + 0.3) / 2)
-    assert value(margin=1.0, hardest=False) == pytest.approx((0.4 + 0.6 + 0.3 + 0.8) / 4)
-    assert value(margin=1.0, hardest=True) == pytest.approx((0.6 + 0.8) / 2)
-    assert value(margin=0.1, hardest=False) == 0
+    assert value(margin=0.5, hard_mining=False) == pytest.approx((0.1 + 0.3) / 2)
+    assert value(margin=0.5, hard_mining=True) == pytest.approx((0.1 + 0.3) / 2)
+    assert value(margin=1.0, hard_mining=False) == pytest.approx((0.4 + 0.6 + 0.3 + 0.8) / 4)
+    assert value(margin=1.0, hard_mining=True) == pytest.approx((0.6 + 0.8) / 2)
+    assert value(margin=0.1, hard_mining=False) == 0
 
 
 def test_infonce_takes_several_positives():
@@ -101,7 +101,7 @@ def test_refuses_impossible_options():
     with pytest.raises(UserError, match=r"method.margin=0 must be a positive number"):
         build("contrastive", margin=0, squared=False)
     with pytest.raises(UserError, match=r"method.margin=-1 must be a positive number"):
-        build("triplet", margin=-1, hardest=True)
+        build("triplet", margin=-1, hard_mining=True)
     with pytest.raises(UserError, match=r"method.temperature=-1 must be a positive number"):
         build("infonce", temperature=-1, learn_temperature=True)
 

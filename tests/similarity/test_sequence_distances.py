@@ -81,7 +81,7 @@ def test_any_leading_axes(name, size, plain):
 
 def test_dtw_forgives_another_speed_and_hausdorff_another_order():
     slow = torch.randn(4, FRAME).repeat_interleave(3, dim=0)
-    fast = slow[::3]
-    assert get("dtw")(slow.flatten()[None], fast.flatten()[None]).item() < 2e-3
+    adapt = slow[::3]
+    assert get("dtw")(slow.flatten()[None], adapt.flatten()[None]).item() < 2e-3
     points = torch.randn(9, 2)
     assert get("modified_hausdorff")(points.flatten()[None], points.flip(0).flatten()[None]).item() < 2e-3

@@ -35,7 +35,13 @@ RULE = {
     "eval_inner_steps": None,
     "inner_lr": 0.1,
 }
-RULE |= {"truncation_length": None, "weights": "last", "curriculum": 0.0, "head_scale": 1.0, "transductive": False}
+RULE |= {
+    "truncation_length": None,
+    "step_loss_weights": "last",
+    "curriculum": 0.0,
+    "head_scale": 1.0,
+    "transductive": False,
+}
 MLP = {"name": "mlp_features", "hidden": [8]}
 MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 4, 6)
 WORDS = ["cat", "dog", "bird", "fish"]
@@ -303,7 +309,7 @@ def test_the_learned_optimizer_writes_what_it_was_shown(named):
     assert losses[-1] < 0.3 * losses[0]
     assert all(p.grad is not None for p in learner.task.writer.parameters())
     found = judged(learner.eval(), named)
-    standing = judged(learner._variant("no step", learner.optimizer, 0), named)
+    standing = judged(learner._variant("no adaptation", learner.optimizer, 0), named)
     assert found["chrF"] > 0.6 and found["log loss"] < standing["log loss"]
 
 

@@ -33,7 +33,13 @@ RULE = {
     "eval_inner_steps": 20,
     "inner_lr": 10.0,
 }
-UNROLL = {"truncation_length": None, "weights": "last", "curriculum": 0.0, "head_scale": 1.0, "transductive": False}
+UNROLL = {
+    "truncation_length": None,
+    "step_loss_weights": "last",
+    "curriculum": 0.0,
+    "head_scale": 1.0,
+    "transductive": False,
+}
 
 
 @pytest.fixture
@@ -165,14 +171,14 @@ def test_training_reaches_the_encoders_of_both_sides(name, pairs):
 def test_adapted_projections_beat_standing_still(pairs):
     learner = methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto"}, "method",
                             embedder=embedder(), task=TASK, ways=1)  # fmt: skip
-    standing = learner._variant("no step", learner.optimizer, 0)
+    standing = learner._variant("no adaptation", learner.optimizer, 0)
     before, after = (judged(one, pairs, shots=20)["R@1"] for one in (standing, learner))
     assert after > before + 0.1
 
 
 def test_encoders_may_adapt_too(pairs):
     raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "steps": 2}
+    section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     seen = materialize(learner, raw, ["features", TARGET])
@@ -182,7 +188,7 @@ def test_encoders_may_adapt_too(pairs):
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "steps": 2}
+    section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
     (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)

@@ -37,7 +37,7 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
     folder.mkdir(exist_ok=True)
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
-    numerics.place(learner)
+    numerics.move(learner)
     sampler, mappings = Sampler(samples, 0, "train"), [Mapping.parse("image:image"), Mapping.parse("text:image")]
 
     def episodes(step):

@@ -35,7 +35,7 @@ def test_everything_can_be_switched(monkeypatch):
 
 def test_place_makes_kernels_channels_last(monkeypatch):
     learner = make_learner(SMALL)
-    choose(SMALL, monkeypatch).place(learner)
+    choose(SMALL, monkeypatch).move(learner)
     kernels = [m.weight for m in learner.modules() if isinstance(m, torch.nn.Conv2d)]
     assert kernels[1].is_contiguous(memory_format=torch.channels_last)
 

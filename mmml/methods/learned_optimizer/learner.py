@@ -246,7 +246,7 @@ class LearnedOptimizer(Learner):
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
-        standing = self._variant("no step", self.optimizer, 0, Role.NO_SUPPORT)
+        standing = self._variant("no adaptation", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
             [
                 self._variant(f"{name}, rate {inner_lr:g}", hand_designed(name, inner_lr), self._steps)
@@ -262,7 +262,7 @@ class LearnedOptimizer(Learner):
         """See :meth:`mmml.methods.Learner.apart`."""
         if not self.transductive:
             return self
-        twin = self._variant(f"{self.variant}, queries apart", self.optimizer, self._steps, self.role)
+        twin = self._variant(f"{self.variant}, inductive", self.optimizer, self._steps, self.role)
         twin.transductive = False
         return twin
 

@@ -93,7 +93,7 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
     if not wrong.any():
         return None
     step, task = wrong.nonzero()[0].tolist()
-    inner_lr = getattr(rule, "rate", None)
+    inner_lr = getattr(rule, "inner_lr", None)
     at, smaller = ("", "trainer.lr") if inner_lr is None else (f" at method.inner_lr={inner_lr}", "method.inner_lr")
     return (
         f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "

@@ -63,7 +63,7 @@ def test_every_tensor_that_is_said_to_adapt_moves_in_the_first_step(samples, pre
     sampler = Sampler(samples, 0, "train")
     support, _ = gather(samples, sampler.draw([0], EpisodeShape(5, 1, 1)), [BOTH]).view(BOTH)
     before, after, gradients = first_step(learner, support)
-    assert set(gradients) == set(before) and ("encoders" in " ".join(before)) == (learner.fast == "all")
+    assert set(gradients) == set(before) and ("encoders" in " ".join(before)) == (learner.adapted == "all")
     for name, distance in moved(before, after).items():  # none is exempt: every tensor has a gradient
         assert gradients[name].abs().max() > NONE, f"{name} has no gradient in the first step"
         assert distance > 0, f"{name} has a gradient of {gradients[name].norm():.2g} and does not move"
@@ -76,8 +76,8 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
 
     In float32 the sums that cancel leave 1e-8, which Adam and RMSprop would make a step of full size.
     """
-    for fast, embedder in (("head", MLP), ("all", MLP), ("all", CONV)):
-        learner = make(embedder, adapt=fast, init="zero", update_rule="sgd", **GENTLE).eval()
+    for adapt, embedder in (("head", MLP), ("all", MLP), ("all", CONV)):
+        learner = make(embedder, adapt=adapt, init="zero", update_rule="sgd", **GENTLE).eval()
         learner.optimizer = hand_designed(name, 0.1)
         support, _ = episodes(samples, shape=EpisodeShape(ways, 1, 1)).view(IMAGES)
         side = learner._encode(support)
@@ -85,7 +85,7 @@ def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
         (after, _), *_ = learner._descend(side, start, range(1))
         far = moved(start.params, after.params)
         assert far.pop("head.weight") > 1e-3
-        assert max(far.values()) < 1e-7, (fast, far)
+        assert max(far.values()) < 1e-7, (adapt, far)
 
 
 @pytest.mark.parametrize("rule", [name for name in ONE_EACH if name not in HAND_DESIGNED])

@@ -97,10 +97,10 @@ def untouched(learner, loss, least=0.0):
 @pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", [*ONE_EACH, "lstm-loss", "lstm-0-both"])
-def test_every_parameter_learns_in_the_first_step(scored, rule, fast, first_order):
+def test_every_parameter_learns_in_the_first_step(scored, rule, adapt, first_order):
     learner = make(
         task="regression",
-        adapt=fast,
+        adapt=adapt,
         first_order=first_order,
         inner_steps=2,
         **GENTLE | {"inner_lr": 1e-3} | RULES[rule],
@@ -121,8 +121,8 @@ def test_of_classes_all_but_what_they_share_learns_in_the_first_step(rule):
 @pytest.mark.parametrize(
     "changed", [{"first_order": False}, {"first_order": True, "init": "prototype"}], ids=["order 2", "class means"]
 )
-def test_encoders_of_the_support_side_learn_too(samples, fast, changed):
-    learner = make(update_rule="sgd", adapt=fast, **changed)
+def test_encoders_of_the_support_side_learn_too(samples, adapt, changed):
+    learner = make(update_rule="sgd", adapt=adapt, **changed)
     lacking = untouched(learner, meta_loss(learner, episodes(samples, [NAMES])), least=1e-6)
     assert {n for n in lacking if "head" not in n} == set()
 

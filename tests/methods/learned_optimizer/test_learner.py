@@ -22,8 +22,8 @@ def adapted(learner, batch):
 @torch.no_grad()
 @pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", ONE_EACH)
-def test_predictions_are_log_probabilities_without_a_graph(samples, rule, fast):
-    predictions = adapted(make(adapt=fast, **GENTLE | RULES[rule]).eval(), episodes(samples))
+def test_predictions_are_log_probabilities_without_a_graph(samples, rule, adapt):
+    predictions = adapted(make(adapt=adapt, **GENTLE | RULES[rule]).eval(), episodes(samples))
     assert predictions.shape == (2, 6, 3) and not predictions.requires_grad
     assert torch.allclose(predictions.exp().sum(-1), torch.ones(1), atol=1e-5)
 
@@ -49,10 +49,10 @@ def test_without_steps_a_head_of_class_means_names_the_nearest(samples):
 
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_raw_and_embedded_examples_are_learned_alike(samples, fast):
-    learner = make(adapt=fast).eval()
+def test_raw_and_embedded_examples_are_learned_alike(samples, adapt):
+    learner = make(adapt=adapt).eval()
     support, query = episodes(samples).view(IMAGES)
-    assert learner.embeds_once == (fast == "head")
+    assert learner.embeds_once == (adapt == "head")
     if learner.embeds_once:
         embedded = [s.encode(learner.embedder.encode) for s in (support, query)]
         assert torch.allclose(learner.adapt(embedded[0])(embedded[1]), learner.adapt(support)(query), atol=1e-6)
@@ -69,8 +69,8 @@ def test_any_number_of_classes_shots_and_queries(samples):
 
 @torch.no_grad()
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_memory_is_flat_over_episodes(samples, fast):
-    learner, counts = make(adapt=fast).eval(), []
+def test_memory_is_flat_over_episodes(samples, adapt):
+    learner, counts = make(adapt=adapt).eval(), []
     for i in range(12):
         adapted(learner, episodes(samples, numbers=[i]))
         if i in (2, 11):
@@ -81,8 +81,8 @@ def test_memory_is_flat_over_episodes(samples, fast):
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize("rule", ["adam", "lstm", "meta_lstm"])
-def test_truncation_changes_gradients_not_values(scored, rule, fast):
-    options = {"adapt": fast, "inner_steps": 4, "task": "regression"} | GENTLE | RULES[rule]
+def test_truncation_changes_gradients_not_values(scored, rule, adapt):
+    options = {"adapt": adapt, "inner_steps": 4, "task": "regression"} | GENTLE | RULES[rule]
     batch = episodes(scored)
     whole, cut = make(**options), make(truncation_length=2, **options)
     (loss,) = whole.losses(batch, 1.0)
@@ -96,9 +96,9 @@ def test_truncation_changes_gradients_not_values(scored, rule, fast):
 
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_every_view_goes_on_from_its_own_point(samples, fast):
+def test_every_view_goes_on_from_its_own_point(samples, adapt):
     """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
-    batch, options = episodes(samples, [IMAGES, NAMES]), {"adapt": fast, "update_rule": "adam", "vectorize": False}
+    batch, options = episodes(samples, [IMAGES, NAMES]), {"adapt": adapt, "update_rule": "adam", "vectorize": False}
     (whole,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
     *_, last = make(**options, **GENTLE, inner_steps=4, truncation_length=2).losses(batch, 1.0)
     assert last.item() == pytest.approx(whole.item(), rel=1e-6)
@@ -120,8 +120,8 @@ def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weigh
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_what_is_learned_is_the_loss_of_predictions(scored, fast, task):
-    learner, batch = make(adapt=fast, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(), episodes(scored)
+def test_what_is_learned_is_the_loss_of_predictions(scored, adapt, task):
+    learner, batch = make(adapt=adapt, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(), episodes(scored)
     expected = learner.task.loss(adapted(learner, batch), learner.task.targets(batch.query)).mean()
     (loss,) = learner.losses(batch, 1.0)
     assert torch.allclose(loss, expected, rtol=1e-5)
@@ -175,12 +175,12 @@ def test_divergence_after_training_is_a_warning(scored, caplog):
 
 @torch.no_grad()
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_a_trace_has_the_loss_after_each_step(samples, fast):
+def test_a_trace_has_the_loss_after_each_step(samples, adapt):
     support, query = episodes(samples).view(IMAGES)
-    trace = make(update_rule="adam", adapt=fast, **GENTLE).eval().trace(support, query)
+    trace = make(update_rule="adam", adapt=adapt, **GENTLE).eval().trace(support, query)
     expected = []
     for steps in range(4):
-        learner = make(update_rule="adam", adapt=fast, eval_inner_steps=steps, **GENTLE).eval()
+        learner = make(update_rule="adam", adapt=adapt, eval_inner_steps=steps, **GENTLE).eval()
         expected.append(learner.task.loss(learner.adapt(support)(query), query.labels))
     assert torch.allclose(trace, torch.stack(expected), atol=1e-5)
 
@@ -197,13 +197,13 @@ def test_a_transductive_learner_is_shown_beside_itself_without(samples):
 def test_rivals_adapt_the_same_model(samples):
     learner = make(update_rule="lstm", inner_steps=2).eval()
     standing, *tuned = learner.controls(None)
-    assert [r.predictor_name for r in standing] == ["learned_optimizer/no step"]
+    assert [r.predictor_name for r in standing] == ["learned_optimizer/no adaptation"]
     names = [[r.variant for r in controls] for controls in tuned]
     assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]
     assert [n[-1] for n in names] == ["sgd, rate 100", "adam, rate 100"]
     assert all(r.baseline and r.model is learner.model for controls in (standing, *tuned) for r in controls)
     assert not learner.baseline and learner.variant == "lstm"
-    rates = [[r.optimizer.rate for r in controls] for controls in tuned]
+    rates = [[r.optimizer.inner_lr for r in controls] for controls in tuned]
     assert rates[0] == rates[1] == sorted(rates[0]) and rates[0][0] == pytest.approx(1e-3)
     with torch.no_grad():
         still = adapted(standing[0], episodes(samples))
@@ -212,7 +212,7 @@ def test_rivals_adapt_the_same_model(samples):
 
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
-    head, whole = (make(adapt=fast, update_rule="lstm") for fast in ("head", "all"))
+    head, whole = (make(adapt=adapt, update_rule="lstm") for adapt in ("head", "all"))
     assert head.max_episodes(EpisodeShape(5, 1, 5)) == 10_000 // (5 * 17)
     assert head.max_episodes(EpisodeShape(5, 1, 5)) > whole.max_episodes(EpisodeShape(5, 1, 5)) >= 1
     assert make(update_rule="sgd").max_episodes(EpisodeShape(5, 1, 5)) == 4_000_000 // (5 * 17)
@@ -221,7 +221,7 @@ def test_fewer_episodes_at_a_time_where_models_are_large():
 def test_what_a_run_says_of_itself():
     said = make(update_rule="lstm", first_order=False, hidden=4, layers=0).describe()
     assert (said["update_rule"], said["order"], said["adapt"]) == ("lstm", "second order", "head")
-    assert (said["fast_parameters"], said["rule_parameters"]) == (17, 3)
+    assert (said["adapted_parameters"], said["update_rule_parameters"]) == (17, 3)
     assert make(first_order=True).describe()["order"] == "first order"
     assert make().predictor_name == "learned_optimizer/lstm"
 
@@ -248,17 +248,17 @@ def test_wrong_options_are_named(options, message):
 
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
-def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(fast):
+def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(adapt):
     """In first order only what computes the head follows supports back; what is queried learns in any case."""
     told = "the encoder of text would learn nothing: .* set method.first_order=false or method.init=prototype"
     for alone in ([NAMES], [IMAGES, NAMES], [BOTH]):
         with pytest.raises(UserError, match=told):
-            make(adapt=fast, first_order=True).check_training(alone)
+            make(adapt=adapt, first_order=True).check_training(alone)
     for learns in ({"first_order": False}, {"init": "prototype"}):
-        make(adapt=fast, **{"first_order": True} | learns).check_training([NAMES])
+        make(adapt=adapt, **{"first_order": True} | learns).check_training([NAMES])
     for queried in ([IMAGES], [NAMES, Mapping.parse("image:text")], [Mapping.parse("image:image+text")]):
-        make(adapt=fast, first_order=True).check_training(queried)
-    frozen = make(adapt=fast, first_order=True)
+        make(adapt=adapt, first_order=True).check_training(queried)
+    frozen = make(adapt=adapt, first_order=True)
     frozen.embedder.encoders["text"].requires_grad_(False)
     frozen.check_training([NAMES])
 
@@ -266,7 +266,7 @@ def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(fa
 def test_the_mean_of_the_support_scores_shows_encoders_nothing(scored):
     learner = make(task="regression", first_order=True, init="prototype")
     with pytest.raises(
-        UserError, match=r"would learn nothing: .* supports have no gradient; set method\.first_order=False$"
+        UserError, match=r"would learn nothing: .* supports have no gradient; set method\.first_order=false$"
     ):
         learner.check_training([NAMES])
 

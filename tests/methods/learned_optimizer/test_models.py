@@ -159,13 +159,13 @@ def test_recurrent_layers_are_computed_one_by_one():
 @torch.no_grad()
 @pytest.mark.parametrize("adapt", ["head", "all one by one", "all at once"])
 @pytest.mark.parametrize("rule", RULES)
-def test_tasks_do_not_mix(rule, fast):
-    options = {"adapt": fast.split()[0], "vectorize": "once" in fast, "task": "regression"} | GENTLE | RULES[rule]
+def test_tasks_do_not_mix(rule, adapt):
+    options = {"adapt": adapt.split()[0], "vectorize": "once" in adapt, "task": "regression"} | GENTLE | RULES[rule]
     learner = make(tiny(), **options).double()
     together, *alone = (
         learner.adapt(support)(query)
         for episodes in (slice(None), slice(1), slice(1, 2))
-        for support, query in [numbers(fast == "head", episodes).view(IMAGES)]
+        for support, query in [numbers(adapt == "head", episodes).view(IMAGES)]
     )
     assert torch.allclose(together, torch.cat(alone), rtol=1e-9)
     assert not torch.allclose(alone[0], alone[1], rtol=1e-2)

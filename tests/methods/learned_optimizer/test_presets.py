@@ -39,8 +39,8 @@ def test_a_preset_is_what_it_says(name):
     learner, _ = build_learner(config, ["image", "text"])
     told = learner.describe()
     assert (told["update_rule"], told["order"], told["adapt"]) == PRESETS[name]
-    assert told["fast_parameters"] == 129 if PRESETS[name][2] == "head" else told["fast_parameters"] > 100_000
-    assert (told["rule_parameters"] > 0) == learner.optimizer.learned
+    assert told["adapted_parameters"] == 129 if PRESETS[name][2] == "head" else told["adapted_parameters"] > 100_000
+    assert (told["update_rule_parameters"] > 0) == learner.optimizer.learned
 
 
 def test_the_default_is_the_lstm_on_names_and_images():
@@ -50,7 +50,7 @@ def test_the_default_is_the_lstm_on_names_and_images():
 
 
 def test_a_choice_on_the_command_line_wins_over_the_presets():
-    assert compose("episode=wide")["episode"]["train"]["ways"] == 192
+    assert compose("episode=many_way")["episode"]["train"]["ways"] == 192
     assert compose("method/algorithm=maml", "trainer=default")["trainer"]["meta_batch_size"] == 1
 
 

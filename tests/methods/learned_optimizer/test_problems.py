@@ -195,7 +195,7 @@ def test_the_mean_over_problems_has_a_power():
 def test_a_missing_option_is_named():
     section = method()
     del section["truncation_length"]
-    with pytest.raises(UserError, match=r"method\.truncation is missing"):
+    with pytest.raises(UserError, match=r"method\.truncation_length is missing"):
         build_solver(section, quadratics())
 
 

@@ -56,7 +56,7 @@ def test_reproduces_the_published_code_of_learning_to_learn():
     point = start({"x": torch.ones(1, 1)}, rule)
     for segment in unroll.segments(1.0):
         losses = []
-        for reached, _ in descend(square, point, rule, segment, unroll.order):
+        for reached, _ in descend(square, point, rule, segment, unroll.first_order):
             point = reached
             losses.append(square(point.params, 0))
         adam.zero_grad()
@@ -70,16 +70,16 @@ def test_reproduces_the_published_code_of_learning_to_learn():
 @pytest.mark.parametrize("connected", [False, True])
 @pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("name", STATEFUL)
-def test_pieces_cut_gradients_and_nothing_else(name, order, connected):
+def test_pieces_cut_gradients_and_nothing_else(name, first_order, connected):
     rule, params = make_rule(name), first()
     point = start(params, rule)
-    whole = arrive(descend(square, point, rule, range(4), order, connected), point)
-    middle = arrive(descend(square, point, rule, range(2), order, connected), point)
+    whole = arrive(descend(square, point, rule, range(4), first_order, connected), point)
+    middle = arrive(descend(square, point, rule, range(2), first_order, connected), point)
     assert any(t.requires_grad for t in middle.params.values())
     cut = middle.detached()
     assert not any(t.requires_grad or t.grad_fn for t in tensors(cut))
     assert all(torch.equal(a, b) for a, b in zip(tensors(middle), tensors(cut), strict=True))
-    end = arrive(descend(square, cut, rule, range(2, 4), order, connected), cut)
+    end = arrive(descend(square, cut, rule, range(2, 4), first_order, connected), cut)
     assert all(torch.equal(a, b) for a, b in zip(tensors(whole), tensors(end), strict=True))
     assert slope(whole, params["x"]).abs().sum() > 0 and slope(end, params["x"]) is None
 
@@ -147,13 +147,13 @@ def test_losses_are_told_from_before_each_step():
 
 
 @pytest.mark.parametrize("first_order", [True, False])
-def test_connected_losses_are_followed_back(order):
+def test_connected_losses_are_followed_back(first_order):
     rule, params = make_rule("learned_lr", {"x": torch.zeros(2)}, inner_lr=0.25), first()
     point = start(params, rule)
-    _, last = list(descend(square, point, rule, range(2), order, connected=True))[-1][1]
+    _, last = list(descend(square, point, rule, range(2), first_order, connected=True))[-1][1]
     (gradient,) = torch.autograd.grad(last, params["x"])
     # x₁ = x − α · 2x: the slope of x₁² is 2 x₁ (1 − 2α), or 2 x₁ where the gradient is a constant
-    assert torch.allclose(gradient[1], params["x"][1] * (1.0 if order == 1 else 0.5))
+    assert torch.allclose(gradient[1], params["x"][1] * (1.0 if first_order else 0.5))
 
 
 def test_the_objective_is_told_the_number_of_the_step():
@@ -221,10 +221,8 @@ def test_divergence_is_told_with_task_step_and_rate():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("steps", 0),
-        ("order", 3),
-        ("order", 0),
-        ("weights", "first"),
+        ("inner_steps", 0),
+        ("step_loss_weights", "first"),
         ("curriculum", 1.5),
         ("curriculum", -0.5),
         ("truncation_length", 0),
