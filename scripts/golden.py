@@ -132,7 +132,7 @@ def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) ->
 
 
 def write_data(folder: Path) -> None:
-    """Twelve classes of five small pictures with a text, a score and a group each; and pictures without a label."""
+    """Twelve classes of six small pictures with a text, a score and a group each; and pictures without a label."""
     import numpy as np
     from PIL import Image
 
@@ -140,7 +140,7 @@ def write_data(folder: Path) -> None:
     for name, classes in (("data", 12), ("new", 4)):
         (folder / name).mkdir()
         lines = ["image_file_name,text,score,group" + ",label" * (name == "data")]
-        for number in range(classes * 5):
+        for number in range(classes * 6):
             label = number % classes
             pixels = rng.integers(0, 128, (12, 12, 3)) + 10 * label
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
