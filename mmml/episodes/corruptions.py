@@ -95,8 +95,8 @@ class Missing(Corruption):
         return np.where(rng.random(len(index)) < self.amount, MISSING, index)
 
 
-@corruptions.register("swapped")
-class Swapped(Corruption):
+@corruptions.register("mismatched")
+class Mismatched(Corruption):
     """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
 
     def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -108,8 +108,8 @@ class Swapped(Corruption):
         return moved
 
 
-@corruptions.register("duplicated")
-class Duplicated(Corruption):
+@corruptions.register("redundant")
+class Redundant(Corruption):
     """Of a share ``amount`` of the items, gives the modality the embedding of another: it says nothing new.
 
     Args:

@@ -40,7 +40,7 @@ def alike(samples: Samples) -> Samples:
 
 
 @pytest.mark.parametrize("side", ["support", "query"])
-@pytest.mark.parametrize("name", ["missing", "swapped", "noise", "occlusion"])
+@pytest.mark.parametrize("name", ["missing", "mismatched", "noise", "occlusion"])
 def test_the_side_that_is_not_meant_stays_as_it_was(samples, name, side):
     clean = shown(samples)
     found = shown(samples, {"name": name, "modality": "image", "amount": 0.6, "side": side})

@@ -51,7 +51,7 @@ def test_what_a_small_amount_spoils_a_larger_one_spoils_too(samples):
 
 @pytest.mark.parametrize(
     ("name", "modality"),
-    [("swapped", "text"), ("typos", "text"), ("swapped", "image"), ("noise", "image"), ("occlusion", "image")],
+    [("mismatched", "text"), ("typos", "text"), ("mismatched", "image"), ("noise", "image"), ("occlusion", "image")],
 )
 def test_corruption_is_a_pure_function_of_the_episode(samples, name, modality):
     section = {"name": name, "modality": modality, "amount": [0.4, 0.6]}
@@ -69,17 +69,17 @@ def test_corruption_is_a_pure_function_of_the_episode(samples, name, modality):
 
 
 def test_swapped_names_are_those_of_other_classes_of_the_episode(samples):
-    batch = drawn(samples, {"name": "swapped", "modality": "text", "amount": 1.0, "side": "support"})
+    batch = drawn(samples, {"name": "mismatched", "modality": "text", "amount": 1.0, "side": "support"})
     clean, wrong = (b.support.values["text"].reshape(50, 4) for b in (drawn(samples), batch))
     assert (clean != wrong).all() and (np.sort(clean, axis=1) == np.sort(wrong, axis=1)).all()
-    half = drawn(samples, {"name": "swapped", "modality": "text", "amount": 0.5, "side": "support"})
+    half = drawn(samples, {"name": "mismatched", "modality": "text", "amount": 0.5, "side": "support"})
     assert 0.4 < (half.support.values["text"].reshape(50, 4) != clean).mean() < 0.6
 
 
 @pytest.mark.parametrize(("items", "amount"), [(2, 0.5), (5, 0.25), (20, 0.25)])
 def test_of_few_items_as_large_a_share_is_swapped(items, amount):
     swap, index = (
-        corruptions.build("swapped", {"modality": "text", "amount": amount, "side": "both"}, "x"),
+        corruptions.build("mismatched", {"modality": "text", "amount": amount, "side": "both"}, "x"),
         np.arange(items),
     )
     shares = [(swap.reindex(index, np.random.default_rng(i)) != index).mean() for i in range(1000)]
@@ -102,7 +102,7 @@ def test_embeddings_that_are_missing_are_absent_and_those_of_gappy_columns_stay_
 def test_a_modality_can_repeat_another(samples):
     images, names = torch.randn(39, 3), torch.randn(9, 3)
     embedded = samples.with_embeddings({"image": images, "text": names})
-    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
+    section = {"name": "redundant", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
     support, query = drawn(embedded, section).view(BOTH)
     assert torch.equal(support.items("text"), support.items("image"))
     assert torch.equal(support.episode(3).items("text"), support.items("text")[3:4])
@@ -221,7 +221,7 @@ def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
 @pytest.mark.parametrize("classifier", ["prototype", "nearest", "attention"])
 def test_every_rule_sees_that_a_modality_repeats_another(samples, classifier):
     embedded = samples.with_embeddings({"image": torch.randn(39, 3), "text": torch.randn(9, 3)})
-    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
+    section = {"name": "redundant", "modality": "text", "of": "image", "amount": 1.0, "side": "support"}
     learner = make_learner(classifier=classifier)
     before, after = (learner.adapt(s)(q) for s, q in (drawn(embedded, *c).view(BOTH) for c in ((), (section,))))
     assert (before - after).abs().max() > 0.1

@@ -35,7 +35,7 @@ def test_every_encoder_and_rule_passes(samples, encoder, classifier):
 def test_queries_that_repeat_another_modality_pass(samples):
     learner = make_learner().eval()
     embedded = embed_all(learner, samples, ["image", "text"])
-    section = {"name": "duplicated", "modality": "text", "of": "image", "amount": 0.5, "side": "query"}
+    section = {"name": "redundant", "modality": "text", "of": "image", "amount": 0.5, "side": "query"}
     sampler = Sampler(samples, 0, "test", corruptions=build_corruptions([section], "episode.eval.corruptions"))
     mappings = [Mapping.parse("image:image+text")]
     check_independence(learner, samples, embedded, sampler, EpisodeShape(4, 2, 2), mappings)

@@ -126,8 +126,8 @@ def test_what_cannot_be_played_is_refused_before_anything_is():
         )
     with pytest.raises(UserError, match=r"with method.adapt=all encoders cannot adapt to what is missing"):
         check_robustness(RobustnessConfig(run=True), MAPPINGS, embeds_once=False)
-    with pytest.raises(UserError, match=r"duplicated needs options of its own; ask for it by episode.eval.corruptions"):
-        check_robustness(RobustnessConfig(run=True, corruptions=["duplicated"]), MAPPINGS, embeds_once=True)
+    with pytest.raises(UserError, match=r"redundant needs options of its own; ask for it by episode.eval.corruptions"):
+        check_robustness(RobustnessConfig(run=True, corruptions=["redundant"]), MAPPINGS, embeds_once=True)
     check_robustness(RobustnessConfig(run=True, corruptions=["noise"]), MAPPINGS, embeds_once=False)
 
 
