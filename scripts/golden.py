@@ -21,7 +21,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,14 @@ class Run:
         commands: in one folder, one after the other.
         kept: whether the tests repeat it.
         real: whether it needs ``MMML_DATA``.
+        values: as :attr:`Names.values`, of this run alone.
     """
 
     name: str
     commands: tuple[str, ...]
     kept: bool = False
     real: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) ->
         RuntimeError: a command fails.
     """
     write_data(folder)
+    if names.commands or names.values:
+        names = replace(names, values={**names.values, **run.values})
     for command in run.commands:
         name, *words = shlex.split(names.command(command.replace("SHARED", shared)))
         code, printed = execute(name, words, folder)
