@@ -132,7 +132,7 @@ def _compose_and_train(arguments: list[str]) -> int:
 
 def _summarise(sweep: Path) -> int:
     """Write the tables of a sweep; returns how many of its runs did not complete."""
-    from mmml.report.sweep import summarise
+    from mmml.reporting.sweep import summarise
 
     summary = summarise(sweep)
     if summary.runs:
@@ -236,7 +236,7 @@ def _data(arguments: list[str]) -> int:
 
 
 def _get(name: str, options: list[str]) -> int:
-    from mmml.datasets.on_disk import get
+    from mmml.data.on_disk import get
 
     root, others = take_option(options, "dataset.root", "", wanted="a folder")
     if others:
@@ -256,8 +256,8 @@ def _report(arguments: list[str]) -> int:
     if len(arguments) != 1:
         raise UserError("give one folder, a run or a sweep: mmml-report RUN")
     folder = expanded(arguments[0])
-    from mmml.report import write_report
-    from mmml.report.sweep import is_sweep
+    from mmml.reporting import write_report
+    from mmml.reporting.sweep import is_sweep
 
     if is_sweep(folder):
         return 1 if _summarise(folder) else 0

@@ -25,9 +25,9 @@ from mmml.files import check_writable, write_json, write_text
 from mmml.job import Change, Job, new_evaluation, write_episodes, write_robustness
 from mmml.methods import Learner
 from mmml.provenance import describe
-from mmml.report.differences import as_csv
+from mmml.reporting.differences import as_csv
 from mmml.run_directory import RunDirectory
-from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+from mmml.training.checkpoint import find_checkpoint, load_checkpoint
 
 log = logging.getLogger("mmml")
 

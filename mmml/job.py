@@ -26,14 +26,14 @@ from mmml.evaluation.verdict import verdicts
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
 from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
-from mmml.report import difference_tables, panel_tables, write_report
-from mmml.report.robustness import area_table, as_csv
-from mmml.report.verdicts import verdict_table
+from mmml.reporting import difference_tables, panel_tables, write_report
+from mmml.reporting.robustness import area_table, as_csv
+from mmml.reporting.verdicts import verdict_table
 from mmml.run_directory import RunDirectory
 from mmml.terminal import plain_console
-from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mmml.trainer.loop import Trainer
-from mmml.trainer.signals import Interrupted, Stop, handle_signals
+from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from mmml.training.loop import Trainer
+from mmml.training.signals import Interrupted, Stop, handle_signals
 
 log = logging.getLogger("mmml")
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from mmml.config import Config, ProblemConfig, check_config
-from mmml.datasets import Dataset, Samples, datasets
-from mmml.datasets.novelty import identifiers, novelty, refuse_known
+from mmml.data.base import Dataset, Samples, datasets
+from mmml.data.novelty import identifiers, novelty, refuse_known
 from mmml.encoders import build_embedder
 from mmml.encoders.embedder import config_diff
 from mmml.encoders.feature_cache import cache_features
@@ -38,14 +38,14 @@ from mmml.evaluation.panel import episode_settings, every_mapping
 from mmml.evaluation.problems import ProblemJudge
 from mmml.evaluation.robustness import check_robustness
 from mmml.evaluation.summaries import summary_settings
-from mmml.loggers import check_loggers
 from mmml.methods import Learner, Trainable, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
 from mmml.tasks import Task, tasks
-from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mmml.trainer.loop import Trainer, TrainerInputs
-from mmml.trainer.numerics import Numerics, choose_numerics, step_seed
+from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from mmml.training.loggers import check_loggers
+from mmml.training.loop import Trainer, TrainerInputs
+from mmml.training.numerics import Numerics, choose_numerics, step_seed
 
 log = logging.getLogger(__name__)
 

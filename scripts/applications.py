@@ -19,8 +19,8 @@ from reproduce import play, refuse
 from reproductions import READ_BY_MINILM, Reproduction
 
 from mmml.errors import did_you_mean
-from mmml.report import cells as show
-from mmml.report.verdicts import THAN, judged
+from mmml.reporting import cells as show
+from mmml.reporting.verdicts import THAN, judged
 
 HOME = Path("outputs") / "applications"
 BY_OPTIMIZER = ("method=learned_optimizer", "method/algorithm=meta_sgd_head")

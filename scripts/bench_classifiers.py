@@ -9,7 +9,7 @@ import time
 import numpy as np
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.panel import Setting, play

@@ -2,7 +2,7 @@
 
 import timeit
 
-from mmml.datasets import datasets
+from mmml.data.base import datasets
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
 

@@ -43,7 +43,7 @@ def anonymous_memory() -> float:
 def measure(root: Path) -> None:
     """Load and draw."""
     from mmml.config.compose import compose_plain
-    from mmml.datasets import datasets
+    from mmml.data.base import datasets
     from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
     before = anonymous_memory()

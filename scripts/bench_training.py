@@ -20,7 +20,7 @@ from mmml.errors import ExpectedError
 from mmml.memory import keep_freed_memory
 from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
-from mmml.trainer.loop import Trainer
+from mmml.training.loop import Trainer
 
 HEADER = "| experiment | a step, s | steps | a validation, s | training, min |\n| --- | --- | --- | --- | --- |"
 STEPS, SECONDS = 12, 60.0  # timed of an experiment: so many, or as many as fit in

@@ -26,7 +26,7 @@ from reproductions import REPRODUCTIONS, Goal, Reproduction
 
 from mmml.errors import did_you_mean
 from mmml.evaluation.statistics import interval
-from mmml.report.cells import column, is_calibration, mapping
+from mmml.reporting.cells import column, is_calibration, mapping
 
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from mmml.datasets.annotated_video import Footage, summary
-from mmml.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
+from mmml.data.annotated_video import Footage, summary
+from mmml.data.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
 from mmml.errors import UserError
 from mmml.evaluation.statistics import interval
 from mmml.evaluation.summaries import Summary, at_random, people

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from mmml import cli
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.base import Dataset
+from mmml.data.base import Column, Dataset, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
@@ -66,7 +65,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def glyphs() -> dict[str, Samples]:
-    from mmml.datasets import datasets
+    from mmml.data.base import datasets
 
     dataset: Dataset = datasets.build("glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset")
     return dataset.load()

@@ -9,8 +9,8 @@ import av
 import numpy as np
 from PIL import Image
 
-from tests.datasets.making import write_csv, write_jsonl
-from tests.media.making import write_video
+from tests.data.making import write_csv, write_jsonl
+from tests.data.media.making import write_video
 
 
 def speech(data: Path, root: Path, takes: int = 50) -> Path:

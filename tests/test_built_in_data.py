@@ -5,11 +5,11 @@ import pytest
 from mmml import run as runs
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.datasets.omniglot import archives
+from mmml.data.datasets.omniglot import archives
 from mmml.run_directory import RunDirectory
-from mmml.trainer.signals import Stop
-from tests.datasets.making_footage import write_eccv16
-from tests.datasets.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_fsdd, slice_omniglot
+from mmml.training.signals import Stop
+from tests.data.making_footage import write_eccv16
+from tests.data.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_fsdd, slice_omniglot
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
 SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]

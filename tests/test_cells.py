@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import command
-from tests.datasets.making import write_csv
+from tests.data.making import write_csv
 from tests.predict.making import features
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.warmup=0", "evaluation.episodes=4"]

@@ -21,7 +21,7 @@ from mmml.config.compose import apply_overrides, compose_plain
 from mmml.errors import UserError
 from mmml.evaluation.panel import Panel
 from mmml.evaluation.statistics import paired_interval
-from mmml.trainer.checkpoint import load_checkpoint
+from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import command
 from tests.evaluation.test_paired import cell
 

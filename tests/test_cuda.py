@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.trainer.numerics import Numerics
+from mmml.training.numerics import Numerics
 from tests.conftest import SMALL, SMOKE, command, make_learner
 from tests.methods.learned_optimizer.making import GENTLE, IMAGES, NAMES, RULES, episodes, make
 

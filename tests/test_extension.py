@@ -34,7 +34,7 @@ PARTS = {
 DATASET = """
     import numpy as np
     import torch
-    from mmml.datasets import Column, Dataset, Per, Samples, datasets
+    from mmml.data.base import Column, Dataset, Per, Samples, datasets
 
 
     @datasets.register("dots")

@@ -11,7 +11,7 @@ from mmml.config.schema import check_run
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
 from mmml.run_directory import RunDirectory
-from mmml.trainer.checkpoint import load_checkpoint
+from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import SMOKE, command
 
 HEAD = ["experiment=adapt_head", "encoder=mlp", "encoder.frozen=true", "trainer.steps=4", "trainer.checkpoint_every=2"]

@@ -11,7 +11,7 @@ from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
 from tests.conftest import command
-from tests.datasets.making import draw, write_csv
+from tests.data.making import draw, write_csv
 from tests.predict.making import features
 
 RUN = (

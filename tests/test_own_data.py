@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from mmml.cli import _data, _predict
-from mmml.datasets import datasets
+from mmml.data.base import datasets
 from tests import own_data
 from tests.conftest import command
-from tests.datasets.making import write_csv
+from tests.data.making import write_csv
 
 SHORT = ["trainer.validate_every=100", "trainer.warmup=1", "encoder.width=16"]
 SHORT += ["evaluation.episodes=20", "evaluation.validation_episodes=10"]

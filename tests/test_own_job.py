@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from mmml.config.compose import compose_plain
 from mmml.job import evaluate, resume, train_composed
 from mmml.run_directory import RunDirectory
-from mmml.trainer.checkpoint import load_checkpoint
+from mmml.training.checkpoint import load_checkpoint
 from tests.test_splits import RUN, manifest
 
 SHORT = [*RUN, "trainer.steps=4", "trainer.warmup=0", "trainer.validate_every=2", "trainer.checkpoint_every=4"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all

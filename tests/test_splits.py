@@ -9,16 +9,16 @@ import torch
 from mmml import run as runs
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
-from mmml.datasets import Column, Granularity
+from mmml.data.base import Column, Granularity
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import episode_settings
 from mmml.run_directory import RunDirectory
 from mmml.tasks import tasks
-from mmml.trainer.checkpoint import load_checkpoint
+from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import MLP, make_learner
-from tests.datasets.making import write_csv
+from tests.data.making import write_csv
 from tests.methods.learned_optimizer.making import make
 
 MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}

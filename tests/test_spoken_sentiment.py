@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from tests.conftest import command
-from tests.datasets.making import draw, write_csv
+from tests.data.making import draw, write_csv
 
 PAGE = Path(__file__).parents[1] / "docs" / "applications.md"
 QUICK = ["trainer.steps=2", "trainer.warmup=0", "trainer.validate_every=1", "evaluation.episodes=4"]

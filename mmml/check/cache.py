@@ -16,13 +16,13 @@ from rich.table import Table
 
 from mmml.check.finding import SHOWN
 from mmml.config.compose import take_option
-from mmml.datasets.cache import ENTRY, UNPACKED, cache_dir
-from mmml.datasets.media_cache import PARTS
-from mmml.datasets.on_disk import downloaded
+from mmml.data.cache import ENTRY, UNPACKED, cache_dir
+from mmml.data.media import FILE_MODALITIES
+from mmml.data.media_cache import PARTS
+from mmml.data.on_disk import downloaded
 from mmml.encoders.feature_cache import PREPARED, VALUES
 from mmml.errors import UserError, did_you_mean, require
 from mmml.files import BESIDE, beside
-from mmml.media import FILE_MODALITIES
 from mmml.terminal import plain_console
 
 SUFFIXES = (".npz", ".npy", ".json")

@@ -8,9 +8,9 @@ from mmml.check.findings import inspect
 from mmml.check.page import print_findings, write_page
 from mmml.config import Config, check_config
 from mmml.config.compose import compose_plain
-from mmml.datasets import datasets
-from mmml.datasets.manifest import Manifest
-from mmml.datasets.manifest.splitting import BY_SAMPLE
+from mmml.data.base import datasets
+from mmml.data.datasets.manifest import Manifest
+from mmml.data.manifest.splitting import BY_SAMPLE
 from mmml.errors import UserError
 from mmml.files import check_target, expanded
 from mmml.tasks import tasks

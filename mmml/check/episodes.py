@@ -8,10 +8,9 @@ import numpy as np
 from mmml.check.finding import GAPS, Finding
 from mmml.check.findings import Findings
 from mmml.config import Config
-from mmml.datasets import Granularity, Samples
-from mmml.datasets.base import SPLITS
-from mmml.datasets.manifest import Manifest
-from mmml.datasets.manifest.splitting import BY_SAMPLE, declared
+from mmml.data.base import SPLITS, Granularity, Samples
+from mmml.data.datasets.manifest import Manifest
+from mmml.data.manifest.splitting import BY_SAMPLE, declared
 from mmml.episodes.setup import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError, many
 from mmml.run import build_learner, load_samples

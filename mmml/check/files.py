@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from mmml.check.finding import SHOWN, Finding
-from mmml.datasets.manifest import Manifest
-from mmml.datasets.manifest.files import is_file
-from mmml.datasets.manifest.meaning import TEXTS
+from mmml.data.datasets.manifest import Manifest
+from mmml.data.manifest.files import is_file
+from mmml.data.manifest.meaning import TEXTS
+from mmml.data.media import FILE_MODALITIES, probe
 from mmml.errors import ExpectedError, many
-from mmml.media import FILE_MODALITIES, probe
 
 PROBED = 2000  # files whose headers are read, evenly chosen
 

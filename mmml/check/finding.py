@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmml.datasets.base import MODALITIES
+from mmml.data.base import MODALITIES
 
 SHOWN = 5  # examples that a finding names
 GAPS = {f"it has no {m}" for m in MODALITIES} | {f"its class has no {m}" for m in MODALITIES}

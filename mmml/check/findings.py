@@ -11,11 +11,10 @@ import numpy as np
 
 from mmml.check.files import duplicates, sizes
 from mmml.check.finding import GAPS, SHOWN, Finding
-from mmml.datasets import Granularity, Samples
-from mmml.datasets.base import SPLITS
-from mmml.datasets.manifest import Manifest
-from mmml.datasets.manifest.columns import unserved
-from mmml.datasets.manifest.meaning import KNOWN, MISSPELT
+from mmml.data.base import SPLITS, Granularity, Samples
+from mmml.data.datasets.manifest import Manifest
+from mmml.data.manifest.columns import unserved
+from mmml.data.manifest.meaning import KNOWN, MISSPELT
 from mmml.errors import UserError, did_you_mean, many
 
 TWINS = str.maketrans(

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mmml.check.findings import Findings
-from mmml.datasets import Samples
-from mmml.datasets.values import evenly_spaced
+from mmml.data.base import Samples
+from mmml.data.values import evenly_spaced
 from mmml.errors import many
 from mmml.evaluation.pictures import ORDER, picture
 from mmml.files import keep_aside, write_text
-from mmml.report.html import render
+from mmml.reporting.html import render
 
 CLASSES = 60  # shown of each split
 MADE = b"mmml-data</title>"  # in the head of every page

@@ -6,8 +6,8 @@ import numpy as np
 from rich.table import Table
 
 from mmml.config.compose import compose_plain
-from mmml.datasets import Dataset, Samples, datasets
-from mmml.datasets.missing import Gappy
+from mmml.data.base import Dataset, Samples, datasets
+from mmml.data.missing import Gappy
 from mmml.errors import UserError
 from mmml.terminal import plain_console
 

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmml.datasets import Samples
-from mmml.datasets.base import MODALITIES, base_modality
-from mmml.datasets.missing import ABSENT, Partial, present_values
-from mmml.datasets.values import Prepared
+from mmml.data.base import MODALITIES, Samples, base_modality
+from mmml.data.missing import ABSENT, Partial, present_values
+from mmml.data.values import Prepared
 from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import ExampleSet

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mmml.datasets import Samples
-from mmml.datasets.cache import cached_folder, key_of
-from mmml.datasets.missing import Gappy
-from mmml.datasets.values import Matrix, PreparedValues, Values, identity_of
+from mmml.data.base import Samples
+from mmml.data.cache import cached_folder, key_of
+from mmml.data.missing import Gappy
+from mmml.data.values import Matrix, PreparedValues, Values, identity_of
 from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
 from mmml.files import write_json, write_npy

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mmml.datasets.missing import ABSENT
+from mmml.data.missing import ABSENT
 from mmml.encoders.attention import Layer
 from mmml.errors import require
 from mmml.registry import Registry

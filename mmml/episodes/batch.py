@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
-from mmml.datasets.missing import ABSENT, Gappy, Partial, join
+from mmml.data.base import Samples, base_modality
+from mmml.data.missing import ABSENT, Gappy, Partial, join
 from mmml.episodes.corruptions import MISSING
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes

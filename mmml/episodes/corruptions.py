@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from mmml.datasets.base import base_modality
-from mmml.datasets.missing import Partial
-from mmml.datasets.values import objects
+from mmml.data.base import base_modality
+from mmml.data.missing import Partial
+from mmml.data.values import objects
 from mmml.errors import UserError, require
 from mmml.registry import Registry
 

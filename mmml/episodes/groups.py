@@ -33,7 +33,7 @@ def draw_apart(
         numberings: of every row of the split, ``[rows]`` each: their groups, or which rows are duplicates.
         shots: rows of each class on the support side.
         queries: rows of each class on the query side.
-        query_only: see :class:`mmml.datasets.Samples`.
+        query_only: see :class:`mmml.data.base.Samples`.
         bound: what other classes of the episode have decided already.
 
     Returns:

@@ -3,7 +3,7 @@
 import collections.abc
 from dataclasses import dataclass
 
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.errors import UserError, did_you_mean
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mmml.datasets import OfficialEpisodes, Samples
+from mmml.data.base import OfficialEpisodes, Samples
 from mmml.episodes.corruptions import Corrupted, Corruption
 from mmml.episodes.groups import Sides, draw_apart, meeting, sides_of
 from mmml.episodes.task_augmentation import draw_variants

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Dataset, Granularity, Samples
-from mmml.datasets.base import base_modality, shuffled
+from mmml.data.base import Dataset, Granularity, Samples, base_modality, shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.corruptions import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping

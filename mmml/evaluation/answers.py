@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
-from mmml.datasets.missing import present_values
+from mmml.data.base import Samples, base_modality
+from mmml.data.missing import present_values
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded

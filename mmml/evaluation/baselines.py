@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from mmml.datasets import Granularity
-from mmml.datasets.base import base_modality
+from mmml.data.base import Granularity, base_modality
 from mmml.encoders import Embedder, build_embedder, encoders
 from mmml.evaluation.nearest_pair import NearestPair
 from mmml.methods import Learner, Role

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import EpisodeShape
 from mmml.methods import Learner
 from mmml.threads import one_thread

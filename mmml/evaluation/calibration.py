@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Sampler
 from mmml.episodes import Mapping as EpisodeMapping

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import Episodes, EpisodeShape, Sampler
 from mmml.tasks import Metric, Task
 from mmml.tasks.gallery import chance_among_candidates

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import Sampler
 from mmml.evaluation.batching import chunks
 from mmml.evaluation.embed import gather_encoded

@@ -7,8 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
-from mmml.datasets.missing import Gappy, Partial, present_values
+from mmml.data.base import Samples
+from mmml.data.missing import Gappy, Partial, present_values
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
 from mmml.encoders.base import CHUNK, chunks, evaluating

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets import Granularity, Samples
-from mmml.datasets.base import base_modality
-from mmml.datasets.missing import ABSENT, present_values
-from mmml.datasets.values import evenly_spaced
+from mmml.data.base import Granularity, Samples, base_modality
+from mmml.data.missing import ABSENT, present_values
+from mmml.data.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.batching import chunks
 from mmml.evaluation.embed import embed_all, gather_encoded

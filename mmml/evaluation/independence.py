@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.errors import IndependenceError
 from mmml.evaluation.embed import encode_views

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmml.config.schema import EvaluationConfig
-from mmml.datasets import Granularity, Samples
+from mmml.data.base import Granularity, Samples
 from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Sampler

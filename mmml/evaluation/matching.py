@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Granularity, Samples
+from mmml.data.base import Granularity, Samples
 from mmml.episodes import Batch, Episodes, Sampler, gather
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError

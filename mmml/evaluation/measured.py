@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from mmml.config.schema import Config, ProblemConfig
-from mmml.datasets import Samples
-from mmml.datasets.missing import present_values
-from mmml.datasets.values import content_of, evenly_spaced
+from mmml.data.base import Samples
+from mmml.data.missing import present_values
+from mmml.data.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.panel import Setting
 

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Granularity, Samples
-from mmml.datasets.base import base_modality
+from mmml.data.base import Granularity, Samples, base_modality
 from mmml.episodes import Episodes, Mapping
 from mmml.evaluation.panel import EpisodePredictions, Panel, Setting
 from mmml.methods import Learner

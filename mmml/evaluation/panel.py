@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmml.config.schema import EvalEpisodes
-from mmml.datasets import Granularity, Samples
+from mmml.data.base import Granularity, Samples
 from mmml.episodes import Episodes, EpisodeShape, Mapping, Sampler
 from mmml.episodes.setup import eval_shapes
 from mmml.evaluation.batching import chunks, few_threads

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mmml.config.schema import EvaluationConfig
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.controls import curve
 from mmml.evaluation.panel import Cell, Panel

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import Episodes, EpisodeShape, Mapping, gather
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmml.config.schema import RobustnessConfig
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
+from mmml.data.base import Samples, base_modality
 from mmml.episodes import Mapping
 from mmml.episodes.corruptions import Corruption, corruptions
 from mmml.errors import UserError

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.datasets import Samples
-from mmml.datasets.annotated_video import Footage, summary
-from mmml.datasets.values import evenly_spaced
+from mmml.data.annotated_video import Footage, summary
+from mmml.data.base import Samples
+from mmml.data.values import evenly_spaced
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.pictures import thumbnail
 from mmml.evaluation.summaries import DRAWS, draws, predicted

@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mmml.datasets import Samples
-from mmml.datasets.annotated_video import Footage, summary
+from mmml.data.annotated_video import Footage, summary
+from mmml.data.base import Samples
 from mmml.episodes import EpisodeShape, Mapping, of_one_class
 from mmml.errors import UserError
 from mmml.evaluation.embed import gather_encoded

@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
-from mmml.datasets.values import evenly_spaced
+from mmml.data.base import Samples
+from mmml.data.values import evenly_spaced
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, gather, of_one_class
 from mmml.methods.learner import Learner, Predictor, Role
 from mmml.tasks import Task

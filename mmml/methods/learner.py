@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmml.datasets import Samples
-from mmml.datasets.missing import present_values
+from mmml.data.base import Samples
+from mmml.data.missing import present_values
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.registry import Registry

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import ExampleSet, Mapping
 from mmml.evaluation.calibration import LEVELS, Entry, class_distances
 from mmml.evaluation.scaling import fit_temperature, with_one_wrong

@@ -11,18 +11,18 @@ from typing import Any, TextIO, cast
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
-from mmml.datasets.base import MODALITIES
-from mmml.datasets.manifest.rows import ManifestRows
+from mmml.data.base import MODALITIES
+from mmml.data.manifest.rows import ManifestRows
+from mmml.data.media import FILE_MODALITIES
 from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
 from mmml.files import check_target, destination, expanded, is_device, keep_aside, own_mark, take_place, writing
-from mmml.media import FILE_MODALITIES
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
 from mmml.predict.summary import Tally, answer
-from mmml.trainer.checkpoint import find_checkpoint, load_checkpoint
+from mmml.training.checkpoint import find_checkpoint, load_checkpoint
 
 FIXED = ("seed", "dataset", "encoder", "task", "resume")
 

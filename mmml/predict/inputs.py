@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from mmml.datasets import Granularity, Samples
-from mmml.datasets.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
-from mmml.datasets.manifest.features import load_matrix, vector_column
-from mmml.datasets.manifest.meaning import TEXTS
-from mmml.datasets.manifest.reading import read_rows
-from mmml.datasets.manifest.rows import ManifestRows
-from mmml.datasets.values import Matrix, objects
+from mmml.data.base import Granularity, Samples
+from mmml.data.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
+from mmml.data.manifest.features import load_matrix, vector_column
+from mmml.data.manifest.meaning import TEXTS
+from mmml.data.manifest.reading import read_rows
+from mmml.data.manifest.rows import ManifestRows
+from mmml.data.media import FILE_MODALITIES, Limits, is_constant
+from mmml.data.media.pool import Failure, Pool
+from mmml.data.values import Matrix, objects
 from mmml.episodes import ExampleSet
 from mmml.errors import UserError
 from mmml.files import expanded
-from mmml.media import FILE_MODALITIES, Limits, is_constant
-from mmml.media.pool import Failure, Pool
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Reading:
     skip: bool = False
 
     def rows(self, path: str, option: str, targets: bool) -> ManifestRows:
-        """The table of a folder or manifest, see :func:`mmml.datasets.manifest.read_rows`."""
+        """The table of a folder or manifest, see :func:`mmml.data.manifest.read_rows`."""
         return read_rows(path, option, self.columns, self.features is not None, targets)
 
     def matrix(self, rows: ManifestRows) -> Matrix | None:

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from mmml.config import Config, check_config
-from mmml.datasets import Samples
-from mmml.datasets.manifest import ManifestRows
+from mmml.data.base import Samples
+from mmml.data.manifest import ManifestRows
+from mmml.data.media import Limits
 from mmml.episodes import ExampleSet, Mapping
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.evaluation.embed import embed_all
-from mmml.media import Limits
 from mmml.methods import Learner
 from mmml.predict.calibrate import calibrate_on_support
 from mmml.predict.inputs import Queries, Reading, Support, whole_support
@@ -32,7 +32,7 @@ from mmml.run import build_learner, load_finished, modalities_of
 from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 from mmml.threads import one_thread
-from mmml.trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 CHUNK = 512  # queries predicted at a time; the result does not depend on it
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from mmml.datasets.manifest.rows import constant_files
+from mmml.data.manifest.rows import constant_files
 from mmml.predict.inputs import Queries
 from mmml.predict.model import Adapted, Prediction
 from mmml.tasks.generation.scores import chrf

@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
-from mmml.datasets import Dataset, Granularity, Samples
-from mmml.datasets.missing import Gappy
+from mmml.data.base import Dataset, Granularity, Samples
+from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError, did_you_mean

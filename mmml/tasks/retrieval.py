@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
-from mmml.datasets.values import Subset
+from mmml.data.base import Samples, base_modality
+from mmml.data.values import Subset
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.similarity.distances import unit

@@ -26,14 +26,14 @@ from mmml import run
 from mmml.check.command import check
 from mmml.config import check_run
 from mmml.config.compose import conf_dir, parse, plain, quote_paths
-from mmml.datasets import datasets
-from mmml.datasets.manifest import ManifestRows, read_rows
+from mmml.data.base import datasets
+from mmml.data.manifest import ManifestRows, read_rows
+from mmml.data.media import Limits, MediaError, decode
+from mmml.data.media.pool import Failure
 from mmml.errors import ExpectedError
-from mmml.media import Limits, MediaError, decode
-from mmml.media.pool import Failure
 from mmml.predict.command import predict
 from mmml.run_directory import RunDirectory
-from mmml.trainer.signals import Stop
+from mmml.training.signals import Stop
 
 TINY = """
 encoder/text=mlp_text encoder/image=mlp_image encoder.width=8 encoder.text.hidden=8 encoder.image.hidden=8

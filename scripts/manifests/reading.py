@@ -10,7 +10,7 @@ import numpy as np
 
 from manifests.dialects import Case, Said, has
 from manifests.media import MAKERS
-from mmml.datasets.manifest import ManifestRows
+from mmml.data.manifest import ManifestRows
 
 SPLITS = {"train": "train training", "val": "val valid validation dev development", "test": "test testing"}
 UNSEEN = re.compile("[\u200b\u2060\ufeff]")

@@ -7,11 +7,11 @@ from PIL import Image
 
 from mmml.check import cache as module
 from mmml.check.cache import cache, human, survey
-from mmml.datasets.cache import cached_arrays
-from mmml.datasets.media_cache import decode_files
-from mmml.datasets.on_disk import datasets
+from mmml.data.cache import cached_arrays
+from mmml.data.media import Limits
+from mmml.data.media_cache import decode_files
+from mmml.data.on_disk import datasets
 from mmml.errors import UserError
-from mmml.media import Limits
 
 KEY = "0123456789abcdef01234567"
 

@@ -3,7 +3,7 @@ import pytest
 
 from mmml.cli import _data
 from mmml.errors import UserError
-from tests.datasets.making import draw, pictures, write_csv
+from tests.data.making import draw, pictures, write_csv
 
 
 def check(root, capsys, *overrides) -> tuple[int, str]:

@@ -8,10 +8,10 @@ from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
 from mmml.check.findings import Findings, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.missing import Gappy
-from tests.datasets.making import draw, pictures, write_csv
-from tests.datasets.test_manifest import manifest
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.missing import Gappy
+from tests.data.making import draw, pictures, write_csv
+from tests.data.test_manifest import manifest
 
 SPLITS = {"train": 6, "val": 3, "test": 4}
 

@@ -1,5 +1,5 @@
 from tests.conftest import command
-from tests.datasets.slices import slice_emoji
+from tests.data.slices import slice_emoji
 
 
 def test_what_a_dataset_has_is_shown(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from mmml.config.compose import compose_plain, conf_dir
 from mmml.config.schema import Config, check_run
-from mmml.datasets import datasets
+from mmml.data.base import datasets
 from mmml.run import modalities_of
 from mmml.tasks import tasks
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmml.datasets.values import objects
+from mmml.data.values import objects
 from mmml.encoders.feature_cache import prepare_once
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmml.datasets.missing import ABSENT
+from mmml.data.missing import ABSENT
 from mmml.encoders import build_embedder
 from mmml.encoders.fusion import fusions, is_missing
 from mmml.errors import UserError

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.values import Prepared
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.values import Prepared
 from mmml.encoders import build_embedder, encoders
 from mmml.encoders.feature_cache import cache_features, prepare_once
 from mmml.errors import UserError

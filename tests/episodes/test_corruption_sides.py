@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.missing import Partial
-from mmml.datasets.values import objects
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.missing import Partial
+from mmml.data.values import objects
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.corruptions import Corrupted, build_corruptions
 from mmml.episodes.sampler import VARIANTS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity
-from mmml.datasets.missing import Gappy, Partial
+from mmml.data.base import Column, Granularity
+from mmml.data.missing import Gappy, Partial
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.batch import take
 from mmml.episodes.corruptions import build_corruptions, corruptions

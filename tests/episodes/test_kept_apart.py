@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.episodes.setup import check_shapes, for_episodes
 from mmml.errors import UserError

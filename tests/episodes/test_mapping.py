@@ -1,6 +1,6 @@
 import pytest
 
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.episodes import Mapping
 from mmml.errors import UserError
 

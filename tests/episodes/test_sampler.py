@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.episodes.sampler import choose_int, distinct
 from mmml.errors import UserError

@@ -1,7 +1,7 @@
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.episodes.setup import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError
 

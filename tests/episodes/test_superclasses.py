@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import OfficialEpisodes
+from mmml.data.base import OfficialEpisodes
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.episodes.setup import check_shapes, for_episodes
 from mmml.errors import UserError

@@ -6,8 +6,8 @@ import torch
 
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.values import objects
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.values import objects
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.setup import check_mappings, training_batches
 from mmml.episodes.task_augmentation import COLOURS, COUNT, draw_variants, vary

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mmml.datasets import Column, Granularity
-from mmml.datasets.missing import Gappy
+from mmml.data.base import Column, Granularity
+from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.answers import make_answers
 from mmml.evaluation.embed import materialize

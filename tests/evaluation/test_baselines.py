@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.encoders import Encoder, encoders
 from mmml.evaluation.baselines import baselines, frozen_classifiers
 from mmml.similarity import distances

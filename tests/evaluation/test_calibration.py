@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.values import Subset, objects
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.values import Subset, objects
 from mmml.episodes import Episodes, EpisodeShape, of_one_class
 from mmml.evaluation.candidates import candidate_rows
 from mmml.tasks import tasks

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import IndependenceError

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.evaluation.baselines import frozen_classifiers
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.judge import Judge

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import Batch, EpisodeShape, Mapping, Sampler
 from mmml.errors import UserError
 from mmml.evaluation.judge import Judge

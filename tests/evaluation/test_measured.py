@@ -10,7 +10,7 @@ import torch
 
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
-from mmml.datasets import Column, Granularity
+from mmml.data.base import Column, Granularity
 from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.measured import measured

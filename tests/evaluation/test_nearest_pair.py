@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mmml.datasets import Granularity
-from mmml.datasets.values import objects
+from mmml.data.base import Granularity
+from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import ExampleSet
 from mmml.evaluation.baselines import baselines

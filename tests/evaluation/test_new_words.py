@@ -6,14 +6,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.manifest.columns import Texts
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.manifest.columns import Texts
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.new_words import NEW_WORDS, NewWords
 from mmml.evaluation.paired import differences
 from mmml.evaluation.panel import EpisodePredictions, Setting, episode_panel
 from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
-from mmml.report import cells
+from mmml.reporting import cells
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.paired import between, differences, from_baselines, from_parts
 from mmml.evaluation.panel import Cell, Panel, episode_settings

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EvalEpisodes
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.batching import few_threads
@@ -139,7 +139,7 @@ def test_chance_is_exact():
 
 
 def test_raw_pixels_find_a_copy():
-    from mmml.datasets import Column, Samples
+    from mmml.data.base import Column, Samples
 
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
     copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Granularity.SAMPLE, images)})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EvaluationConfig, RobustnessConfig
-from mmml.datasets import Column, Granularity
+from mmml.data.base import Column, Granularity
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
@@ -13,7 +13,7 @@ from mmml.evaluation.judge import Judge
 from mmml.evaluation.panel import Setting
 from mmml.evaluation.robustness import applicable, area_under, check_robustness, robustness
 from mmml.evaluation.statistics import interval
-from mmml.report.robustness import area_rows, area_table, as_csv, robustness_curves
+from mmml.reporting.robustness import area_rows, area_table, as_csv, robustness_curves
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 

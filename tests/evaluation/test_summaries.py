@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.annotated_video import Footage
+from mmml.data.annotated_video import Footage
+from mmml.data.base import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.datasets import Granularity
+from mmml.data.base import Granularity
 from mmml.episodes import Sampler
 from mmml.evaluation import controls
 from mmml.evaluation.judge import Judge

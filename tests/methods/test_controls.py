@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.values import objects
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.evaluation.panel import Setting

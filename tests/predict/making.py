@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.datasets.making import write_csv
+from tests.data.making import write_csv
 
 WIDTH = 8
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import Mapping
 from mmml.evaluation.scaling import HOTTEST, with_one_wrong
 from mmml.predict.calibrate import calibrate_on_support, folds_of, rows_of, spared

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmml.cli import _predict
 from mmml.errors import UserError
-from tests.datasets.making import draw, pictures, write_csv
+from tests.data.making import draw, pictures, write_csv
 from tests.predict.making import features
 
 MATRIX = "predict.features=f.npy"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.datasets import Column, Granularity, Samples
-from mmml.datasets.values import objects
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.values import objects
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading, Support, as_batch, whole_support
-from tests.datasets.making import draw, write_csv
+from tests.data.making import draw, write_csv
 
 MATRIX = Reading(features="f.npy")
 

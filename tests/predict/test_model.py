@@ -12,7 +12,7 @@ from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading
 from mmml.predict.model import untrained_model
 from mmml.predict.summary import Tally
-from tests.datasets.making import pictures, write_csv
+from tests.data.making import pictures, write_csv
 from tests.predict.making import features
 
 MAPPINGS = ["episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"]
@@ -228,7 +228,7 @@ def test_a_mapping_that_the_support_set_does_not_allow(finished, tmp_path):
 def test_another_rule_than_the_judged_one_is_calibrated_anew(finished, tmp_path):
     from mmml.config.compose import apply_overrides
     from mmml.predict.model import trained_model
-    from mmml.trainer.checkpoint import load_checkpoint
+    from mmml.training.checkpoint import load_checkpoint
 
     pictures(tmp_path / "s", classes=3, each=4)
     stored = load_checkpoint(finished / "checkpoints" / "best.ckpt", "checkpoint")

@@ -6,7 +6,7 @@ from mmml.predict.inputs import Queries
 from mmml.predict.model import Prediction
 from mmml.predict.summary import Tally
 from mmml.tasks.generation.scores import chrf
-from tests.datasets.making import write_csv
+from tests.data.making import write_csv
 from tests.predict.making import features
 from tests.predict.test_model import GENERATION, model_of, with_texts
 

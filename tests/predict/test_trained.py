@@ -13,8 +13,8 @@ from mmml.config.compose import compose_plain
 from mmml.evaluation.calibration import Calibration, Entry
 from mmml.predict.inputs import Reading
 from mmml.predict.model import trained_model, untrained_model
-from mmml.trainer.checkpoint import Checkpoint
-from tests.datasets.making import draw, pictures, write_csv
+from mmml.training.checkpoint import Checkpoint
+from tests.data.making import draw, pictures, write_csv
 from tests.predict.making import features
 
 IMAGES = [f"episode.{side}.mappings=[image:image]" for side in ("train", "eval")]

@@ -6,7 +6,7 @@ from manifests import reading
 from manifests.dialects import Case
 from manifests.playing import Outcome
 
-from mmml.datasets.manifest import ManifestRows, read_rows
+from mmml.data.manifest import ManifestRows, read_rows
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.datasets import Column, Granularity, Samples
+from mmml.data.base import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.errors import TrainingError, UserError, require

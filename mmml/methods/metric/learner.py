@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
+from mmml.data.base import Samples, base_modality
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, ExampleSet
 from mmml.errors import UserError

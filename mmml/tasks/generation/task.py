@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmml.datasets import Samples
-from mmml.datasets.base import base_modality
+from mmml.data.base import Samples, base_modality
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.tasks.base import Metric, Task, tasks

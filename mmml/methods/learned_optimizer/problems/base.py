@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.registry import Registry
 

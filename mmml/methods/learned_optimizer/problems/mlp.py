@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.encoders.images import as_input
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.errors import require

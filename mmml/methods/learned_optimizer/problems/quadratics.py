@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.datasets import Samples
+from mmml.data.base import Samples
 from mmml.errors import require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, generator, problems
 from mmml.methods.learned_optimizer.update_rules import Params

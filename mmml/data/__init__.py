@@ -1,0 +1,1 @@
+"""Data: what samples hold, where they come from, and how files become arrays."""

@@ -1,0 +1,1 @@
+"""Datasets, one file each; ``dataset=NAME`` names one."""

@@ -1,0 +1,257 @@
+"""``dataset=emoji``: emoji as four artworks draw them, with their names in 24 languages."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mmml.data.archives import members, unpacked
+from mmml.data.base import Column, Granularity, Samples, datasets, split_classes
+from mmml.data.duplicates import identical, if_any
+from mmml.data.media import Limits
+from mmml.data.media_cache import decode_whole
+from mmml.data.missing import with_gaps
+from mmml.data.on_disk import OnDisk
+from mmml.data.values import Subset, Values, objects
+from mmml.errors import UserError, did_you_mean, require
+
+ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+KINDS: Mapping[str, Mapping[str, Granularity]] = {
+    "artworks": {"image": Granularity.SAMPLE, "text": Granularity.CLASS},
+    "names": {"text": Granularity.SAMPLE},
+    "both": {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE},
+}
+DRAWINGS, NAMES = "github.com/RealityRipple/emoji", "github.com/unicode-org/cldr-json"
+SIDE = 112  # pixels of the files
+VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
+
+Names = dict[str, dict[str, list[str]]]
+"""By emoji and language: its name, and then its keywords."""
+Named = dict[str, list[tuple[str, str]]]
+"""By code points, languages and names."""
+
+
+class EmojiFiles(OnDisk):
+    """Drawings and names of emoji on disk.
+
+    Args:
+        root: the folder that holds ``emoji/``.
+        languages: of the names, such as ``[en, de]``.
+        size: images are reduced to this many pixels on each side.
+    """
+
+    folder_name = "emoji"
+    by_hand: ClassVar[Mapping[str, str]] = {
+        **{f"{a}.zip": f"{a}.zip, the folder {a} (112 pixels) of {DRAWINGS}" for a in ARTWORKS},
+        "list.json": f"list.json of {DRAWINGS}",
+        "cldr*.zip": f"cldr.zip, the folders annotations and annotationsDerived of {NAMES}",
+    }
+
+    def __init__(self, root: str | None, languages: list[str], size: int):
+        super().__init__(root)
+        self.languages, self.size = languages, size
+        require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
+        require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
+
+    def listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
+        """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
+        listed = json.loads(self.find("list.json")[0].read_text())
+        return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
+
+    def files(self, artwork: str) -> dict[str, Path]:
+        """An artwork's drawings, by code points."""
+        folder = unpacked(self.find(f"{artwork}.zip"), ".png") / artwork
+        return {path.stem: path for path in folder.iterdir()}
+
+    def images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
+        """Every artwork of every emoji."""
+        paths = [drawn[code] for code in codes for drawn in files]
+        return decode_whole("image", paths, Limits(image_side=self.size))
+
+    def names(self, codes: Collection[str]) -> tuple[Named, Named]:
+        """The (language, name) pairs of every emoji, none for some; and the same with keywords."""
+        known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
+        names: Named = {}
+        keywords: Named = {}
+        for code in codes:
+            by = known.get(character(code).replace(VARIANT, ""), {})
+            keywords[code] = [(n, t) for n in self.languages for t in by.get(n, [])]
+            names[code] = [(n, by[n][0]) for n in self.languages if by.get(n)]
+        return names, keywords
+
+
+@datasets.register("emoji")
+class Emoji(EmojiFiles):
+    """1,377 emoji: a class is an emoji, its superclass the group that Unicode puts it in.
+
+    Args:
+        root: the folder that holds ``emoji/``.
+        samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names belong to
+            classes. ``names``: a sample is a name (``text``), its domain the language; held-out emoji that have the
+            same name in two of the languages are left out, since to know one would be to know the other. ``both``: a
+            sample is a drawing and a name, one for each language, which is its domain; the artworks take turns, where
+            Unicode has no name in a language the name is missing, what ``names`` leaves out is left out, and a group
+            is a drawing.
+        languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
+        keywords: whether what Unicode lists as keywords serves as names too, in training.
+        size: images are reduced to this many pixels on each side.
+        split_seed: which emoji are held out.
+        val, test: the fractions of the emoji held out for validation and test.
+    """
+
+    name = "emoji"
+
+    def __init__(
+        self,
+        root: str | None,
+        samples: str,
+        languages: list[str],
+        keywords: bool,
+        size: int,
+        split_seed: int,
+        val: float,
+        test: float,
+    ):
+        super().__init__(root, languages, size)
+        self.keywords = keywords
+        self.split_seed, self.val, self.test = split_seed, val, test
+        require(samples in KINDS, "dataset.samples", samples, f"one of {', '.join(KINDS)}")
+        self.samples, self.modalities = samples, KINDS[samples]
+
+    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+        """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
+        files = [self.files(artwork) for artwork in ARTWORKS]
+        listed = self.listed(files)
+        names, keywords = self.names(listed)
+        images = self.images(listed, files) if "image" in modalities else None
+        # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
+        parts = split_classes(list(listed), self.split_seed, self.val, self.test)
+        known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
+        found = {}
+        for split, part in parts.items():
+            texts_of = keywords if self.keywords and split == "train" else names
+            strict = split != "train" and self.samples != "artworks"
+            numbers = [i for i in part if texts_of[known[i]] and (differ(texts_of[known[i]]) or not strict)]
+            codes = [known[i] for i in numbers]
+            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [texts_of[c] for c in codes]
+            samples = self._rows(classes, own, numbers, images)
+            superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
+            found[split] = replace(samples, superclasses=superclasses, kept_apart=codes)
+        return found
+
+    def _rows(
+        self, classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+    ) -> Samples:
+        if self.samples == "names":
+            return of_names(classes, names)
+        if self.samples == "both":
+            return of_both(classes, names, numbers, images, self.languages)
+        return of_artworks(classes, names, numbers, images)
+
+
+def differ(named: list[tuple[str, str]]) -> bool:
+    """Whether no two languages have the same name."""
+    return len({text.casefold() for _, text in named}) == len(named)
+
+
+def of_artworks(
+    classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+) -> Samples:
+    """A row for each drawing.
+
+    Args:
+        classes: what they are called.
+        names: of each, (language, name).
+        numbers: of each among all emoji.
+        images: of all emoji, one for each artwork; None if they are not needed.
+    """
+    columns, duplicates = {"text": Column.of_texts([[text for _, text in several] for several in names])}, None
+    if images is not None:
+        rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
+        columns["image"] = Column(Granularity.SAMPLE, Subset(images, rows.ravel()))
+        duplicates = if_any(identical(images)[rows.ravel()])  # blob and noto draw some alike
+    each = np.arange(len(classes) + 1) * len(ARTWORKS)
+    domains = np.array(ARTWORKS * len(classes), dtype=str)
+    return Samples(classes, each, columns, duplicates=duplicates, domains=domains)
+
+
+def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
+    """A row for each name."""
+    flat = [pair for several in names for pair in several]
+    columns = {"text": Column(Granularity.SAMPLE, objects([text for _, text in flat]))}
+    starts = np.cumsum([0, *map(len, names)])
+    return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
+
+
+def of_both(
+    classes: list[str],
+    names: list[list[tuple[str, str]]],
+    numbers: list[int],
+    images: Values | None,
+    languages: list[str],
+) -> Samples:
+    """A row for each language: a name, and one of the drawings; arguments as of :func:`of_artworks`."""
+    each, columns = len(languages), {}
+    looks = np.arange(len(ARTWORKS) * (max(numbers, default=0) + 1)) if images is None else identical(images)
+    drawing = np.array([d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64)
+    texts_of = [dict(reversed(several)).get(language) for several in names for language in languages]
+    present = np.array([text is not None for text in texts_of], bool)
+    texts = objects([text for text in texts_of if text is not None])
+    columns["text"] = Column(Granularity.SAMPLE, with_gaps(texts, present))
+    if images is not None:
+        columns["image"] = Column(Granularity.SAMPLE, Subset(images, drawing))
+    starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
+    look = looks[drawing]
+    duplicates = None if images is None else if_any(look)  # of more languages than artworks, some share a drawing
+    return Samples(classes, starts, columns, duplicates=duplicates, groups=look, domains=domains)
+
+
+def in_turn(number: int, turn: int, count: int, looks: np.ndarray) -> list[int]:
+    """So many drawings of emoji ``number``, in the order of the artworks from number ``turn`` on.
+
+    What looks like one that came before comes last.
+
+    Args:
+        number: among all emoji.
+        turn: of the first artwork.
+        count: how many.
+        looks: of all drawings, a number, the same where they are equal.
+    """
+    every = number * len(ARTWORKS) + (turn + np.arange(len(ARTWORKS))) % len(ARTWORKS)
+    first = np.sort(np.unique(looks[every], return_index=True)[1])
+    order = every[np.concatenate([first, np.setdiff1d(np.arange(len(ARTWORKS)), first)])]
+    return np.resize(order, count).tolist()
+
+
+def character(code: str) -> str:
+    """The emoji of code points such as ``0023-fe0f-20e3``."""
+    return "".join(chr(int(point, 16)) for point in code.split("-"))
+
+
+def read_names(archives: list[Path], languages: list[str]) -> Names:
+    """The names and keywords of Unicode's Common Locale Data Repository in some languages.
+
+    Raises:
+        UserError: one of them is not there.
+    """
+    found: Names = {}
+    spoken: set[str] = set()
+    for path, data in members(archives, ".json"):
+        language = path.parts[-2]
+        spoken.add(language)
+        if language not in languages:
+            continue
+        content = next(iter(json.loads(data).values()))["annotations"]
+        for emoji, entry in content.items():
+            texts = [*entry.get("tts", []), *entry.get("default", [])]
+            found.setdefault(emoji.replace(VARIANT, ""), {}).setdefault(language, list(dict.fromkeys(texts)))
+    for language in languages:
+        if language not in spoken:
+            known = sorted(spoken)
+            raise UserError(
+                f"dataset.languages: {language} is none of {', '.join(known)}{did_you_mean(language, known)}"
+            )
+    return found

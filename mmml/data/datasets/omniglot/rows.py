@@ -1,0 +1,79 @@
+"""From drawings by character to the rows of a split."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from mmml.data.base import Column, Granularity, OfficialEpisodes, Samples
+from mmml.data.datasets.omniglot.archives import PAPER
+from mmml.data.duplicates import identical, if_any
+from mmml.data.values import objects
+from mmml.errors import UserError
+
+
+def samples_of(names: list[str], images: np.ndarray, points: np.ndarray | None, turns: int) -> Samples:
+    """Characters and their turns by 90 degrees, which follow one another; a superclass is an alphabet, turned.
+
+    Args:
+        names: such as ``Greek/character03``.
+        images: ``[characters, drawings, size, size]``.
+        points: of the drawings, ``[characters, drawings]``, if there are any.
+        turns: classes that are made of a character, 1 to 4.
+    """
+    turned = torch.stack([torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1).flatten(0, 2)
+    columns = {"image": Column(Granularity.SAMPLE, turned)}
+    if points is not None:
+        rows = [turn(p, t) for several in points for t in range(turns) for p in several]
+        columns["strokes"] = Column(Granularity.SAMPLE, objects(rows))
+    classes = [f"{name}/rot{90 * t:03}" for name in names for t in range(turns)]
+    kinds = [f"{name.split('/')[0]}/{t}" for name in names for t in range(turns)]
+    starts = np.arange(len(classes) + 1) * images.shape[1]
+    duplicates = if_any(identical(turned))  # two people made the one dot of Braille alike
+    superclasses = np.unique(kinds, return_inverse=True)[1]
+    return Samples(classes, starts, columns, duplicates=duplicates, superclasses=superclasses)
+
+
+class Strokes:
+    """Drawings as points.
+
+    Args:
+        read: by :func:`mmml.data.datasets.omniglot.archives.read_strokes`.
+    """
+
+    def __init__(self, read: Mapping[str, np.ndarray]):
+        parts = np.split(read["points"], read["lengths"].cumsum()[:-1])
+        self.points = dict(zip(read["names"].tolist(), parts, strict=True))
+
+    def known(self, drawings: np.ndarray) -> np.ndarray:
+        """Of which characters there are all drawings, of ``[characters, drawers]``: bool ``[characters]``."""
+        return np.array([all(name in self.points for name in names) for names in drawings.tolist()], bool)
+
+    def of(self, drawings: np.ndarray) -> np.ndarray:
+        """The points of drawings, all known: objects of the same shape."""
+        return objects([self.points[name] for name in drawings.ravel().tolist()]).reshape(drawings.shape)
+
+
+def turn(points: np.ndarray, times: int) -> np.ndarray:
+    """Points turned by 90 degrees, as often, as ``Tensor.rot90`` turns images."""
+    x, y, *rest = points.T
+    for _ in range(times):
+        x, y = y, PAPER - x
+    return np.column_stack([x, y, *rest])
+
+
+def official_episodes(prints: np.ndarray, runs: np.ndarray, turns: int) -> OfficialEpisodes:
+    """The official runs as rows of the test split.
+
+    Args:
+        prints: of the split's images ``[characters, drawers]``.
+        runs: see :func:`mmml.data.datasets.omniglot.archives.read_runs`.
+        turns: classes that are made of a character.
+    """
+    position = {p: divmod(i, prints.shape[1]) for i, p in enumerate(prints.ravel().tolist())}
+    if missing := set(runs.ravel().tolist()) - set(position):
+        raise UserError(f"dataset.root: {len(missing)} images of all_runs.zip are none of the evaluation alphabets'")
+    character, drawer = np.array([position[p] for p in runs.ravel().tolist()]).T.reshape(2, *runs.shape)
+    classes = character * turns
+    rows = classes * prints.shape[1] + drawer
+    return OfficialEpisodes(classes[..., 0], rows[..., :1], rows[..., 1:])

@@ -1,0 +1,161 @@
+"""``dataset=tvsum``: which frames of a video matter, as twenty people see it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from mmml.data.annotated_video import Footage
+from mmml.data.base import SPLITS, Column, Granularity, Samples, check_held_out, datasets
+from mmml.data.on_disk import OnDisk
+from mmml.data.sequences import hdf5
+from mmml.errors import UserError
+
+CATEGORIES = ("VT", "VU", "GA", "MS", "PK", "PR", "FM", "BK", "BT", "DS")
+LEVELS = 5  # of importance, from 1
+BUDGET = 0.15  # share of a video that its summary may show (Song et al., 2015)
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A video of TVSum50.
+
+    Attributes:
+        title: on YouTube.
+        category: one of ``CATEGORIES``.
+        seconds: of the video.
+        importance: of every frame, from 1 to 5, ``[20, frames]``.
+    """
+
+    title: str
+    category: str
+    seconds: float
+    importance: np.ndarray
+
+
+@datasets.register("tvsum")
+class TVSum(OnDisk):
+    """TVSum50 (Song et al., 2015): 50 videos of ten categories; a class is a category, a sample a frame.
+
+    Features are the user's, in the layout of ``eccv16_dataset_tvsum_google_pool5.h5`` (Zhang et al., 2016): for each
+    video ``features``, ``picks``, ``n_frames``, ``change_points`` and ``user_summary``. A frame's score is the mean of
+    the annotators', from 0 to 1; all frames of a video are one group.
+
+    Args:
+        root: the folder that holds ``tvsum_annotations/``.
+        val_categories, test_categories: held out for validation and test.
+    """
+
+    name = "tvsum"
+    scored = True
+    folder_name = "tvsum_annotations"
+    by_hand: ClassVar[Mapping[str, str]] = {
+        "*tvsum50.mat": "ydata-tvsum50.mat, the annotations of github.com/yalesong/tvsum",
+        "*.h5": "features of its frames, in the layout of eccv16_dataset_tvsum_google_pool5.h5",
+    }
+    modalities: Mapping[str, Granularity] = {"features": Granularity.SAMPLE}
+
+    def __init__(self, root: str | None, val_categories: list[str], test_categories: list[str]):
+        super().__init__(root)
+        check_held_out(val_categories, test_categories, CATEGORIES, "categories")
+        self.held_out = {"val": val_categories, "test": test_categories}
+
+    def load(self, modalities: Collection[str] = (), scores: bool = True) -> dict[str, Samples]:
+        """Features are float32 ``[n, width]``."""
+        annotated, stored = read_annotations(self.annotations()), self._stored()
+        of = match(annotated, stored)
+        found = {}
+        for split in SPLITS:
+            held = [c for several in self.held_out.values() for c in several]
+            classes = self.held_out.get(split, [c for c in CATEGORIES if c not in held])
+            videos = [(annotated[i], stored[name]) for i, name in of.items() if annotated[i].category in classes]
+            if not videos:
+                raise UserError(f"dataset.root has no video of {', '.join(classes)} for {split}: name other categories")
+            found[split] = samples_of([c for c in classes if any(v.category == c for v, _ in videos)], videos)
+        return found
+
+    def annotations(self) -> Path:
+        """The file of the annotations."""
+        return self.find("*tvsum50.mat")[0]
+
+    def _stored(self) -> dict[str, dict[str, np.ndarray]]:
+        wanted = ("features", "picks", "n_frames", "change_points", "user_summary")
+        path = self.find("*.h5")[0]
+        with opened(path) as file:
+            for video, content in file.items():
+                for name in wanted:
+                    if name not in content:
+                        raise UserError(f"{path}: {video} has no {name}, which the layout of eccv16 has")
+            return {video: {name: content[name][()] for name in wanted} for video, content in file.items()}
+
+
+def opened(path: Path) -> Any:
+    """An HDF5 file."""
+    try:
+        return hdf5().File(path)
+    except OSError as error:
+        raise UserError(f"{path} is no HDF5 file ({error}); get it anew") from None
+
+
+def read_annotations(path: Path) -> list[Annotated]:
+    """All videos, in the order of the file."""
+    with opened(path) as file:
+        table = file["tvsum50"]
+
+        def text(field: str, i: int) -> str:
+            return "".join(map(chr, file[table[field][i, 0]][()].ravel()))
+
+        return [
+            Annotated(
+                text("title", i),
+                text("category", i),
+                float(file[table["length"][i, 0]][0, 0]),
+                file[table["user_anno"][i, 0]][()].astype(np.float32),
+            )
+            for i in range(len(table["title"]))
+        ]
+
+
+def match(annotated: list[Annotated], stored: Mapping[str, Mapping[str, np.ndarray]]) -> dict[int, str]:
+    """Which stored video is which annotated one: the number of frames tells, since names do not.
+
+    Raises:
+        UserError: two have as many, or one is of no number that is annotated.
+    """
+    lengths = [a.importance.shape[1] for a in annotated]
+    found: dict[int, str] = {}
+    for name, content in stored.items():
+        frames = int(content["n_frames"])
+        if lengths.count(frames) != 1:
+            raise UserError(
+                f"dataset.root: {name} has {frames} frames, as {lengths.count(frames)} annotated videos have"
+            )
+        found[lengths.index(frames)] = name
+    return dict(sorted(found.items()))
+
+
+def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str, np.ndarray]]]) -> Samples:
+    """The frames of the videos of some categories."""
+    features, scores, groups, footage, starts, first = [], [], [], [], [0], 0
+    for category in classes:
+        for annotated, content in videos:
+            if annotated.category != category:
+                continue
+            picks = content["picks"].astype(np.int64)
+            own = annotated.importance[:, picks]
+            rows = first + np.arange(len(picks))
+            segments, shown = content["change_points"].astype(np.int64), content["user_summary"].astype(bool)
+            footage.append(Footage(annotated.title, rows, picks, own, segments, shown, BUDGET))
+            features.append(content["features"].astype(np.float32))
+            scores.append((own.mean(0) - 1) / (LEVELS - 1))
+            groups.append(np.full(len(picks), len(footage) - 1))
+            first += len(picks)
+        starts.append(first)
+    column = Column(Granularity.SAMPLE, torch.from_numpy(np.concatenate(features)))
+    joined, groups_of = np.concatenate(scores).astype(np.float32), np.concatenate(groups)
+    return Samples(
+        list(classes), np.array(starts), {"features": column}, targets=joined, groups=groups_of, footage=footage
+    )

@@ -1,0 +1,84 @@
+"""The outline of a glyph as a pen would follow it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmml.data.paths import at, lengths
+
+PIECES = 8  # straight ones that a curve is cut into
+SHARES = np.linspace(0, 1, PIECES + 1)[1:]
+BERNSTEIN = np.stack([(1 - SHARES) ** 2, 2 * SHARES * (1 - SHARES), SHARES**2], axis=1)
+STEP = 1.0  # pixels from one point to the next
+
+
+def draw_outlines(characters: Sequence[str], font: Path, size: float, side: int) -> list[np.ndarray]:
+    """Of each character float32 ``[points, 4]``: x, y (down) in pixels, length drawn so far, number of the contour.
+
+    Args:
+        characters: that the font holds.
+        font: a TrueType file.
+        size: of the font, in pixels.
+        side: of the square that a character is centred on, by the font's metrics.
+    """
+    from fontTools.pens.recordingPen import DecomposingRecordingPen
+    from fontTools.ttLib import TTFont
+
+    with TTFont(font) as face:
+        glyphs, names, scale = face.getGlyphSet(), face.getBestCmap(), size / face["head"].unitsPerEm
+        middle = (face["hhea"].ascent + face["hhea"].descent) / 2
+        found = []
+        for character in characters:
+            glyph, pen = glyphs[names[ord(character)]], DecomposingRecordingPen(glyphs)
+            glyph.draw(pen)
+            contours = [c - (glyph.width / 2, middle) for c in contours_of(pen.value)]
+            found.append(as_strokes([side / 2 + c * (scale, -scale) for c in contours]))
+    return found
+
+
+def contours_of(drawn: Sequence[tuple[str, Any]]) -> list[np.ndarray]:
+    """What a pen recorded → closed polygons ``[points, 2]``."""
+    contours: list[list[np.ndarray]] = []
+    for command, points in drawn:
+        if command == "moveTo":
+            contours.append([np.array(points[0], float)])
+        elif command == "lineTo":
+            contours[-1].append(np.array(points[0], float))
+        elif command == "qCurveTo":
+            controls, end = points[:-1], points[-1]
+            if end is None:  # a contour without a point on it
+                end = halfway(controls[-1], controls[0])
+                contours.append([np.array(end, float)])
+            contours[-1] += quadratic(contours[-1][-1], [np.array(p, float) for p in (*controls, end)])
+        elif command == "closePath":
+            contours[-1].append(contours[-1][0])
+    return [np.array(c) for c in contours]
+
+
+def halfway(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """The point between two."""
+    return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+
+
+def quadratic(start: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """TrueType's curve through control points, with a point on the curve half-way between each two of them."""
+    controls = np.array(points[:-1])
+    on = np.concatenate([[start], (controls[1:] + controls[:-1]) / 2, [points[-1]]])
+    return list((BERNSTEIN @ np.stack([on[:-1], controls, on[1:]], axis=1)).reshape(-1, 2))
+
+
+def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
+    """Points evenly spaced along each contour."""
+    parts, drawn = [np.zeros((0, 4))], 0.0
+    for number, contour in enumerate(contours):
+        along = lengths(contour)
+        if along[-1] == 0:
+            continue
+        distances = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
+        parts.append(
+            np.column_stack([at(contour, along, distances), drawn + distances, np.full(len(distances), number)])
+        )
+        drawn += along[-1]
+    return np.concatenate(parts).astype(np.float32)

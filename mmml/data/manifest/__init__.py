@@ -1,0 +1,6 @@
+"""Tables and folders of your own, read as they were written."""
+
+from mmml.data.manifest.reading import read_rows
+from mmml.data.manifest.rows import ManifestRows
+
+__all__ = ["ManifestRows", "read_rows"]

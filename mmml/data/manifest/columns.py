@@ -1,0 +1,197 @@
+"""From the rows of a manifest to columns of values: decoded files, texts, features."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mmml.data.base import Column, Granularity, Samples
+from mmml.data.manifest.features import bad_rows
+from mmml.data.manifest.meaning import TEXTS
+from mmml.data.manifest.rows import ManifestRows
+from mmml.data.media import FILE_MODALITIES, Limits
+from mmml.data.media_cache import decode_files
+from mmml.data.missing import with_gaps
+from mmml.data.values import Matrix, Subset, Values, objects
+
+
+class Texts:
+    """Texts in columnar memory: a tenth of what as many Python strings take.
+
+    Args:
+        array: of texts; an empty cell is the empty text.
+    """
+
+    def __init__(self, array: pa.Array):
+        self.array = array
+
+    @property
+    def identity(self) -> str:
+        """A hash of all texts."""
+        return hashlib.sha256(repr(self.array.to_pylist()).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        if isinstance(index, slice):
+            index = np.arange(len(self))[index]
+        return objects([t or "" for t in self.array.take(pa.array(index)).to_pylist()])
+
+
+@dataclass
+class Source:
+    """The values of one modality for all rows of a manifest.
+
+    Attributes:
+        values: the distinct ones.
+        of_row: the position of each row's value, −1 where it has none.
+    """
+
+    values: Values
+    of_row: np.ndarray
+
+
+def open_sources(
+    rows: ManifestRows, modalities: Collection[str], limits: Limits, matrix: Matrix | None
+) -> dict[str, Source]:
+    """Decode what these modalities need; rows whose values cannot be used are noted in ``rows.problems``."""
+    return {m: _open(rows, m, limits, matrix) for m in sorted(modalities)}
+
+
+def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | None) -> Source:
+    if modality == "features" and matrix is not None:
+        report_bad_rows(rows, matrix)
+        return Source(matrix, rows.origin)
+    if modality in TEXTS:
+        codes, texts = rows.codes(modality if rows.has(modality) else "label")
+        return Source(Texts(texts), codes)
+    assert modality in FILE_MODALITIES
+    codes, names = rows.codes(modality)
+    wanted = np.zeros(len(names), bool)  # not files of rows that are refused already, perhaps for their path
+    kept = np.delete(codes, list(rows.problems))
+    wanted[kept[kept >= 0]] = True
+    paths = [rows.folder / names[i].as_py() for i in np.flatnonzero(wanted)]
+    values, failures, constant = decode_files(modality, paths, limits)
+    rows.note_constant(modality, [str(paths[i].relative_to(rows.folder)) for i in constant])
+    position = np.full(len(names) + 1, -1)
+    position[np.flatnonzero(wanted)] = np.arange(len(paths))
+    of_row = position[codes]
+    bad = failures | _misfits(modality, values.shapes, failures)
+    for row in np.flatnonzero(np.isin(of_row, list(bad))).tolist():
+        rows.problems.setdefault(row, f"{paths[of_row[row]]}: {bad[int(of_row[row])]}")
+    return Source(values, of_row)
+
+
+def report_gaps(
+    rows: ManifestRows,
+    labels: np.ndarray,
+    sources: Mapping[str, Source],
+    per: Mapping[str, Granularity],
+    keep: bool = False,
+) -> None:
+    """Note the rows without a value, and the rows of classes without any value of what belongs to classes.
+
+    With ``keep``, only rows that have none of the modalities that belong to samples.
+    """
+    lacking = {m: source.of_row < 0 for m, source in sources.items() if per[m] is Granularity.SAMPLE}
+    if keep and lacking:
+        lacking = {" or ".join(lacking): np.all([*lacking.values()], axis=0)}
+    for modality, where in lacking.items():
+        rows.report(where, f"it has no {modality}")
+    for modality, source in sources.items():
+        if per[modality] is Granularity.CLASS:
+            present = source.of_row >= 0
+            present[list(rows.problems)] = False  # what is left out serves nobody
+            rows.report(unserved(labels, present), f"its class has no {modality}")
+
+
+def unserved(labels: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1) are not among them."""
+    served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
+    served[labels[present]] = True
+    return ~served[labels] & (labels >= 0)
+
+
+def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:
+    """Note the rows whose features hold NaN or an infinite number."""
+    rows.report(np.isin(rows.origin, bad_rows(matrix)), "its features hold a number that is not finite")
+
+
+def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:
+    """Features whose width differs from that of most."""
+    good = [i for i in range(len(shapes)) if i not in failures]
+    if modality != "features" or not good:
+        return {}
+    widths, counts = np.unique(shapes[good, -1], return_counts=True)
+    usual = widths[counts.argmax()]
+    return {i: f"it has width {shapes[i, -1]} where most have {usual}" for i in good if shapes[i, -1] != usual}
+
+
+def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> dict[str, Granularity]:
+    """The modalities of a manifest, each per class if it is the same for all rows of a class, else per sample.
+
+    Labels serve as texts where there is no column of texts.
+
+    Args:
+        rows: of the manifest.
+        labels: the class of each row, −1 for none.
+        matrix: features for all rows, if they come as one.
+    """
+    found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, *TEXTS) if rows.has(m)}
+    if matrix is not None:
+        found["features"] = _per(labels, rows.origin)
+    if not rows.has("text") and rows.has("label"):
+        found["text"] = Granularity.CLASS
+    return found
+
+
+def _per(labels: np.ndarray, codes: np.ndarray) -> Granularity:
+    known = (labels >= 0) & (codes >= 0)
+    pairs = np.unique(labels[known] * (codes.max(initial=0) + 1) + codes[known])
+    return Granularity.CLASS if len(pairs) == len(np.unique(labels[known])) else Granularity.SAMPLE
+
+
+def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity) -> Column:
+    """Of rows that own these values (−1: none), sorted by class."""
+    present = own >= 0
+    if per is Granularity.SAMPLE:
+        return Column(per, with_gaps(Subset(values, own[present]), present))
+    pairs = np.unique(np.stack([labels, own])[:, present], axis=1)
+    return Column(per, Subset(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
+
+
+def make_samples(
+    rows: ManifestRows,
+    order: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    sources: Mapping[str, Source],
+    per: Mapping[str, Granularity],
+) -> Samples:
+    """Samples of some rows.
+
+    Args:
+        rows: of the manifest.
+        order: positions of the rows, sorted by class.
+        labels: the class of each of them, from 0 without gaps.
+        names: of the classes.
+        sources: of the modalities wanted.
+        per: what each modality belongs to.
+    """
+    columns = {m: _column(s.values, s.of_row[order], labels, len(names), per[m]) for m, s in sources.items()}
+    extra: dict[str, Any] = {}
+    if rows.has("score"):
+        extra["targets"] = rows.column("score").to_numpy(zero_copy_only=False)[order].astype(np.float32)
+    if rows.has("group"):
+        codes = rows.codes("group")[0][order]
+        alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own
+        extra["groups"] = np.where(codes < 0, alone, codes)
+    if rows.has("domain"):
+        domains = rows.column("domain").take(pa.array(order)).to_pylist()
+        extra["domains"] = np.array([d or "" for d in domains], dtype=str)
+    starts = np.searchsorted(labels, np.arange(len(names) + 1))
+    return Samples(names, starts, columns, ids=rows.names.take(pa.array(order)), **extra)

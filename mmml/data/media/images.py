@@ -1,0 +1,102 @@
+"""Images → uint8 ``[C, H, W]``, by Pillow."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from mmml.data.media.base import Limits, MediaError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")  # others (EPS) run programs
+MAX_PIXELS = 100_000_000
+MAX_NOTES = 1 << 26  # bytes of a text or a colour profile in a PNG, which Pillow unpacks though nobody looks at it
+GREY = ("1", "L", "LA", "La")
+
+
+def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
+    """The first picture of a file, upright, its longer side at most ``image_side``.
+
+    Greys of more than 8 bits become those of 8 as ``image_range`` says. Where a picture is transparent,
+    ``image_background`` is seen; one that is transparent throughout is taken as opaque. CMYK becomes RGB without a
+    colour profile.
+    """
+    side = limits.image_side
+    with _opened(file) as image:
+        image.draft(None, (2 * side, 2 * side))  # large JPEGs shrink while they are decoded, to no less
+        image.load()
+        canvas = _opaque(_eight_bits(_upright(image), image.format, limits.image_range), limits.image_background)
+        canvas.thumbnail((side, side), reducing_gap=None)
+        pixels = np.asarray(canvas)
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+
+
+def probe(file: BinaryIO) -> dict[str, float | int | str]:
+    """Width and height in pixels as stored, and Pillow's mode."""
+    with _opened(file) as image:
+        return {"width": image.width, "height": image.height, "mode": image.mode}
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator["Image"]:
+    """The image, its header read and its size checked."""
+    from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_NOTES, 4 * MAX_NOTES
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise MediaError(f"it is damaged, or no image of a known format ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise MediaError(f"it has more than {MAX_PIXELS:,} pixels") from None
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise MediaError(f"it has more than {MAX_PIXELS:,} pixels ({image.width:,} × {image.height:,})")
+        yield image
+
+
+def _upright(image: "Image") -> "Image":
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged notes about an image do not damage the image
+        return image
+
+
+def _eight_bits(image: "Image", stored_as: str | None, values: str | Sequence[float]) -> "Image":
+    from PIL import Image
+
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    pixels = np.asarray(image)
+    if values == "full":
+        if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
+            raise MediaError(
+                "its pixels are 32-bit numbers, whose range is not known; image_range=each takes each picture's"
+            )
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if not np.isfinite(pixels).all():
+        raise MediaError("its pixels are not all finite")
+    low, high = (float(pixels.min()), float(pixels.max())) if values == "each" else map(float, values)
+    shares = (pixels.astype(np.float64) - low) / ((high - low) or 1)
+    return Image.fromarray((shares.clip(0, 1) * 255).round().astype(np.uint8))
+
+
+def _opaque(image: "Image", background: str) -> "Image":
+    """As mode L or RGB; where it is transparent, the background is seen."""
+    from PIL import Image
+
+    mode = "L" if image.mode in GREY else "RGB"
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    image = image.convert("LA" if mode == "L" else "RGBA")
+    alpha = image.getchannel("A")
+    if alpha.getextrema()[1] == 0:  # it has a fourth byte that means nothing
+        return image.convert(mode)
+    canvas = Image.new(mode, image.size, background)
+    canvas.paste(image.convert(mode), mask=alpha)
+    return canvas

@@ -1,0 +1,122 @@
+"""Media files → values in a mapped file of the cache: each file is decoded once, and never again."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from mmml.data.cache import cached_folder, key_of
+from mmml.data.duplicates import DIGEST, digest_of
+from mmml.data.media import VERSION, Limits, is_constant
+from mmml.data.media.pool import Failure, Pool
+from mmml.data.values import Ragged, file_identity
+from mmml.errors import UserError
+from mmml.files import write_json
+
+PARTS = ("data.bin", "shapes.npy", "digests.npy", "about.json")  # the files of an entry of the cache
+DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
+
+
+class Decoded(NamedTuple):
+    """Decoded files.
+
+    Attributes:
+        values: their arrays, in the order of the files; an empty one where a file could not be decoded.
+        failures: one sentence for each position that failed.
+        constant: positions of pictures and clips of a single value throughout, and of silent sounds.
+    """
+
+    values: Ragged
+    failures: dict[int, str]
+    constant: list[int]
+
+
+def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decoded:
+    """The decoded files, from the cache if it holds just these.
+
+    Args:
+        modality: of all of them.
+        paths: absolute.
+        limits: sizes and rates to decode to.
+    """
+    key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
+    return cached_folder(
+        f"{modality}-{key}",
+        lambda empty: _decode_into(empty, modality, paths, limits),
+        lambda folder: _read(folder, modality, key),
+    )
+
+
+def _read(folder: Path, modality: str, key: str) -> Decoded:
+    """What was decoded before.
+
+    Raises:
+        OSError, ValueError, KeyError: a file is missing or damaged.
+    """
+    shapes, about = np.load(folder / "shapes.npy", allow_pickle=False), json.loads((folder / "about.json").read_text())
+    total = int(shapes.prod(axis=1).sum())
+    data = np.memmap(folder / "data.bin", DTYPES[modality], "r") if total else np.empty(0, DTYPES[modality])
+    if len(data) != total:
+        raise ValueError(f"data.bin holds {len(data):,} numbers of {total:,}")
+    digests = np.load(folder / "digests.npy", allow_pickle=False)
+    failures = {int(i): why for i, why in about["failures"].items()}
+    return Decoded(Ragged(data, shapes, key, digests), failures, about["constant"])
+
+
+def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged:
+    """The decoded files of a published dataset, none of which may be damaged.
+
+    Raises:
+        UserError: one is.
+    """
+    values, failures, _ = decode_files(modality, paths, limits)
+    if failures:
+        i, why = next(iter(failures.items()))
+        raise UserError(f"dataset.root: {paths[i].parent.name}/{paths[i].name}: {why}")
+    return values
+
+
+def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
+    """Fill a folder; what failed for lack of time or memory may not fail again, and is not worth keeping."""
+    shapes, failures, constant, digests = _decode_all(folder / "data.bin", modality, paths, limits)
+    np.save(folder / "shapes.npy", table(shapes))
+    np.save(folder / "digests.npy", np.array(digests, DIGEST))
+    about = {"modality": modality, "limits": asdict(limits), "constant": constant}
+    write_json(folder / "about.json", about | {"failures": {i: f.why for i, f in failures.items()}})
+    return all(f.lasting for f in failures.values())
+
+
+def _decode_all(
+    target: Path, modality: str, paths: Sequence[Path], limits: Limits
+) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int], list[str]]:
+    """Write all arrays to one file; returns their shapes, what failed, what is constant, and their digests."""
+    shapes: list[tuple[int, ...]] = []
+    failures: dict[int, Failure] = {}
+    constant: list[int] = []
+    digests: list[str] = []
+    bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
+    with target.open("wb") as file, Pool() as pool, bar:
+        for i, decoded in enumerate(pool.decode(modality, paths, limits)):
+            if isinstance(decoded, Failure):
+                failures[i] = decoded
+            else:
+                array = np.ascontiguousarray(decoded, DTYPES[modality])
+                file.write(array.tobytes())
+                constant += [i] if is_constant(modality, decoded) else []
+            shapes.append(() if isinstance(decoded, Failure) else decoded.shape)
+            digests.append("" if isinstance(decoded, Failure) else digest_of(array))
+            bar.update()
+    return shapes, failures, constant, digests
+
+
+def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Shapes as ``[n, dimensions]``: zeros where a file failed, a leading 1 where a vector stands among sequences."""
+    dimensions = max((len(s) for s in shapes), default=0) or 1
+    return np.array([(1,) * (dimensions - len(s)) + s if s else (0,) * dimensions for s in shapes], np.int64).reshape(
+        -1, dimensions
+    )

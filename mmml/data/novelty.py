@@ -1,0 +1,37 @@
+"""What is new in a test: its classes, or only their samples."""
+
+from collections.abc import Iterable, Mapping
+
+from mmml.data.base import Dataset, Samples
+from mmml.errors import UserError
+
+
+def identifiers(dataset: Dataset | None, samples: Mapping[str, Samples], split: str) -> list[str]:
+    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset.
+
+    Where the classes of the test are known, its samples alone are new.
+    """
+    if dataset is None:
+        return []
+    part = samples[split]
+    classes = part.classes if dataset.new_classes or split != "test" else []
+    return [f"{dataset.identity}/{name}" for name in (*classes, *part.kept_apart)]
+
+
+def novelty(dataset: Dataset | None, samples: Mapping[str, Samples]) -> str:
+    """What of the test training and selection never saw, in one sentence."""
+    if dataset is None or dataset.new_classes:
+        return "Training and selection saw nothing of the test."
+    train, test = (samples[split].classes for split in ("train", "test"))
+    known = len(set(test) & set(train))
+    return f"Classes are not new: training saw {known} of the {len(test)} classes of the test, in other samples."
+
+
+def refuse_known(known: Iterable[str], test: Iterable[str], option: str) -> None:
+    """Refuse identifiers of the test that a run knows, which ``option`` names."""
+    if both := sorted(set(known) & set(test)):
+        raise UserError(
+            f"the run of {option}= was trained or selected on {len(both)} of these test classes (or samples), such as "
+            f"{both[0]!r}; leave the options of dataset that say what is held out, and what is shown, as they were in "
+            "training"
+        )

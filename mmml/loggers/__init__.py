@@ -1,5 +1,0 @@
-"""Loggers: programs that show a run's metrics elsewhere, beside ``metrics.jsonl``, which is the truth."""
-
-from mmml.loggers.base import Logger, check_loggers, loggers, open_loggers
-
-__all__ = ["Logger", "check_loggers", "loggers", "open_loggers"]

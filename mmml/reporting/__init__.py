@@ -1,0 +1,7 @@
+"""Reports, from the files of a run directory alone: needs no torch and no data."""
+
+from mmml.reporting.differences import difference_tables
+from mmml.reporting.html import write_report
+from mmml.reporting.tables import panel_tables
+
+__all__ = ["difference_tables", "panel_tables", "write_report"]

@@ -1,0 +1,81 @@
+"""Does adaptation help? The verdicts of a ``result.json`` as tables, for HTML and for the terminal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from mmml.reporting import cells as show
+from mmml.reporting.cells import Cell
+
+THAN = {
+    "no support": "without a support set",
+    "permuted targets": "with permuted targets",
+    "constant": "the best constant answer",
+    "untrained": "the best untrained row",
+}
+
+
+@dataclass
+class Against:
+    """How much better a learned row is than another: ``+1.2 ± 0.4``, and ``better``, ``worse`` or nothing."""
+
+    metric: str
+    than: str
+    other: str
+    outcome: str
+    verdict: str
+
+
+@dataclass
+class Judged:
+    """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows.
+
+    ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and empty if that is open.
+    """
+
+    played: str
+    predictor: str
+    outcome: str
+    verdict: str
+    against: list[Against]
+
+
+def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
+    """One for each verdict."""
+    return [_judged(v) for v in verdicts]
+
+
+def _judged(verdict: dict[str, Any]) -> Judged:
+    follows = "better" if verdict["passed"] else "worse"
+    if verdict["diverged"]:
+        outcome = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
+    elif verdict["missing"]:
+        outcome, follows = "open: there is no row of " + ", ".join(verdict["missing"]), ""
+    else:
+        outcome = "passed" if verdict["passed"] else "not passed"
+    played = f"{show.mapping(verdict)}, {show.column(verdict)}"
+    against = [_against(c) for c in (*verdict["comparisons"], *verdict["losses"])]
+    return Judged(played, verdict["predictor"], outcome, follows, against)
+
+
+def _against(compared: dict[str, Any]) -> Against:
+    cell: Cell = compared | {"clear": abs(compared["mean"]) > compared["ci95"]}
+    clear = ("better" if cell["mean"] > 0 else "worse") if cell["clear"] else ""
+    return Against(cell["metric"], THAN[cell["role"]], cell["other"], show.difference(cell), clear)
+
+
+def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:
+    """For a terminal of 80 columns or more; none where nothing is judged so."""
+    for one in judged(verdicts):
+        title = f"does adaptation help? {one.outcome}: {one.predictor}, {one.played}"
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+        table.show_edge = False
+        for head in ("better by", "metric", "than", ""):
+            table.add_column(head, justify="right" if head == "better by" else "left")
+        for a in one.against:
+            table.add_row(("*" if a.verdict else "") + a.outcome, a.metric, a.than, Text(a.other))
+        yield table

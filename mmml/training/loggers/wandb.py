@@ -1,0 +1,50 @@
+"""``trainer.loggers=[wandb]``: Weights & Biases."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmml.errors import UserError
+from mmml.files import write_text
+from mmml.training.loggers.base import Logger, loggers
+
+
+@loggers.register("wandb")
+class WandB(Logger):
+    """Sends metrics to the project ``mmml``, or keeps them in the run directory where ``WANDB_MODE=offline``.
+
+    A resumed run goes on with its page: the page's id lies in the run directory. Curves are drawn over ``step``, so
+    that what is done again after an interruption is drawn over what was done before.
+    """
+
+    package = "wandb"
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], step: int):
+        import wandb
+
+        known = folder / "wandb-id.txt"
+        if not known.exists():
+            write_text(known, uuid.uuid4().hex[:16])
+        try:
+            self.page = wandb.init(
+                project="mmml",
+                name=folder.name,
+                dir=str(folder),
+                id=known.read_text().strip(),
+                resume="allow",
+                config=dict(config),
+                settings=wandb.Settings(silent=True),
+            )
+        except (wandb.errors.Error, ValueError) as error:  # no login, no network, or settings that it does not know
+            message = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"trainer.loggers=[wandb]: {message}; log in by wandb login, or set WANDB_MODE=offline"
+            ) from None
+        self.page.define_metric("*", step_metric="step")
+
+    def log(self, step: int, scores: Mapping[str, float]) -> None:
+        self.page.log({**scores, "step": step})
+
+    def close(self) -> None:
+        self.page.finish()

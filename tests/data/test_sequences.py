@@ -1,0 +1,71 @@
+"""``dataset=pom`` and ``dataset=ict_mmmo``."""
+
+import pytest
+
+from mmml.data.base import datasets
+from mmml.data.missing import Partial
+from mmml.errors import UserError
+
+TRAITS = {"name": "pom", "split_seed": 0, "val": 0.12, "test": 0.24}
+REVIEWS = {"name": "ict_mmmo"}
+
+
+def load(root, section, *modalities):
+    return datasets.build_section(section | {"root": str(root)}, "dataset").load(modalities, scores=True)
+
+
+def test_traits_are_tasks_over_the_same_clips(real_data):
+    parts = load(real_data, TRAITS, "audio_features")
+    assert {s: len(p.classes) for s, p in parts.items()} == {"train": 11, "val": 2, "test": 4}
+    assert parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 4
+    features = parts["train"].columns["audio_features"].values[:]
+    assert features.shape == (6600, 20, 43)
+    assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
+    assert parts["train"].groups.tolist() == [*range(600)] * 11
+    scores = parts["train"].targets
+    assert scores.min() >= 1 and scores.max() <= 7 and not (scores[:600] == scores[600:1200]).all()
+
+
+def test_no_clip_is_in_two_splits(real_data):
+    parts = load(real_data, TRAITS, "audio_features", "video_features")
+    clips = []
+    for part in parts.values():
+        sound = part.columns["audio_features"].values[: part.counts[0]]
+        shown = sound.values[sound.values.flatten(1).any(1)] if isinstance(sound, Partial) else sound
+        clips += [clip.numpy().tobytes() for clip in shown]
+    assert len(clips) > 890 and len(set(clips)) == len(clips)
+
+
+def test_half_of_the_clips_have_no_video(real_data):
+    together = load(real_data, TRAITS, "audio_features", "video_features")
+    assert [p.counts.tolist() for p in together.values()] == [[600] * 11, [100] * 2, [203] * 4]
+    video = together["test"].columns["video_features"].values
+    alone = load(real_data, TRAITS, "video_features")["test"]
+    assert alone.counts[0] == video.present[:203].sum() and 0.4 < video.present.mean() < 0.6
+    assert (video[:203].values == alone.columns["video_features"].values[: alone.counts[0]]).all()
+    rows = video.present.nonzero()[0][:5]
+    assert video[rows].values.shape == (5, 20, 41) and video[rows].values.abs().sum((1, 2)).min() > 0
+    scores = together["test"].targets[:203][video.present[:203]]
+    assert (scores == alone.targets[: len(scores)]).all()
+
+
+def test_reviews_have_one_quantity_and_the_published_splits(real_data):
+    parts = load(real_data, REVIEWS, "audio_features", "video_features")
+    assert [p.classes for p in parts.values()] == [["sentiment, train"], ["sentiment, val"], ["sentiment, test"]]
+    assert [parts["test"].columns[m].values[:1].shape[1:] for m in parts["test"].columns] == [(20, 74), (20, 36)]
+    assert sum(int(p.counts[0]) for p in parts.values()) <= 340
+    assert parts["train"].targets.min() >= 1 and parts["train"].targets.max() <= 5
+
+
+def test_a_stream_that_the_copy_lacks_is_told(real_data):
+    with pytest.raises(UserError, match=r"has no text_features of the train split"):
+        load(real_data, REVIEWS, "audio_features", "text_features")
+
+
+def test_the_scores_of_a_trait_are_those_that_its_clips_have_on_it(real_data):
+    dataset = datasets.build_section(TRAITS | {"root": str(real_data)}, "dataset")
+    read, parts = dataset.read(["audio_features"]), dataset.load(["audio_features"], scores=True)
+    for split, part in parts.items():
+        for c, name in enumerate(part.classes):
+            wanted = read[split].scores[:, int(name.removeprefix("trait")) - 1]
+            assert part.targets[part.starts[c] : part.starts[c + 1]].tolist() == wanted.tolist()
