@@ -20,18 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.data.base import (
-    SPLITS,
-    Column,
-    Dataset,
-    Granularity,
-    Samples,
-    datasets,
-    duplicates,
-    glyph_strokes,
-    paths,
-    split_classes,
-)
+from mmml.data import duplicates, glyph_strokes, paths
+from mmml.data.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, split_classes
 from mmml.data.cache import cached_arrays, code_of, key_of
 from mmml.data.duplicates import identical, if_any, linked
 from mmml.data.glyph_strokes import draw_outlines

@@ -24,10 +24,8 @@ class Bandwidth(nn.Module):
     def __init__(self, learned: bool):
         super().__init__()
         self.level, self.power = (nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2))
-        self.item_range: Tensor
-        self.register_buffer(
-            "item_range", torch.zeros(2, dtype=torch.int64)
-        )  # the fewest and the most items, 0: none yet
+        self.item_range: Tensor  # the fewest and the most items, 0: none yet
+        self.register_buffer("item_range", torch.zeros(2, dtype=torch.int64))
 
     def forward(self, temperature: Tensor, items: int) -> Tensor:
         """For this temperature and so many support items."""
