@@ -156,7 +156,7 @@ class Job:
         self._judge(experiment, self.run.path)
 
     def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
-        panel, exhibits = experiment.judge.judge(experiment.learner, experiment.calibration)
+        panel, examples = experiment.judge.judge(experiment.learner, experiment.calibration)
         self.fields |= {
             "panel": panel.plain(),
             "differences": [d.plain() for d in (*from_baselines(panel), *from_parts(panel))],
@@ -164,7 +164,7 @@ class Job:
             "notes": runs.notes(experiment),
         }
         write_episodes(folder, panel)
-        write_json(folder / "exhibits.json", exhibits)
+        write_json(folder / "examples.json", examples)
         if (options := experiment.config.evaluation.robustness).run:
             found = robustness(experiment.judge, experiment.learner, options)
             self.fields["robustness"] = found.plain()

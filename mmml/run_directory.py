@@ -41,7 +41,7 @@ class RunDirectory:
     skipped = property(lambda self: self.path / "skipped.txt")
     result = property(lambda self: self.path / "result.json")
     report = property(lambda self: self.path / "report.html")
-    exhibits = property(lambda self: self.path / "eval" / "test" / "exhibits.json")
+    examples = property(lambda self: self.path / "eval" / "test" / "examples.json")
 
     def evaluation(self, name: str) -> Path:
         """The folder of one evaluation."""

@@ -97,7 +97,7 @@ def test_another_seed_gives_another_run_on_the_same_episodes(whole, tmp_path):
     assert command("train", *TINY, STEPS, "seed=1", cwd=tmp_path).returncode == 0
     other = only_run(tmp_path)
     assert metrics_without_times(whole)[0]["loss"] != metrics_without_times(other)[0]["loss"]
-    classes = [json.loads((r / "eval/test/exhibits.json").read_text())["items"] for r in (whole, other)]
+    classes = [json.loads((r / "eval/test/examples.json").read_text())["items"] for r in (whole, other)]
     assert classes[0] == classes[1]
 
 

@@ -33,7 +33,7 @@ def start(folder):
 def test_the_best_parameters_are_judged_and_not_the_last(tmp_path, monkeypatch, capsys):
     scores, judged = iter([0.9, 0.1]), []
     monkeypatch.setattr(Judge, "validate", lambda self, learner: {"val/mean": next(scores)})
-    monkeypatch.setattr(Judge, "exhibits", lambda self, *_: {})
+    monkeypatch.setattr(Judge, "examples", lambda self, *_: {})
 
     def test(self, learner, *_):
         judged.append({k: v.clone() for k, v in learner.state_dict().items()})
@@ -57,7 +57,7 @@ def test_a_report_that_fails_does_not_cost_the_scores(tmp_path, monkeypatch, cap
     def broken(self, *_):
         raise RuntimeError("no map today")
 
-    monkeypatch.setattr(Judge, "exhibits", broken)
+    monkeypatch.setattr(Judge, "examples", broken)
     run, experiment, trainer = start(tmp_path / "run")
     job = Job("mmml-train", run, [])
     assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 1

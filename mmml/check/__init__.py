@@ -1,6 +1,6 @@
 """``mmml-data check``: what a manifest holds, what is wrong with it, and how to fix it."""
 
-from mmml.check.finding import Finding
-from mmml.check.findings import Findings, inspect
+from mmml.check.issue import Issue
+from mmml.check.issues import Inspection, inspect
 
-__all__ = ["Finding", "Findings", "inspect"]
+__all__ = ["Inspection", "Issue", "inspect"]

@@ -14,7 +14,7 @@ from stat import S_ISDIR
 
 from rich.table import Table
 
-from mmml.check.finding import SHOWN
+from mmml.check.issue import SHOWN
 from mmml.config.compose import take_option
 from mmml.data.cache import ENTRY, UNPACKED, cache_dir
 from mmml.data.media import FILE_MODALITIES

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Callable
 
 from mmml.check.episodes import check_episodes, known_classes, suggest, too_few, unlabelled, without_queries
-from mmml.check.findings import inspect
-from mmml.check.page import print_findings, write_page
+from mmml.check.issues import inspect
+from mmml.check.page import print_inspection, write_page
 from mmml.config import Config, check_config
 from mmml.config.compose import compose_plain
 from mmml.data.base import datasets
@@ -40,21 +40,21 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         fixed.append(BY_SAMPLE)
         make = maker([*fixed, *overrides])
         dataset = make()
-    findings = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
-    extra = [o for o in suggest(dataset, findings, name) if o.partition("=")[0] not in named]
+    inspection = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
+    extra = [o for o in suggest(dataset, inspection, name) if o.partition("=")[0] not in named]
     config = composed([*fixed, *extra, *overrides])
     task = tasks.build_section(config.task, "task")
-    found = [*too_few(findings, task.min_ways)] or [*unlabelled(findings, task.min_ways)]
+    found = [*too_few(inspection, task.min_ways)] or [*unlabelled(inspection, task.min_ways)]
     found += without_queries(dataset)
-    if findings.samples and not any(f.stops for f in found):
+    if inspection.samples and not any(f.stops for f in found):
         found += check_episodes(make, config, task)
-    findings.found += [*([known] if known else []), *found]
-    findings.found.sort(key=lambda f: not f.stops)
-    findings.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
-    print_findings(findings, plain_console())
-    write_page(findings, target)
+    inspection.found += [*([known] if known else []), *found]
+    inspection.found.sort(key=lambda f: not f.stops)
+    inspection.command = shlex.join(["mmml-train", *fixed, *extra, *overrides])
+    print_inspection(inspection, plain_console())
+    write_page(inspection, target)
     print(f"page: {target}")
-    return 1 if findings.stops else 0
+    return 1 if inspection.stops else 0
 
 
 def composed(overrides: list[str]) -> Config:

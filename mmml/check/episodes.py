@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mmml.check.finding import GAPS, Finding
-from mmml.check.findings import Findings
+from mmml.check.issue import GAPS, Issue
+from mmml.check.issues import Inspection
 from mmml.config import Config
 from mmml.data.base import SPLITS, Granularity, Samples
 from mmml.data.datasets.manifest import Manifest
@@ -27,18 +27,18 @@ CHOICES = {
 }
 
 
-def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
+def suggest(dataset: Manifest, inspection: Inspection, task: str) -> list[str]:
     """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual.
 
     Args:
         dataset: the manifest.
-        findings: what was found of it.
+        inspection: what was found of it.
         task: that is meant, one of ``CHOICES``.
     """
     choices, one_way = CHOICES[task], task != "classification"
-    samples = findings.samples
+    samples = inspection.samples
     target = {"text"} if task in ("generation", "retrieval") else set()
-    complete = [m for m in findings.complete or list(dataset.modalities)[:1] if m not in target]
+    complete = [m for m in inspection.complete or list(dataset.modalities)[:1] if m not in target]
     shown = suggested_mappings(dataset, complete, one_way)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
@@ -66,7 +66,7 @@ def suggest(dataset: Manifest, findings: Findings, task: str) -> list[str]:
     ]
 
 
-def known_classes(dataset: Manifest, least: int) -> Finding | None:
+def known_classes(dataset: Manifest, least: int) -> Issue | None:
     """Why no classes can be held out, so that only samples can be new; None if some can.
 
     Args:
@@ -89,7 +89,7 @@ def known_classes(dataset: Manifest, least: int) -> Finding | None:
         return None
     else:
         what = f"there are too few classes to hold some of them out: {len(counts)}"
-    return Finding(
+    return Issue(
         False,
         what,
         f"{BY_SAMPLE} is used here, which tests new samples of known classes; to test new classes, set it to class",
@@ -113,19 +113,19 @@ def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Granularity.CLASS)]
 
 
-def without_queries(dataset: Manifest) -> Iterable[Finding]:
+def without_queries(dataset: Manifest) -> Iterable[Issue]:
     """Classes with one value each, which leaves no query beside the support."""
     if dataset.rows.has("label") and not possible_mappings(dataset):
         (modality,) = dataset.modalities
         hint = f"give each class more rows, with another {modality} in each: some for the support, some for the queries"
-        yield Finding(True, f"no class has more than one {modality}", hint)
+        yield Issue(True, f"no class has more than one {modality}", hint)
 
 
-def too_few(findings: Findings, least: int) -> Iterable[Finding]:
+def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
     """Splits with fewer classes than an episode needs."""
-    small = [f"{split} has {len(s.classes)}" for split, s in findings.samples.items() if len(s.classes) < least]
+    small = [f"{split} has {len(s.classes)}" for split, s in inspection.samples.items() if len(s.classes) < least]
     if small:
-        classes = len({c for s in findings.samples.values() for c in s.classes})
+        classes = len({c for s in inspection.samples.values() for c in s.classes})
         share = math.ceil(100 * least / max(classes, 1)) / 100
         hint = (
             f"set dataset.val={share} dataset.test={share}, or give these splits of the table more classes"
@@ -133,13 +133,13 @@ def too_few(findings: Findings, least: int) -> Iterable[Finding]:
             else f"{len(SPLITS) * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
         hint += "; mmml-predict takes them as they are"
-        yield Finding(True, f"an episode needs {least} classes or more, and {', '.join(small)}", hint)
+        yield Issue(True, f"an episode needs {least} classes or more, and {', '.join(small)}", hint)
 
 
-def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
+def unlabelled(inspection: Inspection, least: int) -> Iterable[Issue]:
     """Subset without labels, each a class of its own: enough only to learn which modalities belong together."""
-    if findings.samples and all(s.counts.max() == 1 for s in findings.samples.values()) and not findings.labelled:
-        alone = len(findings.modalities) < 2
+    if inspection.samples and all(s.counts.max() == 1 for s in inspection.samples.values()) and not inspection.labelled:
+        alone = len(inspection.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
         if least == 1:
             hint = "add a column label: rows with one label are one task, such as a language, or what scores are about"
@@ -147,10 +147,10 @@ def unlabelled(findings: Findings, least: int) -> Iterable[Finding]:
             hint = "add a column label, or a folder for each class; mmml-predict takes them as queries"
         else:
             hint = "nothing needs to be done: modalities of one row belong together"
-        yield Finding(alone or least == 1, what, hint)
+        yield Issue(alone or least == 1, what, hint)
 
 
-def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Finding]:
+def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Issue]:
     """Whether the config's episodes can be played.
 
     Args:
@@ -170,19 +170,19 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         learner.fit(samples["train"])
     except UserError as error:
         possible = ", ".join(possible_mappings(dataset, task.target))
-        yield Finding(True, str(error), f"possible mappings: {possible}" if possible else "")
+        yield Issue(True, str(error), f"possible mappings: {possible}" if possible else "")
         return
     for note in learner.cut(samples["train"]):
-        yield Finding(False, note, "raise it, or shorten the texts")
+        yield Issue(False, note, "raise it, or shorten the texts")
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
     if lacking and config.dataset["on_bad_sample"] == "error":
         what = f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"
-        yield Finding(True, what, "choose mappings of what is there, dataset.missing=keep or on_bad_sample=skip")
+        yield Issue(True, what, "choose mappings of what is there, dataset.missing=keep or on_bad_sample=skip")
     for split, part in samples.items():
         try:
             check_shape(config.episode, part, split)
         except UserError as error:
-            yield Finding(True, str(error), mend_shape(part, split))
+            yield Issue(True, str(error), mend_shape(part, split))
 
 
 def mend_shape(samples: Samples, split: str) -> str:

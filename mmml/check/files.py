@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmml.check.finding import SHOWN, Finding
+from mmml.check.issue import SHOWN, Issue
 from mmml.data.datasets.manifest import Manifest
 from mmml.data.manifest.files import is_file
 from mmml.data.manifest.meaning import TEXTS
@@ -79,7 +79,7 @@ def _range(values: list[float], unit: str) -> str:
     return f"{low} {unit}" if low == high else f"{low} – {high} {unit} (median {middle})"
 
 
-def duplicates(dataset: Manifest) -> Iterable[Finding]:
+def duplicates(dataset: Manifest) -> Iterable[Issue]:
     """Different files with the same content, above all in different classes."""
     labels, _ = dataset.labels
     for modality in FILE_MODALITIES:
@@ -103,7 +103,7 @@ def duplicates(dataset: Manifest) -> Iterable[Finding]:
         )
         what = f"{many(len(twins), 'group')} of {modality} files have the same content"
         what += f", {len(across)} of them across classes" if across else ""
-        yield Finding(
+        yield Issue(
             False,
             what,
             "keep one of each, or give them one group: a copy in support and query makes scores too good",

@@ -1,4 +1,4 @@
-"""The findings as tables for the terminal and as a page with a sample of each class."""
+"""An inspection as tables for the terminal and as a page with a sample of each class."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mmml.check.findings import Findings
+from mmml.check.issues import Inspection
 from mmml.data.base import Samples
 from mmml.data.values import evenly_spaced
 from mmml.errors import many
-from mmml.evaluation.pictures import ORDER, picture
+from mmml.evaluation.examples.thumbnails import ORDER, picture
 from mmml.files import keep_aside, write_text
 from mmml.reporting.html import render
 
@@ -19,10 +19,10 @@ CLASSES = 60  # shown of each split
 MADE = b"mmml-data</title>"  # in the head of every page
 
 
-def print_findings(findings: Findings, console: Console) -> None:
+def print_inspection(inspection: Inspection, console: Console) -> None:
     """What a terminal shows."""
-    console.print(findings.read, soft_wrap=True)
-    for title, rows in (("splits", findings.counts), ("modalities", findings.modalities)):
+    console.print(inspection.read, soft_wrap=True)
+    for title, rows in (("splits", inspection.counts), ("modalities", inspection.modalities)):
         if rows:
             table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
             for name in rows[0]:
@@ -30,39 +30,39 @@ def print_findings(findings: Findings, console: Console) -> None:
             for row in rows:
                 table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
             console.print(table)
-    for finding in findings.found:
-        sign, style = ("✗", "bold red") if finding.stops else ("!", "bold yellow")
+    for issue in inspection.found:
+        sign, style = ("✗", "bold red") if issue.stops else ("!", "bold yellow")
         console.print(sign, style=style, end=" ")
-        console.print(finding.what)
-        console.print(f"  {finding.hint}", style="dim")
-        for example in finding.examples:
+        console.print(issue.what)
+        console.print(f"  {issue.hint}", style="dim")
+        for example in issue.examples:
             console.print(f"    {example}", style="dim")
-    console.print(verdict(findings))
-    if not findings.stops:
-        console.print(f"Next: {findings.command}", soft_wrap=True)
+    console.print(verdict(inspection))
+    if not inspection.stops:
+        console.print(f"Next: {inspection.command}", soft_wrap=True)
 
 
-def verdict(findings: Findings) -> str:
+def verdict(inspection: Inspection) -> str:
     """The result in one line."""
-    stops = sum(f.stops for f in findings.found)
+    stops = sum(f.stops for f in inspection.found)
     if stops:
         return f"Training would fail: {many(stops, 'thing')} to fix."
-    return "Training can start." + (f" {many(len(findings.found), 'thing')} to know." if findings.found else "")
+    return "Training can start." + (f" {many(len(inspection.found), 'thing')} to know." if inspection.found else "")
 
 
-def write_page(findings: Findings, path: Path) -> None:
+def write_page(inspection: Inspection, path: Path) -> None:
     """One self-contained HTML file; a file of that name that mmml did not write is kept under another name."""
     if path.is_file() and MADE not in path.read_bytes()[:2000]:
         keep_aside(path)
     values = {
-        "name": findings.name,
-        "read": findings.read,
-        "verdict": verdict(findings),
-        "command": "" if findings.stops else findings.command,
-        "found": findings.found,
-        "tables": [("Splits", findings.counts), ("Modalities", findings.modalities)],
-        "classes": {split: items(samples) for split, samples in findings.samples.items()},
-        "total": {split: len(samples.classes) for split, samples in findings.samples.items()},
+        "name": inspection.name,
+        "read": inspection.read,
+        "verdict": verdict(inspection),
+        "command": "" if inspection.stops else inspection.command,
+        "found": inspection.found,
+        "tables": [("Splits", inspection.counts), ("Modalities", inspection.modalities)],
+        "classes": {split: items(samples) for split, samples in inspection.samples.items()},
+        "total": {split: len(samples.classes) for split, samples in inspection.samples.items()},
     }
     write_text(path, render("data.html", values))
 

@@ -10,7 +10,7 @@ mmml-eval: judge a finished run, on test classes that it never saw.
 
 Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
 trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
-run: result.json, episodes.parquet (the score of every episode), exhibits.json, report.html.
+run: result.json, episodes.parquet (the score of every episode), examples.json, report.html.
 
 Of several checkpoints, the first says what is played: its dataset, episode and evaluation
 options, with those given here. All must have its dataset and task; a path with a comma stands

@@ -14,12 +14,13 @@ from mmml.episodes import Sampler
 from mmml.episodes.corruptions import Corruption, corruptions, spoiled_values
 from mmml.episodes.setup import check_filled
 from mmml.errors import UserError
-from mmml.evaluation.answers import make_answers
 from mmml.evaluation.baselines import baselines, frozen_classifiers
 from mmml.evaluation.calibration import Calibration, calibrate
 from mmml.evaluation.controls import choose, descents
 from mmml.evaluation.embed import materialize
-from mmml.evaluation.exhibits import make_exhibits
+from mmml.evaluation.examples.answers import answer_examples
+from mmml.evaluation.examples.classes import class_examples
+from mmml.evaluation.examples.videos import video_examples
 from mmml.evaluation.independence import check_independence
 from mmml.evaluation.matching import SupportTexts, matching_panel
 from mmml.evaluation.measured import fingerprint_of
@@ -27,7 +28,6 @@ from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
 from mmml.evaluation.reliability import Reliability
 from mmml.evaluation.retrieval import retrieval_panel, retrieval_setting
-from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import floor_panel, summary_panel
 from mmml.methods import Learner, Role
 from mmml.methods.controls import PermutedTargets, constants
@@ -89,9 +89,9 @@ class Judge:
 
     @eval_mode
     def judge(self, learner: Learner, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
-        """The panel of the test split and its exhibits, see :meth:`test` and :meth:`exhibits`."""
+        """The panel of the test split and its examples, see :meth:`test` and :meth:`examples`."""
         embedded, controls = self.embed(learner), self.controls(learner)
-        return self.test(learner, calibration, embedded, controls), self.exhibits(learner, embedded, controls)
+        return self.test(learner, calibration, embedded, controls), self.examples(learner, embedded, controls)
 
     @eval_mode
     def controls(self, learner: Learner) -> list[Learner]:
@@ -222,18 +222,18 @@ class Judge:
         return panel
 
     @eval_mode
-    def exhibits(
+    def examples(
         self, learner: Learner, embedded: Samples | None = None, controls: Iterable[Learner] = ()
     ) -> dict[str, Any]:
         """What the report shows of the test split besides numbers; arguments as of :meth:`test`."""
         samples, sampler = self.samples["test"], self.sampler("test")
         embedded = self.embed(learner) if embedded is None else embedded
-        shown = make_exhibits(learner, samples, embedded, sampler, self.settings, self._retrieval())
+        shown = class_examples(learner, samples, embedded, sampler, self.settings, self._retrieval())
         last = self.settings[-1]  # of the most shots
         return shown | {
             "curves": descents([learner, *controls], embedded, sampler, self.settings[0]),
-            "answers": make_answers([learner, *controls, *constants(learner)], samples, embedded, sampler, last),
-            "summaries": make_sheets(learner, samples, embedded, self.summaries, self.options.seed),
+            "answers": answer_examples([learner, *controls, *constants(learner)], samples, embedded, sampler, last),
+            "summaries": video_examples(learner, samples, embedded, self.summaries, self.options.seed),
         }
 
     def sampler(self, split: str) -> Sampler:

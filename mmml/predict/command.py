@@ -21,7 +21,7 @@ from mmml.evaluation.calibration import Calibration
 from mmml.files import check_target, destination, expanded, is_device, keep_aside, own_mark, take_place, writing
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
-from mmml.predict.summary import Tally, answer
+from mmml.predict.summary import PredictionSummary, answer
 from mmml.training.checkpoint import find_checkpoint, load_checkpoint
 
 FIXED = ("seed", "dataset", "encoder", "task", "resume")
@@ -49,17 +49,17 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     adapted = model.adapt(support, options.mapping, queries)
     adapted.threshold(options.reject)  # found wrong, it is before anything is written
     queries.rows.notes += model.learner.embedder.cut(queries.texts(adapted.mapping.query))
-    tally = Tally(queries, adapted)
+    summary = PredictionSummary(queries, adapted)
     for note in notes(adapted, queries):
         print(f"mmml-predict: {note}", file=sys.stderr)
-    write(output, tally.watch(adapted.predict(queries, options.reject, options.neighbors)), options.neighbors)
-    tally.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
+    write(output, summary.watch(adapted.predict(queries, options.reject, options.neighbors)), options.neighbors)
+    summary.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
     if options.reject is not None and adapted.entry is not None:
         rejected_known = adapted.entry.false_reject_rate(options.reject, len(adapted.samples.classes))
         print(
             f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known classes, too"
         )
-    return 1 if tally.unread == len(queries) else 0
+    return 1 if summary.unread == len(queries) else 0
 
 
 def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:

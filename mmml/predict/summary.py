@@ -28,7 +28,7 @@ def answer(p: Prediction) -> str:
     return p.text if p.text is not None else p.label if p.label is not None else NONE
 
 
-class Tally:
+class PredictionSummary:
     """Counts what was predicted, and how much of it was right where the queries have labels or scores.
 
     Args:

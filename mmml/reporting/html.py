@@ -51,7 +51,7 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     """The values that the template shows."""
     panel, best, info = result["panel"], result["best"] or {}, read_json(run.info) or {}
     score = info.get("validation", {"metric": "accuracy", "percent": True})
-    exhibits = read_json(run.exhibits) or read_json(run.path / "exhibits.json") or {}
+    examples = read_json(run.examples) or {}
     return {
         "name": run.path.resolve().name,
         "result": result,
@@ -66,8 +66,8 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "robustness": robustness_curves(result.get("robustness", [])),
         "areas": area_rows(result.get("robustness", [])),
         "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
-        "descent": descent_curves(exhibits.get("curves") or [], exhibits.get("trained_to")),
-        "exhibits": exhibits,
+        "descent": descent_curves(examples.get("curves") or [], examples.get("trained_to")),
+        "examples": examples,
     }
 
 

@@ -17,7 +17,7 @@ FIXED = ("run", "overrides", "status", "monitor", "validation", "seconds")
 
 
 @dataclass
-class Summary:
+class SeedSummary:
     """What became of a sweep."""
 
     runs: int
@@ -30,7 +30,7 @@ def is_sweep(folder: Path) -> bool:
     return folder.is_dir() and not (folder / "run.json").exists() and any(True for _ in runs_below(folder))
 
 
-def summarise(folder: Path) -> Summary:
+def summarise(folder: Path) -> SeedSummary:
     """Write ``summary.csv`` (a line per run) and ``summary.md`` (also grouped over seeds).
 
     Ranked by the validation score alone; runs that failed, were interrupted or left no result stand
@@ -41,7 +41,7 @@ def summarise(folder: Path) -> Summary:
     if rows:
         write_text(folder / "summary.csv", as_csv(rows))
         write_text(folder / "summary.md", markdown(rows))
-    return Summary(len(rows), sum(r["status"] != "completed" for r in rows), short(rows))
+    return SeedSummary(len(rows), sum(r["status"] != "completed" for r in rows), short(rows))
 
 
 def read_run(path: Path) -> dict[str, Any]:

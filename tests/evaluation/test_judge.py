@@ -46,11 +46,11 @@ def counted(learner, monkeypatch):
     return seen
 
 
-def test_the_panel_and_the_exhibits_share_one_embedding(judge, learner, samples, monkeypatch):
+def test_the_panel_and_the_examples_share_one_embedding(judge, learner, samples, monkeypatch):
     seen = counted(learner, monkeypatch)
     embedded = judge.embed(learner)
     judge.test(learner, embedded=embedded)
-    judge.exhibits(learner, embedded)
+    judge.examples(learner, embedded)
     assert sum(seen) == sum(len(c.values) for c in samples.columns.values())
 
 

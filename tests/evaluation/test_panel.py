@@ -10,7 +10,7 @@ from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.batching import few_threads
 from mmml.evaluation.embed import embed_all
-from mmml.evaluation.exhibits import make_exhibits
+from mmml.evaluation.examples.classes import class_examples
 from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
 from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
 from mmml.evaluation.statistics import interval
@@ -200,12 +200,12 @@ class TestRetrieval:
             assert cell.mean == pytest.approx(scores.mean())
 
 
-def test_exhibits_are_plain_and_consistent(samples, learner):
+def test_examples_are_plain_and_consistent(samples, learner):
     import json
 
     column = retrieval_setting(samples, columns()[0].mappings)
     embedded = embed_all(learner, samples, ["image", "text"])
-    got = make_exhibits(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), column)
+    got = class_examples(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), column)
     assert json.loads(json.dumps(got)) == got
     assert [i["label"] for i in got["items"]] == samples.classes
     assert all(i["image"].startswith("data:image/png;base64,") for i in got["items"])
@@ -222,5 +222,5 @@ def test_a_collapsed_space_has_no_map_and_costs_nothing_else(samples, learner):
     learner.embedder.encode = lambda modality, raw: torch.ones(len(raw), 16)
     embedded = embed_all(learner, samples, ["image", "text"])
     setting = retrieval_setting(samples, columns()[0].mappings)
-    got = make_exhibits(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), setting)
+    got = class_examples(learner, samples, embedded, Sampler(samples, 0, "test"), columns(), setting)
     assert got["map"]["modalities"] == [] and got["confusions"]["wrong"] > 0

@@ -13,8 +13,8 @@ from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
+from mmml.evaluation.examples.videos import video_examples
 from mmml.evaluation.panel import Setting
-from mmml.evaluation.sheets import make_sheets
 from mmml.evaluation.summaries import (
     DRAWS,
     by_time,
@@ -153,7 +153,7 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
     shown = replace(frames, columns={**frames.columns, "video": Column(Granularity.SAMPLE, clips)})
     embedded = embed_all(learner(), frames, ["features"])
-    sheets = make_sheets(learner(), shown, embedded, settings(frames, 1, 3), seed=0)
+    sheets = video_examples(learner(), shown, embedded, settings(frames, 1, 3), seed=0)
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]
     first = sheets[0]
     assert len(first["frames"]) == 10 and [f["shown"] for f in first["frames"]] == first["shown"]
@@ -161,7 +161,7 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
     with Image.open(io.BytesIO(base64.b64decode(animation))) as moving:
         assert moving.format == "GIF" and moving.n_frames == sum(first["shown"]) == 2
     assert max(first["importance"]) == max(first["people"]) == 1 and min(first["people"]) == 0
-    assert make_sheets(learner(), shown, embedded, [], seed=0) == []
+    assert video_examples(learner(), shown, embedded, [], seed=0) == []
 
 
 def test_what_cannot_be_summarised_is_refused(frames):

@@ -11,7 +11,7 @@ from mmml.config.compose import compose_plain
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading
 from mmml.predict.model import untrained_model
-from mmml.predict.summary import Tally
+from mmml.predict.summary import PredictionSummary
 from tests.data.making import pictures, write_csv
 from tests.predict.making import features
 
@@ -141,9 +141,9 @@ def test_texts_are_translated_as_known_ones_were(tmp_path, capsys):
     model = model_of(*GENERATION[:-2], *mappings, "method.classifier=nearest", features=None)
     found = list(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "q")))
     assert [p.text for p in found] == ["two", "three"]
-    tally = Tally(Queries(str(tmp_path / "s"), model.reading), model.adapt(str(tmp_path / "s")))
-    list(tally.watch(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "s"))))
-    tally.show("texts", tmp_path / "predictions.csv")
+    summary = PredictionSummary(Queries(str(tmp_path / "s"), model.reading), model.adapt(str(tmp_path / "s")))
+    list(summary.watch(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "s"))))
+    summary.show("texts", tmp_path / "predictions.csv")
     told = capsys.readouterr().out
     assert "chrF: 100.0% over 6 queries" in told and "probability" not in told
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from mmml import loggers as package
 from mmml.errors import UserError
+from mmml.training import loggers as package
 from mmml.training.loggers import Logger, check_loggers, loggers, open_loggers
 from mmml.training.loggers.base import full_name
 from tests.conftest import SMOKE, command, only_run

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from mmml.data.base import MODALITIES
 
-SHOWN = 5  # examples that a finding names
+SHOWN = 5  # examples that an issue names
 GAPS = {f"it has no {m}" for m in MODALITIES} | {f"its class has no {m}" for m in MODALITIES}
 """Problems that are in the way only of the mappings that use a modality."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class Issue:
     """One thing to know.
 
     Attributes:

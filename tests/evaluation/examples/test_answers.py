@@ -8,8 +8,8 @@ import torch
 from mmml.data.base import Column, Granularity
 from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, Sampler
-from mmml.evaluation.answers import make_answers
 from mmml.evaluation.embed import materialize
+from mmml.evaluation.examples.answers import answer_examples
 from mmml.evaluation.panel import Setting
 from mmml.methods.controls import PermutedTargets
 from tests.tasks.test_generation import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
@@ -19,7 +19,7 @@ NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
 
 def answers(learners, samples, shape):
     seen = materialize(learners[0], samples, ["features", "text"])
-    return make_answers(
+    return answer_examples(
         learners, samples, seen, Sampler(samples, 0, "test"), Setting(learners[0].task, shape, (MAPPING,))
     )
 

@@ -6,7 +6,7 @@ import pytest
 from mmml.check.command import check
 from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
-from mmml.check.findings import Findings, count, inspect, labels_alike
+from mmml.check.issues import Inspection, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
 from mmml.data.base import Column, Granularity, Samples
 from mmml.data.missing import Gappy
@@ -81,21 +81,21 @@ def test_labels_that_differ_in_capitals_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classes", "mend"), [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")]
+    ("classes", "hint"), [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")]
 )
-def test_too_few_classes_in_a_split_have_a_mend_that_works(classes, hint):
+def test_too_few_classes_in_a_split_have_a_hint_that_works(classes, hint):
     names = np.split(np.array([f"c{i}" for i in range(classes)]), [classes - 2, classes - 1])
     parts = {s: Samples(own.tolist(), np.arange(len(own) + 1), {}) for s, own in zip(SPLITS, names, strict=True)}
-    findings = Findings("x", samples=parts)
-    (few,) = too_few(findings, 2)
+    inspection = Inspection("x", samples=parts)
+    (few,) = too_few(inspection, 2)
     assert few.hint.startswith(hint)
 
 
 def test_a_split_of_just_as_many_classes_as_are_needed_is_enough():
-    findings = Findings("x", samples={"train": samples_of(2, 2, 2), "val": samples_of(2, 2), "test": samples_of(2)})
-    (few,) = too_few(findings, 2)
+    inspection = Inspection("x", samples={"train": samples_of(2, 2, 2), "val": samples_of(2, 2), "test": samples_of(2)})
+    (few,) = too_few(inspection, 2)
     assert few.what == "an episode needs 2 classes or more, and test has 1" and few.stops
-    assert [*too_few(findings, 1)] == []
+    assert [*too_few(inspection, 1)] == []
 
 
 def test_a_class_is_not_matched_with_what_is_the_same_for_it(tmp_path):

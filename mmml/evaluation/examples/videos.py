@@ -11,8 +11,8 @@ import torch
 from mmml.data.annotated_video import Footage, summary
 from mmml.data.base import Samples
 from mmml.data.values import evenly_spaced
+from mmml.evaluation.examples.thumbnails import thumbnail
 from mmml.evaluation.panel import Setting
-from mmml.evaluation.pictures import thumbnail
 from mmml.evaluation.summaries import DRAWS, draws, predicted
 from mmml.methods import Learner
 
@@ -21,7 +21,7 @@ SIDE, DURATION = 96, 500  # pixels of the animation's longer side, and milliseco
 
 
 @torch.no_grad()
-def make_sheets(
+def video_examples(
     learner: Learner, samples: Samples, embedded: Samples, settings: Sequence[Setting], seed: int
 ) -> list[dict[str, Any]]:
     """Some videos with what is predicted of each frame, what people say, and what a summary shows, as JSON values.

@@ -13,8 +13,8 @@ from mmml.data.values import evenly_spaced
 from mmml.episodes import Mapping, Sampler
 from mmml.evaluation.batching import chunks
 from mmml.evaluation.embed import embed_all, gather_encoded
+from mmml.evaluation.examples.thumbnails import ORDER, picture
 from mmml.evaluation.panel import Setting
-from mmml.evaluation.pictures import ORDER, picture
 from mmml.evaluation.retrieval import rank
 from mmml.methods import Learner
 
@@ -24,10 +24,10 @@ Exhibits = dict[str, Any]
 
 
 @torch.no_grad()
-def make_exhibits(
+def class_examples(
     learner: Learner, samples: Samples, embedded: Samples, sampler: Sampler, settings: list[Setting], retrieval: Setting
 ) -> Exhibits:
-    """All exhibits of one learner on one split, as JSON values.
+    """All examples of one learner on one split, as JSON values.
 
     Args:
         learner: whose mistakes are shown.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmml.check.files import duplicates, sizes
-from mmml.check.finding import GAPS, SHOWN, Finding
+from mmml.check.issue import GAPS, SHOWN, Issue
 from mmml.data.base import SPLITS, Granularity, Samples
 from mmml.data.datasets.manifest import Manifest
 from mmml.data.manifest.columns import unserved
@@ -24,7 +24,7 @@ TWINS = str.maketrans(
 
 
 @dataclass
-class Findings:
+class Inspection:
     """What a check found.
 
     Attributes:
@@ -43,7 +43,7 @@ class Findings:
     read: str = ""
     counts: list[dict[str, Any]] = field(default_factory=list)
     modalities: list[dict[str, Any]] = field(default_factory=list)
-    found: list[Finding] = field(default_factory=list)
+    found: list[Issue] = field(default_factory=list)
     labelled: bool = True
     complete: list[str] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Findings:
         return any(f.stops for f in self.found)
 
 
-def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
+def inspect(make: Callable[[], Manifest], skips: bool) -> Inspection:
     """Read every row and every file of a manifest.
 
     Args:
@@ -66,27 +66,27 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Findings:
         UserError: the manifest itself cannot be read.
     """
     dataset = make()
-    findings = Findings(str(dataset.rows.path), dataset.rows.count(), labelled=dataset.rows.has("label"))
+    inspection = Inspection(str(dataset.rows.path), dataset.rows.count(), labelled=dataset.rows.has("label"))
     lacking = missing(dataset)
-    findings.complete = [m for m in dataset.modalities if m not in lacking or not lacking[m].any()]
+    inspection.complete = [m for m in dataset.modalities if m not in lacking or not lacking[m].any()]
     errors = [error for m in dataset.modalities if (error := decode(dataset, make(), m))]
     if len(errors) == len(dataset.modalities):
-        findings.found.append(Finding(True, errors[0], "a support set for mmml-predict needs no splits"))
+        inspection.found.append(Issue(True, errors[0], "a support set for mmml-predict needs no splits"))
     else:
-        findings.samples = load_first(make, [findings.complete, *([m] for m in dataset.modalities)])
+        inspection.samples = load_first(make, [inspection.complete, *([m] for m in dataset.modalities)])
     if dataset.rows.meant:
-        findings.found.insert(0, Finding(True, *worth_knowing(dataset.rows.meant)))
-    findings.found += bad_rows(dataset, skips)
-    findings.found += [Finding(False, *worth_knowing(note)) for note in dataset.rows.notes]
-    findings.found += gaps(lacking)
-    findings.found += constant_modalities(dataset)
-    findings.found += labels_alike(dataset)
-    findings.found += ignored_columns(dataset)
-    findings.found += straddling_groups(findings.samples)
-    findings.found += duplicates(dataset)
-    findings.counts = [count(split, findings.samples[split]) for split in SPLITS if split in findings.samples]
-    findings.modalities = [{"modality": m, "per": p.value} | sizes(dataset, m) for m, p in dataset.modalities.items()]
-    return findings
+        inspection.found.insert(0, Issue(True, *worth_knowing(dataset.rows.meant)))
+    inspection.found += bad_rows(dataset, skips)
+    inspection.found += [Issue(False, *worth_knowing(note)) for note in dataset.rows.notes]
+    inspection.found += gaps(lacking)
+    inspection.found += constant_modalities(dataset)
+    inspection.found += labels_alike(dataset)
+    inspection.found += ignored_columns(dataset)
+    inspection.found += straddling_groups(inspection.samples)
+    inspection.found += duplicates(dataset)
+    inspection.counts = [count(split, inspection.samples[split]) for split in SPLITS if split in inspection.samples]
+    inspection.modalities = [{"modality": m, "per": p.value} | sizes(dataset, m) for m, p in dataset.modalities.items()]
+    return inspection
 
 
 def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
@@ -132,7 +132,7 @@ def count(split: str, samples: Samples) -> dict[str, Any]:
     }
 
 
-def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
+def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
     """Subset that cannot be used, by what is wrong with them."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
@@ -145,15 +145,15 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Finding]:
         if not skips:
             hint = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
         messages = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
-        yield Finding(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", hint, messages)
+        yield Issue(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", hint, messages)
 
 
-def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Finding]:
+def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Issue]:
     """Subset without a modality: they are in the way only of the mappings that use it."""
     for modality, where in sorted(lacking.items()):
         count = int(where.sum())
         if count:
-            yield Finding(
+            yield Issue(
                 False,
                 f"{many(count, 'row')} of {len(where):,} have no {modality}",
                 f"mappings that use {modality} need dataset.missing=keep, or on_bad_sample=skip, which leaves them out",
@@ -170,7 +170,7 @@ def missing(dataset: Manifest) -> dict[str, np.ndarray]:
     return found
 
 
-def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
+def constant_modalities(dataset: Manifest) -> Iterable[Issue]:
     """What is the same for nearly every class as a whole may be a name with some misspelt."""
     labels, _ = dataset.labels
     for modality, per in dataset.modalities.items():
@@ -181,14 +181,14 @@ def constant_modalities(dataset: Manifest) -> Iterable[Finding]:
         several = np.bincount(labels[labels >= 0]) > 1
         values = np.bincount(pairs, minlength=len(several))[several]
         if len(values) and (values == 1).mean() > 0.5:
-            yield Finding(
+            yield Issue(
                 False,
                 f"{modality} is the same throughout {int((values == 1).sum())} of {many(len(values), 'class')}",
                 "if it is a class's name, make it so in all rows: a name on both sides of an episode is the answer",
             )
 
 
-def labels_alike(dataset: Manifest) -> Iterable[Finding]:
+def labels_alike(dataset: Manifest) -> Iterable[Issue]:
     """Labels that differ in capitals alone, or in what can hardly be seen, may be one class."""
     if not dataset.rows.has("label"):
         return
@@ -199,7 +199,7 @@ def labels_alike(dataset: Manifest) -> Iterable[Finding]:
     for difference, several in found.items():
         if several:
             what = f"{many(len(several), 'pair')} of labels differ in {difference}, and are different classes"
-            yield Finding(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
+            yield Issue(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
 
 
 def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
@@ -216,22 +216,22 @@ def appearance(label: str) -> str:
     return " ".join(plain.translate(TWINS).casefold().split())
 
 
-def ignored_columns(dataset: Manifest) -> Iterable[Finding]:
+def ignored_columns(dataset: Manifest) -> Iterable[Issue]:
     """Columns that mean nothing to mmml, above all misspelt ones."""
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
         suggestion = did_you_mean(name, lacking, MISSPELT)
         hint = "rename it, or" if suggestion else "nothing needs to be done, or, if mmml should read it,"
         hint += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
-        yield Finding(False, f"column {name!r} is ignored{suggestion}", hint)
+        yield Issue(False, f"column {name!r} is ignored{suggestion}", hint)
 
 
-def straddling_groups(samples: dict[str, Samples]) -> Iterable[Finding]:
+def straddling_groups(samples: dict[str, Samples]) -> Iterable[Issue]:
     """Groups in more than one split: what is tested may then be a near duplicate of what was trained on."""
     groups = {s: set(part.groups.tolist()) for s, part in samples.items() if part.groups is not None}
     both = {g for a in groups for b in groups if a < b for g in groups[a] & groups[b]}
     if both:
-        yield Finding(
+        yield Issue(
             False,
             f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples in more than one split",
             "give each group one split, if the groups of new data will be new, too; episode.group_disjoint=true keeps a "

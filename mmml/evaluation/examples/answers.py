@@ -10,8 +10,8 @@ from mmml.data.missing import present_values
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
+from mmml.evaluation.examples.thumbnails import picture
 from mmml.evaluation.panel import Setting
-from mmml.evaluation.pictures import picture
 from mmml.methods import Learner
 
 EPISODES, PAIRS, QUERIES = 4, 3, 6  # that are shown
@@ -19,7 +19,7 @@ LOOKED_AT = 200  # episodes, to find some of different classes
 
 
 @torch.no_grad()
-def make_answers(
+def answer_examples(
     learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: Setting
 ) -> dict[str, Any] | None:
     """Some queries of some episodes with what each learner answers, as JSON values; None where classes are asked for.

@@ -1,6 +1,6 @@
 import torch
 
-from mmml.evaluation.exhibits import _map
+from mmml.evaluation.examples.classes import _map
 
 
 def test_modalities_of_other_widths_are_left_out_of_the_map(samples):

@@ -1,0 +1,1 @@
+"""What a report shows besides numbers: examples of queries, answers, classes and videos."""
