@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -26,10 +26,12 @@ class Registry:
     Args:
         kind: what a part is called in messages.
         package: the package whose modules register the built-in parts.
+        functions: whether a part may be a function, whose options are its keyword-only parameters: building it
+            gives a function of the other parameters.
     """
 
-    def __init__(self, kind: str, package: str):
-        self.kind = kind
+    def __init__(self, kind: str, package: str, functions: bool = False):
+        self.kind, self.functions = kind, functions
         self.package = package
         self._parts: dict[str, Callable[..., Any]] = {}
         self._filled = False
@@ -79,6 +81,9 @@ class Registry:
         """
         named_by = named_by or f"{where}.name"
         part, parameters = self.get(name, named_by), self.options_of(name, named_by)
+        is_function = self.functions and not isinstance(part, type)
+        if is_function:  # it is called later, with what its other parameters name
+            parameters = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         supplied = {k: v for k, v in context.items() if k in parameters}
         wanted = {k: p for k, p in parameters.items() if k not in context}
         # A part that takes **options hands them on to parts of its own, and checks them there.
@@ -92,6 +97,8 @@ class Registry:
         for key, parameter in wanted.items():
             if key not in options and parameter.default is parameter.empty:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
+        if is_function:
+            return functools.partial(part, **options) if options else part
         return part(**options, **supplied)
 
     def build_section(self, section: Mapping[str, Any], where: str, **context: Any) -> Any:
@@ -100,26 +107,6 @@ class Registry:
         if "name" not in options:
             raise UserError(f"{where}.name is missing: it says which {self.kind} to build")
         return self.build(options.pop("name"), options, where, **context)
-
-    def deal(self, name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Those of a flat section's options that part ``name`` takes by name."""
-        return {k: options[k] for k in self.options_of(name, where) if k in options}
-
-    def bind(
-        self, name: str, options: Mapping[str, Any], where: str, named_by: str, **context: Any
-    ) -> Callable[..., Any]:
-        """A registered function with its options, the keyword-only parameters, filled in from a flat section.
-
-        Of a class an object, which may take what the program supplies (``context``).
-        """
-        part, parameters = self.get(name, named_by), self.options_of(name, named_by)
-        wanted = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-        for key, parameter in wanted.items():
-            if key not in options:
-                raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
-            check_type(options[key], parameter.annotation, f"{where}.{key}")
-        bound = functools.partial(part, **{k: options[k] for k in wanted})
-        return bound(**{k: v for k, v in context.items() if k in parameters}) if isinstance(part, type) else bound
 
     def options_of(self, name: str, where: str) -> dict[str, inspect.Parameter]:
         """The parameters that part ``name`` takes, with resolved annotations."""
@@ -134,16 +121,6 @@ class Registry:
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in entry_points(group="mmml.parts"):
             entry.load()
-
-
-def refuse_unknown(options: Mapping[str, Any], registries: Sequence[Registry], where: str) -> None:
-    """Refuse an option of a flat section that no part of any of these kinds takes."""
-    known = {option for r in registries for name in r.names() for option in r.options_of(name, r.kind)}
-    for option in options:
-        if option not in known:
-            *kinds, last = (r.kind for r in registries)
-            message = f"{', '.join(kinds)} or {last}" if kinds else last
-            raise UserError(f"{where}.{option}: no {message} takes such an option{did_you_mean(option, known)}")
 
 
 def _origin(part: Any) -> tuple[str, str]:

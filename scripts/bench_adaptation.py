@@ -37,7 +37,7 @@ def learner_of(*overrides: str) -> tuple[Any, Any]:
     short = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "encoder.normalize=false"]
     options = [
         f"method.inner_steps={STEPS}",
-        f"method.inner_lr={RATE}",
+        f"method.update_rule.inner_lr={RATE}",
         "method.transductive=true",
         "method.head_scale=1.0",
     ]

@@ -39,7 +39,7 @@ def main() -> None:
         write_set(root / "query", truth, centres, rng)
         mappings = "episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"
         for classifier in RULES:
-            config = compose_plain(["encoder=raw", f"method.classifier={classifier}", *mappings])
+            config = compose_plain(["encoder=raw", f"method/classifier={classifier}", *mappings])
             model = untrained_model(check_config(config), Reading(features="f.npy"))
             started = time.perf_counter()
             queries = Queries(str(root / "query"), model.reading)

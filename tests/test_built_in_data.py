@@ -26,7 +26,7 @@ VIDEO = [
 ]
 SCORED = ["task=regression", "episode=regression", "episode.train.ways=1", "episode.eval.ways=[1]"]
 SCORED += ["episode.eval.shots=[5]", "evaluation.controls=false"]
-SCORES = [*SCORED, "method.classifier=attention"]
+SCORES = [*SCORED, "method/classifier=attention"]
 FRAMES = [
     "dataset.val_categories=[VT,VU]",
     "dataset.test_categories=[GA]",
@@ -56,7 +56,7 @@ PAIRS += [
 NAMED = [*PAIRS, "dataset.languages=[en,de,fr]", "dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
 NAMED += ["dataset.val=0.2", "dataset.test=0.2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
-FOUND = ["task=retrieval", "method.classifier=attention"]
+FOUND = ["task=retrieval", "method/classifier=attention"]
 TRANSLATED = [f"episode.{s}.mappings=[source_text:source_text]" for s in ("train", "eval")]
 TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", "dataset.test_languages=[de]"]
 LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]

@@ -187,8 +187,8 @@ def test_the_first_says_what_is_played(here, capsys):
         ),
         (
             "[a,images]",
-            ["method.classifier=nearest"],
-            "checkpoint=a: method.classifier=nearest: method belongs to the finished run",
+            ["method/classifier=nearest"],
+            "checkpoint=a: method/classifier=nearest: method belongs to the finished run",
         ),
         ("[a,old]", ["trainer.nothing=1"], "checkpoint=a: trainer.nothing is no option"),
     ],

@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 def test_a_sweep_of_six_with_failures(tmp_path):
     steps = ["trainer.steps=2", "trainer.validate_every=2"]
-    grid = ["-m", "seed=0,1", "method.loss=infonce,broken,contrastive"]
+    grid = ["-m", "seed=0,1", "method/loss=infonce,broken,contrastive"]
     done = command("train", *TINY, *steps, *grid, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -78,7 +78,7 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
 
 
 def test_a_mistake_leaves_nothing_behind(tmp_path):
-    done = command("train", *QUADRATIC, "method.update_rule=adam", cwd=tmp_path)
+    done = command("train", *QUADRATIC, "method/update_rule=adam", cwd=tmp_path)
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
     done = command("train", *QUADRATIC, "evaluation.robustness.run=true", cwd=tmp_path)
     assert done.returncode == 2 and "problems show nothing: use false" in done.stderr and "Traceback" not in done.stderr
@@ -94,11 +94,11 @@ DIVERGING = ["method.inner_steps=1", "evaluation.controls=false", "hydra.run.dir
         [
             *SHORT,
             "method/algorithm=fomaml",
-            "method.inner_lr=1e6",
+            "method.update_rule.inner_lr=1e6",
             "method.eval_inner_steps=8",
             "encoder.normalize=false",
         ],
-        ["experiment=sinusoid", "method.inner_lr=0.5", "method.eval_inner_steps=300", "trainer.steps=2", *FEW],
+        ["experiment=sinusoid", "method.update_rule.inner_lr=0.5", "method.eval_inner_steps=300", "trainer.steps=2", *FEW],
     ],
     ids=["classes", "scores"],
 )

@@ -94,7 +94,7 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
 def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     own_data.traits(real_data, tmp_path / "set")
     overrides = ["dataset=manifest", "dataset.root=set", "task=regression", "episode=regression"]
-    overrides += ["method.classifier=attention", "trainer.steps=5", *SHORT, "hydra.run.dir=run"]
+    overrides += ["method/classifier=attention", "trainer.steps=5", *SHORT, "hydra.run.dir=run"]
     done = command("train", *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     panel = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]

@@ -82,15 +82,15 @@ def test_answers_are_found(tmp_path):
     ("options", "told"),
     [
         (
-            ["method.classifier=prototype", "task=retrieval"],
-            "method.classifier=prototype needs classes, and task=retrieval has none",
+            ["method/classifier=prototype", "task=retrieval"],
+            "method/classifier=prototype needs classes, and task=retrieval has none",
         ),
         ([*LEARNED, "method.init=prototype", *WRITTEN], "method.init=prototype computes a head, and task=generation"),
         (
-            ["method.classifier=attention", "task=retrieval", "task.target=audio"],
+            ["method/classifier=attention", "task=retrieval", "task.target=audio"],
             "task.target=audio: this dataset has video",
         ),
-        (["method.classifier=attention", "task=regression"], "task=regression needs a score for each sample"),
+        (["method/classifier=attention", "task=regression"], "task=regression needs a score for each sample"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(options, told, tmp_path):

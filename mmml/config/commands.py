@@ -22,7 +22,7 @@ mmml-predict: label new files from a few labelled examples of each class.
 
   mmml-predict checkpoint=RUN support=FOLDER query=FOLDER
   mmml-predict encoder=pretrained encoder.image.model=FOLDER support=FOLDER query=FOLDER
-  mmml-predict support=FOLDER query=FOLDER predict.features=matrix.npy method.classifier=ridge
+  mmml-predict support=FOLDER query=FOLDER predict.features=matrix.npy method/classifier=ridge
 
 support and query are manifests (metadata.csv, .jsonl or .parquet beside the files) or folders;
 support has a label for each row or a folder for each class. Without a checkpoint, a frozen

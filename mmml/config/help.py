@@ -17,7 +17,7 @@ HEAD = """\
 mmml-train: train a model that learns new tasks from a handful of examples, and judge it.
 
   mmml-train                                      the default run, 4 minutes on two slow cores
-  mmml-train method.loss=contrastive seed=1       other options
+  mmml-train method/loss=contrastive seed=1       other options
   mmml-train -m seed=0,1,2 trainer.lr=1e-3,3e-3   all combinations, one after the other
   mmml-train resume=outputs/DATE/RUN trainer.steps=2000
   mmml-train --cfg job                            print the composed config, train nothing

@@ -12,7 +12,7 @@ from mmml.similarity.local import DESCRIPTOR
 class Conv4Local(Conv4):
     """Blocks as in ``conv4``, then a linear layer at each place instead of one for the whole image.
 
-    An embedding is ``DESCRIPTOR`` numbers for each place, side by side: for ``method.distance=local``.
+    An embedding is ``DESCRIPTOR`` numbers for each place, side by side: for ``method/distance=local``.
 
     Args:
         width: of the embedding, ``DESCRIPTOR`` × places; None takes it.

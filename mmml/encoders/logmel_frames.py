@@ -16,7 +16,7 @@ class LogMelFrames(LogMelConv):
     """Four blocks of convolution as in ``logmel_conv``, but time is halved in the first two alone, and stays.
 
     An embedding is a sequence of frames of ``FRAME`` numbers and length 1, four hops apart, side by side and with
-    NaN after the end of the sound: for ``method.distance=dtw``, ``method.classifier=nearest`` and
+    NaN after the end of the sound: for ``method/distance=dtw``, ``method/classifier=nearest`` and
     ``encoder.normalize=false``. Through the distance, the alignment in time is trained along.
 
     Args:

@@ -92,8 +92,8 @@ def _alone(modality: str, encoder: str) -> Embedder:
 def _untrained(
     name: str, embedder: Embedder, task: Task, distance: str, classifier: str, temperature: float
 ) -> MetricLearner:
-    options = {"temperature": temperature, "learn_temperature": False}
-    learner = MetricLearner(embedder, task, distance, "prototypical", classifier, **options)
+    loss = {"name": "prototypical", "temperature": temperature, "learn_temperature": False}
+    learner = MetricLearner(embedder, task, {"name": distance}, loss, {"name": classifier})
     learner.name, learner.role = name, Role.UNTRAINED
     for name, part in learner.named_children():
         if name != "task":  # which it shares with what was trained, perhaps elsewhere

@@ -13,7 +13,7 @@ from mmml.registry import Registry
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
-distances = Registry("distance", "mmml.similarity")
+distances = Registry("distance", "mmml.similarity", functions=True)
 
 
 def of_parts(distance: Distance) -> Distance:

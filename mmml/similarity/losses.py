@@ -45,7 +45,7 @@ class MarginLoss(Loss):
 
     def __init__(self, margin: float):
         super().__init__()
-        require(margin > 0, "method.margin", margin, "a positive number")
+        require(margin > 0, "method.loss.margin", margin, "a positive number")
         self.margin = margin
         self.register_buffer("_one", torch.ones(()), persistent=False)
 
@@ -91,7 +91,7 @@ class SoftmaxLoss(Loss):
 
     def __init__(self, temperature: float, learn_temperature: bool):
         super().__init__()
-        require(0 < temperature < math.inf, "method.temperature", temperature, "a positive number")
+        require(0 < temperature < math.inf, "method.loss.temperature", temperature, "a positive number")
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
 
     @property

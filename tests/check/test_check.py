@@ -148,7 +148,7 @@ def test_texts_to_be_written_are_looked_at_too(tmp_path, rows, capsys):
     pairs = [
         "task=generation",
         "episode=pairs",
-        "method.classifier=attention",
+        "method/classifier=attention",
         "episode.train.shots=1",
         "episode.eval.shots=1",
     ]

@@ -36,7 +36,7 @@ def test_other_arguments_are_left_alone():
     arguments = [
         "-m",
         "seed=0,1",
-        "method.loss=infonce,contrastive",
+        "method/loss=infonce,contrastive",
         "hydra.run.dir='done'",
         "resume=null",
         "--cfg",

@@ -220,9 +220,9 @@ def test_an_option_that_nothing_takes_is_refused():
             False,
             "dtw",
             "prototype",
-            "method.classifier=prototype computes with .* set method.classifier=nearest or attention",
+            "method/classifier=prototype computes with .* set method/classifier=nearest or attention",
         ),
-        (False, "cosine", "nearest", "method.distance=cosine cannot compare .* set method.distance=dtw"),
+        (False, "cosine", "nearest", "method/distance=cosine cannot compare .* set method/distance=dtw"),
         (True, "dtw", "nearest", "encoder.normalize=true cannot scale .* set encoder.normalize=false"),
     ],
 )
@@ -236,5 +236,5 @@ def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(n
 @pytest.mark.parametrize("distance", ["local", "dtw", "modified_hausdorff"])
 def test_a_distance_of_parts_wants_an_encoder_of_parts(distance):
     embedder, loss = build_embedder(MLP, ["image"]), {"temperature": 1.0, "learn_temperature": False}
-    with pytest.raises(UserError, match=f"method.distance={distance} cannot compare .* set method.distance=cosine"):
+    with pytest.raises(UserError, match=f"method/distance={distance} cannot compare .* set method/distance=cosine"):
         MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", "nearest", **loss)

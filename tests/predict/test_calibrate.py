@@ -25,7 +25,7 @@ def samples_of(*classes, groups=None):
 
 @cache
 def learner_of(classifier):
-    return model_of(f"method.classifier={classifier}").learner
+    return model_of(f"method/classifier={classifier}").learner
 
 
 def told_of(samples, classifier="prototype"):

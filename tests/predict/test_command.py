@@ -105,7 +105,7 @@ WRONG = {
         "predict.reject=1.5 must be between 0 and 1",
     ),
     "no run": (["checkpoint=s", "support=s", "query=q", MATRIX], "checkpoint=s is no run"),
-    "unknown rule": (["support=s", "query=q", MATRIX, "method.classifier=rigde"], "did you mean 'ridge'"),
+    "unknown rule": (["support=s", "query=q", MATRIX, "method/classifier=rigde"], "did you mean 'ridge'"),
     "unknown encoder": (["support=s", "query=q", MATRIX, "encoder=rwa"], "encoder=rwa: there is no such choice"),
     "untrained encoder": (["support=s", "query=q", MATRIX, "encoder=small"], "has parameters that nobody has trained"),
     "mapping": (
@@ -242,7 +242,7 @@ def test_scores_of_queries_tell_the_error(tmp_path, capsys):
         write_csv(
             tmp_path / root / "metadata.csv", [{"id": i, "label": "size", "score": c} for i, c in enumerate(labels)]
         )
-    more = ["task=regression", "method.classifier=attention", "method.temperature=0.01"]
+    more = ["task=regression", "method/classifier=attention", "method.loss.temperature=0.01"]
     assert _predict(["support=s", "query=q", MATRIX, *more]) == 0
     told = capsys.readouterr().out
     assert "mean absolute error: 0.0" in told and "probability" not in told
@@ -252,7 +252,7 @@ def test_scores_of_queries_tell_the_error(tmp_path, capsys):
 def test_several_quantities_in_one_support_set_are_told(tmp_path, capsys):
     features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
     write_csv(tmp_path / "s" / "metadata.csv", [{"id": i, "label": "ab"[i % 2], "score": i} for i in range(15)])
-    assert _predict(["support=s", "query=q", MATRIX, "task=regression", "method.classifier=attention"]) == 0
+    assert _predict(["support=s", "query=q", MATRIX, "task=regression", "method/classifier=attention"]) == 0
     assert "the support set has 2 labels, such as 'a', and every answer comes from all" in capsys.readouterr().err
 
 
@@ -273,7 +273,7 @@ def test_a_support_sample_without_a_score_is_named_or_left_out(tmp_path):
     rows[4]["score"] = ""
     write_csv(tmp_path / "s" / "metadata.csv", rows)
     write_csv(tmp_path / "q" / "metadata.csv", [{"id": i, "score": s} for i, s in enumerate(("2", "n/a", "", "nan"))])
-    arguments = ["support=s", "query=q", MATRIX, "task=regression", "method.classifier=attention"]
+    arguments = ["support=s", "query=q", MATRIX, "task=regression", "method/classifier=attention"]
     with pytest.raises(UserError, match="row 5 of .* it has no score"):
         _predict(arguments)
     assert _predict([*arguments, "predict.on_bad_sample=skip"]) == 0

@@ -27,7 +27,7 @@ def model_of(*overrides: str, features: str | None = "f.npy"):
 def test_every_rule_labels_new_rows_without_training(tmp_path, classifier):
     support = features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
     query = features(tmp_path / "q", [2, 2, 1, 0, 1], seed=1, labelled=False)
-    found = list(model_of(f"method.classifier={classifier}").adapt(str(support)).predict(str(query)))
+    found = list(model_of(f"method/classifier={classifier}").adapt(str(support)).predict(str(query)))
     assert [p.label for p in found] == ["c2", "c2", "c1", "c0", "c1"]
     assert [p.id for p in found] == [f"q{i}" for i in range(5)]
     assert all(1 / 3 < p.probability < 1 and p.problem is None for p in found)
@@ -59,7 +59,7 @@ ADAPTS = ["method=learned_optimizer", "method/algorithm=maml", "method.inner_ste
 def test_encoders_that_adapt_label_a_query_by_the_support_set_alone(tmp_path, norm):
     support = features(tmp_path / "s", [0, 1, 2] * 5, seed=0)
     query = features(tmp_path / "q", [0, 1, 2] * 3, seed=1)
-    model = model_of(*SMALL, *ADAPTS, f"method.transductive={norm}", "method.inner_lr=0.05")
+    model = model_of(*SMALL, *ADAPTS, f"method.transductive={norm}", "method.update_rule.inner_lr=0.05")
     model.learner.embedder.encoders["features"].fit(torch.from_numpy(np.load(support / "f.npy")))
     model.learner = model.learner.inductive()
     adapted = model.adapt(str(support))
@@ -75,7 +75,7 @@ def test_classes_may_have_different_numbers_of_samples(tmp_path):
     support = features(tmp_path / "s", [0, 0, 0, 0, 0, 0, 1, 2, 2], seed=0, noise=0.1)
     query = features(tmp_path / "q", [0, 1, 2], seed=1, noise=0.1)
     for classifier in ("prototype", "nearest", "ridge", "attention"):
-        found = model_of(f"method.classifier={classifier}").adapt(str(support)).predict(str(query))
+        found = model_of(f"method/classifier={classifier}").adapt(str(support)).predict(str(query))
         assert [p.label for p in found] == ["c0", "c1", "c2"], classifier
 
 
@@ -101,7 +101,7 @@ def test_scores_are_predicted_from_like_samples(tmp_path):
     rows = [{"id": i, "label": "size", "score": c} for i, c in enumerate([0, 1, 2] * 5)]
     write_csv(root / "metadata.csv", rows)
     query = features(tmp_path / "q", [2, 0], seed=1, noise=0.01)
-    model = model_of("task=regression", "episode=regression", "method.classifier=attention", "method.temperature=0.01")
+    model = model_of("task=regression", "episode=regression", "method/classifier=attention", "method.loss.temperature=0.01")
     found = list(model.adapt(str(root)).predict(str(query)))
     assert [p.score for p in found] == pytest.approx([2, 0], abs=0.05)
     assert all(p.label is None and p.probability is None for p in found)
@@ -123,7 +123,7 @@ def with_texts(root):
 
 def test_texts_are_given_from_known_ones(tmp_path):
     root, query = with_texts(tmp_path / "s"), features(tmp_path / "q", [2, 0, 1], seed=1, noise=0.01, labelled=False)
-    model = model_of(*GENERATION, "method.classifier=attention", "method.temperature=0.01")
+    model = model_of(*GENERATION, "method/classifier=attention", "method.loss.temperature=0.01")
     found = list(model.adapt(str(root)).predict(str(query)))
     assert [p.text for p in found] == ["two", "zero", "one"]
     assert all(p.label is p.probability is p.score is None and len(p.neighbors) == 3 for p in found)
@@ -138,7 +138,7 @@ def test_texts_are_translated_as_known_ones_were(tmp_path, capsys):
         named = [{"source_text": source, "text": text} for source, text in rows]
         write_csv(tmp_path / name / "metadata.csv", named)
     mappings = [f"episode.{side}.mappings=[source_text:source_text]" for side in ("train", "eval")]
-    model = model_of(*GENERATION[:-2], *mappings, "method.classifier=nearest", features=None)
+    model = model_of(*GENERATION[:-2], *mappings, "method/classifier=nearest", features=None)
     found = list(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "q")))
     assert [p.text for p in found] == ["two", "three"]
     summary = PredictionSummary(Queries(str(tmp_path / "s"), model.reading), model.adapt(str(tmp_path / "s")))
@@ -157,7 +157,7 @@ def test_a_learned_optimizer_writes_texts(tmp_path):
 
 
 def test_files_have_no_candidates_to_rank(tmp_path):
-    options = ["task=retrieval", "episode=pairs", "method.classifier=attention", *GENERATION[-2:]]
+    options = ["task=retrieval", "episode=pairs", "method/classifier=attention", *GENERATION[-2:]]
     with pytest.raises(UserError, match="task=retrieval ranks the answers of a whole domain"):
         model_of(*options).adapt(str(with_texts(tmp_path / "s")))
 
@@ -233,7 +233,7 @@ def test_another_rule_than_the_judged_one_is_calibrated_anew(finished, tmp_path)
     pictures(tmp_path / "s", classes=3, each=4)
     stored = load_checkpoint(finished / "checkpoints" / "best.ckpt", "checkpoint")
     assert stored.calibration["entries"]
-    changed = check_config(apply_overrides(stored.config, ["method.classifier=nearest"], []))
+    changed = check_config(apply_overrides(stored.config, ["method/classifier=nearest"], []))
     judged = mmml.load(str(finished)).adapt(str(tmp_path / "s")).entry
     other = trained_model(stored, changed, Reading()).adapt(str(tmp_path / "s")).entry
     assert judged.temperature in [e["temperature"] for e in stored.calibration["entries"]]
@@ -242,15 +242,15 @@ def test_another_rule_than_the_judged_one_is_calibrated_anew(finished, tmp_path)
 
 
 def test_raw_sounds_are_compared_by_dtw_only():
-    with pytest.raises(UserError, match="set method.distance=dtw"):
-        plain = compose_plain(["encoder=raw", "method.classifier=nearest", "episode.eval.mappings=[audio:audio]"])
+    with pytest.raises(UserError, match="set method/distance=dtw"):
+        plain = compose_plain(["encoder=raw", "method/classifier=nearest", "episode.eval.mappings=[audio:audio]"])
         plain["episode"]["train"]["mappings"] = ["audio:audio"]
         untrained_model(check_config(plain), Reading())
 
 
 def test_what_has_no_mean_is_not_averaged():
-    with pytest.raises(UserError, match="method.classifier=ridge computes with what encoder.audio gives"):
-        plain = compose_plain(["encoder=raw", "episode.eval.mappings=[audio:audio]", "method.classifier=ridge"])
+    with pytest.raises(UserError, match="method/classifier=ridge computes with what encoder.audio gives"):
+        plain = compose_plain(["encoder=raw", "episode.eval.mappings=[audio:audio]", "method/classifier=ridge"])
         plain["method"]["distance"] = "dtw"
         plain["episode"]["train"]["mappings"] = ["audio:audio"]
         untrained_model(check_config(plain), Reading())

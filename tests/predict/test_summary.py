@@ -39,7 +39,7 @@ def test_known_labels_and_unknown_ones_are_counted_apart(tmp_path, capsys):
 def test_errors_of_both_signs_do_not_cancel(tmp_path, capsys):
     root = features(tmp_path / "s", [0, 1, 2], seed=0)
     write_csv(root / "metadata.csv", [{"id": i, "score": i} for i in range(3)])
-    options = ["task=regression", "episode=regression", "method.classifier=attention"]
+    options = ["task=regression", "episode=regression", "method/classifier=attention"]
     adapted = model_of(*options).adapt(str(root))
     summary = tally_of(tmp_path, adapted, [{"score": s} for s in ("2", "5", "")])
     predictions = [Prediction(f"q{i}", score=s) for i, s in enumerate((3.0, 2.0, 9.0))]
@@ -49,7 +49,7 @@ def test_errors_of_both_signs_do_not_cancel(tmp_path, capsys):
 
 def test_a_text_is_compared_with_the_right_one_and_not_the_right_one_with_it(tmp_path, capsys):
     said, right = "a red cat", "a red cat sat on the mat"
-    adapted = model_of(*GENERATION, "method.classifier=attention").adapt(str(with_texts(tmp_path / "s")))
+    adapted = model_of(*GENERATION, "method/classifier=attention").adapt(str(with_texts(tmp_path / "s")))
     summary = tally_of(tmp_path, adapted, [{"text": right}])
     told_of(summary, [Prediction("q0", text=said)], capsys, tmp_path)
     assert summary.alike == [chrf(said, right)] and summary.alike[0] != pytest.approx(chrf(right, said), abs=0.1)

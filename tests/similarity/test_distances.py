@@ -86,7 +86,7 @@ def test_mahalanobis_maps_by_rows():
 
 
 def test_a_learned_distance_needs_a_width():
-    with pytest.raises(UserError, match="method.distance=mahalanobis needs embeddings of one width"):
+    with pytest.raises(UserError, match="method/distance=mahalanobis needs embeddings of one width"):
         distances.bind("mahalanobis", {}, "method", "method.distance", width=None)
 
 

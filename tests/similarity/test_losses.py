@@ -98,11 +98,11 @@ def test_only_a_temperature_in_use_is_a_parameter(name, learns):
 
 
 def test_refuses_impossible_options():
-    with pytest.raises(UserError, match=r"method.margin=0 must be a positive number"):
+    with pytest.raises(UserError, match=r"method.loss.margin=0 must be a positive number"):
         build("contrastive", margin=0, squared=False)
-    with pytest.raises(UserError, match=r"method.margin=-1 must be a positive number"):
+    with pytest.raises(UserError, match=r"method.loss.margin=-1 must be a positive number"):
         build("triplet", margin=-1, hard_mining=True)
-    with pytest.raises(UserError, match=r"method.temperature=-1 must be a positive number"):
+    with pytest.raises(UserError, match=r"method.loss.temperature=-1 must be a positive number"):
         build("infonce", temperature=-1, learn_temperature=True)
 
 

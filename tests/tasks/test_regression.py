@@ -86,7 +86,7 @@ def test_a_constant_answer_stands_in_the_table(scored):
 @pytest.mark.parametrize("classifier", ["prototype", "ridge"])
 def test_rules_that_need_classes_are_refused(classifier):
     with pytest.raises(
-        UserError, match=f"method.classifier={classifier} needs classes.* set method.classifier=attention"
+        UserError, match=f"method/classifier={classifier} needs classes.* set method/classifier=attention"
     ):
         learner(classifier=classifier)
 

@@ -226,5 +226,5 @@ def test_what_does_not_fit_is_refused(mapping, modalities, told):
 
 
 def test_rules_of_classes_are_refused():
-    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method.classifier=attention"):
+    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method/classifier=attention"):
         metric("prototype")

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mmml.data.base import Samples
 from mmml.encoders import Embedder
-from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
+from mmml.episodes import Batch, EpisodeShape, ExampleSet
+from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import PermutedTargets
 from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
@@ -34,7 +35,6 @@ class LearnedOptimizer(Learner):
         embedder: the encoders and their fusion.
         task: what the predictions are.
         ways: classes of a training episode, at most.
-        update_rule: a name in ``mmml.methods.learned_optimizer.update_rules``.
         init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
         adapt: what is adapted: ``head``, or ``all``, the encoders too.
         first_order: whether the meta-gradient takes the inner gradients as constants (yes) or follows them back (no).
@@ -45,8 +45,6 @@ class LearnedOptimizer(Learner):
         transductive: with ``adapt=all``, whether batch normalisation sees all queries at once, as in
             published MAML.
         vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
-        options: of the update rule, which takes those that its signature names; one that no rule
-            takes is refused.
     """
 
     name = "learned_optimizer"
@@ -58,7 +56,7 @@ class LearnedOptimizer(Learner):
         embedder: Embedder,
         task: Task,
         ways: int,
-        update_rule: str,
+        update_rule: Mapping[str, Any],
         init: str,
         adapt: str,
         first_order: bool,
@@ -70,7 +68,6 @@ class LearnedOptimizer(Learner):
         head_scale: float,
         transductive: bool,
         vectorize: str | bool,
-        **options: Any,
     ):
         super().__init__()
         require(adapt in ("head", "all"), "method.adapt", adapt, "head or all")
@@ -82,7 +79,7 @@ class LearnedOptimizer(Learner):
             "0 or more, or null",
         )
         refuse_misfits(embedder, task, init, adapt, transductive)
-        self.task, self.variant, self.adapted, self.transductive = task, update_rule, adapt, transductive
+        self.task, self.adapted, self.transductive = task, adapt, transductive
         self._unroll = Unroll(inner_steps, truncation_length, first_order, step_loss_weights, curriculum)
         self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
         width = known_width(embedder)
@@ -92,7 +89,7 @@ class LearnedOptimizer(Learner):
         self.model: Model = (
             FullModel(embedder, head, first_order, choice) if adapt == "all" else HeadModel(embedder, head)
         )
-        self.optimizer = build_rule(update_rule, options)
+        self.optimizer, self.variant = build_rule(update_rule), str(update_rule["name"])
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
 
@@ -113,7 +110,7 @@ class LearnedOptimizer(Learner):
             "transductive": self.transductive,
         }
 
-    def check_training(self, mappings: Sequence[Mapping]) -> None:
+    def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
         """In first order a gradient reaches supports by the head's start alone."""
         queried = {m for mapping in mappings for m in mapping.query}
         lost = sorted({m for mapping in mappings for m in mapping.support} - queried)

@@ -1,6 +1,6 @@
 """The metric learner: distances in the embedding space, turned into weights on the support items."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,10 +15,11 @@ from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
 from mmml.methods.metric.classifiers import classifiers, fuses, needs_vectors
 from mmml.methods.metric.classifiers.attention import attention
-from mmml.registry import refuse_unknown
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
 from mmml.tasks import Task
+
+CLASSIFIER = "method.classifier.name"
 
 
 @methods.register("metric")
@@ -28,34 +29,39 @@ class MetricLearner(Learner):
     Args:
         embedder: the encoders and their fusion.
         task: what the predictions are.
-        distance: a name in ``mmml.similarity.distances``.
-        loss: a name in ``mmml.similarity.losses``.
-        classifier: a name in ``mmml.methods.metric.classifiers``; ``auto``: ``prototype`` for classes, ``attention`` where each
-            sample has a target of its own.
-        options: of the distance, the loss and the classifier, each of which takes those that its
-            signature names; one that no part of any name takes is refused.
+        distance: the name and the options of a part of ``mmml.similarity.distances``.
+        loss: the same of ``mmml.similarity.losses``.
+        classifier: the same of ``mmml.methods.metric.classifiers``; None for ``prototype``, or ``attention`` where
+            each sample has a target of its own.
     """
 
     name = "metric"
     transductive = False
 
-    def __init__(self, embedder: Embedder, task: Task, distance: str, loss: str, classifier: str, **options: Any):
+    def __init__(
+        self,
+        embedder: Embedder,
+        task: Task,
+        distance: Mapping[str, Any],
+        loss: Mapping[str, Any],
+        classifier: Mapping[str, Any] | None = None,
+    ):
         super().__init__()
-        if classifier == "auto":
-            classifier = "attention" if task.per_sample_target else "prototype"
-        self.embedder, self.task, self.variant = embedder, task, classifier
-        refuse_unknown(options, (distances, losses, classifiers), "method")
-        self._distance = distances.bind(distance, options, "method", "method.distance", width=embedder.width)
-        _refuse_incomparable(embedder, distance, classifier)
-        if task.per_sample_target and needs_vectors(classifier, "method.classifier"):
+        if classifier is None:
+            classifier = {"name": "attention" if task.per_sample_target else "prototype"}
+        self.embedder, self.task = embedder, task
+        self._distance = distances.build_section(distance, "method.distance", width=embedder.width)
+        self._classifier = classifiers.build_section(classifier, "method.classifier")
+        self._loss = losses.build_section(loss, "method.loss")
+        self.variant = str(classifier["name"])
+        refuse_incomparable(embedder, str(distance["name"]), self.variant)
+        if task.per_sample_target and needs_vectors(self.variant, CLASSIFIER):
             raise UserError(
-                f"method.classifier={classifier} needs classes, and task={task.name} has none: "
-                "leave it out, or set method.classifier=attention"
+                f"method/classifier={self.variant} needs classes, and task={task.name} has none: "
+                "leave it out, or set method/classifier=attention"
             )
-        self._classifier = classifiers.bind(classifier, options, "method", "method.classifier")
-        self._fuses = fuses(classifier, "method.classifier")
-        self._loss = losses.build(loss, losses.deal(loss, options, "method.loss"), "method", "method.loss")
-        learned = options.get("learn_temperature", True)
+        self._fuses = fuses(self.variant, CLASSIFIER)
+        learned = bool(loss.get("learn_temperature", True))
         self._bandwidth = Bandwidth(learned) if task.per_sample_target else None
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
@@ -152,20 +158,20 @@ def made_for(distance: str, modality: str) -> list[str]:
     return [n for n, e in known.items() if e.modality == base_modality(modality) and e.distance == distance]
 
 
-def _refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
+def refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
     """Embeddings with gaps make any distance but their own NaN; distances of parts read embeddings made for them."""
     for modality, encoder in embedder.items():
-        if encoder.has_gaps and needs_vectors(classifier, "method.classifier"):
+        if encoder.has_gaps and needs_vectors(classifier, CLASSIFIER):
             raise UserError(
-                f"method.classifier={classifier} computes with what encoder.{modality} gives, which has gaps: "
-                "set method.classifier=nearest or attention"
+                f"method/classifier={classifier} computes with what encoder.{modality} gives, which has gaps: "
+                "set method/classifier=nearest or attention"
             )
         if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
             fit = made_for(distance, modality)
             other = f", or encoder/{modality}={fit[0]}" if fit else f", or leave {modality} out of the mappings"
             raise UserError(
-                f"method.distance={distance} cannot compare what encoder.{modality} gives: "
-                f"set method.distance={encoder.distance or 'cosine'}{other}"
+                f"method/distance={distance} cannot compare what encoder.{modality} gives: "
+                f"set method/distance={encoder.distance or 'cosine'}{other}"
             )
         if encoder.has_gaps and embedder.normalize:
             raise UserError(

@@ -58,12 +58,12 @@ def test_a_choice_on_the_command_line_wins_over_the_presets():
     ("overrides", "message"),
     [
         (
-            ["method.update_rule=lstmm"],
-            r"method\.update_rule=lstmm: there is no update rule of that name; did you mean 'lstm'",
+            ["method/update_rule=lstmm"],
+            r"method/update_rule=lstmm: there is no update rule of that name; did you mean 'lstm'",
         ),
         (["method.adapt=tail"], r"method\.adapt=tail"),
         (["method.transductive=true"], r"method\.transductive=true needs method\.adapt=all"),
-        (["method.inputs=gradients"], r"method\.inputs=gradients"),
+        (["method.update_rule.inputs=gradients"], r"method\.update_rule\.inputs=gradients"),
         (["encoder=raw"], "needs embeddings of a known width"),
     ],
 )

@@ -167,7 +167,7 @@ def test_a_rule_learns_to_minimise_quadratics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"update_rule": "adam"}, r"method\.update_rule=adam has nothing to learn on problem=quadratics"),
+        ({"update_rule": "adam"}, r"method/update_rule=adam has nothing to learn on problem=quadratics"),
         ({"name": "metric"}, "problem=quadratics needs method=learned_optimizer"),
         ({"rool": 1}, "method.rool: no update rule takes such an option; did you mean 'rule'|method.rool"),
         ({"truncation_length": 7}, r"method\.truncation_length=7"),

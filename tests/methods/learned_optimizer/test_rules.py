@@ -251,7 +251,7 @@ def test_wrong_options_are_named(name, option, value):
 
 
 def test_a_rule_that_is_not_there_is_named():
-    with pytest.raises(UserError, match=r"method\.update_rule=adm.*did you mean 'adam'"):
+    with pytest.raises(UserError, match=r"method/update_rule=adm.*did you mean 'adam'"):
         make_rule("adam", update_rule="adm")
 
 

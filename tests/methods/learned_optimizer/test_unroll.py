@@ -213,7 +213,7 @@ def test_divergence_is_told_with_task_step_and_rate():
     losses = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, torch.inf], [torch.nan, 2.0, torch.nan]])
     assert divergence(list(losses[:1]), 4, make_rule("sgd")) is None and divergence([], 0, make_rule("sgd")) is None
     told = divergence(list(losses), 4, make_rule("sgd", inner_lr=0.5))
-    assert "of task 2 diverged: its loss is inf before step 6 at method.inner_lr=0.5;" in told
+    assert "of task 2 diverged: its loss is inf before step 6 at method.update_rule.inner_lr=0.5;" in told
     told = divergence(list(losses[2:]), 0, make_rule("lstm"))
     assert "of task 0 diverged: its loss is nan before step 1; a smaller" in told
 

@@ -112,17 +112,21 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
         )
     for option, value in training.items():
         check_type(value, float, f"problem.{option}")
-    for option, kind in {"update_rule": str, **UNROLL}.items():
+    wanted = {"update_rule": Mapping[str, Any], **UNROLL}
+    for option, kind in wanted.items():
         if option not in options:
             raise UserError(f"method.{option} is missing: method=learned_optimizer needs it")
         check_type(options[option], kind, f"method.{option}")
     of_episodes = methods.options_of("learned_optimizer", "method.name")
-    rule, rest = options["update_rule"], {k: v for k, v in options.items() if k != "name" and k not in of_episodes}
-    optimizer = build_rule(rule, rest)
+    for option in options:
+        if option not in ("name", *of_episodes):
+            raise UserError(f"method.{option}: method 'learned_optimizer' has no such option")
+    rule = str(options["update_rule"]["name"])
+    optimizer = build_rule(options["update_rule"])
     optimizer.fit_to(family.template())
     if not optimizer.learned:
         raise UserError(
-            f"method.update_rule={rule} has nothing to learn on problem={family.name}; "
+            f"method/update_rule={rule} has nothing to learn on problem={family.name}; "
             "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_lr"
         )
     return Solver(optimizer, rule, Unroll(**{k: options[k] for k in UNROLL}), **training)

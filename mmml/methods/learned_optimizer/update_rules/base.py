@@ -63,12 +63,12 @@ class UpdateRule(nn.Module, ABC):
 
 def check_lr(inner_lr: float) -> None:
     """Refuse a learning rate that is not positive."""
-    require(inner_lr > 0, "method.inner_lr", inner_lr, "a positive number")
+    require(inner_lr > 0, "method.update_rule.inner_lr", inner_lr, "a positive number")
 
 
 def check_kept(name: str, share: float) -> None:
-    """Refuse a share of a running sum or mean that is kept, the option ``method.<name>``, outside of [0, 1)."""
-    require(0 <= share < 1, f"method.{name}", share, "from 0 to below 1")
+    """Refuse a share of a running sum or mean that is kept, the option ``method.update_rule.<name>``, outside of [0, 1)."""
+    require(0 <= share < 1, f"method.update_rule.{name}", share, "from 0 to below 1")
 
 
 def zeros_like(params: Params) -> Params:

@@ -1,17 +1,14 @@
-"""From options to an update rule."""
+"""Update rules from options, and those that learned ones are compared with."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmml.methods.learned_optimizer.update_rules.base import UpdateRule, update_rules
-from mmml.registry import refuse_unknown
 
 
-def build_rule(name: str, options: dict[str, Any]) -> UpdateRule:
-    """An update rule from a flat section of options, which may hold those of other rules too."""
-    refuse_unknown(options, (update_rules,), "method")
-    rule: UpdateRule = update_rules.build(
-        name, update_rules.deal(name, options, "method.update_rule"), "method", "method.update_rule"
-    )
+def build_rule(section: Mapping[str, Any]) -> UpdateRule:
+    """The update rule that the config section ``method.update_rule`` describes."""
+    rule: UpdateRule = update_rules.build_section(section, "method.update_rule")
     return rule
 
 

@@ -51,8 +51,8 @@ class Observation:
     def __init__(self, inputs: str, preprocess: str, beta1: float, beta2: float):
         self.parts = inputs.split("+")
         known = set(self.parts) <= set(INPUTS) and len(set(self.parts)) == len(self.parts)
-        require(known, "method.inputs", inputs, f"one or several of {', '.join(INPUTS)}, joined by +")
-        require(preprocess in ("log_sign", "none"), "method.preprocess", preprocess, "log_sign or none")
+        require(known, "method.update_rule.inputs", inputs, f"one or several of {', '.join(INPUTS)}, joined by +")
+        require(preprocess in ("log_sign", "none"), "method.update_rule.preprocess", preprocess, "log_sign or none")
         self.preprocess, self.moments = preprocess, Moments(beta1, beta2)
 
     @property
@@ -96,8 +96,8 @@ class CoordinateLSTM(nn.Module):
 
     def __init__(self, features: int, hidden: int, layers: int, outputs: int = 1):
         super().__init__()
-        require(hidden > 0, "method.hidden", hidden, "a positive whole number")
-        require(layers >= 0, "method.layers", layers, "0 or more")
+        require(hidden > 0, "method.update_rule.hidden", hidden, "a positive whole number")
+        require(layers >= 0, "method.update_rule.layers", layers, "0 or more")
         self.hidden = hidden
         self.cells = nn.ModuleList(nn.LSTMCell(features if i == 0 else hidden, hidden) for i in range(layers))
         self.output = nn.Linear(hidden if layers else features, outputs)

@@ -42,7 +42,7 @@ class LSTMRule(UpdateRule):
         beta2: float = 0.999,
     ):
         super().__init__()
-        require(output_scale > 0, "method.output_scale", output_scale, "a positive number")
+        require(output_scale > 0, "method.update_rule.output_scale", output_scale, "a positive number")
         self.observation, self.output_scale = Observation(inputs, preprocess, beta1, beta2), output_scale
         self.lstm = CoordinateLSTM(self.observation.features, hidden, layers, outputs=2 if gradient_output else 1)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmml.registry import Registry
 from mmml.similarity.distances import Distance
 
-classifiers = Registry("classifier", "mmml.methods.metric.classifiers")
+classifiers = Registry("classifier", "mmml.methods.metric.classifiers", functions=True)
 
 C = TypeVar("C", bound=Callable[..., Any])
 
