@@ -277,6 +277,8 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
+    if config.method != checkpoint.config["method"]:  # another classifier, whose confidence nobody has measured
+        experiment.calibration = experiment.judge.calibrate(experiment.learner)
     experiment.known_classes = checkpoint.known_classes
     refuse_seen_classes(experiment)
     return experiment

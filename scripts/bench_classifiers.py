@@ -36,12 +36,13 @@ def main() -> None:
     samples, task, mapping = cached_features(), tasks.build("classification", {}, "task"), Mapping.parse("image:image")
     raw = {"image": {"name": "raw_image"}}
     embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
-    sampler, options = Sampler(samples, 0, "test"), {"temperature": 0.1, "learn_temperature": False}
+    sampler = Sampler(samples, 0, "test")
+    distance, loss = {"name": "cosine"}, {"name": "prototypical", "temperature": 0.1, "learn_temperature": False}
     print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
     for shots in (1, 5):
         setting = Setting(task, EpisodeShape(WAYS, shots, QUERIES), (mapping,))
         for classifier in RULES:
-            learner = MetricLearner(embedder, task, "cosine", "prototypical", classifier, **options)
+            learner = MetricLearner(embedder, task, distance, loss, {"name": classifier})
             seconds = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()

@@ -90,9 +90,22 @@ def samples() -> Samples:
 
 def make_learner(encoder: dict = SMALL, loss: str = "infonce", classifier: str = "prototype", distance: str = "cosine"):
     torch.manual_seed(0)
-    options = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
     task = tasks.build("classification", {}, "task")
-    return MetricLearner(build_embedder(encoder, ["image", "text"]), task, distance, loss, classifier, **options)
+    return metric_learner(build_embedder(encoder, ["image", "text"]), task, distance, loss, classifier)
+
+
+LOSSES = {
+    "infonce": {"temperature": 0.1, "learn_temperature": True},
+    "prototypical": {"temperature": 0.1, "learn_temperature": True},
+    "contrastive": {"margin": 1.0, "squared": False},
+    "triplet": {"margin": 1.0, "hard_mining": False},
+}
+
+
+def metric_learner(embedder, task, distance="cosine", loss="infonce", classifier=None, **options) -> MetricLearner:
+    """A learner of parts by their names; options are those of the loss."""
+    chosen = None if classifier is None else {"name": classifier}
+    return MetricLearner(embedder, task, {"name": distance}, {"name": loss} | LOSSES[loss] | options, chosen)
 
 
 @pytest.fixture

@@ -98,7 +98,13 @@ DIVERGING = ["method.inner_steps=1", "evaluation.controls=false", "hydra.run.dir
             "method.eval_inner_steps=8",
             "encoder.normalize=false",
         ],
-        ["experiment=sinusoid", "method.update_rule.inner_lr=0.5", "method.eval_inner_steps=300", "trainer.steps=2", *FEW],
+        [
+            "experiment=sinusoid",
+            "method.update_rule.inner_lr=0.5",
+            "method.eval_inner_steps=300",
+            "trainer.steps=2",
+            *FEW,
+        ],
     ],
     ids=["classes", "scores"],
 )

@@ -23,6 +23,7 @@ PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
 STORED_PATHS = ("dataset.root", "init_from")  # kept in configs, and so made independent of the working directory
 MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
+NOT_LEARNED = re.compile(r"method[./]classifier(\.\w+)*")  # of a fixed section, what nothing was learned for
 
 SHORT = {"robustness": "evaluation.robustness.run"}  # names for options of a finished run
 
@@ -74,7 +75,8 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
 
     Args:
         config: plain values.
-        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section.
+        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section, with the options
+            of that choice.
         fixed: sections that may not change.
 
     Raises:
@@ -91,8 +93,11 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
         section = re.split(r"[./]", key)[0]
-        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED):
+        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED or NOT_LEARNED.fullmatch(key)):
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
+        if "/" in key and section in config and (conf_dir() / key).is_dir():
+            OmegaConf.update(changed, key.replace("/", "."), choice(key, str(override.value())), merge=False)
+            continue
         known = list(dotted_keys(config))
         if key not in known:
             raise UserError(f"{key} is no option of this run{did_you_mean(key, [*SHORT, *known])}")
@@ -104,6 +109,19 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             value = compose_plain([text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
+
+
+def choice(group: str, name: str) -> dict[str, Any]:
+    """The options of a choice whose file holds nothing else, such as ``method/classifier=ridge``."""
+    file = conf_dir() / group / f"{name}.yaml"
+    if not file.is_file():
+        raise UserError(no_choice(group, name, sorted(f.stem for f in (conf_dir() / group).glob("*.yaml"))))
+    return plain(OmegaConf.load(file))  # type: ignore[arg-type]
+
+
+def no_choice(group: str, name: str, known: list[str]) -> str:
+    """What is wrong with the name of no choice."""
+    return f"{group}={name}: there is no such choice{did_you_mean(name, known)} (known: {', '.join(known)})"
 
 
 def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
@@ -161,7 +179,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         group, chosen, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
         for one, _, given in (o.partition("=") for o in overrides):  # a path may have been given for a name
             group, chosen = (one, given) if f"{one}/{given}" == f"{group}/{chosen}" else (group, chosen)
-        return f"{group}={chosen}: there is no such choice{did_you_mean(chosen, known)} (known: {', '.join(known)})"
+        return no_choice(group, chosen, known)
     option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
     if option:
         key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
@@ -173,6 +191,8 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     if value:
         return f"{value[1]}: {value[2].rstrip('.')}"
     merging = re.search(r"Error merging override (\S+)", text)
+    if merging and (conf_dir() / (group := merging[1].partition("=")[0].replace(".", "/"))).is_dir():
+        return f"{merging[1]}: name the choice by {group}={merging[1].partition('=')[2]}"
     if merging:
         return f"{merging[1]}: the value does not fit this option (a list is written [a,b]); see mmml-train --help"
     for override in overrides:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from mmml.config import check_config
-from mmml.config.compose import apply_overrides, compose_plain
+from mmml.config.compose import apply_overrides, choice, compose_plain
 from mmml.config.predict import PredictOptions, check_predict
 from mmml.data.base import MODALITIES
 from mmml.data.manifest.rows import ManifestRows
@@ -198,8 +198,8 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
     encoder, method = cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")), sections["method"]
     suits = {"distance": encoder.distance, "classifier": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
-        if value and not any(o.startswith(f"method.{option}=") for o in overrides):
-            method[option] = value
+        if value and not any(o.startswith(f"method/{option}=") for o in overrides):
+            method[option] = choice(f"method/{option}", value)
 
 
 def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int) -> None:

@@ -12,15 +12,10 @@ from mmml.methods.learned_optimizer.problems import build_solver, problems
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
 from mmml.methods.learned_optimizer.unroll import Unroll
 from mmml.methods.learned_optimizer.update_rules.build import hand_designed
-from tests.methods.learned_optimizer.making import OPTIONS
+from tests.methods.learned_optimizer.making import OPTIONS, nested
 
-METHOD = {
-    "name": "learned_optimizer",
-    **OPTIONS,
-    "inner_steps": 5,
-    "truncation_length": None,
-    "step_loss_weights": "uniform",
-}
+UNROLL = {"inner_steps": 5, "truncation_length": None, "step_loss_weights": "uniform"}
+METHOD = {"name": "learned_optimizer"} | nested(OPTIONS | UNROLL)
 
 
 @pytest.fixture(scope="module")

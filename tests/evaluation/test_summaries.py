@@ -29,11 +29,10 @@ from mmml.evaluation.summaries import (
     summary_settings,
 )
 from mmml.methods.controls import Constant
-from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
+from tests.conftest import metric_learner
 
 MAPPING = Mapping.parse("features:features")
-OPTIONS = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
 TASK = tasks.build("regression", {}, "task")
 
 
@@ -54,7 +53,7 @@ def frames() -> Samples:
 
 def learner(classifier="attention"):
     sections = {"width": 3, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return MetricLearner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier, **OPTIONS)
+    return metric_learner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier)
 
 
 def settings(samples, *several, task=TASK):

@@ -7,9 +7,9 @@ import torch
 
 from mmml.encoders import build_embedder
 from mmml.episodes import ExampleSet
-from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.bandwidth import RATE, Bandwidth
 from mmml.tasks import tasks
+from tests.conftest import metric_learner
 
 
 def test_it_begins_with_the_temperature():
@@ -45,9 +45,9 @@ def test_both_numbers_learn_unless_they_are_to_stay():
 def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     """The number of support items counts, and not that of support sets."""
     sections = {"width": 1, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    task, options = tasks.build("regression", {}, "task"), {"temperature": 0.5, "learn_temperature": True}
+    task = tasks.build("regression", {}, "task")
     embedder = build_embedder(sections, ["features"])
-    learner = MetricLearner(embedder, task, "euclidean", "infonce", "attention", **options).eval()
+    learner = metric_learner(embedder, task, "euclidean", temperature=0.5).eval()
     with torch.no_grad():
         learner._bandwidth.power.fill_(-1 / RATE)
     support, query = (torch.arange(n, dtype=torch.float32).view(1, 1, n, 1) for n in (5, 2))

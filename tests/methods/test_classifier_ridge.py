@@ -59,7 +59,7 @@ def test_cosine_takes_directions_alone():
     directions = rule(F.normalize(support, dim=-1), labels, F.normalize(query, dim=-1))
     lengths = torch.tensor([0.5, 3.0, 1.0, 2.0, 7.0, 0.1])[None, :, None]
     assert torch.allclose(rule(support, labels, query * lengths, "cosine"), directions, atol=1e-5)
-    bound = distances.bind("cosine", {}, "method", "method.distance")
+    bound = distances.build("cosine", {}, "method.distance")
     assert torch.allclose(ridge(bound, support, labels, query, torch.tensor(1.0)), directions, atol=1e-5)
 
 

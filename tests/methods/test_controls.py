@@ -17,11 +17,10 @@ from mmml.methods.controls import (
     permute_targets,
     shuffled_classes,
 )
-from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
+from tests.conftest import metric_learner
 
 MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 6, 4)
-OPTIONS = {"temperature": 0.01, "learn_temperature": True, "margin": 1.0, "squared": False}
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def scored() -> Samples:
 def learner(task=None):
     task = task or tasks.build("regression", {}, "task")
     sections = {"width": 4, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return MetricLearner(build_embedder(sections, ["features"]), task, "euclidean", "infonce", "attention", **OPTIONS)
+    return metric_learner(build_embedder(sections, ["features"]), task, "euclidean", temperature=0.01)
 
 
 def view(samples, numbers=(0, 1)):

@@ -7,10 +7,10 @@ from mmml.encoders.embedder import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.methods.metric import classifiers
-from mmml.methods.metric.learner import MetricLearner, as_items
+from mmml.methods.metric.learner import as_items
 from mmml.similarity import distances
 from mmml.tasks import tasks
-from tests.conftest import MLP, SMALL, make_learner
+from tests.conftest import MLP, SMALL, make_learner, metric_learner
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
 RULES = ["prototype", "nearest", "ridge", "attention"]
@@ -188,18 +188,17 @@ def test_distances_and_rules_take_options_by_name():
     def minkowski(query, support, *, power: float):
         return power
 
-    assert powers.bind("minkowski", {"power": 3.0, "margin": 1.0}, "method", "method.distance")(None, None) == 3.0
-    with pytest.raises(UserError, match=r"method.power is missing: distance 'minkowski' needs it"):
-        powers.bind("minkowski", {}, "method", "method.distance")
-    with pytest.raises(UserError, match=r"method.power=x: expected float"):
-        powers.bind("minkowski", {"power": "x"}, "method", "method.distance")
+    assert powers.build("minkowski", {"power": 3.0}, "method.distance")(None, None) == 3.0
+    with pytest.raises(UserError, match=r"method.distance.power is missing: distance 'minkowski' needs it"):
+        powers.build("minkowski", {}, "method.distance")
+    with pytest.raises(UserError, match=r"method.distance.power=x: expected float"):
+        powers.build("minkowski", {"power": "x"}, "method.distance")
 
 
 def test_the_rule_suits_the_task():
-    classifiers = [make_learner(classifier="auto").variant]
-    options = {"temperature": 0.1, "learn_temperature": True}
+    classifiers = [make_learner(classifier=None).variant]
     embedder, task = make_learner().embedder, tasks.build("regression", {}, "task")
-    classifiers.append(MetricLearner(embedder, task, "cosine", "infonce", "auto", **options).variant)
+    classifiers.append(metric_learner(embedder, task).variant)
     assert classifiers == ["prototype", "attention"]
 
 
@@ -207,9 +206,9 @@ def test_an_option_that_nothing_takes_is_refused():
     from mmml.encoders import build_embedder
     from mmml.methods import methods
 
-    options = {"distance": "cosine", "loss": "contrastive", "classifier": "prototype", "margni": 1.0, "squared": False}
+    options = {"distance": {"name": "cosine"}, "loss": {"name": "contrastive", "margni": 1.0, "squared": False}}
     task = tasks.build("classification", {}, "task")
-    with pytest.raises(UserError, match=r"method.margni.*did you mean 'margin'"):
+    with pytest.raises(UserError, match=r"method.loss.margni.*did you mean 'margin'"):
         methods.build("metric", options, "method", embedder=build_embedder(MLP, ["image"]), task=task)
 
 
@@ -230,11 +229,11 @@ def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(n
     options = {"width": 1, "normalize": normalize, "fusion": "mean", "audio": {"name": "raw_audio"}}
     embedder, loss = build_embedder(options, ["audio"]), {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(UserError, match=told):
-        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", classifier, **loss)
+        metric_learner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", classifier, **loss)
 
 
 @pytest.mark.parametrize("distance", ["local", "dtw", "modified_hausdorff"])
 def test_a_distance_of_parts_wants_an_encoder_of_parts(distance):
     embedder, loss = build_embedder(MLP, ["image"]), {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(UserError, match=f"method/distance={distance} cannot compare .* set method/distance=cosine"):
-        MetricLearner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", "nearest", **loss)
+        metric_learner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", "nearest", **loss)

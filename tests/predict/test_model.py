@@ -101,7 +101,9 @@ def test_scores_are_predicted_from_like_samples(tmp_path):
     rows = [{"id": i, "label": "size", "score": c} for i, c in enumerate([0, 1, 2] * 5)]
     write_csv(root / "metadata.csv", rows)
     query = features(tmp_path / "q", [2, 0], seed=1, noise=0.01)
-    model = model_of("task=regression", "episode=regression", "method/classifier=attention", "method.loss.temperature=0.01")
+    model = model_of(
+        "task=regression", "episode=regression", "method/classifier=attention", "method.loss.temperature=0.01"
+    )
     found = list(model.adapt(str(root)).predict(str(query)))
     assert [p.score for p in found] == pytest.approx([2, 0], abs=0.05)
     assert all(p.label is None and p.probability is None for p in found)

@@ -66,7 +66,7 @@ def test_bfloat16_is_lifted_to_float32_and_float64_is_kept(name):
 
 
 def test_mahalanobis_begins_as_euclidean_and_is_learned():
-    distance = distances.bind("mahalanobis", {}, "method", "method.distance", width=2)
+    distance = distances.build("mahalanobis", {}, "method.distance", width=2)
     assert torch.allclose(distance(Q, S), get("euclidean")(Q, S))
     with torch.no_grad():
         distance.map.copy_(torch.tensor([[2.0, 0.0], [0.0, 0.0]]))
@@ -79,7 +79,7 @@ def test_mahalanobis_begins_as_euclidean_and_is_learned():
 
 def test_mahalanobis_maps_by_rows():
     """‖Lq − Ls‖ with a matrix L whose second row is empty: only the sum of both axes counts."""
-    distance = distances.bind("mahalanobis", {}, "method", "method.distance", width=2)
+    distance = distances.build("mahalanobis", {}, "method.distance", width=2)
     with torch.no_grad():
         distance.map.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
     assert torch.allclose(distance(Q, S), torch.tensor([[[7.0, 1.0, 14.0], [0.0, 6.0, 7.0]]]))
@@ -87,7 +87,7 @@ def test_mahalanobis_maps_by_rows():
 
 def test_a_learned_distance_needs_a_width():
     with pytest.raises(UserError, match="method/distance=mahalanobis needs embeddings of one width"):
-        distances.bind("mahalanobis", {}, "method", "method.distance", width=None)
+        distances.build("mahalanobis", {}, "method.distance", width=None)
 
 
 def test_local_compares_each_place_with_the_most_alike_both_ways():

@@ -16,24 +16,22 @@ from mmml.evaluation.independence import check_independence
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods import methods
 from mmml.methods.controls import constants
-from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.prefix_lm import Decoding, Writer, from_scratch
 from mmml.tasks.generation.support_texts import SupportTexts, alike
 from mmml.tasks.generation.tokens import END, ByteTokens, PieceTokens
+from tests.conftest import metric_learner
 
 OPTIONS = {"target": "text", "prefix": 2, "model": None, "frozen": True, "layers": 1, "heads": 2, "width": 16}
 OPTIONS |= {"vocabulary": None, "max_length": 12, "decoding": "greedy", "beams": 3, "temperature": 1.0}
-METRIC = {"temperature": 0.1, "learn_temperature": True, "margin": 1.0, "squared": False}
 RULE = {
-    "update_rule": "sgd",
+    "update_rule": {"name": "sgd", "inner_lr": 0.1},
     "init": "learned",
     "adapt": "head",
     "first_order": True,
     "inner_steps": 2,
     "eval_inner_steps": None,
-    "inner_lr": 0.1,
 }
 RULE |= {
     "truncation_length": None,
@@ -67,7 +65,7 @@ def learned(**options):
 
 
 def metric(classifier="attention", **options):
-    return MetricLearner(embedder(), task(), "cosine", "infonce", classifier, **METRIC | options)
+    return metric_learner(embedder(), task(), classifier=classifier, **options)
 
 
 @pytest.fixture

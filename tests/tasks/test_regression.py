@@ -14,14 +14,13 @@ from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.panel import Setting, episode_panel
 from mmml.methods.controls import constants
-from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, f1, pearson
+from tests.conftest import metric_learner
 
 TASK = tasks.build("regression", {}, "task")
 MAPPING = Mapping.parse("features:features")
 FEATURES = {"name": "feature_transformer", "steps": 4, "channels": 16, "layers": 0, "heads": 2, "dropout": 0.0}
-OPTIONS = {"temperature": 0.3, "learn_temperature": True, "margin": 1.0, "squared": False}
 
 
 @pytest.fixture
@@ -35,7 +34,8 @@ def scored() -> Samples:
 def learner(classifier="attention", loss="infonce"):
     torch.manual_seed(0)
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": FEATURES}, ["features"])
-    return MetricLearner(embedder, TASK, "cosine", loss, classifier, **OPTIONS)
+    options = {"temperature": 0.3} if loss == "infonce" else {}
+    return metric_learner(embedder, TASK, "cosine", loss, classifier, **options)
 
 
 def batch(samples, numbers=(0, 1, 2, 3)):

@@ -16,22 +16,20 @@ from mmml.evaluation.embed import materialize
 from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
 from mmml.methods import methods
 from mmml.methods.controls import Control
-from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.learner import combined
 from mmml.tasks import tasks
+from tests.conftest import metric_learner
 
 TARGET, MAPPING, SHAPE = "found_features", Mapping.parse("features:features"), EpisodeShape(1, 5, 8)
 TASK = tasks.build("retrieval", {"target": TARGET, "temperature": 0.1}, "task")
 MLP = {"name": "mlp_features", "hidden": [8]}
-OPTIONS = {"temperature": 10.0, "learn_temperature": True, "margin": 1.0, "squared": False}
 RULE = {
-    "update_rule": "sgd",
+    "update_rule": {"name": "sgd", "inner_lr": 10.0},
     "init": "prototype",
     "adapt": "head",
     "first_order": True,
     "inner_steps": 5,
     "eval_inner_steps": 20,
-    "inner_lr": 10.0,
 }
 UNROLL = {
     "truncation_length": None,
@@ -63,7 +61,7 @@ def embedder():
 
 
 def metric(classifier="attention"):
-    return MetricLearner(embedder(), TASK, "euclidean", "infonce", classifier, **OPTIONS)
+    return metric_learner(embedder(), TASK, "euclidean", "infonce", classifier, temperature=10.0)
 
 
 def judged(learner, samples, shots=5):
@@ -157,7 +155,10 @@ def test_the_order_of_answers_tells_nothing(pairs):
 @pytest.mark.parametrize("name", ["metric", "learned_optimizer"])
 def test_training_reaches_the_encoders_of_both_sides(name, pairs):
     raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
-    section = {"distance": "cosine", "loss": "infonce", "classifier": "attention", **OPTIONS}
+    section = {
+        "distance": {"name": "cosine"},
+        "loss": {"name": "infonce", "temperature": 10.0, "learn_temperature": True},
+    }
     if name == "learned_optimizer":
         section = RULE | UNROLL | {"vectorize": "auto"}
     learner = methods.build(name, section, "method", embedder=embedder(), task=TASK, ways=1)

@@ -94,7 +94,11 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
         return None
     step, task = wrong.nonzero()[0].tolist()
     inner_lr = getattr(rule, "inner_lr", None)
-    at, smaller = ("", "trainer.lr") if inner_lr is None else (f" at method.update_rule.inner_lr={inner_lr}", "method.update_rule.inner_lr")
+    at, smaller = (
+        ("", "trainer.lr")
+        if inner_lr is None
+        else (f" at method.update_rule.inner_lr={inner_lr}", "method.update_rule.inner_lr")
+    )
     return (
         f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "
         f"{first + step + 1}{at}; a smaller {smaller} or fewer method.inner_steps may help"

@@ -16,21 +16,22 @@ from mmml.methods.learned_optimizer.update_rules.build import build_rule
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL
 
-CONFIG = yaml.safe_load((Path(mmml.__file__).parent.parent / "conf/method/learned_optimizer.yaml").read_text())
-OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")}
-KNOBS = (
-    "inner_lr",
-    "momentum",
-    "decay",
-    "beta1",
-    "beta2",
-    "hidden",
-    "layers",
-    "inputs",
-    "preprocess",
-    "output_scale",
-    "gradient_output",
-)
+METHOD = Path(mmml.__file__).parent.parent / "conf/method"
+CONFIG = yaml.safe_load((METHOD / "learned_optimizer.yaml").read_text())
+UPDATE_RULES = {file.stem: yaml.safe_load(file.read_text()) for file in (METHOD / "update_rule").glob("*.yaml")}
+KNOBS = {option for section in UPDATE_RULES.values() for option in section} - {"name"}
+
+
+def nested(options: dict) -> dict:
+    """The section of a learner: options of update rules, given beside the others, go to its own if it knows them."""
+    name = options["update_rule"]
+    own = UPDATE_RULES.get(name, {"name": name})
+    given = {k: v for k, v in options.items() if k in own or (k not in CONFIG and k not in KNOBS | {"update_rule"})}
+    rest = {k: v for k, v in options.items() if k in CONFIG and k != "defaults"}
+    return rest | {"update_rule": own | {k: v for k, v in given.items() if k not in rest}}
+
+
+OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")} | {"update_rule": "lstm"}
 
 CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image"] | {"augment": 0.0}}
 DENSE = MLP | {"text": SMALL["text"] | {"dropout": 0.0}}
@@ -70,8 +71,7 @@ GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.0
 def make_rule(name: str, template=None, **changed) -> UpdateRule:
     """A rule as its section of options has it, with random numbers of its own."""
     torch.manual_seed(1)
-    options = OPTIONS | RULES[name] | changed
-    rule = build_rule(options["update_rule"], {k: options[k] for k in KNOBS})
+    rule = build_rule(nested(OPTIONS | RULES[name] | changed)["update_rule"])
     rule.fit_to(template or {})
     return rule
 
@@ -81,7 +81,7 @@ def make(embedder=MLP, task: str = "classification", ways: int = SHAPE.ways, **c
     torch.manual_seed(0)
     if isinstance(embedder, dict):
         embedder = build_embedder(embedder, ["image", "text"])
-    options = OPTIONS | {"inner_steps": 3} | changed
+    options = nested(OPTIONS | {"inner_steps": 3} | changed)
     parts = {"embedder": embedder, "task": tasks.build(task, {}, "task"), "ways": ways}
     return methods.build("learned_optimizer", options, "method", **parts)
 

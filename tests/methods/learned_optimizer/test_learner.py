@@ -145,9 +145,7 @@ def test_losses_keep_float32_under_autocast(samples):
 
 def test_divergence_is_told_with_task_step_and_rate(scored):
     learner = make(task="regression", update_rule="sgd", inner_lr=1e200, truncation_length=1)
-    wanted = (
-        r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.update_rule.inner_lr=1e\+200; a smaller"
-    )
+    wanted = r"the inner loop of task 0 diverged: its loss is (nan|inf) before step \d at method.update_rule.inner_lr=1e\+200; a smaller"
     with pytest.raises(TrainingError, match=wanted):
         list(learner.losses(episodes(scored), 1.0))
 
@@ -236,9 +234,9 @@ def test_what_a_run_says_of_itself():
         ({"eval_inner_steps": -1}, r"method.eval_inner_steps=-1 must be 0 or more, or null"),
         ({"transductive": True}, r"method.transductive=true needs method.adapt=all"),
         ({"truncation_length": 9}, r"method.truncation_length=9 must be from 1 to method.inner_steps=3"),
-        ({"update_rule": "lsmt"}, r"method/update_rule=lsmt.*did you mean 'lstm'"),
+        ({"update_rule": "lsmt"}, r"method.update_rule.name=lsmt.*did you mean 'lstm'"),
         ({"update_rule": "sgd", "inner_lr": 0.0}, r"method.update_rule.inner_lr=0.0 must be a positive number"),
-        ({"hiden": 3}, r"method.hiden: no update rule takes such an option; did you mean 'hidden'"),
+        ({"hiden": 3}, r"method.update_rule.hiden: update rule 'lstm' has no such option; did you mean 'hidden'"),
         ({"inner_steps": 1.5}, r"method.inner_steps=1.5: expected int"),
     ],
 )

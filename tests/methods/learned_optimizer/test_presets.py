@@ -9,6 +9,7 @@ from mmml.run import build_learner
 FOLDER = conf_dir() / "method" / "algorithm"
 PRESETS = {
     "lstm": ("lstm", "first order", "head"),
+    "lstm_gradient": ("lstm", "first order", "head"),
     "rnnprop": ("rnnprop", "first order", "head"),
     "meta_lstm": ("meta_lstm", "first order", "head"),
     "maml": ("sgd", "second order", "all"),
@@ -45,7 +46,7 @@ def test_a_preset_is_what_it_says(name):
 
 def test_the_default_is_the_lstm_on_names_and_images():
     config = check_config(compose())
-    assert config.method["update_rule"] == "lstm" and "image+text:image" in config.episode.train.mappings
+    assert config.method["update_rule"]["name"] == "lstm" and "image+text:image" in config.episode.train.mappings
     assert build_learner(config, ["image", "text"])[0].predictor_name == "learned_optimizer/lstm"
 
 
@@ -59,7 +60,7 @@ def test_a_choice_on_the_command_line_wins_over_the_presets():
     [
         (
             ["method/update_rule=lstmm"],
-            r"method/update_rule=lstmm: there is no update rule of that name; did you mean 'lstm'",
+            r"method/update_rule=lstmm: there is no such choice; did you mean 'lstm'",
         ),
         (["method.adapt=tail"], r"method\.adapt=tail"),
         (["method.transductive=true"], r"method\.transductive=true needs method\.adapt=all"),

@@ -246,12 +246,12 @@ def test_the_meta_lstm_begins_near_gradient_descent():
     ],
 )
 def test_wrong_options_are_named(name, option, value):
-    with pytest.raises(UserError, match=re.escape(f"method.{option}={value}")):
+    with pytest.raises(UserError, match=re.escape(f"method.update_rule.{option}={value}")):
         make_rule(name, **{option: value})
 
 
 def test_a_rule_that_is_not_there_is_named():
-    with pytest.raises(UserError, match=r"method/update_rule=adm.*did you mean 'adam'"):
+    with pytest.raises(UserError, match=r"method.update_rule.name=adm.*did you mean 'adam'"):
         make_rule("adam", update_rule="adm")
 
 

@@ -38,7 +38,12 @@ class MetaLSTM(UpdateRule):
         self, hidden: int, inner_lr: float, inputs: str, preprocess: str, beta1: float = 0.9, beta2: float = 0.999
     ):
         super().__init__()
-        require(0 < inner_lr < 1, "method.update_rule.inner_lr", inner_lr, "between 0 and 1: it is what the input gate begins at")
+        require(
+            0 < inner_lr < 1,
+            "method.update_rule.inner_lr",
+            inner_lr,
+            "between 0 and 1: it is what the input gate begins at",
+        )
         self.observation = Observation(inputs, preprocess, beta1, beta2)
         self.lstm = CoordinateLSTM(self.observation.features, hidden, 1, outputs=hidden)
         self.gates = nn.ModuleDict({name: nn.Linear(hidden + 2, 1) for name in ("input", "forget")})
