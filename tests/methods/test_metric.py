@@ -182,7 +182,7 @@ def test_predictions_are_log_probabilities(samples, learner):
 def test_distances_and_rules_take_options_by_name():
     from mmml.registry import Registry
 
-    powers = Registry("distance", "mmml.similarity")
+    powers = Registry("distance", "mmml.similarity", functions=True)
 
     @powers.register("minkowski")
     def minkowski(query, support, *, power: float):

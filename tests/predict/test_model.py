@@ -253,6 +253,6 @@ def test_raw_sounds_are_compared_by_dtw_only():
 def test_what_has_no_mean_is_not_averaged():
     with pytest.raises(UserError, match="method/classifier=ridge computes with what encoder.audio gives"):
         plain = compose_plain(["encoder=raw", "episode.eval.mappings=[audio:audio]", "method/classifier=ridge"])
-        plain["method"]["distance"] = "dtw"
+        plain["method"]["distance"] = {"name": "dtw"}
         plain["episode"]["train"]["mappings"] = ["audio:audio"]
         untrained_model(check_config(plain), Reading())

@@ -70,7 +70,8 @@ def test_another_method_keeps_the_novelties_and_what_they_met(tmp_path):
     support = features(tmp_path / "s", [0, 1, 2] * 4, seed=0)
     stored = stored_of(*ROWS, entries=[entry("features:features", 3, 4, met=11)])
     reading = Reading(features="f.npy")
-    same, other = (model_of(stored, reading, classifier=r).adapt(str(support)).entry for r in ("auto", "nearest"))
+    changes = ({}, {"classifier": {"name": "nearest"}})
+    same, other = (model_of(stored, reading, **change).adapt(str(support)).entry for change in changes)
     assert (same.temperature, same.met) == (7, 11) and other.temperature != 7
     assert (other.known, other.unknown, other.met) == (same.known, same.unknown, 11)
 
