@@ -59,6 +59,7 @@ class ComparedCheckpoint:
         file: the checkpoint.
         plain: its config, with the overrides, and judged as the first is.
         modalities: that it has encoders for.
+        as_trained: whether the method is still the one whose confidence was measured.
         known_classes: identifiers of the classes that it was trained or selected on.
         about: for ``run.json``.
     """
@@ -67,6 +68,7 @@ class ComparedCheckpoint:
     file: Path
     plain: dict[str, Any]
     modalities: frozenset[str]
+    as_trained: bool
     known_classes: list[str]
     about: dict[str, Any]
 
@@ -110,6 +112,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
         file=file,
         plain=plain,
         modalities=frozenset(runs.modalities_of(own)),
+        as_trained=plain["method"] == checkpoint.config["method"],
         known_classes=checkpoint.known_classes,
         about={
             "checkpoint": path,
@@ -209,6 +212,8 @@ class Comparison:
     def _judge(self, checkpoint: ComparedCheckpoint) -> tuple[Panel, Robustness]:
         log.info("checkpoint=%s", checkpoint.given)
         learner, calibration = checkpoint.load()
+        if not checkpoint.as_trained:
+            calibration = self.judge.calibrate(learner)
         parameters = sum(p.numel() for p in learner.parameters())
         checkpoint.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
         judge = self.judge

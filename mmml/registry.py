@@ -130,11 +130,18 @@ def _origin(part: Any) -> tuple[str, str]:
 
 def check_type(value: Any, annotation: Any, where: str) -> None:
     """Refuse a value that does not have the annotated type (an int passes for a float)."""
+    if isinstance(value, str) and _takes_a_section(annotation):
+        raise UserError(f"{where}={value}: name the choice by {where.replace('.', '/')}={value}")
     if not _fits(value, annotation):
         wanted = (
             getattr(annotation, "__name__", str(annotation)) if not typing.get_args(annotation) else str(annotation)
         )
         raise UserError(f"{where}={value}: expected {wanted}, got {type(value).__name__}")
+
+
+def _takes_a_section(annotation: Any) -> bool:
+    """Whether an option is a section, the name of a part and its options."""
+    return Mapping in (typing.get_origin(a) for a in (annotation, *typing.get_args(annotation)))
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -117,16 +117,16 @@ def rows(result: dict[str, Any]) -> Iterator[list[str]]:
         metric = verdict["metric"]
         (score,) = (c for c in result["panel"] if is_of(c, verdict) and c["metric"] == metric)
         comparisons, losses = verdict["comparisons"], verdict["losses"]
-        better = {c["role"]: against.told for c, against in zip(comparisons, said.against, strict=False)}
+        better = {c["role"]: against.outcome for c, against in zip(comparisons, said.against, strict=False)}
         for c in comparisons:
             if c["role"] == "untrained":
                 better["untrained"] += f", `{c['other']}`"
         worse = [
-            f"{c['metric']} {against.told} ({c['role']})"
+            f"{c['metric']} {against.outcome} ({c['role']})"
             for c, against in zip(losses, said.against[len(comparisons) :], strict=True)
         ]
         compared = [better.get(role, "–") for role in THAN]
-        yield [said.played, metric, show.value(score), *compared, "; ".join(worse) or "–", said.told]
+        yield [said.played, metric, show.value(score), *compared, "; ".join(worse) or "–", said.outcome]
 
 
 def is_of(cell: dict[str, Any], verdict: dict[str, Any]) -> bool:

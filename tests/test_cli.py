@@ -27,7 +27,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert "HEAVY []" in done.stdout
-    assert " glyphs*, manifest" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
+    assert " glyphs*, ict_mmmo" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
     assert "steps: " in done.stdout and "# at the top of the schedule" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -94,7 +94,8 @@ def assert_one_sentence(done, message, program="train"):
             ["method=learned_optimizer", "method/algorithm=maml", "episode.eval.ways=20"],
             "episode.eval.ways=20 has 20 classes, and method.init=learned has a row for each of 5",
         ),
-        (["method/loss=infonc"], "method/loss=infonc: there is no loss of that name; did you mean 'infonce'"),
+        (["method.loss=contrastive"], "method.loss=contrastive: name the choice by method/loss=contrastive"),
+        (["method/loss=infonc"], "method/loss=infonc: there is no such choice; did you mean 'infonce'"),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
         (["encoder.image.size=big"], "encoder.image.size=big: expected int"),
         (["experiment=null"], "experiment=null: name a choice, or leave it out"),
@@ -189,7 +190,7 @@ class TestEvaluation:
             ("dataset.split_seed=1", r"trained or selected on \d+ of these test classes"),
             ("dataset.val=0.05", r"trained or selected on \d+ of these test classes"),
             ("name=../up", "must be a plain folder name"),
-            ("method/classifier=nearest", "method belongs to the finished run"),
+            ("method/loss=triplet", "method belongs to the finished run"),
             ("episode.eval.wais=3", "did you mean 'episode.eval.ways'"),
             ("episode.eval.ways=9999", "more than the 281 classes"),
         ],

@@ -34,7 +34,7 @@ def contest(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("contest")
     original = load_checkpoint(finished / "checkpoints" / "best.ckpt", "")
     write(folder / "a", original)
-    write(folder / "b, c", original, {"image", "text"}, {"method.classifier": "nearest"})
+    write(folder / "b, c", original, {"image", "text"}, {"method.classifier": {"name": "nearest"}})
     one = {"episode.train.mappings": ["image:image"], "episode.eval.mappings": ["image:image"]}
     write(folder / "images", original, {"image"}, one)
     return folder
@@ -171,7 +171,11 @@ def test_the_first_says_what_is_played(here, capsys):
             [],
             "checkpoint=split: it has dataset.split_seed=1 and checkpoint=a has 0.* set dataset.split_seed=",
         ),
-        ("[a,split]", ["dataset.split_seed=0"], r"checkpoint=split: the checkpoint was trained .* on 1 of these test"),
+        (
+            "[a,split]",
+            ["dataset.split_seed=0"],
+            r"checkpoint=split: the run of checkpoint= was trained .* on 1 of these test",
+        ),
         ("[a,data]", [], "checkpoint=data: it has dataset.name=other .* compare checkpoints of one dataset"),
         ("[a,scores]", [], "checkpoint=scores: it has task.name=regression .* compare checkpoints of one task"),
         (
@@ -187,8 +191,8 @@ def test_the_first_says_what_is_played(here, capsys):
         ),
         (
             "[a,images]",
-            ["method/classifier=nearest"],
-            "checkpoint=a: method/classifier=nearest: method belongs to the finished run",
+            ["method.loss.temperature=1"],
+            "checkpoint=a: method.loss.temperature=1: method belongs to the finished run",
         ),
         ("[a,old]", ["trainer.nothing=1"], "checkpoint=a: trainer.nothing is no option"),
     ],

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,17 @@ def test_resuming_with_more_steps_goes_on_in_place(whole, tmp_path):
     assert json.loads((run / "result.json").read_text())["steps"] == 20
 
 
+def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_measured_anew(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    options = ["method/classifier=ridge", "evaluation.episodes=6", "evaluation.baselines=[]"]
+    done = command("eval", "checkpoint=run", "name=ridge", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    panel = json.loads((tmp_path / "run" / "eval" / "ridge" / "result.json").read_text())["panel"]
+    before = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
+    errors = [[c for c in p if c["metric"] == "calibration error"] for p in (panel, before)]
+    assert {c["predictor"] for c in errors[0]} == {"metric/ridge"} and len(errors[0]) == len(errors[1]) > 0
+
+
 def test_a_damaged_checkpoint_is_refused_and_nothing_is_touched(whole, tmp_path):
     import shutil
 
@@ -170,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 def test_a_sweep_of_six_with_failures(tmp_path):
     steps = ["trainer.steps=2", "trainer.validate_every=2"]
-    grid = ["-m", "seed=0,1", "method/loss=infonce,broken,contrastive"]
+    grid = ["-m", "seed=0,1", "method.loss.temperature=0.07,0,0.1"]
     done = command("train", *TINY, *steps, *grid, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -179,10 +191,10 @@ def test_a_sweep_of_six_with_failures(tmp_path):
     assert [r["status"] for r in rows] == ["completed"] * 4 + ["failed"] * 2
     validations = [float(r["validation"]) for r in rows[:4]]
     assert validations == sorted(validations, reverse=True)
-    assert all("there is no loss of that name" in r["error"] for r in rows[4:])
+    assert all("method.loss.temperature=0 must be a positive number" in r["error"] for r in rows[4:])
     text = (sweep / "summary.md").read_text()
     assert "4 of 6 runs completed" in text and "Over seeds" in text
-    assert "4 of 6 runs completed" in done.stdout and "there is no loss of that name" in done.stdout
+    assert "4 of 6 runs completed" in done.stdout and "must be a positive number" in done.stdout
     assert command("report", str(sweep), cwd=tmp_path).returncode == 1
     assert (sweep / "summary.md").read_text() == text
 

@@ -25,22 +25,21 @@ PARTS = {
         name: flat
         pixels: 64
         """,
-    "method/manhattan.yaml": """
-        # The metric method by city-block distance. mmml-train method=manhattan
-        defaults: [metric]
-        distance: manhattan
+    "method/distance/manhattan.yaml": """
+        # The city-block distance. mmml-train method/distance=manhattan
+        name: manhattan
         """,
 }
 DATASET = """
     import numpy as np
     import torch
-    from mmml.data.base import Column, Dataset, Per, Samples, datasets
+    from mmml.data.base import Column, Dataset, Granularity, Samples, datasets
 
 
     @datasets.register("dots")
     class Dots(Dataset):
         name = "dots"
-        modalities = {"image": Per.SAMPLE}
+        modalities = {"image": Granularity.SAMPLE}
 
         def __init__(self, classes: int):
             self.classes = classes
@@ -52,7 +51,7 @@ DATASET = """
             rng = np.random.default_rng(number)
             images = rng.integers(0, 60, (self.classes, 8, 64))
             images[np.arange(self.classes), :, rng.permutation(64)[: self.classes]] = 255
-            column = Column(Per.SAMPLE, torch.from_numpy(images.reshape(-1, 8, 8).astype("uint8")))
+            column = Column(Granularity.SAMPLE, torch.from_numpy(images.reshape(-1, 8, 8).astype("uint8")))
             names = [f"{number}/{c}" for c in range(self.classes)]
             return Samples(names, np.arange(self.classes + 1) * 8, {"image": column})
     """
@@ -86,7 +85,7 @@ DISTANCE = """
 RUN = [
     "dataset=dots",
     "encoder/image=flat",
-    "method=manhattan",
+    "method/distance=manhattan",
     "episode.train={ways: 6, shots: 1, queries: 2, mappings: ['image:image']}",
     "episode.eval={ways: 4, shots: 1, queries: 2, mappings: ['image:image']}",
     "trainer.steps=4",
@@ -105,7 +104,7 @@ def assert_ran(cwd: Path) -> None:
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "completed"
     assert {c["predictor"] for c in result["panel"]} == {"metric/prototype", "raw/nearest", "chance"}
-    assert "distance: manhattan" in (run / "config.yaml").read_text()
+    assert "name: manhattan" in (run / "config.yaml").read_text()
 
 
 @pytest.fixture
@@ -142,7 +141,7 @@ def test_from_inside(tmp_path):
     copy = tmp_path / "clone"
     for folder in ("mmml", "conf"):
         shutil.copytree(ROOT / folder, copy / folder)
-    write(copy / "mmml" / "datasets" / "dots.py", DATASET)
+    write(copy / "mmml" / "data" / "datasets" / "dots.py", DATASET)
     write(copy / "mmml" / "encoders" / "flat.py", ENCODER)
     write(copy / "mmml" / "similarity" / "manhattan.py", DISTANCE)
     for name, text in PARTS.items():

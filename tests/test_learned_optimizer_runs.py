@@ -78,7 +78,7 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
 
 
 def test_a_mistake_leaves_nothing_behind(tmp_path):
-    done = command("train", *QUADRATIC, "method/update_rule=adam", cwd=tmp_path)
+    done = command("train", *QUADRATIC, "method/update_rule=adam", "~method.update_rule.inputs", cwd=tmp_path)
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
     done = command("train", *QUADRATIC, "evaluation.robustness.run=true", cwd=tmp_path)
     assert done.returncode == 2 and "problems show nothing: use false" in done.stderr and "Traceback" not in done.stderr

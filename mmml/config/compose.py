@@ -191,8 +191,6 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     if value:
         return f"{value[1]}: {value[2].rstrip('.')}"
     merging = re.search(r"Error merging override (\S+)", text)
-    if merging and (conf_dir() / (group := merging[1].partition("=")[0].replace(".", "/"))).is_dir():
-        return f"{merging[1]}: name the choice by {group}={merging[1].partition('=')[2]}"
     if merging:
         return f"{merging[1]}: the value does not fit this option (a list is written [a,b]); see mmml-train --help"
     for override in overrides:

@@ -49,7 +49,7 @@ def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[C
     """What spoils the episodes of ``train`` and ``eval``; refuses a modality that no mapping shows."""
     found = {}
     for side, part in (("train", options.train), ("eval", options.eval)):
-        where = f"episode.{side}.corrupt"
+        where = f"episode.{side}.corruptions"
         found[side] = build_corruptions(part.corruptions, where) if trains or side == "eval" else ()
         shown = {m for text in part.mappings for m in EpisodeMapping.parse(text).modalities}
         for i, corruption in enumerate(found[side]):

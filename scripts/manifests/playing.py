@@ -103,7 +103,7 @@ def quickly() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for module in ("check.command", "predict.command"):
             stack.enter_context(mock.patch(f"mmml.{module}.compose_plain", compose_quickly))
-        for module in ("datasets.decoded", "predict.inputs"):
+        for module in ("data.media_cache", "predict.inputs"):
             stack.enter_context(mock.patch(f"mmml.{module}.Pool", Here))
         yield
 

@@ -218,6 +218,23 @@ def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
     )
 
 
+def test_a_finished_run_takes_another_classifier_with_its_options():
+    plain = compose_plain([])
+    assert "classifier" not in plain["method"]  # it follows from the task
+    changed = apply_overrides(plain, ["method/classifier=ridge"], ("method",))
+    assert changed["method"] == plain["method"] | {"classifier": {"name": "ridge"}}
+    with pytest.raises(UserError, match="method/classifier=rigde: there is no such choice; did you mean 'ridge'"):
+        apply_overrides(plain, ["method/classifier=rigde"], ("method",))
+    with pytest.raises(UserError, match="method/loss=triplet: method belongs to the finished run"):
+        apply_overrides(plain, ["method/loss=triplet"], ("method",))
+
+
+def test_an_option_that_the_chosen_part_does_not_read_is_refused():
+    with pytest.raises(UserError, match="method.loss.hard_mining belongs to method/loss=triplet, which is not chosen"):
+        compose_plain(["method.loss.hard_mining=true"])
+    assert compose_plain(["method/loss=triplet", "method.loss.hard_mining=true"])["method"]["loss"]["hard_mining"]
+
+
 @pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir", "checkpoint", "init_from"])
 def test_a_home_in_a_path_is_the_user_s_and_that_of_nobody_is_a_name(option, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/me")

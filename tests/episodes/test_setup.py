@@ -34,7 +34,7 @@ def test_a_range_of_ways_is_used(samples):
 
 def test_shares_of_the_training_classes_do_not_meet(samples):
     def classes(part):
-        options = TrainEpisodes(ways=3, shots=1, queries=1, mappings=["text:image"], classes=part)
+        options = TrainEpisodes(ways=3, shots=1, queries=1, mappings=["text:image"], class_range=part)
         batches = training_batches(samples, options, size=4, seed=0)
         return {text.split(".")[0] for step in range(20) for text in batches(step).support.values["text"]}
 
