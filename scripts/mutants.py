@@ -2,7 +2,7 @@
 
 ``scripts/mutants/*.yaml`` list slips such as a person makes: ``what`` it is, the ``file`` below ``mmml/``, the ``old``
 text, which stands there once, the ``new`` one, and the ``tests`` that must fail. PART takes only files that begin so
-(``evaluation``, ``methods/metric/classifiers.py``). Exits with 1 if a slip is not caught, no longer applies, or if a test
+(``evaluation``, ``methods/metric/learner.py``). Exits with 1 if a slip is not caught, no longer applies, or if a test
 fails without any. Tests of real data need ``MMML_DATA``. All of them take 40 minutes on two cores.
 """
 

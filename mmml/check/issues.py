@@ -234,6 +234,6 @@ def straddling_groups(samples: dict[str, Samples]) -> Iterable[Issue]:
         yield Issue(
             False,
             f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples in more than one split",
-            "give each group one split, if the groups of new data will be new, too; episode.group_disjoint=true keeps a "
-            "group on one side of an episode",
+            "give each group one split, if the groups of new data will be new, too; episode.group_disjoint=true keeps "
+            "a group on one side of an episode",
         )

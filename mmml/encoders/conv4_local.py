@@ -16,8 +16,8 @@ class Conv4Local(Conv4):
 
     Args:
         width: of the embedding, ``DESCRIPTOR`` × places; None takes it.
-        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening: as ``conv4`` has them; there are
-            ``(size // 2**num_pools)²`` places.
+        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening: as ``conv4`` has them;
+            there are ``(size // 2**num_pools)²`` places.
     """
 
     distance = "local"

@@ -40,7 +40,7 @@ class Episodes:
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
         corrupted: what spoils them; None if nothing does.
-        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; None if there are none.
+        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; or None.
     """
 
     shape: EpisodeShape

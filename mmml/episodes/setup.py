@@ -40,8 +40,8 @@ def check_variants(options: TrainEpisodes) -> None:
         for modality in EpisodeMapping.parse(text).modalities:
             if base_modality(modality) != "image":
                 raise UserError(
-                    f"episode.train.task_augmentation={options.task_augmentation} changes images, and {text} shows {modality} of the "
-                    "same class: use 0, or mappings of images alone"
+                    f"episode.train.task_augmentation={options.task_augmentation} changes images, and "
+                    f"{text} shows {modality} of the same class: use 0, or mappings of images alone"
                 )
 
 

@@ -57,7 +57,8 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     if options.reject is not None and adapted.entry is not None:
         rejected_known = adapted.entry.false_reject_rate(options.reject, len(adapted.samples.classes))
         print(
-            f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known classes, too"
+            f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known "
+            "classes, too"
         )
     return 1 if summary.unread == len(queries) else 0
 

@@ -105,8 +105,10 @@ class Task(ABC):
     def check(self, episodes: EpisodeConfig) -> None:
         """Refuse too few classes to tell apart, several to score, and images that no longer show what answers say."""
         if self.target and episodes.train.task_augmentation:
-            message = f"episode.train.task_augmentation={episodes.train.task_augmentation} changes images, and not the {self.target} of each"
-            raise UserError(f"{message}: use 0")
+            share = episodes.train.task_augmentation
+            raise UserError(
+                f"episode.train.task_augmentation={share} changes images, and not the {self.target} of each: use 0"
+            )
         train, judged = episodes.train.ways, sorted(episodes.eval.ways)
         for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
             least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)

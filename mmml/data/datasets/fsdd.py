@@ -34,10 +34,10 @@ class FSDD(OnDisk):
         root: the folder that holds ``fsdd/``.
         val_digits, test_digits: held out for validation and test, numbers from 0 to 9.
         speaker: who is tested on, and heard in no other split; null for all in all splits.
-        test_speakers: ``own``: what is tested on is of that speaker alone; ``all``: there is what the others say in the test
-            split too, to ask about one voice after examples of others (``episode.eval.query_domain``).
-        concat_augmentation: words to train on are besides halves of two digits joined, and all of them played backwards; so are
-            images, where backwards is mirrored.
+        test_speakers: ``own``: the test split is of that speaker alone; ``all``: it has what the others say
+            too, to ask about one voice after examples of others (``episode.eval.query_domain``).
+        concat_augmentation: training also has words made of halves of two digits, and all words played
+            backwards; so are images, where backwards is mirrored.
     """
 
     name = "fsdd"

@@ -31,8 +31,8 @@ class MovingDomains(Dataset):
             frames (``video``), whose score says how near it is to a true key frame, from 0 to 1.
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
-        change_frames: the first and the last frame, from 0, in which a second motion may begin: the wider apart they are,
-            the less time alone tells of what matters. Runs from before this option had its default.
+        change_frames: the first and the last frame, from 0, in which a second motion may begin: the wider apart
+            they are, the less time alone tells of what matters. Runs from before this option had its default.
     """
 
     name = "moving_domains"

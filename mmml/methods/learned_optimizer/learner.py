@@ -40,7 +40,8 @@ class LearnedOptimizer(Learner):
         first_order: whether the meta-gradient takes the inner gradients as constants (yes) or follows them back (no).
         inner_steps: of the inner loop in training.
         eval_inner_steps: of the inner loop afterwards; None for as many.
-        truncation_length, step_loss_weights, curriculum: of the unrolling, see :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
+        truncation_length, step_loss_weights, curriculum: of the unrolling, see
+            :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
         head_scale: what the head's outputs are multiplied by; training changes it.
         transductive: with ``adapt=all``, whether batch normalisation sees all queries at once, as in
             published MAML.

@@ -55,8 +55,8 @@ def descend(
         point: where from.
         rule: that turns gradients into steps.
         steps: their numbers.
-        first_order: whether gradients, and losses that the rule sees, are followed back through themselves (no) or taken
-            them as constants.
+        first_order: whether gradients, and losses that the rule sees, are constants (yes) or followed back
+            through themselves (no).
         connected: whether the losses that are descended will be followed back too.
     """
     recorded = torch.is_grad_enabled()

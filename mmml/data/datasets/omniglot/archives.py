@@ -48,9 +48,9 @@ def read_images(archives: Sequence[Path], size: int) -> dict[str, np.ndarray]:
         found[drawing.rsplit("/", 1)[0]][drawing] = small, fingerprint(np.asarray(page))
     names, counts = sorted(found), {len(d) for d in found.values()}
     if len(names) != CHARACTERS or counts != {DRAWERS}:
-        message = ", ".join(p.name for p in archives)
+        files = ", ".join(p.name for p in archives)
         raise UserError(
-            f"dataset.root: {message} hold {len(names)} characters with {min(counts, default=0)} or more drawings each, "
+            f"dataset.root: {files} hold {len(names)} characters with {min(counts, default=0)} or more drawings each, "
             f"but Omniglot has {CHARACTERS} with {DRAWERS}; get images_background.zip and images_evaluation.zip"
         )
     drawings = [sorted(found[n]) for n in names]

@@ -67,7 +67,7 @@ def check_lr(inner_lr: float) -> None:
 
 
 def check_kept(name: str, share: float) -> None:
-    """Refuse a share of a running sum or mean that is kept, the option ``method.update_rule.<name>``, outside of [0, 1)."""
+    """Refuse a share of a running sum or mean that is kept outside of [0, 1); ``name`` is the option of the rule."""
     require(0 <= share < 1, f"method.update_rule.{name}", share, "from 0 to below 1")
 
 
