@@ -1,7 +1,7 @@
 """A run, from its config to its results: this file is the table of contents of the program.
 
-config ─► dataset ─► episodes ─► encoder ─► method × task ─► trainer ─► run directory
-                                                         └► evaluation ─► report
+config ─► data ─► episodes ─► encoders ─► method × task ─► training ─► run directory
+                                                       └► evaluation ─► reporting
 """
 
 import functools

@@ -227,17 +227,6 @@ def test_refuses_shapes_that_one_of_them_has_no_rows_for(here):
         play("[a,maml]", *SMALL, "episode.eval.ways=6")
 
 
-def test_older_checkpoints_take_the_options_of_the_first(here, capsys):
-    """One from before ``evaluation.controls`` can be compared, and an override of it is no mistake."""
-    original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
-    write(here / "old", original)
-    file = here / "old" / "checkpoints" / "best.ckpt"
-    config = copy.deepcopy(original.config)
-    del config["evaluation"]["controls"], config["episode"]["group_disjoint"]
-    replace(original, config=config).save(file)
-    assert play("[a,old]", *SMALL, "evaluation.controls=true", "episode.eval.mappings=['image:image']") == 0
-
-
 def panel(*rows):
     made = Panel()
     for name, baseline, scores in rows:

@@ -47,7 +47,7 @@ class TrainEpisodes:
     shots: Any = MISSING
     queries: Any = MISSING
     mappings: list[str] = MISSING
-    class_range: list[float] = field(default_factory=lambda: [0.0, 1.0])  # what older checkpoints meant
+    class_range: list[float] = field(default_factory=lambda: [0.0, 1.0])
     within_superclass: bool = False
     corruptions: list[Any] = field(default_factory=list)
     task_augmentation: float = 0.0
@@ -78,7 +78,7 @@ class EvalEpisodes:
     shots: Any = MISSING
     queries: int = MISSING
     mappings: list[str] = MISSING
-    within_superclass: bool = False  # what older checkpoints meant
+    within_superclass: bool = False
     query_domain: str | None = None
     official_episodes: bool = False
     corruptions: list[Any] = field(default_factory=list)
@@ -98,7 +98,7 @@ class EvalEpisodes:
 class EpisodeConfig:
     """What episodes look like."""
 
-    group_disjoint: bool = False  # what older checkpoints meant
+    group_disjoint: bool = False
     train: TrainEpisodes = MISSING
     eval: EvalEpisodes = MISSING
 
@@ -119,7 +119,7 @@ class TrainerConfig:
     device: str = MISSING
     precision: str = MISSING
     channels_last: Any = MISSING
-    loggers: list[str] = field(default_factory=list)  # what older checkpoints meant
+    loggers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("steps", "meta_batch_size", "validate_every", "checkpoint_every"):
@@ -170,14 +170,14 @@ class EvaluationConfig:
     retrieval: bool = MISSING
     baselines: list[str] = MISSING
     independence_check: bool = MISSING
-    controls: bool = True  # what older checkpoints meant
+    controls: bool = True
     permuted_targets: bool = False
     lr_search_episodes: int = 50
     horizon_multiples: list[int] = field(default_factory=lambda: [1])
     tta_views: int = 1
     matching: list[str] = field(default_factory=list)
     summaries: list[int] = field(default_factory=list)
-    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)  # what older checkpoints meant
+    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes"):

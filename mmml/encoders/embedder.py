@@ -169,7 +169,7 @@ def build_embedder(
     ok = width is None or (isinstance(width, int) and width > 0)
     require(ok, f"{where}.width", width, "a positive whole number, or null where the models have a width of their own")
     check_type(normalize, bool, f"{where}.normalize")
-    frozen = options.get("frozen", False)  # what older checkpoints meant
+    frozen = options.get("frozen", False)
     check_type(frozen, bool, f"{where}.frozen")
     known = ("width", "normalize", "fusion", "frozen", *MODALITIES)
     for key in options:
@@ -208,7 +208,7 @@ def section_of(options: Mapping[str, Any], modality: str) -> dict[str, Any]:
 
 def build_fusion(options: Any, modalities: Sequence[str], width: int | None, where: str) -> Fusion:
     """Construct what fuses embeddings of these modalities; ``options`` may be a name."""
-    if isinstance(options, str) and options != "mean":  # which older checkpoints hold as a name
+    if isinstance(options, str) and options != "mean":
         raise UserError(f"{where}={options}: write {where.replace('.', '/')}={options}")
     section = {"name": options} if isinstance(options, str) else dict(options)
     takes_width = "width" in fusions.options_of(section.get("name", ""), f"{where}.name")

@@ -12,7 +12,7 @@ from mmml.errors import UserError
 from mmml.files import expanded, without_links, write_atomically
 from mmml.run_directory import RunDirectory
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -66,8 +66,11 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
         raise UserError(f"{option}={path} is refused: it holds more than plain data, and code might run") from None
     except Exception as error:  # a damaged file raises many kinds
         raise UserError(f"{option}={path} cannot be read ({first_line(error)})") from None
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT or not _well_formed(content):
-        raise UserError(f"{option}={path} is no mmml checkpoint of format {FORMAT}")
+    found = content.pop("format", None) if isinstance(content, dict) else None
+    if found is not None and found != FORMAT:
+        raise UserError(f"{option}={path} is of format {found}, and this mmml reads {FORMAT}: train anew")
+    if found is None or not _well_formed(content):
+        raise UserError(f"{option}={path} is no mmml checkpoint")
     return Checkpoint(**content)
 
 

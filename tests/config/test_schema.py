@@ -87,37 +87,6 @@ def test_the_ends_of_a_range_are_allowed(key, value):
     assert config == value
 
 
-BEFORE = {
-    "episode": {"group_disjoint": False},
-    "episode.train": {"class_range": [0, 1], "within_superclass": False, "corruptions": [], "task_augmentation": 0},
-    "episode.eval": {"within_superclass": False, "query_domain": None, "official_episodes": False, "corruptions": []},
-    "evaluation": {
-        "controls": True,
-        "permuted_targets": False,
-        "lr_search_episodes": 50,
-        "horizon_multiples": [1],
-        "tta_views": 1,
-    }
-    | {"matching": [], "summaries": []},
-    "evaluation.robustness": {"run": False},
-    "trainer": {"loggers": []},
-}
-
-
-@pytest.mark.parametrize("section", BEFORE)
-def test_an_older_config_means_what_it_meant(section):
-    """Options that came later are as the program was before them, whatever ``conf/`` says now."""
-    plain = node = copy.deepcopy(PLAIN)
-    for part in section.split("."):
-        node = node[part]
-    for name in BEFORE[section]:
-        node.pop(name, None)
-    found = check_config(plain)
-    for part in section.split("."):
-        found = getattr(found, part)
-    assert {name: getattr(found, name) for name in BEFORE[section]} == BEFORE[section]
-
-
 def test_false_is_false_and_lists_are_sorted():
     config = check_config(changed("evaluation.retrieval", False))
     assert config.evaluation.retrieval is False

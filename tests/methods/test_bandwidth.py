@@ -62,9 +62,3 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     distances = (torch.arange(2.0)[:, None] - torch.arange(5.0)).abs()
     expected = (-distances / (0.5 * 10 / 5)).softmax(-1) @ torch.arange(5.0)
     assert torch.allclose(found[0][0], expected, atol=1e-5) and torch.allclose(found[1], expected, atol=1e-5)
-
-
-def test_checkpoints_from_before_open():
-    made = Bandwidth(True)
-    assert made.load_state_dict({"level": torch.tensor(0.5)}) is not None
-    assert made.level.item() == 0.5 and made.power.item() == 0

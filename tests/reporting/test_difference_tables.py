@@ -195,11 +195,6 @@ def test_the_page_sets_clear_differences_off(tmp_path):
     assert "played by both" in text and "its 95 % interval" in text
 
 
-def test_a_result_from_before_has_a_page_too(tmp_path):
-    text = page(tmp_path, panel=PANEL)
-    assert "Paired differences" not in text and "98.8 ± 0.2" in text
-
-
 def test_columns_stand_in_the_order_of_the_panel():
     panel = [c | {"shots": n} for n in (1, 5) for c in PANEL]
     (pivot,) = difference_pivots([OPEN | {"b": "metric/prototype, permuted targets"}, CLEAR], panel)

@@ -106,13 +106,6 @@ def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder, tmp
         learned_by(task(model=str(other))).load_state_dict(learner.state_dict())
 
 
-def test_checkpoints_of_small_models_from_before_hashes_are_read():
-    learner = learned_by(task())
-    state = {name: value for name, value in learner.state_dict().items() if not name.endswith("writer._extra_state")}
-    assert len(state) == len(learner.state_dict()) - 1
-    learned_by(task()).load_state_dict(state)
-
-
 def test_a_tokenizer_that_cannot_end_a_text_is_refused(folder, tokenizer, tmp_path):
     shutil.copytree(folder, tmp_path / "model")
     endless = copy.deepcopy(tokenizer)

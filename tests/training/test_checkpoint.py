@@ -51,19 +51,11 @@ def test_every_part_comes_back_with_the_calibration_and_the_best(tmp_path):
     assert back.optimizer == {"state": {0: {"step": 7}}}
 
 
-def test_a_checkpoint_from_before_calibrations_is_read(tmp_path):
-    checkpoint().save(tmp_path / "a.ckpt")
-    content = torch.load(tmp_path / "a.ckpt")
-    assert content.pop("calibration", 0) is None
-    torch.save(content, tmp_path / "b.ckpt")
-    assert load_checkpoint(tmp_path / "b.ckpt", "checkpoint").calibration is None
-
-
 def test_a_whole_checkpoint_of_another_format_is_refused(tmp_path):
     checkpoint().save(tmp_path / "a.ckpt")
     content = torch.load(tmp_path / "a.ckpt")
-    torch.save(content | {"format": 2}, tmp_path / "a.ckpt")
-    with pytest.raises(UserError, match="is no mmml checkpoint of format 1"):
+    torch.save(content | {"format": 1}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="is of format 1, and this mmml reads 2: train anew"):
         load_checkpoint(tmp_path / "a.ckpt", "resume")
 
 

@@ -1,7 +1,6 @@
 """How far around a query support items count, where each has a target of its own."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +34,3 @@ class Bandwidth(nn.Module):
             self.item_range.copy_(torch.tensor([fewest, most]))
         known = min(max(items, fewest), most) if most else items
         return temperature * (RATE * (self.level + self.power * math.log(known / USUAL))).exp()
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name, value in self.state_dict().items():  # which older checkpoints lack
-            state.setdefault(prefix + name, torch.zeros_like(value))
-        super()._load_from_state_dict(state, prefix, *rest)

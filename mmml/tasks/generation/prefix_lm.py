@@ -98,12 +98,6 @@ class Writer(nn.Module):
         if self.frozen:
             check_fingerprint(state, self.fingerprint, f"task.model={self.model.name_or_path}")
 
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Checkpoints from before there was anything to say of it are read too."""
-        if not self.frozen:
-            state.setdefault(f"{prefix}_extra_state", "")
-        super()._load_from_state_dict(state, prefix, *rest)
-
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
         """What is lost of each text by predicting it token by token, in nats a token.
 
