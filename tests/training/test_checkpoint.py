@@ -18,7 +18,7 @@ def checkpoint(step=3):
 
 
 STRING = {
-    "format": 1,
+    "format": 2,
     "config": "x",
     "known_classes": [],
     "learner": {},
@@ -71,7 +71,7 @@ def test_cut_short_at_any_place_is_refused(tmp_path, keep):
 
 def test_a_pickled_payload_is_refused_and_nothing_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"format": 1, "config": Payload()}, "a.ckpt")
+    torch.save({"format": 2, "config": Payload()}, "a.ckpt")
     with pytest.raises(UserError, match="is refused: it holds more than plain data"):
         load_checkpoint(tmp_path / "a.ckpt", "resume")
     (tmp_path / "b.ckpt").write_bytes(pickle.dumps(Payload()))
@@ -81,7 +81,7 @@ def test_a_pickled_payload_is_refused_and_nothing_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [{"format": 99}, [1, 2], {"weights": torch.zeros(2)}, {"format": 1, "step": 3}, STRING]
+    "content", [[1, 2], {"weights": torch.zeros(2)}, {"format": 2, "step": 3}, STRING]
 )
 def test_other_files_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.ckpt")
