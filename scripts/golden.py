@@ -11,6 +11,7 @@ otherwise in BASE stands in ``scripts/golden/names.yaml``. Prints a line for eac
 
 import argparse
 import csv
+import gzip
 import json
 import os
 import shlex
@@ -239,8 +240,15 @@ def write(runs: Iterable[Run], shared: str, home: Path) -> None:
     for run in (r for r in runs if r.kept):
         folder = Path(tempfile.mkdtemp(dir=home))
         numbers = kept(play(of_tree(ROOT, home / "cache"), run, shared, Names(), folder))
-        (KEPT / f"{run.name}.json").write_text(json.dumps(numbers, indent=0, ensure_ascii=False) + "\n")
+        content = json.dumps(numbers, ensure_ascii=False, sort_keys=True).encode()
+        (KEPT / f"{run.name}.json.gz").write_bytes(gzip.compress(content, mtime=0))
         print(f"{run.name}: {len(numbers):,} values", flush=True)
+
+
+def read_kept(name: str) -> Numbers:
+    """What a run gave when it was written."""
+    numbers: Numbers = json.loads(gzip.decompress((KEPT / f"{name}.json.gz").read_bytes()))
+    return numbers
 
 
 def kept(numbers: Numbers) -> Numbers:
