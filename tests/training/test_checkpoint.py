@@ -80,9 +80,7 @@ def test_a_pickled_payload_is_refused_and_nothing_runs(tmp_path, monkeypatch):
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize(
-    "content", [[1, 2], {"weights": torch.zeros(2)}, {"format": 2, "step": 3}, STRING]
-)
+@pytest.mark.parametrize("content", [[1, 2], {"weights": torch.zeros(2)}, {"format": 2, "step": 3}, STRING])
 def test_other_files_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match="is no mmml checkpoint"):
