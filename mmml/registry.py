@@ -1,4 +1,4 @@
-"""TrainerInputs looked up by name, their options checked against their own signatures.
+"""Parts looked up by name, their options checked against their own signatures.
 
 A registry fills itself at the first look-up: from every module of its package, and from
 installed packages that name modules in the entry-point group ``mmml.parts``. So a new part is

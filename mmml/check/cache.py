@@ -88,7 +88,7 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
     grouped: dict[tuple[str, str], list[Path]] = defaultdict(list)
     strange = []
     for path in sorted(folder.iterdir()):
-        kind = base_modality(path)
+        kind = entry_kind(path)
         if kind is not None:
             grouped[kind, path.stem].append(path)
         elif path.name != DOWNLOADS or path.is_symlink():
@@ -99,7 +99,7 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
     return [entry for (kind, _), paths in grouped.items() for entry in measure(kind, paths)], strange
 
 
-def base_modality(path: Path) -> str | None:
+def entry_kind(path: Path) -> str | None:
     """The kind of an entry of the cache; empty for a temporary one, None for what mmml did not make."""
     partial = re.fullmatch(BESIDE, path.name)
     name = partial[1] if partial else path.name

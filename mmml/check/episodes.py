@@ -137,7 +137,7 @@ def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
 
 
 def unlabelled(inspection: Inspection, least: int) -> Iterable[Issue]:
-    """Subset without labels, each a class of its own: enough only to learn which modalities belong together."""
+    """Rows without labels, each a class of its own: enough only to learn which modalities belong together."""
     if inspection.samples and all(s.counts.max() == 1 for s in inspection.samples.values()) and not inspection.labelled:
         alone = len(inspection.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"

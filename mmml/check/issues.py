@@ -133,7 +133,7 @@ def count(split: str, samples: Samples) -> dict[str, Any]:
 
 
 def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
-    """Subset that cannot be used, by what is wrong with them."""
+    """Rows that cannot be used, by what is wrong with them."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
         if why in GAPS:
@@ -149,7 +149,7 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
 
 
 def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Issue]:
-    """Subset without a modality: they are in the way only of the mappings that use it."""
+    """Rows without a modality: they are in the way only of the mappings that use it."""
     for modality, where in sorted(lacking.items()):
         count = int(where.sum())
         if count:

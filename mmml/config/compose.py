@@ -96,7 +96,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED or NOT_LEARNED.fullmatch(key)):
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         if "/" in key and section in config and (conf_dir() / key).is_dir():
-            OmegaConf.update(changed, key.replace("/", "."), choice(key, str(override.value())), merge=False)
+            OmegaConf.update(changed, key.replace("/", "."), options_of(key, str(override.value())), merge=False)
             continue
         known = list(dotted_keys(config))
         if key not in known:
@@ -111,7 +111,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
     return plain(changed)
 
 
-def choice(group: str, name: str) -> dict[str, Any]:
+def options_of(group: str, name: str) -> dict[str, Any]:
     """The options of a choice whose file holds nothing else, such as ``method/classifier=ridge``."""
     file = conf_dir() / group / f"{name}.yaml"
     if not file.is_file():

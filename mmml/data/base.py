@@ -53,7 +53,7 @@ class Column:
 
     @classmethod
     def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
-        """Granularity class: the texts that each class has."""
+        """Per class: the texts that each class has."""
         starts = np.cumsum([0, *map(len, texts)])
         return cls(Granularity.CLASS, objects([text for several in texts for text in several]), starts)
 

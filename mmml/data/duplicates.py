@@ -1,4 +1,4 @@
-"""Subset that hold the same value: a query that is identical to a support sample asks for nothing."""
+"""Rows that hold the same value: a query that is identical to a support sample asks for nothing."""
 
 import hashlib
 from typing import Any

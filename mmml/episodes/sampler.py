@@ -66,7 +66,7 @@ class RowPool:
 
     @property
     def counts(self) -> np.ndarray:
-        """Subset of each class."""
+        """Rows of each class."""
         return np.diff(self.starts)
 
     def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:

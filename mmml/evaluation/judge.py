@@ -22,7 +22,7 @@ from mmml.evaluation.examples.answers import answer_examples
 from mmml.evaluation.examples.classes import class_examples
 from mmml.evaluation.examples.videos import video_examples
 from mmml.evaluation.independence import check_independence
-from mmml.evaluation.matching import SupportTexts, matching_panel
+from mmml.evaluation.matching import EmbeddedLearners, matching_panel
 from mmml.evaluation.measured import fingerprint_of
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.panel import Panel, Setting, chance_panel, episode_panel, every_mapping
@@ -271,7 +271,7 @@ class Judge:
         panel.extend(summary_panel(learner, embedded, self.summaries, self.options.seed))
         return panel
 
-    def _matching(self, known: SupportTexts) -> Panel:
+    def _matching(self, known: EmbeddedLearners) -> Panel:
         return matching_panel(known, self.sampler("test"), self.matchings, self.options.episodes)
 
     def _modalities_of(self, learner: Learner) -> set[str]:

@@ -22,7 +22,7 @@ from mmml.methods import Learner
 from mmml.progress import progress
 from mmml.tasks.matching import MATCHING, Matching
 
-SupportTexts = Sequence[tuple[Learner, Samples]]
+EmbeddedLearners = Sequence[tuple[Learner, Samples]]
 """Learners, each with the split as it embeds it; of a modality the first that has an encoder for it is asked."""
 
 
@@ -56,7 +56,7 @@ def matching_settings(
 
 
 @torch.no_grad()
-def matching_panel(known: SupportTexts, sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
+def matching_panel(known: EmbeddedLearners, sampler: Sampler, settings: Iterable[Setting], episodes: int) -> Panel:
     """The accuracy of matching; what is not known in both modalities is left out.
 
     Args:
@@ -76,7 +76,7 @@ def matching_panel(known: SupportTexts, sampler: Sampler, settings: Iterable[Set
     return panel
 
 
-def of_modality(known: SupportTexts, modality: str) -> tuple[Learner, Samples] | None:
+def of_modality(known: EmbeddedLearners, modality: str) -> tuple[Learner, Samples] | None:
     """The first that has an encoder of it, if any."""
     return next(((learner, s) for learner, s in known if modality in learner.embedder.encoders), None)
 

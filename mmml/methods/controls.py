@@ -128,7 +128,7 @@ class TrainSetSupport(Control):
         return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
-        """Subset from all of the training split, evenly, as one support set of one class, embedded."""
+        """Rows from all of the training split, evenly, as one support set of one class, embedded."""
         samples = self.task.with_targets(self.train_samples)
         rows = evenly_spaced(len(samples.labels), KNOWN)
         support, _ = gather(samples, of_one_class(rows, rows[:1]), [Mapping(shown, shown)]).view(Mapping(shown, shown))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from mmml.config import check_config
-from mmml.config.compose import apply_overrides, choice, compose_plain
+from mmml.config.compose import apply_overrides, compose_plain, options_of
 from mmml.config.predict import PredictOptions, check_predict
 from mmml.data.base import MODALITIES
 from mmml.data.manifest.rows import ManifestRows
@@ -200,7 +200,7 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
     suits = {"distance": encoder.distance, "classifier": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method/{option}=") for o in overrides):
-            method[option] = choice(f"method/{option}", value)
+            method[option] = options_of(f"method/{option}", value)
 
 
 def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int) -> None:

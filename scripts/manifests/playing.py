@@ -165,7 +165,7 @@ def own_options(case: Case, section: str) -> list[str]:
 
 
 def unaccounted(options: list[str], case: Case) -> Iterator[str]:
-    """Subset that are neither samples of a split nor listed as left out."""
+    """Rows that are neither samples of a split nor listed as left out."""
     section = compose_quickly(["dataset=manifest", f"dataset.root={case.root}", "dataset.on_bad_sample=skip", *options])
     for modality in (dataset := datasets.build_section(section["dataset"], "dataset")).modalities:
         dataset = datasets.build_section(section["dataset"], "dataset")

@@ -172,15 +172,15 @@ def test_what_cannot_be_removed_is_told(folder, monkeypatch, capsys):
 
 
 def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
-    base_modality = module.base_modality
+    entry_kind = module.entry_kind
 
     def gone(path):
-        kind = base_modality(path)
+        kind = entry_kind(path)
         if kind == "glyph-strokes":
             path.unlink()
         return kind
 
-    monkeypatch.setattr(module, "base_modality", gone)
+    monkeypatch.setattr(module, "entry_kind", gone)
     assert {e.kind for e in survey(folder)[0]} == {"glyphs", "image", "unpacked"}
 
 

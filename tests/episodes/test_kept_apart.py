@@ -1,4 +1,4 @@
-"""Subset that hold the same value never stand on both sides of an episode, whatever the options."""
+"""Rows that hold the same value never stand on both sides of an episode, whatever the options."""
 
 from dataclasses import replace
 

@@ -10,7 +10,7 @@ WIDTH = 8
 
 
 def features(root: Path, labels: list[int], seed: int, noise: float = 0.3, labelled: bool = True) -> Path:
-    """Subset whose class c is the unit vector c with some noise: a table and ``f.npy``."""
+    """Rows whose class c is the unit vector c with some noise: a table and ``f.npy``."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     np.save(root / "f.npy", (np.eye(WIDTH)[labels] + noise * rng.standard_normal((len(labels), WIDTH))).astype("f4"))

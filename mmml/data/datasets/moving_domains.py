@@ -32,7 +32,7 @@ class MovingDomains(Dataset):
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
         change_frames: the first and the last frame, from 0, in which a second motion may begin: the wider apart
-            they are, the less time alone tells of what matters. Runs from before this option had its default.
+            they are, the less time alone tells of what matters.
     """
 
     name = "moving_domains"

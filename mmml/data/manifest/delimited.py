@@ -96,7 +96,7 @@ class _Lines:
         return [name or f"column {i + 1}" for i, name in enumerate(names)]
 
     def rows(self) -> Iterator[list[str]]:
-        """Subset with a cell for each column."""
+        """Rows with a cell for each column."""
         width, number, gap = len(self.names), 0, 0
         while True:
             start = self.line + 1

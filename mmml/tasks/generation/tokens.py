@@ -41,7 +41,7 @@ class Tokens(Protocol):
 
 
 def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
-    """Subset of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
+    """Rows of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
     tokens = torch.full((len(rows), 1 + max(map(len, rows), default=0)), -1)
     for i, row in enumerate(rows):
         tokens[i, : len(row) + 1] = torch.tensor([*row, end])
@@ -49,7 +49,7 @@ def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
 
 
 def up_to_end(tokens: Tensor, end: int) -> list[list[int]]:
-    """Subset of tokens up to their end, without what is nothing."""
+    """Rows of tokens up to their end, without what is nothing."""
     rows = [row[: row.index(end)] if end in row else row for row in tokens.tolist()]
     return [[token for token in row if token >= 0] for row in rows]
 

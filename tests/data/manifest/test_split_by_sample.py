@@ -17,7 +17,7 @@ def manifest(root, **options):
 
 
 def reviews(each: int = 10, **columns) -> list[dict]:
-    """Subset of three classes, with more columns by their position in the class."""
+    """Rows of three classes, with more columns by their position in the class."""
     return [
         {"text": f"{label} {i}", "label": label} | {k: of(i) for k, of in columns.items()}
         for label in CLASSES
