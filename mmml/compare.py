@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmml import run as runs
 from mmml.config import Config, check_config
 from mmml.config.compose import path_list
@@ -17,21 +15,21 @@ from mmml.episodes import Mapping
 from mmml.episodes.setup import eval_shapes
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.judge import Judge
+from mmml.evaluation.context import EpisodeContext
+from mmml.evaluation.evaluator import Evaluator, run_evaluators
 from mmml.evaluation.paired import between
-from mmml.evaluation.panel import Panel, every_mapping
-from mmml.evaluation.robustness import Robustness, check_robustness, robustness, side_by_side
+from mmml.evaluation.results import Results
 from mmml.files import check_writable, write_json, write_text
-from mmml.job import Change, Job, new_evaluation, write_episodes, write_robustness
+from mmml.job import Change, Job, new_evaluation, write_scores
 from mmml.methods import Learner
 from mmml.provenance import describe
-from mmml.reporting.differences import as_csv
+from mmml.reporting.rows import as_csv
 from mmml.run_directory import RunDirectory
 from mmml.training.checkpoint import find_checkpoint, load_checkpoint
 
 log = logging.getLogger("mmml")
 
-JUDGED_BY = ("episode", "evaluation")  # sections that the first checkpoint sets for all
+TESTED_BY = ("episode", "evaluation")  # sections that the first checkpoint sets for all
 SAME = ("dataset", "task")  # sections that all must share
 OF_ONE = ("predictor", "parameters", "transductive", "method")  # what a run.json says of its learner
 
@@ -103,10 +101,11 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
-    judged = {section: (first or checkpoint.config)[section] for section in JUDGED_BY}
+    judged = {section: (first or checkpoint.config)[section] for section in TESTED_BY}
     judged["episode"] = judged["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
     plain = change(checkpoint.config | judged)
-    plain["evaluation"]["controls"] = False  # each has its own, which its own evaluation shows
+    # Each has controls of its own, which its own evaluation shows.
+    plain["evaluation"] |= {"controls": False, "permuted_targets": False}
     return ComparedCheckpoint(
         given=path,
         file=file,
@@ -162,94 +161,89 @@ def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Compari
     first = checkpoints[0]
     with naming(first.given):
         experiment = runs.assemble(first.config, trains=False)
-    assert isinstance(experiment.judge, Judge) and experiment.dataset is not None
+    assert isinstance(experiment.context, EpisodeContext) and experiment.dataset is not None
     for checkpoint in checkpoints:
         with naming(checkpoint.given):
             runs.refuse_seen_classes(replace(experiment, known_classes=checkpoint.known_classes))
     info = {k: v for k, v in describe(experiment, command).items() if k not in OF_ONE}
     info["seeds"].pop("seed")
     info["checkpoints"] = [c.about for c in checkpoints]
-    return Comparison(checkpoints, experiment.judge, info, experiment.dataset.skipped, runs.notes(experiment))
+    evaluators, skipped = experiment.evaluators, experiment.dataset.skipped
+    return Comparison(checkpoints, evaluators, experiment.context, info, skipped, runs.notes(experiment))
 
 
 @dataclass
 class Comparison:
-    """Contestants before one judge.
+    """Checkpoints that are tested on the same episodes.
 
     Attributes:
-        judge: whose samples and episodes all share.
+        evaluators: what is measured of each.
+        context: the samples and episodes that all share.
         info: the content of ``run.json``.
         skipped: samples that were left out as unusable.
         notes: what a reader of the scores must know.
     """
 
     checkpoints: list[ComparedCheckpoint]
-    judge: Judge
+    evaluators: list[Evaluator]
+    context: EpisodeContext
     info: dict[str, Any]
     skipped: Sequence[str]
     notes: list[str]
 
     def run(self, job: Job) -> None:
-        """Judge one after the other, so that one learner is in memory at a time; fill the folder of the job."""
+        """Test one after the other, so that one learner is in memory at a time; fill the folder of the job."""
         write_json(job.run.info, self.info)
         job.run.write_config(self.checkpoints[0].plain)
         job.run.write_skipped(self.skipped)
-        panels, curves = zip(*[self._judge(c) for c in self.checkpoints], strict=True)
-        panel, names = merge(panels, endings([c.file for c in self.checkpoints]))
+        results, names = merge([self._test(c) for c in self.checkpoints], endings([c.file for c in self.checkpoints]))
         for checkpoint, name in zip(self.checkpoints, names, strict=True):
             checkpoint.about["predictor"] = name
         write_json(job.run.info, self.info)
-        found = [d.plain() for d in between(panel, names)]
-        job.fields |= {"panel": panel.plain(), "differences": found, "notes": self.notes}
-        write_episodes(job.run.path, panel)
+        found = between(results, names).plain()
+        job.fields |= {"results": results.plain(), "differences": found, "notes": self.notes}
+        write_scores(job.run.path / "episodes.parquet", results)
+        write_text(job.run.path / "results.csv", as_csv(results.plain()))
         write_text(job.run.path / "differences.csv", as_csv(found))
-        if self.judge.options.robustness.run:
-            together = side_by_side(curves, names)
-            job.fields["robustness"] = together.plain()
-            write_robustness(job.run.path, together)
         job.fields["status"] = "completed"
 
-    def _judge(self, checkpoint: ComparedCheckpoint) -> tuple[Panel, Robustness]:
+    def _test(self, checkpoint: ComparedCheckpoint) -> Results:
         log.info("checkpoint=%s", checkpoint.given)
         learner, calibration = checkpoint.load()
+        context = self.context
+        if checkpoint is not self.checkpoints[0]:  # its baselines are those of all
+            context = replace(context, options=replace(context.options, baselines=[]))
+        for evaluator in self.evaluators:
+            evaluator.check(learner, context)
         if not checkpoint.as_trained:
-            calibration = self.judge.calibrate(learner)
+            calibration = context.calibrate(learner)
         parameters = sum(p.numel() for p in learner.parameters())
         checkpoint.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
-        judge = self.judge
-        if checkpoint is not self.checkpoints[0]:  # its baselines are those of all
-            judge = replace(judge, options=replace(judge.options, baselines=[]))
-        options = judge.options.robustness
-        check_robustness(options, every_mapping(judge.settings), learner.embeds_once)
         if calibration is not None:
-            self.notes.extend(f"{checkpoint.given}: {doubt}" for doubt in judge.doubts(calibration))
-        return judge.test(learner, calibration), robustness(judge, learner, options) if options.run else Robustness()
+            self.notes.extend(f"{checkpoint.given}: {doubt}" for doubt in context.doubts(calibration))
+        return run_evaluators(learner, calibration, self.evaluators, context)[0]
 
 
-def merge(panels: Sequence[Panel], endings: Sequence[str]) -> tuple[Panel, list[str]]:
-    """One panel of all, and what the learned predictors are called there.
+def merge(tables: Sequence[Results], endings: Sequence[str]) -> tuple[Results, list[str]]:
+    """One table of all, and what the learned predictors are called there.
 
     Learned predictors come first. Those of one name are told apart by the ending of their path,
     and so are baselines that stand on their own checkpoint; baselines that agree stand once.
     """
-    rows: list[tuple[str, str, Panel]] = []
-    for panel, ending in zip(panels, endings, strict=True):
-        for name in dict.fromkeys(c.predictor for c in panel.cells):
-            part = panel.of(name)
-            known = [p for n, _, p in rows if n == name and part.cells[0].baseline]
-            if not any(_agree(part, p) for p in known):
-                rows.append((name, ending, part))
-    rows.sort(key=lambda row: row[2].cells[0].baseline)
-    count, merged, learned = Counter(name for name, _, _ in rows), Panel(), []
-    for name, ending, part in rows:
+    parts: list[tuple[str, str, Results]] = []
+    for results, ending in zip(tables, endings, strict=True):
+        for name in dict.fromkeys(r.key.predictor for r in results):
+            part = results.where(predictor=name)
+            known = [p for n, _, p in parts if n == name and part.rows[0].baseline]
+            if not any(part.same_as(p) for p in known):
+                parts.append((name, ending, part))
+    parts.sort(key=lambda part: part[2].rows[0].baseline)
+    count, merged, learned = Counter(name for name, _, _ in parts), Results(), []
+    for name, ending, part in parts:
         label = f"{name} ({ending})" if count[name] > 1 else name
-        merged.extend(Panel([replace(c, predictor=label) for c in part.cells], part.scores, part.classes))
-        learned += [] if part.cells[0].baseline else [label]
+        merged.extend(part.keyed(predictor=label))
+        learned += [] if part.rows[0].baseline else [label]
     return merged, learned
-
-
-def _agree(one: Panel, other: Panel) -> bool:
-    return one.cells == other.cells and all(map(np.array_equal, one.scores, other.scores))
 
 
 def endings(files: Sequence[Path]) -> list[str]:

@@ -6,9 +6,9 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,24 @@ from mmml import run as runs
 from mmml.config import check_run
 from mmml.config.compose import plain
 from mmml.errors import ExpectedError, UserError, expected
+from mmml.evaluation.evaluator import collect_examples, run_evaluators
 from mmml.evaluation.paired import from_baselines, from_parts
-from mmml.evaluation.panel import Panel
-from mmml.evaluation.robustness import Robustness, robustness
+from mmml.evaluation.results import ResultKey, Results
 from mmml.evaluation.verdict import verdicts
 from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
 from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
-from mmml.reporting import difference_tables, panel_tables, write_report
-from mmml.reporting.robustness import area_table, as_csv
+from mmml.reporting import difference_tables, result_tables, write_report
+from mmml.reporting.robustness import area_table
+from mmml.reporting.rows import as_csv
 from mmml.reporting.verdicts import verdict_table
-from mmml.run_directory import RunDirectory
+from mmml.run_directory import SCHEMA, RunDirectory
 from mmml.terminal import plain_console
 from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.training.loop import Trainer
 from mmml.training.signals import Interrupted, Stop, handle_signals
 
 log = logging.getLogger("mmml")
-
-SCHEMA = 1
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 """A finished run's config → the same with the user's overrides."""
@@ -69,7 +68,7 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
 
 
 def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
-    """Judge a checkpoint and write ``eval/<name>/`` beside its run, or below ``outputs/`` if it has none."""
+    """Test a checkpoint and write ``eval/<name>/`` beside its run, or below ``outputs/`` if it has none."""
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     changed = change(checkpoint.config)
@@ -107,7 +106,7 @@ class Job:
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
         self.program, self.run, self.overrides = program, run, overrides
         self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None}
-        self.fields |= {"panel": [], "differences": [], "verdicts": [], "notes": []}
+        self.fields |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
         """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
@@ -139,7 +138,7 @@ class Job:
     def train(
         self, experiment: runs.Experiment, trainer: Trainer, stop: Stop, resumed: Checkpoint | None = None
     ) -> None:
-        """Train, then judge the best checkpoint on the test split."""
+        """Train, then test the best checkpoint on the test split."""
         if resumed is None:
             trainer.save_last()  # what is recorded as a run can be resumed from its first moment
         self._record(experiment, trainer.parts.config, resumed)
@@ -148,27 +147,25 @@ class Job:
         finally:
             self.fields |= {"steps": trainer.step, "best": trainer.best}
         runs.finish(experiment, self.run)
-        self._judge(experiment, self.run.evaluation("test"))
+        self._test(experiment, self.run.evaluation("test"))
 
     def evaluate(self, experiment: runs.Experiment, config: dict[str, Any]) -> None:
-        """Judge a finished learner on the test split."""
+        """Test a finished learner on the test split."""
         self._record(experiment, config, None)
-        self._judge(experiment, self.run.path)
+        self._test(experiment, self.run.path)
 
-    def _judge(self, experiment: runs.Experiment, folder: Path) -> None:
-        panel, examples = experiment.judge.judge(experiment.learner, experiment.calibration)
+    def _test(self, experiment: runs.Experiment, folder: Path) -> None:
+        evaluators, context = experiment.evaluators, experiment.context
+        results, players = run_evaluators(experiment.learner, experiment.calibration, evaluators, context)
         self.fields |= {
-            "panel": panel.plain(),
-            "differences": [d.plain() for d in (*from_baselines(panel), *from_parts(panel))],
-            "verdicts": [v.plain() for v in verdicts(panel)],
+            "results": results.plain(),
+            "differences": [*from_baselines(results).plain(), *from_parts(results).plain()],
+            "verdicts": [v.plain() for v in verdicts(results)],
             "notes": runs.notes(experiment),
         }
-        write_episodes(folder, panel)
-        write_json(folder / "examples.json", examples)
-        if (options := experiment.config.evaluation.robustness).run:
-            found = robustness(experiment.judge, experiment.learner, options)
-            self.fields["robustness"] = found.plain()
-            write_robustness(folder, found)
+        write_scores(folder / "episodes.parquet", results)
+        write_text(folder / "results.csv", as_csv(self.fields["results"]))
+        write_json(folder / "examples.json", collect_examples(players, evaluators, context))
         self.fields["status"] = "completed"
 
     def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
@@ -220,40 +217,30 @@ def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict
 def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     """Write the report, print the tables."""
     write_report(run.path)
-    panel, differences = fields["panel"], fields["differences"]
-    besides = (*verdict_table(fields["verdicts"]), *area_table(fields.get("robustness", [])))
+    results, differences = fields["results"], fields["differences"]
+    besides = (*verdict_table(fields["verdicts"]), *area_table(results))
     console = plain_console()
     console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
-    for table in (*panel_tables(panel), *difference_tables(differences, panel), *besides):
+    for table in (*result_tables(results), *difference_tables(differences, results), *besides):
         console.print(table)
     for note in fields["notes"]:
         console.print(note)
     print(f"report: {run.report}")
 
 
-def write_episodes(folder: Path, panel: Panel) -> None:
-    """``episodes.parquet``, the score of every episode."""
-    about = ("predictor", "subset", "task", "mapping", "ways", "shots", "metric", "step")
-    write_scores(folder / "episodes.parquet", [{k: getattr(c, k) for k in about} for c in panel.cells], panel.scores)
-
-
-def write_robustness(folder: Path, found: Robustness) -> None:
-    """``robustness.csv``, and the score of every episode behind it as ``robustness.parquet``."""
-    write_text(folder / "robustness.csv", as_csv(found.plain()))
-    about = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount")
-    points = [{k: getattr(p, k) for k in about} for p in found.points]
-    write_scores(folder / "robustness.parquet", points, found.scores)
-
-
-def write_scores(path: Path, about: Sequence[dict[str, Any]], scores: Sequence[Any]) -> None:
-    """A table of the score of every episode, beside what it is the score of."""
+def write_scores(path: Path, results: Results) -> None:
+    """The score of every episode (or video, …) behind the results, with the key of its row, as a table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types, parts = {"step": "int64", "amount": "float64", "subset": "string"}, []  # of columns that may hold nothing
-    for row, several in zip(about, scores, strict=True):
-        same = {k: pa.repeat(pa.scalar(v, types.get(k)), len(several)) for k, v in row.items()}
-        parts.append(pa.table({**same, "episode": pa.array(range(len(several)), "int64"), "score": several}))
+    types = {f.name: pa.float64() if f.name == "amount" else pa.string() for f in fields(ResultKey)}
+    types |= dict.fromkeys(("ways", "shots", "candidates", "step"), pa.int64())
+    parts = []
+    for row in results:
+        about = asdict(row.key) | {"support": "+".join(row.key.support), "query": "+".join(row.key.query)}
+        same = {k: pa.repeat(pa.scalar(v, types[k]), len(row.scores)) for k, v in about.items()}
+        numbers = {"episode": pa.array(range(len(row.scores)), "int64"), "score": row.scores.astype("float64")}
+        parts.append(pa.table(same | numbers))
     write_atomically(path, lambda file: pq.write_table(pa.concat_tables(parts), file))
 
 

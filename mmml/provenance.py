@@ -16,7 +16,7 @@ from mmml.run import Experiment
 
 def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """What it takes to understand and repeat a run."""
-    config, metric = experiment.config, experiment.judge.metric
+    config, metric = experiment.config, experiment.context.metric
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": list(command),

@@ -20,24 +20,15 @@ from mmml.encoders.embedder import config_diff
 from mmml.encoders.feature_cache import cache_features
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corruptions import spoiled_values
-from mmml.episodes.setup import (
-    check_corruptions,
-    check_mappings,
-    check_shape,
-    check_shapes,
-    for_episodes,
-    training_batches,
-)
+from mmml.episodes.setup import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
+from mmml.evaluation.context import EpisodeContext
 from mmml.evaluation.embed import materialize
-from mmml.evaluation.judge import Judge
-from mmml.evaluation.matching import matching_settings
+from mmml.evaluation.evaluator import Evaluator, build_evaluators
 from mmml.evaluation.measured import measured
-from mmml.evaluation.panel import episode_settings, every_mapping
-from mmml.evaluation.problems import ProblemJudge
-from mmml.evaluation.robustness import check_robustness
-from mmml.evaluation.summaries import summary_settings
+from mmml.evaluation.problems import ProblemContext
+from mmml.evaluation.setting import episode_settings
 from mmml.methods import Learner, Trainable, methods
 from mmml.methods.learned_optimizer.problems import Family, build_solver, problems
 from mmml.run_directory import RunDirectory
@@ -59,6 +50,8 @@ class Experiment:
         samples: by split; empty without a dataset.
         learner: a :class:`mmml.methods.Learner` where the run is on episodes.
         batches: → step number → what that step learns from.
+        evaluators: what is measured of the finished learner.
+        context: what they, and validation, measure on.
         known_classes: identifiers of the classes that the learner was trained or selected on.
         calibration: of the finished learner's confidence; None before.
     """
@@ -68,8 +61,9 @@ class Experiment:
     samples: dict[str, Samples]
     learner: Any
     numerics: Numerics
-    judge: Judge | ProblemJudge
     batches: Callable[[], Callable[[int], Any]]
+    evaluators: list[Evaluator]
+    context: EpisodeContext | ProblemContext
     known_classes: list[str] = field(default_factory=list)
     calibration: Calibration | None = None
 
@@ -99,17 +93,19 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     if trains:
         learner.check_training([EpisodeMapping.parse(m) for m in config.episode.train.mappings])
 
+    settings = episode_settings(config.episode.eval, dataset.modalities, task)
+    learner.check_shapes(setting.shape for setting in settings)
+    context = EpisodeContext(dataset.modalities, settings, config.evaluation, {}, corruptions["eval"])
+    evaluators = build_evaluators(config.evaluation, EpisodeContext)
+    for evaluator in evaluators:
+        evaluator.check(learner, context)
+
     samples = for_episodes(load_samples(dataset, used, task), config.episode, trains)
     task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
-    if (robustness := config.evaluation.robustness).run:
-        check_shape(config.episode, samples[robustness.split], robustness.split)
-    settings = episode_settings(config.episode.eval, dataset.modalities, task)
-    learner.check_shapes(setting.shape for setting in settings)
-    matchings = matching_settings(config.evaluation.matching, settings, dataset.modalities)
-    check_robustness(robustness, every_mapping(settings), learner.embeds_once)
-    summaries = summary_settings(config.evaluation.summaries, settings, samples["test"])
-    judge = Judge(samples, dataset.modalities, settings, config.evaluation, matchings, corruptions["eval"], summaries)
+    context.samples = samples
+    for evaluator in evaluators:
+        evaluator.check_samples(context)
 
     def batches() -> Callable[[int], Any]:
         spoiled = spoiled_values(corruptions["train"]) | (
@@ -126,13 +122,12 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
             trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"]
         )
 
-    return Experiment(config, dataset, samples, learner, numerics, judge, batches)
+    return Experiment(config, dataset, samples, learner, numerics, batches, evaluators, context)
 
 
 def on_problems(config: ProblemConfig) -> Experiment:
     """A learned optimizer whose tasks are functions to be minimised."""
-    if config.evaluation.robustness.run:
-        raise UserError("evaluation.robustness.run=true spoils what a dataset shows; problems show nothing: use false")
+    evaluators = build_evaluators(config.evaluation, ProblemContext)
     section = dict(config.problem)
     training = {option: section.pop(option) for option in ("power", "random_scaling") if option in section}
     family: Family = problems.build_section(section, "problem")
@@ -145,14 +140,14 @@ def on_problems(config: ProblemConfig) -> Experiment:
         samples = dataset.load(family.modalities)
         for split, part in samples.items():
             family.check(part, split)
-    judge = ProblemJudge(family, samples, config.evaluation, numerics.device)
+    context = ProblemContext(family, samples, config.evaluation, numerics.device)
     size = config.trainer.meta_batch_size
 
     def batch(step: int) -> Any:
         numbers = range(step * size, (step + 1) * size)
         return family.draw(numbers, config.seed, "train", samples.get("train"), numerics.device)
 
-    return Experiment(config, dataset, samples, solver, numerics, judge, lambda: batch)
+    return Experiment(config, dataset, samples, solver, numerics, lambda: batch, evaluators, context)
 
 
 def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
@@ -185,7 +180,7 @@ def prepare(
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
-    learner, judge = experiment.learner, experiment.judge
+    learner, context = experiment.learner, experiment.context
     experiment.known_classes = [
         i for s in ("train", "val") for i in identifiers(experiment.dataset, experiment.samples, s)
     ]
@@ -200,7 +195,7 @@ def prepare(
         )
     else:
         experiment.known_classes = resume.known_classes
-    check_monitor(config.trainer.monitor, judge.monitors(learner))
+    check_monitor(config.trainer.monitor, context.monitors(learner))
     check_loggers(config.trainer.loggers)
     made = functools.cache(experiment.batches)
 
@@ -209,9 +204,9 @@ def prepare(
 
     parts = TrainerInputs(
         batches=batch,
-        validate=lambda: judge.validate(learner),
-        higher_is_better=judge.metric_of(config.trainer.monitor).higher_is_better,
-        measured=measured(config, judge.fingerprint()),
+        validate=lambda: context.validate(learner),
+        higher_is_better=context.metric_of(config.trainer.monitor).higher_is_better,
+        measured=measured(config, context.fingerprint()),
         config=plain,
         known_classes=experiment.known_classes,
         seed=config.seed,
@@ -269,7 +264,7 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
     """Go back to the parameters that validation selected, and let validation say how far their confidence goes."""
     best = load_checkpoint(run.best, "trainer")
     experiment.learner.load_state_dict(best.learner)
-    experiment.calibration = experiment.judge.calibrate(experiment.learner)
+    experiment.calibration = experiment.context.calibrate(experiment.learner)
     replace(best, calibration=experiment.calibration.plain()).save(run.best)
 
 
@@ -278,7 +273,7 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
     if config.method != checkpoint.config["method"]:  # another classifier, whose confidence nobody has measured
-        experiment.calibration = experiment.judge.calibrate(experiment.learner)
+        experiment.calibration = experiment.context.calibrate(experiment.learner)
     experiment.known_classes = checkpoint.known_classes
     refuse_seen_classes(experiment)
     return experiment
@@ -303,4 +298,4 @@ def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> N
 def notes(experiment: Experiment) -> list[str]:
     """What a reader of the scores must know, in one sentence each."""
     note, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
-    return [note, *([] if calibration is None else experiment.judge.doubts(calibration))]
+    return [note, *([] if calibration is None else experiment.context.doubts(calibration))]

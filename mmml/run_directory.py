@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from mmml.errors import UserError
-from mmml.files import append, as_json, check_writable, remove_unfinished, write_text
+from mmml.files import append, as_json, check_writable, read_json, remove_unfinished, write_text
+
+SCHEMA = 2  # of result.json
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,20 @@ class RunDirectory:
         """A line for each sample that was left out as unusable; no file if there is none."""
         if reasons:
             write_text(self.skipped, "".join(f"{reason}\n" for reason in reasons))
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The content of ``result.json``; None if there is none.
+
+        Raises:
+            UserError: another version of mmml wrote it.
+        """
+        result = read_json(self.result)
+        if result is not None and result.get("schema") != SCHEMA:
+            raise UserError(
+                f"{self.result} has schema {result.get('schema')}, and this version of mmml reads {SCHEMA}: "
+                "train anew, or evaluate its checkpoint anew"
+            )
+        return result
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The whole lines of ``metrics.jsonl``; one cut short by a kill is left out."""

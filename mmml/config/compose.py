@@ -25,8 +25,6 @@ STORED_PATHS = ("dataset.root", "init_from")  # kept in configs, and so made ind
 MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
 NOT_LEARNED = re.compile(r"method[./]classifier(\.\w+)*")  # of a fixed section, what nothing was learned for
 
-SHORT = {"robustness": "evaluation.robustness.run"}  # names for options of a finished run
-
 
 def conf_dir() -> Path:
     """The folder of configs: ``conf/`` of a clone, else the copy inside the installed package."""
@@ -83,7 +81,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
     """
     changed = OmegaConf.create(config)
-    overrides = [SHORT.get(k, k) + e + v for k, e, v in (o.partition("=") for o in quote_paths(overrides))]
+    overrides = quote_paths(overrides)
     try:
         parsed = parse(overrides)
     except HydraException as error:
@@ -96,11 +94,15 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED or NOT_LEARNED.fullmatch(key)):
             raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
         if "/" in key and section in config and (conf_dir() / key).is_dir():
-            OmegaConf.update(changed, key.replace("/", "."), options_of(key, str(override.value())), merge=False)
+            value = override.value()
+            if isinstance(value, list):
+                OmegaConf.update(changed, section, with_parts(plain(changed)[section], text, section), merge=False)
+            else:
+                OmegaConf.update(changed, key.replace("/", "."), options_of(key, str(value)), merge=False)
             continue
         known = list(dotted_keys(config))
         if key not in known:
-            raise UserError(f"{key} is no option of this run{did_you_mean(key, [*SHORT, *known])}")
+            raise UserError(f"{key} is no option of this run{did_you_mean(key, known)}")
         value = override.value()
         if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and isinstance(value, str | bool):
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
@@ -109,6 +111,16 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             value = compose_plain([text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
+
+
+def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, Any]:
+    """A section with other parts, such as ``evaluation/evaluators=[few_shot,gallery]``.
+
+    Parts that it has already keep their options; all else stays.
+    """
+    chosen = {k: v for k, v in compose_plain([text])[section].items() if isinstance(v, dict)}
+    kept = {k: v for k, v in options.items() if not isinstance(v, dict)}
+    return kept | {k: options.get(k, v) for k, v in chosen.items()}
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:

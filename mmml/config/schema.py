@@ -72,7 +72,7 @@ class TrainEpisodes:
 
 @dataclass
 class EvalEpisodes:
-    """Validation and test episodes: ways and shots may be lists, the columns of the panel."""
+    """Validation and test episodes: ways and shots may be lists, the columns of the table of results."""
 
     ways: Any = MISSING
     shots: Any = MISSING
@@ -141,43 +141,19 @@ class TrainerConfig:
 
 
 @dataclass
-class RobustnessConfig:
-    """How the score falls under corruption, which ``evaluation.robustness.run=true`` also measures."""
-
-    run: bool = False
-    corruptions: list[str] = field(default_factory=lambda: ["missing", "noise", "typos"])
-    amounts: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75, 1.0])
-    side: str = "both"
-    split: str = "test"
-    episodes: int = 200
-
-    def __post_init__(self) -> None:
-        require(self.episodes > 0, "evaluation.robustness.episodes", self.episodes, "a positive whole number")
-        ok = len(set(self.amounts)) > 1 and all(0 <= a <= 1 for a in self.amounts)
-        require(ok, "evaluation.robustness.amounts", self.amounts, "a list of several numbers from 0 to 1")
-        ok = self.side in ("support", "query", "both")
-        require(ok, "evaluation.robustness.side", self.side, "support, query or both")
-        require(self.split in ("val", "test"), "evaluation.robustness.split", self.split, "val or test")
-
-
-@dataclass
 class EvaluationConfig:
-    """How a checkpoint is judged."""
+    """How learners are tested: what all evaluators share, and the options of each evaluator that is chosen."""
 
     episodes: int = MISSING
     validation_episodes: int = MISSING
     seed: int = MISSING
-    retrieval: bool = MISSING
     baselines: list[str] = MISSING
     independence_check: bool = MISSING
     controls: bool = True
     permuted_targets: bool = False
     lr_search_episodes: int = 50
-    horizon_multiples: list[int] = field(default_factory=lambda: [1])
     tta_views: int = 1
-    matching: list[str] = field(default_factory=list)
-    summaries: list[int] = field(default_factory=list)
-    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
+    evaluators: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("episodes", "validation_episodes"):
@@ -191,17 +167,6 @@ class EvaluationConfig:
             "2 or more, or 0 for no controls that have rates",
         )
         require(self.tta_views > 0, "evaluation.tta_views", self.tta_views, "a positive whole number")
-        alone = self.tta_views == 1 or not self.robustness.run
-        require(
-            alone,
-            "evaluation.tta_views",
-            self.tta_views,
-            "1 where robustness is measured: what is spoiled has one view",
-        )
-        ok = bool(self.horizon_multiples) and all(map(is_count, self.horizon_multiples))
-        require(ok, "evaluation.horizon_multiples", self.horizon_multiples, "a list of positive whole numbers")
-        counted = all(map(is_count, self.summaries))
-        require(counted, "evaluation.summaries", self.summaries, "a list of positive whole numbers")
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
 
 
@@ -249,7 +214,20 @@ def known_options() -> list[str]:
     return list(below(Config, ""))
 
 
-ConfigStore.instance().store(name="schema", node=Config)
+@dataclass
+class ComposedConfig(Config):
+    """What Hydra composes, in which the sections of evaluators stand beside what they share."""
+
+    evaluation: Any = MISSING
+
+
+ConfigStore.instance().store(name="schema", node=ComposedConfig)
+
+
+def with_evaluators(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The section ``evaluation`` with the sections of its evaluators, such as ``evaluation.gallery``, as one option."""
+    evaluators = {k: v for k, v in evaluation.items() if isinstance(v, dict)}
+    return {k: v for k, v in evaluation.items() if k not in evaluators} | {"evaluators": evaluators}
 
 
 def check_config(values: DictConfig | dict[str, Any]) -> Config:
@@ -277,7 +255,10 @@ def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
         assert isinstance(plain, dict)
         kind: type[RunConfig] = ProblemConfig if plain.get("problem") else Config
         known = {f.name for f in fields(kind)} if kind is ProblemConfig else set(plain)
-        typed = OmegaConf.merge(OmegaConf.structured(kind), {k: v for k, v in plain.items() if k in known})
+        wanted: dict[str, Any] = {str(k): v for k, v in plain.items() if k in known}
+        if isinstance(shared := wanted.get("evaluation"), dict):
+            wanted["evaluation"] = with_evaluators(shared)
+        typed = OmegaConf.merge(OmegaConf.structured(kind), wanted)
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key, what = error.full_key, str(error).splitlines()[0]

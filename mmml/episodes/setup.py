@@ -122,11 +122,6 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     else:
         shape = EpisodeShape(max(judged.ways), max(judged.shots), judged.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
-    for mapping in map(EpisodeMapping.parse, mappings):
-        for modality in sorted(mapping.modalities - set(samples.columns)):
-            raise UserError(
-                f"episode.{side}.mappings: {mapping} needs {modality!r}, which the {split} split does not have"
-            )
     among = share(samples.classes, train.class_range) if split == "train" else None
     sampler = Sampler(samples, 0, split, among)
     check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")
@@ -134,7 +129,13 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
 
 def check_filled(sampler: Sampler, shape: EpisodeShape, mappings: Iterable[EpisodeMapping], where: str) -> None:
     """Refuse a shape that the sampler's split cannot fill in one of these mappings."""
-    for shown in dict.fromkeys(_shown(shape, mapping, sampler.samples) for mapping in mappings):
+    samples, mappings = sampler.samples, list(mappings)
+    for mapping in mappings:
+        for modality in sorted(mapping.modalities - set(samples.columns)):
+            raise UserError(
+                f"{where}.mappings: {mapping} needs {modality!r}, which the {sampler.split} split does not have"
+            )
+    for shown in dict.fromkeys(_shown(shape, mapping, samples) for mapping in mappings):
         sampler.check(shown, where)
 
 

@@ -1,5 +1,5 @@
-"""Evaluation: the panel of scores with intervals, independence, and what a report shows."""
+"""Evaluation: a list of evaluators, one table of results with intervals, and what a report shows besides."""
 
-from mmml.evaluation.panel import Cell, Panel
+from mmml.evaluation.results import Result, ResultKey, Results
 
-__all__ = ["Cell", "Panel"]
+__all__ = ["Result", "ResultKey", "Results"]

@@ -7,7 +7,7 @@ import numpy as np
 from mmml.data.base import Samples
 from mmml.episodes import Episodes, EpisodeShape, Sampler
 from mmml.tasks import Metric, Task
-from mmml.tasks.gallery import chance_among_candidates
+from mmml.tasks.ranking import chance_among_candidates
 
 
 def candidate_rows(samples: Samples, drawn: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:

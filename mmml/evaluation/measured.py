@@ -10,7 +10,7 @@ from mmml.data.base import Samples
 from mmml.data.missing import present_values
 from mmml.data.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
-from mmml.evaluation.panel import Setting
+from mmml.evaluation.setting import EvalSetting
 
 LOOKED_AT = 16  # values of each modality
 
@@ -29,14 +29,14 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
     return hashlib.sha256(repr([config.trainer.monitor, fingerprint, *parts]).encode()).hexdigest()[:32]
 
 
-def fingerprint_of(sampler: Sampler, settings: Iterable[Setting], episodes: int) -> str:
+def fingerprint_of(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int) -> str:
     """A hash of the episodes that are played, row by row, of what spoils them, and of samples of their values.
 
     It depends on nothing else: not on where files lie, nor on options by which the same episodes come about.
 
     Args:
         sampler: of the split.
-        settings: the columns of the panel.
+        settings: that are played.
         episodes: of each cell.
     """
     digest = hashlib.sha256()

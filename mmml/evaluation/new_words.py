@@ -12,16 +12,21 @@ from torch import Tensor
 
 from mmml.data.base import Granularity, Samples, base_modality
 from mmml.episodes import Episodes, Mapping
-from mmml.evaluation.panel import EpisodePredictions, Panel, Setting
+from mmml.evaluation.predictions import EpisodePredictions
+from mmml.evaluation.results import Results
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods import Learner
 from mmml.tasks import Metric
 from mmml.text.words import words
 
 NEW_WORDS = "new words"
 
+Scored = tuple[np.ndarray, dict[Metric, Tensor]]
+"""Which queries of some episodes count, ``[B, q]``, and the scores of all of them."""
+
 
 class NewWords:
-    """Keeps the scores of queries about such names while a panel is played.
+    """Keeps the scores of queries about such names while episodes are played.
 
     Args:
         train, test: the splits; texts of whole classes are their names.
@@ -38,7 +43,9 @@ class NewWords:
             ):
                 known = {w for text in train.columns[modality].values[:] for w in words(str(text))}
                 self._new[modality] = np.array([not set(words(str(text))) <= known for text in column.values[:]], bool)
-        self._parts: dict[tuple[Setting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(list)
+        self._parts: dict[tuple[EvalSetting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(
+            list
+        )
 
     def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:
         """Which classes have a name with a new word where ``pick`` chooses it; None if no side shows names alone."""
@@ -53,7 +60,7 @@ class NewWords:
         new = self.of(mapping, drawn.classes, drawn.pick)
         return {} if new is None or new.sum() < 2 else {NEW_WORDS: new[0]}
 
-    def watch(self, setting: Setting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
+    def watch(self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
         """Take in the scores of every query of some episodes, ``[B, q]``."""
         if setting.task.per_sample_target:
             return
@@ -62,9 +69,9 @@ class NewWords:
             counts = np.take_along_axis(new, played.targets.cpu().numpy(), axis=1)
             self._parts[setting, played.mapping].append((counts, {m: scores[m].cpu() for m in setting.task.metrics}))
 
-    def panel(self, learner: Learner, split: str) -> Panel:
-        """A cell of every metric for each that was watched: the mean over episodes that ask for such a name."""
-        panel = Panel()
+    def results(self, learner: Learner, split: str) -> Results:
+        """A row of every metric for each that was watched: the mean over episodes that ask for such a name."""
+        results = Results()
         for (setting, mapping), several in self._parts.items():
             new = np.concatenate([counts for counts, _ in several])
             some = new.any(1)
@@ -72,6 +79,5 @@ class NewWords:
             for metric in setting.task.metrics if some.sum() > 1 else ():
                 each = torch.cat([scores[metric] for _, scores in several]).double().numpy()
                 scores = np.array([e[n].mean() for e, n in zip(each[some], new[some], strict=True)])
-                cell = setting.mean_of(scores, None, split, mapping, metric, learner, **about)
-                panel.add(cell, scores)
-        return panel
+                results.add(setting.mean_of(scores, None, split, mapping, metric, learner, **about))
+        return results

@@ -1,115 +1,70 @@
-"""The judgement of a learned optimizer on problems: its loss against steps, beside tuned hand-designed rules."""
+"""What rules share where problems are minimised: the family, its fixed problems, and tuned hand-designed rules."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from mmml.config.schema import EvaluationConfig
 from mmml.data.base import Samples
+from mmml.encoders.base import evaluating
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.controls import curve
-from mmml.evaluation.panel import Cell, Panel
-from mmml.evaluation.statistics import interval
+from mmml.evaluation.evaluator import Context, Player
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import Family, Solver
 from mmml.methods.learned_optimizer.unroll import Unroll
 from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
 from mmml.tasks import Metric
 
-LOSS, MEDIAN = (Metric(name, percent=False, higher_is_better=False) for name in ("mean loss", "median loss"))
+LOSS = Metric("mean loss", percent=False, higher_is_better=False)
 RATIO = 10**0.25  # of neighbouring rates: four each decade
 DECADES = range(-16, 9, 4)  # powers of it, around 0.1: from 1e-5 to 10
 
 
 @dataclass
-class ProblemJudge:
-    """Judges solvers on one family of problems.
+class ProblemContext(Context):
+    """Problems of one family; an "episode" of the options is a problem.
 
     Attributes:
         family: of the problems.
         samples: by split, where problems are made of samples.
-        options: the section ``evaluation``; an episode is a problem.
+        options: the section ``evaluation``.
         device: where problems are computed.
     """
+
+    what: ClassVar[str] = "problems"
 
     family: Family
     samples: dict[str, Samples]
     options: EvaluationConfig
     device: torch.device
-    metric: Metric = LOSS
 
-    def monitors(self, solver: Solver) -> list[str]:
-        """The names of the validation scores."""
+    def players(self, learner: Solver, calibration: Calibration | None) -> Iterator[Player]:
+        yield Player(learner)
+        for name in HAND_DESIGNED if self.options.controls else ():
+            yield Player(self._tuned(name, learner.unroll))
+
+    @property
+    def metric(self) -> Metric:
+        return LOSS
+
+    def monitors(self, learner: Solver) -> list[str]:
         return ["val/mean", "val/median", "val/objective"]
 
-    def metric_of(self, monitor: str) -> Metric:
-        """What a validation score measures: all are losses."""
-        return self.metric
-
-    def validate(self, solver: Solver) -> dict[str, float]:
+    def validate(self, learner: Solver) -> dict[str, float]:
         """Mean, median and the mean of training, after the last step of the horizon, on the same problems each time."""
-        final = self._solve(solver, "val", self.options.validation_episodes, solver.unroll.inner_steps)[-1]
-        objective = float(np.mean(final**solver.power) ** (1 / solver.power))
-        return dict(zip(self.monitors(solver), (float(final.mean()), float(np.median(final)), objective), strict=True))
+        with evaluating(learner):
+            final = self.solve(learner, "val", self.options.validation_episodes, learner.unroll.inner_steps)[-1]
+        objective = float(np.mean(final**learner.power) ** (1 / learner.power))
+        values = float(final.mean()), float(np.median(final)), objective
+        return dict(zip(self.monitors(learner), values, strict=True))
 
     def fingerprint(self) -> str:
-        """Which problems validation plays."""
         return f"{self.options.seed} {self.options.validation_episodes}"
 
-    def calibrate(self, solver: Solver) -> Calibration:
-        """Losses have no confidence."""
-        return Calibration()
-
-    def doubts(self, calibration: Calibration) -> list[str]:
-        """Losses have no confidence."""
-        return []
-
-    def judge(self, solver: Solver, calibration: Calibration | None) -> tuple[Panel, dict[str, Any]]:
-        """Mean and median loss on test problems after each horizon, and the curves, of all rules."""
-        panel, curves = Panel(), []
-        steps = solver.unroll.inner_steps * max(self.options.horizon_multiples)
-        for candidate in [solver, *self._baselines(solver.unroll)]:
-            losses = self._solve(candidate, "test", self.options.episodes, steps)
-            for horizon in self.options.horizon_multiples:
-                self._add(
-                    panel, candidate, losses[solver.unroll.inner_steps * horizon], solver.unroll.inner_steps * horizon
-                )
-            curves.append(curve(candidate.predictor_name, losses))
-        return panel, {"curves": curves, "trained_to": solver.unroll.inner_steps}
-
-    def _add(self, panel: Panel, solver: Solver, losses: np.ndarray, step: int) -> None:
-        mean, ci95 = interval(losses)
-        for metric, value, half, scores in (
-            (LOSS, mean, ci95, losses),
-            (MEDIAN, float(np.median(losses)), None, np.empty(0)),
-        ):
-            panel.add(
-                Cell(
-                    split="test",
-                    task="optimization",
-                    predictor=solver.predictor_name,
-                    baseline=solver.baseline,
-                    role=solver.role,
-                    support=[self.family.name],
-                    query=[],
-                    ways=0,
-                    shots=0,
-                    episodes=len(losses),
-                    candidates=None,
-                    transductive=False,
-                    metric=metric.name,
-                    percent=False,
-                    higher_is_better=metric.higher_is_better,
-                    mean=value,
-                    ci95=half,
-                    step=step,
-                ),
-                scores,
-            )
-
-    def _solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
+    def solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
         """The losses of the split's first problems, ``[steps + 1, problems]``, so many at a time as a rule likes."""
         size = sum(p.numel() for p in self.family.template().values())
         chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)
@@ -120,12 +75,11 @@ class ProblemJudge:
             parts.append(solver.solve(drawn, steps).double().cpu().numpy())
         return np.concatenate(parts, axis=1)
 
-    def _baselines(self, unroll: Unroll) -> list[Solver]:
-        """Every hand-designed rule at the rate that validation problems like best."""
-        return [self._tuned(name, unroll) for name in HAND_DESIGNED] if self.options.controls else []
-
     def _tuned(self, name: str, unroll: Unroll) -> Solver:
-        """From the best power of ten, climb to neighbouring rates until both neighbours are worse."""
+        """A hand-designed rule at the rate that validation problems like best.
+
+        From the best power of ten, it climbs to neighbouring rates until both neighbours are worse.
+        """
 
         def at(exponent: int) -> Solver:
             rate = 0.1 * RATIO**exponent
@@ -137,7 +91,7 @@ class ProblemJudge:
 
         def score(exponent: int) -> float:
             if exponent not in known:
-                losses = self._solve(at(exponent), "val", self.options.lr_search_episodes, unroll.inner_steps)[-1]
+                losses = self.solve(at(exponent), "val", self.options.lr_search_episodes, unroll.inner_steps)[-1]
                 known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
             return known[exponent]
 

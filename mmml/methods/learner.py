@@ -101,7 +101,7 @@ class Learner(Trainable):
     Class attributes:
         embeds_once: whether the embedding of a sample does not depend on the task, so that every
             sample needs to be embedded once only.
-        ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.gallery.Gallery`).
+        ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.Ranking`).
         descends: whether it adapts by descending the task's loss; tables show what is left of that on queries.
     """
 

@@ -7,8 +7,7 @@ import torch
 
 from mmml.data.base import Samples
 from mmml.episodes import ExampleSet, Mapping
-from mmml.evaluation.calibration import LEVELS, Entry, class_distances
-from mmml.evaluation.scaling import fit_temperature, with_one_wrong
+from mmml.evaluation.calibration import LEVELS, Entry, class_distances, fit_temperature, with_one_wrong
 from mmml.methods import Learner
 from mmml.predict.inputs import whole_support
 

@@ -2,6 +2,6 @@
 
 from mmml.reporting.differences import difference_tables
 from mmml.reporting.html import write_report
-from mmml.reporting.tables import panel_tables
+from mmml.reporting.tables import result_tables
 
-__all__ = ["difference_tables", "panel_tables", "write_report"]
+__all__ = ["difference_tables", "result_tables", "write_report"]

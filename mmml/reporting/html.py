@@ -5,11 +5,11 @@ from typing import Any
 
 from mmml.errors import UserError
 from mmml.files import read_json, write_text
-from mmml.reporting import cells as show
-from mmml.reporting.cells import Cell, headlines
+from mmml.reporting import rows as show
 from mmml.reporting.differences import difference_pivots
 from mmml.reporting.figures import descent_curves, learning_curves
 from mmml.reporting.robustness import area_rows, robustness_curves
+from mmml.reporting.rows import Row, headlines
 from mmml.reporting.shots import shot_curves
 from mmml.reporting.tables import pivots
 from mmml.reporting.verdicts import judged
@@ -23,7 +23,7 @@ def write_report(folder: Path) -> Path:
         UserError: the folder is no run.
     """
     run = RunDirectory(folder)
-    result = read_json(run.result)
+    result = run.read_result()
     if result is None:
         raise UserError(f"{folder} is no run directory: it has no result.json")
     write_text(run.report, render("run.html", contents(run, result)))
@@ -41,7 +41,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cell=show.value, shade=shade, mapping=show.mapping, column=show.column)
+    environment.filters.update(score=show.value, shade=shade, mapping=show.mapping, column=show.column)
     environment.filters["validation"] = show.validation
     environment.filters.update(difference=show.difference, verdict=show.verdict, over_classes=show.over_classes)
     return environment.get_template(template).render(values)
@@ -49,7 +49,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     """The values that the template shows."""
-    panel, best, info = result["panel"], result["best"] or {}, read_json(run.info) or {}
+    results, best, info = result["results"], result["best"] or {}, read_json(run.info) or {}
     score = info.get("validation", {"metric": "accuracy", "percent": True})
     examples = read_json(run.examples) or {}
     return {
@@ -57,21 +57,21 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "result": result,
         "info": info,
         "config": run.config.read_text() if run.config.exists() else "",
-        "tables": pivots(panel),
-        "shots": shot_curves(panel),
-        "differences": difference_pivots(result.get("differences", []), panel),
-        "verdicts": judged(result.get("verdicts", [])),
-        "notes": result.get("notes", []),
-        "headlines": headlines(panel),
-        "robustness": robustness_curves(result.get("robustness", [])),
-        "areas": area_rows(result.get("robustness", [])),
+        "tables": pivots(results),
+        "shots": shot_curves(results),
+        "differences": difference_pivots(result["differences"], results),
+        "verdicts": judged(result["verdicts"]),
+        "notes": result["notes"],
+        "headlines": headlines(results),
+        "robustness": robustness_curves(results),
+        "areas": area_rows(results),
         "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
         "descent": descent_curves(examples.get("curves") or [], examples.get("trained_to")),
         "examples": examples,
     }
 
 
-def shade(cell: Cell | None) -> int:
-    """How strongly a cell of a table is tinted, 0 to 40."""
-    tinted = cell and cell["percent"] and cell["mean"] is not None and not show.is_calibration(cell)
-    return round(40 * cell["mean"] ** 2) if cell and tinted else 0
+def shade(row: Row | None) -> int:
+    """How strongly a row of a table is tinted, 0 to 40."""
+    tinted = row and row["percent"] and row["mean"] is not None and not show.is_calibration(row)
+    return round(40 * row["mean"] ** 2) if row and tinted else 0

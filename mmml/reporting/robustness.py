@@ -1,37 +1,27 @@
-"""How scores fall under corruption: a figure, a table of the areas under its curves, and a CSV file."""
+"""How scores fall under corruption: a figure, and a table of the areas under its curves."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from rich.table import Table
 
-from mmml.reporting.cells import Cell, prominence, value
+from mmml.reporting import rows as show
 from mmml.reporting.figures import as_svg, drawing
+from mmml.reporting.rows import Row
 
-COLUMNS = ("predictor", "mapping", "ways", "shots", "metric", "corruption", "modality", "amount", "mean", "ci95")
 ACROSS = {1: 1, 2: 2, 4: 2}  # curves side by side; else three
 
 
-def as_csv(points: Sequence[Cell]) -> str:
-    """A line for each point; an area has no amount."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(points)
-    return buffer.getvalue()
+def quoted(results: Sequence[Row]) -> list[Row]:
+    """Those of corrupted data, in the episodes that a learner is quoted by."""
+    corrupted = [r for r in results if "corruption" in r]
+    most = max(map(show.prominence, corrupted), default=None)
+    return [r for r in corrupted if show.prominence(r) == most]
 
 
-def quoted(points: Sequence[Cell]) -> list[Cell]:
-    """Those in the episodes that a learner is quoted by."""
-    most = max(map(prominence, points), default=None)
-    return [p for p in points if prominence(p) == most]
-
-
-def robustness_curves(points: Sequence[Cell]) -> str:
+def robustness_curves(results: Sequence[Row]) -> str:
     """The score against the amount of each corruption, a line for each mapping (and predictor); or nothing."""
-    known = [p for p in quoted(points) if p["amount"] is not None and p["mean"] is not None]
-    curves: dict[str, dict[str, list[Cell]]] = {}
+    known = [r for r in quoted(results) if "amount" in r and r["mean"] is not None]
+    curves: dict[str, dict[str, list[Row]]] = {}
     for point in known:
         title = f"{point['modality']}: {point['corruption']}"
         curves.setdefault(title, {}).setdefault(line_of(point, known), []).append(point)
@@ -53,32 +43,32 @@ def robustness_curves(points: Sequence[Cell]) -> str:
         return as_svg(figure)
 
 
-def line_of(point: Cell, among: Sequence[Cell]) -> str:
-    """What a point's curve is called: its mapping, after its predictor where there are several."""
-    several = len({p["predictor"] for p in among}) > 1
-    return f"{point['predictor']}, {point['mapping']}" if several else str(point["mapping"])
+def line_of(row: Row, among: Sequence[Row]) -> str:
+    """What a row's curve is called: its mapping, after its predictor where there are several."""
+    several = len({r["predictor"] for r in among}) > 1
+    return f"{row['predictor']}, {show.mapping(row)}" if several else show.mapping(row)
 
 
-def area_rows(points: Sequence[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def area_rows(results: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles, and a line for each mapping: the areas under its curves, and their mean."""
-    areas = [p for p in quoted(points) if p["amount"] is None]
-    kinds = list(dict.fromkeys((p["modality"], p["corruption"]) for p in areas))
+    areas = [r for r in quoted(results) if "amount" not in r]
+    kinds = list(dict.fromkeys((r["modality"], r["corruption"]) for r in areas))
     titles = ["mean" if modality == corruption else f"{modality}: {corruption}" for modality, corruption in kinds]
-    rows = []
-    for line in dict.fromkeys(line_of(p, areas) for p in areas):
-        found = {(p["modality"], p["corruption"]): p for p in areas if line_of(p, areas) == line}
-        rows.append((line, [value(found.get(kind)) for kind in kinds]))
-    return titles, rows
+    lines = []
+    for line in dict.fromkeys(line_of(r, areas) for r in areas):
+        found = {(r["modality"], r["corruption"]): r for r in areas if line_of(r, areas) == line}
+        lines.append((line, [show.value(found.get(kind)) for kind in kinds]))
+    return titles, lines
 
 
-def area_table(points: Sequence[Cell]) -> list[Table]:
+def area_table(results: Sequence[Row]) -> list[Table]:
     """The same for the terminal; none if nothing was measured."""
-    titles, rows = area_rows(points)
-    if not rows:
+    titles, lines = area_rows(results)
+    if not lines:
         return []
-    first = quoted(points)[0]
+    first = quoted(results)[0]
     title = f"area under the curve of {first['metric']}, {first['ways']}-way {first['shots']}-shot"
     table = Table("support:query", *titles, title=title, box=None)
-    for mapping, values in rows:
+    for mapping, values in lines:
         table.add_row(mapping, *values)
     return [table]

@@ -3,22 +3,26 @@
 from collections import defaultdict
 from typing import Any
 
-from mmml.reporting import cells as show
-from mmml.reporting.cells import Cell
+from mmml.reporting import rows as show
 from mmml.reporting.figures import BLUE, LINES, as_svg, drawing
+from mmml.reporting.rows import Row
 
 LEAST = 3  # numbers of shots that make a curve
 MOST = 4  # plots beside one another
 WIDE = 90  # characters of titles side by side
 
 
-def shot_curves(panel: list[Cell]) -> str:
-    """The panel's first metric against shots, a plot for each mapping and number of ways; empty for few shots."""
-    played = [c for c in panel if c["mean"] is not None and not show.is_ranking(c) and not show.is_problem(c)]
+def shot_curves(results: list[Row]) -> str:
+    """The first metric against shots, a plot for each mapping and number of ways; empty for few shots."""
+    played = [
+        c
+        for c in show.uncorrupted(results)
+        if c["mean"] is not None and not show.is_ranking(c) and not show.is_problem(c)
+    ]
     wanted = [c for c in played if (c["task"], c["metric"]) == (played[0]["task"], played[0]["metric"])]
-    plots: dict[tuple[str, int], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
-    for cell in wanted:
-        plots[show.mapping(cell), cell["ways"]][show.predictor(cell)].append(cell)
+    plots: dict[tuple[str, int], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in wanted:
+        plots[show.mapping(row), row["ways"]][show.predictor(row)].append(row)
     kept = [(key, lines) for key, lines in plots.items() if max(map(len, lines.values())) >= LEAST][:MOST]
     if not kept:
         return ""
@@ -37,7 +41,7 @@ def shot_curves(panel: list[Cell]) -> str:
         return as_svg(figure)
 
 
-def _draw(axes: Any, name: str, line: list[Cell], number: int) -> None:
+def _draw(axes: Any, name: str, line: list[Row], number: int) -> None:
     """One predictor's line with its intervals; the first, which is learned, is blue and strong."""
     import matplotlib
 

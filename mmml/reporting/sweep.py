@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmml.files import read_json, write_text
-from mmml.reporting import cells as show
-from mmml.run_directory import runs_below
+from mmml.files import write_text
+from mmml.reporting import rows as show
+from mmml.run_directory import RunDirectory, runs_below
 
 FIXED = ("run", "overrides", "status", "monitor", "validation", "seconds")
 
@@ -46,12 +46,12 @@ def summarise(folder: Path) -> SeedSummary:
 
 def read_run(path: Path) -> dict[str, Any]:
     """One line of the table: overrides, status, validation and test scores with intervals, seconds."""
-    result = read_json(path / "result.json") or {
+    result = RunDirectory(path).read_result() or {
         "status": "no result.json was written",
         "overrides": overrides_of(path),
-        "panel": [],
+        "results": [],
     }
-    learned = [c for c in result["panel"] if not c["baseline"]]
+    learned = [r for r in show.uncorrupted(result["results"]) if not show.is_baseline(r)]
     best, error = result.get("best") or {}, result.get("error") or {}
     return {
         "run": path.name,
@@ -70,9 +70,9 @@ def read_run(path: Path) -> dict[str, Any]:
 def named(cells: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Cells by name; of several metrics, the first is the usual one, and the others are told."""
     found: dict[str, dict[str, Any]] = {}
-    for cell in cells:
-        name = show.name(cell)
-        found[f"{name} {cell['metric']}" if name in found else name] = cell
+    for row in cells:
+        name = show.name(row)
+        found[f"{name} {row['metric']}" if name in found else name] = row
     return found
 
 
@@ -99,7 +99,7 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     writer.writerow([*FIXED, *(c for name in names for c in (name, f"{name} ci95")), "error"])
     for row in rows:
         cells = [row["test"].get(name, {}) for name in names]
-        scores = [v for cell in cells for v in (cell.get("mean"), cell.get("ci95"))]
+        scores = [v for row in cells for v in (row.get("mean"), row.get("ci95"))]
         fixed = [" ".join(row[k]) if k == "overrides" else row[k] for k in FIXED]
         writer.writerow([*fixed, *scores, row["error"]])
     return out.getvalue()
@@ -178,7 +178,7 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
     return "## Over seeds: mean (sample deviation)\n\n" + table(["overrides", "seeds", "validation", *names], body)
 
 
-def spread(cells: list[show.Cell]) -> str:
+def spread(cells: list[show.Row]) -> str:
     """``mean (deviation)`` of the means of some cells, as tables show them; without those that diverged."""
     cells = [c for c in cells if c["mean"] is not None]
     return deviation([show.scaled(c) for c in cells], show.digits(cells[0]) if cells else 1)

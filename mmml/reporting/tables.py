@@ -1,4 +1,4 @@
-"""The panel as tables, for the terminal and for HTML."""
+"""Results as tables, for the terminal and for HTML."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,57 +8,59 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mmml.reporting import cells as show
-from mmml.reporting.cells import Cell
+from mmml.reporting import rows as show
+from mmml.reporting.rows import Row
 
 BESIDE = 19  # letters of a name at most that leave room for mappings beside it in 80 columns
 
 
 @dataclass
-class Row:
-    """One line of a panel table: one cell of the panel, or None, for each column."""
+class Line:
+    """One line of a panel table: one row of the panel, or None, for each column."""
 
     mapping: str
     predictor: str
     baseline: bool
-    cells: list[Cell | None]
+    cells: list[Row | None]
 
 
 @dataclass
 class Pivot:
-    """The cells of one task and metric, or of a ranking, as a table."""
+    """The results of one task and metric, or of a ranking, as a table."""
 
     title: str
     head: str
     columns: list[str]
-    rows: list[Row]
+    rows: list[Line]
     second: str = "predictor"
 
 
-def pivots(panel: list[Cell]) -> list[Pivot]:
-    """One table for each task and metric, one for a ranking; rows ordered by mapping, calibration last."""
-    kinds = sorted(dict.fromkeys(map(_kind, panel)), key=lambda kind: kind[0])
-    return [_pivot([c for c in panel if _kind(c) == kind]) for kind in kinds]
+def pivots(rows: list[Row]) -> list[Pivot]:
+    """One table for each evaluator, task and metric, one for a ranking; lines ordered by mapping, calibration last."""
+    shown = show.uncorrupted(rows)
+    kinds = sorted(dict.fromkeys(map(_kind, shown)), key=lambda kind: kind[0])
+    return [_pivot([r for r in shown if _kind(r) == kind]) for kind in kinds]
 
 
-def _kind(cell: Cell) -> tuple[bool, str, str]:
+def _kind(row: Row) -> tuple[bool, str, str, str]:
     return (
-        show.is_calibration(cell),
-        cell["task"],
-        "" if show.is_ranking(cell) or show.is_problem(cell) else cell["metric"],
+        show.is_calibration(row),
+        row["evaluator"],
+        row["task"],
+        "" if show.is_ranking(row) or show.is_problem(row) else row["metric"],
     )
 
 
-def _pivot(cells: list[Cell]) -> Pivot:
+def _pivot(cells: list[Row]) -> Pivot:
     columns = list(dict.fromkeys(map(show.column, cells)))
-    predictors = {show.predictor(c): c["baseline"] for c in cells}
+    predictors = {show.predictor(c): show.is_baseline(c) for c in cells}
     rows = []
     for mapping in dict.fromkeys(map(show.mapping, cells)):
         for predictor, baseline in predictors.items():
             found = {show.column(c): c for c in cells if (show.mapping(c), show.predictor(c)) == (mapping, predictor)}
             if found:
-                rows.append(Row(mapping, predictor, baseline, [found.get(c) for c in columns]))
-    first, number = cells[0], max(c["episodes"] for c in cells)
+                rows.append(Line(mapping, predictor, baseline, [found.get(c) for c in columns]))
+    first, number = cells[0], max(c["n"] for c in cells)
     task = first["task"]
     if show.is_ranking(first):
         galleries = "one gallery" if number == 1 else f"mean of {number} galleries"
@@ -70,16 +72,16 @@ def _pivot(cells: list[Cell]) -> Pivot:
         what, head = f"loss of {number} problems, mean ± 95 % interval and median", "problems"
     else:
         unit = " %" if first["percent"] else ""
-        what, head = f"{first['metric']}{unit} ± 95 % interval, {number} {show.played(first)} each", "support:query"
+        what, head = f"{first['metric']}{unit} ± 95 % interval, {number} {first['unit']} each", "support:query"
     return Pivot(f"{task}, {first['split']} split: {what}", head, columns, rows)
 
 
-def panel_tables(panel: list[Cell]) -> Iterable[Table]:
+def result_tables(results: list[Row]) -> Iterable[Table]:
     """Tables for a terminal of 80 columns or more."""
-    return (drawn(pivot, show.value) for pivot in pivots(panel))
+    return (drawn(pivot, show.value) for pivot in pivots(results))
 
 
-def drawn(pivot: Pivot, shown: Callable[[Cell | None], str]) -> Table:
+def drawn(pivot: Pivot, shown: Callable[[Row | None], str]) -> Table:
     """A table for a terminal: mappings stand beside the predictors, or above them where their names are long."""
     beside = max(len(name) for name in (pivot.second, *(r.predictor for r in pivot.rows))) <= BESIDE
     table = Table(title=pivot.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)

@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from mmml.reporting import cells as show
-from mmml.reporting.cells import Cell
+from mmml.reporting import rows as show
+from mmml.reporting.rows import Row
 
 THAN = {
     "no support": "without a support set",
@@ -63,9 +63,9 @@ def _judged(verdict: dict[str, Any]) -> Judged:
 
 
 def _against(compared: dict[str, Any]) -> Against:
-    cell: Cell = compared | {"clear": abs(compared["mean"]) > compared["ci95"]}
-    clear = ("better" if cell["mean"] > 0 else "worse") if cell["clear"] else ""
-    return Against(cell["metric"], THAN[cell["role"]], cell["other"], show.difference(cell), clear)
+    row: Row = compared | {"clear": abs(compared["mean"]) > compared["ci95"]}
+    clear = ("better" if row["mean"] > 0 else "worse") if row["clear"] else ""
+    return Against(row["metric"], THAN[row["role"]], row["other"], show.difference(row), clear)
 
 
 def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:

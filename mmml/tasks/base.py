@@ -53,7 +53,6 @@ class Task(ABC):
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
         loss_metric: what tables call the loss, where they show it.
-        is_ranking: whether a prediction ranks all support items as candidates.
         needs_scores: whether samples must have scores.
         embeds_target: whether what is to be found is embedded as what it is found by.
         starts_heads: whether a head can begin with what the task computes.
@@ -64,7 +63,6 @@ class Task(ABC):
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     loss_metric: ClassVar[Metric]
-    is_ranking: ClassVar[bool] = False
 
     target: str | None = None
 

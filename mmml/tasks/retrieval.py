@@ -15,7 +15,7 @@ from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.errors import require
 from mmml.similarity.distances import unit
 from mmml.tasks.base import Metric, Task, tasks
-from mmml.tasks.gallery import MEDIAN_RANK, RECALLS, rank_scores
+from mmml.tasks.ranking import MEDIAN_RANK, RECALLS, rank_scores
 
 INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 

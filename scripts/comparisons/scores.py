@@ -9,7 +9,7 @@ from mmml.evaluation.scaling import fit_temperature
 from mmml.evaluation.statistics import interval, paired_interval
 from mmml.evaluation.summaries import correlations
 from mmml.tasks.classification import ACCURACY, Classification
-from mmml.tasks.gallery import RECALLS, rank_scores
+from mmml.tasks.ranking import RECALLS, rank_scores
 from mmml.tasks.generation.scores import bleu, chrf, rouge_l
 from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, Regression
 

@@ -15,7 +15,7 @@ from mmml.evaluation.panel import chance_panel, episode_panel, episode_settings
 from mmml.evaluation.retrieval import gallery, rank, retrieval_panel, retrieval_setting
 from mmml.evaluation.statistics import interval
 from mmml.tasks import tasks
-from mmml.tasks.gallery import RECALLS
+from mmml.tasks.ranking import RECALLS
 from tests.conftest import MLP, make_learner
 
 MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}

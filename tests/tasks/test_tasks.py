@@ -8,9 +8,9 @@ from mmml.episodes import EpisodeShape
 from mmml.errors import UserError
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
-from mmml.tasks.gallery import Gallery
+from mmml.tasks.ranking import Ranking
 
-classification, gallery = Classification(), Gallery()
+classification, gallery = Classification(), Ranking()
 
 
 def named(scores):

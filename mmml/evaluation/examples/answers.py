@@ -11,7 +11,7 @@ from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.examples.thumbnails import picture
-from mmml.evaluation.panel import Setting
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods import Learner
 
 EPISODES, PAIRS, QUERIES = 4, 3, 6  # that are shown
@@ -20,7 +20,7 @@ LOOKED_AT = 200  # episodes, to find some of different classes
 
 @torch.no_grad()
 def answer_examples(
-    learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: Setting
+    learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: EvalSetting
 ) -> dict[str, Any] | None:
     """Some queries of some episodes with what each learner answers, as JSON values; None where classes are asked for.
 
@@ -42,7 +42,7 @@ def answer_examples(
 
 
 def _episode(
-    learners: Sequence[Learner], samples: Samples, embedded: Samples, drawn: Episodes, setting: Setting
+    learners: Sequence[Learner], samples: Samples, embedded: Samples, drawn: Episodes, setting: EvalSetting
 ) -> dict[str, Any]:
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
@@ -69,7 +69,7 @@ def _episode(
     return {"class": samples.classes[drawn.classes[0, 0]], "pairs": pairs, "queries": queries}
 
 
-def of_different_classes(sampler: Sampler, setting: Setting) -> list[int]:
+def of_different_classes(sampler: Sampler, setting: EvalSetting) -> list[int]:
     """The numbers of some episodes, the first of their class each."""
     found: dict[int, int] = {}
     for number in range(sampler.at_most(LOOKED_AT)):

@@ -1,6 +1,7 @@
-"""What a report shows besides numbers: confusions, a retrieval gallery, a map. Plain values only."""
+"""What a report shows besides numbers: the classes, confusions and a map. Plain values only."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +11,20 @@ import torch
 from mmml.data.base import Granularity, Samples, base_modality
 from mmml.data.missing import ABSENT, present_values
 from mmml.data.values import evenly_spaced
-from mmml.episodes import Mapping, Sampler
+from mmml.episodes import Sampler
 from mmml.evaluation.batching import chunks
 from mmml.evaluation.embed import embed_all, gather_encoded
 from mmml.evaluation.examples.thumbnails import ORDER, picture
-from mmml.evaluation.panel import Setting
-from mmml.evaluation.retrieval import rank
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods import Learner
 
-CONFUSIONS, GALLERY, RETRIEVED, EPISODES, POINTS = 24, 12, 6, 500, 400
-
-Exhibits = dict[str, Any]
+CONFUSIONS, EPISODES, POINTS = 24, 500, 400
 
 
 @torch.no_grad()
 def class_examples(
-    learner: Learner, samples: Samples, embedded: Samples, sampler: Sampler, settings: list[Setting], retrieval: Setting
-) -> Exhibits:
+    learner: Learner, samples: Samples, embedded: Samples, sampler: Sampler, settings: Sequence[EvalSetting]
+) -> dict[str, Any]:
     """All examples of one learner on one split, as JSON values.
 
     Args:
@@ -34,15 +32,13 @@ def class_examples(
         samples: of the split, to show them.
         embedded: the same with the learner's embeddings.
         sampler: of that split.
-        settings: of the panel; confusions are from the one of most ways and fewest shots.
-        retrieval: its mappings are shown as galleries.
+        settings: that are played; confusions are from the one of most ways and fewest shots.
     """
     widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
     is_classifier = learner.task.gives_probabilities
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,
-        "galleries": [_gallery(learner, embedded, m) for m in retrieval.mappings if learner.ranks],
         "map": _map(embed_all(learner, in_space(learner, embedded))),
     }
 
@@ -68,7 +64,7 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     return item
 
 
-def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: Setting) -> dict[str, Any]:
+def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting) -> dict[str, Any]:
     """The pairs of classes most often taken for one another, under the setting's first mapping."""
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
@@ -90,17 +86,6 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
         "wrong": both.total(),
         "pairs": [{"classes": list(pair), "count": n} for pair, n in both.most_common(CONFUSIONS)],
     }
-
-
-def _gallery(learner: Learner, embedded: Samples, mapping: Mapping) -> dict[str, Any]:
-    """Evenly chosen queries with the first candidates that they retrieve, in the first gallery."""
-    fits = rank(learner, embedded, mapping, 0)[0][0]
-    chosen = evenly_spaced(len(fits), GALLERY).tolist()
-    rows = []
-    for q in chosen:
-        order = fits[q].argsort(descending=True, stable=True).tolist()
-        rows.append({"query": q, "retrieved": order[:RETRIEVED], "rank": order.index(q) + 1})
-    return {"mapping": str(mapping), "candidates": fits.shape[-1], "rows": rows}
 
 
 def _map(embedded: Samples) -> dict[str, Any]:

@@ -2,38 +2,28 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from mmml.data.annotated_video import Footage, summary
 from mmml.data.base import Samples
 from mmml.data.values import evenly_spaced
 from mmml.evaluation.examples.thumbnails import thumbnail
-from mmml.evaluation.panel import Setting
-from mmml.evaluation.summaries import DRAWS, draws, predicted
-from mmml.methods import Learner
 
-SHEETS, FRAMES = 3, 24  # videos, and of each frames at most
+FRAMES = 24  # of each video at most
 SIDE, DURATION = 96, 500  # pixels of the animation's longer side, and milliseconds of a frame
 
 
-@torch.no_grad()
-def video_examples(
-    learner: Learner, samples: Samples, embedded: Samples, settings: Sequence[Setting], seed: int
-) -> list[dict[str, Any]]:
-    """Some videos with what is predicted of each frame, what people say, and what a summary shows, as JSON values.
+def video_examples(samples: Samples, predicted: Iterable[tuple[Footage, np.ndarray]]) -> list[dict[str, Any]]:
+    """Videos with what is predicted of each frame, what people say, and what a summary shows, as JSON values.
 
-    Arguments as of :func:`mmml.evaluation.summaries.summary_panel`, and the samples, to show them; by the last setting.
+    Args:
+        samples: of the split, to show them.
+        predicted: videos, each with how much every frame matters, ``[f]``.
     """
-    if not settings:
-        return []
-    mapping, several = settings[-1].mappings[0], settings[-1].shape.shots
-    every = list(draws(samples, several, seed))[::DRAWS]
-    chosen = evenly_spaced(len(every), SHEETS)
-    return [_sheet(samples, v, predicted(learner, embedded, mapping, v, s)) for v, s in (every[i] for i in chosen)]
+    return [_sheet(samples, video, importance) for video, importance in predicted]
 
 
 def _sheet(samples: Samples, video: Footage, importance: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""What a learner must beat from its own parameters, at the rates that validation likes best."""
+"""The loss against steps of adaptation, for the report."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,10 +10,9 @@ from mmml.data.base import Samples
 from mmml.episodes import Sampler
 from mmml.evaluation.batching import chunks
 from mmml.evaluation.embed import gather_encoded
-from mmml.evaluation.panel import Panel, Setting, episode_panel
+from mmml.evaluation.setting import EvalSetting
 from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
-from mmml.tasks import Metric
 
 Curve = dict[str, Any]
 """``name``, and lists ``steps``, ``low``, ``median`` and ``high``."""
@@ -22,34 +20,8 @@ Curve = dict[str, Any]
 TRACED = 200  # episodes whose losses are followed step by step
 
 
-def choose(
-    candidates: list[Learner], embedded: Samples, sampler: Sampler, settings: list[Setting], episodes: int
-) -> list[Learner]:
-    """The best candidates by the mean over all cells: by the headline metric, and by the loss if that is another.
-
-    Args:
-        candidates: that differ in a rate.
-        embedded: the samples of the validation split, as candidates want them.
-        sampler: of that split.
-        settings: the columns of the panel.
-        episodes: of each cell.
-    """
-    task = settings[0].task
-    panels = [episode_panel(c, embedded, sampler, settings, episodes) for c in candidates]
-    scores, losses = ([objective(panel, metric) for panel in panels] for metric in (task.metrics[0], task.loss_metric))
-    ranked = range(len(candidates))
-    best = max(ranked, key=lambda i: (scores[i], losses[i])), max(ranked, key=lambda i: losses[i])
-    return [candidates[i] for i in dict.fromkeys(best)]
-
-
-def objective(panel: Panel, metric: Metric) -> float:
-    """The mean over all cells of a metric, so that more is better; −inf where it is no finite number."""
-    mean = float(np.mean([c.mean for c in panel.cells if c.metric == metric.name]))
-    return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf
-
-
 @torch.no_grad()
-def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: Setting) -> list[Curve]:
+def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: EvalSetting) -> list[Curve]:
     """The loss on queries against steps of adaptation, of those that take steps: median and quartiles over episodes.
 
     Args:

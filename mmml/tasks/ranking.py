@@ -12,12 +12,11 @@ RECALLS = {k: Metric(f"R@{k}", share=True) for k in (1, 5, 10)}
 MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, median=True)
 
 
-class Gallery(Task):
+class Ranking(Task):
     """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
 
-    name = "retrieval"
+    name = "gallery"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
-    is_ranking = True
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """The weights are the ranking."""

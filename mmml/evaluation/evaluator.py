@@ -1,0 +1,185 @@
+"""An evaluation is a list of evaluators: each measures every learner that plays along, and adds rows to one table."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mmml.config.schema import EvaluationConfig
+from mmml.data.base import Samples
+from mmml.encoders.base import evaluating
+from mmml.errors import UserError
+from mmml.evaluation.calibration import Calibration
+from mmml.evaluation.results import Results
+from mmml.methods import Trainable
+from mmml.registry import Registry
+from mmml.tasks import Metric
+
+evaluators = Registry("evaluator", "mmml.evaluation.evaluators")
+
+
+@dataclass
+class Player:
+    """A learner that plays along: what was trained, a control or a baseline.
+
+    Attributes:
+        learner: a :class:`mmml.methods.Learner` where episodes are played.
+        samples: the test split as the learner embeds it; None where problems are made of random numbers.
+        calibration: of its confidence, which may be empty; None where its confidence is not to be measured.
+    """
+
+    learner: Any
+    samples: Samples | None = None
+    calibration: Calibration | None = None
+
+
+class Context(ABC):
+    """What all learners of a table share: the data, the options and the fixed episodes (or problems).
+
+    Class attributes:
+        what: is played, for messages.
+
+    Attributes:
+        options: the section ``evaluation``.
+        samples: by split.
+    """
+
+    what: ClassVar[str]
+    options: EvaluationConfig
+    samples: dict[str, Samples]
+
+    @abstractmethod
+    def players(self, learner: Any, calibration: Calibration | None) -> Iterator[Player]:
+        """The learner, then its controls, then the baselines, one at a time.
+
+        Args:
+            learner: not trained any further.
+            calibration: of its confidence; None to measure its confidence as it is.
+        """
+
+    @property
+    @abstractmethod
+    def metric(self) -> Metric:
+        """By which validation selects."""
+
+    @abstractmethod
+    def monitors(self, learner: Any) -> list[str]:
+        """The names of the validation scores."""
+
+    @abstractmethod
+    def validate(self, learner: Any) -> dict[str, float]:
+        """The validation scores by name."""
+
+    def metric_of(self, monitor: str) -> Metric:
+        """What a validation score measures."""
+        return self.metric
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of what validation plays."""
+
+    def calibrate(self, learner: Any) -> Calibration:
+        """What the validation split tells of a finished learner's confidence; empty where it has none."""
+        return Calibration()
+
+    def doubts(self, calibration: Calibration) -> list[str]:
+        """Where calibrated confidence cannot be trusted, in one sentence each."""
+        return []
+
+
+class Evaluator(ABC):
+    """Measures learners. Its options stand at ``evaluation.<name>``, what all evaluators share at ``evaluation``.
+
+    Class attributes:
+        name: as in configs and results.
+        plays: the kind of :class:`Context` that it measures on.
+    """
+
+    name: ClassVar[str]
+    plays: ClassVar[type[Context]]
+
+    def check(self, learner: Any, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Refuse what cannot be measured, before any data is loaded.
+
+        Raises:
+            UserError: one sentence that names the option.
+        """
+
+    def check_samples(self, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Refuse data that cannot be measured on, before any training.
+
+        Raises:
+            UserError: one sentence that names the option.
+        """
+
+    @abstractmethod
+    def run(self, player: Player, context: Any) -> Results:
+        """The rows of one player; empty if there is nothing to measure of it."""
+
+    def references(self, context: Any) -> Results:
+        """The rows that are no learner's, such as chance."""
+        return Results()
+
+    def examples(self, players: Sequence[Player], context: Any) -> dict[str, Any]:
+        """What the report shows besides numbers, as JSON values.
+
+        Args:
+            players: the learner, and all that share its embeddings.
+            context: as of :meth:`run`.
+        """
+        return {}
+
+
+def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Evaluator]:
+    """The evaluators of a section ``evaluation``, in their order.
+
+    Raises:
+        UserError: an option is wrong, or an evaluator measures on another kind of context.
+    """
+    found: list[Evaluator] = []
+    for name, section in options.evaluators.items():
+        evaluator: Evaluator = evaluators.build_section(section, f"evaluation.{name}")
+        if not issubclass(kind, evaluator.plays):
+            fit = [n for n in evaluators.names() if issubclass(kind, evaluators.get(n, n).plays)]  # type: ignore[attr-defined]
+            raise UserError(
+                f"evaluation.{name} cannot measure {kind.what}: choose 'evaluation/evaluators=[…]' of {', '.join(fit)}"
+            )
+        found.append(evaluator)
+    return found
+
+
+def run_evaluators(
+    learner: Trainable, calibration: Calibration | None, evaluators: Sequence[Evaluator], context: Context
+) -> tuple[Results, list[Player]]:
+    """All rows of a learner, its controls and its baselines, on the test split.
+
+    Args:
+        learner: not trained any further; it is put into evaluation mode meanwhile.
+        calibration: of its confidence; None to measure its confidence as it is.
+        evaluators: that measure.
+        context: what they measure on.
+
+    Returns:
+        The table; and those players that share the learner's embeddings, the learner first, for
+        :func:`collect_examples`.
+    """
+    results: Results = Results()
+    own: list[Player] = []
+    with evaluating(learner):
+        for player in context.players(learner, calibration):
+            if not own or player.samples is own[0].samples:
+                own.append(player)
+            for evaluator in evaluators:
+                results.extend(evaluator.run(player, context))
+        for evaluator in evaluators:
+            results.extend(evaluator.references(context))
+    return results, own
+
+
+def collect_examples(players: Sequence[Player], evaluators: Sequence[Evaluator], context: Context) -> dict[str, Any]:
+    """What the report shows besides numbers, of the players that :func:`run_evaluators` gave."""
+    shown: dict[str, Any] = {}
+    with evaluating(players[0].learner):
+        for evaluator in evaluators:
+            shown |= evaluator.examples(players, context)
+    return shown

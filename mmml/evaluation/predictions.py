@@ -1,0 +1,127 @@
+"""Playing episodes: what a learner predicts on the fixed episodes that all learners share, and its scores."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmml.data.base import Samples
+from mmml.episodes import Episodes, Mapping, Sampler
+from mmml.evaluation.batching import chunks, few_threads
+from mmml.evaluation.candidates import candidate_rows, expected
+from mmml.evaluation.embed import gather_encoded
+from mmml.evaluation.results import Results
+from mmml.evaluation.setting import EvalSetting
+from mmml.methods import Learner
+from mmml.progress import progress
+from mmml.tasks import Metric, Task
+
+
+class EpisodePredictions(NamedTuple):
+    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
+
+    mapping: Mapping
+    drawn: Episodes
+    predictions: Tensor
+    targets: Tensor
+
+
+Watch = Callable[[EvalSetting, EpisodePredictions, dict[Metric, Tensor]], None]
+"""Is shown some episodes as they were played, and the scores of every query."""
+
+
+@torch.no_grad()
+def episode_results(
+    learner: Learner,
+    embedded: Samples,
+    sampler: Sampler,
+    settings: Iterable[EvalSetting],
+    episodes: int,
+    watch: Iterable[Watch] = (),
+) -> Results:
+    """The mean score of a learner in every setting; mappings that it has no encoder for are left out.
+
+    Args:
+        learner: in any mode.
+        embedded: the samples of the split, by :func:`mmml.evaluation.embed.materialize`.
+        sampler: of the test or validation episodes.
+        settings: see :func:`mmml.evaluation.setting.episode_settings`.
+        episodes: of each row; episode i is the same for all learners and mappings.
+        watch: called with all that is played besides.
+    """
+    results = Results()
+    for setting in settings:
+        for mapping, (classes, metrics) in score_episodes(learner, embedded, sampler, setting, episodes, watch).items():
+            for metric, scores in metrics.items():
+                results.add(setting.mean_of(scores, classes, sampler.split, mapping, metric, learner))
+    return results
+
+
+@torch.no_grad()
+def score_episodes(
+    learner: Learner,
+    embedded: Samples,
+    sampler: Sampler,
+    setting: EvalSetting,
+    episodes: int,
+    watch: Iterable[Watch] = (),
+) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
+    """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores, ``[episodes]``.
+
+    Arguments are those of :func:`episode_results`.
+    """
+    parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
+    classes: dict[Mapping, list[np.ndarray]] = {}
+    with few_threads(setting.shape, embedded, learner):
+        for played in predict(learner, embedded, sampler, setting, episodes):
+            scores = score(setting.task, learner, embedded, played)
+            parts.setdefault(played.mapping, []).append(scores)
+            classes.setdefault(played.mapping, []).append(played.drawn.classes)
+            for watcher in watch:
+                watcher(setting, played, scores)
+    return {
+        mapping: (
+            np.concatenate(classes[mapping]),
+            {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]},
+        )
+        for mapping, several in parts.items()
+    }
+
+
+def score(task: Task, learner: Learner, embedded: Samples, played: EpisodePredictions) -> dict[Metric, Tensor]:
+    """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
+    _, drawn, predictions, targets = played
+    left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.has_inner_loop else {}
+    if not task.embeds_target:
+        return task.scores(predictions, targets) | left
+    answers = embedded.columns[str(task.target)].values.to(predictions.device)
+    return task.scores_among_candidates(predictions, answers, candidate_rows(embedded, drawn)) | left
+
+
+def predict(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting, episodes: int
+) -> Iterator[EpisodePredictions]:
+    """Play some episodes at a time, under each mapping."""
+    mappings = setting.known_to(learner)
+    parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
+    for numbers in progress(parts, f"testing {learner.predictor_name}", len(parts)):
+        drawn = sampler.draw(numbers, setting.shape)
+        batch = gather_encoded(learner, embedded, drawn, mappings)
+        for mapping in mappings:
+            support, query = batch.view(mapping)
+            predictions = learner.adapt(support)(query)
+            targets = setting.task.targets(query.answered(learner.embedder.encode))
+            yield EpisodePredictions(mapping, drawn, predictions, targets.to(learner.embedder.device))
+
+
+def chance_results(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any) -> Results:
+    """Guessing: known exactly; of the number of episodes only where they differ in what there is to choose from."""
+    results = Results()
+    for setting in settings:
+        guessed = expected(setting.task, setting.shape, sampler, episodes) if setting.mappings else {}
+        for mapping in setting.mappings:
+            for metric, mean in guessed.items():
+                results.add(setting.result(sampler.split, mapping, metric, None, n=0, mean=mean, ci95=0.0, **values))
+    return results
