@@ -162,10 +162,32 @@ def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str 
             lines = [json.loads(line) for line in path.read_text().splitlines()]
             yield from flat(place, names.result(lines), names)
         elif path.name == "result.json":
-            yield from flat(place, names.result(json.loads(path.read_text())), names)
+            yield from flat(place, names.result(of_schema_2(json.loads(path.read_text()))), names)
         elif path.suffix == ".csv" and path.parent == folder:
             with path.open(newline="") as file:
                 yield from flat(place, names.result(list(csv.DictReader(file))), names)
+
+
+def of_schema_2(result: dict[str, Any]) -> dict[str, Any]:
+    """A ``result.json`` of an older schema, in which results stood in two tables, with all of them in one."""
+    if result["schema"] == 2:
+        return result
+    points = result.pop("robustness", [])
+    for point in points:
+        support, query = point.pop("mapping").split(":")
+        point |= {"support": support.split("+"), "query": query.split("+"), "split": "test", "evaluator": "robustness"}
+    for row in (rows := result.pop("panel")):
+        of_task = {"matching": "matching", "summary": "keyframes", "optimization": "optimization"}
+        row["evaluator"] = "gallery" if row["candidates"] else of_task.get(row["task"], "few_shot")
+        row["task"] = "gallery" if row["candidates"] else row["task"]
+    for verdict in result["verdicts"]:
+        verdict |= {"evaluator": "few_shot", "split": "test"}
+    tables = {"results": [*rows, *points], "differences": result["differences"], "verdicts": result["verdicts"]}
+    optional = ("step", "subset", "target", "candidates", "answers", "ci95_classes", "amount")
+    return result | {
+        name: [{k: v for k, v in row.items() if k not in optional or v is not None} for row in table]
+        for name, table in tables.items()
+    }
 
 
 def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | str | None]]:
