@@ -12,7 +12,8 @@ import torch
 from mmml.data.base import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler
-from mmml.evaluation.panel import Setting, play
+from mmml.evaluation.predictions import score_episodes
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -40,13 +41,13 @@ def main() -> None:
     distance, loss = {"name": "cosine"}, {"name": "prototypical", "temperature": 0.1, "learn_temperature": False}
     print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
     for shots in (1, 5):
-        setting = Setting(task, EpisodeShape(WAYS, shots, QUERIES), (mapping,))
+        setting = EvalSetting("few_shot", task, EpisodeShape(WAYS, shots, QUERIES), (mapping,))
         for classifier in RULES:
             learner = MetricLearner(embedder, task, distance, loss, {"name": classifier})
             seconds = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
-                scores = play(learner, samples, sampler, setting, EPISODES)[mapping][1][task.metrics[0]]
+                scores = score_episodes(learner, samples, sampler, setting, EPISODES)[mapping][1][task.metrics[0]]
                 seconds.append(time.perf_counter() - started)
             print(f"{shots}-shot {classifier:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from mmml.data.annotated_video import Footage, summary
 from mmml.data.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
 from mmml.errors import UserError
+from mmml.evaluation.evaluators.keyframes import Summary, at_random, people
 from mmml.evaluation.statistics import interval
-from mmml.evaluation.summaries import Summary, at_random, people
 
 EVERY, SHOT = 15, 2.0  # frames, seconds
 

@@ -6,6 +6,7 @@ from mmml import run as runs
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.data.datasets.omniglot import archives
+from mmml.evaluation.evaluator import collect_examples, run_evaluators
 from mmml.run_directory import RunDirectory
 from mmml.training.signals import Stop
 from tests.data.making_footage import write_eccv16
@@ -13,7 +14,13 @@ from tests.data.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_fsdd,
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
 SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]
-SHORT += ["episode.eval.ways=[2]", "episode.eval.shots=[1]", "episode.eval.queries=1", "evaluation.retrieval=false"]
+SHORT += [
+    "episode.eval.ways=[2]",
+    "episode.eval.shots=[1]",
+    "episode.eval.queries=1",
+    "evaluation/evaluators=[few_shot]",
+]
+KEYFRAMES = ["evaluation/evaluators=[few_shot,keyframes]", "evaluation.keyframes.shots=[1]"]
 ONE_SHOT = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]"]
 AUDIO = ["episode.train.mappings=[audio:audio]", "episode.eval.mappings=[audio:audio,audio:image]"]
 TEXT = ["episode.train.mappings=[text:text]", "episode.eval.mappings=[text:text]"]
@@ -36,7 +43,12 @@ FRAMES = [
 QUARTERS = ["dataset.val=0.25", "dataset.test=0.25"]
 CLIPS = [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 CLIPS += ["dataset.domains=12", "dataset.videos=6"]
-KEYS = ["dataset.classes=motions", "dataset.samples=frames", "episode.group_disjoint=true", "evaluation.summaries=[1]"]
+KEYS = [
+    "dataset.classes=motions",
+    "dataset.samples=frames",
+    "episode.group_disjoint=true",
+    *KEYFRAMES,
+]
 KEYS += ["episode.train.shots=12", "episode.train.queries=12", "episode.eval.queries=12"]
 STROKES = [
     "encoder.strokes.points=16",
@@ -80,7 +92,7 @@ RUNS = {
     "fsdd": ["dataset.speaker=theo", "encoder.audio.channels=8", *AUDIO],
     "flickr8k": ["dataset.size=32", *NAMES],
     "meld_mustard": TEXT,
-    "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", "evaluation.summaries=[1]"],
+    "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", *KEYFRAMES],
     "pom": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
     "ict_mmmo": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
     "ict_mmmo, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
@@ -144,9 +156,11 @@ def test_a_few_steps(name, root, tmp_path, monkeypatch):
     experiment, trainer = runs.prepare(check_config(values), values, run)
     trainer.fit(Stop())
     runs.finish(experiment, run)
-    panel, shown = experiment.judge.judge(experiment.learner, experiment.calibration)
+    parts = experiment.evaluators, experiment.context
+    results, players = run_evaluators(experiment.learner, experiment.calibration, *parts)
+    shown = collect_examples(players, *parts)
     assert trainer.step == 2
     own = experiment.learner.predictor_name
-    assert {c.mapping for c in panel.cells if c.predictor == own} == JUDGED[name]
-    assert bool(shown["summaries"]) == bool(experiment.config.evaluation.summaries)
-    assert bool(shown["answers"]) == (experiment.learner.task.target is not None)
+    assert {r.key.mapping for r in results.where(predictor=own)} == JUDGED[name]
+    assert bool(shown.get("keyframes")) == ("keyframes" in experiment.config.evaluation.evaluators)
+    assert bool(shown.get("answers")) == (experiment.learner.task.target is not None)

@@ -11,7 +11,7 @@ from tests.data.making import write_csv
 from tests.predict.making import features
 
 SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.warmup=0", "evaluation.episodes=4"]
-SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "evaluation.retrieval=false"]
+SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "evaluation/evaluators=[few_shot]"]
 SHORT += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.shots=[2]", "episode.eval.queries=3"]
 SHORT += ["encoder.width=16", "hydra.run.dir=run"]
 TABLE = ["dataset=manifest", "dataset.root=set", "dataset.features=f.npy", "dataset.val=0.25", "dataset.test=0.25"]
@@ -54,7 +54,7 @@ def test_every_cell_trains_and_is_judged(task, method, dataset, folder, tmp_path
     done = command("train", *parts, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run" / "result.json").read_text())
-    own = [c for c in found["panel"] if c["predictor"].startswith(method) and "," not in c["predictor"]]
+    own = [c for c in found["results"] if c["predictor"].startswith(method) and "," not in c["predictor"]]
     assert found["status"] == "completed" and {c["task"] for c in own} == {task}
     assert all(np.isfinite([c["mean"], c["ci95"]]).all() for c in own)
 

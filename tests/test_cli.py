@@ -162,7 +162,7 @@ class TestEvaluation:
         )
         assert done.returncode == 0, done.stderr
         result = json.loads((finished / "eval" / "ten" / "result.json").read_text())
-        assert {c["ways"] for c in result["panel"] if c["task"] == "classification"} == {10}
+        assert {c["ways"] for c in result["results"] if c["task"] == "classification"} == {10}
         assert (finished / "eval" / "ten" / "report.html").is_file()
         assert_one_sentence(
             command("eval", f"checkpoint={finished}", "name=ten", cwd=tmp_path),
@@ -173,7 +173,7 @@ class TestEvaluation:
     def test_agrees_with_the_end_of_training(self, finished, tmp_path):
         done = command("eval", f"checkpoint={finished / 'checkpoints' / 'best.ckpt'}", "name=again", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        panels = [json.loads((finished / p).read_text())["panel"] for p in ("result.json", "eval/again/result.json")]
+        panels = [json.loads((finished / p).read_text())["results"] for p in ("result.json", "eval/again/result.json")]
         assert panels[0] == panels[1]
 
     def test_a_checkpoint_may_be_moved(self, finished, tmp_path):
@@ -236,10 +236,10 @@ def test_the_run_directory_is_complete(finished):
     }
     result = json.loads((finished / "result.json").read_text())
     assert result["status"] == "completed" and result["error"] is None and result["overrides"] == SMOKE
-    predictors = {c["predictor"] for c in result["panel"]}
+    predictors = {c["predictor"] for c in result["results"]}
     assert predictors == {"metric/prototype", "raw/nearest", "chance"}
     less = {"raw/nearest", "metric/prototype, image:image", "metric/prototype, text:image"}
-    assert {(d["a"], d["b"]) for d in result["differences"]} == {("metric/prototype", b) for b in less}
+    assert {(d["predictor"], d["minus"]) for d in result["differences"]} == {("metric/prototype", b) for b in less}
     info = json.loads((finished / "run.json").read_text())
     assert info["seeds"] == {"seed": 0, "dataset.split_seed": 0, "evaluation.seed": 0}
     assert info["numerics"]["precision"] in ("fp32", "bf16") and info["versions"]["torch"]

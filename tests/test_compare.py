@@ -19,13 +19,15 @@ from mmml.compare import compare, endings, merge
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
 from mmml.errors import UserError
-from mmml.evaluation.panel import Panel
+from mmml.evaluation.evaluator import run_evaluators
+from mmml.evaluation.results import Results
 from mmml.evaluation.statistics import paired_interval
+from mmml.methods import Role
 from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import command
-from tests.evaluation.test_paired import cell
+from tests.evaluation.test_paired import row
 
-SMALL = ["evaluation.episodes=6", "episode.eval.ways=3", "episode.eval.shots=1", "evaluation.retrieval=false"]
+SMALL = ["evaluation.episodes=6", "episode.eval.ways=3", "episode.eval.shots=1", "evaluation/evaluators=[few_shot]"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_everything_is_written(judged):
     files = {"result.json", "run.json", "config.yaml", "episodes.parquet", "differences.csv", "report.html"}
     assert files <= {p.name for p in folder.iterdir()}
     result, info = (json.loads((folder / f).read_text()) for f in ("result.json", "run.json"))
-    assert (result["schema"], result["status"], result["error"]) == (1, "completed", None)
+    assert (result["schema"], result["status"], result["error"]) == (2, "completed", None)
     assert result["overrides"] == ["checkpoint=[a, 'b, c',images]", *SMALL]
     told = [(c["checkpoint"], c["predictor"], Path(c["file"]).parent.parent.name) for c in info["checkpoints"]]
     assert told == [
@@ -100,10 +102,11 @@ def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
     checkpoint = load_checkpoint(contest / "b, c" / "checkpoints" / "best.ckpt", "")
     config = check_config(apply_overrides(checkpoint.config, SMALL, FIXED_ON_EVAL))
     experiment = runs.restore(config, checkpoint)
-    alone = experiment.judge.test(experiment.learner, experiment.calibration).plain()
+    parts = experiment.evaluators, experiment.context
+    alone = run_evaluators(experiment.learner, experiment.calibration, *parts)[0].plain()
     for name in ("metric/nearest", "raw/nearest", "chance"):
-        assert [c for c in alone if c["predictor"] == name] == [c for c in result["panel"] if c["predictor"] == name]
-    places = [(c["predictor"], c["metric"], c["subset"], *c["support"], *c["query"]) for c in result["panel"]]
+        assert [c for c in alone if c["predictor"] == name] == [c for c in result["results"] if c["predictor"] == name]
+    places = [(c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"]) for c in result["results"]]
     assert len(set(places)) == len(places)  # baselines stand once
     mappings = {p[0]: {q[3:] for q in places if q[0] == p[0]} for p in places}
     assert mappings["metric/prototype (images)"] == {("image", "image")} and len(mappings["metric/nearest"]) == 4
@@ -114,19 +117,23 @@ def test_differences_are_those_of_the_recorded_episodes(judged):
     episodes = pq.read_table(judged[0] / "episodes.parquet").to_pylist()
 
     def scores(predictor, mapping):
-        wanted = (predictor, mapping, None)
-        rows = [e for e in episodes if (e["predictor"], e["mapping"], e["subset"]) == wanted]
+        wanted = ("few_shot", predictor, mapping, None)
+        about = [(e["evaluator"], e["predictor"], f"{e['support']}:{e['query']}", e["subset"]) for e in episodes]
+        rows = [e for e, key in zip(episodes, about, strict=True) if key == wanted]
         return np.array([e["score"] for e in sorted(rows, key=lambda e: e["episode"])])
 
-    found = {(d["a"], d["b"], "+".join(d["support"]) + ":" + "+".join(d["query"])): d for d in result["differences"]}
+    found = {
+        (d["predictor"], d["minus"], "+".join(d["support"]) + ":" + "+".join(d["query"])): d
+        for d in result["differences"]
+    }
     a, b, c = "metric/prototype (a)", "metric/nearest", "metric/prototype (images)"
     mappings = ("image:image", "text:image", "image:text", "image+text:image")
     assert list(found) == [*((a, b, m) for m in mappings), (a, c, mappings[0]), (b, c, mappings[0])]
     for (one, other, mapping), d in found.items():
         mean, ci95 = paired_interval(scores(one, mapping), scores(other, mapping), 15)
-        assert (d["mean"], d["ci95"], d["episodes"]) == (pytest.approx(mean), pytest.approx(ci95), 6)
+        assert (d["mean"], d["ci95"], d["n"]) == (pytest.approx(mean), pytest.approx(ci95), 6)
     lines = list(csv.DictReader((judged[0] / "differences.csv").read_text().splitlines()))
-    assert [(r["a"], r["b"], r["mapping"]) for r in lines] == list(found)
+    assert [(r["predictor"], r["minus"], f"{r['support']}:{r['query']}") for r in lines] == list(found)
     assert [float(r["mean"]) for r in lines] == [d["mean"] for d in result["differences"]]
 
 
@@ -152,8 +159,8 @@ def test_the_first_says_what_is_played(here, capsys):
     write(here / "first", load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", ""), options=options)
     assert play("[first,a]", "evaluation.seed=5") == 0
     result = json.loads((here / "outputs/eval/fair/result.json").read_text())
-    assert {(c["ways"], *c["query"]) for c in result["panel"]} == {(4, "image")}
-    assert {c["predictor"] for c in result["panel"]} == {"metric/prototype (first)", "metric/prototype (a)", "chance"}
+    assert {(c["ways"], *c["query"]) for c in result["results"]} == {(4, "image")}
+    assert {c["predictor"] for c in result["results"]} == {"metric/prototype (first)", "metric/prototype (a)", "chance"}
     (found,) = result["differences"]
     assert (found["mean"], found["clear"], found["episodes"]) == (0, False, 3)  # the same parameters
     config = (here / "outputs/eval/fair/config.yaml").read_text()
@@ -227,29 +234,28 @@ def test_refuses_shapes_that_one_of_them_has_no_rows_for(here):
         play("[a,maml]", *SMALL, "episode.eval.ways=6")
 
 
-def panel(*rows):
-    made = Panel()
-    for name, baseline, scores in rows:
-        made.add(cell(name, baseline=baseline), np.array(scores))
-    return made
+def table(*rows):
+    return Results(
+        [row(scores, name, role=Role.UNTRAINED if baseline else Role.LEARNED) for name, baseline, scores in rows]
+    )
 
 
 class TestMerging:
     def test_baselines_that_agree_stand_once_and_last(self):
         chance = ("chance", True, [])
-        got, names = merge([panel(("x", False, [0.1]), chance), panel(("y", False, [0.1]), chance)], ["1", "2"])
-        assert [c.predictor for c in got.cells] == ["x", "y", "chance"] and names == ["x", "y"]
-        assert [len(s) for s in got.scores] == [1, 1, 0]
+        got, names = merge([table(("x", False, [0.1]), chance), table(("y", False, [0.1]), chance)], ["1", "2"])
+        assert [r.key.predictor for r in got] == ["x", "y", "chance"] and names == ["x", "y"]
+        assert [len(r.scores) for r in got] == [1, 1, 0]
 
     def test_learners_of_one_name_are_told_apart_though_they_score_alike(self):
-        got, names = merge([panel(("x", False, [0.1])), panel(("x", False, [0.1])), panel(("y", False, [0.1]))], "pqr")
-        assert names == ["x (p)", "x (q)", "y"] == [c.predictor for c in got.cells]
+        got, names = merge([table(("x", False, [0.1])), table(("x", False, [0.1])), table(("y", False, [0.1]))], "pqr")
+        assert names == ["x (p)", "x (q)", "y"] == [r.key.predictor for r in got]
 
     def test_baselines_that_stand_on_their_own_checkpoint_are_told_apart(self):
-        rows = [panel((n, False, [0.1]), ("frozen", True, [s])) for n, s in (("x", 0.5), ("y", 0.5), ("z", 0.7))]
+        rows = [table((n, False, [0.1]), ("frozen", True, [s])) for n, s in (("x", 0.5), ("y", 0.5), ("z", 0.7))]
         got, names = merge(rows, ["p", "q", "r"])
-        assert [c.predictor for c in got.cells] == ["x", "y", "z", "frozen (p)", "frozen (r)"]
-        assert names == ["x", "y", "z"] and got.scores[-1].tolist() == [0.7]
+        assert [r.key.predictor for r in got] == ["x", "y", "z", "frozen (p)", "frozen (r)"]
+        assert names == ["x", "y", "z"] and got.rows[-1].scores.tolist() == [0.7]
 
 
 @pytest.mark.parametrize(
@@ -271,14 +277,14 @@ def test_paths_are_told_apart_by_no_more_than_it_takes(tmp_path, files, expected
 def test_checkpoints_are_compared_under_corruption(contest, monkeypatch):
     monkeypatch.chdir(contest)
     more = ["evaluation.robustness.amounts=[0,1]", "evaluation.robustness.corruptions=[missing]"]
-    assert play("[a,'b, c']", *SMALL, *more, "robustness=true", name="spoiled") == 0
-    result = json.loads(Path("outputs/eval/spoiled/result.json").read_text())
-    predictors = {p["predictor"] for p in result["robustness"]}
-    assert len(predictors) == 2 and predictors <= {c["predictor"] for c in result["panel"]}
-    clean = {p["mapping"]: p["mean"] for p in result["robustness"] if p["amount"] == 0 and "nearest" in p["predictor"]}
-    panel = {
-        c["mapping"] if "mapping" in c else ":".join(map("+".join, (c["support"], c["query"]))): c["mean"]
-        for c in result["panel"]
-        if c["predictor"] == "metric/nearest" and c["metric"] == "accuracy" and not c["subset"]
-    }
-    assert clean == pytest.approx(panel)
+    more += ["evaluation/evaluators=[few_shot,robustness]"]
+    assert play("[a,'b, c']", *SMALL, *more, name="corrupted") == 0
+    result = json.loads(Path("outputs/eval/corrupted/result.json").read_text())
+    corrupted = [r for r in result["results"] if "corruption" in r]
+    assert len({r["predictor"] for r in corrupted}) == 2
+
+    def nearest(rows):
+        return {(*r["support"], *r["query"]): r["mean"] for r in rows if r["predictor"] == "metric/nearest"}
+
+    scores = [r for r in result["results"] if r["metric"] == "accuracy" and not {"corruption", "subset"} & set(r)]
+    assert nearest(r for r in corrupted if r.get("amount") == 0) == pytest.approx(nearest(scores))

@@ -25,7 +25,7 @@ QUADRATIC += [
 QUADRATIC += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=4"]
 RUNS = {
     "metric": SMOKE,
-    "robustness": [*SMOKE, "evaluation.robustness.run=true", "evaluation.robustness.amounts=[0,1]"],
+    "robustness": [*SMOKE, "evaluation/evaluators=[few_shot,robustness]", "evaluation.robustness.amounts=[0,1]"],
     "lstm": [*SHORT, "encoder=mlp"],
     "maml": [*SHORT, "encoder=mlp", "method/algorithm=maml", "method.inner_steps=2", "episode.train.ways=5"],
     "maml, convolutions": [
@@ -83,8 +83,8 @@ def test_a_run_repeats_itself_and_is_judged_alike_on_the_cpu(run, tmp_path):
 
     done = command("eval", "checkpoint=a", "name=cpu", "trainer.device=cpu", cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    panels = (json.loads((tmp_path / "a" / p / "result.json").read_text())["panel"] for p in ("", "eval/cpu"))
-    gpu, cpu = ([c["mean"] for c in panel if not c["baseline"]] for panel in panels)
+    panels = (json.loads((tmp_path / "a" / p / "result.json").read_text())["results"] for p in ("", "eval/cpu"))
+    gpu, cpu = ([c["mean"] for c in panel if c["role"] == "learned"] for panel in panels)
     np.testing.assert_allclose(gpu, cpu, rtol=0.02, atol=0.02)
 
 

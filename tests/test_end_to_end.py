@@ -62,7 +62,7 @@ def assert_same_run(a: Path, b: Path) -> None:
         assert one["step"] == other["step"] and one["best"] == other["best"]
         assert_same_tree(one["learner"], other["learner"])
         assert_same_tree(one["optimizer"], other["optimizer"])
-    panels = [json.loads((run / "result.json").read_text())["panel"] for run in (a, b)]
+    panels = [json.loads((run / "result.json").read_text())["results"] for run in (a, b)]
     assert panels[0] == panels[1]
 
 
@@ -154,8 +154,8 @@ def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_me
     options = ["method/classifier=ridge", "evaluation.episodes=6", "evaluation.baselines=[]"]
     done = command("eval", "checkpoint=run", "name=ridge", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    panel = json.loads((tmp_path / "run" / "eval" / "ridge" / "result.json").read_text())["panel"]
-    before = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
+    panel = json.loads((tmp_path / "run" / "eval" / "ridge" / "result.json").read_text())["results"]
+    before = json.loads((tmp_path / "run" / "result.json").read_text())["results"]
     errors = [[c for c in p if c["metric"] == "calibration error"] for p in (panel, before)]
     assert {c["predictor"] for c in errors[0]} == {"metric/ridge"} and len(errors[0]) == len(errors[1]) > 0
 

@@ -103,7 +103,7 @@ def assert_ran(cwd: Path) -> None:
     run = only_run(cwd)
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "completed"
-    assert {c["predictor"] for c in result["panel"]} == {"metric/prototype", "raw/nearest", "chance"}
+    assert {c["predictor"] for c in result["results"]} == {"metric/prototype", "raw/nearest", "chance"}
     assert "name: manhattan" in (run / "config.yaml").read_text()
 
 

@@ -52,7 +52,7 @@ def test_frozen_encoders_stay_and_a_resumed_run_goes_on_with_the_same_embeddings
     before, after = encoders_of(source), encoders_of(tmp_path / "run")
     assert after and all(torch.equal(before[n], after[n]) for n in after)
     found = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert {c["predictor"] for c in found["panel"]} >= {"learned_optimizer/lstm", "frozen/prototype"}
+    assert {c["predictor"] for c in found["results"]} >= {"learned_optimizer/lstm", "frozen/prototype"}
 
     stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt", "resume")
     experiment, trainer = runs.prepare(check_run(stored.config), stored.config, RunDirectory(tmp_path / "run"), stored)

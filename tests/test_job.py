@@ -16,8 +16,7 @@ from mmml import run as runs
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
-from mmml.evaluation.judge import Judge
-from mmml.evaluation.panel import Panel
+from mmml.evaluation.context import EpisodeContext
 from mmml.files import keep_aside
 from mmml.job import Job, logging_to, resume, train_composed
 from mmml.run_directory import RunDirectory
@@ -30,39 +29,35 @@ def start(folder):
     return run, *runs.prepare(check_config(plain), plain, run)
 
 
-def test_the_best_parameters_are_judged_and_not_the_last(tmp_path, monkeypatch, capsys):
-    scores, judged = iter([0.9, 0.1]), []
-    monkeypatch.setattr(Judge, "validate", lambda self, learner: {"val/mean": next(scores)})
-    monkeypatch.setattr(Judge, "examples", lambda self, *_: {})
+def test_the_best_parameters_are_tested_and_not_the_last(tmp_path, monkeypatch, capsys):
+    scores, tested = iter([0.9, 0.1]), []
+    monkeypatch.setattr(EpisodeContext, "validate", lambda self, learner: {"val/mean": next(scores)})
 
-    def test(self, learner, *_):
-        judged.append({k: v.clone() for k, v in learner.state_dict().items()})
+    def test(learner, *_):
+        tested.append({k: v.clone() for k, v in learner.state_dict().items()})
         raise UserError("far enough")
 
-    monkeypatch.setattr(Judge, "test", test)
+    monkeypatch.setattr("mmml.job.run_evaluators", test)
     run, experiment, trainer = start(tmp_path / "run")
-    assert Job("mmml-train", run, []).execute(lambda stop: trainer_job(run).train(experiment, trainer, stop)) == 2
+    job = Job("mmml-train", run, [])
+    assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 2
     best, last = (torch.load(p, weights_only=True) for p in (run.best, run.last))
     assert (best["step"], last["step"]) == (2, 4)
-    assert all(torch.equal(v, best["learner"][k]) for k, v in judged[0].items())
-
-
-def trainer_job(run):
-    return Job("mmml-train", run, [])
+    assert all(torch.equal(v, best["learner"][k]) for k, v in tested[0].items())
 
 
 def test_a_report_that_fails_does_not_cost_the_scores(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Judge, "test", lambda self, *_: Panel())
-
-    def broken(self, *_):
+    def broken(*_):
         raise RuntimeError("no map today")
 
-    monkeypatch.setattr(Judge, "examples", broken)
+    monkeypatch.setattr("mmml.job.collect_examples", broken)
     run, experiment, trainer = start(tmp_path / "run")
     job = Job("mmml-train", run, [])
     assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 1
     result = json.loads(run.result.read_text())
-    assert result["status"] == "failed" and result["panel"] == [] and "no map today" in result["error"]["message"]
+    assert result["status"] == "failed" and "no map today" in result["error"]["message"]
+    assert {r["predictor"] for r in result["results"]} >= {"metric/prototype", "chance"}
+    assert (run.evaluation("test") / "episodes.parquet").exists()
 
 
 def composed(**options):
@@ -108,7 +103,7 @@ def test_a_run_can_be_resumed_from_its_first_moment(tmp_path, monkeypatch):
     assert (folder / "run.json").exists() and not (folder / "metrics.jsonl").exists()
     assert resume(str(folder), [], lambda config: config) == 0
     assert train_composed(composed(**{"trainer.steps": 2}), str(tmp_path / "whole"), [])[0] == 0
-    panels = [json.loads((tmp_path / name / "result.json").read_text())["panel"] for name in ("run", "whole")]
+    panels = [json.loads((tmp_path / name / "result.json").read_text())["results"] for name in ("run", "whole")]
     assert panels[0] == panels[1]
 
 

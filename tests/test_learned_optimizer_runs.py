@@ -31,7 +31,7 @@ def result(folder):
 
 
 def predictors(found):
-    return {c["predictor"] for c in found["panel"]}
+    return {c["predictor"] for c in found["results"]}
 
 
 @pytest.mark.parametrize("preset", ["lstm", "maml"])
@@ -43,7 +43,7 @@ def test_a_run_is_judged_beside_its_rivals(preset, tmp_path):
     learned = f"learned_optimizer/{rule}"
     assert predictors(found) >= {learned, "learned_optimizer/no adaptation"}
     assert all(any(f"{name}, rate" in p for p in predictors(found)) for name in ("sgd", "adam"))
-    told = {(d["b"], d["metric"]) for d in found["differences"] if d["a"] == learned}
+    told = {(d["minus"], d["metric"]) for d in found["differences"] if d["predictor"] == learned}
     assert told >= {("learned_optimizer/no adaptation", "accuracy"), ("learned_optimizer/no adaptation", "log loss")}
     info = json.loads((tmp_path / "run" / "run.json").read_text())["method"]
     assert info["order"] == {"lstm": "first order", "maml": "second order"}[preset] and info["adapted_parameters"] > 0
@@ -55,7 +55,7 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
     done = command("train", *QUADRATIC, "trainer.steps=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    assert {c["step"] for c in found["panel"]} == {4} and {c["metric"] for c in found["panel"]} == {
+    assert {c["step"] for c in found["results"]} == {4} and {c["metric"] for c in found["results"]} == {
         "mean loss",
         "median loss",
     }
@@ -70,17 +70,17 @@ def test_a_run_on_problems_is_resumed_and_judged_elsewhere(tmp_path):
         "checkpoint=run",
         "name=wide",
         "problem.dimensions=5",
-        "evaluation.horizon_multiples=[1,3]",
+        "evaluation.optimization.horizon_multiples=[1,3]",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert {c["step"] for c in result(tmp_path / "run" / "eval" / "wide")["panel"]} == {4, 12}
+    assert {c["step"] for c in result(tmp_path / "run" / "eval" / "wide")["results"]} == {4, 12}
 
 
 def test_a_mistake_leaves_nothing_behind(tmp_path):
     done = command("train", *QUADRATIC, "method/update_rule=adam", "~method.update_rule.inputs", cwd=tmp_path)
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
-    done = command("train", *QUADRATIC, "evaluation.robustness.run=true", cwd=tmp_path)
+    done = command("train", *QUADRATIC, "evaluation/evaluators=[robustness]", cwd=tmp_path)
     assert done.returncode == 2 and "problems show nothing: use false" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -113,7 +113,7 @@ def test_a_run_whose_tasks_diverge_in_evaluation_ends_with_its_result(options, t
     done = command("train", *options, *DIVERGING, cwd=tmp_path)
     assert done.returncode == 0 and "diverged" in done.stderr, done.stderr
     run = tmp_path / "run"
-    assert result(run)["status"] == "completed" and any(c["mean"] is None for c in result(run)["panel"])
+    assert result(run)["status"] == "completed" and any(c["mean"] is None for c in result(run)["results"])
     for file in (*run.rglob("*.json"), run / "metrics.jsonl"):
         assert not re.search(r"\b(NaN|-?Infinity)\b", file.read_text()), file
     assert "diverged" in (run / "report.html").read_text()

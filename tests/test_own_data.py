@@ -80,7 +80,7 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
     done = command("train", *common, *SHORT, *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["status"] == "completed" and {c["predictor"] for c in result["panel"]} >= {"raw/nearest", "chance"}
+    assert result["status"] == "completed" and {c["predictor"] for c in result["results"]} >= {"raw/nearest", "chance"}
     if name != "gestures":  # of which three test classes make no map
         assert "data:image/" in (tmp_path / "run" / "report.html").read_text()
     support, query, truth = split_up(tmp_path / "run", modality)
@@ -97,7 +97,7 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     overrides += ["method/classifier=attention", "trainer.steps=5", *SHORT, "hydra.run.dir=run"]
     done = command("train", *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    panel = json.loads((tmp_path / "run" / "result.json").read_text())["panel"]
+    panel = json.loads((tmp_path / "run" / "result.json").read_text())["results"]
     assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
         "metric/attention",
         "metric/attention, permuted targets",

@@ -40,7 +40,7 @@ def test_the_best_is_judged_and_the_last_goes_on(run):
     judged = json.loads((run.evaluation("again") / "result.json").read_text())
     trained = json.loads(run.result.read_text())
     assert (judged["steps"], trained["steps"]) == (3, 4)
-    assert judged["panel"] == trained["panel"], "the best parameters, again"
+    assert judged["results"] == trained["results"], "the best parameters, again"
 
     longer = {"trainer": load_checkpoint(run.last, "last").config["trainer"] | {"steps": 5}}
     assert resume(str(run), [], lambda config: config | longer) == 0
@@ -50,7 +50,7 @@ def test_the_best_is_judged_and_the_last_goes_on(run):
 
 
 def test_every_episode_is_written_beside_what_it_is_the_score_of(run):
-    panel = json.loads(run.result.read_text())["panel"]
+    panel = json.loads(run.result.read_text())["results"]
     rows = pq.read_table(run.evaluation("test") / "episodes.parquet").to_pylist()
     (cell,) = [c for c in panel if c["predictor"] == "metric/prototype" and c["metric"] == "accuracy"]
     own = [r for r in rows if (r["predictor"], r["metric"]) == (cell["predictor"], cell["metric"])]

@@ -21,7 +21,7 @@ def result(folder):
 
 
 def panel(found):
-    return {(c["task"], c["predictor"], c["metric"]) for c in found["panel"]}
+    return {(c["task"], c["predictor"], c["metric"]) for c in found["results"]}
 
 
 def test_texts_are_written_resumed_and_judged(tmp_path):
@@ -30,8 +30,8 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     found = result(tmp_path / "run")
     names = ("lstm", "no adaptation", "lstm, permuted targets")
     assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
-    assert all(c["target"] == "text" and c["candidates"] is None for c in found["panel"])
-    assert {d["b"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
+    assert all(c["target"] == "text" and "candidates" not in c for c in found["results"])
+    assert {d["minus"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
     report = (tmp_path / "run" / "report.html").read_text()
     assert "What was asked for, and what was given" in report and "video:video → text" in report
 
@@ -56,24 +56,27 @@ def test_checkpoints_are_compared_and_spoiled_by_their_own_words(tmp_path):
     done = command("eval", "checkpoint=[run0,run1]", "name=both", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (both,) = tmp_path.glob("**/both/result.json")
-    scores = {c["shots"]: c["mean"] for c in result(both.parent)["panel"] if scored(c, "run0")}
-    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["panel"] if scored(c, "lstm")}
+    scores = {c["shots"]: c["mean"] for c in result(both.parent)["results"] if scored(c, "run0")}
+    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["results"] if scored(c, "lstm")}
     assert scores == pytest.approx(alone)
-    done = command("eval", "checkpoint=run0", "name=spoiled", "robustness=true", cwd=tmp_path)
+    done = command(
+        "eval", "checkpoint=run0", "name=corrupted", "evaluation/evaluators=[few_shot,robustness]", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    table = (tmp_path / "run0" / "eval" / "spoiled" / "robustness.csv").read_text()
-    assert "video" in table and ",text," not in table
+    assert {r["modality"] for r in result(tmp_path / "run0" / "eval" / "corrupted")["results"] if "amount" in r} == {
+        "video"
+    }
 
 
 def scored(cell, name):
-    return cell["metric"] == "chrF" and name in cell["predictor"] and not cell["baseline"]
+    return cell["metric"] == "chrF" and name in cell["predictor"] and cell["role"] == "learned"
 
 
 def test_answers_are_found(tmp_path):
     done = command("train", *SHORT, *LEARNED, "method.init=prototype", "task=retrieval", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    (chance,) = [c for c in found["panel"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
+    (chance,) = [c for c in found["results"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
     assert chance["mean"] == pytest.approx(1 / 5)  # six sentences of a domain, less that of the support set
     assert any("permuted targets" in name for _, name, _ in panel(found))
 

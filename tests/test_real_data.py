@@ -13,7 +13,8 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.independence import check_independence
-from mmml.evaluation.panel import Setting, episode_panel
+from mmml.evaluation.predictions import episode_results
+from mmml.evaluation.setting import EvalSetting
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 
@@ -36,11 +37,11 @@ def omniglot(real_data) -> Samples:
 def test_characters_of_another_size_and_source(omniglot):
     assert omniglot.columns["image"].values.shape == (100, 105, 105)
     task, mapping = tasks.build("classification", {}, "task"), Mapping.parse("image:image")
-    column = Setting(task, EpisodeShape(5, 1, 3), (mapping,))
+    column = EvalSetting("few_shot", task, EpisodeShape(5, 1, 3), (mapping,))
     (raw,) = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE}, task)
     for learner in (raw, make_learner()):
         learner.eval()
         embedded, sampler = embed_all(learner, omniglot, ["image"]), Sampler(omniglot, 0, "test")
-        (cell,) = episode_panel(learner, embedded, sampler, [column], 100).cells
+        (cell,) = episode_results(learner, embedded, sampler, [column], 100).cells
         assert cell.mean - cell.ci95 > 0.25  # chance is 0.2: even untrained, ink is worth something
         check_independence(learner, omniglot, embedded, sampler, column.shape, [mapping])

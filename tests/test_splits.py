@@ -8,32 +8,28 @@ import torch
 
 from mmml import run as runs
 from mmml.config.compose import compose_plain
-from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
+from mmml.config.schema import check_run
 from mmml.data.base import Column, Granularity
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
-from mmml.evaluation.judge import Judge
-from mmml.evaluation.panel import episode_settings
+from mmml.evaluation.context import EpisodeContext
 from mmml.run_directory import RunDirectory
-from mmml.tasks import tasks
 from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import MLP, make_learner
 from tests.data.making import write_csv
+from tests.evaluation.making import MODALITIES, OPTIONS, settings_of
 from tests.methods.learned_optimizer.making import make
 
-MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 RUN = ["dataset=manifest", "dataset.root=nowhere", "dataset.features=f.npy", "encoder/features=mlp_features"]
 RUN += ["encoder.features.hidden=[4]", "encoder.width=4", "episode=five_way", "episode.eval.ways=2"]
 RUN += ["episode.train.ways=2", "episode.eval.mappings=[features:features]", "episode.eval.shots=[1]"]
 RUN += ["episode.eval.queries=1", "episode.train.queries=1", "evaluation.validation_episodes=4", "trainer.device=cpu"]
 
 
-def judge_of(**splits):
-    """A judge that has these splits and no other."""
-    options = EvalEpisodes(ways=[3], shots=[1], queries=2, mappings=["image:image"])
-    settings = episode_settings(options, MODALITIES, tasks.build("classification", {}, "task"))
-    evaluation = EvaluationConfig(20, 20, 0, False, [], False, lr_search_episodes=2)
-    return Judge(splits, MODALITIES, settings, evaluation)
+def context_of(**splits):
+    """A context that has these splits and no other."""
+    settings = settings_of(shots=[1], mappings=["image:image"])
+    return EpisodeContext(MODALITIES, settings, replace(OPTIONS, lr_search_episodes=2), splits)
 
 
 def alike(samples):
@@ -50,13 +46,13 @@ def frozen():
 
 @pytest.fixture
 def untested(samples):
-    return judge_of(train=samples, val=samples)
+    return context_of(train=samples, val=samples)
 
 
 def test_what_selects_the_best_is_measured_without_the_test_split(untested, samples):
     learner = make_learner(MLP)
-    assert judge_of(val=alike(samples)).validate(learner)["val/mean"] == 1 > untested.validate(learner)["val/mean"]
-    assert untested.fingerprint() != judge_of(val=alike(samples)).fingerprint()
+    assert context_of(val=alike(samples)).validate(learner)["val/mean"] == 1 > untested.validate(learner)["val/mean"]
+    assert untested.fingerprint() != context_of(val=alike(samples)).fingerprint()
 
 
 def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
@@ -70,12 +66,12 @@ def test_what_a_control_knows_is_of_the_training_split(samples):
     learner.controls = lambda train: asked.append(train) or []
     train = alike(samples)
     for splits, given in (({"train": train}, train), ({}, None), ({"train": replace(train, classes=[])}, None)):
-        judge_of(val=samples, test=samples, **splits).controls(learner)
+        context_of(val=samples, test=samples, **splits).controls(learner)
         assert asked.pop() is given
 
 
 def test_confidence_is_calibrated_without_the_test_split(untested, samples):
-    unsure, sure = (j.calibrate(make_learner(MLP)).entries[0] for j in (untested, judge_of(val=alike(samples))))
+    unsure, sure = (j.calibrate(make_learner(MLP)).entries[0] for j in (untested, context_of(val=alike(samples))))
     assert unsure.temperature > 5 * sure.temperature
 
 
@@ -83,7 +79,7 @@ def test_frozen_classifiers_are_calibrated_by_validation_alone(samples):
     """The same test split, and validation splits of the same episodes, of which one is easy."""
 
     def errors(val):
-        judge = judge_of(val=val, test=samples)
+        judge = context_of(val=val, test=samples)
         cells = judge.test(frozen(), judge.calibrate(frozen())).cells
         return {c.predictor: c.mean for c in cells if c.metric == "calibration error"}
 

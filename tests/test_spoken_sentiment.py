@@ -37,6 +37,6 @@ def test_the_documented_command_says_what_each_modality_adds(tmp_path):
     done = command("train", *options, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert {c["metric"] for c in found["panel"]} == {"MAE", "Pearson r", "binary accuracy", "F1"}
-    others = {d["b"] for d in found["differences"]}
+    assert {c["metric"] for c in found["results"]} == {"MAE", "Pearson r", "binary accuracy", "F1"}
+    others = {d["minus"] for d in found["differences"]}
     assert others >= {f"metric/attention, {m}:{m}" for m in ("audio+text", "image+text", "audio+image")}

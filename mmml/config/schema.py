@@ -227,6 +227,10 @@ ConfigStore.instance().store(name="schema", node=ComposedConfig)
 def with_evaluators(evaluation: dict[str, Any]) -> dict[str, Any]:
     """The section ``evaluation`` with the sections of its evaluators, such as ``evaluation.gallery``, as one option."""
     evaluators = {k: v for k, v in evaluation.items() if isinstance(v, dict)}
+    for name in (n for n, options in evaluators.items() if "name" not in options):
+        raise UserError(
+            f"evaluation.{name} has options, and no such evaluator is chosen: add {name} to evaluation/evaluators=[…]"
+        )
     return {k: v for k, v in evaluation.items() if k not in evaluators} | {"evaluators": evaluators}
 
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 import torch
+from mmml.evaluation.scaling import fit_temperature
 
 from comparisons.base import Both, check, numbers
 from mmml.encoders.logmel import log_mel, mel_filters
-from mmml.evaluation.scaling import fit_temperature
+from mmml.evaluation.evaluators.keyframes import correlations
 from mmml.evaluation.statistics import interval, paired_interval
-from mmml.evaluation.summaries import correlations
 from mmml.tasks.classification import ACCURACY, Classification
-from mmml.tasks.ranking import RECALLS, rank_scores
 from mmml.tasks.generation.scores import bleu, chrf, rouge_l
+from mmml.tasks.ranking import RECALLS, rank_scores
 from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, Regression
 
 WRITTEN = ["the red cat sat on the mat, and slept there.", "no dog came"]

@@ -41,7 +41,7 @@ encoder.image.size=8 encoder.audio.channels=4 encoder.features.channels=8 encode
 encoder.features.heads=2 encoder.strokes.channels=8 encoder.strokes.layers=1 encoder.strokes.heads=2
 encoder.strokes.points=8 trainer.steps=2 trainer.warmup=0 trainer.validate_every=2 trainer.checkpoint_every=2
 trainer.device=cpu evaluation.episodes=2 evaluation.validation_episodes=2 evaluation.controls=false
-evaluation.baselines=[] evaluation.retrieval=false dataset.val=0.3 dataset.test=0.3
+evaluation.baselines=[] evaluation/evaluators=[few_shot] dataset.val=0.3 dataset.test=0.3
 """
 
 

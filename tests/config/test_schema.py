@@ -47,16 +47,13 @@ def test_the_defaults_are_valid():
         ("evaluation.episodes", 1, "evaluation.episodes=1 must be 2 or more"),
         ("evaluation.independence_check", "flase", "evaluation.independence_check: .*flase"),
         ("evaluation.seed", -1, "evaluation.seed=-1"),
+        ("evaluation.robustness", {"side": "both"}, "no such evaluator is chosen: add robustness to evaluation/eval"),
         ("seed", -3, "seed=-3 must be from 0"),
         ("episode.train.class_range", [0.5, 0.5], "a smaller and a larger fraction"),
         ("episode.train.class_range", [0.5, 1.5], "a smaller and a larger fraction"),
         ("episode.train.task_augmentation", 1.5, "episode.train.task_augmentation=1.5 must be from 0 to 1"),
         ("episode.eval.mappings", ["image:image", "image:image"], "names no mapping twice"),
         ("evaluation.lr_search_episodes", 1, "evaluation.lr_search_episodes=1 must be 2 or more"),
-        ("evaluation.horizon_multiples", [], "evaluation.horizon_multiples=\\[\\] must be"),
-        ("evaluation.robustness.amounts", [0.5, 0.5], "a list of several numbers from 0 to 1"),
-        ("evaluation.robustness.amounts", [0, 1.5], "a list of several numbers from 0 to 1"),
-        ("evaluation.robustness.split", "train", "evaluation.robustness.split=train must be val or test"),
         ("seed", 2**63, "seed=.* must be from 0"),
         ("trainer.step", 3, "trainer.step is no option; did you mean 'trainer.steps'"),
     ],
@@ -74,7 +71,6 @@ def test_refuses_with_the_option_named(key, value, message):
         ("episode.train.task_augmentation", 1),
         ("evaluation.episodes", 2),
         ("evaluation.lr_search_episodes", 0),
-        ("evaluation.robustness.amounts", [0, 1]),
         ("trainer.warmup", 0),
         ("trainer.weight_decay", 0),
         ("seed", 2**63 - 1),
@@ -88,8 +84,8 @@ def test_the_ends_of_a_range_are_allowed(key, value):
 
 
 def test_false_is_false_and_lists_are_sorted():
-    config = check_config(changed("evaluation.retrieval", False))
-    assert config.evaluation.retrieval is False
+    config = check_config(changed("evaluation.controls", False))
+    assert config.evaluation.controls is False
     assert check_config(changed("episode.eval.ways", [20, 5, 5])).episode.eval.ways == [5, 20]
     assert check_config(changed("episode.eval.ways", 20)).episode.eval.ways == [20]
 

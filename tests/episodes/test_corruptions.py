@@ -10,7 +10,8 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.batch import take
 from mmml.episodes.corruptions import build_corruptions, corruptions
 from mmml.errors import UserError
-from mmml.evaluation.panel import Setting, predict
+from mmml.evaluation.predictions import predict
+from mmml.evaluation.setting import EvalSetting
 from mmml.tasks import tasks
 from tests.conftest import make_learner
 
@@ -203,7 +204,7 @@ def test_mistakes_are_named(section, told):
 
 def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
     learner = make_learner().eval()
-    setting = Setting(tasks.build("classification", {}, "task"), SHAPE, (BOTH,))
+    setting = EvalSetting("few_shot", tasks.build("classification", {}, "task"), SHAPE, (BOTH,))
     section = {"name": "noise", "modality": "image", "amount": 0.0}
 
     def predictions(known, *sections):

@@ -9,9 +9,9 @@ from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
-from mmml.evaluation.calibration import Calibration, Entry, calibrate, class_distances
-from mmml.evaluation.panel import Setting, episode_panel
-from mmml.evaluation.reliability import Reliability, calibration_error
+from mmml.evaluation.calibration import Calibration, Entry, Reliability, calibrate, calibration_error, class_distances
+from mmml.evaluation.predictions import episode_results
+from mmml.evaluation.setting import EvalSetting
 from mmml.tasks import tasks
 from tests.conftest import MLP, make_learner
 
@@ -187,7 +187,7 @@ def directions(classes=6, noise=0.0):
 
 
 def calibrated(samples, *shapes, episodes=60, classifier="prototype"):
-    settings = [Setting(CLASSIFICATION, shape, (IMAGES,)) for shape in shapes]
+    settings = [EvalSetting("few_shot", CLASSIFICATION, shape, (IMAGES,)) for shape in shapes]
     return calibrate(make_learner(MLP, classifier=classifier), samples, Sampler(samples, 0, "val"), settings, episodes)
 
 
@@ -206,7 +206,7 @@ def test_the_threshold_holds_on_other_episodes():
         make_learner(MLP),
         samples,
         Sampler(samples, 1, "val"),
-        [Setting(CLASSIFICATION, EpisodeShape(4, 1, 4), (IMAGES,))],
+        [EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(4, 1, 4), (IMAGES,))],
         200,
     ).entries[0]
     rejected = 1 - np.interp(found.threshold(0.9, 4), again.unknown, np.linspace(0, 1, 101))
@@ -227,7 +227,7 @@ def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
 def test_what_is_corrupted_anew_in_each_episode_is_embedded_after_it(samples, name):
     section = {"name": name, "modality": "image", "amount": 1.0, "side": "both"}
     corruptions = build_corruptions([section], "episode.eval.corruptions")
-    setting = Setting(CLASSIFICATION, EpisodeShape(3, 2, 2), (IMAGES,))
+    setting = EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(3, 2, 2), (IMAGES,))
     spoiled, clean = (
         calibrate(make_learner(), samples, Sampler(samples, 0, "val", corruptions=c), [setting], 20)
         for c in (corruptions, ())
@@ -248,21 +248,21 @@ def test_shapes_that_validation_cannot_fill_are_left_out():
 
 
 def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
-    """As in the panel, a side that shows no single samples needs none."""
+    """As in the results, a side that shows no single samples needs none."""
     image = Column(Granularity.SAMPLE, torch.eye(8), encoded=True)
     text = Column(Granularity.CLASS, torch.eye(8), np.arange(9), encoded=True)
     samples = Samples([*"abcdefgh"], np.arange(9), {"image": image, "text": text})
-    setting = Setting(CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
+    setting = EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
     (found,) = calibrate(make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20).entries
     assert (found.mapping, found.ways, found.shots) == ("text:image", 3, 1)
 
 
 def test_what_was_not_calibrated_has_no_calibration_error():
-    samples, setting = directions(12), Setting(CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,))
+    samples, setting = directions(12), EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,))
     reliability = Reliability(Calibration((entry("text:image"),)))
     learner = make_learner(MLP)
-    episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch])
-    assert not reliability.panel(learner, "test").cells
+    episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch])
+    assert not len(reliability.results(learner, "test"))
 
 
 def test_a_temperature_at_the_end_of_its_range_is_told():
@@ -283,10 +283,9 @@ def test_calibrated_confidence_is_nearer_to_accuracy(classifier):
     as_it_is = Calibration(tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries))
     for given in (as_it_is, calibration):
         reliability = Reliability(given)
-        setting = Setting(CLASSIFICATION, shape, (IMAGES,))
-        episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch])
-        panel = reliability.panel(learner, "test")
-        (cell,), (scores,) = panel.cells, panel.scores
-        assert (cell.metric, cell.percent, cell.episodes, len(scores)) == ("calibration error", True, 200, 0)
-        errors.append(cell.mean)
+        setting = EvalSetting("few_shot", CLASSIFICATION, shape, (IMAGES,))
+        episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch])
+        (row,) = reliability.results(learner, "test")
+        assert (row.key.metric, row.percent, row.n, len(row.scores)) == ("calibration error", True, 200, 0)
+        errors.append(row.mean)
     assert errors[1] < 0.05 < errors[0]

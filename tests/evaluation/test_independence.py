@@ -1,20 +1,14 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
-from mmml.config.schema import EvalEpisodes, EvaluationConfig
-from mmml.data.base import Granularity
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import IndependenceError
 from mmml.evaluation.embed import embed_all
 from mmml.evaluation.independence import check_independence
-from mmml.evaluation.judge import Judge
-from mmml.evaluation.panel import episode_settings
-from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL, make_learner
+from tests.evaluation.making import context_of, measure, settings_of
 from tests.methods.learned_optimizer.making import make
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
@@ -119,14 +113,14 @@ def test_predictions_that_move_a_little_are_caught(samples):
 
 
 @pytest.mark.parametrize("made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)])
-def test_a_judge_guards_where_it_is_asked_to(samples, made):
-    options = EvalEpisodes(ways=[4], shots=[1], queries=2, mappings=["image:image"])
-    settings = episode_settings(options, {"image": Granularity.SAMPLE}, tasks.build("classification", {}, "task"))
-    evaluation = EvaluationConfig(2, 2, 0, False, [], False)
-    careless = Judge({"test": samples}, {"image": Granularity.SAMPLE}, settings, evaluation)
-    assert careless.test(leaky(made())).cells
+def test_evaluation_checks_it_where_it_is_asked_to(samples, made):
+    settings, few = (
+        settings_of(ways=[4], shots=[1], mappings=["image:image"]),
+        {"episodes": 2, "validation_episodes": 2},
+    )
+    assert len(measure(context_of(samples, settings, **few), leaky(made())))
     with pytest.raises(IndependenceError, match="predictions change when the queries are"):
-        replace(careless, options=replace(evaluation, independence_check=True)).test(leaky(made()))
+        measure(context_of(samples, settings, **few, independence_check=True), leaky(made()))
 
 
 def test_a_transductive_learner_says_so_and_is_let_through(samples):

@@ -9,66 +9,60 @@ import pytest
 import torch
 
 from mmml.config.compose import compose_plain
-from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
+from mmml.config.schema import check_run
 from mmml.data.base import Column, Granularity
 from mmml.episodes.corruptions import build_corruptions
-from mmml.evaluation.judge import Judge
 from mmml.evaluation.measured import measured
-from mmml.evaluation.panel import episode_settings
-from mmml.tasks import tasks
 from tests.conftest import SMOKE, command
+from tests.evaluation.making import context_of, settings_of
 
-MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 NOISE = [{"name": "noise", "modality": "image", "amount": 0.1}]
 
 
-def judge_of(samples, episodes=20, seed=0, **changes):
-    shape = {"ways": [3], "shots": [1, 2], "queries": 2, "mappings": ["image:image", "text:image"]} | changes
-    settings = episode_settings(EvalEpisodes(**shape), MODALITIES, tasks.build("classification", {}, "task"))
-    options = EvaluationConfig(20, episodes, seed, True, ["raw/nearest"], False)
-    return Judge({"val": samples, "test": samples}, MODALITIES, settings, options)
+def playing(samples, episodes=20, seed=0, **shape):
+    return context_of(samples, settings_of(**shape), validation_episodes=episodes, seed=seed, baselines=["raw/nearest"])
 
 
 def test_it_is_the_same_for_the_same_episodes(samples):
     copied = replace(samples, columns=dict(samples.columns), superclasses=np.zeros(6, int), domains=None)
-    assert judge_of(samples).fingerprint() == judge_of(copied).fingerprint()
+    assert playing(samples).fingerprint() == playing(copied).fingerprint()
     one_group_each = replace(samples, groups=np.arange(len(samples.labels)))
-    assert judge_of(samples).fingerprint() != judge_of(one_group_each).fingerprint()  # drawn otherwise
+    assert playing(samples).fingerprint() != playing(one_group_each).fingerprint()  # drawn otherwise
 
 
 def test_it_changes_with_whatever_changes_what_is_played(samples):
     images = samples.columns["image"]
     darker = {**samples.columns, "image": Column(Granularity.SAMPLE, images.values // 2)}
     others = [
-        judge_of(samples, episodes=21),
-        judge_of(samples, seed=1),
-        judge_of(samples, ways=[4]),
-        judge_of(samples, queries=1),
-        judge_of(samples, mappings=["image:image"]),
-        judge_of(replace(samples, groups=np.arange(len(samples.labels)) // 2)),
-        judge_of(replace(samples, duplicates=np.arange(len(samples.labels)) // 2)),
-        judge_of(replace(samples, superclasses=np.array([0, 0, 0, 1, 1, 1]))),
-        judge_of(replace(samples, query_only=np.arange(len(samples.labels)) % 2 == 0)),
-        judge_of(replace(samples, columns=darker)),
-        judge_of(replace(samples, targets=np.zeros(len(samples.labels), np.float32))),
-        replace(judge_of(samples), corruptions=build_corruptions(NOISE, "episode.eval.corruptions")),
+        playing(samples, episodes=21),
+        playing(samples, seed=1),
+        playing(samples, ways=[4]),
+        playing(samples, queries=1),
+        playing(samples, mappings=["image:image"]),
+        playing(replace(samples, groups=np.arange(len(samples.labels)) // 2)),
+        playing(replace(samples, duplicates=np.arange(len(samples.labels)) // 2)),
+        playing(replace(samples, superclasses=np.array([0, 0, 0, 1, 1, 1]))),
+        playing(replace(samples, query_only=np.arange(len(samples.labels)) % 2 == 0)),
+        playing(replace(samples, columns=darker)),
+        playing(replace(samples, targets=np.zeros(len(samples.labels), np.float32))),
+        replace(playing(samples), corruptions=build_corruptions(NOISE, "episode.eval.corruptions")),
     ]
-    assert len({judge.fingerprint() for judge in [judge_of(samples), *others]}) == 1 + len(others)
+    assert len({context.fingerprint() for context in [playing(samples), *others]}) == 1 + len(others)
 
 
 def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     def changed(row):
         images = samples.columns["image"].values.clone()
         images[row] = 255 - images[row]
-        return judge_of(replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)}))
+        return playing(replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)}))
 
-    assert len({judge.fingerprint() for judge in (judge_of(samples), changed(0), changed(-1))}) == 3
+    assert len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
 
 
 def test_how_much_is_spoiled_matters(samples):
     some, more = (
         replace(
-            judge_of(samples),
+            playing(samples),
             corruptions=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corruptions"),
         )
         for amount in (0.1, 0.2)
@@ -115,7 +109,7 @@ def smoke_run(tmp_path_factory):
     options = [
         "evaluation.controls=false",
         "evaluation.baselines=[]",
-        "evaluation.retrieval=false",
+        "evaluation/evaluators=[few_shot]",
         "hydra.run.dir=run",
     ]
     done = command("train", *SMOKE, *options, cwd=folder)

@@ -9,13 +9,16 @@ import torch
 from mmml.data.base import Column, Granularity, Samples
 from mmml.data.manifest.columns import Texts
 from mmml.episodes import EpisodeShape, Mapping, Sampler
+from mmml.evaluation.evaluator import Player
+from mmml.evaluation.evaluators.gallery import Gallery, gallery
 from mmml.evaluation.new_words import NEW_WORDS, NewWords
 from mmml.evaluation.paired import differences
-from mmml.evaluation.panel import EpisodePredictions, Setting, episode_panel
-from mmml.evaluation.retrieval import gallery, retrieval_panel, retrieval_setting
-from mmml.reporting import cells
+from mmml.evaluation.predictions import EpisodePredictions, episode_results
+from mmml.evaluation.setting import EvalSetting
+from mmml.reporting import rows as show
 from mmml.tasks import tasks
 from tests.conftest import make_learner
+from tests.evaluation.making import context_of, settings_of
 
 TASK = tasks.build("classification", {}, "task")
 TRAIN = [["small letter a"], ["Small letter e", "CAPITAL letter o"], ["sign"]]
@@ -57,17 +60,16 @@ def test_only_where_a_side_shows_names_alone(new, mapping):
 
 
 def test_the_score_is_that_of_queries_about_such_names_alone(new):
-    setting = Setting(TASK, EpisodeShape(2, 1, 2), (Mapping.parse("text:image"),))
+    setting = EvalSetting("few_shot", TASK, EpisodeShape(2, 1, 2), (Mapping.parse("text:image"),))
     drawn = Sampler(named(TEST), 0, "test").draw(range(3), setting.shape)
     object.__setattr__(drawn, "classes", np.array([[0, 3], [1, 3], [0, 2]]))
     object.__setattr__(drawn, "pick", np.zeros((3, 2)))
     targets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
     scores = {TASK.metrics[0]: torch.tensor([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 0, 0, 0]])}
     new.watch(setting, EpisodePredictions(setting.mappings[0], drawn, torch.empty(0), targets), scores)
-    panel = new.panel(make_learner(), "test")
-    assert panel.scores[0].tolist() == [0.5, 0.75]  # of the third episode no name has a new word
-    cell = panel.cells[0]
-    assert (cell.mean, cell.episodes, cell.subset, cell.answers) == (0.625, 2, NEW_WORDS, 3)
+    (row,) = new.results(make_learner(), "test")
+    assert row.scores.tolist() == [0.5, 0.75]  # of the third episode no name has a new word
+    assert (row.mean, row.n, row.key.subset, row.answers) == (0.625, 2, NEW_WORDS, 3)
 
 
 def test_without_a_training_split_nothing_is_known():
@@ -76,13 +78,14 @@ def test_without_a_training_split_nothing_is_known():
 
 def test_rankings_have_rows_of_their_own(new):
     samples, learner = named(TEST), make_learner().eval()
-    setting = retrieval_setting(samples, [Mapping.parse("text:image")])
-    panel = retrieval_panel(learner, samples, "test", setting, new)
-    whole = [c for c in panel.cells if c.subset is None]
-    part = [c for c in panel.cells if c.subset == NEW_WORDS]
-    assert whole == retrieval_panel(learner, samples, "test", setting).cells
-    assert [c.metric for c in whole] == [c.metric for c in part]
-    assert new.subset(setting.mappings[0], gallery(samples, 0))[NEW_WORDS].tolist() == [False, True, False, True]
+    context = context_of(samples, settings_of(ways=[2], shots=[1], mappings=["text:image"]))
+    alone = Gallery(12).run(Player(learner, samples), context)
+    context.samples["train"] = named(TRAIN)
+    results = Gallery(12).run(Player(learner, samples), context)
+    full, part = results.where(subset=None), results.where(subset=NEW_WORDS)
+    assert full == alone and [r.key.metric for r in full] == [r.key.metric for r in part]
+    subset = new.subset(Mapping.parse("text:image"), gallery(samples, 0))
+    assert subset[NEW_WORDS].tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize(("classes", "some"), [([0, 1], False), ([0, 1, 3], True), ([0, 2], False)])
@@ -94,11 +97,10 @@ def test_one_class_is_no_subset(new, classes, some):
 
 def test_they_are_told_apart_and_nothing_is_quoted_or_compared_by_them(new):
     samples, learner = named(TEST, images=3), make_learner()
-    setting = Setting(TASK, EpisodeShape(4, 1, 2), (Mapping.parse("text:image"),))
-    panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch])
-    panel.extend(new.panel(learner, "test"))
-    plain = json.loads(json.dumps(panel.plain()))
-    assert [cells.predictor(c) for c in plain] == ["metric/prototype", f"metric/prototype, {NEW_WORDS}"]
-    assert len({cells.name(c) for c in plain}) == 2 and cells.headlines(plain) == plain[:1]
-    other = panel.of("metric/prototype")
-    assert len(differences(other, [("metric/prototype", "metric/prototype")])) == 1
+    setting = EvalSetting("few_shot", TASK, EpisodeShape(4, 1, 2), (Mapping.parse("text:image"),))
+    results = episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch])
+    results.extend(new.results(learner, "test"))
+    plain = json.loads(json.dumps(results.plain()))
+    assert [show.predictor(r) for r in plain] == ["metric/prototype", f"metric/prototype, {NEW_WORDS}"]
+    assert len({show.name(r) for r in plain}) == 2 and show.headlines(plain) == plain[:1]
+    assert len(differences(results, [("metric/prototype", "metric/prototype")])) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.evaluation.scaling import COLDEST, HOTTEST, doubt, fit_rescaling, fit_temperature, rescale
+from mmml.evaluation.calibration import COLDEST, HOTTEST, doubt, fit_rescaling, fit_temperature, rescale
 
 
 def sampled(n=20_000, ways=5, seed=0):

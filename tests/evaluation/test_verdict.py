@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmml.evaluation.panel import Panel
+from mmml.evaluation.results import Results
 from mmml.evaluation.verdict import Comparison, verdicts
 from mmml.methods import Role
-from tests.evaluation.test_paired import cell
+from tests.evaluation.test_paired import row
 
 RNG = np.random.default_rng(0)
 HARD = RNG.normal(0, 0.2, 200)  # what makes an episode hard for all
@@ -25,33 +25,19 @@ USUAL = {"learned": 0.5, "no support": 0.2, "permuted": 0.3, "constant": 0.35, "
 
 
 def table(means, metric=CHRF, shots=5, task="generation"):
-    """Cells of rows of these means in the same episodes, with a little noise of their own."""
-    made = Panel()
+    """Rows of these means in the same episodes, with a little noise of their own."""
     name, higher = metric
+    rows = []
     for predictor, mean in means.items():
         scores = mean + HARD + np.random.default_rng(len(predictor)).normal(0, 0.01, 200)
-        made.add(
-            replace(
-                cell(predictor, role=ROLES[predictor], baseline=predictor != "learned"),
-                task=task,
-                ways=1,
-                shots=shots,
-                episodes=200,
-                metric=name,
-                higher_is_better=higher,
-                mean=float(scores.mean()),
-                target="text",
-            ),
-            scores,
-        )
-    return made
+        about = {"task": task, "ways": 1, "shots": shots, "metric": name, "target": "text"}
+        about |= {"role": ROLES[predictor], "n": 200, "higher_is_better": higher, "mean": float(scores.mean())}
+        rows.append(row(scores, predictor, **about))
+    return Results(rows)
 
 
-def together(*panels):
-    made = Panel()
-    for panel in panels:
-        made.extend(panel)
-    return made
+def together(*tables):
+    return Results([r for table in tables for r in table])
 
 
 def test_a_row_passes_that_is_better_than_the_best_of_each_role():
@@ -97,14 +83,14 @@ def test_a_row_fails_that_is_worse_by_another_metric():
 
 def test_chance_stands_for_nothing_else():
     known = table({name: USUAL[name] for name in ("learned", "permuted", "constant", "no support")})
-    known.add(replace(known.cells[0], predictor="chance", role=Role.CHANCE, baseline=True, mean=0.1), np.empty(0))
+    known.add(replace(known.rows[0].keyed(predictor="chance"), role=Role.CHANCE, mean=0.1, scores=np.empty(0)))
     (verdict,) = verdicts(known)
     assert verdict.missing == (Role.UNTRAINED,) and not verdict.passed
 
 
 def test_the_same_scores_are_neither_better_nor_worse():
     equal = table(USUAL)
-    equal.scores[-1] = equal.scores[0].copy()
+    equal.rows[-1] = replace(equal.rows[-1], scores=equal.rows[0].scores.copy())
     (verdict,) = verdicts(equal)
     same = verdict.comparisons[-1]
     assert (same.mean, same.ci95, same.better, same.worse) == (0, 0, False, False) and not verdict.passed
@@ -118,10 +104,10 @@ def test_worse_is_what_is_clearly_worse():
 
 def test_a_part_of_the_queries_decides_nothing():
     part = table(USUAL | {"learned": 0.9})
-    part.cells = [replace(c, subset="names with a new word") for c in part.cells]
+    part = part.keyed(subset="names with a new word")
     assert verdicts(part) == []
     lost = table(USUAL | {"learned": 0.1})
-    (verdict,) = verdicts(together(lost, Panel(part.cells[:1], part.scores[:1], part.classes[:1])))
+    (verdict,) = verdicts(together(lost, part.rows[:1]))
     assert not verdict.passed and [c.mean < 0 for c in verdict.comparisons] == [True] * 4
 
 
@@ -135,7 +121,7 @@ def test_less_is_better_of_errors():
 
 def test_the_largest_support_set_decides():
     (verdict,) = verdicts(together(table(USUAL | {"learned": 0.1}, shots=1), table(USUAL, shots=20)))
-    assert verdict.shots == 20 and verdict.passed
+    assert verdict.key.shots == 20 and verdict.passed
 
 
 @pytest.mark.parametrize("control", ["no support", "constant", "raw"])
@@ -147,36 +133,34 @@ def test_nothing_is_claimed_without_a_row_of_each_role(control):
 
 def test_chance_stands_for_a_constant_and_for_no_support():
     classes = table({name: USUAL[name] for name in ("learned", "permuted", "raw")}, ("accuracy", True))
-    chance = replace(
-        classes.cells[0], predictor="chance", role=Role.CHANCE, baseline=True, mean=0.2, episodes=0, ci95=0.0
-    )
-    classes.add(chance, np.empty(0))
-    classes.cells[0] = replace(classes.cells[0], ci95=0.03)
+    chance = {"role": Role.CHANCE, "mean": 0.2, "n": 0, "ci95": 0.0, "scores": np.empty(0)}
+    classes.add(replace(classes.rows[0].keyed(predictor="chance"), **chance))
+    classes.rows[0] = replace(classes.rows[0], ci95=0.03)
     (verdict,) = verdicts(classes)
     assert verdict.passed
     assert [(c.other, round(c.mean, 1)) for c in verdict.comparisons[::2]] == [("chance", 0.3), ("chance", 0.3)]
     assert verdict.comparisons[0].ci95 == 0.03
-    classes.cells[0] = replace(classes.cells[0], ci95=0.31)
+    classes.rows[0] = replace(classes.rows[0], ci95=0.31)
     assert not verdicts(classes)[0].passed
 
 
 @pytest.mark.parametrize(("part", "counts"), [("audio", True), ("image", True), ("text", False)])
 def test_a_row_of_several_modalities_must_beat_untrained_rows_of_each_of_them(part, counts):
     fused = table(USUAL)
-    sides = [[part] if c.role is Role.UNTRAINED else ["audio", "image"] for c in fused.cells]
-    fused.cells = [replace(c, support=shown, query=shown) for c, shown in zip(fused.cells, sides, strict=True)]
+    sides = [(part,) if r.role is Role.UNTRAINED else ("audio", "image") for r in fused]
+    fused = Results([r.keyed(support=shown, query=shown) for r, shown in zip(fused, sides, strict=True)])
     (verdict,) = verdicts(fused)
     assert verdict.passed == counts and (Role.UNTRAINED in verdict.missing) != counts
     if counts:
         assert verdict.comparisons[-1].other == f"raw, {part}:{part}"
         assert verdict.comparisons[-1].mean == pytest.approx(0.1, abs=0.005)
-    alone = [replace(c, support=["audio"] if c.role is Role.LEARNED else c.support) for c in fused.cells]
-    assert verdicts(Panel(alone, fused.scores, fused.classes)) == []  # no control shows what it does
+    alone = [r.keyed(support=("audio",)) if r.role is Role.LEARNED else r for r in fused]
+    assert verdicts(Results(alone)) == []  # no control shows what it does
 
 
 def test_what_diverged_does_not_pass_however_good_it_is_by_other_metrics():
     lost = table(USUAL, ("log loss", False))
-    lost.cells[0] = replace(lost.cells[0], mean=float("nan"), ci95=float("nan"))
+    lost.rows[0] = replace(lost.rows[0], mean=float("nan"), ci95=float("nan"))
     (verdict,) = verdicts(together(table(USUAL), lost))
     assert not verdict.passed and verdict.diverged == ("log loss",) and not verdict.losses
     (verdict,) = verdicts(together(lost, table(USUAL)))

@@ -6,7 +6,7 @@ from mmml.data.base import Column, Granularity, Samples
 from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
-from mmml.evaluation.panel import Setting
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import (
     NoSupport,
     PermutedTargets,
@@ -81,7 +81,7 @@ def test_constant_answers_are_the_mean_and_the_median_of_the_scores(scored):
 
 
 def test_one_pair_is_not_played():
-    setting = Setting(learner().task, EpisodeShape(1, 1, 4), (MAPPING,))
+    setting = EvalSetting("few_shot", learner().task, EpisodeShape(1, 1, 4), (MAPPING,))
     assert setting.known_to(learner()) and not setting.known_to(PermutedTargets(learner()))
 
 

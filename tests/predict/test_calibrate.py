@@ -8,7 +8,7 @@ import torch
 
 from mmml.data.base import Column, Granularity, Samples
 from mmml.episodes import Mapping
-from mmml.evaluation.scaling import HOTTEST, with_one_wrong
+from mmml.evaluation.calibration import HOTTEST, with_one_wrong
 from mmml.predict.calibrate import calibrate_on_support, folds_of, rows_of, spared
 from tests.predict.test_model import model_of
 

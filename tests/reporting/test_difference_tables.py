@@ -6,21 +6,23 @@ import pytest
 from rich.console import Console
 
 from mmml.reporting import difference_tables, write_report
-from mmml.reporting.cells import difference, verdict
-from mmml.reporting.differences import as_csv, difference_pivots
+from mmml.reporting.differences import difference_pivots
+from mmml.reporting.rows import as_csv, difference, verdict
 from tests.reporting.test_report import CELL
 
 CLEAR = {
+    "evaluator": "few_shot",
+    "unit": "episodes",
+    "role": "learned",
     "split": "test",
     "task": "classification",
-    "a": "metric/prototype",
-    "b": "raw/nearest",
+    "predictor": "metric/prototype",
+    "minus": "raw/nearest",
     "support": ["text"],
     "query": ["image"],
     "ways": 20,
     "shots": 1,
-    "step": None,
-    "episodes": 1000,
+    "n": 1000,
     "metric": "accuracy",
     "percent": True,
     "higher_is_better": True,
@@ -31,7 +33,8 @@ CLEAR = {
 OPEN = CLEAR | {"shots": 5, "mean": -0.0123, "ci95": 0.0301, "clear": False}
 ERROR = CLEAR | {"metric": "MAE", "percent": False, "higher_is_better": False, "mean": -0.25, "ci95": 0.1}
 NAMES = [f"metric/prototype ({n}-22-31-glyphs-metric)" for n in (13, 14, 15)]
-RESULT = {"schema": 1, "status": "completed", "steps": 3, "seconds": 1.0, "overrides": [], "best": None, "error": None}
+RESULT = {"schema": 2, "status": "completed", "steps": 3, "seconds": 1.0, "overrides": [], "best": None, "error": None}
+RESULT |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
 
 def panel_of(*names, **changes):
@@ -93,14 +96,16 @@ def test_nothing_is_shown_of_no_difference():
 def test_rows_say_what_is_taken_from_what():
     (table,) = difference_pivots([CLEAR, OPEN], PANEL)
     assert (table.second, table.columns) == ("metric/prototype", ["20-way 1-shot", "20-way 5-shot"])
-    assert [(r.mapping, r.predictor, r.cells) for r in table.rows] == [("text:image", "− raw/nearest", [CLEAR, OPEN])]
+    assert [(r.key.mapping, r.key.predictor, r.cells) for r in table.rows] == [
+        ("text:image", "− raw/nearest", [CLEAR, OPEN])
+    ]
     assert "above 0 the first is better" in table.title and "1000 paired episodes" in table.title
 
 
 def test_pairs_of_several_are_named_in_full():
     pairs = [CLEAR | {"a": a, "b": b} for a, b in ("xy", "xz", "yz")]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    assert [r.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
+    assert [r.key.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
 
 
 def test_each_row_shows_its_own_mapping_and_pair():
@@ -111,7 +116,7 @@ def test_each_row_shows_its_own_mapping_and_pair():
         for m, (a, b) in enumerate(("xy", "xz"))
     ]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    told = [(r.mapping, r.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
+    told = [(r.key.mapping, r.key.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
     assert told == [
         ("text:image", "− y", [0.0]),
         ("text:image", "− z", [0.1]),
@@ -152,7 +157,7 @@ def test_the_terminal_shows_the_differences_to_the_first_in_eighty_columns():
 
 
 def test_brackets_in_a_name_are_shown():
-    pair = CLEAR | {"a": "m ([b])", "b": "m ([i])"}
+    pair = CLEAR | {"predictor": "m ([b])", "minus": "m ([i])"}
     text = text_of([pair], panel_of("m ([b])", "m ([i])"))
     assert "m ([b])" in text and "− m ([i])" in text
 
@@ -172,13 +177,13 @@ def test_csv_holds_every_pair_as_numbers():
         "step": "",
         "metric": "accuracy",
         "higher_is_better": "True",
-        "a": "metric/prototype",
-        "b": "raw/nearest",
+        "predictor": "metric/prototype",
+        "minus": "raw/nearest",
         "mean": "-0.0123",
         "ci95": 0,
         "ci95_classes": "",
         "clear": "False",
-        "episodes": "1000",
+        "n": "1000",
     }
 
 
@@ -197,5 +202,5 @@ def test_the_page_sets_clear_differences_off(tmp_path):
 
 def test_columns_stand_in_the_order_of_the_panel():
     panel = [c | {"shots": n} for n in (1, 5) for c in PANEL]
-    (pivot,) = difference_pivots([OPEN | {"b": "metric/prototype, permuted targets"}, CLEAR], panel)
+    (pivot,) = difference_pivots([OPEN | {"minus": "metric/prototype, permuted targets"}, CLEAR], panel)
     assert pivot.columns == ["20-way 1-shot", "20-way 5-shot"]

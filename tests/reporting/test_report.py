@@ -7,47 +7,50 @@ import pytest
 from rich.console import Console
 
 from mmml.errors import UserError
-from mmml.reporting import panel_tables, write_report
-from mmml.reporting.cells import headlines, value
+from mmml.reporting import result_tables, write_report
 from mmml.reporting.figures import learning_curves, smooth
+from mmml.reporting.rows import headlines, value
 
 CELL = {
+    "evaluator": "few_shot",
+    "unit": "episodes",
+    "higher_is_better": True,
     "split": "test",
     "task": "classification",
     "predictor": "metric/prototype",
-    "baseline": False,
+    "role": "learned",
     "percent": True,
     "support": ["text"],
     "query": ["image"],
     "ways": 20,
     "shots": 1,
-    "episodes": 1000,
-    "candidates": None,
+    "n": 1000,
     "transductive": False,
     "metric": "accuracy",
     "mean": 0.98765,
     "ci95": 0.00121,
 }
-RANKED = CELL | {"task": "retrieval", "candidates": 323, "metric": "R@1", "mean": 0.415, "ci95": 0.02}
+RANKED = CELL | {"evaluator": "gallery", "unit": "galleries", "task": "gallery", "candidates": 323}
+RANKED |= {"metric": "R@1", "mean": 0.415, "ci95": 0.02}
 
 
 def test_cells_show_intervals_rounded_up():
     assert value(CELL) == "98.8 ± 0.2"
-    assert value(CELL | {"predictor": "chance", "episodes": 0, "mean": 0.05, "ci95": 0.0}) == "5.0"
+    assert value(CELL | {"predictor": "chance", "n": 0, "mean": 0.05, "ci95": 0.0}) == "5.0"
     assert value(CELL | {"mean": 1.0, "ci95": 0.0}) == "100.0 ± 0.0"
     assert value(RANKED | {"metric": "median rank", "percent": False, "mean": 3.25, "ci95": None}) == "3.2"
     assert value(None) == ""
 
 
 def test_headlines_are_the_hardest_learned_cells():
-    easy, raw = CELL | {"ways": 5}, CELL | {"predictor": "ours", "baseline": True, "ways": 50}
+    easy, raw = CELL | {"ways": 5}, CELL | {"predictor": "ours", "role": "untrained", "ways": 50}
     assert headlines([easy, CELL, CELL | {"shots": 5}, raw, RANKED, RANKED | {"metric": "R@5"}]) == [CELL, RANKED]
 
 
 def text_of(panel, width=80):
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     with console.file:
-        for table in panel_tables(panel):
+        for table in result_tables(panel):
             console.print(table)
     return console.export_text()
 
@@ -60,7 +63,7 @@ def test_tables_say_what_is_transductive_and_which_way_a_search_goes():
 
 
 def test_the_panel_fits_eighty_columns(finished):
-    panel = json.loads((finished / "result.json").read_text())["panel"]
+    panel = json.loads((finished / "result.json").read_text())["results"]
     assert "…" not in text_of(panel)
 
 
@@ -95,7 +98,7 @@ def test_a_run_that_failed_has_a_page_too(tmp_path):
         "seconds": 1.0,
         "overrides": [],
         "best": None,
-        "panel": [],
+        "results": [],
         "error": {"type": "TrainingError", "message": "the loss is nan", "traceback": ""},
     }
     (tmp_path / "result.json").write_text(json.dumps(result))

@@ -1,7 +1,7 @@
 from mmml.reporting.shots import shot_curves
 from tests.reporting.test_report import CELL, RANKED
 
-BASELINE = {"predictor": "raw/nearest", "baseline": True}
+BASELINE = {"predictor": "raw/nearest", "role": "untrained"}
 LINE = [CELL | {"shots": shots, "ways": 1, "mean": 0.1 * shots} for shots in (1, 5, 20)]
 
 

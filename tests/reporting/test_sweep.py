@@ -13,7 +13,7 @@ def write(folder, number, overrides, value, mean=0.8, status="completed", error=
     panel = [CELL | {"mean": mean}, RANKED] if status == "completed" else []
     best = {"monitor": "val/mean", "value": value, "step": 4} if value is not None else None
     result = {"schema": 1, "status": status, "steps": 4, "seconds": 9.5, "overrides": overrides, "error": error}
-    (run / "result.json").write_text(json.dumps(result | {"best": best, "panel": panel}))
+    (run / "result.json").write_text(json.dumps(result | {"best": best, "results": panel}))
     (run / "run.json").write_text("{}")
 
 
@@ -42,7 +42,7 @@ def test_validation_ranks_and_nothing_is_hidden(sweep):
 def test_a_second_metric_does_not_take_the_place_of_the_first(tmp_path):
     write(tmp_path, 0, ["seed=0"], 0.5, mean=0.25)
     result = json.loads((tmp_path / "0" / "result.json").read_text())
-    result["panel"].insert(1, CELL | {"metric": "log loss", "percent": False, "mean": 1.5})
+    result["results"].insert(1, CELL | {"metric": "log loss", "percent": False, "mean": 1.5})
     (tmp_path / "0" / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
@@ -63,9 +63,9 @@ def test_runs_that_were_interrupted_come_after_those_that_completed(tmp_path):
 def test_the_scores_are_those_of_the_learned_row(tmp_path):
     write(tmp_path, 0, ["seed=0"], 0.5, mean=0.25)
     result = json.loads((tmp_path / "0" / "result.json").read_text())
-    others = {"predictor": "frozen/ridge", "baseline": True, "mean": 0.75}
+    others = {"predictor": "frozen/ridge", "role": "untrained", "mean": 0.75}
     alone = CELL | others | {"ways": 7, "predictor": "chance"}
-    result["panel"] = [CELL | others, alone, *result["panel"], CELL | others | {"predictor": "raw/nearest"}]
+    result["results"] = [CELL | others, alone, *result["results"], CELL | others | {"predictor": "raw/nearest"}]
     (tmp_path / "0" / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
@@ -86,7 +86,7 @@ def test_errors_are_ranked_the_smaller_the_better(tmp_path):
         write(tmp_path, number, [f"seed={number}"], value)
         result = json.loads((tmp_path / str(number) / "result.json").read_text())
         result["best"]["higher_is_better"] = False
-        result["panel"] = [CELL | {"metric": "MAE", "percent": False, "mean": value / 2, "ci95": 0.01}]
+        result["results"] = [CELL | {"metric": "MAE", "percent": False, "mean": value / 2, "ci95": 0.01}]
         (tmp_path / str(number) / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))

@@ -1,22 +1,22 @@
 import json
 
-from mmml.reporting.cells import headlines, name
 from mmml.reporting.html import shade
+from mmml.reporting.rows import headlines, name
 from mmml.reporting.sweep import read_run
 from mmml.reporting.tables import pivots
 from tests.reporting.test_report import CELL, RANKED, text_of
 
 GAP = CELL | {"metric": "calibration error", "mean": 0.031, "ci95": 0.002}
-FROZEN = {"predictor": "frozen/ridge", "baseline": True}
-CHANCE = CELL | {"predictor": "chance", "baseline": True, "episodes": 0, "mean": 0.05, "ci95": 0.0}
+FROZEN = {"predictor": "frozen/ridge", "role": "untrained"}
+CHANCE = CELL | {"predictor": "chance", "role": "untrained", "n": 0, "mean": 0.05, "ci95": 0.0}
 PANEL = [CELL, GAP, RANKED, CELL | FROZEN, GAP | FROZEN, CHANCE]
 
 
 def test_calibration_has_a_table_of_its_own_after_the_scores():
     tables = pivots(PANEL)
     assert [t.title.split(",")[0] for t in tables] == ["classification", "retrieval", "calibration"]
-    assert [r.predictor for r in tables[0].rows] == ["metric/prototype", "frozen/ridge", "chance"]
-    assert [r.predictor for r in tables[2].rows] == ["metric/prototype", "frozen/ridge"]
+    assert [r.key.predictor for r in tables[0].rows] == ["metric/prototype", "frozen/ridge", "chance"]
+    assert [r.key.predictor for r in tables[2].rows] == ["metric/prototype", "frozen/ridge"]
     assert tables[0].rows[0].cells == [CELL] and tables[2].rows[0].cells == [GAP]
     assert tables[2].columns == ["20-way 1-shot"]
 
@@ -31,7 +31,7 @@ def test_each_row_shows_its_own_mapping_predictor_and_shape():
     ]
     (table,) = pivots(panel)
     assert table.columns == ["5-way 1-shot", "6-way 1-shot"]
-    told = [(r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
+    told = [(r.key.mapping, r.key.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
     assert told == [
         ("text:image", "a", [105, 106]),
         ("text:image", "bcd", [305, 306]),
@@ -71,7 +71,7 @@ def test_it_is_no_headline_and_no_colour():
 
 def test_a_sweep_keeps_the_two_apart(tmp_path):
 
-    result = {"status": "completed", "overrides": [], "panel": PANEL}
+    result = {"status": "completed", "overrides": [], "results": PANEL}
     (tmp_path / "result.json").write_text(json.dumps(result))
     row = read_run(tmp_path)
     assert row["test"][name(CELL)] == CELL and row["test"][name(GAP)] == GAP

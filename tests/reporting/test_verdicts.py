@@ -59,7 +59,7 @@ def test_only_clear_differences_are_marked():
 
 
 def test_the_page_and_the_terminal_show_them(tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"panel": [], "verdicts": [PASSED, LOST]}))
+    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"results": [], "verdicts": [PASSED, LOST]}))
     page = write_report(tmp_path).read_text()
     assert "Does adaptation help?" in page and '<td class="worse">−4.9 ± 0.2</td><td>BLEU</td>' in page
     console = Console(width=80, record=True)
@@ -70,5 +70,5 @@ def test_the_page_and_the_terminal_show_them(tmp_path):
 
 
 def test_no_verdicts_make_no_section(tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"panel": []}))
+    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"results": []}))
     assert "Does adaptation help?" not in write_report(tmp_path).read_text() and [*verdict_table([])] == []

@@ -5,7 +5,7 @@ import pytest
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
 CELL = {"task": "generation", "support": ["text"], "query": ["text"], "target": "text", "ways": 1, "shots": 5}
-CELL |= {"episodes": 9, "candidates": None, "step": None, "subset": None, "percent": True, "baseline": False}
+CELL |= {"n": 9, "percent": True, "role": "learned"}
 
 
 def cell(predictor, metric, mean):
@@ -33,7 +33,7 @@ def result(losses=()):
     }
     verdict["passed"] = not losses
     panel = [cell("metric", "chrF", 0.5), cell("metric", "BLEU", 0.2), cell("raw/nearest", "chrF", 0.47)]
-    return {"panel": panel, "verdicts": [verdict], "seconds": 60.0}
+    return {"results": panel, "verdicts": [verdict], "seconds": 60.0}
 
 
 def test_a_row_has_the_first_metric_and_what_it_is_better_than():

@@ -13,9 +13,9 @@ def test_areas_are_read_as_they_are_shown_and_more_is_better():
     cell = {"metric": "accuracy", "higher_is_better": True}
     points = [point("a:a", 0.5), point("a:a", 0.9, amount=0.5), point("a:a", 0.7, corruption="noise")]
     harder = point("a:a", 0.3, shots=0)
-    assert fusions.areas_of({"robustness": [*points, harder], "panel": [cell]}) == {"a:a": 50.0}
+    assert fusions.areas_of({"robustness": [*points, harder], "results": [cell]}) == {"a:a": 50.0}
     errors = [point("a:a", 0.8, metric="MAE", percent=False)]
-    assert fusions.areas_of({"robustness": errors, "panel": [{"metric": "MAE", "higher_is_better": False}]}) == {
+    assert fusions.areas_of({"robustness": errors, "results": [{"metric": "MAE", "higher_is_better": False}]}) == {
         "a:a": -0.8
     }
 
@@ -53,7 +53,7 @@ def test_a_fusion_is_judged_on_the_split_and_the_seed_that_are_asked_for(monkeyp
         asked.append([str(folder), *wanted.train, *overrides, *(o for os in wanted.evaluations.values() for o in os)])
         (name,) = wanted.evaluations
         cell = {"metric": "accuracy", "higher_is_better": True}
-        (tmp_path / "result.json").write_text(json.dumps({"robustness": [point("a:a", 0.5)], "panel": [cell]}))
+        (tmp_path / "result.json").write_text(json.dumps({"robustness": [point("a:a", 0.5)], "results": [cell]}))
         return {name: tmp_path}
 
     monkeypatch.setattr(fusions, "play", play)

@@ -10,7 +10,7 @@ from reproductions import REPRODUCTIONS, Goal, Reproduction
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 
-CELL = {"task": "classification", "metric": "accuracy", "ways": 20, "shots": 1, "candidates": None, "step": None}
+CELL = {"task": "classification", "metric": "accuracy", "ways": 20, "shots": 1, "step": None}
 IMAGE, BOTH = ["image"], ["image", "strokes"]
 
 
@@ -18,9 +18,9 @@ def wrote(folder, scores, mapping=IMAGE, predictor="metric/prototype", baseline=
     """A finished evaluation with one cell more."""
     path, episodes = folder / "result.json", folder / "eval" / "test" / "episodes.parquet"
     episodes.parent.mkdir(parents=True, exist_ok=True)
-    told = json.loads(path.read_text()) if path.exists() else {"status": "completed", "seconds": 10, "panel": []}
+    told = json.loads(path.read_text()) if path.exists() else {"status": "completed", "seconds": 10, "results": []}
     cell = CELL | {"predictor": predictor, "baseline": baseline, "support": mapping, "query": mapping}
-    told["panel"].append(cell | {"mean": float(np.mean(scores))})
+    told["results"].append(cell | {"mean": float(np.mean(scores))})
     path.write_text(json.dumps(told))
     (folder / "run.json").write_text(json.dumps({"git": "0123456789"}))
     name = f"{'+'.join(mapping)}:{'+'.join(mapping)}"

@@ -13,7 +13,8 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.independence import check_independence
-from mmml.evaluation.panel import Setting, episode_panel
+from mmml.evaluation.predictions import episode_results
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods import methods
 from mmml.methods.controls import constants
 from mmml.tasks import tasks
@@ -287,8 +288,10 @@ def descend(learner, samples, steps):
 
 def judged(learner, samples):
     seen = materialize(learner, samples, ["features", "text"])
-    panel = episode_panel(learner, seen, Sampler(samples, 0, "test"), [Setting(learner.task, SHAPE, (MAPPING,))], 10)
-    return {c.metric: c.mean for c in panel.cells}
+    panel = episode_results(
+        learner, seen, Sampler(samples, 0, "test"), [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))], 10
+    )
+    return {c.key.metric: c.mean for c in panel.rows}
 
 
 def test_the_metric_method_answers_with_known_texts(named):
@@ -318,8 +321,10 @@ def test_another_instance_of_the_task_scores_alike(named):
     own = judged(learner.eval(), named)
     stranger = learned().task
     seen = materialize(learner, named, ["features", "text"])
-    panel = episode_panel(learner, seen, Sampler(named, 0, "test"), [Setting(stranger, SHAPE, (MAPPING,))], 10)
-    assert {c.metric: c.mean for c in panel.cells} == own
+    panel = episode_results(
+        learner, seen, Sampler(named, 0, "test"), [EvalSetting("few_shot", stranger, SHAPE, (MAPPING,))], 10
+    )
+    assert {c.key.metric: c.mean for c in panel.rows} == own
 
 
 @torch.no_grad()

@@ -12,7 +12,8 @@ from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.evaluation.embed import embed_all
-from mmml.evaluation.panel import Setting, episode_panel
+from mmml.evaluation.predictions import episode_results
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import constants
 from mmml.tasks import tasks
 from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, f1, pearson
@@ -43,8 +44,11 @@ def batch(samples, numbers=(0, 1, 2, 3)):
 
 
 def error(model, samples) -> float:
-    setting, embedded = Setting(TASK, EpisodeShape(1, 10, 10), (MAPPING,)), embed_all(model, samples, ["features"])
-    return episode_panel(model, embedded, Sampler(samples, 0, "test"), [setting], 100).cells[0].mean
+    setting, embedded = (
+        EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,)),
+        embed_all(model, samples, ["features"]),
+    )
+    return episode_results(model, embedded, Sampler(samples, 0, "test"), [setting], 100).cells[0].mean
 
 
 @pytest.mark.parametrize("loss", ["infonce", "prototypical"])
@@ -70,17 +74,17 @@ def test_training_learns_which_features_matter(scored):
 
 
 def test_a_constant_answer_stands_in_the_table(scored):
-    setting = Setting(TASK, EpisodeShape(1, 10, 10), (MAPPING,))
+    setting = EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,))
     model = learner()
     model.embedder.fit(scored)
     mean, _ = constants(model)
     embedded = embed_all(mean, scored, ["features"])
-    cell, correlation = episode_panel(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
+    cell, correlation = episode_results(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
     drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
     support, query = scored.targets[drawn.support], scored.targets[drawn.query]
     assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
     assert correlation.metric == "Pearson r" and correlation.mean == 0
-    assert cell.predictor == "constant/mean"
+    assert cell.key.predictor == "constant/mean"
 
 
 @pytest.mark.parametrize("classifier", ["prototype", "ridge"])

@@ -13,7 +13,8 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import materialize
-from mmml.evaluation.panel import Setting, chance_panel, episode_panel, predict
+from mmml.evaluation.predictions import chance_results, episode_results, predict
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods import methods
 from mmml.methods.controls import Control
 from mmml.methods.metric.learner import combined
@@ -65,9 +66,9 @@ def metric(classifier="attention"):
 
 
 def judged(learner, samples, shots=5):
-    setting = Setting(TASK, EpisodeShape(1, shots, 8), (MAPPING,))
-    panel = episode_panel(learner, samples, Sampler(samples, 0, "test"), [setting], 60)
-    return {c.metric: c.mean for c in panel.cells}
+    setting = EvalSetting("few_shot", TASK, EpisodeShape(1, shots, 8), (MAPPING,))
+    panel = episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 60)
+    return {c.key.metric: c.mean for c in panel.rows}
 
 
 def test_one_pair_tells_the_step_of_a_domain(pairs):
@@ -88,8 +89,10 @@ def test_ranks_are_among_the_answers_of_the_episode():
 
 def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pairs):
     (cell,) = chance(pairs)
-    assert cell.mean == 1 / 35 and cell.target == TARGET and cell.candidates is None
-    played = next(predict(metric(), pairs, Sampler(pairs, 0, "test"), Setting(TASK, SHAPE, (MAPPING,)), 60))
+    assert cell.mean == 1 / 35 and cell.key.target == TARGET and cell.key.candidates is None
+    played = next(
+        predict(metric(), pairs, Sampler(pairs, 0, "test"), EvalSetting("few_shot", TASK, SHAPE, (MAPPING,)), 60)
+    )
     answers = pairs.columns[TARGET].values
     for b, (rows, right) in enumerate(candidate_rows(pairs, played.drawn)):
         assert len(rows) == 35 and torch.equal(answers[rows[right]], played.targets[b])
@@ -108,8 +111,8 @@ class Opposite(Control):
 
 
 def chance(samples):
-    cells = chance_panel(Sampler(samples, 0, "test"), [Setting(TASK, SHAPE, (MAPPING,))], 20).cells
-    return [c for c in cells if c.metric == "R@1"]
+    cells = chance_results(Sampler(samples, 0, "test"), [EvalSetting("few_shot", TASK, SHAPE, (MAPPING,))], 20).cells
+    return [c for c in cells if c.key.metric == "R@1"]
 
 
 def test_the_loss_is_lowest_where_every_answer_is_found():

@@ -10,7 +10,7 @@ from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.examples.answers import answer_examples
-from mmml.evaluation.panel import Setting
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import PermutedTargets
 from tests.tasks.test_generation import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
 
@@ -20,7 +20,11 @@ NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
 def answers(learners, samples, shape):
     seen = materialize(learners[0], samples, ["features", "text"])
     return answer_examples(
-        learners, samples, seen, Sampler(samples, 0, "test"), Setting(learners[0].task, shape, (MAPPING,))
+        learners,
+        samples,
+        seen,
+        Sampler(samples, 0, "test"),
+        EvalSetting("few_shot", learners[0].task, shape, (MAPPING,)),
     )
 
 

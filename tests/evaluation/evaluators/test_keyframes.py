@@ -12,25 +12,25 @@ from mmml.data.base import Column, Granularity, Samples
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError
+from mmml.evaluation.context import EpisodeContext
 from mmml.evaluation.embed import embed_all
-from mmml.evaluation.examples.videos import video_examples
-from mmml.evaluation.panel import Setting
-from mmml.evaluation.summaries import (
+from mmml.evaluation.evaluator import Player
+from mmml.evaluation.evaluators.keyframes import (
     DRAWS,
+    KeyFrames,
+    agreement,
     by_time,
     correlations,
     draws,
-    floor_panel,
-    judged,
     overlap,
     people,
     predicted,
-    summary_panel,
-    summary_settings,
 )
+from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import Constant
 from mmml.tasks import tasks
 from tests.conftest import metric_learner
+from tests.evaluation.making import CLASSIFICATION, OPTIONS
 
 MAPPING = Mapping.parse("features:features")
 TASK = tasks.build("regression", {}, "task")
@@ -56,23 +56,33 @@ def learner(classifier="attention"):
     return metric_learner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier)
 
 
-def settings(samples, *several, task=TASK):
-    return summary_settings(several, [Setting(task, EpisodeShape(1, 5, 5), (MAPPING,))], samples)
+def context_of(samples, train=None, task=TASK):
+    settings = [EvalSetting("few_shot", task, EpisodeShape(1, 5, 5), (MAPPING,))]
+    splits = {"test": samples} | ({} if train is None else {"train": train})
+    return EpisodeContext({"features": Granularity.SAMPLE}, settings, OPTIONS, splits)
 
 
-def cells(panel):
-    return {(c.predictor, c.shots, c.metric): c for c in panel.cells}
-
-
-def test_a_learner_is_judged_by_frames_of_other_videos(frames):
+def measured(player, frames, *shots):
     embedded = embed_all(learner(), frames, ["features"])
-    found = cells(summary_panel(learner(), embedded, settings(frames, 1, 3), seed=0))
+    return by_key(KeyFrames(list(shots)).run(Player(player, embedded), context_of(frames)))
+
+
+def references(frames, train=None):
+    return by_key(KeyFrames([1]).references(context_of(frames, train)))
+
+
+def by_key(results):
+    return {(r.key.predictor, r.key.shots, r.key.metric): r for r in results}
+
+
+def test_a_learner_is_tested_by_frames_of_other_videos(frames):
+    found = measured(learner(), frames, 1, 3)
     one, three = (found["metric/attention", n, "Kendall τ"] for n in (1, 3))
-    assert 0.2 < one.mean < three.mean < 1 and one.episodes == 8 and one.task == "summary"
+    assert 0.2 < one.mean < three.mean < 1 and one.n == 8 and one.key.task == "summary"
     assert found["metric/attention", 3, "Spearman ρ"].mean > three.mean
-    constant = cells(summary_panel(Constant(learner()), embedded, settings(frames, 3), seed=0))
+    constant = measured(Constant(learner()), frames, 3)
     assert constant["constant/mean", 3, "Kendall τ"].mean == 0
-    chance = cells(floor_panel(frames, None, settings(frames, 3), seed=0))["chance", 3, "F"]
+    chance = references(frames)["chance", 1, "F"]
     assert constant["constant/mean", 3, "F"].mean == pytest.approx(chance.mean, abs=0.1)
 
 
@@ -86,15 +96,11 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
 
 def test_a_score_of_a_video_is_the_mean_over_its_own_draws(frames):
     embedded = embed_all(learner(), frames, ["features"])
-    panel = summary_panel(learner(), embedded, settings(frames, 2), seed=0)
+    rows = list(measured(learner(), frames, 2).values())
     with torch.no_grad():
-        own = [judged(predicted(learner(), embedded, MAPPING, v, s), v) for v, s in [*draws(frames, 2, 0)][:DRAWS]]
-    assert [scores[0] for scores in panel.scores] == pytest.approx(np.mean(own, axis=0))
-    assert {(c.metric, len(s)) for c, s in zip(panel.cells, panel.scores, strict=True)} == {
-        ("Kendall τ", 8),
-        ("Spearman ρ", 8),
-        ("F", 8),
-    }
+        own = [agreement(predicted(learner(), embedded, MAPPING, v, s), v) for v, s in [*draws(frames, 2, 0)][:DRAWS]]
+    assert [r.scores[0] for r in rows] == pytest.approx(np.mean(own, axis=0))
+    assert [(r.key.metric, len(r.scores)) for r in rows] == [("Kendall τ", 8), ("Spearman ρ", 8), ("F", 8)]
 
 
 def test_time_alone_is_the_mean_over_videos_and_annotators(frames):
@@ -107,17 +113,15 @@ def test_time_alone_is_the_mean_over_videos_and_annotators(frames):
 def test_time_alone_is_a_floor_where_what_matters_comes_at_its_time(frames):
     early = [np.linspace(1, 0, len(v.rows)) for v in frames.footage]
     footage = [replace(v, annotations=np.stack([e, e])) for v, e in zip(frames.footage, early, strict=True)]
-    found = cells(
-        floor_panel(replace(frames, footage=footage), replace(frames, footage=footage), settings(frames, 1), 0)
-    )
+    found = references(replace(frames, footage=footage), replace(frames, footage=footage))
     assert found["position prior", 1, "Kendall τ"].mean > 0.95
     mixed = [replace(v, annotations=v.annotations[:, :: -1 if i % 2 else 1]) for i, v in enumerate(footage)]
-    found = cells(floor_panel(replace(frames, footage=mixed), replace(frames, footage=mixed), settings(frames, 1), 0))
+    found = references(replace(frames, footage=mixed), replace(frames, footage=mixed))
     assert abs(found["position prior", 1, "Kendall τ"].mean) < 0.1
 
 
 def test_people_agree_more_than_chance(frames):
-    found = cells(floor_panel(frames, frames, settings(frames, 1), seed=0))
+    found = references(frames, frames)
     assert found["human agreement", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
     assert found["human agreement", 1, "F"].mean > found["chance", 1, "F"].mean > 0
     video = frames.footage[0]
@@ -136,23 +140,23 @@ def test_values():
 def test_an_annotators_own_scores_are_perfect(frames):
     video = frames.footage[0]
     alone = replace(video, annotations=video.annotations[:1], summaries=video.summaries[:1])
-    assert judged(video.annotations[0], alone) == pytest.approx((1, 1, 1))
-    assert judged(-video.annotations[0], alone) == pytest.approx((-1, -1, 0))
+    assert agreement(video.annotations[0], alone) == pytest.approx((1, 1, 1))
+    assert agreement(-video.annotations[0], alone) == pytest.approx((-1, -1, 0))
 
 
 @pytest.mark.parametrize("unit", [1e-20, 1e-12, 1.0, 1e20])
 def test_the_unit_of_what_matters_does_not(frames, unit):
     video = frames.footage[0]
-    assert judged(unit * video.annotations[0], video) == pytest.approx(judged(video.annotations[0], video))
+    assert agreement(unit * video.annotations[0], video) == pytest.approx(agreement(video.annotations[0], video))
     alike = np.full(len(video.annotations[0]), 0.3) + np.resize([0, 3e-8], len(video.annotations[0]))
-    assert judged(unit * alike, video) == judged(np.ones_like(alike), video)
+    assert agreement(unit * alike, video) == agreement(np.ones_like(alike), video)
 
 
 def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
     shown = replace(frames, columns={**frames.columns, "video": Column(Granularity.SAMPLE, clips)})
     embedded = embed_all(learner(), frames, ["features"])
-    sheets = video_examples(learner(), shown, embedded, settings(frames, 1, 3), seed=0)
+    (sheets,) = KeyFrames([1, 3]).examples([Player(learner(), embedded)], context_of(shown)).values()
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]
     first = sheets[0]
     assert len(first["frames"]) == 10 and [f["shown"] for f in first["frames"]] == first["shown"]
@@ -160,14 +164,16 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
     with Image.open(io.BytesIO(base64.b64decode(animation))) as moving:
         assert moving.format == "GIF" and moving.n_frames == sum(first["shown"]) == 2
     assert max(first["importance"]) == max(first["people"]) == 1 and min(first["people"]) == 0
-    assert video_examples(learner(), shown, embedded, [], seed=0) == []
 
 
 def test_what_cannot_be_summarised_is_refused(frames):
-    assert [s.shape.shots for s in settings(frames, 1, 3)] == [1, 3] and settings(frames) == []
-    with pytest.raises(UserError, match="need 5 of a class, and one has 4: ask for fewer"):
-        settings(frames, 4)
+    KeyFrames([1, 3]).check_samples(context_of(frames))
+    with pytest.raises(UserError, match=r"evaluation.keyframes.shots=\[4\] .*need 5 of a class, and one has 4"):
+        KeyFrames([4]).check_samples(context_of(frames))
     with pytest.raises(UserError, match="needs samples that are frames"):
-        settings(Samples(frames.classes, frames.starts, frames.columns), 1)
+        KeyFrames([1]).check_samples(context_of(Samples(frames.classes, frames.starts, frames.columns)))
     with pytest.raises(UserError, match="set task=regression"):
-        settings(frames, 1, task=tasks.build("classification", {}, "task"))
+        KeyFrames([1]).check(learner(), context_of(frames, task=CLASSIFICATION))
+    for wrong in ([], [0]):
+        with pytest.raises(UserError, match="evaluation.keyframes.shots=.* must be a list of positive whole numbers"):
+            KeyFrames(wrong)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmml.reporting.cells import digits, headlines, mapping, over_classes, predictor, prominence, validation, value
+from mmml.reporting.rows import digits, headlines, mapping, over_classes, predictor, prominence, validation, value
 from tests.reporting.test_difference_tables import CLEAR
 from tests.reporting.test_report import CELL, RANKED
 
@@ -38,7 +38,7 @@ def test_the_interval_over_classes_is_its_own():
     assert over_classes(CELL | {"ci95_classes": 0.0101}) == "(± 1.1)"
     assert over_classes(CLEAR | {"mean": 0.0004, "ci95": 0.0003, "ci95_classes": 0.00021}) == "(± 0.03)"
     assert over_classes(CELL) == over_classes(CELL | {"ci95_classes": None}) == ""
-    assert over_classes(CELL | {"ci95_classes": 0.1, "episodes": 0}) == ""
+    assert over_classes(CELL | {"ci95_classes": 0.1, "n": 0}) == ""
 
 
 def test_a_ranking_is_read_from_query_to_gallery_and_an_episode_from_support_to_query():

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.config.schema import EvalEpisodes, EvaluationConfig
 from mmml.data.base import Column, Granularity, Samples
-from mmml.episodes import Batch, EpisodeShape, Mapping, Sampler
+from mmml.episodes import Batch
 from mmml.errors import UserError
-from mmml.evaluation.judge import Judge
-from mmml.evaluation.matching import match, matching_panel, matching_settings
-from mmml.evaluation.panel import Setting, episode_settings
-from mmml.tasks import tasks
+from mmml.evaluation.evaluator import Player
+from mmml.evaluation.evaluators.matching import MatchingByPairs, match
 from tests.conftest import make_learner
+from tests.evaluation import making
+from tests.evaluation.making import measure, settings_of
 
 MODALITIES = {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
@@ -43,17 +42,16 @@ def unrelated(per_class: int = 4) -> Samples:
     return Samples([f"class {c}" for c in range(6)], np.arange(7) * per_class, columns)
 
 
-def played(ways: int, queries: int = 1) -> Setting:
-    mappings = (Mapping(("image",), ("image",)), Mapping(("text",), ("text",)))
-    return Setting(tasks.build("classification", {}, "task"), EpisodeShape(ways, 1, queries), mappings)
+def context_of(samples, ways=3, queries=1, shots=(1,), modalities=MODALITIES):
+    shape = {"ways": [ways], "shots": list(shots), "queries": queries, "mappings": ["image:image", "text:text"]}
+    return making.context_of(samples, settings_of(modalities, **shape), modalities)
 
 
 def of(samples: Samples) -> float:
-    settings = matching_settings(["image:text"], [played(6, queries=2)], MODALITIES)
     learner = make_learner(classifier="nearest").eval()
-    (cell,) = matching_panel([(learner, samples)], Sampler(samples, 0, "test"), settings, 20).cells
-    assert (cell.task, cell.metric, cell.mapping, cell.episodes) == ("matching", "matching accuracy", "image:text", 20)
-    return cell.mean
+    (row,) = MatchingByPairs(["image:text"]).run(Player(learner, samples), context_of(samples, 6, queries=2))
+    assert (row.key.task, row.key.metric, row.key.mapping, row.n) == ("matching", "matching accuracy", "image:text", 20)
+    return row.mean
 
 
 def test_modalities_without_a_common_space_are_matched_by_pairs():
@@ -72,11 +70,9 @@ def test_only_what_is_known_in_both_modalities_is_matched():
     samples = unrelated()
     learner = make_learner().eval()
     del learner.embedder.encoders["text"]
-    settings = matching_settings(["image:text"], [played(3)], MODALITIES)
-    sampler = Sampler(samples, 0, "test")
-    assert matching_panel([(learner, samples)], sampler, settings, 4).cells == []
-    other = make_learner().eval()
-    assert len(matching_panel([(learner, samples), (other, samples)], sampler, settings, 4).cells) == 1
+    matching, context, other = MatchingByPairs(["image:text"]), context_of(samples), make_learner().eval()
+    assert len(matching.of([Player(learner, samples)], context)) == 0
+    assert len(matching.of([Player(learner, samples), Player(other, samples)], context)) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,19 +87,17 @@ def test_only_what_is_known_in_both_modalities_is_matched():
         ("text:image", "text:image cannot match text: it is the same for a whole class"),
     ],
 )
-def test_what_cannot_be_matched_is_refused(text, message):
-    per = MODALITIES | {"text": Granularity.CLASS}
-    with pytest.raises(UserError, match=f"evaluation.matching: {message}"):
-        matching_settings([text], [played(3)], per)
+def test_what_cannot_be_matched_is_refused(text, message, learner):
+    context = context_of(unrelated(), modalities=MODALITIES | {"text": Granularity.CLASS})
+    with pytest.raises(UserError, match=f"evaluation.matching.mappings: {message}"):
+        MatchingByPairs([text]).check(learner, context)
+    with pytest.raises(UserError, match="evaluation.matching.mappings is empty: name what to match"):
+        MatchingByPairs([])
 
 
-def test_the_panel_has_it_beside_chance():
+def test_the_table_has_it_beside_chance():
     samples = unrelated()
-    options = EvalEpisodes(ways=[3], shots=[1, 2], queries=2, mappings=["image:image", "text:text"])
-    settings = episode_settings(options, MODALITIES, tasks.build("classification", {}, "task"))
-    evaluation = EvaluationConfig(20, 20, 0, False, [], False, matching=["image:text"])
-    matchings = matching_settings(evaluation.matching, settings, MODALITIES)
-    judge = Judge({"val": samples, "test": samples}, MODALITIES, settings, evaluation, matchings)
-    panel = judge.test(make_learner(classifier="nearest"), embedded=samples)
-    found = {(c.predictor, c.shots): c.mean for c in panel.cells if c.task == "matching"}
-    assert found == {("metric/nearest", 1): 1, ("metric/nearest", 2): 1, ("chance", 1): 1 / 3, ("chance", 2): 1 / 3}
+    matching = MatchingByPairs(["image:text"])
+    found = measure(context_of(samples, shots=(1, 2)), make_learner(classifier="nearest"), None, [matching])
+    means = {(r.key.predictor, r.key.shots): r.mean for r in found.where(task="matching")}
+    assert means == {("metric/nearest", 1): 1, ("metric/nearest", 2): 1, ("chance", 1): 1 / 3, ("chance", 2): 1 / 3}
