@@ -1,4 +1,4 @@
-"""A dataset, an encoder and a distance, each by one file and one YAML, from outside and from inside."""
+"""A dataset, an encoder, a distance and an evaluator, each by one file and one YAML, from outside and from inside."""
 
 import json
 import os
@@ -28,6 +28,12 @@ PARTS = {
     "method/distance/manhattan.yaml": """
         # The city-block distance. mmml-train method/distance=manhattan
         name: manhattan
+        """,
+    "evaluation/evaluators/confidence.yaml": """
+        # @package evaluation.confidence
+        # How sure predictions are. mmml-train 'evaluation/evaluators=[few_shot,confidence]'
+        name: confidence
+        episodes: 5
         """,
 }
 DATASET = """
@@ -82,10 +88,39 @@ DISTANCE = """
     def manhattan(query, support):
         return (query.unsqueeze(-2) - support.unsqueeze(-3)).abs().sum(-1)
     """
+EVALUATOR = """
+    import torch
+    from mmml.evaluation.context import EpisodeContext
+    from mmml.evaluation.evaluator import Evaluator, evaluators
+    from mmml.evaluation.predictions import predict
+    from mmml.evaluation.results import Results
+    from mmml.tasks import Metric
+
+    CONFIDENCE = Metric("confidence")
+
+
+    @evaluators.register("confidence")
+    class Confidence(Evaluator):
+        name = "confidence"
+        plays = EpisodeContext
+
+        def __init__(self, episodes: int):
+            self.episodes = episodes
+
+        def run(self, player, context):
+            results = Results()
+            for setting in context.settings_of(self.name):
+                for played in predict(player.learner, player.samples, context.sampler(), setting, self.episodes):
+                    scores = CONFIDENCE.of_episodes(played.predictions.exp().amax(-1)).numpy()
+                    about = played.drawn.classes, "test", played.mapping, CONFIDENCE, player.learner
+                    results.add(setting.mean_of(scores, *about))
+            return results
+    """
 RUN = [
     "dataset=dots",
     "encoder/image=flat",
     "method/distance=manhattan",
+    "evaluation/evaluators=[few_shot,confidence]",
     "episode.train={ways: 6, shots: 1, queries: 2, mappings: ['image:image']}",
     "episode.eval={ways: 4, shots: 1, queries: 2, mappings: ['image:image']}",
     "trainer.steps=4",
@@ -103,7 +138,10 @@ def assert_ran(cwd: Path) -> None:
     run = only_run(cwd)
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "completed"
-    assert {c["predictor"] for c in result["results"]} == {"metric/prototype", "raw/nearest", "chance"}
+    assert {r["predictor"] for r in result["results"]} == {"metric/prototype", "raw/nearest", "chance"}
+    sure = [r for r in result["results"] if r["evaluator"] == "confidence"]
+    assert {r["predictor"] for r in sure} == {"metric/prototype", "raw/nearest"} and {r["n"] for r in sure} == {5}
+    assert "confidence % ± 95 % interval, 5 episodes each" in (run / "report.html").read_text()
     assert "name: manhattan" in (run / "config.yaml").read_text()
 
 
@@ -111,7 +149,7 @@ def assert_ran(cwd: Path) -> None:
 def outside(tmp_path):
     """A package installed elsewhere, that names its module in the entry-point group, and a folder of YAML."""
     site, conf = tmp_path / "site", tmp_path / "conf"
-    write(site / "our_parts.py", "\n".join(textwrap.dedent(t) for t in (DATASET, ENCODER, DISTANCE)))
+    write(site / "our_parts.py", "\n".join(textwrap.dedent(t) for t in (DATASET, ENCODER, DISTANCE, EVALUATOR)))
     write(site / "ours-1.0.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n")
     write(site / "ours-1.0.dist-info" / "entry_points.txt", "[mmml.parts]\nours = our_parts\n")
     for name, text in PARTS.items():
@@ -144,6 +182,7 @@ def test_from_inside(tmp_path):
     write(copy / "mmml" / "data" / "datasets" / "dots.py", DATASET)
     write(copy / "mmml" / "encoders" / "flat.py", ENCODER)
     write(copy / "mmml" / "similarity" / "manhattan.py", DISTANCE)
+    write(copy / "mmml" / "evaluation" / "evaluators" / "confidence.py", EVALUATOR)
     for name, text in PARTS.items():
         write(copy / "conf" / name, text)
     code = "import sys; sys.argv[0] = 'mmml-train'; from mmml.cli import train; train()"

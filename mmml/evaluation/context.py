@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -72,6 +72,10 @@ class EpisodeContext(Context):
     def mappings(self) -> list[EpisodeMapping]:
         """That are played, each once."""
         return every_mapping(self.settings)
+
+    def settings_of(self, evaluator: str) -> list[EvalSetting]:
+        """The settings, for an evaluator of this name that plays the same episodes."""
+        return [replace(setting, evaluator=evaluator) for setting in self.settings]
 
     @property
     def train(self) -> Samples | None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from mmml.config.schema import EvaluationConfig
 from mmml.data.base import Samples
 from mmml.encoders.base import evaluating
@@ -148,6 +150,7 @@ def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Eva
     return found
 
 
+@torch.no_grad()
 def run_evaluators(
     learner: Trainable, calibration: Calibration | None, evaluators: Sequence[Evaluator], context: Context
 ) -> tuple[Results, list[Player]]:
@@ -176,6 +179,7 @@ def run_evaluators(
     return results, own
 
 
+@torch.no_grad()
 def collect_examples(players: Sequence[Player], evaluators: Sequence[Evaluator], context: Context) -> dict[str, Any]:
     """What the report shows besides numbers, of the players that :func:`run_evaluators` gave."""
     shown: dict[str, Any] = {}

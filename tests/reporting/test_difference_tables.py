@@ -170,18 +170,22 @@ def test_csv_holds_every_pair_as_numbers():
     rows = list(csv.DictReader(as_csv([CLEAR, OPEN]).splitlines()))
     assert [float(r["mean"]) for r in rows] == [0.0123, -0.0123]
     assert rows[1] | {"ci95": 0} == {
+        "evaluator": "few_shot",
+        "unit": "episodes",
+        "role": "learned",
+        "split": "test",
         "task": "classification",
-        "mapping": "text:image",
+        "support": "text",
+        "query": "image",
         "ways": "20",
         "shots": "5",
-        "step": "",
         "metric": "accuracy",
+        "percent": "True",
         "higher_is_better": "True",
         "predictor": "metric/prototype",
         "minus": "raw/nearest",
         "mean": "-0.0123",
         "ci95": 0,
-        "ci95_classes": "",
         "clear": "False",
         "n": "1000",
     }
