@@ -10,7 +10,8 @@ import torch
 
 from mmml.config.compose import compose_plain
 from mmml.config.schema import EvalEpisodes, EvaluationConfig, check_run
-from mmml.data.base import Column, Granularity
+from mmml.data.base import Granularity
+from mmml.data.column import Column
 from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.judge import Judge
 from mmml.evaluation.measured import measured
@@ -38,7 +39,7 @@ def test_it_is_the_same_for_the_same_episodes(samples):
 
 def test_it_changes_with_whatever_changes_what_is_played(samples):
     images = samples.columns["image"]
-    darker = {**samples.columns, "image": Column(Granularity.SAMPLE, images.values // 2)}
+    darker = {**samples.columns, "image": Column(images.values // 2)}
     others = [
         judge_of(samples, episodes=21),
         judge_of(samples, seed=1),
@@ -60,7 +61,7 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     def changed(row):
         images = samples.columns["image"].values.clone()
         images[row] = 255 - images[row]
-        return judge_of(replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)}))
+        return judge_of(replace(samples, columns={**samples.columns, "image": Column(images)}))
 
     assert len({judge.fingerprint() for judge in (judge_of(samples), changed(0), changed(-1))}) == 3
 

@@ -139,10 +139,11 @@ def test_chance_is_exact():
 
 
 def test_raw_pixels_find_a_copy():
-    from mmml.data.base import Column, Samples
+    from mmml.data.base import Samples
+    from mmml.data.column import Column
 
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
-    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Granularity.SAMPLE, images)})
+    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(images)})
     learners = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
     assert all(raw.predictor_name == "raw/nearest" and raw.baseline for raw in learners)
     (learner,) = [raw for raw in learners if set(raw.embedder.encoders) == {"image"}]
@@ -176,7 +177,7 @@ class TestRetrieval:
             "image": lambda raw: eye[torch.from_numpy(samples.labels[: len(raw)])],
             "text": lambda raw: torch.stack([eye[int(t.split()[1].split(".")[0])] for t in raw]),
         }
-        learner.embedder.encode = lambda modality, raw: encode[modality](raw)
+        learner.embedder.encode = lambda modality, column: encode[modality](column.values)
         column = retrieval_setting(samples, [m for c in columns() for m in c.mappings][:3])
         scores = {(c.mapping, c.metric): c.mean for c in retrieve(learner, samples, column).cells}
         assert scores["text:image", "R@1"] == 1.0 and scores["text:image", "median rank"] == 1.0

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mmml.config.schema import EvaluationConfig, RobustnessConfig
-from mmml.data.base import Column, Granularity
+from mmml.data.base import Granularity
+from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
@@ -24,7 +25,7 @@ MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
 @pytest.fixture
 def judge(samples):
     alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
-    samples = replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, alike)})
+    samples = replace(samples, columns={**samples.columns, "image": Column(alike)})
     options = EvaluationConfig(
         episodes=20, validation_episodes=4, seed=0, retrieval=False, baselines=[], independence_check=False
     )
