@@ -7,6 +7,7 @@ import yaml
 from torch import nn
 
 import mmml
+from mmml.data.column import Column
 from mmml.encoders import Embedder, Encoder, build_embedder
 from mmml.encoders.embedder import Mean
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping, Sampler, gather
@@ -122,8 +123,8 @@ def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
     for n in (2, 1):
         x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
         scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
-        known = frozenset({"image"}) if encoded else frozenset()
-        sides.append(ExampleSet({"image": x if encoded else x.flatten(0, 2)}, {"image": x.shape[:3]}, known, scores))
+        column = Column(x if encoded else x.flatten(0, 2), encoded=encoded)
+        sides.append(ExampleSet({"image": column}, {"image": x.shape[:3]}, scores))
     return Batch(*sides, (IMAGES,))
 
 
