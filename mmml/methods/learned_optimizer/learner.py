@@ -266,8 +266,7 @@ class LearnedOptimizer(Learner):
 
     def _variant(self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED) -> "LearnedOptimizer":
         """The same model, adapted by another rule."""
-        twin = copy.copy(self)
-        twin._modules = dict(self._modules)
+        twin = copy.deepcopy(self, {id(shared): shared for shared in (self.task, self.model)})
         twin.variant, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule
         return twin
