@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.data import duplicates, glyph_strokes, paths
+from mmml.data import duplicates, glyph_strokes
 from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets, split_classes
 from mmml.data.cache import cached_arrays, code_of, key_of
 from mmml.data.column import Column
@@ -112,7 +112,7 @@ def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]
 
 def strokes_of(names: list[str], fonts: list[Path], key: dict[str, Any]) -> Ragged:
     """The outlines of all faces of each character, drawn once; ``key`` is that of the drawings."""
-    key = {**key, "outlines": code_of(glyph_strokes, paths)}
+    key = {**key, "outlines": code_of(glyph_strokes)}
     read = cached_arrays("glyph-strokes", key, lambda: outlines_of(names, fonts))
     shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
     return Ragged(read["points"].ravel(), shapes, key_of(key))

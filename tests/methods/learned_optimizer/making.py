@@ -12,8 +12,7 @@ from mmml.encoders import Embedder, Encoder, build_embedder
 from mmml.encoders.embedder import Mean
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.methods import methods
-from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached
-from mmml.methods.learned_optimizer.update_rules.build import build_rule
+from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached, update_rules
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL
 
@@ -72,7 +71,7 @@ GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.0
 def make_rule(name: str, template=None, **changed) -> UpdateRule:
     """A rule as its section of options has it, with random numbers of its own."""
     torch.manual_seed(1)
-    rule = build_rule(nested(OPTIONS | RULES[name] | changed)["update_rule"])
+    rule = update_rules.build_section(nested(OPTIONS | RULES[name] | changed)["update_rule"], "method.update_rule")
     rule.fit_to(template or {})
     return rule
 

@@ -11,7 +11,7 @@ import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
-from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
+from mmml.methods.learned_optimizer.update_rules.hand_designed import HAND_DESIGNED, hand_designed
 from mmml.run import build_learner
 from tests.conftest import MLP
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, ONE_EACH, RULES, episodes, make

@@ -1,6 +1,6 @@
 import re
 
-from mmml.config.help import help_text
+from mmml.cli.help import help_text
 
 
 def starred(*arguments):
