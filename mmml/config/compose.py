@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import mmml.config.loader  # noqa: F401  (loads what Hydra composes)
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
@@ -106,9 +107,15 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
             raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
-            value = compose_plain([text])[key]
+            value = compose_plain([*named_choices(config), text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
+
+
+def named_choices(config: dict[str, Any]) -> list[str]:
+    """The overrides that choose a config's dataset, method and task: what is chosen beside them depends on them."""
+    named = [(group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s]
+    return [f"{group}={name}" for group, name in named if (conf_dir() / group / f"{name}.yaml").is_file()]
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
