@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import mmml.config.loader  # noqa: F401  (loads what Hydra composes)
+import mmml.config.loader
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
@@ -227,7 +227,8 @@ def choices_with(key: str) -> list[str]:
     section, _, option = key.rpartition(".")
     group = section.replace(".", "/")
     files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
-    return [f"{group}={f.stem}" for f in files if re.search(rf"^{re.escape(option)}:", f.read_text(), re.MULTILINE)]
+    line = re.compile(rf"^({re.escape(group)}:\n(  .*\n)*?  )?{re.escape(option)}:", re.MULTILINE)
+    return [f"{group}={f.stem}" for f in files if line.search(f.read_text())]
 
 
 def leaves(file: Path, group: str) -> bool:
