@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+import mmml.config.loader
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
@@ -108,7 +109,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
             raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
-            value = compose_plain([text])[key]
+            value = compose_plain([*named_choices(config), text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
 
@@ -121,6 +122,12 @@ def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, An
     chosen = {k: v for k, v in compose_plain([text])[section].items() if isinstance(v, dict)}
     kept = {k: v for k, v in options.items() if not isinstance(v, dict)}
     return kept | {k: options.get(k, v) for k, v in chosen.items()}
+
+
+def named_choices(config: dict[str, Any]) -> list[str]:
+    """The overrides that choose a config's dataset, method and task: what is chosen beside them depends on them."""
+    named = [(group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s]
+    return [f"{group}={name}" for group, name in named if (conf_dir() / group / f"{name}.yaml").is_file()]
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
@@ -235,7 +242,8 @@ def choices_with(key: str) -> list[str]:
     section, _, option = key.rpartition(".")
     group = section.replace(".", "/")
     files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
-    return [f"{group}={f.stem}" for f in files if re.search(rf"^{re.escape(option)}:", f.read_text(), re.MULTILINE)]
+    line = re.compile(rf"^({re.escape(group)}:\n(  .*\n)*?  )?{re.escape(option)}:", re.MULTILINE)
+    return [f"{group}={f.stem}" for f in files if line.search(f.read_text())]
 
 
 def leaves(file: Path, group: str) -> bool:
