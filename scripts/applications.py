@@ -23,9 +23,7 @@ from mmml.reporting import cells as show
 from mmml.reporting.verdicts import THAN, judged
 
 HOME = Path("outputs") / "applications"
-BY_OPTIMIZER = ("method=learned_optimizer", "method/algorithm=meta_sgd_head")
-SHORTER = ("trainer.steps=400", "trainer.validate_every=100", "trainer.checkpoint_every=100")
-UNTUNED = "evaluation.lr_search_episodes=0"
+BY_OPTIMIZER = "method=learned_optimizer"
 SENTENCES = "experiment=translation_sentences"
 GERMAN = "dataset.test_languages=[de-cs]"
 FEWER = ("evaluation.episodes=10", "evaluation.validation_episodes=4")
@@ -34,39 +32,29 @@ EMOTIONS = ("dataset.test=emotion", "dataset.held_out=[disgust,fear,sadness]", "
 
 RUNS: dict[str, tuple[str, ...]] = {
     "translation": ("experiment=translation",),
-    "translation-optimizer": ("experiment=translation_optimizer",),
+    "translation-optimizer": ("experiment=translation", BY_OPTIMIZER),
     "translation-sentences": (SENTENCES, "evaluation.episodes=300"),
     "translation-sentences-german": (SENTENCES, GERMAN, "evaluation.episodes=300"),
-    "translation-sentences-optimizer": ("experiment=[translation_sentences,language_model]", *FEWER),
+    "translation-sentences-optimizer": (SENTENCES, BY_OPTIMIZER, *FEWER),
     "translation-retrieval": ("experiment=translation_retrieval",),
-    "translation-retrieval-optimizer": (
-        "experiment=translation_retrieval",
-        *BY_OPTIMIZER,
-        "method.first_order=true",
-        UNTUNED,
-    ),
+    "translation-retrieval-optimizer": ("experiment=translation_retrieval", BY_OPTIMIZER),
     "captioning": ("experiment=captioning",),
-    "captioning-optimizer": ("experiment=captioning_optimizer",),
+    "captioning-optimizer": ("experiment=captioning", BY_OPTIMIZER),
     "captioning-topics": ("experiment=captioning_topics",),
-    "captioning-topics-optimizer": ("experiment=[captioning_topics,language_model]",),
+    "captioning-topics-optimizer": ("experiment=captioning_topics", BY_OPTIMIZER),
     "captioning-photographs": ("experiment=captioning_photographs",),
-    "captioning-photographs-optimizer": ("experiment=[captioning_photographs,language_model]",),
+    "captioning-photographs-optimizer": ("experiment=captioning_photographs", BY_OPTIMIZER),
     "video-summary": ("experiment=video_summary",),
-    "video-summary-optimizer": ("experiment=video_summary_optimizer",),
+    "video-summary-optimizer": ("experiment=video_summary", BY_OPTIMIZER),
     "video-summary-frames": ("experiment=video_summary_frames",),
-    "video-summary-frames-optimizer": (
-        "experiment=video_summary_frames",
-        *BY_OPTIMIZER,
-        "method.first_order=true",
-        "trainer.meta_batch_size=4",
-    ),
+    "video-summary-frames-optimizer": ("experiment=video_summary_frames", BY_OPTIMIZER),
     "sentiment-meld-mustard": DIALOGUE,
-    "sentiment-meld-mustard-optimizer": (*DIALOGUE, *BY_OPTIMIZER),
+    "sentiment-meld-mustard-optimizer": (*DIALOGUE, BY_OPTIMIZER),
     "sentiment-meld-mustard-emotions": (*DIALOGUE, *EMOTIONS, "episode.eval.shots=[1,4,20]"),
     "sentiment": ("experiment=sentiment_pom",),
-    "sentiment-optimizer": ("experiment=sentiment_pom", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+    "sentiment-optimizer": ("experiment=sentiment_pom", BY_OPTIMIZER),
     "sentiment-ict-mmmo": ("experiment=sentiment_ict_mmmo",),
-    "sentiment-ict-mmmo-optimizer": ("experiment=sentiment_ict_mmmo", *BY_OPTIMIZER, *SHORTER, UNTUNED),
+    "sentiment-ict-mmmo-optimizer": ("experiment=sentiment_ict_mmmo", BY_OPTIMIZER),
 }
 
 

@@ -136,8 +136,9 @@ def evaluations() -> Iterator[tuple[str, Work]]:
     drawn = Sampler(samples, 0, "train").draw(range(32), EpisodeShape(WAYS, 1, 15))
     with torch.no_grad():
         anil.eval()
-        images = samples.columns["image"].values
-        embedded = torch.cat([anil.embedder.encode("image", images[i : i + 512]) for i in range(0, len(images), 512)])
+        images = samples.columns["image"]
+        parts = (images.take(slice(i, i + 512)) for i in range(0, len(images), 512))
+        embedded = torch.cat([anil.embedder.encode("image", part) for part in parts])
     known = samples.with_embeddings({"image": embedded})
 
     def judge(learner: Any, source: Any) -> None:

@@ -9,7 +9,8 @@ import time
 import numpy as np
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.predictions import score_episodes
@@ -27,7 +28,7 @@ def cached_features() -> Samples:
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, 1, WIDTH, generator=generator)
     values = centres + 4 * torch.randn(CLASSES, EACH, WIDTH, generator=generator)
-    column = Column(Granularity.SAMPLE, values.flatten(0, 1), encoded=True)
+    column = Column(values.flatten(0, 1), encoded=True)
     return Samples([str(c) for c in range(CLASSES)], np.arange(CLASSES + 1) * EACH, {"image": column})
 
 

@@ -1,4 +1,4 @@
-"""How long training of the shipped experiments takes here: ``python scripts/bench_training.py [EXPERIMENT …]``.
+"""How long training of the shipped experiments takes here: ``python scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
 
 Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation, times their numbers.
 Loading of data and the evaluation at the end are not counted. Each of several has a process of its own.
@@ -40,7 +40,7 @@ def predicted(name: str) -> str:
     """The other columns of the table."""
     keep_freed_memory()  # as programs do
     try:
-        values = compose_plain([f"experiment={name}"])
+        values = compose_plain(f"experiment={name}".split(","))  # such as captioning,method=learned_optimizer
         with tempfile.TemporaryDirectory() as folder:
             _, trainer = runs.prepare(check_run(values), values, RunDirectory(Path(folder)))
             trainer._train_step()  # the first one allocates, and remembers what does not change

@@ -9,7 +9,6 @@ SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
 UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
-STROKES = ("dataset.redrawn=40", "dataset.invented=300")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 
 
@@ -158,7 +157,7 @@ REPRODUCTIONS = {
         runs={"all": []},
     ),
     "omniglot-background": also_on(
-        one_shot("background", *UPRIGHT, "dataset.invented=300", one=9.0),
+        one_shot("background", *UPRIGHT, one=9.0),
         "glyphs",
         "episode.eval.official_episodes=false",
         "episode.eval.within_superclass=false",
@@ -169,8 +168,6 @@ REPRODUCTIONS = {
     "omniglot-small2": one_shot("small2", one=4.5, views=3.0),
     "omniglot-small1-upright": one_shot("small1", *UPRIGHT),
     "omniglot-small2-upright": one_shot("small2", *UPRIGHT),
-    "omniglot-small1-strokes": one_shot("small1", *UPRIGHT, *STROKES),
-    "omniglot-small2-strokes": one_shot("small2", *UPRIGHT, *STROKES),
     "omniglot-vinyals": Reproduction(
         ["experiment=omniglot_vinyals"],
         [

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from mmml import cli
-from mmml.data.base import Column, Dataset, Granularity, Samples
+from mmml.data.base import Dataset, Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
@@ -82,8 +83,8 @@ def samples() -> Samples:
         classes=[f"class {c}" for c in range(6)],
         starts=np.cumsum([0, *counts]),
         columns={
-            "image": Column(Granularity.SAMPLE, images.to(torch.uint8)),
-            "text": Column(Granularity.CLASS, texts, np.cumsum([0, *map(len, names)])),
+            "image": Column(images.to(torch.uint8)),
+            "text": Column(texts, starts=np.cumsum([0, *map(len, names)])),
         },
     )
 

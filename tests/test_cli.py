@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmml import cli
+from mmml.cli.guard import guarded
 from tests.conftest import SMOKE, command, only_run
 
 GOLDEN = Path(__file__).parent / "golden_job.yaml"
@@ -265,10 +265,10 @@ def test_a_full_disk_names_the_file_and_another_error_is_a_bug(capsys):
     def fail(number):
         raise OSError(number, os.strerror(number), "a/b.json")
 
-    assert cli.guarded("mmml-report", lambda: fail(errno.EDQUOT)) == 2
+    assert guarded("mmml-report", lambda arguments: fail(errno.EDQUOT)) == 2
     assert capsys.readouterr().err.startswith("mmml-report: a/b.json cannot be written (Disk quota exceeded): make")
     with pytest.raises(FileNotFoundError):
-        cli.guarded("mmml-report", lambda: fail(errno.ENOENT))
+        guarded("mmml-report", lambda arguments: fail(errno.ENOENT))
 
 
 def test_without_a_working_folder_there_is_help_and_one_sentence(tmp_path, monkeypatch, capsys):
@@ -276,7 +276,7 @@ def test_without_a_working_folder_there_is_help_and_one_sentence(tmp_path, monke
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
     monkeypatch.setattr(sys, "argv", ["mmml-report", "run"])
-    assert cli.guarded("mmml-report", lambda: 0) == 2
+    assert guarded("mmml-report", lambda arguments: 0) == 2
     assert "the working folder was removed" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", ["mmml-report", "--help"])
-    assert cli.guarded("mmml-report", lambda: 0) == 0
+    assert guarded("mmml-report", lambda arguments: 0) == 0

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mmml import run as runs
-from mmml.cli import FIXED_ON_EVAL
+from mmml.cli.mmml_eval import FIXED
 from mmml.compare import compare, endings, merge
 from mmml.config import check_config
 from mmml.config.compose import apply_overrides, compose_plain
@@ -59,7 +59,7 @@ def write(run, checkpoint, anew=None, options=None, **changes):
 
 
 def play(given, *overrides, name="fair"):
-    return compare(given, name, list(overrides), lambda config: apply_overrides(config, overrides, FIXED_ON_EVAL))
+    return compare(given, name, list(overrides), lambda config: apply_overrides(config, overrides, FIXED))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_everything_is_written(judged):
 def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
     result = json.loads((judged[0] / "result.json").read_text())
     checkpoint = load_checkpoint(contest / "b, c" / "checkpoints" / "best.ckpt", "")
-    config = check_config(apply_overrides(checkpoint.config, SMALL, FIXED_ON_EVAL))
+    config = check_config(apply_overrides(checkpoint.config, SMALL, FIXED))
     experiment = runs.restore(config, checkpoint)
     parts = experiment.evaluators, experiment.context
     alone = run_evaluators(experiment.learner, experiment.calibration, *parts)[0].plain()

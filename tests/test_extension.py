@@ -39,7 +39,8 @@ PARTS = {
 DATASET = """
     import numpy as np
     import torch
-    from mmml.data.base import Column, Dataset, Granularity, Samples, datasets
+    from mmml.data.base import Dataset, Granularity, Samples, datasets
+    from mmml.data.column import Column
 
 
     @datasets.register("dots")
@@ -57,7 +58,7 @@ DATASET = """
             rng = np.random.default_rng(number)
             images = rng.integers(0, 60, (self.classes, 8, 64))
             images[np.arange(self.classes), :, rng.permutation(64)[: self.classes]] = 255
-            column = Column(Granularity.SAMPLE, torch.from_numpy(images.reshape(-1, 8, 8).astype("uint8")))
+            column = Column(torch.from_numpy(images.reshape(-1, 8, 8).astype("uint8")))
             names = [f"{number}/{c}" for c in range(self.classes)]
             return Samples(names, np.arange(self.classes + 1) * 8, {"image": column})
     """

@@ -81,7 +81,11 @@ def test_a_mistake_leaves_nothing_behind(tmp_path):
     done = command("train", *QUADRATIC, "method/update_rule=adam", "~method.update_rule.inputs", cwd=tmp_path)
     assert done.returncode == 2 and "nothing to learn" in done.stderr and "Traceback" not in done.stderr
     done = command("train", *QUADRATIC, "evaluation/evaluators=[robustness]", cwd=tmp_path)
-    assert done.returncode == 2 and "evaluation.robustness cannot measure problems" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "evaluation.robustness cannot measure problems" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 FEW = ["dataset.waves=60", "trainer.validate_every=1", "evaluation.episodes=6", "evaluation.validation_episodes=4"]

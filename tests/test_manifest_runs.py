@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mmml import run as runs
-from mmml.cli import _evaluate, _predict, _resume
+from mmml.cli.mmml_eval import evaluate
+from mmml.cli.mmml_predict import predict
+from mmml.cli.mmml_train import resume
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
@@ -112,13 +114,13 @@ def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeyp
     (tmp_path / "set").rename(tmp_path / "moved")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     asked = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
-    for go in (lambda: _resume(["resume=run", "trainer.steps=4"]), lambda: _evaluate(["checkpoint=run", "name=x"])):
+    for go in (lambda: resume(["resume=run", "trainer.steps=4"]), lambda: evaluate(["checkpoint=run", "name=x"])):
         with pytest.raises(UserError, match=asked):
             go()
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    assert _resume(["resume=run", "trainer.steps=4", "dataset.root=moved"]) == 0
-    assert _evaluate(["checkpoint=run", "name=x", "evaluation.episodes=5"]) == 0  # the run remembers
+    assert resume(["resume=run", "trainer.steps=4", "dataset.root=moved"]) == 0
+    assert evaluate(["checkpoint=run", "name=x", "evaluation.episodes=5"]) == 0  # the run remembers
     (tmp_path / "moved").rename(tmp_path / "again")
-    assert _evaluate(["checkpoint=run", "name=y", "dataset.root=again"]) == 0
+    assert evaluate(["checkpoint=run", "name=y", "dataset.root=again"]) == 0
     for more in ([], ["dataset.root=again"]):  # the data of training are not needed
-        assert _predict(["checkpoint=run", "support=again", "query=again", "predict.features=f.npy", *more]) == 0
+        assert predict(["checkpoint=run", "support=again", "query=again", "predict.features=f.npy", *more]) == 0

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from mmml.cli import _data, _predict
+from mmml.cli.mmml_data import data as mmml_data
+from mmml.cli.mmml_predict import predict
 from mmml.data.base import datasets
 from tests import own_data
 from tests.conftest import command
@@ -75,7 +76,7 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
     overrides, modality = options.split(), options.partition("[")[2].partition(":")[0]
     make(real_data, tmp_path / "set")
     monkeypatch.chdir(tmp_path)
-    assert _data(["check", "set", *overrides]) == 0 and "data:image/" in (tmp_path / "data.html").read_text()
+    assert mmml_data(["check", "set", *overrides]) == 0 and "data:image/" in (tmp_path / "data.html").read_text()
     common = ["dataset=manifest", "dataset.root=set", "episode=five_way", "hydra.run.dir=run"]
     done = command("train", *common, *SHORT, *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -84,7 +85,7 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
     if name != "gestures":  # of which three test classes make no map
         assert "data:image/" in (tmp_path / "run" / "report.html").read_text()
     support, query, truth = split_up(tmp_path / "run", modality)
-    assert _predict(["checkpoint=run", f"support={support}", f"query={query}", "predict.output=p.csv"]) == 0
+    assert predict(["checkpoint=run", f"support={support}", f"query={query}", "predict.output=p.csv"]) == 0
     found = read_table(tmp_path / "p.csv")
     right = sum(p["prediction"] == t for p, t in zip(found, truth, strict=True)) / len(truth)
     assert right >= floor, f"{right} of {len(truth)} queries"
@@ -112,6 +113,6 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     rows = [r for r in read_table(tmp_path / "set" / "metadata.csv") if r["label"] == "trait 00"]
     write_csv(tmp_path / "set" / "support.csv", rows[:40])
     write_csv(tmp_path / "set" / "query.csv", rows[40:60])
-    assert _predict(["checkpoint=run", "support=set/support.csv", "query=set/query.csv"]) == 0
+    assert predict(["checkpoint=run", "support=set/support.csv", "query=set/query.csv"]) == 0
     found = read_table(tmp_path / "predictions.csv")
     assert len(found) == 20 and all(1 <= float(p["prediction"]) <= 7 for p in found)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.embed import embed_all
@@ -30,7 +31,7 @@ def omniglot(real_data) -> Samples:
             for c in characters
             for n in [n for n in names if n.startswith(c + "/")][:10]
         ]
-    column = Column(Granularity.SAMPLE, torch.from_numpy(255 - np.stack(images)))
+    column = Column(torch.from_numpy(255 - np.stack(images)))
     return Samples(characters, np.arange(11) * 10, {"image": column})
 
 

@@ -9,7 +9,7 @@ import torch
 from mmml import run as runs
 from mmml.config.compose import compose_plain
 from mmml.config.schema import check_run
-from mmml.data.base import Column, Granularity
+from mmml.data.column import Column
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.context import EpisodeContext
@@ -36,7 +36,7 @@ def context_of(**splits):
 def alike(samples):
     """The same classes, each of copies of one image."""
     images = samples.columns["image"].values[samples.starts[:-1]][samples.labels]
-    return replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)})
+    return replace(samples, columns={**samples.columns, "image": Column(images)})
 
 
 def frozen():

@@ -77,8 +77,9 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for modality, column in samples.columns.items():
         starts = samples.starts if column.starts is None else column.starts
-        if starts[number] < starts[number + 1]:
-            shown[modality] = column.values[starts[number] : starts[number] + 1][0]
+        first = column.take(slice(starts[number], min(starts[number] + 1, starts[number + 1]))).present[:]
+        if len(first):
+            shown[modality] = first[0]
     pictures = [picture(m, shown[m]) for m in ORDER if m in shown]
     count = many(int(samples.counts[number]), "sample")
     label, text = samples.classes[number], shown.get("text", "")

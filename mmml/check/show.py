@@ -7,7 +7,6 @@ from rich.table import Table
 
 from mmml.config.compose import compose_plain
 from mmml.data.base import Dataset, Samples, datasets
-from mmml.data.missing import Gappy
 from mmml.errors import UserError
 from mmml.terminal import plain_console
 
@@ -90,7 +89,7 @@ def alike(splits: dict[str, Samples]) -> str:
 
 def gaps(splits: dict[str, Samples], modality: str) -> str:
     """How many samples lack a modality, if any do."""
-    columns = [s.columns[modality].values for s in splits.values() if modality in s.columns]
-    present = [c.present for c in columns if isinstance(c, Gappy)]
-    lacking, all_of_them = sum(int((~p).sum()) for p in present), sum(map(len, columns))
+    columns = [s.columns[modality] for s in splits.values() if modality in s.columns]
+    all_of_them = sum(map(len, columns))
+    lacking = all_of_them - sum(len(c.present) for c in columns)
     return f", missing in {100 * lacking / all_of_them:.0f} %" if lacking else ""

@@ -10,10 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+import mmml.config.loader
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
 from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
@@ -108,7 +109,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
             raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
-            value = compose_plain([text])[key]
+            value = compose_plain([*named_choices(config), text])[key]
         OmegaConf.update(changed, key, value, merge=False)
     return plain(changed)
 
@@ -121,6 +122,12 @@ def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, An
     chosen = {k: v for k, v in compose_plain([text])[section].items() if isinstance(v, dict)}
     kept = {k: v for k, v in options.items() if not isinstance(v, dict)}
     return kept | {k: options.get(k, v) for k, v in chosen.items()}
+
+
+def named_choices(config: dict[str, Any]) -> list[str]:
+    """The overrides that choose a config's dataset, method and task: what is chosen beside them depends on them."""
+    named = [(group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s]
+    return [f"{group}={name}" for group, name in named if (conf_dir() / group / f"{name}.yaml").is_file()]
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
@@ -183,36 +190,39 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 def explain(error: BaseException, overrides: Sequence[str], name: str = "train") -> str:
     """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
-    text = "\n".join(str(e) for e in (error, error.__cause__) if e is not None)
-    choice = re.search(
-        r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+((?:[\w-]+\s+)+)", text + "\n"
-    )
-    if choice:
-        group, chosen, known = choice.group(1), choice.group(2), choice.group(3).split("Config")[0].split()
-        for one, _, given in (o.partition("=") for o in overrides):  # a path may have been given for a name
-            group, chosen = (one, given) if f"{one}/{given}" == f"{group}/{chosen}" else (group, chosen)
-        return no_choice(group, chosen, known)
-    option = re.search(r"Could not override '([^']+)'|Key '([^']+)' not in '[^']+'", text)
-    if option:
-        key = (re.search(r"full_key: (\S+)", text) or option)[1] or option[2]
-        return explain_unknown(key, overrides, name)
-    if "Ambiguous value" in text:
-        sweep = re.search(r"argument '([^']*)'", text)
-        return f"{sweep[1] if sweep else 'an option'}: several values are a sweep, with -m; a list is written [a,b]"
-    value = re.search(r"Error merging override (\S+)\s+(Value .*)", text)
-    if value:
-        return f"{value[1]}: {value[2].rstrip('.')}"
-    merging = re.search(r"Error merging override (\S+)", text)
-    if merging:
-        return f"{merging[1]}: the value does not fit this option (a list is written [a,b]); see mmml-train --help"
-    for override in overrides:
-        if re.fullmatch(r"[\w/]+=null", override) and "Config group override" in text:
-            return f"{override}: name a choice, or leave it out"
-        with suppress(HydraException):
-            parse([override])
-            continue
-        return f"{override} cannot be read: write key=value, and quote values with special characters"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: write key=value, and quote values with special characters"
+    given = {text: override for text in overrides if (override := readable(text)) is not None}
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, chosen = error.missing_cfg_file.rpartition("/")
+        for override in given.values():  # a path may have been given for a name
+            if f"{override.key_or_group}/{override.value()}" == error.missing_cfg_file:
+                group, chosen = override.key_or_group, str(override.value())
+        return no_choice(group, chosen, list(error.options))
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        key, reason = cause.full_key, first_lines(cause, 1)
+        if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+            return explain_unknown(key, overrides, name)
+        if not reason.startswith(("Value", "Interpolation")):
+            reason = "the value does not fit this option (a list is written [a,b]); see mmml-train --help"
+        return f"{next((t for t, o in given.items() if o.key_or_group == key), key)}: {reason}"
+    if unknown := re.search(r"Could not override '([^']+)'", str(error)):  # of these errors Hydra tells no more
+        return explain_unknown(unknown[1], overrides, name)
+    for text, override in given.items():
+        if "--multirun" in str(error) and override.is_sweep_override():
+            return f"{text}: several values are a sweep, with -m; a list is written [a,b]"
+        if "Config group override" in str(error) and override.value() is None:
+            return f"{text}: name a choice, or leave it out"
     return first_lines(error)
+
+
+def readable(text: str) -> Override | None:
+    """An argument as Hydra reads it, if it can."""
+    try:
+        return parse(quote_paths([text]))[0]
+    except HydraException:
+        return None
 
 
 def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
@@ -232,7 +242,8 @@ def choices_with(key: str) -> list[str]:
     section, _, option = key.rpartition(".")
     group = section.replace(".", "/")
     files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
-    return [f"{group}={f.stem}" for f in files if re.search(rf"^{re.escape(option)}:", f.read_text(), re.MULTILINE)]
+    line = re.compile(rf"^({re.escape(group)}:\n(  .*\n)*?  )?{re.escape(option)}:", re.MULTILINE)
+    return [f"{group}={f.stem}" for f in files if line.search(f.read_text())]
 
 
 def leaves(file: Path, group: str) -> bool:
@@ -240,10 +251,10 @@ def leaves(file: Path, group: str) -> bool:
     return re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE) is not None
 
 
-def first_lines(error: BaseException) -> str:
+def first_lines(error: BaseException, count: int = 2) -> str:
     """The beginning of a message, on one line."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300] or type(error).__name__
+    return " ".join(lines[:count])[:300] or type(error).__name__
 
 
 def take_option(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmml.data.annotated_video import Footage
-from mmml.data.values import objects
+from mmml.data.column import Column
 from mmml.errors import UserError, did_you_mean
 from mmml.registry import Registry
 
@@ -31,45 +31,6 @@ class Granularity(Enum):
 
     SAMPLE = "sample"
     CLASS = "class"
-
-
-@dataclass(frozen=True)
-class Column:
-    """The values of one modality in one split.
-
-    Attributes:
-        per: what a value belongs to.
-        values: see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as a uint8 tensor,
-            texts ``[n]`` as an object array, files decoded as they are asked for, embeddings
-            ``[n, width]``.
-        starts: only per class: class c owns ``values[starts[c]:starts[c + 1]]``.
-        encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
-    """
-
-    per: Granularity
-    values: Any
-    starts: np.ndarray | None = None
-    encoded: bool = False
-
-    @classmethod
-    def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
-        """Per class: the texts that each class has."""
-        starts = np.cumsum([0, *map(len, texts)])
-        return cls(Granularity.CLASS, objects([text for several in texts for text in several]), starts)
-
-    def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
-        """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.
-
-        Args:
-            rows: row numbers (per sample).
-            classes: class numbers (per class).
-            pick: numbers in [0, 1), shaped as ``classes``, that choose among the values of a class.
-        """
-        if self.starts is None:
-            return rows
-        first = self.starts[classes]
-        count = self.starts[classes + 1] - first
-        return first + (pick * count).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -143,7 +104,7 @@ class Samples:
 
     def with_embeddings(self, embeddings: Mapping[str, Any]) -> "Samples":
         """The same rows with embeddings ``[n, width]`` in place of the values of these modalities, and no others."""
-        columns = {m: replace(self.columns[m], values=v, encoded=True) for m, v in embeddings.items()}
+        columns = {m: self.columns[m].embedded(v) for m, v in embeddings.items()}
         return replace(self, columns=columns)
 
 

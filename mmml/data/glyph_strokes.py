@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from mmml.data.paths import at, lengths
-
 PIECES = 8  # straight ones that a curve is cut into
 SHARES = np.linspace(0, 1, PIECES + 1)[1:]
 BERNSTEIN = np.stack([(1 - SHARES) ** 2, 2 * SHARES * (1 - SHARES), SHARES**2], axis=1)
@@ -82,3 +80,22 @@ def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
         )
         drawn += along[-1]
     return np.concatenate(parts).astype(np.float32)
+
+
+def lengths(path: np.ndarray) -> np.ndarray:
+    """How much of the path is drawn at each of its points, ``[points]``."""
+    return np.append(0, np.hypot(*np.diff(path, axis=0).T).cumsum())
+
+
+def at(path: np.ndarray, drawn: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """The points of a path at some places.
+
+    Args:
+        path: ``[points, 2]``.
+        drawn: how far each of its points is along it, in any measure, ``[points]``.
+        distances: in the same measure, ``[n]``.
+
+    Returns:
+        ``[n, 2]``, on the straight lines between the points.
+    """
+    return np.stack([np.interp(distances, drawn, path[:, axis]) for axis in (0, 1)], axis=1)

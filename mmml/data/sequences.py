@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from mmml.data.archives import members, stamps
-from mmml.data.base import SPLITS, Column, Granularity
+from mmml.data.base import SPLITS, Granularity
 from mmml.data.cache import cached_arrays, code_of
+from mmml.data.column import Column, mask_of
 from mmml.data.download import Download
-from mmml.data.missing import with_gaps
 from mmml.data.on_disk import OnDisk
 from mmml.data.values import Subset
 from mmml.errors import UserError
@@ -82,12 +82,10 @@ class Recordings:
 
     def columns(self, rows: np.ndarray) -> dict[str, Column]:
         """The features of some of the samples, in that order."""
-        found = {}
-        for modality, features in self.features.items():
-            present = self.present[modality][rows]
-            values = Subset(torch.from_numpy(features), rows[present])
-            found[modality] = Column(Granularity.SAMPLE, with_gaps(values, present))
-        return found
+        return {
+            modality: Column(Subset(torch.from_numpy(features), rows), mask_of(self.present[modality][rows]))
+            for modality, features in self.features.items()
+        }
 
 
 def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ tensor where all values have one shape, else an object array of numpy arrays (or
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,46 +102,12 @@ class Subset:
         return self.values[self.rows[index]]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A batch that an encoder's preprocessing (and what of it is frozen) has read already, ``[n, …]``."""
-
-    tensor: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.tensor)
-
-
-class PreparedValues:
-    """Values that an encoder has read already.
-
-    Args:
-        values: a tensor or matrix ``[n, …]``.
-    """
-
-    def __init__(self, values: Values):
-        self.values = values
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: Index) -> Prepared:
-        return Prepared(self.values[index])
-
-
 def objects(parts: Sequence[Any]) -> np.ndarray:
     """An object array ``[n]`` that holds arrays or texts as they are."""
     array = np.empty(len(parts), dtype=object)
     for i, part in enumerate(parts):  # not at once: numpy would look inside of arrays of one shape
         array[i] = part
     return array
-
-
-def concatenate(batches: Sequence[Any]) -> Any:
-    """Join raw batches of one column."""
-    if isinstance(batches[0], Prepared):
-        return Prepared(torch.cat([b.tensor for b in batches]))
-    return torch.cat(list(batches)) if isinstance(batches[0], torch.Tensor) else np.concatenate(batches)
 
 
 def identity_of(values: Values) -> str:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmml.data.base import MODALITIES, Samples, base_modality
-from mmml.data.missing import ABSENT, Partial, present_values
-from mmml.data.values import Prepared
+from mmml.data.column import Column, filled
 from mmml.encoders.base import CHUNK, Encoder, encoders
 from mmml.encoders.fusion import Fusion, Mean, fusions
 from mmml.episodes import ExampleSet
@@ -75,7 +74,7 @@ class Embedder(nn.Module):
     def fit(self, samples: Samples) -> None:
         """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
         for modality, encoder in self.items():
-            encoder.fit(present_values(samples.columns[modality].values))
+            encoder.fit(samples.columns[modality].present)
 
     def cut(self, values: Mapping[str, Any]) -> list[str]:
         """One sentence for each modality with values that are too long to be read whole.
@@ -103,35 +102,31 @@ class Embedder(nn.Module):
         """Where embeddings are, even if no encoder has parameters."""
         return self.get_buffer("_place").device
 
-    def encode(self, modality: str, raw: Any) -> Tensor:
-        """Raw values of one modality → ``[n, width]``, ``ABSENT`` for missing ones; always in float32."""
-        if isinstance(raw, Partial):
-            none = torch.empty(0, self.width or 1, device=self.device)
-            return among_gaps(self.encode(modality, raw.values) if raw.present.any() else none, raw.present)
-        encoder = cast(Encoder, self.encoders[modality])
-        embedded = encoder(self.prepare(modality, raw)) if isinstance(raw, Prepared) else encoder.encode(raw)
+    def encode(self, modality: str, batch: Column) -> Tensor:
+        """A batch of n values of one modality → ``[n, width]``, zeros for missing ones; always in float32."""
+        encoder, values = cast(Encoder, self.encoders[modality]), batch.present[:]
+        if not len(values):
+            return torch.zeros(len(batch), self.width or 1, device=self.device)
+        embedded = encoder(values.to(self.device)) if batch.prepared else encoder.encode(values)
         x = embedded.float().to(self.device)
-        return unit(x) if self.normalize else x
+        return filled(unit(x) if self.normalize else x, batch.mask)
 
-    def prepare(self, modality: str, raw: Any) -> Tensor:
-        """Raw values of one modality → what its encoder computes with, ``[n, …]``; has no gradient."""
-        if isinstance(raw, Partial):
+    def prepare(self, modality: str, batch: Column) -> Tensor:
+        """A batch of n values of one modality → what its encoder computes with, ``[n, …]``; has no gradient.
+
+        Raises:
+            UserError: some values may be missing.
+        """
+        if batch.mask is not None:
             raise UserError(
                 f"samples lack {modality}, from which parameters of encoders cannot be adapted: set method.adapt=head"
             )
         encoder = cast(Encoder, self.encoders[modality])
-        return raw.tensor.to(self.device) if isinstance(raw, Prepared) else encoder.prepare(raw)
+        return batch.values.to(self.device) if batch.prepared else encoder.prepare(batch.values)
 
     def fuse(self, examples: ExampleSet) -> Tensor:
         """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
-        return self.fusion({m: examples.items(m) for m in examples.values})
-
-
-def among_gaps(embedded: Tensor, present: np.ndarray) -> Tensor:
-    """The embeddings of samples ``[n, …]``, ``ABSENT`` for those that are missing, from those of the others."""
-    every = embedded.new_full((len(present), *embedded.shape[1:]), ABSENT)
-    every[torch.from_numpy(present).to(embedded.device)] = embedded
-    return every
+        return self.fusion({m: examples.shown(m) for m in examples.columns})
 
 
 WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")  # on the embeddings of finished encoders

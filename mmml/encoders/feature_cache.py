@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from mmml.data.base import Samples
 from mmml.data.cache import cached_folder, key_of
-from mmml.data.missing import Gappy
-from mmml.data.values import Matrix, PreparedValues, Values, identity_of
+from mmml.data.column import Column
+from mmml.data.values import Matrix, Subset, Values, identity_of
 from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
 from mmml.files import write_json, write_npy
@@ -24,31 +24,26 @@ CHUNK = 64  # samples read at a time; the result does not depend on it
 
 def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
     """The same samples, with what frozen encoders make of these modalities in place of their raw values."""
-    columns = {
-        m: replace(c, values=cached_features(embedder, m, c.values)) if m in modalities else c
-        for m, c in samples.columns.items()
-    }
+    columns = {m: cached_features(embedder, m, c) if m in modalities else c for m, c in samples.columns.items()}
     return replace(samples, columns=columns)
 
 
-def cached_features(embedder: Embedder, modality: str, values: Values) -> Values:
-    """What a frozen encoder has read of the values, from the cache; the values themselves for any other encoder."""
+def cached_features(embedder: Embedder, modality: str, column: Column) -> Column:
+    """What a frozen encoder has read of a column, from the cache; the column itself for any other encoder."""
     encoder = cast(Encoder, embedder.encoders[modality])
-    if encoder.prepared_key is None:
-        return values
-    if isinstance(values, Gappy):
-        return Gappy(prepare_once(encoder, values.values), values.present)
-    return prepare_once(encoder, values)
+    if encoder.prepared_key is None or column.prepared:
+        return column
+    matrix = prepare_once(encoder, column.present)
+    values = matrix if column.mask is None else Subset(matrix, column.mask.cumsum(0).numpy() - 1)
+    return replace(column, values=values, prepared=True)
 
 
-def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
+def prepare_once(encoder: Encoder, values: Values) -> Matrix:
     """What an encoder's ``prepare`` gives for all values, from the cache if it has seen just these.
 
     The key is a hash of all that the result depends on: the encoder's weights, preprocessing
     and library, and the content of the values; it stands beside the file.
     """
-    if isinstance(values, PreparedValues):
-        return values
     about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
 
     def fill(folder: Path) -> bool:
@@ -57,7 +52,7 @@ def prepare_once(encoder: Encoder, values: Values) -> PreparedValues:
         write_json(folder / "about.json", about)
         return True
 
-    return PreparedValues(cached_folder(f"{PREPARED}-{key_of(about)}", fill, lambda folder: Matrix(folder / VALUES)))
+    return cached_folder(f"{PREPARED}-{key_of(about)}", fill, lambda folder: Matrix(folder / VALUES))
 
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mmml.data.missing import ABSENT
+from mmml.data.column import Column, is_present
 from mmml.encoders.attention import Layer
 from mmml.errors import require
 from mmml.registry import Registry
@@ -17,8 +17,7 @@ fusions = Registry("fusion", "mmml.encoders")
 class Fusion(nn.Module, ABC):
     """Fuses any subset of the modalities of a run.
 
-    An embedding that is ``ABSENT`` throughout is that of a missing modality. A sample that has none of those shown is
-    embedded at zero, from where all directions are alike.
+    A sample that has none of the modalities shown is embedded at zero, from where all directions are alike.
 
     Args:
         modalities: of the run.
@@ -31,10 +30,10 @@ class Fusion(nn.Module, ABC):
         require(0 <= dropout < 1, "encoder.fusion.dropout", dropout, "from 0 to below 1")
         self.modalities, self.dropout = sorted(modalities), dropout
 
-    def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """Embeddings ``[..., width]`` of some modalities → ``[..., width]``."""
-        shown = torch.stack([parts[m] for m in sorted(parts)], dim=-2)
-        present = ~is_missing(shown)
+    def forward(self, parts: Mapping[str, Column]) -> Tensor:
+        """Embeddings ``[..., width]`` of some modalities, with masks ``[...]`` → ``[..., width]``."""
+        shown = torch.stack([parts[m].values for m in sorted(parts)], dim=-2)
+        present = torch.stack([is_present(parts[m]) for m in sorted(parts)], dim=-1).to(shown.device)
         if self.training and self.dropout and len(parts) > 1:
             present = self.without_some(present)
         modality_indices = [self.modalities.index(m) for m in sorted(parts)]
@@ -57,11 +56,6 @@ class Fusion(nn.Module, ABC):
         """
 
 
-def is_missing(embedded: Tensor) -> Tensor:
-    """Which embeddings ``[..., width]`` stand for nothing, ``[...]``."""
-    return (embedded[..., 0] == ABSENT) & (embedded[..., -1] == ABSENT)
-
-
 def masked_mean(shown: Tensor, present: Tensor) -> Tensor:
     """The mean over the modalities present, ``[..., M, width]``, ``[..., M]`` → ``[..., width]``."""
     return shown.sum(-2) / present.sum(-1, keepdim=True).clamp_min(1)
@@ -78,12 +72,12 @@ class Mean(Fusion):
     def __init__(self, modalities: Sequence[str], dropout: float = 0.0):
         super().__init__(modalities, dropout)
 
-    def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, parts: Mapping[str, Column]) -> Tensor:
         if len(parts) > 1:
             return super().forward(parts)
         (only,) = parts.values()  # the usual case, which needs no copies
-        missing = is_missing(only)
-        return only.masked_fill(missing.unsqueeze(-1), 0) if missing.any() else only
+        values: Tensor = only.values
+        return values if only.mask is None else values.masked_fill(~only.mask.to(values.device).unsqueeze(-1), 0)
 
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         return masked_mean(shown, present)

@@ -49,11 +49,11 @@ class Pretrained(Encoder):
         self.source, self.frozen = model, unfreeze_layers == 0
         self.processor = load(PROCESSORS[self.modality], model, self.option)
         trunk: Any = load("AutoModel", model, self.option)
-        if self.frozen:  # kept out of the parameters, and so out of checkpoints, on purpose
-            self.__dict__["trunk"] = trunk
-        else:
-            self.trunk = copy.deepcopy(trunk)
-            unfreeze(self.trunk, self.modality, unfreeze_layers)
+        if not self.frozen:
+            trunk = copy.deepcopy(trunk)
+            unfreeze(trunk, self.modality, unfreeze_layers)
+        # In a plain list it is no submodule: no parameter, and not part of checkpoints.
+        self.models = [trunk] if self.frozen else nn.ModuleList([trunk])
         features = width_of(trunk)
         if not projection and width not in (None, features):
             raise UserError(
@@ -62,6 +62,11 @@ class Pretrained(Encoder):
             )
         self.own_width = width or features
         self.head: nn.Module = nn.Linear(features, self.own_width) if projection else nn.Identity()
+
+    @property
+    def trunk(self) -> Any:
+        """The model."""
+        return self.models[0]
 
     @property
     def device(self) -> torch.device:
@@ -109,8 +114,8 @@ class Pretrained(Encoder):
         """The model without the projection."""
         if not self.frozen:
             return None
-        part = copy.copy(self)
-        part._modules = {**self._modules, "head": nn.Identity()}
+        part = copy.deepcopy(self, {id(shared): shared for shared in (self.trunk, self.processor)})
+        part.head = nn.Identity()
         part.own_width = width_of(self.trunk)
         # Two models share a space only if they are two sides of one.
         return (self.source if is_pair(self.trunk) else f"{self.modality}:{self.source}"), part

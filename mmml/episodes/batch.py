@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from mmml.data.base import Samples, base_modality
-from mmml.data.missing import ABSENT, Gappy, Partial, join
-from mmml.episodes.corruptions import MISSING
+from mmml.data.column import Column, concat, where
 from mmml.episodes.mapping import Mapping
 from mmml.episodes.sampler import Episodes
 from mmml.episodes.task_augmentation import vary
 
-Encode = Callable[[str, Any], Tensor]
+Encode = Callable[[str, Column], Tensor]
 """``(modality, n raw values) -> [n, width]``."""
 
 
@@ -24,26 +23,36 @@ class ExampleSet:
     """One side (support or query) of B episodes under a mapping.
 
     Attributes:
-        values: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset keeps
-            them. Encoded: embeddings ``[B, ways, n, width]``.
+        columns: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset keeps
+            them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]`` if some are missing.
         shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
             n = shots or queries.
-        encoded: the modalities whose values are embeddings, or texts as bytes.
         targets: the score of every item, float32 ``[B, ways * n]``, where samples have scores.
         ragged_labels: only where classes have different numbers of items: the label of every item of each
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
             a class.
         copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
-        answers: what is to be found or written for every item, of a modality that ``values`` do not show.
+        answers: what is to be found or written for every item, of a modality that ``columns`` do not show.
     """
 
-    values: dict[str, Any]
+    columns: dict[str, Column]
     shapes: dict[str, tuple[int, int, int]]
-    encoded: frozenset[str] = frozenset()
     targets: Tensor | None = None
     ragged_labels: dict[str, Tensor] | None = None
     copies: tuple[tuple[str, str, Tensor], ...] = ()
     answers: "ExampleSet | None" = None
+
+    @classmethod
+    def of(cls, columns: dict[str, Column], **about: Any) -> "ExampleSet":
+        """One set of items without classes, of batches of as many values each; ``about`` as of the class."""
+        shapes = {m: (1, 1, len(column)) for m, column in columns.items()}
+        encoded = {m: shaped(c, shapes[m]) if c.encoded else c for m, c in columns.items()}
+        return cls(encoded, shapes, **about)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of each modality, without their masks."""
+        return {m: column.values for m, column in self.columns.items()}
 
     @property
     def per_class(self) -> int:
@@ -60,32 +69,32 @@ class ExampleSet:
 
     def items(self, modality: str) -> Tensor:
         """The embeddings of a modality, those of a class repeated for each of its items: ``[B, ways * n, width]``."""
-        values = self._items(self.values[modality])
-        for _, other, where in (c for c in self.copies if c[0] == modality):
-            values = torch.where(
-                self._items(where.to(values.device).unsqueeze(-1)), self._items(self.values[other]), values
-            )
-        return values
+        embeddings: Tensor = self.shown(modality).values
+        return embeddings
+
+    def shown(self, modality: str) -> Column:
+        """As :meth:`items`, with a mask ``[B, ways * n]`` if some are missing."""
+        column = self.columns[modality].map(self._items)
+        for _, other, copied in (c for c in self.copies if c[0] == modality):
+            column = where(self._items(copied), self.columns[other].map(self._items), column)
+        return column
 
     def _items(self, values: Tensor) -> Tensor:
         if self.ragged_labels is None:
-            return values.expand(-1, -1, self.per_class, -1).flatten(1, 2)
+            return values.expand(-1, -1, self.per_class, *values.shape[3:]).flatten(1, 2)
         each, labels = values.flatten(1, 2), self.labels.to(values.device)
         return each if each.shape[1] == labels.shape[1] else each[torch.arange(len(each)).unsqueeze(1), labels]
 
     def copied(self) -> "ExampleSet":
         """Encoded examples with copies in their place; for what belongs to a class, that of its first item."""
-        values = dict(self.values)
-        for modality, other, where in self.copies:
-            own, copy = values[modality], self.values[other]
-            copy = copy[:, :, : own.shape[2]]
-            values[modality] = torch.where(where.to(own.device).unsqueeze(-1), copy, own)
-        return replace(self, values=values, copies=())
+        columns = dict(self.columns)
+        for modality, other, copied in self.copies:
+            columns[modality] = where(copied, first_items(self.columns[other], copied.shape[2]), columns[modality])
+        return replace(self, columns=columns, copies=())
 
     def encode(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of what is still raw."""
-        raw = {m: v for m, v in self.values.items() if m not in self.encoded}
-        return self.with_embeddings({m: encoder(m, v) for m, v in raw.items()})
+        return self.with_embeddings({m: encoder(m, c) for m, c in self.columns.items() if not c.encoded})
 
     def answered(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of answers that are still raw."""
@@ -93,30 +102,29 @@ class ExampleSet:
 
     def with_embeddings(self, embeddings: dict[str, Tensor]) -> "ExampleSet":
         """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
-        shaped = {m: v.unflatten(0, self.shapes[m]) for m, v in embeddings.items()}
-        return replace(self, values=self.values | shaped, encoded=self.encoded | set(shaped))
+        encoded = {m: shaped(self.columns[m].embedded(v), self.shapes[m]) for m, v in embeddings.items()}
+        return replace(self, columns=self.columns | encoded)
 
     def episode(self, number: int) -> "ExampleSet":
         """One of the episodes, of examples that are encoded."""
         one = slice(number, number + 1)
-        values = {m: v[one] for m, v in self.values.items()}
+        columns = {m: c.map(lambda t: t[one]) for m, c in self.columns.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
         targets = None if self.targets is None else self.targets[one]
         ragged_labels = (
             None if self.ragged_labels is None else {m: labels[one] for m, labels in self.ragged_labels.items()}
         )
-        copies = tuple((m, other, where[one]) for m, other, where in self.copies)
+        copies = tuple((m, other, copied[one]) for m, other, copied in self.copies)
         answers = None if self.answers is None else self.answers.episode(number)
-        return ExampleSet(values, shapes, self.encoded, targets, ragged_labels, copies, answers)
+        return ExampleSet(columns, shapes, targets, ragged_labels, copies, answers)
 
     def only(self, modalities: Iterable[str]) -> "ExampleSet":
         """The same items, showing only these modalities."""
         keep = list(modalities)
-        values, shapes = ({m: d[m] for m in keep} for d in (self.values, self.shapes))
+        columns, shapes = {m: self.columns[m] for m in keep}, {m: self.shapes[m] for m in keep}
         ragged_labels = None if self.ragged_labels is None else {m: self.ragged_labels[m] for m in keep}
         copies = tuple(c for c in self.copies if {c[0], c[1]} <= set(keep))
-        encoded = self.encoded & set(keep)
-        return replace(self, values=values, shapes=shapes, encoded=encoded, ragged_labels=ragged_labels, copies=copies)
+        return replace(self, columns=columns, shapes=shapes, ragged_labels=ragged_labels, copies=copies)
 
 
 @dataclass(frozen=True)
@@ -146,10 +154,10 @@ class Batch:
         """Embeddings in place of what is still raw, each modality of both sides in one pass."""
         sides = (self.support, self.query)
         found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        for modality in sorted({*self.support.values, *self.query.values}):
-            raw = [(s.values[modality], f) for s, f in zip(sides, found, strict=True) if is_raw(s, modality)]
+        for modality in sorted({*self.support.columns, *self.query.columns}):
+            raw = [(s.columns[modality], f) for s, f in zip(sides, found, strict=True) if is_raw(s, modality)]
             if raw:
-                embeddings = encoder(modality, join([v for v, _ in raw])).split([len(v) for v, _ in raw])
+                embeddings = encoder(modality, concat([c for c, _ in raw])).split([len(c) for c, _ in raw])
                 for (_, into), embedding in zip(raw, embeddings, strict=True):
                     into[modality] = embedding
         support, query = (s.with_embeddings(f) for s, f in zip(sides, found, strict=True))
@@ -158,7 +166,17 @@ class Batch:
 
 def is_raw(side: ExampleSet, modality: str) -> bool:
     """Whether a side has a modality, and not as embeddings."""
-    return modality in side.values and modality not in side.encoded
+    return modality in side.columns and not side.columns[modality].encoded
+
+
+def shaped(column: Column, shape: tuple[int, ...]) -> Column:
+    """Embeddings ``[B * ways * n, width]`` and their mask as ``[B, ways, n, width]`` and ``[B, ways, n]``."""
+    return column.map(lambda t: t.unflatten(0, shape))
+
+
+def first_items(column: Column, n: int) -> Column:
+    """Embeddings ``[B, ways, n, width]`` of the first n items of each class."""
+    return column.map(lambda t: t[:, :, :n])
 
 
 def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
@@ -179,42 +197,26 @@ def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) ->
 
 
 def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> ExampleSet:
-    values, shapes, copies, corrupted = {}, {}, [], episodes.corrupted
+    columns, shapes, copies, corrupted = {}, {}, [], episodes.corrupted
     for modality in modalities:
         column = samples.columns[modality]
         index = column.index(rows, episodes.classes, episodes.pick)
         index = index if index.ndim == 3 else index[..., None]
         if corrupted is None:
-            taken = column.values[index.ravel()]
+            taken = column.take(index.ravel())
         else:
-            index = corrupted.reindex(index, side, modality)
-            taken = corrupted.spoil(take(column.values, index.ravel(), column.encoded), side, modality)
+            index, mask = corrupted.reindex(index, side, modality)
+            taken = corrupted.spoil(column.take(index.ravel(), mask), side, modality)
             copies += corrupted.copies(index.shape, side, modality)
         if episodes.variants is not None and base_modality(modality) == "image":
-            taken = varied(taken, np.broadcast_to(episodes.variants[..., None], index.shape).ravel())
-        values[modality] = taken.reshape(*index.shape, -1) if column.encoded else taken
+            variants = np.broadcast_to(episodes.variants[..., None], index.shape).ravel()
+            taken = varied(taken, variants)
+        columns[modality] = shaped(taken, index.shape) if column.encoded else taken
         shapes[modality] = index.shape
     targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
-    encoded = frozenset(m for m in modalities if samples.columns[m].encoded)
-    return ExampleSet(values, shapes, encoded, targets, copies=tuple(copies))
+    return ExampleSet(columns, shapes, targets, copies=tuple(copies))
 
 
-def varied(raw: Any, variants: np.ndarray) -> Any:
-    """A raw batch of images, each in the variant of its class."""
-    if isinstance(raw, Partial):
-        return Partial(vary(raw.values, variants[raw.present]), raw.present)
-    return vary(raw, variants)
-
-
-def take(values: Any, index: np.ndarray, encoded: bool) -> Any:
-    """The values at some positions, of which ``MISSING`` ones are shown by nothing."""
-    missing = index == MISSING
-    if not missing.any():
-        return values[index]
-    if encoded:
-        taken = values[np.where(missing, 0, index)]
-        return taken.masked_fill(torch.from_numpy(missing).to(taken.device).unsqueeze(-1), ABSENT)
-    if isinstance(values, Gappy):
-        missing[~missing] = ~values.present[index[~missing]]
-        return Partial(values[index[~missing]].values, ~missing)
-    return Partial(values[index[~missing]], ~missing)
+def varied(images: Column, variants: np.ndarray) -> Column:
+    """A batch of images, each in the variant of its class."""
+    return images.change(lambda present, at: vary(present, variants[at]))

@@ -8,13 +8,14 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from mmml.data.base import base_modality
-from mmml.data.missing import Partial
+from mmml.data.column import Column, mask_of
 from mmml.data.values import objects
 from mmml.errors import UserError, require
 from mmml.registry import Registry
@@ -22,7 +23,6 @@ from mmml.registry import Registry
 corruptions = Registry("corruption", "mmml.episodes")
 
 SIDES = ("support", "query", "both")
-MISSING = -1  # in place of a position
 LOUDEST = 100  # dB, of noise over sound or of sound over noise
 FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
 
@@ -72,9 +72,20 @@ class Corruption:
         one.amount = one.most = rng.uniform(self.amount, self.most)
         return one
 
-    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Positions of the values of one side of an episode, ``[items]`` → those to be shown, or ``MISSING``."""
-        return index
+    def reindex(
+        self, index: np.ndarray, present: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Which values one side of an episode shows.
+
+        Args:
+            index: positions of the values, ``[items]``.
+            present: which of them are shown, bool ``[items]``.
+            rng: of the episode.
+
+        Returns:
+            The two as they are to be.
+        """
+        return index, present
 
     def spoil(self, value: Any, rng: np.random.Generator) -> Any:
         """One value as datasets keep it, an array or a text → another such."""
@@ -91,21 +102,25 @@ class Missing(Corruption):
 
     removes_values = True
 
-    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return np.where(rng.random(len(index)) < self.amount, MISSING, index)
+    def reindex(
+        self, index: np.ndarray, present: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return index, present & (rng.random(len(index)) >= self.amount)
 
 
 @corruptions.register("mismatched")
 class Mismatched(Corruption):
     """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
 
-    def reindex(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def reindex(
+        self, index: np.ndarray, present: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         luck, order = rng.random(len(index)), rng.permutation(len(index))
         chosen = order[luck[order] < self.amount]
         alone = len(chosen) == 1 < len(index)
-        moved = index.copy()
-        moved[chosen] = index[order[order != chosen][-1:] if alone else np.roll(chosen, 1)]
-        return moved
+        source = np.arange(len(index))
+        source[chosen] = order[order != chosen][-1:] if alone else np.roll(chosen, 1)
+        return index[source], present[source]
 
 
 @corruptions.register("redundant")
@@ -234,18 +249,21 @@ class Corrupted:
     numbers: Sequence[int]
     generator: Callable[[int, int], np.random.Generator]
 
-    def reindex(self, index: np.ndarray, side: str, modality: str) -> np.ndarray:
-        """Positions ``[B, ways, n]`` as they are to be shown, ``MISSING`` where nothing is."""
+    def reindex(self, index: np.ndarray, side: str, modality: str) -> tuple[np.ndarray, torch.Tensor | None]:
+        """Positions ``[B, ways, n]`` as they are to be shown, and the mask ``[B * ways * n]`` of what is taken away."""
+        shape = index.shape
+        index = index.reshape(len(index), -1)
+        present = np.ones(index.shape, bool)
         for several in self._on(side, modality, lambda c: not c.spoils_values):
-            moved = [c.reindex(i.ravel(), rng).reshape(i.shape) for i, (c, rng) in zip(index, several, strict=True)]
-            index = np.stack(moved)
-        return index
+            shown = [c.reindex(i, p, rng) for i, p, (c, rng) in zip(index, present, several, strict=True)]
+            index, present = map(np.stack, zip(*shown, strict=True))
+        return index.reshape(shape), mask_of(present.ravel())
 
-    def spoil(self, raw: Any, side: str, modality: str) -> Any:
-        """A raw batch of B episodes with its values spoiled."""
+    def spoil(self, batch: Column, side: str, modality: str) -> Column:
+        """A batch of B episodes with its values spoiled."""
         for several in self._on(side, modality, lambda c: c.spoils_values):
-            raw = _spoiled(raw, several)
-        return raw
+            batch = batch.change(partial(_spoiled, several, len(batch)))
+        return batch
 
     def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
         """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
@@ -265,17 +283,11 @@ class Corrupted:
         return found
 
 
-def _spoiled(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
-    """A raw batch, each value spoiled as its episode has it."""
-    if isinstance(raw, Partial):
-        owner = np.arange(len(raw)) * len(spoilers) // len(raw)
-        return Partial(_each(raw.values, [spoilers[o] for o in owner[raw.present]]), raw.present)
-    return _each(raw, [spoilers[i * len(spoilers) // len(raw)] for i in range(len(raw))])
-
-
-def _each(raw: Any, spoilers: Sequence[Spoiler]) -> Any:
+def _spoiled(spoilers: Sequence[Spoiler], items: int, raw: Any, positions: np.ndarray) -> Any:
+    """Raw values at some positions among the items of all episodes, each spoiled as its episode has it."""
     values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
-    parts = [corruption.spoil(value, rng) for value, (corruption, rng) in zip(values, spoilers, strict=True)]
+    several = [spoilers[i] for i in positions * len(spoilers) // items]
+    parts = [corruption.spoil(value, rng) for value, (corruption, rng) in zip(values, several, strict=True)]
     if isinstance(raw, torch.Tensor):
         return torch.from_numpy(np.stack(parts)) if parts else raw
     return objects(parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.data.base import Dataset, Granularity, Samples, base_modality, shuffled
+from mmml.data.base import Dataset, Samples, base_modality, shuffled
 from mmml.episodes.batch import Batch, gather
 from mmml.episodes.corruptions import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
@@ -141,9 +141,8 @@ def check_filled(sampler: Sampler, shape: EpisodeShape, mappings: Iterable[Episo
 
 def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> EpisodeShape:
     """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
-    per = {m: column.per for m, column in samples.columns.items()}
     shots, queries = (
-        n * any(per[m] is Granularity.SAMPLE for m in side)
+        n * any(not samples.columns[m].per_class for m in side)
         for n, side in ((shape.shots, mapping.support), (shape.queries, mapping.query))
     )
     return EpisodeShape(shape.ways, shots, queries)

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from mmml.data.base import Samples
-from mmml.data.missing import Gappy, Partial, present_values
+from mmml.data.column import Column, filled
 from mmml.encoders import Embedder, Encoder
 from mmml.encoders.augment import augments, seen_as
-from mmml.encoders.base import CHUNK, chunks, evaluating
-from mmml.encoders.embedder import among_gaps
+from mmml.encoders.base import CHUNK, evaluating
 from mmml.encoders.feature_cache import cache_features, cached_features
 from mmml.episodes import Batch, Episodes, Mapping, gather
 from mmml.errors import UserError
@@ -82,11 +82,10 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
             if column.encoded:
                 embedded[modality] = column.values
                 continue
-            values = cached_features(embedder, modality, column.values)
-            known = present_values(values)
-            parts = progress(chunks(known), f"embedding {modality}", -(-len(known) // CHUNK))
-            embedded[modality] = concatenated(
-                (encode_views(embedder, modality, chunk, views) for chunk in parts), values
+            embedded[modality] = in_chunks(
+                partial(encode_views, embedder, modality, views=views),
+                cached_features(embedder, modality, column),
+                f"embedding {modality}",
             )
     return samples.with_embeddings(embedded)
 
@@ -94,35 +93,32 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
 def gather_encoded(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Some episodes, embedded where an embedding does not depend on the task."""
     batch = gather(samples, episodes, mappings)
-    return batch.encode(some_at_a_time(learner.embedder)) if learner.embeds_once else batch
+    encode = learner.embedder.encode
+    return batch.encode(lambda m, column: in_chunks(partial(encode, m), column)) if learner.embeds_once else batch
 
 
-def some_at_a_time(embedder: Embedder) -> Callable[[str, Any], Tensor]:
-    """What embeds a modality's raw values, however many: ``(modality, raw) -> [n, width]``."""
+def in_chunks(encode: Callable[[Column], Tensor], column: Column, what: str | None = None) -> Tensor:
+    """The embeddings of a column, however many: ``[n, …]``, zeros for missing values.
 
-    def encode(modality: str, raw: Any) -> Tensor:
-        known = present_values(raw)
-        if not len(known):
-            return embedder.encode(modality, raw)
-        return concatenated((embedder.encode(modality, chunk) for chunk in chunks(known)), raw)
-
-    return encode
-
-
-def concatenated(parts: Iterable[Tensor], values: Any) -> Tensor:
-    """Embeddings of all of some values, or of a raw batch, from those of what is not missing."""
-    each = torch.cat(list(parts))
-    return among_gaps(each, values.present) if isinstance(values, Gappy | Partial) else each
+    Args:
+        encode: a batch of k values → ``[k, …]``.
+        column: the n values.
+        what: a progress bar says; None for no bar.
+    """
+    present = replace(column, values=column.present, mask=None)
+    starts = range(0, max(len(present), 1), CHUNK)
+    watched = starts if what is None else progress(starts, what, len(starts))
+    return filled(torch.cat([encode(present.take(slice(i, i + CHUNK))) for i in watched]), column.mask)
 
 
-def encode_views(embedder: Embedder, modality: str, raw: Any, views: int) -> Tensor:
-    """Raw values of one modality → ``[n, …]``, one embedding of each in all its views."""
+def encode_views(embedder: Embedder, modality: str, batch: Column, views: int) -> Tensor:
+    """A batch of one modality → ``[n, …]``, one embedding of each value in all its views."""
     encoder = cast(Encoder, embedder.encoders[modality])
     if views == 1 or not augments(encoder):
-        return embedder.encode(modality, raw)
+        return embedder.encode(modality, batch)
     encoded = []
     for view in range(views):
         with seen_as(encoder, view):
-            encoded.append(embedder.encode(modality, raw))
+            encoded.append(embedder.encode(modality, batch))
     together = encoder.together(torch.stack(encoded))
     return unit(together) if embedder.normalize else together

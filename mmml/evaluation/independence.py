@@ -86,9 +86,9 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, vie
         column = embedded.columns[modality]
         if not column.encoded:
             continue
-        values = samples.columns[modality].values
-        tried = [values[i : i + 1] for i in range(min(TRIED, len(values)))]
-        alone = [encode_views(learner.embedder, modality, value, views) for value in tried]
+        raw = samples.columns[modality]
+        tried = [raw.take(slice(i, i + 1)) for i in range(min(TRIED, len(raw)))]
+        alone = [encode_views(learner.embedder, modality, one, views) for one in tried]
         if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True):
             raise IndependenceError(f"the encoder of {modality} embeds a sample differently among others than alone")
 
@@ -96,17 +96,18 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, vie
 def _flat(query: ExampleSet) -> ExampleSet:
     """One axis of items, so that they can be taken one by one."""
     ways, n = next(iter(query.shapes.values()))[1], query.per_class
-    values = {
-        m: v.expand(-1, -1, n, *v.shape[3:]).reshape(v.shape[0], 1, ways * n, *v.shape[3:])
-        for m, v in query.values.items()
-    }
-    copies = tuple((m, other, where.expand(-1, -1, n).reshape(len(where), 1, -1)) for m, other, where in query.copies)
-    shapes = {m: (v.shape[0], 1, ways * n) for m, v in values.items()}
-    return replace(query, values=values, shapes=shapes, copies=copies)
+
+    def flat(t: torch.Tensor) -> torch.Tensor:
+        return t.expand(-1, -1, n, *t.shape[3:]).reshape(t.shape[0], 1, ways * n, *t.shape[3:])
+
+    columns = {m: c.map(flat) for m, c in query.columns.items()}
+    copies = tuple((m, other, flat(where)) for m, other, where in query.copies)
+    shapes = {m: (len(c), 1, ways * n) for m, c in columns.items()}
+    return replace(query, columns=columns, shapes=shapes, copies=copies)
 
 
 def _take(query: ExampleSet, items: torch.Tensor) -> ExampleSet:
-    values = {m: v[:, :, items] for m, v in query.values.items()}
-    shapes = {m: (v.shape[0], 1, len(items)) for m, v in values.items()}
+    columns = {m: c.map(lambda t: t[:, :, items]) for m, c in query.columns.items()}
+    shapes = {m: (len(c), 1, len(items)) for m, c in columns.items()}
     copies = tuple((m, other, where[:, :, items]) for m, other, where in query.copies)
-    return replace(query, values=values, shapes=shapes, copies=copies)
+    return replace(query, columns=columns, shapes=shapes, copies=copies)

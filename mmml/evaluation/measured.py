@@ -7,7 +7,6 @@ import numpy as np
 
 from mmml.config.schema import Config, ProblemConfig
 from mmml.data.base import Samples
-from mmml.data.missing import present_values
 from mmml.data.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.setting import EvalSetting
@@ -61,10 +60,10 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
     if samples.targets is not None:
         yield samples.targets.tobytes()
     for modality in sorted(samples.columns):
-        values = samples.columns[modality].values
-        yield f"{modality} {len(values)}".encode()
-        if len(values):
-            yield from map(content_of, present_values(values[evenly_spaced(len(values), LOOKED_AT)]))
+        column = samples.columns[modality]
+        yield f"{modality} {len(column)}".encode()
+        if len(column):
+            yield from map(content_of, column.take(evenly_spaced(len(column), LOOKED_AT)).present[:])
 
 
 def _of_corruptions(sampler: Sampler) -> Iterable[bytes]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmml.data.base import Granularity, Samples, base_modality
+from mmml.data.base import Samples, base_modality
 from mmml.episodes import Episodes, Mapping
 from mmml.evaluation.predictions import EpisodePredictions
 from mmml.evaluation.results import Results
@@ -35,12 +35,7 @@ class NewWords:
     def __init__(self, train: Samples | None, test: Samples):
         self._test, self._new = test, {}
         for modality, column in test.columns.items():
-            if (
-                train is not None
-                and column.per is Granularity.CLASS
-                and base_modality(modality) == "text"
-                and not column.encoded
-            ):
+            if train is not None and column.per_class and base_modality(modality) == "text" and not column.encoded:
                 known = {w for text in train.columns[modality].values[:] for w in words(str(text))}
                 self._new[modality] = np.array([not set(words(str(text))) <= known for text in column.values[:]], bool)
         self._parts: dict[tuple[EvalSetting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(

@@ -15,7 +15,7 @@ from mmml.evaluation.evaluator import Context, Player
 from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import Family, Solver
 from mmml.methods.learned_optimizer.unroll import Unroll
-from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
+from mmml.methods.learned_optimizer.update_rules.hand_designed import HAND_DESIGNED, hand_designed
 from mmml.tasks import Metric
 
 LOSS = Metric("mean loss", percent=False, higher_is_better=False)

@@ -137,11 +137,11 @@ class TrainSetSupport(Control):
 
 def repeated(support: ExampleSet, batch: int) -> ExampleSet:
     """One embedded support set, for each of so many episodes."""
-    values = {m: v.expand(batch, *v.shape[1:]) for m, v in support.values.items()}
+    columns = {m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()}
     shapes = {m: (batch, ways, n) for m, (_, ways, n) in support.shapes.items()}
     targets = None if support.targets is None else support.targets.expand(batch, -1)
     answers = None if support.answers is None else repeated(support.answers, batch)
-    return replace(support, values=values, shapes=shapes, targets=targets, answers=answers)
+    return replace(support, columns=columns, shapes=shapes, targets=targets, answers=answers)
 
 
 def permute_targets(support: ExampleSet) -> ExampleSet:
@@ -150,16 +150,20 @@ def permute_targets(support: ExampleSet) -> ExampleSet:
     if support.answers is None:
         return replace(support, targets=targets)
     answers = support.answers
-    values = {m: in_wrong_places(v.flatten(1, 2)).view_as(v) for m, v in answers.values.items()}
-    return replace(support, targets=targets, answers=replace(answers, values=values))
+    columns = {m: c.map(lambda t: in_wrong_places(t.flatten(1, 2)).view_as(t)) for m, c in answers.columns.items()}
+    return replace(support, targets=targets, answers=replace(answers, columns=columns))
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:
     """Every class has as many samples of each class, and what belongs to a whole class is the mean of all classes'."""
-    values = {
-        m: dealt(v) if v.shape[2] > 1 else v.mean(1, keepdim=True).expand_as(v) for m, v in support.values.items()
-    }
-    return replace(support, values=values)
+    columns = {m: c.map(dealt if support.shapes[m][2] > 1 else class_mean) for m, c in support.columns.items()}
+    return replace(support, columns=columns)
+
+
+def class_mean(items: Tensor) -> Tensor:
+    """``[B, ways, 1, …]``: the mean of all classes for each of them; of a mask, whether none is missing."""
+    mean = items.all(1, keepdim=True) if items.dtype == torch.bool else items.mean(1, keepdim=True)
+    return mean.expand_as(items)
 
 
 def dealt(items: Tensor) -> Tensor:

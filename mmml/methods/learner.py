@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from mmml.data.base import Samples
-from mmml.data.missing import present_values
 from mmml.encoders import Embedder
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping
 from mmml.registry import Registry
@@ -134,11 +133,7 @@ class Learner(Trainable):
             self.task.fit(samples)
 
     def cut(self, samples: Samples | None) -> list[str]:
-        return (
-            []
-            if samples is None
-            else self.embedder.cut({m: present_values(c.values) for m, c in samples.columns.items()})
-        )
+        return [] if samples is None else self.embedder.cut({m: c.present for m, c in samples.columns.items()})
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""

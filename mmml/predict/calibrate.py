@@ -67,9 +67,7 @@ def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.nda
     """Predictions for the samples of a mask by the others: log-probabilities, classes, and novelties."""
     support = whole_support(rows_of(samples, ~held), mapping.support)
     rows, columns = np.flatnonzero(held), {m: samples.columns[m] for m in mapping.query}
-    values = {m: c.values[rows][None, None] if c.encoded else c.values[rows] for m, c in columns.items()}
-    encoded = frozenset(m for m, c in columns.items() if c.encoded)
-    query = ExampleSet(values, {m: (1, 1, len(rows)) for m in values}, encoded)
+    query = ExampleSet.of({m: c.take(rows) for m, c in columns.items()})
     own = torch.from_numpy(samples.labels[held])
     logits = learner.adapt(support)(query)[0]
     distances = class_distances(learner.embedder, support, query)[0].cpu()
@@ -79,9 +77,6 @@ def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.nda
 
 def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
     """Some rows of samples; every class keeps its number, and what belongs to classes stays."""
-    columns = {
-        m: replace(c, values=c.values[np.flatnonzero(mask)]) if c.starts is None else c
-        for m, c in samples.columns.items()
-    }
+    columns = {m: c if c.per_class else c.take(np.flatnonzero(mask)) for m, c in samples.columns.items()}
     starts = np.concatenate([[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))])
     return replace(samples, starts=starts, columns=columns)

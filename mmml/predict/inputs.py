@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import torch
 
 from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.data.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.data.manifest.features import load_matrix, vector_column
 from mmml.data.manifest.meaning import TEXTS
@@ -105,23 +106,20 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
         samples: raw or encoded.
         modalities: shown.
     """
-    values, labels = {}, {}
+    columns, labels = {}, {}
     for modality in sorted(modalities):
         column = samples.columns[modality]
         counts = samples.counts if column.starts is None else np.diff(column.starts)
         if column.starts is None:
-            index = np.arange(len(column.values))
+            index = np.arange(len(column))
         else:
             if (counts == 0).any():
                 raise UserError(f"support: class {samples.classes[int(counts.argmin())]!r} has no {modality}")
             index, counts = column.starts[:-1], np.ones_like(counts)  # the first of a class's names
-        taken = column.values[index]
-        values[modality] = taken.view(1, 1, len(index), -1) if column.encoded else taken
+        columns[modality] = column.take(index)
         labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
-    shapes = {m: (1, 1, labels.shape[1]) for m, labels in labels.items()}
-    encoded = frozenset(m for m in labels if samples.columns[m].encoded)
     targets = None if samples.targets is None else torch.from_numpy(samples.targets)[None]
-    return ExampleSet(values, shapes, encoded, targets, labels)
+    return ExampleSet.of(columns, targets=targets, ragged_labels=labels)
 
 
 @dataclass
@@ -212,8 +210,8 @@ class Queries:
                 elif isinstance(value, np.ndarray) and is_constant(modality, value):
                     self.constant.setdefault(modality, []).append(self.rows.column(modality)[i].as_py())
         good = [k for k, i in enumerate(numbers) if i not in problems]
-        raw = {m: as_batch([several[k] for k in good]) for m, several in values.items()}
-        return Chunk(rows, ExampleSet(raw, {m: (1, 1, len(good)) for m in raw}), problems)
+        raw = {m: Column(as_batch([several[k] for k in good])) for m, several in values.items()}
+        return Chunk(rows, ExampleSet.of(raw), problems)
 
     def _misfit(self, modality: str, value: Any) -> str | None:
         """Why features are unlike the first ones."""

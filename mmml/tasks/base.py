@@ -10,7 +10,6 @@ from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
 from mmml.data.base import Dataset, Granularity, Samples
-from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError, did_you_mean
@@ -119,7 +118,7 @@ class Task(ABC):
         """Refuse samples without the targets that the task needs."""
         for split, part in samples.items() if self.target else ():
             column = part.columns.get(str(self.target))
-            if column is None or isinstance(column.values, Gappy):
+            if column is None or column.mask is not None:
                 raise UserError(f"task.target={self.target}: some of the {split} split have none; leave these rows out")
         for split, part in samples.items() if self.needs_scores else ():
             if part.targets is None:

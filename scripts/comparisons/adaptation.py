@@ -11,7 +11,7 @@ from torch.func import functional_call
 from comparisons.base import Both, check, numbers
 from mmml.methods.learned_optimizer.unroll import descend, start
 from mmml.methods.learned_optimizer.update_rules import UpdateRule
-from mmml.methods.learned_optimizer.update_rules.build import hand_designed
+from mmml.methods.learned_optimizer.update_rules.hand_designed import hand_designed
 from mmml.methods.learned_optimizer.update_rules.learned_lr import LearnedRates
 
 STEPS, RATE = 3, 0.1

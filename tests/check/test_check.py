@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from mmml.cli import _data
+from mmml.cli.mmml_data import data
 from mmml.errors import UserError
 from tests.data.making import draw, pictures, write_csv
 
 
 def check(root, capsys, *overrides) -> tuple[int, str]:
-    code = _data(["check", str(root), f"data.page={root.parent / 'page.html'}", *overrides])
+    code = data(["check", str(root), f"data.page={root.parent / 'page.html'}", *overrides])
     return code, " ".join(capsys.readouterr().out.split())
 
 
@@ -197,14 +197,14 @@ def test_texts_and_matrices_are_measured(tmp_path, capsys):
 
 def test_what_is_no_manifest_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="there is no such file or folder"):
-        _data(["check", str(tmp_path / "none"), f"data.page={tmp_path / 'page.html'}"])
+        data(["check", str(tmp_path / "none"), f"data.page={tmp_path / 'page.html'}"])
     with pytest.raises(UserError, match="has no metadata.csv"):
-        _data(["check", str(tmp_path), f"data.page={tmp_path / 'page.html'}"])
+        data(["check", str(tmp_path), f"data.page={tmp_path / 'page.html'}"])
     with pytest.raises(UserError, match="chek is no command; did you mean 'check'"):
-        _data(["chek", str(tmp_path)])
+        data(["chek", str(tmp_path)])
     draw(tmp_path / "c0" / "a.png", 0)
     with pytest.raises(UserError, match="give one folder"):
-        _data(["check"])
+        data(["check"])
 
 
 def test_a_missing_cell_stops_only_the_mappings_that_need_it(tmp_path, rows, capsys):
@@ -308,9 +308,9 @@ def test_a_folder_may_be_called_like_an_option_and_that_of_nobody_is_not_there(t
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "set" / "metadata.csv", rows)
     (tmp_path / "set").rename("a=b")
-    assert _data(["check", "a=b"]) == 0
+    assert data(["check", "a=b"]) == 0
     with pytest.raises(UserError, match=r"root=.*/~nobody-here/x: there is no such file or folder"):
-        _data(["check", "~nobody-here/x"])
+        data(["check", "~nobody-here/x"])
 
 
 def test_classes_of_one_text_each_are_named_and_no_mapping_of_pictures(tmp_path, capsys):

@@ -8,8 +8,8 @@ from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
 from mmml.check.files import duplicates, sizes
 from mmml.check.issues import Inspection, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
-from mmml.data.base import Column, Granularity, Samples
-from mmml.data.missing import Gappy
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column, mask_of
 from tests.data.making import draw, pictures, write_csv
 from tests.data.test_manifest import manifest
 
@@ -160,15 +160,11 @@ def test_identical_samples_are_counted_and_not_those_that_are_alone():
 
 
 def test_what_is_missing_is_told_as_a_share_of_all_samples():
-    present = np.array([True, False, True, True])
     parts = {
-        "train": Gappy(np.zeros((3, 1)), present),
-        "val": np.zeros((4, 1)),
+        "train": Column(np.zeros((4, 1)), mask_of(np.array([True, False, True, True]))),
+        "val": Column(np.zeros((4, 1))),
     }
-    splits = {
-        split: Samples(["c"], np.array([0, 4]), {"image": Column(Granularity.SAMPLE, values)})
-        for split, values in parts.items()
-    }
+    splits = {split: Samples(["c"], np.array([0, 4]), {"image": column}) for split, column in parts.items()}
     assert gaps(splits, "image") == ", missing in 12 %" and gaps(splits, "audio") == ""
 
 

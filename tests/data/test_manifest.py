@@ -9,7 +9,6 @@ from mmml.config.compose import compose_plain
 from mmml.data import media_cache
 from mmml.data.base import Granularity, datasets
 from mmml.data.manifest import columns, read_rows
-from mmml.data.missing import Gappy
 from mmml.errors import UserError
 from tests.data.making import OPTIONS, draw, pictures, write_csv, write_jsonl
 
@@ -36,8 +35,8 @@ def test_a_table_of_pictures_gives_class_disjoint_splits(tmp_path):
     assert [len(splits[s].classes) for s in ("train", "val", "test")] == [4, 1, 1]
     assert sorted(c for s in splits.values() for c in s.classes) == [f"class {c}" for c in range(6)]
     train = splits["train"]
-    assert train.counts.tolist() == [4] * 4 and train.columns["image"].per is Granularity.SAMPLE
-    assert train.columns["text"].per is Granularity.CLASS  # the label serves as text
+    assert train.counts.tolist() == [4] * 4 and not train.columns["image"].per_class
+    assert train.columns["text"].per_class  # the label serves as text
     assert list(train.columns["text"].values[:]) == train.classes
 
 
@@ -104,7 +103,7 @@ def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):
     write_csv(tmp_path / "pairs.csv", rows)
     splits = load(tmp_path / "pairs.csv", "image", "text", columns={"image": "photo", "text": "caption"})
     train = splits["train"]
-    assert train.columns["image"].per is Granularity.CLASS and train.columns["text"].per is Granularity.SAMPLE
+    assert train.columns["image"].per_class and not train.columns["text"].per_class
     assert len(train.columns["image"].values) == len(train.classes) == 4 and train.counts.tolist() == [5] * 4
     texts = train.columns["text"].values[:]
     assert all(name == f"c{text[0]}/0.png" for name, text in zip(np.repeat(train.classes, 5), texts, strict=True))
@@ -338,7 +337,7 @@ def test_vectors_of_a_table_stay_with_the_rows_that_list_several_files(tmp_path)
     for samples in load(tmp_path, "image", "features").values():
         values = samples.columns["features"].values[np.arange(len(samples.columns["features"].values))]
         names = samples.ids.to_pylist()
-        if samples.columns["features"].per is Granularity.CLASS:
+        if samples.columns["features"].per_class:
             names = samples.classes
         assert values[:, 0].tolist() == [float(n[1]) for n in names]
 
@@ -453,8 +452,7 @@ def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
     assert "it has no image" in told and "keep what some lack by dataset.missing=keep" in told
     splits = load(tmp_path, "image", "text", missing="keep")
     missing = {
-        m: [(~c.values.present).sum() for p in splits.values() if isinstance((c := p.columns[m]).values, Gappy)]
-        for m in ("image", "text")
+        m: [(~c.mask).sum() for p in splits.values() if (c := p.columns[m]).mask is not None] for m in ("image", "text")
     }
     assert missing == {"image": [1], "text": [1]} and sum(int(p.counts.sum()) for p in splits.values()) == len(rows)
     with pytest.raises(UserError, match="row 3 of .*: it has no text"):

@@ -3,7 +3,6 @@
 import pytest
 
 from mmml.data.base import datasets
-from mmml.data.missing import Partial
 from mmml.errors import UserError
 
 TRAITS = {"name": "pom", "split_seed": 0, "val": 0.12, "test": 0.24}
@@ -30,22 +29,21 @@ def test_no_clip_is_in_two_splits(real_data):
     parts = load(real_data, TRAITS, "audio_features", "video_features")
     clips = []
     for part in parts.values():
-        sound = part.columns["audio_features"].values[: part.counts[0]]
-        shown = sound.values[sound.values.flatten(1).any(1)] if isinstance(sound, Partial) else sound
-        clips += [clip.numpy().tobytes() for clip in shown]
+        sound = part.columns["audio_features"].take(slice(0, part.counts[0]))
+        clips += [clip.numpy().tobytes() for clip in sound.present[:]]
     assert len(clips) > 890 and len(set(clips)) == len(clips)
 
 
 def test_half_of_the_clips_have_no_video(real_data):
     together = load(real_data, TRAITS, "audio_features", "video_features")
     assert [p.counts.tolist() for p in together.values()] == [[600] * 11, [100] * 2, [203] * 4]
-    video = together["test"].columns["video_features"].values
+    video = together["test"].columns["video_features"]
     alone = load(real_data, TRAITS, "video_features")["test"]
-    assert alone.counts[0] == video.present[:203].sum() and 0.4 < video.present.mean() < 0.6
-    assert (video[:203].values == alone.columns["video_features"].values[: alone.counts[0]]).all()
-    rows = video.present.nonzero()[0][:5]
-    assert video[rows].values.shape == (5, 20, 41) and video[rows].values.abs().sum((1, 2)).min() > 0
-    scores = together["test"].targets[:203][video.present[:203]]
+    assert alone.counts[0] == video.mask[:203].sum() and 0.4 < video.mask.float().mean() < 0.6
+    clips = video.take(slice(0, 203)).present[:]
+    assert (clips == alone.columns["video_features"].values[: alone.counts[0]]).all()
+    assert clips[:5].shape == (5, 20, 41) and clips[:5].abs().sum((1, 2)).min() > 0
+    scores = together["test"].targets[:203][video.mask[:203].numpy()]
     assert (scores == alone.targets[: len(scores)]).all()
 
 

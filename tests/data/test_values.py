@@ -3,11 +3,8 @@ import torch
 
 from mmml.data.values import (
     Matrix,
-    Prepared,
-    PreparedValues,
     Ragged,
     Subset,
-    concatenate,
     evenly_spaced,
     identity_of,
     objects,
@@ -39,14 +36,6 @@ def test_a_matrix_is_read_as_float32(tmp_path):
 
 def test_objects_of_one_shape_stay_objects():
     assert objects([np.zeros(2), np.zeros(2)]).shape == (2,) and objects([np.zeros(3)]).shape == (1,)
-
-
-def test_batches_of_every_kind_are_joined():
-    assert concatenate([torch.ones(2, 1), torch.zeros(1, 1)]).shape == (3, 1)
-    assert len(concatenate([objects(["a"]), objects(["b", "c"])])) == 3
-    prepared = PreparedValues(torch.arange(4.0).view(4, 1))
-    joined = concatenate([prepared[0:1], prepared[2:4]])
-    assert isinstance(joined, Prepared) and joined.tensor.flatten().tolist() == [0, 2, 3]
 
 
 def test_identity_changes_with_the_content():

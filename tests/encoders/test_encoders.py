@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmml.data.column import Column
 from mmml.encoders import build_embedder, encoders
 from mmml.encoders.base import evaluating
 from mmml.episodes import ExampleSet
@@ -29,32 +30,36 @@ def test_after_evaluation_every_part_is_in_the_mode_that_it_was_in():
 class TestEveryEncoder:
     def test_shape(self, options, modality):
         embedder = build_embedder(options, [modality])
-        assert embedder.encode(modality, RAW[modality]).shape == (len(RAW[modality]), 16)
+        assert embedder.encode(modality, Column(RAW[modality])).shape == (len(RAW[modality]), 16)
 
     def test_neighbours_do_not_matter_in_evaluation_mode(self, options, modality):
         embedder = build_embedder(options, [modality])
-        embedder.encode(modality, RAW[modality])  # moves running statistics
+        embedder.encode(modality, Column(RAW[modality]))  # moves running statistics
         embedder.eval()
-        together = embedder.encode(modality, RAW[modality])
-        alone = torch.cat([embedder.encode(modality, RAW[modality][i : i + 1]) for i in range(len(RAW[modality]))])
+        together = embedder.encode(modality, Column(RAW[modality]))
+        alone = torch.cat(
+            [embedder.encode(modality, Column(RAW[modality][i : i + 1])) for i in range(len(RAW[modality]))]
+        )
         assert torch.allclose(together, alone, atol=1e-5)
 
     def test_evaluation_moves_nothing(self, options, modality):
         embedder = build_embedder(options, [modality]).eval()
         before = {k: v.clone() for k, v in embedder.state_dict().items()}
-        assert torch.equal(embedder.encode(modality, RAW[modality]), embedder.encode(modality, RAW[modality]))
+        assert torch.equal(
+            embedder.encode(modality, Column(RAW[modality])), embedder.encode(modality, Column(RAW[modality]))
+        )
         assert all(torch.equal(v, before[k]) for k, v in embedder.state_dict().items())
 
     def test_every_parameter_gets_a_gradient(self, options, modality):
         torch.manual_seed(0)
         embedder = build_embedder(options, [modality])
-        (embedder.encode(modality, RAW[modality]) * torch.randn(16)).sum().backward()
+        (embedder.encode(modality, Column(RAW[modality])) * torch.randn(16)).sum().backward()
         lacking = [n for n, p in embedder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         assert not lacking
 
     def test_normalised_embeddings_have_length_one(self, options, modality):
         embedder = build_embedder(options, [modality]).eval()
-        assert torch.allclose(embedder.encode(modality, RAW[modality]).norm(dim=-1), torch.ones(1))
+        assert torch.allclose(embedder.encode(modality, Column(RAW[modality])).norm(dim=-1), torch.ones(1))
 
 
 def test_images_of_another_size_are_resized():
@@ -107,9 +112,9 @@ def test_raw_images_are_the_pixels():
 
 def test_texts_are_embedded_alike_whatever_their_bucket(monkeypatch):
     embedder = build_embedder(SMALL, ["text"]).eval()
-    whole = embedder.encode("text", TEXTS)
+    whole = embedder.encode("text", Column(TEXTS))
     monkeypatch.setattr("mmml.encoders.byte_transformer.BUCKET", 2)
-    assert torch.allclose(embedder.encode("text", TEXTS), whole, atol=1e-6)
+    assert torch.allclose(embedder.encode("text", Column(TEXTS)), whole, atol=1e-6)
 
 
 def test_forward_is_a_function_of_tensors_and_parameters():
@@ -129,9 +134,8 @@ def test_bytes_are_cut_and_padded():
 def test_fusion_is_the_mean_with_one_text_for_all_shots():
     embedder = build_embedder(MLP, ["image", "text"])
     image, text = torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 1, 4)
-    examples = ExampleSet(
-        {"image": image, "text": text}, {"image": (1, 2, 3), "text": (1, 2, 1)}, frozenset({"image", "text"})
-    )
+    columns = {"image": Column(image, encoded=True), "text": Column(text, encoded=True)}
+    examples = ExampleSet(columns, {"image": (1, 2, 3), "text": (1, 2, 1)})
     assert torch.equal(embedder.fuse(examples), torch.full((1, 6, 4), 0.5))
 
 

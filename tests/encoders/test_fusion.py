@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mmml.data.missing import ABSENT
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
-from mmml.encoders.fusion import fusions, is_missing
+from mmml.encoders.fusion import fusions
 from mmml.errors import UserError
 from tests.conftest import MLP
 
@@ -26,14 +26,25 @@ def fusion(name, **more):
     return made.eval()
 
 
+def embeddings(name):
+    return torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(len(name)))
+
+
 def parts(*names):
-    return {name: torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(len(name))) for name in names}
+    return {name: Column(embeddings(name), encoded=True) for name in names}
+
+
+def missing(values, *where):
+    """Embeddings, of which those at some places are missing."""
+    mask = torch.ones(values.shape[:-1], dtype=torch.bool)
+    mask[where] = False
+    return Column(values, mask, encoded=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_modality_is_as_one_that_was_not_asked_for(name):
     fused, known = fusion(name), parts("image", "text")
-    gone = {"audio": torch.full((2, 3, 4), ABSENT)}
+    gone = {"audio": missing(embeddings("audio"))}
     assert torch.allclose(fused(known | gone), fused(known), atol=1e-6)
     assert not torch.allclose(fused(known | parts("audio")), fused(known), atol=1e-3)
 
@@ -41,37 +52,34 @@ def test_a_missing_modality_is_as_one_that_was_not_asked_for(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_modalities_are_missing_sample_by_sample(name):
     fused, known = fusion(name), parts("image", "text")
-    known["image"][0, 1] = ABSENT
-    both = fused(known)
+    both = fused(known | {"image": missing(embeddings("image"), 0, 1)})
     assert torch.allclose(both[0, 1], fused({"text": known["text"]})[0, 1], atol=1e-6)
     assert torch.allclose(both[1], fused(parts("image", "text"))[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_missing_has_no_gradient_and_breaks_none(name):
-    fused, known = fusion(name), parts("image", "text")
-    image = known["image"].requires_grad_()
-    gone = torch.tensor([[True, False, False], [False] * 3]).unsqueeze(-1)
-    fused({"image": image.masked_fill(gone, ABSENT), "text": known["text"]}).square().sum().backward()
+    fused, image = fusion(name), embeddings("image").requires_grad_()
+    fused({"image": missing(image, 0, 0), "text": parts("text")["text"]}).square().sum().backward()
     assert image.grad.isfinite().all() and (image.grad[0, 0] == 0).all() and (image.grad[1] != 0).any()
     assert all(p.grad.isfinite().all() for p in fused.parameters())
 
 
 @pytest.mark.parametrize("name", ["mean", "gated", "attention"])
 def test_a_sample_without_any_modality_is_at_zero(name):
-    assert (fusion(name)({"image": torch.full((1, 4), ABSENT)}) == 0).all()
+    assert (fusion(name)({"image": missing(torch.ones(1, 4))}) == 0).all()
 
 
 @pytest.mark.parametrize("name", ["gated", "attention"])
 def test_it_begins_as_the_mean(name):
     made = fusions.build(name, OPTIONS[name], "encoder.fusion", modalities=MODALITIES, width=4)
     known = parts("audio", "image")
-    assert torch.allclose(made(known), (known["audio"] + known["image"]) / 2, atol=1e-6)
+    assert torch.allclose(made(known), (embeddings("audio") + embeddings("image")) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mean", "gated"])
 def test_a_modality_alone_is_embedded_as_without_fusion(name):
-    assert torch.allclose(fusion(name)(parts("text")), parts("text")["text"], atol=1e-6)
+    assert torch.allclose(fusion(name)(parts("text")), embeddings("text"), atol=1e-6)
 
 
 def test_gates_are_shares_of_what_is_there():
@@ -84,7 +92,7 @@ def test_gates_are_shares_of_what_is_there():
 
 def test_modality_dropout_leaves_something_and_is_for_training_alone():
     fused = fusion("mean", dropout=0.9).train()
-    ones = {"image": torch.ones(1000, 1), "text": 3 * torch.ones(1000, 1)}
+    ones = {m: Column(k * torch.ones(1000, 1), encoded=True) for m, k in (("image", 1), ("text", 3))}
     seen = fused(ones).flatten()
     assert set(seen.tolist()) == {1.0, 2.0, 3.0} and 0 < (seen == 2).float().mean() < 0.2
     assert (fused({"image": ones["image"]}) == 1).all()
@@ -93,11 +101,20 @@ def test_modality_dropout_leaves_something_and_is_for_training_alone():
         fusion("mean", dropout=1.0)
 
 
-def test_neither_gaps_nor_an_encoder_that_diverged_are_taken_for_missing():
-    rows = [[1.0, torch.nan], [torch.nan, torch.nan], [ABSENT, 1.0], [ABSENT, ABSENT]]
-    assert is_missing(torch.tensor(rows)).tolist() == [False, False, False, True]
-    for name in NAMES:
-        assert fusion(name)({"image": torch.full((1, 4), torch.nan), "text": torch.ones(1, 4)}).isnan().any()
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_encoder_that_diverged_is_not_taken_for_missing(name, number):
+    known = {"image": Column(torch.full((1, 4), number), encoded=True), "text": Column(torch.ones(1, 4), encoded=True)}
+    assert not fusion(name)(known).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stands_where_a_value_is_missing_does_not_matter(name):
+    for number in (0.0, torch.nan):
+        image = embeddings("image")
+        image[0, 1] = number
+        fused = fusion(name)({"image": missing(image, 0, 1), "text": Column(embeddings("text"), encoded=True)})
+        assert fused.isfinite().all()
 
 
 def test_fusions_are_chosen_by_group():

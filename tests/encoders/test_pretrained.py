@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
-from mmml.data.values import Prepared
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder, encoders
 from mmml.encoders.feature_cache import cache_features, prepare_once
 from mmml.errors import UserError
@@ -115,7 +115,7 @@ def test_both_sides_of_a_pair_share_a_space(clip):
     }
     sections["text"]["max_length"] = 16
     embedder = build_embedder(options | sections, ["image", "text"])
-    assert embedder.frozen and embedder.encode("image", RAGGED["image"]).shape == (5, 8)
+    assert embedder.frozen and embedder.encode("image", Column(RAGGED["image"])).shape == (5, 8)
 
 
 def test_a_frozen_model_stays_out_of_checkpoints_which_know_it_by_its_hash(minilm):
@@ -146,9 +146,8 @@ def test_each_sample_is_read_once_and_a_stale_cache_is_impossible(minilm, clip, 
     values = objects(["one text", "two texts", "three"])
     first = prepare_once(encoder, values)[np.arange(3)]
     again = prepare_once(text(minilm), values)[np.arange(3)]
-    assert isinstance(first, Prepared) and torch.equal(first.tensor, again.tensor) and read == [3]
-    assert torch.allclose(encoder.eval().encode(values), first.tensor, atol=1e-6)
-    assert prepare_once(encoder, known := prepare_once(encoder, values)) is known  # read already
+    assert torch.equal(first, again) and read == [3]
+    assert torch.allclose(encoder.eval().encode(values), first, atol=1e-6)
     prepare_once(encoder, objects(["one text", "two texts", "four"]))  # other values
     prepare_once(text(minilm, max_length=2), values)  # other preprocessing
     prepare_once(text(clip, max_length=16), values)  # other weights
@@ -173,11 +172,13 @@ def test_the_key_follows_a_single_weight(minilm):
 def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
     section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": True, "max_length": 32}
     embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
-    column = Column(Granularity.CLASS, TEXTS, np.arange(4))
+    column = Column(TEXTS, starts=np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
-    cached = cache_features(embedder, samples, ["text"]).columns["text"].values[np.arange(3)]
-    assert isinstance(cached, Prepared)
-    assert torch.allclose(embedder.encode("text", cached), embedder.encode("text", TEXTS), atol=1e-5)
+    cached = cache_features(embedder, samples, ["text"])
+    assert cache_features(embedder, cached, ["text"]).columns["text"] is cached.columns["text"]  # read already
+    batch = cached.columns["text"].take(np.arange(3))
+    assert batch.prepared
+    assert torch.allclose(embedder.encode("text", batch), embedder.encode("text", column), atol=1e-5)
 
 
 def test_widths_that_differ_are_named(minilm, clip):
@@ -324,7 +325,7 @@ def test_what_has_no_parameters_follows_the_device(minilm):
     embedder = build_embedder({"width": None, "normalize": True, "fusion": "mean", "text": section}, ["text"])
     assert not list(embedder.parameters()) and embedder.device.type == "cpu"
     raw = build_embedder({"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}, ["image"])
-    assert raw.to("meta").device.type == "meta" and raw.encode("image", UNIFORM_IMAGES).device.type == "meta"
+    assert raw.to("meta").device.type == "meta" and raw.encode("image", Column(UNIFORM_IMAGES)).device.type == "meta"
 
 
 UNIFORM_IMAGES = torch.zeros(2, 8, 8, dtype=torch.uint8)
@@ -364,7 +365,7 @@ def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
     (pair,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
     assert set(pair.encoders) == {"image", "text"} and pair.frozen
     assert torch.allclose(
-        pair.encode("text", TEXTS), torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS))
+        pair.encode("text", Column(TEXTS)), torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS))
     )
     sections["text"]["model"] = minilm
     apart = build_embedder(options | sections, ["image", "text"]).frozen_parts()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
-from mmml.data.missing import Partial
+from mmml.data.base import Samples
+from mmml.data.column import Column, is_present
 from mmml.data.values import objects
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.corruptions import Corrupted, build_corruptions
@@ -24,19 +24,19 @@ def shown(samples: Samples, *sections: dict, mapping: Mapping = IMAGES) -> tuple
     """What both sides show of 20 episodes: the only modality."""
     corruptions = build_corruptions(sections, "episode.eval.corruptions")
     batch = gather(samples, Sampler(samples, 0, "test", corruptions=corruptions).draw(range(20), SHAPE), [mapping])
-    return tuple(next(iter(side.values.values())) for side in (batch.support, batch.query))
+    return tuple(next(iter(side.columns.values())) for side in (batch.support, batch.query))
 
 
-def told(values) -> list:
-    """Values as what can be compared."""
-    return [told(values.values), values.present.tolist()] if isinstance(values, Partial) else values.tolist()
+def told(column: Column) -> list:
+    """Values and their mask as what can be compared."""
+    return [column.values.tolist(), is_present(column).tolist()]
 
 
 @pytest.fixture
 def alike(samples: Samples) -> Samples:
     """All images are grey, and all texts the same; whatever differs was spoiled."""
-    texts = Column(Granularity.SAMPLE, objects([SENTENCE] * 39))
-    return replace(samples, columns={"image": Column(Granularity.SAMPLE, GREY), "source_text": texts})
+    texts = Column(objects([SENTENCE] * 39))
+    return replace(samples, columns={"image": Column(GREY), "source_text": texts})
 
 
 @pytest.mark.parametrize("side", ["support", "query"])
@@ -56,7 +56,9 @@ def test_both_sides_are_spoiled_each_in_its_own_way(alike, name):
 
 
 def test_no_episode_has_the_same_noise_on_both_sides(alike):
-    support, query = (s.view(20, 8, 8, 8) for s in shown(alike, {"name": "noise", "modality": "image", "amount": 0.5}))
+    support, query = (
+        s.values.view(20, 8, 8, 8) for s in shown(alike, {"name": "noise", "modality": "image", "amount": 0.5})
+    )
     assert not any(torch.equal(s[0], q[0]) for s, q in zip(support, query, strict=True))
     assert len(torch.cat([support, query]).flatten(0, 1).unique(dim=0)) == 320  # nor have two values of any
 
@@ -64,20 +66,20 @@ def test_no_episode_has_the_same_noise_on_both_sides(alike):
 def test_no_episode_has_the_same_typos_on_both_sides(alike):
     section = {"name": "typos", "modality": "source_text", "amount": 0.5}
     sides = shown(alike, section, mapping=Mapping.parse("source_text:source_text"))
-    support, query = (s.reshape(20, 8)[:, 0].tolist() for s in sides)
+    support, query = (s.values.reshape(20, 8)[:, 0].tolist() for s in sides)
     assert SENTENCE not in support + query and not any(s == q for s, q in zip(support, query, strict=True))
 
 
 def test_an_amount_is_drawn_anew_for_each_side(alike):
     sides = shown(alike, {"name": "noise", "modality": "image", "amount": [0.0, 0.3]})
-    support, query = (s.float().view(20, -1).std(1).numpy() for s in sides)
+    support, query = (s.values.float().view(20, -1).std(1).numpy() for s in sides)
     assert abs(np.corrcoef(support, query)[0, 1]) < 0.5 and np.abs(support - query).max() > 10
 
 
 def test_what_is_spoiled_twice_is_spoiled_in_two_ways(alike):
     """Deviations of independent noises add up as squares do; of the same noise they would be added: 15.3."""
     section = {"name": "noise", "modality": "image", "amount": 0.03}
-    once, twice = (shown(alike, *several)[0].float().std().item() for several in ([section], [section] * 2))
+    once, twice = (shown(alike, *several)[0].values.float().std().item() for several in ([section], [section] * 2))
     assert once == pytest.approx(7.65, rel=0.03) and twice == pytest.approx(7.65 * 2**0.5, rel=0.03)
 
 
@@ -89,6 +91,6 @@ def test_every_corruption_of_every_side_has_random_numbers_of_its_own():
     numbers = range(2)
     spoils = Corrupted(made, numbers, lambda n, purpose: (asked.append((n, purpose)), np.random.default_rng(0))[1])
     for side in ("support", "query"):
-        spoils.spoil(GREY[:4], side, "image")
+        spoils.spoil(Column(GREY[:4]), side, "image")
     assert len(asked) == len(set(asked)) == 3 * 2 * 2
     assert not {purpose for _, purpose in asked} & {0, SHAPE_OF_STEP, VARIANTS}

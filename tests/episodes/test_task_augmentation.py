@@ -6,7 +6,8 @@ import torch
 
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.episodes.setup import check_mappings, training_batches
@@ -45,7 +46,7 @@ def test_a_share_of_the_classes_has_a_variant():
 @pytest.fixture
 def samples():
     images = torch.arange(4 * 3 * 12, dtype=torch.uint8).view(12, 3, 2, 2)
-    return Samples([*"abc"], np.array([0, 4, 8, 12]), {"image": Column(Granularity.SAMPLE, images)})
+    return Samples([*"abc"], np.array([0, 4, 8, 12]), {"image": Column(images)})
 
 
 def test_both_sides_of_a_class_show_the_same_variant(samples):

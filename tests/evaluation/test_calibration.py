@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
@@ -173,7 +174,7 @@ def test_a_calibration_is_plain_data():
 def test_novelty_is_the_distance_to_the_nearest_class_mean(learner):
     support = torch.tensor([[[[1.0, 0.0], [1.0, 2.0]], [[0.0, -1.0], [0.0, -3.0]]]])  # means: up right, and down
     query = torch.tensor([[[[2.0, 2.0]], [[-1.0, 0.0]]]])
-    sides = (ExampleSet({"image": v}, {"image": tuple(v.shape[:3])}, frozenset({"image"})) for v in (support, query))
+    sides = (ExampleSet({"image": Column(v, encoded=True)}, {"image": tuple(v.shape[:3])}) for v in (support, query))
     assert class_distances(learner.embedder, *sides)[0].amin(-1).tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
@@ -182,7 +183,7 @@ def directions(classes=6, noise=0.0):
     generator = torch.Generator().manual_seed(0)
     values = torch.eye(classes).repeat_interleave(8, 0)
     values = values + noise * torch.randn(values.shape, generator=generator)
-    column = Column(Granularity.SAMPLE, values, encoded=True)
+    column = Column(values, encoded=True)
     return Samples([str(c) for c in range(classes)], np.arange(classes + 1) * 8, {"image": column})
 
 
@@ -249,8 +250,8 @@ def test_shapes_that_validation_cannot_fill_are_left_out():
 
 def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
     """As in the results, a side that shows no single samples needs none."""
-    image = Column(Granularity.SAMPLE, torch.eye(8), encoded=True)
-    text = Column(Granularity.CLASS, torch.eye(8), np.arange(9), encoded=True)
+    image = Column(torch.eye(8), encoded=True)
+    text = Column(torch.eye(8), starts=np.arange(9), encoded=True)
     samples = Samples([*"abcdefgh"], np.arange(9), {"image": image, "text": text})
     setting = EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
     (found,) = calibrate(make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20).entries

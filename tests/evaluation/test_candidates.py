@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.data.values import Subset, objects
 from mmml.episodes import Episodes, EpisodeShape, of_one_class
 from mmml.evaluation.candidates import candidate_rows
@@ -19,7 +20,7 @@ TEXTS = ["hen", "dog", "hen", "cat", "cow", "cat"]
 @pytest.fixture
 def samples() -> Samples:
     """Two domains, of four and two rows."""
-    columns = {"text": Column(Granularity.SAMPLE, objects(TEXTS))}
+    columns = {"text": Column(objects(TEXTS))}
     return TASK.with_targets(Samples(["a", "b"], np.array([0, 4, 6]), columns))
 
 
@@ -61,7 +62,7 @@ def test_rows_that_are_no_queries_are_no_candidates(samples):
 def test_rows_of_one_file_have_equal_answers():
     task = tasks.build("retrieval", {"target": "image", "temperature": 0.1}, "task")
     pictures = torch.zeros(2, 4, 4, dtype=torch.uint8)
-    columns = {"image": Column(Granularity.SAMPLE, Subset(pictures, np.array([0, 0, 1, 1, 1])))}
+    columns = {"image": Column(Subset(pictures, np.array([0, 0, 1, 1, 1])))}
     samples = task.with_targets(Samples(["a"], np.array([0, 5]), columns))
     ((rows, right),) = candidate_rows(samples, of_one_class(np.array([0]), np.array([1, 3])))
     assert rows.tolist() == [0, 2] and right.tolist() == [0, 1]
@@ -69,7 +70,7 @@ def test_rows_of_one_file_have_equal_answers():
 
 def test_of_what_cannot_be_compared_all_are_different():
     task = tasks.build("retrieval", {"target": "features", "temperature": 0.1}, "task")
-    columns = {"features": Column(Granularity.SAMPLE, torch.zeros(3, 2), encoded=True)}
+    columns = {"features": Column(torch.zeros(3, 2), encoded=True)}
     samples = task.with_targets(Samples(["a"], np.array([0, 3]), columns))
     ((rows, right),) = candidate_rows(samples, of_one_class(np.array([1]), np.array([2])))
     assert rows.tolist() == [0, 2] and right.tolist() == [1]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -36,8 +38,6 @@ def test_views_of_a_sample_do_not_depend_on_its_neighbours_or_the_seed(learner, 
 
 
 def with_images(samples, raw):
-    from dataclasses import replace
-
     return replace(samples, columns={"image": replace(samples.columns["image"], values=raw)})
 
 
@@ -47,3 +47,13 @@ def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, 
         UserError, match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1"
     ):
         materialize(learner, samples, ["image"], 8)
+
+
+def test_missing_values_are_masked_zeros_and_no_encoder_sees_them(learner, samples):
+    mask = torch.arange(39) % 3 > 0
+    gaps = replace(samples, columns={"image": replace(samples.columns["image"], mask=mask)})
+    found, whole = (embed_all(learner, s, ["image"]).columns["image"] for s in (gaps, samples))
+    assert found.mask.equal(mask) and not found.values[~mask].any()
+    torch.testing.assert_close(found.values[mask], whole.values[mask])
+    none = replace(gaps, columns={"image": replace(samples.columns["image"], mask=mask & False)})
+    assert embed_all(learner, none, ["image"]).columns["image"].values.shape == (39, 16)

@@ -10,7 +10,7 @@ import torch
 
 from mmml.config.compose import compose_plain
 from mmml.config.schema import check_run
-from mmml.data.base import Column, Granularity
+from mmml.data.column import Column
 from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.measured import measured
 from tests.conftest import SMOKE, command
@@ -32,7 +32,7 @@ def test_it_is_the_same_for_the_same_episodes(samples):
 
 def test_it_changes_with_whatever_changes_what_is_played(samples):
     images = samples.columns["image"]
-    darker = {**samples.columns, "image": Column(Granularity.SAMPLE, images.values // 2)}
+    darker = {**samples.columns, "image": Column(images.values // 2)}
     others = [
         playing(samples, episodes=21),
         playing(samples, seed=1),
@@ -54,7 +54,7 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     def changed(row):
         images = samples.columns["image"].values.clone()
         images[row] = 255 - images[row]
-        return playing(replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, images)}))
+        return playing(replace(samples, columns={**samples.columns, "image": Column(images)}))
 
     assert len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
 

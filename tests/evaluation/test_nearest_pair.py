@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmml.data.base import Granularity
+from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import ExampleSet
@@ -18,9 +19,8 @@ RAW |= {"text": {"name": "raw_text"}}
 
 def pairs_of(shown, answers):
     """One episode of one class."""
-    shape = (1, 1, len(answers))
-    told = ExampleSet({"text": objects(answers)}, {"text": shape})
-    return ExampleSet({"features": torch.tensor(shown)}, {"features": shape}, answers=told)
+    told = ExampleSet.of({"text": Column(objects(answers))})
+    return ExampleSet.of({"features": Column(torch.tensor(shown))}, answers=told)
 
 
 def found_for(modalities):
@@ -33,7 +33,7 @@ def test_answers_are_sought_where_that_of_the_nearest_pair_lies():
     learner = NearestPair(build_embedder(RAW, ["features", "text"]), TASK, cosine)
     support = pairs_of([[1.0, 0.0], [0.0, 1.0]], ["red", "blue"])
     query = pairs_of([[0.9, 0.1], [0.2, 0.9], [1.0, 1.0]], ["?", "?", "?"])
-    red, blue = learner.embedder.encode("text", ["red", "blue"])
+    red, blue = learner.embedder.encode("text", Column(objects(["red", "blue"])))
     torch.testing.assert_close(learner.adapt(support)(query), torch.stack([red, blue, (red + blue) / 2])[None])
 
 

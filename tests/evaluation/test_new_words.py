@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.data.manifest.columns import Texts
 from mmml.episodes import EpisodeShape, Mapping, Sampler
 from mmml.evaluation.evaluator import Player
@@ -28,7 +29,7 @@ TEST = [["small a"], ["letter schwa", "small e"], ["capital sign"], ["kra"]]
 def named(names, images=2):
     count = len(names)
     pictures = torch.randint(0, 256, (count * images, 16, 16), generator=torch.Generator().manual_seed(0))
-    columns = {"image": Column(Granularity.SAMPLE, pictures.to(torch.uint8)), "text": Column.of_texts(names)}
+    columns = {"image": Column(pictures.to(torch.uint8)), "text": Column.of_texts(names)}
     return Samples([n[0] for n in names], np.arange(count + 1) * images, columns)
 
 

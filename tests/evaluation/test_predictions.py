@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Granularity
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.baselines import baselines
 from mmml.evaluation.batching import few_threads
@@ -133,10 +132,11 @@ def test_chance_is_exact():
 
 
 def test_raw_pixels_find_a_copy():
-    from mmml.data.base import Column, Samples
+    from mmml.data.base import Samples
+    from mmml.data.column import Column
 
     images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
-    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(Granularity.SAMPLE, images)})
+    copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(images)})
     learners = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
     assert all(raw.predictor_name == "raw/nearest" and raw.baseline for raw in learners)
     (learner,) = [raw for raw in learners if set(raw.embedder.encoders) == {"image"}]

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import ExampleSet
 from mmml.methods.metric.bandwidth import RATE, Bandwidth
@@ -54,10 +55,13 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     found = []
     for episodes in (1, 3):
         shown, asked = (
-            ExampleSet({"features": x.expand(episodes, -1, -1, -1)}, {"features": (episodes, 1, x.shape[2])},
-                     frozenset({"features"}), targets=x.view(1, -1).expand(episodes, -1))
+            ExampleSet(
+                {"features": Column(x.expand(episodes, -1, -1, -1), encoded=True)},
+                {"features": (episodes, 1, x.shape[2])},
+                targets=x.view(1, -1).expand(episodes, -1),
+            )
             for x in (support, query)
-        )  # fmt: skip
+        )
         found.append(learner.adapt(shown)(asked))
     distances = (torch.arange(2.0)[:, None] - torch.arange(5.0)).abs()
     expected = (-distances / (0.5 * 10 / 5)).softmax(-1) @ torch.arange(5.0)

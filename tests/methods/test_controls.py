@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
@@ -27,7 +28,7 @@ MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 6, 4)
 def scored() -> Samples:
     """One quantity: the score is the number of the feature that is 1."""
     kinds = np.arange(24) % 4
-    values = Column(Granularity.SAMPLE, torch.eye(4)[kinds])
+    values = Column(torch.eye(4)[kinds])
     return Samples(["a"], np.array([0, 24]), {"features": values}, targets=kinds.astype(np.float32))
 
 
@@ -64,7 +65,7 @@ def test_no_answer_stays_with_its_item():
 
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
-    named = {**scored.columns, "text": Column(Granularity.SAMPLE, torch.arange(24.0)[:, None], encoded=True)}
+    named = {**scored.columns, "text": Column(torch.arange(24.0)[:, None], encoded=True)}
     samples = Samples(scored.classes, scored.starts, named, target="text")
     support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
     before, after = (s.answers.items("text")[..., 0] for s in (support, permute_targets(support)))
@@ -91,9 +92,18 @@ def test_classes_are_dealt_to_one_another():
 
 
 def test_a_name_that_a_class_has_alone_says_nothing():
-    names = ExampleSet({"text": torch.randn(1, 5, 1, 4)}, {"text": (1, 5, 1)}, frozenset({"text"}))
+    names = ExampleSet({"text": Column(torch.randn(1, 5, 1, 4), encoded=True)}, {"text": (1, 5, 1)})
     dealt_names = shuffled_classes(names).values["text"]
     assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(dealt_names, dealt_names[:, :1].expand_as(dealt_names))
+
+
+def test_what_is_missing_is_dealt_too():
+    mask = torch.ones(1, 2, 2, dtype=torch.bool)
+    mask[0, 1, 1] = False
+    images = ExampleSet({"image": Column(torch.ones(1, 2, 2, 4), mask, encoded=True)}, {"image": (1, 2, 2)})
+    assert shuffled_classes(images).columns["image"].mask.tolist() == [[[True, False], [True, True]]]
+    names = ExampleSet({"text": Column(torch.ones(1, 2, 1, 4), mask[:, :, 1:], encoded=True)}, {"text": (1, 2, 1)})
+    assert not shuffled_classes(names).columns["text"].mask.any()  # a mean of which a part is missing is missing
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,7 @@ def test_samples_in_wrong_classes_leave_chance():
     samples = Samples(
         ["a", "b"],
         np.array([0, 12, 24]),
-        {"features": Column(Granularity.SAMPLE, torch.eye(2).repeat_interleave(12, 0))},
+        {"features": Column(torch.eye(2).repeat_interleave(12, 0))},
     )
     shape = EpisodeShape(2, 6, 6)
     drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(MAPPING)
@@ -148,7 +158,7 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
     kinds = np.arange(24) % 4
     names = {"train": objects([f"kind {k}" for k in kinds]), "test": objects([f"art {k}" for k in kinds])}
     parts = {
-        split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(Granularity.SAMPLE, texts)})
+        split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(texts)})
         for split, texts in names.items()
     }
     options = {"target": "text", "prefix": 1, "model": None, "frozen": True, "vocabulary": None, "layers": 1}

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmml.data.column import Column
 from mmml.encoders.embedder import build_embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.errors import UserError
@@ -69,7 +70,7 @@ def two_shots_and_a_name():
     images = torch.tensor([[[[0.0, 0.0], [2.0, 0.0]], [[5.0, 0.0], [9.0, 0.0]]]])
     names = torch.tensor([[[[10.0, 0.0]], [[20.0, 0.0]]]])
     shapes = {"image": (1, 2, 2), "text": (1, 2, 1)}
-    return ExampleSet({"image": images, "text": names}, shapes, frozenset(shapes))
+    return ExampleSet({"image": Column(images, encoded=True), "text": Column(names, encoded=True)}, shapes)
 
 
 alone = build_embedder(MLP, ["image", "text"]).fuse
@@ -84,14 +85,14 @@ def test_names_stand_beside_the_images_as_shots_of_their_own():
 def test_names_stand_beside_images_of_which_classes_have_different_numbers():
     images, names = torch.tensor([[[[0.0], [2.0], [5.0]]]]), torch.tensor([[[[10.0], [20.0]]]])
     labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
-    shapes = {"image": (1, 1, 3), "text": (1, 1, 2)}
-    examples = ExampleSet({"image": images, "text": names}, shapes, frozenset(shapes), ragged_labels=labels)
+    columns = {"image": Column(images[0, 0], encoded=True), "text": Column(names[0, 0], encoded=True)}
+    examples = ExampleSet.of(columns, ragged_labels=labels)
     items, labels = as_items(examples, alone)
     assert items[0, :, 0].tolist() == [0, 2, 5, 10, 20] and labels.tolist() == [[0, 0, 1, 0, 1]]
 
 
 def test_only_attention_tells_modalities_apart():
-    query = ExampleSet({"image": torch.tensor([[[[11.0, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    query = ExampleSet.of({"image": Column(torch.tensor([[11.0, 0.0]]), encoded=True)})
     # Fused with its name, class 0 is at 5 and 6, class 1 at 12.5 and 14.5; apart, the name of class 0 is at 10.
     guesses = {
         classifier: make_learner(MLP, classifier=classifier, distance="euclidean")
@@ -113,7 +114,7 @@ def test_the_loss_of_attention_contrasts_with_names_too(samples):
 
 def test_scores_are_predicted_from_whole_samples():
     support = replace(two_shots_and_a_name(), targets=torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
-    query = ExampleSet({"image": torch.tensor([[[[12.5, 0.0]]]])}, {"image": (1, 1, 1)}, frozenset({"image"}))
+    query = ExampleSet.of({"image": Column(torch.tensor([[12.5, 0.0]]), encoded=True)})
     learner = make_learner(MLP, classifier="attention", distance="euclidean")
     predicted = learner.adapt(support, tasks.build("regression", {}, "task"))(query)
     assert predicted.item() == pytest.approx(3.0, abs=1e-3)
@@ -165,7 +166,7 @@ def test_adapting_sees_no_query(samples, learner):
     support, query = batch.view(MAPPINGS[0])
     predict = learner.adapt(support)
     first = predict(query)
-    predict(ExampleSet({"image": torch.zeros(8, 16, 16, dtype=torch.uint8)}, {"image": (1, 4, 2)}))
+    predict(ExampleSet({"image": Column(torch.zeros(8, 16, 16, dtype=torch.uint8))}, {"image": (1, 4, 2)}))
     assert torch.equal(predict(query), first)
 
 

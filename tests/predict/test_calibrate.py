@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.episodes import Mapping
 from mmml.evaluation.calibration import HOTTEST, with_one_wrong
 from mmml.predict.calibrate import calibrate_on_support, folds_of, rows_of, spared
@@ -19,7 +20,7 @@ def samples_of(*classes, groups=None):
     """A support set; of each class, the numbers of the unit vectors that it has."""
     vectors = torch.eye(8)[[n for several in classes for n in several]]
     starts = np.cumsum([0, *map(len, classes)])
-    columns = {"features": Column(Granularity.SAMPLE, vectors, encoded=True)}
+    columns = {"features": Column(vectors, encoded=True)}
     return Samples([f"c{c}" for c in range(len(classes))], starts, columns, groups=groups)
 
 

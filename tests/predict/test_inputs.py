@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading, Support, as_batch, whole_support
@@ -59,7 +60,7 @@ def test_what_is_the_same_for_a_class_of_several_stands_on_one_side(tmp_path):
 
 def test_a_class_shows_the_first_of_its_names_once():
     names = Column.of_texts([["one", "ein"], ["two"], ["three", "drei", "trois"]])
-    pixels = Column(Granularity.SAMPLE, torch.arange(12.0).view(6, 2), encoded=True)
+    pixels = Column(torch.arange(12.0).view(6, 2), encoded=True)
     samples = Samples(["1", "2", "3"], np.array([0, 3, 4, 6]), {"text": names, "features": pixels})
     support = whole_support(samples, ["text", "features"])
     assert support.values["text"].tolist() == ["one", "two", "three"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mmml
-from mmml.cli import _predict
+from mmml.cli.mmml_predict import predict
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.evaluation.calibration import Calibration, Entry
@@ -114,7 +114,7 @@ def test_a_run_predicts_with_its_best_checkpoint(tmp_path, monkeypatch):
     model.reading = Reading(features="f.npy")
     adapted = model.adapt("s")
     assert adapted.entry.temperature == 2
-    assert _predict(["checkpoint=run", "support=s", "query=q", "predict.features=f.npy"]) == 0
+    assert predict(["checkpoint=run", "support=s", "query=q", "predict.features=f.npy"]) == 0
     told = [line.split(",")[2] for line in (tmp_path / "predictions.csv").read_text().splitlines()[1:]]
     assert told == [f"{p.probability:.4f}" for p in adapted.predict("q")]
 

@@ -7,6 +7,7 @@ import pytest
 
 from mmml.reporting.figures import _draw_problems, _draw_validation, drawing, smooth
 from mmml.reporting.robustness import area_rows, area_table, line_of, quoted, robustness_curves
+from mmml.reporting.rows import as_csv
 from mmml.reporting.shots import _draw, shot_curves
 from tests.reporting.test_report import CELL
 from tests.reporting.test_shots import LINE
@@ -62,7 +63,13 @@ def test_robustness_is_that_of_the_episodes_that_a_learner_is_quoted_by():
 def test_areas_are_those_of_each_mapping_and_corruption():
     def area(mapping, corruption, mean, modality="image"):
         support, query = mapping.split(":")
-        return AREA | {"support": [support], "query": [query], "corruption": corruption, "modality": modality, "mean": mean}
+        return AREA | {
+            "support": [support],
+            "query": [query],
+            "corruption": corruption,
+            "modality": modality,
+            "mean": mean,
+        }
 
     areas = [area("a:b", "noise", 0.1), area("a:b", "missing", 0.2), area("c:d", "noise", 0.3)]
     areas += [area("c:d", "mean", 0.5, "mean")]

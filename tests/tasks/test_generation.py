@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Samples
+from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
@@ -75,7 +76,7 @@ def named() -> Samples:
     kinds = np.arange(40) % 4
     values = torch.eye(4)[kinds] + 0.05 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
     names = objects([WORDS[k] + ("" if i < 20 else "o") for i, k in enumerate(kinds)])
-    columns = {"features": Column(Granularity.SAMPLE, values), "text": Column(Granularity.SAMPLE, names)}
+    columns = {"features": Column(values), "text": Column(names)}
     return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
 
 
@@ -130,7 +131,7 @@ class TestPieces:
     def test_references_keep_what_no_piece_is_of(self, named):
         made, odd = task(vocabulary=40), objects(["ž ☃ sunset", *["cat"] * 39])
         learned_by(made).fit(named)
-        samples = replace(named, columns={**named.columns, "text": Column(Granularity.SAMPLE, odd)})
+        samples = replace(named, columns={**named.columns, "text": Column(odd)})
         answers = made.with_targets(samples).columns["text"].values[None, :1]
         assert "☃" not in made.tokens.decode(made.tokens.of(answers[0]))[0]
         own = made.scores(SupportTexts(torch.zeros(1, 1, 1), answers), answers)
@@ -188,7 +189,7 @@ class TestScores:
     def test_references_are_not_cut_with_the_texts_of_training(self, named):
         long = "a very long name of a thing"
         text = objects([long, *["cat"] * 39])
-        samples = Samples(named.classes, named.starts, {"text": Column(Granularity.SAMPLE, text)})
+        samples = Samples(named.classes, named.starts, {"text": Column(text)})
         made = task(max_length=3)
         assert made.tokens.decode(made.with_targets(samples).columns["text"].values[:1]) == [long]
 

@@ -72,7 +72,7 @@ def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
     if frozen:
         assert any(learner.task.writer.write(torch.randn(16, 2, 16)))
     kept = {name.split(".")[2] for name in learner.state_dict() if name.startswith("task.writer.")}
-    assert kept == ({"_extra_state"} if frozen else {"_extra_state", "model"})
+    assert kept == ({"_extra_state"} if frozen else {"_extra_state", "models"})
 
 
 def test_texts_come_back(folder):

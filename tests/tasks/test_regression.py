@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
@@ -28,7 +29,7 @@ FEATURES = {"name": "feature_transformer", "steps": 4, "channels": 16, "layers":
 def scored() -> Samples:
     """Three quantities of forty samples each; the score is the first of six features, the others are noise."""
     values = torch.randn(120, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3, 3, 3, 3, 3])
-    column = Column(Granularity.SAMPLE, values)
+    column = Column(values)
     return Samples(["a", "b", "c"], np.arange(4) * 40, {"features": column}, targets=values[:, 0].numpy())
 
 

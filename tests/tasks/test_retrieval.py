@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
@@ -49,8 +50,8 @@ def pairs() -> Samples:
     steps = 3 * torch.randn(2, 6, generator=rng)
     found = values + steps.repeat_interleave(40, 0)
     columns = {
-        "features": Column(Granularity.SAMPLE, values, encoded=True),
-        TARGET: Column(Granularity.SAMPLE, found, encoded=True),
+        "features": Column(values, encoded=True),
+        TARGET: Column(found, encoded=True),
     }
     return Samples(["a", "b"], np.array([0, 40, 80]), columns, target=TARGET)
 
@@ -151,13 +152,13 @@ def test_the_order_of_answers_tells_nothing(pairs):
     batch = gather(pairs, Sampler(pairs, 0, "test").draw([0], SHAPE), [MAPPING])
     support, query = batch.view(MAPPING)
     assert list(query.values) == ["features"] and list(query.answers.values) == [TARGET]
-    blind = SimpleNamespace(encode=query.encode, values=query.values, items=query.items)
+    blind = SimpleNamespace(encode=query.encode, columns=query.columns, shown=query.shown)
     assert torch.equal(learner.adapt(support)(query), learner.adapt(support)(blind))
 
 
 @pytest.mark.parametrize("name", ["metric", "learned_optimizer"])
 def test_training_reaches_the_encoders_of_both_sides(name, pairs):
-    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(c.values) for m, c in pairs.columns.items()})
     section = {
         "distance": {"name": "cosine"},
         "loss": {"name": "infonce", "temperature": 10.0, "learn_temperature": True},
@@ -181,7 +182,7 @@ def test_adapted_projections_beat_standing_still(pairs):
 
 
 def test_encoders_may_adapt_too(pairs):
-    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
@@ -191,7 +192,7 @@ def test_encoders_may_adapt_too(pairs):
 
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
-    raw = replace(pairs, columns={m: Column(Granularity.SAMPLE, c.values) for m, c in pairs.columns.items()})
+    raw = replace(pairs, columns={m: Column(c.values) for m, c in pairs.columns.items()})
     section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)

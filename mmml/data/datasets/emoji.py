@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from mmml.data.archives import members, unpacked
-from mmml.data.base import Column, Granularity, Samples, datasets, split_classes
+from mmml.data.base import Granularity, Samples, datasets, split_classes
+from mmml.data.column import Column, mask_of
 from mmml.data.duplicates import identical, if_any
 from mmml.data.media import Limits
 from mmml.data.media_cache import decode_whole
-from mmml.data.missing import with_gaps
 from mmml.data.on_disk import OnDisk
 from mmml.data.values import Subset, Values, objects
 from mmml.errors import UserError, did_you_mean, require
@@ -171,7 +171,7 @@ def of_artworks(
     columns, duplicates = {"text": Column.of_texts([[text for _, text in several] for several in names])}, None
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
-        columns["image"] = Column(Granularity.SAMPLE, Subset(images, rows.ravel()))
+        columns["image"] = Column(Subset(images, rows.ravel()))
         duplicates = if_any(identical(images)[rows.ravel()])  # blob and noto draw some alike
     each = np.arange(len(classes) + 1) * len(ARTWORKS)
     domains = np.array(ARTWORKS * len(classes), dtype=str)
@@ -181,7 +181,7 @@ def of_artworks(
 def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
     """A row for each name."""
     flat = [pair for several in names for pair in several]
-    columns = {"text": Column(Granularity.SAMPLE, objects([text for _, text in flat]))}
+    columns = {"text": Column(objects([text for _, text in flat]))}
     starts = np.cumsum([0, *map(len, names)])
     return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
 
@@ -199,10 +199,9 @@ def of_both(
     drawing = np.array([d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64)
     texts_of = [dict(reversed(several)).get(language) for several in names for language in languages]
     present = np.array([text is not None for text in texts_of], bool)
-    texts = objects([text for text in texts_of if text is not None])
-    columns["text"] = Column(Granularity.SAMPLE, with_gaps(texts, present))
+    columns["text"] = Column(objects(texts_of), mask_of(present))
     if images is not None:
-        columns["image"] = Column(Granularity.SAMPLE, Subset(images, drawing))
+        columns["image"] = Column(Subset(images, drawing))
     starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
     look = looks[drawing]
     duplicates = None if images is None else if_any(look)  # of more languages than artworks, some share a drawing

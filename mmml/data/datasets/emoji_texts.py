@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.data.base import SPLITS, Column, Granularity, Samples, check_held_out, datasets, split_classes
+from mmml.data.base import SPLITS, Granularity, Samples, check_held_out, datasets, split_classes
+from mmml.data.column import Column
 from mmml.data.datasets.emoji import ARTWORKS, EmojiFiles, Named
 from mmml.data.values import Subset, Values, objects
 from mmml.errors import UserError, require
@@ -125,12 +126,12 @@ class EmojiTexts(EmojiFiles):
     def _samples(self, pairs: Pairs, number: Mapping[str, int], images: Values | None) -> Samples:
         """The rows of a split; a class's drawings begin with another artwork than the last one's."""
         flat = [(turn, *pair) for turn, several in enumerate(pairs.values()) for pair in several]
-        columns = {"text": Column(Granularity.SAMPLE, objects([text for _, _, text, _ in flat]))}
+        columns = {"text": Column(objects([text for _, _, text, _ in flat]))}
         if self.source:
-            columns["source_text"] = Column(Granularity.SAMPLE, objects([source for *_, source in flat]))
+            columns["source_text"] = Column(objects([source for *_, source in flat]))
         if images is not None:
             rows = [number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS) for turn, c, _, _ in flat]
-            columns["image"] = Column(Granularity.SAMPLE, Subset(images, np.array(rows, np.int64)))
+            columns["image"] = Column(Subset(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
         emoji = sorted({code for _, code, _, _ in flat}) if self.disjoint_items else []
         groups = np.array([number[code] for _, code, _, _ in flat], np.int64)

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from mmml.data.archives import unpacked
-from mmml.data.base import Column, Granularity, Samples, datasets, split_classes
+from mmml.data.base import Granularity, Samples, datasets, split_classes
+from mmml.data.column import Column
 from mmml.data.download import Download
 from mmml.data.media import Limits
 from mmml.data.media_cache import decode_whole
@@ -93,7 +94,7 @@ class Flickr8k(Flickr8kFiles):
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             own = {"text": Column.of_texts([texts[names[i]] for i in part])}
-            own |= {m: Column(Granularity.SAMPLE, Subset(values, np.array(part))) for m, values in columns.items()}
+            own |= {m: Column(Subset(values, np.array(part))) for m, values in columns.items()}
             numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k calls them
             found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers)
         return found

@@ -10,7 +10,8 @@ import torch
 
 from mmml.data.archives import unpacked
 from mmml.data.audio_augment import Spliced, words_of
-from mmml.data.base import SPLITS, Column, Granularity, Samples, datasets
+from mmml.data.base import SPLITS, Granularity, Samples, datasets
+from mmml.data.column import Column
 from mmml.data.download import Download
 from mmml.data.media import Limits
 from mmml.data.media_cache import decode_whole
@@ -164,9 +165,9 @@ def samples_of(
     classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, images: np.ndarray | None
 ) -> Samples:
     """What is said, class after class, by the speakers of all rows."""
-    columns = {"audio": Column(Granularity.SAMPLE, sounds), "text": Column.of_texts([[name] for name in classes])}
+    columns = {"audio": Column(sounds), "text": Column.of_texts([[name] for name in classes])}
     if images is not None:
-        columns["image"] = Column(Granularity.SAMPLE, torch.from_numpy(images))
+        columns["image"] = Column(torch.from_numpy(images))
     groups = np.unique(speakers, return_inverse=True)[1]
     return Samples(classes, np.cumsum([0, *counts]), columns, groups=groups, domains=speakers)
 

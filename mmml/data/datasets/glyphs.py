@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.data import duplicates, glyph_strokes, paths
-from mmml.data.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, split_classes
+from mmml.data import duplicates, glyph_strokes
+from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets, split_classes
 from mmml.data.cache import cached_arrays, code_of, key_of
+from mmml.data.column import Column
 from mmml.data.duplicates import identical, if_any, linked
 from mmml.data.glyph_strokes import draw_outlines
 from mmml.data.values import Ragged, Subset
@@ -95,10 +96,10 @@ def script_of(name: str) -> str:
 
 def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]], alike: np.ndarray) -> Samples:
     classes, faces = images.shape[:2]
-    columns = {"image": Column(Granularity.SAMPLE, images.flatten(0, 1)), "text": Column.of_texts(names)}
+    columns = {"image": Column(images.flatten(0, 1)), "text": Column.of_texts(names)}
     same = linked(alike.ravel())
     if strokes is not None:
-        columns["strokes"] = Column(Granularity.SAMPLE, strokes)
+        columns["strokes"] = Column(strokes)
         same = linked(same, identical(strokes))  # some are written down otherwise, and drawn alike
     return Samples(
         classes=[n[0] for n in names],
@@ -111,7 +112,7 @@ def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]
 
 def strokes_of(names: list[str], fonts: list[Path], key: dict[str, Any]) -> Ragged:
     """The outlines of all faces of each character, drawn once; ``key`` is that of the drawings."""
-    key = {**key, "outlines": code_of(glyph_strokes, paths)}
+    key = {**key, "outlines": code_of(glyph_strokes)}
     read = cached_arrays("glyph-strokes", key, lambda: outlines_of(names, fonts))
     shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
     return Ragged(read["points"].ravel(), shapes, key_of(key))

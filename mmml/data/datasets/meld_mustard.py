@@ -11,7 +11,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mmml.data.base import Column, Granularity, Samples, datasets
+from mmml.data.base import Granularity, Samples, datasets
+from mmml.data.column import Column
 from mmml.data.download import Download
 from mmml.data.duplicates import identical, if_any
 from mmml.data.on_disk import OnDisk
@@ -97,7 +98,7 @@ class MeldMustard(OnDisk):
         return Samples(
             [f"{question}/{a}" for a in answers],
             np.cumsum([0, *counts]),
-            {"text": Column(Granularity.SAMPLE, texts)},
+            {"text": Column(texts)},
             groups=dialogues,
             duplicates=if_any(identical(texts)),  # "Okay." is said in many scenes
             superclasses=np.zeros(len(answers), np.int64),

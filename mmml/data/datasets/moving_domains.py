@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mmml.data.annotated_video import Footage
-from mmml.data.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, shuffled
+from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets, shuffled
+from mmml.data.column import Column
 from mmml.data.datasets.glyphs import Glyphs
 from mmml.data.datasets.moving_glyphs import FRAMES, MIDDLE, SAMPLES, Scene, Videos, split_pairs
 from mmml.data.values import Subset, objects
@@ -99,12 +100,12 @@ class MovingDomains(Dataset):
         if self.samples == "videos":
             sentences = objects([scene.sentence(names) for scene in scenes])
             columns = {
-                "video": Column(Granularity.SAMPLE, Subset(videos, rows)),
-                "text": Column(Granularity.SAMPLE, sentences),
+                "video": Column(Subset(videos, rows)),
+                "text": Column(sentences),
             }
             return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=kept_apart)
         importance = nearness(keyframes)
-        column = {"video": Column(Granularity.SAMPLE, Windows(videos, rows))}
+        column = {"video": Column(Windows(videos, rows))}
         footage = [of_frames(scene.sentence(names), i, importance[i], keyframes[i]) for i, scene in enumerate(scenes)]
         return Samples(
             classes,

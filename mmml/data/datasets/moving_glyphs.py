@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.data.base import SPLITS, Column, Dataset, Granularity, Samples, datasets, shuffled
+from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets, shuffled
 from mmml.data.cache import code_of, key_of
+from mmml.data.column import Column
 from mmml.data.datasets.glyphs import Glyphs
 from mmml.data.values import identity_of
 from mmml.errors import require
@@ -99,7 +100,7 @@ class MovingGlyphs(Dataset):
             videos = Videos(faces, scenes, (self.split_seed, SPLITS.index(split)))
             sentences = [scene.sentence(names) for scene in scenes]
             columns = {
-                "video": Column(Granularity.SAMPLE, videos),
+                "video": Column(videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
             starts, kept_apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)

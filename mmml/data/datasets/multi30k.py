@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from mmml.data.base import Column, Granularity, Samples, datasets, split_classes
+from mmml.data.base import Granularity, Samples, datasets, split_classes
+from mmml.data.column import Column
 from mmml.data.datasets.flickr8k import LANGUAGES, Flickr8kFiles
 from mmml.data.media import Limits
 from mmml.data.media_cache import decode_whole
@@ -72,7 +73,7 @@ class Multi30k(Flickr8kFiles):
             columns = texts_of(classes, [names[i] for i in part], said)
             starts, photograph = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
             if images is not None:
-                columns["image"] = Column(Granularity.SAMPLE, Subset(images, photograph))
+                columns["image"] = Column(Subset(images, photograph))
             found[split] = Samples(
                 list(classes), starts, columns, groups=photograph, kept_apart=[names[i] for i in part]
             )
@@ -85,6 +86,6 @@ def texts_of(classes: Sequence[str], names: Sequence[str], said: Mapping[str, Ma
     if "-" in classes[0]:
         sides["source_text"] = [c.split("-")[0] for c in classes]
     return {
-        side: Column(Granularity.SAMPLE, objects([said[language][name] for language in languages for name in names]))
+        side: Column(objects([said[language][name] for language in languages for name in names]))
         for side, languages in sides.items()
     }

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import torch
 
-from mmml.data.base import SPLITS, Column, Dataset, Granularity, Samples, datasets
+from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets
+from mmml.data.column import Column
 from mmml.errors import require
 
 
@@ -43,6 +44,6 @@ class Sinusoid(Dataset):
         y = amplitude * np.sin(x - phase)
         pairs = enumerate(zip(amplitude.flat, phase.flat, strict=True))
         names = [f"{split} {i}: {a:.4f} sin(x − {p:.4f})" for i, (a, p) in pairs]
-        column = Column(Granularity.SAMPLE, torch.from_numpy(x.reshape(-1, 1).astype(np.float32)))
+        column = Column(torch.from_numpy(x.reshape(-1, 1).astype(np.float32)))
         starts = np.arange(waves + 1) * self.points
         return Samples(names, starts, {"features": column}, targets=y.ravel().astype(np.float32))

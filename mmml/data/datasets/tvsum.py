@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from mmml.data.annotated_video import Footage
-from mmml.data.base import SPLITS, Column, Granularity, Samples, check_held_out, datasets
+from mmml.data.base import SPLITS, Granularity, Samples, check_held_out, datasets
+from mmml.data.column import Column
 from mmml.data.on_disk import OnDisk
 from mmml.data.sequences import hdf5
 from mmml.errors import UserError
@@ -154,7 +155,7 @@ def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str
             groups.append(np.full(len(picks), len(footage) - 1))
             first += len(picks)
         starts.append(first)
-    column = Column(Granularity.SAMPLE, torch.from_numpy(np.concatenate(features)))
+    column = Column(torch.from_numpy(np.concatenate(features)))
     joined, groups_of = np.concatenate(scores).astype(np.float32), np.concatenate(groups)
     return Samples(
         list(classes), np.array(starts), {"features": column}, targets=joined, groups=groups_of, footage=footage

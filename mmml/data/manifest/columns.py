@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column, mask_of
 from mmml.data.manifest.features import bad_rows
 from mmml.data.manifest.meaning import TEXTS
 from mmml.data.manifest.rows import ManifestRows
 from mmml.data.media import FILE_MODALITIES, Limits
 from mmml.data.media_cache import decode_files
-from mmml.data.missing import with_gaps
 from mmml.data.values import Matrix, Subset, Values, objects
 
 
@@ -159,9 +159,9 @@ def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, p
     """Of rows that own these values (−1: none), sorted by class."""
     present = own >= 0
     if per is Granularity.SAMPLE:
-        return Column(per, with_gaps(Subset(values, own[present]), present))
+        return Column(Subset(values, own), mask_of(present))
     pairs = np.unique(np.stack([labels, own])[:, present], axis=1)
-    return Column(per, Subset(values, pairs[1]), np.searchsorted(pairs[0], np.arange(classes + 1)))
+    return Column(Subset(values, pairs[1]), starts=np.searchsorted(pairs[0], np.arange(classes + 1)))
 
 
 def make_samples(

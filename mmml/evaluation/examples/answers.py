@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from mmml.data.base import Samples, base_modality
-from mmml.data.missing import present_values
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
@@ -81,7 +80,7 @@ def of_different_classes(sampler: Sampler, setting: EvalSetting) -> list[int]:
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
     """What a row shows, less what it lacks: texts, or pictures."""
-    found = [(m, present_values(samples.columns[m].values[row : row + 1])) for m in modalities]
+    found = [(m, samples.columns[m].take(slice(row, row + 1)).present[:]) for m in modalities]
     return [
         {"text": str(value[0])} if base_modality(m) == "text" else picture(base_modality(m), value[0])
         for m, value in found

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmml.data.base import Granularity, Samples, base_modality
-from mmml.data.missing import ABSENT, present_values
+from mmml.data.base import Samples, base_modality
+from mmml.data.column import is_present
 from mmml.data.values import evenly_spaced
 from mmml.episodes import Sampler
 from mmml.evaluation.batching import chunks
@@ -58,7 +58,7 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     for modality in sorted(shown, key=lambda m: ORDER.index(base_modality(m))):
         column = samples.columns[modality]
         starts = samples.starts if column.starts is None else column.starts
-        first = present_values(column.values[starts[number] : starts[number] + 1])
+        first = column.take(slice(starts[number], starts[number] + 1)).present[:]
         if len(first):
             return item | {"modality": modality} | picture(base_modality(modality), first[0])
     return item
@@ -114,9 +114,7 @@ def _map(embedded: Samples) -> dict[str, Any]:
 
 def _class_means(embedded: Samples, modality: str) -> np.ndarray:
     column = embedded.columns[modality]
-    starts = embedded.starts if column.per is Granularity.SAMPLE else column.starts
-    assert starts is not None
-    values = column.values.float().cpu().numpy()
-    missing = (values == ABSENT).all(axis=-1)
-    count = np.add.reduceat(~missing, starts[:-1], dtype=np.int64)
-    return np.add.reduceat(np.where(missing[:, None], 0, values), starts[:-1]) / np.maximum(count, 1)[:, None]
+    starts = embedded.starts if column.starts is None else column.starts
+    count = np.add.reduceat(is_present(column).numpy(), starts[:-1], dtype=np.int64)
+    sums = np.add.reduceat(column.values.float().cpu().numpy(), starts[:-1])
+    return np.asarray(sums / np.maximum(count, 1)[:, None])

@@ -19,8 +19,8 @@ from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
 from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.models import EncodedSet, FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.unroll import ORDERS, InnerState, Unroll, descend, divergence, start
-from mmml.methods.learned_optimizer.update_rules import UpdateRule
-from mmml.methods.learned_optimizer.update_rules.build import build_rule, hand_designed
+from mmml.methods.learned_optimizer.update_rules import UpdateRule, update_rules
+from mmml.methods.learned_optimizer.update_rules.hand_designed import hand_designed
 from mmml.methods.learner import Learner, Predictor, Role, methods
 from mmml.tasks import Task
 
@@ -90,7 +90,8 @@ class LearnedOptimizer(Learner):
         self.model: Model = (
             FullModel(embedder, head, first_order, choice) if adapt == "all" else HeadModel(embedder, head)
         )
-        self.optimizer, self.variant = build_rule(update_rule), str(update_rule["name"])
+        self.optimizer: UpdateRule = update_rules.build_section(update_rule, "method.update_rule")
+        self.variant = str(update_rule["name"])
         self.optimizer.fit_to(self.model.template())
         self.embeds_once = self.model.embeds_once
 
@@ -266,8 +267,7 @@ class LearnedOptimizer(Learner):
 
     def _variant(self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED) -> "LearnedOptimizer":
         """The same model, adapted by another rule."""
-        twin = copy.copy(self)
-        twin._modules = dict(self._modules)
+        twin = copy.deepcopy(self, {id(shared): shared for shared in (self.task, self.model)})
         twin.variant, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule
         return twin

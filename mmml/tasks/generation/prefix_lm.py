@@ -65,13 +65,16 @@ class Writer(nn.Module):
     def __init__(self, model: Any, tokens: Tokens, decoding: Decoding, frozen: bool):
         super().__init__()
         self.tokens, self.decoding, self.frozen = tokens, decoding, frozen
-        if frozen:  # kept out of the parameters, and so out of checkpoints
-            self.__dict__["model"] = model
-        else:
-            self.model = model
+        # In a plain list it is no submodule: no parameter, and not part of checkpoints.
+        self.models = [model] if frozen else nn.ModuleList([model])
         self.width: int = model.get_input_embeddings().weight.shape[-1]
         # Else the model's own would fill in what is not said here.
         model.generation_config = library("task=generation").GenerationConfig()
+
+    @property
+    def model(self) -> Any:
+        """The language model."""
+        return self.models[0]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Granularity, datasets
+from mmml.data.base import datasets
 from mmml.data.datasets.emoji import ARTWORKS, character, in_turn, of_artworks, of_both
 from mmml.errors import UserError
 
@@ -27,7 +27,7 @@ def test_a_class_has_a_drawing_in_each_artwork_and_its_name(root):
     images, text = train.columns["image"].values, train.columns["text"]
     assert images[:8].shape == (8, 3, 16, 16) and len(images) == 80 and (train.counts == 4).all()
     assert train.domains.tolist()[:5] == [*ARTWORKS, "blob"]
-    assert text.per is Granularity.CLASS and len(text.values) == 20
+    assert text.per_class and len(text.values) == 20
     names = dict(zip([c for s in EVERY for c in parts[s].classes],
                      [t for s in EVERY for t in parts[s].columns["text"].values], strict=True))  # fmt: skip
     assert names["taco (1f32e)"] == "taco" and names["keycap: 1 (0031-fe0f-20e3)"] == "keycap: 1"
@@ -54,7 +54,7 @@ def test_names_are_samples_of_their_language(root):
     parts = build(root, samples="names", languages=["en", "de"]).load(["text"])
     whole, train = build(root).load([]), parts["train"]
     assert train.classes == whole["train"].classes
-    assert train.columns["text"].per is Granularity.SAMPLE and (train.counts == 2).all()
+    assert not train.columns["text"].per_class and (train.counts == 2).all()
     told = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
     assert {("en", "tulip"), ("de", "Tulpe")} <= told
     left_out = {c for s in EVERY[1:] for c in set(whole[s].classes) - set(parts[s].classes)}
@@ -98,8 +98,8 @@ def test_drawings_that_look_alike_never_stand_on_both_sides():
 
 def test_a_name_that_is_not_known_in_a_language_is_missing():
     samples = of_both(["a", "b"], [[("en", "cat"), ("en", "pet")], [("de", "Hund")]], [0, 1], None, ["en", "de"])
-    texts = samples.columns["text"].values
-    assert texts.present.tolist() == [True, False, False, True] and texts.values.tolist() == ["cat", "Hund"]
+    texts = samples.columns["text"]
+    assert texts.mask.tolist() == [True, False, False, True] and texts.present[:].tolist() == ["cat", "Hund"]
 
 
 def test_keywords_and_languages_are_more_names(root):

@@ -1,6 +1,6 @@
 import pytest
 
-from mmml.data.base import Granularity, datasets
+from mmml.data.base import datasets
 from mmml.errors import UserError
 
 
@@ -20,7 +20,7 @@ def test_a_photograph_is_a_class_with_five_captions(root):
     train = parts["train"]
     assert (train.counts == 1).all() and train.columns["image"].values[:3].shape == (3, 3, 32, 32)
     text = train.columns["text"]
-    assert text.per is Granularity.CLASS and len(text.values) == 60
+    assert text.per_class and len(text.values) == 60
 
 
 def test_sentences_of_other_languages_are_of_the_same_photograph(root):

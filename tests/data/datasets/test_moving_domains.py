@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Granularity, datasets
+from mmml.data.base import datasets
 from mmml.data.datasets.moving_domains import WINDOW, nearness
 from mmml.data.datasets.moving_glyphs import FRAMES, SIDE
 from mmml.errors import UserError
@@ -26,7 +26,7 @@ def test_the_videos_of_a_class_are_of_one_character():
     assert len({c for p in parts.values() for c in p.classes}) == 16
     train = parts["train"]
     texts = train.columns["text"]
-    assert texts.per is Granularity.SAMPLE and train.counts.tolist() == [4] * 12
+    assert not texts.per_class and train.counts.tolist() == [4] * 12
     for name, own in zip(train.classes, texts.values.reshape(12, 4), strict=True):
         assert len(set(own)) == 4 and all(t.startswith(f"{name} ") for t in own)
     videos = train.columns["video"].values

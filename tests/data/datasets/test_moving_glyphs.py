@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Granularity, datasets
+from mmml.data.base import datasets
 from mmml.data.datasets.moving_glyphs import (
     FRAMES,
     MOTIONS,
@@ -52,7 +52,7 @@ def test_a_scene_is_a_class_of_twelve_videos_and_its_sentence(parts):
     assert {s: len(p.classes) for s, p in parts.items()} == {"train": 60, "val": 10, "test": 10}
     train = parts["train"]
     videos = train.columns["video"].values
-    assert len(videos) == 60 * SAMPLES and train.columns["text"].per is Granularity.CLASS
+    assert len(videos) == 60 * SAMPLES and train.columns["text"].per_class
     some = videos[np.array([0, 1, 15])]
     assert some.shape == (3, FRAMES, 3, SIDE, SIDE) and some.dtype == torch.uint8
     assert torch.equal(some[1], videos[1:2][0]) and not torch.equal(some[0], some[1])

@@ -141,19 +141,8 @@ def test_strokes_belong_to_the_images_and_turn_with_them(alphabets):
 def test_training_characters_without_strokes_are_refused(alphabets):
     with pytest.raises(UserError, match="not all training characters have strokes; get strokes_background.zip"):
         build(alphabets, split="random").load(["image", "strokes"])
-    with pytest.raises(UserError, match="not all training characters have strokes"):
-        build(alphabets, split="random", redrawn=1, invented=1).load(["image"])
     with pytest.raises(UserError, match="dataset.split=small3 must be one of random, vinyals"):
         build(alphabets, split="small3")
-
-
-def test_characters_are_invented_of_those_that_have_strokes(alphabets):
-    both = build(alphabets, rotations=False, split="random", invented=2)
-    plain = build(alphabets, rotations=False, split="random").load()["train"]
-    train = both.load(["image"])["train"]
-    assert {c.split("/")[0] for c in plain.classes} == {"Greek", "Ulog"}
-    assert train.classes == [*plain.classes, *(f"invented/character{i:05}/rot000" for i in range(2))]
-    assert (train.counts == 3).all()
 
 
 def test_the_official_runs(real_data):
@@ -177,13 +166,3 @@ def test_the_real_thing(real_data):
     train = parts["train"]
     shared = np.flatnonzero(np.bincount(train.duplicates)[train.duplicates] > 1)  # two people made the same dot
     assert {train.classes[c].rsplit("/", 1)[0] for c in train.labels[shared]} == {"Braille/character01"}
-
-
-def test_drawings_and_characters_are_added_to_training_alone(alphabets):
-    parts = build(alphabets, rotations=False, split="small1", redrawn=2, invented=3).load(["image"])
-    train, plain = parts["train"], build(alphabets, rotations=False, split="small1").load()["train"]
-    assert train.classes == plain.classes + [f"invented/character{i:05}/rot000" for i in range(3)]
-    assert train.counts.tolist() == [5] * 10 and parts["test"].counts.tolist() == [3] * 5
-    images = train.columns["image"].values.view(10, 5, 8, 8)
-    assert images[:7, :3].equal(plain.columns["image"].values.view(7, 3, 8, 8))
-    assert train.superclasses.tolist() == [0] * 7 + [1] * 3

@@ -43,7 +43,7 @@ def test_a_perfect_space_ranks_first(samples, context):
         "image": lambda raw: eye[torch.from_numpy(samples.labels[: len(raw)])],
         "text": lambda raw: torch.stack([eye[int(t.split()[1].split(".")[0])] for t in raw]),
     }
-    learner.embedder.encode = lambda modality, raw: encode[modality](raw)
+    learner.embedder.encode = lambda modality, column: encode[modality](column.values)
     scores = {(r.key.mapping, r.key.metric): r.mean for r in ranked(learner, context)}
     assert scores["text:image", "R@1"] == 1.0 and scores["text:image", "median rank"] == 1.0
 

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from mmml.data.annotated_video import Footage
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError
@@ -47,7 +48,7 @@ def frames() -> Samples:
         seen = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
         shown = np.repeat(seen >= np.quantile(seen, 0.8, axis=1, keepdims=True), 2, axis=1)
         footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), seen, segments, shown, 0.2))
-    column = {"features": Column(Granularity.SAMPLE, torch.from_numpy(values))}
+    column = {"features": Column(torch.from_numpy(values))}
     return Samples(["a", "b"], np.array([0, 40, 80]), column, targets=values[:, 0], footage=footage)
 
 
@@ -154,7 +155,7 @@ def test_the_unit_of_what_matters_does_not(frames, unit):
 
 def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
-    shown = replace(frames, columns={**frames.columns, "video": Column(Granularity.SAMPLE, clips)})
+    shown = replace(frames, columns={**frames.columns, "video": Column(clips)})
     embedded = embed_all(learner(), frames, ["features"])
     (sheets,) = KeyFrames([1, 3]).examples([Player(learner(), embedded)], context_of(shown)).values()
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]

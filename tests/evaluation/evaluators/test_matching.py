@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity, Samples
+from mmml.data.base import Granularity, Samples
+from mmml.data.column import Column
 from mmml.episodes import Batch
 from mmml.errors import UserError
 from mmml.evaluation.evaluator import Player
@@ -38,7 +39,7 @@ def unrelated(per_class: int = 4) -> Samples:
     """Six classes; images of class c are unit vector c, texts of class c unit vector 5 - c."""
     labels = np.repeat(np.arange(6), per_class)
     image, text = torch.eye(16)[labels], torch.eye(16)[5 - labels]
-    columns = {m: Column(Granularity.SAMPLE, v, encoded=True) for m, v in (("image", image), ("text", text))}
+    columns = {m: Column(v, encoded=True) for m, v in (("image", image), ("text", text))}
     return Samples([f"class {c}" for c in range(6)], np.arange(7) * per_class, columns)
 
 
@@ -62,7 +63,7 @@ def test_a_query_that_resembles_another_pair_is_matched_wrongly():
     samples = unrelated()
     values = samples.columns["text"].values.clone()
     values[0:4] = values[4:8]  # class 0 sounds like class 1: of ties the first label wins, and labels are shuffled
-    confused = replace(samples, columns=samples.columns | {"text": Column(Granularity.SAMPLE, values, encoded=True)})
+    confused = replace(samples, columns=samples.columns | {"text": Column(values, encoded=True)})
     assert of(confused) == pytest.approx(5 / 6)
 
 

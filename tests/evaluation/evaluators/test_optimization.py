@@ -14,7 +14,7 @@ from mmml.methods import Role
 from mmml.methods.learned_optimizer.problems import build_solver, problems
 from mmml.methods.learned_optimizer.problems.quadratics import QuadraticFamily
 from mmml.methods.learned_optimizer.unroll import Unroll
-from mmml.methods.learned_optimizer.update_rules.build import hand_designed
+from mmml.methods.learned_optimizer.update_rules.hand_designed import hand_designed
 from tests.methods.learned_optimizer.making import OPTIONS, nested
 
 UNROLL = {"inner_steps": 5, "truncation_length": None, "step_loss_weights": "uniform"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.data.base import Column, Granularity
+from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
@@ -25,7 +25,7 @@ MAPPINGS = (Mapping.parse("image:image"), Mapping.parse("image+text:image"))
 @pytest.fixture
 def context(samples):
     alike = samples.columns["image"].values[samples.starts[:-1]][samples.labels]  # of a class, all images
-    samples = replace(samples, columns={**samples.columns, "image": Column(Granularity.SAMPLE, alike)})
+    samples = replace(samples, columns={**samples.columns, "image": Column(alike)})
     return context_of(samples, [EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(4, 1, 1), MAPPINGS)])
 
 

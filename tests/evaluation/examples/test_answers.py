@@ -2,11 +2,8 @@
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from mmml.data.base import Column, Granularity
-from mmml.data.missing import Gappy
 from mmml.episodes import EpisodeShape, Sampler
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.examples.answers import answer_examples
@@ -29,9 +26,8 @@ def answers(learners, samples, shape):
 
 
 def test_what_a_sample_lacks_is_not_shown(named):  # noqa: F811
-    present = np.arange(len(named.labels)) % 2 == 0
-    values = Gappy(named.columns["features"].values[torch.from_numpy(present)], present)
-    gappy = replace(named, columns={**named.columns, "features": Column(Granularity.SAMPLE, values)})
+    mask = torch.arange(len(named.labels)) % 2 == 0
+    gappy = replace(named, columns={**named.columns, "features": replace(named.columns["features"], mask=mask)})
     learner = metric().eval()
     learner.fit(gappy)
     queries = [query for episode in answers([learner], gappy, SHAPE)["episodes"] for query in episode["queries"]]

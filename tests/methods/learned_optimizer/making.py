@@ -7,12 +7,12 @@ import yaml
 from torch import nn
 
 import mmml
+from mmml.data.column import Column
 from mmml.encoders import Embedder, Encoder, build_embedder
 from mmml.encoders.embedder import Mean
 from mmml.episodes import Batch, EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.methods import methods
-from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached
-from mmml.methods.learned_optimizer.update_rules.build import build_rule
+from mmml.methods.learned_optimizer.update_rules import UpdateRule, detached, update_rules
 from mmml.tasks import tasks
 from tests.conftest import MLP, SMALL
 
@@ -71,7 +71,7 @@ GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.0
 def make_rule(name: str, template=None, **changed) -> UpdateRule:
     """A rule as its section of options has it, with random numbers of its own."""
     torch.manual_seed(1)
-    rule = build_rule(nested(OPTIONS | RULES[name] | changed)["update_rule"])
+    rule = update_rules.build_section(nested(OPTIONS | RULES[name] | changed)["update_rule"], "method.update_rule")
     rule.fit_to(template or {})
     return rule
 
@@ -122,8 +122,8 @@ def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
     for n in (2, 1):
         x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
         scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
-        known = frozenset({"image"}) if encoded else frozenset()
-        sides.append(ExampleSet({"image": x if encoded else x.flatten(0, 2)}, {"image": x.shape[:3]}, known, scores))
+        column = Column(x if encoded else x.flatten(0, 2), encoded=encoded)
+        sides.append(ExampleSet({"image": column}, {"image": x.shape[:3]}, scores))
     return Batch(*sides, (IMAGES,))
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmml.data.column import Column
 from mmml.encoders import Embedder
 from mmml.encoders.embedder import Mean
 from mmml.episodes import Batch, ExampleSet, Mapping
@@ -23,7 +24,8 @@ def whole(name: str, **changed):
 
 def of(name: str, *rows: int, ways=1, tasks=1) -> ExampleSet:
     modality = modality_of(name)
-    return ExampleSet({modality: RAGGED[modality][list(rows)]}, {modality: (tasks, ways, len(rows) // ways // tasks)})
+    column = Column(RAGGED[modality]).take(list(rows))
+    return ExampleSet({modality: column}, {modality: (tasks, ways, len(rows) // ways // tasks)})
 
 
 @torch.no_grad()

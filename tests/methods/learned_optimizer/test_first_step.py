@@ -11,7 +11,7 @@ import mmml
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
-from mmml.methods.learned_optimizer.update_rules.build import HAND_DESIGNED, hand_designed
+from mmml.methods.learned_optimizer.update_rules.hand_designed import HAND_DESIGNED, hand_designed
 from mmml.run import build_learner
 from tests.conftest import MLP
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, ONE_EACH, RULES, episodes, make
@@ -34,7 +34,7 @@ def first_step(learner, support):
     """The fast parameters before and after one step, and their gradients, those of a learner in float64."""
     with torch.no_grad():
         seen = support.encode(learner.embedder.encode if learner.embeds_once else learner.embedder.prepare)
-    gradients = gradients_of(copy.deepcopy(learner).double(), replace(seen, values=in_double(seen.values)))
+    gradients = gradients_of(copy.deepcopy(learner).double(), in_double(seen))
     side = learner._encode(seen)
     before = learner._start(side)
     (after, _), *_ = learner._descend(side, before, range(1))
@@ -48,9 +48,12 @@ def gradients_of(learner, seen):
     return dict(zip(at, torch.autograd.grad(loss, [*at.values()]), strict=True))
 
 
-def in_double(values):
+def in_double(seen):
     """Numbers in float64; bytes of texts as they are."""
-    return {m: v.double() if v.is_floating_point() else v for m, v in values.items()}
+    columns = {
+        m: replace(c, values=c.values.double()) if c.values.is_floating_point() else c for m, c in seen.columns.items()
+    }
+    return replace(seen, columns=columns)
 
 
 def moved(before, after):

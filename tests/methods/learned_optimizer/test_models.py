@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmml.data.column import Column
 from mmml.episodes import Batch, ExampleSet, Mapping
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
@@ -112,7 +113,7 @@ def test_the_order_of_classes_does_not_matter(samples, init):
     learner = make(init=init, update_rule="lstm", inner_steps=4).eval()
     support, query = episodes(samples, numbers=[0]).view(IMAGES)
     order = torch.tensor([4, 5, 0, 1, 2, 3])  # classes c, a, b with two shots each
-    moved = ExampleSet({"image": support.values["image"][order]}, support.shapes)
+    moved = ExampleSet({"image": support.columns["image"].take(order.numpy())}, support.shapes)
     expected = learner.adapt(support)(query)[..., [2, 0, 1]]
     assert torch.allclose(learner.adapt(moved)(query), expected, atol=1e-4)
 
@@ -218,7 +219,7 @@ def test_attention_has_a_second_derivative(samples, vectorize):
 
 def texts(*values: str, episodes: int = 1) -> ExampleSet:
     flat = np.array(values, dtype=object)
-    return ExampleSet({"text": flat}, {"text": (episodes, 2, len(values) // (2 * episodes))})
+    return ExampleSet({"text": Column(flat)}, {"text": (episodes, 2, len(values) // (2 * episodes))})
 
 
 @pytest.mark.parametrize("vectorize", [True, False])

@@ -1,12 +1,12 @@
 """Batch normalisation inside of a task: whose statistics count, and what stays as it was."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.methods.learned_optimizer.norm import Statistics, TaskNorm, inside_task, with_task_norms
 from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, episodes, make, numbers, tiny
@@ -106,8 +106,8 @@ def conv(**changed):
 
 def pieces(query: ExampleSet, *orders) -> list[ExampleSet]:
     """The queries of one episode, in these orders: permuted, some alone, some twice."""
-    images = query.values["image"]
-    return [replace(query, values={"image": images[o]}, shapes={"image": (1, 1, len(o))}, targets=None) for o in orders]
+    images = query.columns["image"]
+    return [ExampleSet.of({"image": images.take(o.numpy())}) for o in orders]
 
 
 @torch.no_grad()
@@ -155,7 +155,7 @@ def test_running_statistics_follow_the_queries_of_one_task_of_each_step(samples)
     after = running(learner)
     assert not same(before, after)
     tasks = batch.query.shapes["image"][0]
-    plain.encode("image", batch.query.values["image"].chunk(tasks)[0])
+    plain.encode("image", Column(batch.query.values["image"].chunk(tasks)[0]))
     assert all(torch.allclose(b, after[f"model.embedder.{n}"], atol=1e-6) for n, b in plain.named_buffers())
     learner.eval()
     for loss in learner.losses(batch, 1.0):

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmml.data import paths
 from mmml.data.archives import stamps
 from mmml.data.base import Granularity, Samples, datasets
 from mmml.data.cache import cached_arrays, code_of
-from mmml.data.datasets.omniglot import archives, redraw
+from mmml.data.datasets.omniglot import archives
 from mmml.data.datasets.omniglot.archives import PAPER, read_images, read_runs, read_strokes
-from mmml.data.datasets.omniglot.redraw import enlarge
 from mmml.data.datasets.omniglot.rows import Strokes, official_episodes, samples_of
 from mmml.data.datasets.omniglot.splits import ALPHABETS, FILES, KINDS, split_characters
 from mmml.data.download import Download
@@ -60,8 +58,6 @@ class Omniglot(OnDisk):
             test. ``vinyals``: the split of Vinyals et al. (2016). ``background``: the 30 background alphabets to
             train on, of which 5 for validation, and the 20 evaluation alphabets for test (Lake et al., 2015);
             ``small1``, ``small2``: the same with five alphabets to train on, and the others for validation.
-        redrawn: drawings of each training character that are made from its strokes, beside the 20 of people.
-        invented: training characters that are made of strokes of several; of those that have strokes.
     """
 
     name = "omniglot"
@@ -79,25 +75,17 @@ class Omniglot(OnDisk):
         rotations: bool,
         split_seed: int,
         split: str = "random",
-        redrawn: int = 0,
-        invented: int = 0,
     ):
         require(8 <= size <= PAPER, "dataset.size", size, f"from 8 to {PAPER} pixels")
         require(split in KINDS, "dataset.split", split, f"one of {', '.join(KINDS)}")
         super().__init__(root)
         self.size, self.rotations = size, rotations
         self.split, self.split_seed = split, split_seed
-        require(redrawn >= 0, "dataset.redrawn", redrawn, "a whole number from 0 on")
-        require(invented >= 0, "dataset.invented", invented, "a whole number from 0 on")
-        self.redrawn, self.invented = redrawn, invented
-        if redrawn or invented:  # strokes of what is drawn anew are not kept
-            self.modalities = {"image": Granularity.SAMPLE}
 
     def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
         """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its drawings."""
         read = self._read(IMAGES, read_images, self.size)
-        enlarges = self.redrawn > 0 or self.invented > 0
-        strokes = Strokes(self._read(STROKES, read_strokes)) if enlarges or "strokes" in modalities else None
+        strokes = Strokes(self._read(STROKES, read_strokes)) if "strokes" in modalities else None
         parts = split_characters(self.split, read["names"].tolist(), self.split_seed, self.folder)
         found = {}
         for split, part in parts.items():
@@ -107,9 +95,7 @@ class Omniglot(OnDisk):
                 known = strokes.known(drawings)
                 if split == "train":
                     self._check_known(known)
-                if enlarges and split == "train":
-                    names, images = self._enlarged(names, images, names[known], strokes.of(drawings[known]))
-                elif known.all() and not enlarges:
+                if known.all():
                     points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
         if self.split in ALPHABETS and any(self.folder.glob(RUNS)):
@@ -129,24 +115,11 @@ class Omniglot(OnDisk):
         return cached_arrays("omniglot", key, lambda: read(found, *size))
 
     def _check_known(self, known: np.ndarray) -> None:
-        """Characters can be invented of the strokes of some; all else needs those of all."""
-        if known.all() or (known.any() and self.invented and not self.redrawn):
+        """Refuse training characters of which some have no strokes."""
+        if known.all():
             return
         message = "not all training characters have strokes" if known.any() else "no training character has strokes"
         raise UserError(
             f"dataset.split={self.split}: {message}; get {WANTED[STROKES]} of github.com/brendenlake/omniglot by hand, "
-            "or set dataset.redrawn=0 and dataset.invented=0, or dataset.split=small1 or small2"
+            "or set dataset.split=small1 or small2"
         )
-
-    def _enlarged(
-        self, names: np.ndarray, images: np.ndarray, known: np.ndarray, points: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Training characters with what is drawn anew, and invented ones, from the points of the known ones."""
-        options = self.redrawn, self.invented, self.size, self.split_seed
-        key = {"code": code_of(redraw, paths), "options": options, "characters": known.tolist()}
-        key["archives"] = stamps(self.find(STROKES))
-        made = cached_arrays("omniglot", key, lambda: enlarge(points.tolist(), *options))
-        if self.redrawn:
-            images = np.concatenate([images, made["redrawn"]], axis=1)
-        new = [f"invented/character{i:05}" for i in range(self.invented)]
-        return np.append(names, new), np.concatenate([images, made["invented"]])

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mmml.data.base import Column, Granularity, OfficialEpisodes, Samples
+from mmml.data.base import OfficialEpisodes, Samples
+from mmml.data.column import Column
 from mmml.data.datasets.omniglot.archives import PAPER
 from mmml.data.duplicates import identical, if_any
 from mmml.data.values import objects
@@ -22,10 +23,10 @@ def samples_of(names: list[str], images: np.ndarray, points: np.ndarray | None, 
         turns: classes that are made of a character, 1 to 4.
     """
     turned = torch.stack([torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1).flatten(0, 2)
-    columns = {"image": Column(Granularity.SAMPLE, turned)}
+    columns = {"image": Column(turned)}
     if points is not None:
         rows = [turn(p, t) for several in points for t in range(turns) for p in several]
-        columns["strokes"] = Column(Granularity.SAMPLE, objects(rows))
+        columns["strokes"] = Column(objects(rows))
     classes = [f"{name}/rot{90 * t:03}" for name in names for t in range(turns)]
     kinds = [f"{name.split('/')[0]}/{t}" for name in names for t in range(turns)]
     starts = np.arange(len(classes) + 1) * images.shape[1]

@@ -10,8 +10,7 @@ from torch import Tensor
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.learned_optimizer.problems.base import Family, Problems
 from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
-from mmml.methods.learned_optimizer.update_rules import Params, UpdateRule
-from mmml.methods.learned_optimizer.update_rules.build import build_rule
+from mmml.methods.learned_optimizer.update_rules import Params, UpdateRule, update_rules
 from mmml.methods.learner import Trainable, methods
 from mmml.registry import check_type
 
@@ -122,7 +121,7 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
         if option not in ("name", *of_episodes):
             raise UserError(f"method.{option}: method 'learned_optimizer' has no such option")
     rule = str(options["update_rule"]["name"])
-    optimizer = build_rule(options["update_rule"])
+    optimizer: UpdateRule = update_rules.build_section(options["update_rule"], "method.update_rule")
     optimizer.fit_to(family.template())
     if not optimizer.learned:
         raise UserError(

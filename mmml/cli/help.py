@@ -1,0 +1,130 @@
+"""The text of ``mmml-train --help``: the choices and the options, with the comments that stand beside them.
+
+Reads the files of ``conf/`` as text; composing them would take a second.
+"""
+
+import functools
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmml.config.compose import conf_dir
+
+HEAD = """\
+mmml-train: train a model that learns new tasks from a handful of examples, and judge it.
+
+  mmml-train                                      the default run, 4 minutes on two slow cores
+  mmml-train method/loss=contrastive seed=1       other options
+  mmml-train -m seed=0,1,2 trainer.lr=1e-3,3e-3   all combinations, one after the other
+  mmml-train resume=outputs/DATE/RUN trainer.steps=2000
+  mmml-train --cfg job                            print the composed config, train nothing
+  mmml-train --config-dir FOLDER                  configs of your own beside those of mmml
+  mmml-train --hydra-help                         more flags
+  eval "$(mmml-train -sc install=bash)"           complete choices and options with the tab key
+
+Afterwards: mmml-eval checkpoint=RUN, mmml-report RUN.
+"""
+
+PACKAGE = "# @package _global_"  # files with this line name their sections themselves
+
+
+def help_text(arguments: Sequence[str]) -> str:
+    """The help; ``group=choice`` among the arguments shows the options of that choice."""
+    own = [Path(value) for flag, value in pairwise(arguments) if flag in ("--config-dir", "-cd")]
+    folders = [conf_dir(), *own]
+    train = (conf_dir() / "train.yaml").read_text()
+    selected = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
+    chosen = _choices(folders, selected)
+    pairs = {g: f"{chosen[a]}/{chosen[b]}" for g in chosen for a, _, b in [g.partition("/")] if b in chosen}
+    chosen = _choices(folders, pairs | selected)  # see mmml/config/loader.py
+    known = {group: _names(folders, group) for group in chosen if group not in pairs}
+    parts = [HEAD, "Choices (group=choice; * marks the one whose options are shown):\n"]
+    for group, names in known.items():
+        parts.append(f"  {group}=" + ", ".join(f"{n}*" if n == chosen[group] else n for n in names))
+    parts.append("\nOptions (key=value):\n")
+    parts.append(textwrap.indent(train[train.index("\nseed:") : train.index("\nhydra:")].strip(), "  ") + "\n")
+    for group in known:
+        if file := _file(folders, group, chosen[group]):
+            parts.append(textwrap.indent(_options(file, group), "  ") + "\n")
+    return "\n".join(parts)
+
+
+def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, str | None]:
+    """The groups that ``train.yaml`` and the files chosen from it choose from, and each choice.
+
+    As Hydra does: what is selected wins, then what stands later; a file's own ``override`` wins over those of files
+    that it chooses.
+    """
+    choices: dict[str, str | None] = dict(selected)
+    groups: list[str] = []
+
+    def visit(file: Path, prefix: str) -> None:
+        defaults = (yaml.safe_load(file.read_text()) or {}).get("defaults", [])
+        entries = [e for d in defaults for e in (d.items() if isinstance(d, dict) else [(None, d)])]
+        for name, choice in entries:
+            if name and name.startswith("override /"):
+                choices.setdefault(name.removeprefix("override /").partition("@")[0], choice)
+        for name, default in reversed(entries):
+            if name is None:  # a file that this one builds on
+                group, _, choice = default.removeprefix("/").rpartition("/")
+                group = group or prefix
+            elif name.startswith(("override ", "optional ")):
+                continue
+            else:
+                group = f"{prefix}/{name}".removeprefix("/")
+                choice = choices.setdefault(group, default)
+                groups.append(group)
+            if below := _file(folders, group, choice):
+                visit(below, group)
+
+    visit(conf_dir() / "train.yaml", "")
+    groups.reverse()
+    order = [g for g in groups if "/" not in g]
+    return {g: choices[g] for g in sorted(groups, key=lambda g: (order.index(g.partition("/")[0]), "/" in g))}
+
+
+def _options(file: Path, group: str) -> str:
+    """A file's options in the section where they belong, all of them also where it says what differs from another."""
+    text = file.read_text()
+    options = re.sub(r"(?m)^defaults:.*\n(?:  .*\n)*", "", text).strip()
+    if options.startswith(PACKAGE):
+        return options.removeprefix(PACKAGE).strip()
+    content = yaml.safe_load(text)
+    for base in content.pop("defaults", []):
+        if isinstance(base, str) and (below := file.with_name(f"{base}.yaml")).is_file():
+            head = re.match("(#.*\n)*", options + "\n")
+            options = (head[0] if head else "") + _with_values(re.sub(r"(?m)^#.*\n", "", below.read_text()), content)
+    return f"{group.replace('/', '.')}:\n" + textwrap.indent(options.strip(), "  ")
+
+
+def _with_values(text: str, content: Any) -> str:
+    """Options as they stand in a file, comments included, with some other values."""
+    lines, path = [], list[str]()
+    for line in text.splitlines():
+        if option := re.match(r"( *)(\w+): *(.*?)( *#.*)?$", line):
+            path[len(option[1]) // 2 :] = [option[2]]
+            value = functools.reduce(
+                lambda part, key: part.get(key, {}) if isinstance(part, dict) else {}, path, content
+            )
+            if not isinstance(value, dict):
+                shown = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+                lines.append(f"{option[1]}{option[2]}: {shown}{option[4] or ''}")
+                continue
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _names(folders: Sequence[Path], group: str) -> list[str]:
+    """The choices of a group."""
+    return list(dict.fromkeys(p.stem for folder in folders for p in sorted((folder / group).glob("*.yaml"))))
+
+
+def _file(folders: Sequence[Path], group: str, choice: str | None) -> Path | None:
+    """The file of a choice, if there is one."""
+    files = [folder / group / f"{choice}.yaml" for folder in folders]
+    return next((f for f in reversed(files) if f.is_file()), None)

@@ -1,0 +1,62 @@
+"""Through how many functions does a config pass on its way from the command line to the first training step?
+
+``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every function
+of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds all options
+of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however often they are
+called; comprehensions and lambdas count as part of the function in which they stand.
+"""
+
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+SHORT = ["experiment=smoke", "trainer.steps=1", "hydra.run.dir=run"]
+SECTIONS = {"method", "trainer", "evaluation"}
+PACKAGE = str(Path(__file__).resolve().parent.parent / "mmml")
+
+
+class FirstStep(BaseException):
+    """The training step begins; nothing in between catches this."""
+
+
+def is_config(value: Any) -> bool:
+    """Whether a value holds all options of a run."""
+    if isinstance(value, Mapping):
+        return set(value) >= SECTIONS
+    return not inspect.isclass(value) and all(name in getattr(value, "__dict__", ()) for name in SECTIONS)
+
+
+def hops(arguments: list[str]) -> list[str]:
+    """The functions that a config passes, in the order in which it first does."""
+    found: dict[str, None] = {}
+
+    def watch(frame: FrameType, event: str, value: Any) -> None:
+        code = frame.f_code
+        if not code.co_filename.startswith(PACKAGE) or event not in ("call", "return"):
+            return
+        name = f"{Path(code.co_filename).relative_to(PACKAGE)}:{code.co_qualname.partition('.<locals>.<')[0]}"
+        if name.endswith("Trainer._train_step"):
+            raise FirstStep
+        given = [frame.f_locals.get(n) for n in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+        if any(is_config(v) for v in ([value] if event == "return" else given)):
+            found[name] = None
+
+    from mmml import cli
+
+    sys.argv = ["mmml-train", *arguments]
+    sys.setprofile(watch)
+    try:
+        cli.train()
+    except FirstStep:
+        pass
+    finally:
+        sys.setprofile(None)
+    return list(found)
+
+
+if __name__ == "__main__":
+    passed = hops(sys.argv[1:] or SHORT)
+    print(*passed, f"{len(passed)} functions", sep="\n")
