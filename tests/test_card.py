@@ -46,7 +46,7 @@ def test_a_sweep_is_a_run_for_each_combination(tmp_path):
         result = json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text())
         found.add(tuple(result["overrides"][:2]))
     assert found == {(f"seed={s}", f"method/loss={loss}") for s in (0, 1) for loss in ("infonce", "contrastive")}
-    rows = list(csv.DictReader((tmp_path / "sweep" / "summary.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / "summary.csv").read_text().splitlines()))
     assert len(rows) == 4 and {row["status"] for row in rows} == {"completed"}
 
 
