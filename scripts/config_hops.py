@@ -1,9 +1,9 @@
 """Through how many functions does a config pass on its way from the command line to the first training step?
 
-``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every function
-of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds all options
-of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however often they are
-called; comprehensions and lambdas count as part of the function in which they stand.
+``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every
+function of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds
+all options of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however
+often they are called; comprehensions and lambdas count as part of the function in which they stand.
 """
 
 import inspect
@@ -13,9 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import mmml
+from mmml import cli
+
 SHORT = ["experiment=smoke", "trainer.steps=1", "hydra.run.dir=run"]
 SECTIONS = {"method", "trainer", "evaluation"}
-PACKAGE = str(Path(__file__).resolve().parent.parent / "mmml")
+PACKAGE = str(Path(mmml.__file__).parent)
 
 
 class FirstStep(BaseException):
@@ -25,7 +28,7 @@ class FirstStep(BaseException):
 def is_config(value: Any) -> bool:
     """Whether a value holds all options of a run."""
     if isinstance(value, Mapping):
-        return set(value) >= SECTIONS
+        return set(value) >= SECTIONS and all(isinstance(value[name], Mapping) for name in SECTIONS)
     return not inspect.isclass(value) and all(name in getattr(value, "__dict__", ()) for name in SECTIONS)
 
 
@@ -43,8 +46,6 @@ def hops(arguments: list[str]) -> list[str]:
         given = [frame.f_locals.get(n) for n in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
         if any(is_config(v) for v in ([value] if event == "return" else given)):
             found[name] = None
-
-    from mmml import cli
 
     sys.argv = ["mmml-train", *arguments]
     sys.setprofile(watch)

@@ -25,7 +25,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_suffix("")
-MOST = 8  # slips in a file
+MOST = 20  # slips in a file
 SECONDS = 600  # for the tests of one slip
 HEAVY = ("torch._dynamo", "torch.nn", "scipy.stats", "scipy.optimize", "sklearn.manifold", "matplotlib.figure")
 HEAVY += ("pyarrow.parquet", "omegaconf", "rich.console", "PIL.Image", "pytest", "jinja2", "sacrebleu")

@@ -62,5 +62,5 @@ def test_rules_on_frozen_features_share_the_embedder():
     learner.train()
     found = frozen_classifiers(learner)
     assert [r.predictor_name for r in found] == ["frozen/prototype", "frozen/ridge", "frozen/attention"]
-    assert all(r.embedder is learner.embedder and r.baseline and r.key.task is learner.task for r in found)
+    assert all(r.embedder is learner.embedder and r.baseline and r.task is learner.task for r in found)
     assert learner.embedder.training  # and leave its mode alone
