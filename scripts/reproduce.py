@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name == "--tables":
-        PAGE.write_text(page(PAGE.read_text(), load_all(REPRODUCTIONS)))
+        PAGE.write_text(page(PAGE.read_text(), load_all(REPRODUCTIONS), REPRODUCTIONS))
         return 0
     if name not in REPRODUCTIONS:
         return refuse(f"{name} is nothing to reproduce{did_you_mean(name, REPRODUCTIONS)}")
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         return 130 if error.returncode == 130 else 2
     except KeyboardInterrupt:
         return 130
-    print(f"\n{table({name: result})}")
+    print(f"\n{table({name: result}, REPRODUCTIONS)}")
     if len(chosen) == len(wanted.cells):
         save(name, result)
     return int(any(is_worse(figure) for figure in result.figures))

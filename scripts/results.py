@@ -7,7 +7,7 @@ A file holds one :class:`Result`, with the names of its attributes as keys. What
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -160,24 +160,34 @@ def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
 
 
 def number(value: float | None, interval: float | None = None, sign: bool = False) -> str:
-    """``2.70 ± 0.71``: the value with at least as many decimals as the interval."""
+    """``2.70 ± 0.71``: trailing zeros, which JSON drops, are added for two digits of the interval at most."""
     if value is None:
         return "–"
-    shown = f"{value:{'+' if sign else ''}.{max(_decimals(value), _decimals(interval))}f}".replace("-", "−")
-    return shown if interval is None else f"{shown} ± {interval:.{_decimals(interval)}f}"
+    decimals, of_interval = _decimals(value), 0
+    if interval is not None:
+        two_digits = 1 - math.floor(math.log10(interval)) if interval else 0
+        of_interval = max(_decimals(interval), min(decimals, two_digits))
+    shown = f"{value:{'+' if sign else ''}.{max(decimals, of_interval)}f}".replace("-", "−")
+    return shown if interval is None else f"{shown} ± {interval:.{of_interval}f}"
 
 
-def _decimals(value: float | None) -> int:
-    return 0 if value is None else max(0, -int(Decimal(repr(value)).as_tuple().exponent))
+def _decimals(value: float) -> int:
+    return max(0, -int(Decimal(repr(value)).as_tuple().exponent))
 
 
-def table(results: dict[str, Result]) -> str:
-    """The table of a topic in Markdown: one row a figure; what is as in the row above is left empty."""
+def table(results: dict[str, Result], today: Container[str]) -> str:
+    """The table of a topic in Markdown: one row a figure; what is as in the row above is left empty.
+
+    Args:
+        results: by name.
+        today: names that can be reproduced by this code; all others need the commit of their figures.
+    """
     verdicts = any(f.adaptation_helps is not None for r in results.values() for f in r.figures)
     head = [*HEAD, *(["adaptation helps"] if verdicts else [])]
     lines = [head, ["---"] * len(head)]
     for name, result in results.items():
-        about = [result.experiment, _seeds(result.seeds), f"[`{name}`](results/{name}.json)", result.commit]
+        about = [result.experiment, _seeds(result.seeds), f"[`{name}`](results/{name}.json)"]
+        about.append(result.commit if name in today else f"only {result.commit}")
         for figure in result.figures:
             experiment, seeds, command, commit = about
             row = [experiment, _what(figure), number(figure.value, figure.interval), _published(figure.published)]
@@ -218,8 +228,14 @@ def load_all(first: Iterable[str] = ()) -> dict[str, Result]:
     return {name: load(path) for name, path in paths.items() if path.exists()}
 
 
-def page(text: str, results: dict[str, Result]) -> str:
-    """The text of ``docs/results.md`` with its tables made anew; raises ``ValueError`` for a topic without one."""
+def page(text: str, results: dict[str, Result], today: Container[str]) -> str:
+    """The text of ``docs/results.md`` with its tables made anew; raises ``ValueError`` for a topic without one.
+
+    Args:
+        text: as it is.
+        results: by name.
+        today: names that can be reproduced by this code.
+    """
     topics = [topic for _, topic, _ in TABLE.findall(text)]
     for name, result in results.items():
         if result.topic not in topics:
@@ -227,6 +243,6 @@ def page(text: str, results: dict[str, Result]) -> str:
 
     def filled(found: re.Match[str]) -> str:
         begin, topic, end = found.groups()
-        return begin + table({n: r for n, r in results.items() if r.topic == topic}) + end
+        return begin + table({n: r for n, r in results.items() if r.topic == topic}, today) + end
 
     return TABLE.sub(filled, text)
