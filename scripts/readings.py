@@ -74,8 +74,8 @@ class Score:
         ours = self.read(found, self.group, self.mapping, self.predictor)
         alone = sum(ran.group == self.group for ran in found) == 1
         names = dict.fromkeys(name for ran in found for name in self._baselines(ran, alone))
-        others = {name: (self.group, self.mapping, name) for name in names}
-        others |= {f"`{m}`": (self.group, m, None) for m in self.beside}
+        others: dict[str, tuple[str, str, str | None]] = {name: (self.group, self.mapping, name) for name in names}
+        others |= {other: (self.group, other, None) for other in self.beside}
         others |= {group: (group, self.mapping, None) for group in self.against}
         baselines = [self._baseline(name, ours, self.read(found, *which)) for name, which in others.items()]
         row = ours.first
@@ -110,9 +110,7 @@ class Score:
 
     def _baseline(self, name: str, ours: "Scores", other: "Scores") -> Baseline:
         value, ci95 = rounded(*other.mean())
-        gain, gain_ci95 = ours.less(other, higher_is_better=ours.first["higher_is_better"] != self.error)
-        shown = name if name.startswith("`") else f"`{name}`"
-        return Baseline(shown, value, ci95, *rounded(gain, gain_ci95))
+        return Baseline(f"`{name}`", value, ci95, *rounded(*ours.less(other)))
 
     def read(self, found: Found, group: str, which: str, predictor: str | None) -> "Scores":
         """The scores of a row in all cells of a group that have it; raises ``LookupError`` if none has."""
@@ -164,23 +162,22 @@ class Scores:
         return {unit: 100 - mean if self.error else mean for unit, mean in means.items()}
 
     def mean(self) -> tuple[float, float | None]:
-        """Over units, or over the episodes of a single run."""
-        only = self._only()
-        if only is None or only[1]["ci95"] is None:
-            return interval(np.array(list(self.units.values())))
-        return next(iter(self.units.values())), self.scale * only[1]["ci95"]
+        """With its interval over units; over episodes where all rows are the same, as those of raw inputs."""
+        rows = [row for several in self.rows.values() for _, row in several]
+        if len({row["mean"] for row in rows}) == 1:
+            ci95 = rows[0]["ci95"]
+            return next(iter(self.units.values())), None if ci95 is None else self.scale * ci95
+        return interval(np.array(list(self.units.values())))
 
-    def less(self, other: "Scores", higher_is_better: bool) -> tuple[float, float | None]:
+    def less(self, other: "Scores") -> tuple[float, float | None]:
         """How much better this is, paired by unit, or by the episodes of a single run."""
-        sign = 1 if higher_is_better else -1
-        mine, theirs = self._only(), other._only()
+        sign, mine, theirs = 1 if self.first["higher_is_better"] else -1, self._only(), other._only()
         if mine and theirs and (a := episodes(*mine)) is not None and (b := episodes(*theirs)) is not None:
             mean, ci95 = paired_interval(a, b, mine[1].get("answers"))
-            sign = 1 if mine[1]["higher_is_better"] else -1
             return sign * self.scale * mean, self.scale * ci95
+        sign = -sign if self.error else sign
         shared = [unit for unit in self.units if unit in other.units]
-        gains = [sign * (self.units[unit] - other.units[unit]) for unit in shared]
-        return interval(np.array(gains))
+        return interval(np.array([sign * (self.units[unit] - other.units[unit]) for unit in shared]))
 
     def _only(self) -> tuple[Path, Row] | None:
         """The row, if there is just one."""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from readings import Areas, Calibration, Found, Score, Verdicts
 from results import Figure, Published
@@ -21,19 +22,24 @@ DIALOGUE = ("experiment=sentiment_meld_mustard", *READ_BY_MINILM)
 FUSIONS = ("mean", "concat", "gated", "attention")
 
 
+Evaluations = Mapping[str, Sequence[str]]
+"""Options of ``mmml-eval``, by the name of the evaluation."""
+NONE: Evaluations = {}
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training run and its evaluations.
 
     Attributes:
         options: of ``mmml-train``; ``HOME/NAME`` stands for the folder of another cell, which is run before.
-        evaluations: options of ``mmml-eval`` by the name of the evaluation.
+        evaluations: of the run.
         unit: figures are means over units, such as seeds or speakers; cells of one unit are averaged first.
         group: which cells a figure is read from, such as those of one fusion.
     """
 
     options: Sequence[str]
-    evaluations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    evaluations: Evaluations = field(default_factory=dict)
     unit: str = "0"
     group: str = ""
 
@@ -62,13 +68,13 @@ class Reproduction:
     over: str = "seeds"
 
 
-def seeds(count: int, *options: str, group: str = "", **evaluations: Sequence[str]) -> dict[str, Cell]:
+def seeds(count: int, *options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
     """The same run with several seeds."""
     begin = f"{group}-" if group else ""
     return {f"{begin}seed{s}": Cell([*options, f"seed={s}"], evaluations, str(s), group) for s in range(count)}
 
 
-def one(*options: str, group: str = "", **evaluations: Sequence[str]) -> dict[str, Cell]:
+def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
     """A single run."""
     return {group or "run": Cell(options, evaluations, group=group)}
 
@@ -91,7 +97,7 @@ def leaving_out(experiment: str) -> dict[str, Cell]:
     }
 
 
-def classified(mapping: str, *columns: tuple[int, int], **more: object) -> list[Score]:
+def classified(mapping: str, *columns: tuple[int, int], **more: Any) -> list[Score]:
     """Accuracies of a mapping, by ways and shots."""
     return [Score(mapping, f"{ways}-way {shots}-shot", **more) for ways, shots in columns]
 
@@ -108,7 +114,7 @@ def official_runs(experiment: str, *options: str, runs: int) -> Reproduction:
         Score("image:image", "20-way 1-shot", error=True, published=people, evaluations=(which,), label=label)
         for which, label in (("test", None), ("views", "eight views"))
     ]
-    cells = seeds(runs, "experiment=omniglot_one_shot", *options, views=["evaluation.tta_views=8"])
+    cells = seeds(runs, "experiment=omniglot_one_shot", *options, evaluations={"views": ["evaluation.tta_views=8"]})
     return Reproduction("omniglot", experiment, cells, figures)
 
 
@@ -120,7 +126,9 @@ def of_artworks(experiment: str, *options: str, runs: int) -> Reproduction:
         Score("image:image", "20-way 1-shot", evaluations=tuple(which), label=label)
         for label, which in (("four artworks", once), ("four artworks, eight views", views))
     ]
-    return Reproduction("emoji", experiment, seeds(runs, "experiment=emoji", *options, **once, **views), figures)
+    return Reproduction(
+        "emoji", experiment, seeds(runs, "experiment=emoji", *options, evaluations={**once, **views}), figures
+    )
 
 
 def named(experiment: str, *options: str) -> Reproduction:
@@ -129,7 +137,7 @@ def named(experiment: str, *options: str) -> Reproduction:
         Score("text:image", "5-way 1-shot", evaluations=(which,), label=label)
         for which, label in (("test", "English names"), ("german", "German names"))
     ]
-    cells = seeds(5, "experiment=emoji_names", *options, german=["dataset.languages=[de]"])
+    cells = seeds(5, "experiment=emoji_names", *options, evaluations={"german": ["dataset.languages=[de]"]})
     return Reproduction("emoji", experiment, cells, figures)
 
 
@@ -155,10 +163,10 @@ def robust(experiment: str, name: str, chosen: str) -> Reproduction:
     val, test = (
         {f"robust-{split}": ["robustness=true", f"evaluation.robustness.split={split}"]} for split in ("val", "test")
     )
-    cells = {}
+    cells: dict[str, Cell] = {}
     for fusion in FUSIONS:
-        tested = test if fusion in (chosen, "concat") else {}
-        cells |= seeds(5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, **tested)
+        tested = test if fusion in (chosen, "concat") else NONE
+        cells |= seeds(5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, evaluations=tested)
         first = f"{fusion}-seed0"
         cells[first] = Cell(cells[first].options, {**tested, **val}, "0", fusion)
     beside = ["validation", *([] if chosen == "concat" else ["concat"]), "one modality"]
@@ -183,6 +191,13 @@ WHOLE = {
     **one("method=learned_optimizer", "method/algorithm=meta_sgd", *ONE_STEP, group="meta_sgd"),
     **one("method=learned_optimizer", "method/algorithm=maml", *ONE_STEP, group="maml"),
 }
+ON_OMNIGLOT = [
+    "dataset=omniglot",
+    "episode.eval.mappings=[image:image]",
+    "episode.eval.shots=[1]",
+    "evaluation.baselines=[raw/nearest]",
+]
+OTHER_NETWORKS = {"units40": ["problem.hidden=40"], "relu": ["problem.activation=relu"]}
 NETWORKS = {"test": "20 sigmoid units", "units40": "40 sigmoid units", "relu": "20 ReLU units"}
 SNELL = [
     Score("image:image", f"{ways}-way {shots}-shot", published=Published(value, None, "Snell et al. 2017"))
@@ -195,12 +210,7 @@ REPRODUCTIONS = {
         "default run",
         seeds(
             5,
-            omniglot=[
-                "dataset=omniglot",
-                "episode.eval.mappings=[image:image]",
-                "episode.eval.shots=[1]",
-                "evaluation.baselines=[raw/nearest]",
-            ],
+            evaluations={"omniglot": ON_OMNIGLOT},
         ),
         [
             *(s for m in ("image:image", "text:image") for s in classified(m, (5, 1), (20, 1))),
@@ -400,7 +410,7 @@ REPRODUCTIONS = {
     "mlp-optimization": Reproduction(
         "learned-optimizers",
         "RNNprop on small networks",
-        one("experiment=mlp_optimization", units40=["problem.hidden=40"], relu=["problem.activation=relu"]),
+        one("experiment=mlp_optimization", evaluations=OTHER_NETWORKS),
         [
             Score("mlp", f"{metric}, step {step}", metric=metric, evaluations=(which,), label=label)
             for which, label in NETWORKS.items()

@@ -156,7 +156,7 @@ def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
     if not interval:
         return float(f"{value:.4g}"), interval
     places = 1 - math.floor(math.log10(interval))
-    return round(value, places), round(interval, places)
+    return (round(value, places), round(interval, places)) if places > 0 else (round(value), round(interval))
 
 
 def number(value: float | None, interval: float | None = None, sign: bool = False) -> str:

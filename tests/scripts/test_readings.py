@@ -42,7 +42,17 @@ def test_errors_are_means_over_seeds_with_the_gain_over_each_baseline(tmp_path):
     assert (figure.what, figure.metric, figure.unit) == ("`image:image`, 20-way 1-shot", "error", "%")
     assert not figure.higher_is_better and figure.episodes == 2
     assert (figure.value, figure.interval, figure.each) == (15.0, 64.0, {"0": 10.0, "1": 20.0})
-    assert figure.baselines == [Baseline("`raw/nearest`", 40.0, 130.0, 25.0, 64.0)]
+    assert figure.baselines == [Baseline("`raw/nearest`", 40.0, 127.0, 25.0, 64.0)]
+
+
+def test_a_baseline_that_no_seed_changes_has_the_interval_of_its_episodes(tmp_path):
+    found = []
+    for seed, learned in ((0, 0.9), (1, 0.8)):
+        wrote(tmp_path / str(seed), [learned, learned])
+        wrote(tmp_path / str(seed), [0.7, 0.7], predictor="raw/nearest", baseline=True)
+        found.append(ran(tmp_path / str(seed), str(seed)))
+    (figure,) = Score("image:image", "20-way 1-shot")(found)
+    assert figure.baselines == [Baseline("`raw/nearest`", 70.0, 1.0, 15, 64)]
 
 
 def test_runs_of_one_speaker_count_as_one(tmp_path):
