@@ -126,9 +126,8 @@ def of_artworks(experiment: str, *options: str, runs: int) -> Reproduction:
         Score("image:image", "20-way 1-shot", evaluations=tuple(which), label=label)
         for label, which in (("four artworks", once), ("four artworks, eight views", views))
     ]
-    return Reproduction(
-        "emoji", experiment, seeds(runs, "experiment=emoji", *options, evaluations={**once, **views}), figures
-    )
+    cells = seeds(runs, "experiment=emoji", *options, evaluations={**once, **views})
+    return Reproduction("emoji", experiment, cells, figures)
 
 
 def named(experiment: str, *options: str) -> Reproduction:
