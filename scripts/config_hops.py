@@ -1,9 +1,9 @@
 """Through how many functions does a config pass on its way from the command line to the first training step?
 
-``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every function
-of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds all options
-of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however often they are
-called; comprehensions and lambdas count as part of the function in which they stand.
+``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every
+function of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds
+all options of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however
+often they are called; comprehensions and lambdas count as part of the function in which they stand.
 """
 
 import inspect

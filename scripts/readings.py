@@ -1,22 +1,25 @@
 """How figures are read from the folders of runs: what a :class:`reproductions.Reproduction` lists."""
 
-import json
+import operator
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from results import Baseline, Figure, Published, rounded
 
+from mmml.errors import UserError
+from mmml.evaluation.evaluators.robustness import ALL
+from mmml.evaluation.results import ResultKey
 from mmml.evaluation.statistics import interval, paired_interval
-from mmml.reporting.cells import column, is_calibration, is_ranking, mapping, played
+from mmml.reporting.rows import Row, column, is_baseline, is_calibration, is_ranking, mapping, uncorrupted
 from mmml.reporting.verdicts import judged
-
-Row = dict[str, Any]  # a cell of the panel
+from mmml.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ Found = Sequence[Ran]
 
 @dataclass(frozen=True)
 class Score:
-    """The score of a row of the panel, beside all baselines of the same column.
+    """The score of a row of results, beside all baselines of the same column.
 
     Attributes:
         mapping: ``image:image``, ``image → text``, as reports show it; the family of problems.
@@ -88,8 +91,8 @@ class Score:
             higher_is_better=row["higher_is_better"] != self.error,
             value=value,
             interval=ci95,
-            over=None if several else "queries" if is_ranking(row) else played(row),
-            episodes=row["episodes"],
+            over=None if several else "queries" if is_ranking(row) else row["unit"],
+            episodes=row["n"],
             each=_each(ours.units),
             published=self.published,
             baselines=baselines,
@@ -98,14 +101,14 @@ class Score:
 
     def _played(self, row: Row) -> str | None:
         """Ways and shots, or the step of a problem; a ranking has its metric alone."""
-        if row["step"] is not None:
+        if "step" in row:
             return f"step {row['step']}"
         return None if is_ranking(row) else self.column
 
     def _baselines(self, ran: Ran, alone: bool) -> list[str]:
         """The names of rows beside ours; tuned rates are left out unless the run stands alone."""
-        rows = [] if ran.group != self.group else panel(ran.folders[self.evaluations[0]])
-        names = [r["predictor"] for r in rows if r["baseline"] and self._is_of(r, self.mapping, r["predictor"])]
+        rows = [] if ran.group != self.group else uncorrupted(rows_of(ran.folders[self.evaluations[0]]))
+        names = [r["predictor"] for r in rows if is_baseline(r) and self._is_of(r, self.mapping, r["predictor"])]
         return [name if alone else _without_rate(name) for name in names]
 
     def _baseline(self, name: str, ours: "Scores", other: "Scores") -> Baseline:
@@ -119,7 +122,7 @@ class Score:
             if ran.group != group:
                 continue
             for folder in (ran.folders[e] for e in self.evaluations):
-                some = [r for r in panel(folder) if self._is_of(r, which, predictor)]
+                some = [r for r in uncorrupted(rows_of(folder)) if self._is_of(r, which, predictor)]
                 rows.setdefault(ran.unit, []).extend([(folder, some[0])] if some else [])
         rows = {unit: several for unit, several in rows.items() if several}
         if not rows:
@@ -128,7 +131,7 @@ class Score:
 
     def _is_of(self, row: Row, which: str, predictor: str | None) -> bool:
         name = row["predictor"]
-        of_it = not row["baseline"] if predictor is None else predictor in (name, _without_rate(name))
+        of_it = not is_baseline(row) if predictor is None else predictor in (name, _without_rate(name))
         asked = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
         return of_it and asked and not is_calibration(row) and (mapping(row), column(row)) == (which, self.column)
 
@@ -191,21 +194,30 @@ def _without_rate(predictor: str) -> str:
 
 
 @cache
-def panel(folder: Path) -> list[Row]:
+def rows_of(folder: Path) -> list[Row]:
     """The rows of ``result.json``."""
-    return list(json.loads((folder / "result.json").read_text())["panel"])
+    return list(result_in(folder)["results"])
+
+
+def result_in(folder: Path) -> dict[str, Any]:
+    """The content of ``result.json``; raises ``UserError`` if it is missing, or of another version of mmml."""
+    result = RunDirectory(folder).read_result()
+    if result is None:
+        raise UserError(f"{folder} has no result.json: remove the folder, and run the reproduction again")
+    return result
+
+
+def key_of(row: Row) -> Row:
+    """What tells a row from all others; None for what does not apply."""
+    return {field.name: row.get(field.name) for field in fields(ResultKey)}
 
 
 def episodes(folder: Path, row: Row) -> np.ndarray | None:
     """The score of every episode of a row; None if none were kept."""
-    keys = ("predictor", "ways", "shots", "metric")
-    wanted: list[Any] = [(key, "=", row[key]) for key in keys] + [("mapping", "=", mapping(row))]
-    wanted += [("step", "=", row["step"])] if row["step"] is not None else []
-    wanted += [("subset", "=", row["subset"])] if row.get("subset") else []
+    key = {k: "+".join(v) if isinstance(v, list) else v for k, v in key_of(row).items()}
+    wanted = [pc.field(k).is_null() if v is None else pc.field(k) == v for k, v in key.items()]
     (path,) = {*folder.glob("episodes.parquet"), *folder.glob("eval/test/episodes.parquet")}
-    table = pq.read_table(path, filters=wanted)
-    if not row.get("subset"):
-        table = table.filter(table["subset"].is_null())
+    table = pq.read_table(path, filters=reduce(operator.and_, wanted))
     return table.sort_by("episode")["score"].to_numpy() if len(table) > 1 else None
 
 
@@ -215,7 +227,7 @@ class Calibration:
 
     def __call__(self, found: Found) -> list[Figure]:
         """The figure."""
-        each = {ran.unit: 100 * max(map(_error, panel(ran.folders["test"]))) for ran in found}
+        each = {ran.unit: 100 * max(map(_error, rows_of(ran.folders["test"]))) for ran in found}
         value, ci95 = rounded(*interval(np.array(list(each.values()))))
         return [Figure("worst column", "calibration error", "%", False, value, ci95, each=_each(each))]
 
@@ -226,7 +238,7 @@ def _each(units: dict[str, float]) -> dict[str, float] | None:
 
 
 def _error(row: Row) -> float:
-    return float(row["mean"]) if is_calibration(row) and not row["baseline"] else 0.0
+    return float(row["mean"]) if is_calibration(row) and not is_baseline(row) else 0.0
 
 
 @dataclass(frozen=True)
@@ -236,7 +248,7 @@ class Verdicts:
     def __call__(self, found: Found) -> list[Figure]:
         """One figure for each verdict."""
         ((ran),) = found
-        result = json.loads((ran.folders["test"] / "result.json").read_text())
+        result = result_in(ran.folders["test"])
         return [
             _of_verdict(result, verdict, [a.outcome for a in told.against])
             for verdict, told in zip(result["verdicts"], judged(result["verdicts"]), strict=True)
@@ -245,7 +257,7 @@ class Verdicts:
 
 def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
     """The learned row, the best row of each role as a baseline, and other metrics by which it is worse."""
-    (row,) = (r for r in result["panel"] if _is_judged(r, verdict))
+    (row,) = (r for r in result["results"] if key_of(r) == key_of(verdict))
     scale, comparisons = 100 if row["percent"] else 1, verdict["comparisons"]
     value, ci95 = rounded(scale * row["mean"], scale * row["ci95"])
     return Figure(
@@ -255,8 +267,8 @@ def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
         higher_is_better=row["higher_is_better"],
         value=value,
         interval=ci95,
-        over=played(row),
-        episodes=row["episodes"],
+        over=row["unit"],
+        episodes=row["n"],
         baselines=[
             Baseline(f"{c['role']}, `{c['other']}`", None, None, *rounded(scale * c["mean"], scale * c["ci95"]))
             for c in comparisons
@@ -267,13 +279,6 @@ def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
             for c, gain in zip(verdict["losses"], gains[len(comparisons) :], strict=True)
         ],
     )
-
-
-def _is_judged(row: Row, verdict: Row) -> bool:
-    """Whether a row of the panel is the one that a verdict is about."""
-    keys = ("predictor", "task", "support", "query", "target", "ways", "shots", "metric")
-    whole = row["candidates"] is None and row["step"] is None and row["subset"] is None
-    return whole and all(row[key] == verdict[key] for key in keys)
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,7 @@ class Areas:
             higher_is_better=first[fused]["higher_is_better"],
             value=value,
             interval=ci95,
-            episodes=first[fused]["episodes"],
+            episodes=first[fused]["n"],
             each=_each(dict(zip(areas[self.fusion], ours.tolist(), strict=True))),
             baselines=[
                 Baseline(name, *rounded(*interval(other)), *rounded(*interval(sign * (ours - other))))
@@ -327,9 +332,6 @@ class Areas:
 
 def areas_of(folder: Path) -> dict[str, Row]:
     """The area under the curves of each mapping over all corruptions, where ways and shots are most."""
-    result = json.loads((folder / "result.json").read_text())
-    areas = [p for p in result["robustness"] if p["amount"] is None and p["corruption"] == "all"]
-    most = max((p["ways"], p["shots"]) for p in areas)
-    better = {row["metric"]: row["higher_is_better"] for row in result["panel"]}
-    points = [p | {"higher_is_better": better[p["metric"]]} for p in areas if (p["ways"], p["shots"]) == most]
-    return {p["mapping"]: p for p in points}
+    areas = [r for r in rows_of(folder) if r.get("corruption") == ALL]
+    most = max((r["ways"], r["shots"]) for r in areas)
+    return {mapping(r): r for r in areas if (r["ways"], r["shots"]) == most}

@@ -15,9 +15,6 @@ ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
 UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
-BY_OPTIMIZER = ("method=learned_optimizer", "method/algorithm=meta_sgd_head")
-SHORTER = ("trainer.steps=400", "trainer.validate_every=100", "trainer.checkpoint_every=100")
-UNTUNED = "evaluation.lr_search_episodes=0"
 DIALOGUE = ("experiment=sentiment_meld_mustard", *READ_BY_MINILM)
 FUSIONS = ("mean", "concat", "gated", "attention")
 
@@ -153,15 +150,16 @@ def judged(experiment: str, *options: str) -> Reproduction:
 
 def by_optimizer(experiment: str, *options: str) -> Reproduction:
     """An application by the learned optimizer."""
-    return Reproduction("applications-optimizer", experiment, one(*options), [Verdicts()], over="episodes")
+    cells = one(*options, "method=learned_optimizer")
+    return Reproduction("applications-optimizer", experiment, cells, [Verdicts()], over="episodes")
 
 
 def robust(experiment: str, name: str, chosen: str) -> Reproduction:
     """The fusion that validation has chosen among all, and concatenation, as modalities go missing and grow noisy."""
-    alone = [f"experiment={name}", "evaluation.baselines=[]", "evaluation.controls=false"]
-    val, test = (
-        {f"robust-{split}": ["robustness=true", f"evaluation.robustness.split={split}"]} for split in ("val", "test")
-    )
+    alone = [f"experiment={name}", "evaluation/evaluators=[few_shot]"]  # without robustness: a fusion is chosen first
+    alone += ["evaluation.baselines=[]", "evaluation.controls=false"]
+    robustness = "evaluation/evaluators=[few_shot,robustness]"
+    val, test = ({f"robust-{split}": [robustness, f"evaluation.robustness.split={split}"]} for split in ("val", "test"))
     cells: dict[str, Cell] = {}
     for fusion in FUSIONS:
         tested = test if fusion in (chosen, "concat") else NONE
@@ -322,42 +320,24 @@ REPRODUCTIONS = {
     ),
     "sentiment": judged("traits of speakers", "experiment=sentiment_pom"),
     "sentiment-ict-mmmo": judged("reviews of films", "experiment=sentiment_ict_mmmo"),
-    "translation-optimizer": by_optimizer("names in a new language", "experiment=translation_optimizer"),
+    "translation-optimizer": by_optimizer("names in a new language", "experiment=translation"),
     "translation-sentences-optimizer": by_optimizer(
         "sentences, English to Czech",
-        "experiment=[translation_sentences,language_model]",
+        "experiment=translation_sentences",
         "evaluation.episodes=10",
         "evaluation.validation_episodes=4",
     ),
     "translation-retrieval-optimizer": by_optimizer(
-        "names in a new language, as a search",
-        "experiment=translation_retrieval",
-        *BY_OPTIMIZER,
-        "method.first_order=true",
-        UNTUNED,
+        "names in a new language, as a search", "experiment=translation_retrieval"
     ),
-    "captioning-optimizer": by_optimizer("emoji in a new language", "experiment=captioning_optimizer"),
-    "captioning-topics-optimizer": by_optimizer(
-        "emoji of a new topic", "experiment=[captioning_topics,language_model]"
-    ),
-    "captioning-photographs-optimizer": by_optimizer(
-        "photographs in Czech", "experiment=[captioning_photographs,language_model]"
-    ),
-    "video-summary-optimizer": by_optimizer("sentences about videos", "experiment=video_summary_optimizer"),
-    "video-summary-frames-optimizer": by_optimizer(
-        "key frames of videos",
-        "experiment=video_summary_frames",
-        *BY_OPTIMIZER,
-        "method.first_order=true",
-        "trainer.meta_batch_size=4",
-    ),
-    "sentiment-meld-mustard-optimizer": by_optimizer("sarcasm", *DIALOGUE, *BY_OPTIMIZER),
-    "sentiment-optimizer": by_optimizer(
-        "traits of speakers", "experiment=sentiment_pom", *BY_OPTIMIZER, *SHORTER, UNTUNED
-    ),
-    "sentiment-ict-mmmo-optimizer": by_optimizer(
-        "reviews of films", "experiment=sentiment_ict_mmmo", *BY_OPTIMIZER, *SHORTER, UNTUNED
-    ),
+    "captioning-optimizer": by_optimizer("emoji in a new language", "experiment=captioning"),
+    "captioning-topics-optimizer": by_optimizer("emoji of a new topic", "experiment=captioning_topics"),
+    "captioning-photographs-optimizer": by_optimizer("photographs in Czech", "experiment=captioning_photographs"),
+    "video-summary-optimizer": by_optimizer("sentences about videos", "experiment=video_summary"),
+    "video-summary-frames-optimizer": by_optimizer("key frames of videos", "experiment=video_summary_frames"),
+    "sentiment-meld-mustard-optimizer": by_optimizer("sarcasm", *DIALOGUE),
+    "sentiment-optimizer": by_optimizer("traits of speakers", "experiment=sentiment_pom"),
+    "sentiment-ict-mmmo-optimizer": by_optimizer("reviews of films", "experiment=sentiment_ict_mmmo"),
     "robust-glyphs": robust("images and names of characters", "robust_glyphs", "attention"),
     "robust-emoji": robust("drawings and names of emoji", "robust_emoji", "mean"),
     "robust-traits": robust("sound and video, traits of speakers", "sentiment_pom", "concat"),

@@ -39,7 +39,7 @@ class Baseline:
     """Another row, on the same test episodes.
 
     Attributes:
-        name: of the row in the panel.
+        name: of the row of results.
         value: its score, in the unit of the figure.
         interval: half the width of the 95 % interval of the score.
         gain: how much better ours is, in the same unit; above 0 is better, also where less is better.

@@ -22,6 +22,8 @@ def test_what_is_reproduced_are_runs_that_exist(name):
     examples = {cell.group: cell for cell in wanted.cells.values()}  # other seeds and speakers differ in values alone
     for group, cell in examples.items():
         config = check_run(compose_plain(list(cell.options)))
+        for options in cell.evaluations.values():
+            check_run(compose_plain([*cell.options, *options]))
         played = [config.problem["name"]] if isinstance(config, ProblemConfig) else mappings_of(config)
         for score in (s for s in scores if s.group == group):
             assert " → " in score.mapping or {score.mapping, *score.beside} <= {*played}
@@ -31,7 +33,7 @@ def test_what_is_reproduced_are_runs_that_exist(name):
 
 
 def mappings_of(config):
-    return [*config.episode.eval.mappings, *config.evaluation.matching]
+    return [*config.episode.eval.mappings, *config.evaluation.evaluators.get("matching", {}).get("mappings", [])]
 
 
 @pytest.mark.parametrize("name", [n for n, r in REPRODUCTIONS.items() if r.topic.startswith("applications")])
