@@ -13,11 +13,12 @@ from mmml.data.column import Column
 from mmml.errors import UserError
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.context import EpisodeContext
+from mmml.evaluation.evaluators.few_shot import FewShot
 from mmml.run_directory import RunDirectory
 from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import MLP, make_learner
 from tests.data.making import write_csv
-from tests.evaluation.making import MODALITIES, OPTIONS, settings_of
+from tests.evaluation.making import MODALITIES, OPTIONS, measure, settings_of
 from tests.methods.learned_optimizer.making import make
 
 RUN = ["dataset=manifest", "dataset.root=nowhere", "dataset.features=f.npy", "encoder/features=mlp_features"]
@@ -79,9 +80,9 @@ def test_frozen_classifiers_are_calibrated_by_validation_alone(samples):
     """The same test split, and validation splits of the same episodes, of which one is easy."""
 
     def errors(val):
-        judge = context_of(val=val, test=samples)
-        cells = judge.test(frozen(), judge.calibrate(frozen())).cells
-        return {c.predictor: c.mean for c in cells if c.metric == "calibration error"}
+        context = context_of(val=val, test=samples)
+        results = measure(context, frozen(), context.calibrate(frozen()), [FewShot()])
+        return {r.key.predictor: r.mean for r in results.where(metric="calibration error")}
 
     hard, easy = errors(samples), errors(alike(samples))
     assert set(hard) == {"metric/prototype", "frozen/prototype", "frozen/ridge", "frozen/attention"}
@@ -140,12 +141,12 @@ def test_a_finished_learner_is_not_fitted_to_what_it_is_judged_by(plain, tmp_pat
 
 def test_confidence_is_that_of_the_parameters_that_validation_selected(plain, tmp_path):
     experiment, run = prepared(plain, manifest(tmp_path / "one"))
-    learner, judge = experiment.learner, experiment.judge
+    learner, context = experiment.learner, experiment.context
     run.last.rename(run.best)
-    selected = judge.calibrate(learner)
+    selected = context.calibrate(learner)
     for parameter in learner.parameters():
         parameter.data.add_(1)
-    assert judge.calibrate(learner) != selected
+    assert context.calibrate(learner) != selected
     runs.finish(experiment, run)
     stored = load_checkpoint(run.best, "checkpoint")
     assert experiment.calibration == selected == Calibration.from_plain(stored.calibration)
@@ -155,8 +156,8 @@ def test_confidence_is_that_of_the_parameters_that_validation_selected(plain, tm
 def test_the_seed_of_a_run_changes_its_training_and_not_what_judges_it(plain, tmp_path):
     root = manifest(tmp_path / "one")
     zero, one = (runs.assemble(check_run(on(plain, root, seed=seed))) for seed in (0, 1))
-    assert zero.judge.fingerprint() == one.judge.fingerprint()
-    rows = [e.judge.sampler("test").draw(range(20), e.judge.settings[0].shape).query for e in (zero, one)]
+    assert zero.context.fingerprint() == one.context.fingerprint()
+    rows = [e.context.sampler("test").draw(range(20), e.context.settings[0].shape).query for e in (zero, one)]
     assert np.array_equal(*rows) and not same(zero.learner.state_dict(), one.learner.state_dict())
     for experiment in (zero, one):
         experiment.learner.fit(experiment.samples["train"])

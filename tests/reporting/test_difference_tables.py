@@ -96,27 +96,25 @@ def test_nothing_is_shown_of_no_difference():
 def test_rows_say_what_is_taken_from_what():
     (table,) = difference_pivots([CLEAR, OPEN], PANEL)
     assert (table.second, table.columns) == ("metric/prototype", ["20-way 1-shot", "20-way 5-shot"])
-    assert [(r.key.mapping, r.key.predictor, r.cells) for r in table.rows] == [
-        ("text:image", "− raw/nearest", [CLEAR, OPEN])
-    ]
+    assert [(r.mapping, r.predictor, r.cells) for r in table.rows] == [("text:image", "− raw/nearest", [CLEAR, OPEN])]
     assert "above 0 the first is better" in table.title and "1000 paired episodes" in table.title
 
 
 def test_pairs_of_several_are_named_in_full():
-    pairs = [CLEAR | {"a": a, "b": b} for a, b in ("xy", "xz", "yz")]
+    pairs = [CLEAR | {"predictor": a, "minus": b} for a, b in ("xy", "xz", "yz")]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    assert [r.key.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
+    assert [r.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
 
 
 def test_each_row_shows_its_own_mapping_and_pair():
     sides = ({}, {"support": ["image"]})
     pairs = [
-        CLEAR | side | {"a": a, "b": b, "mean": n + m / 10}
+        CLEAR | side | {"predictor": a, "minus": b, "mean": n + m / 10}
         for n, side in enumerate(sides)
         for m, (a, b) in enumerate(("xy", "xz"))
     ]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    told = [(r.key.mapping, r.key.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
+    told = [(r.mapping, r.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
     assert told == [
         ("text:image", "− y", [0.0]),
         ("text:image", "− z", [0.1]),
@@ -145,7 +143,7 @@ def test_the_terminal_shows_the_differences_to_the_first_in_eighty_columns():
     pairs = [(0, 1), (0, 2), (1, 2)]
     shapes = [(ways, shots) for ways in (5, 20) for shots in (1, 5)]
     many = [
-        CLEAR | {"a": NAMES[a], "b": NAMES[b], "ways": w, "shots": s, "mean": -0.111 * (a + b)}
+        CLEAR | {"predictor": NAMES[a], "minus": NAMES[b], "ways": w, "shots": s, "mean": -0.111 * (a + b)}
         for a, b in pairs
         for w, s in shapes
     ]
@@ -197,7 +195,7 @@ def page(folder, **values):
 
 
 def test_the_page_sets_clear_differences_off(tmp_path):
-    text = page(tmp_path, panel=PANEL, differences=[CLEAR, OPEN, CLEAR | {"ways": 5, "mean": -0.05}])
+    text = page(tmp_path, results=PANEL, differences=[CLEAR, OPEN, CLEAR | {"ways": 5, "mean": -0.05}])
     assert '<td class="better">+1.2 ± 0.4</td>' in text
     assert '<td class="open">−1.2 ± 3.1</td>' in text
     assert '<td class="worse">−5.0 ± 0.4</td>' in text

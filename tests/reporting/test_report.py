@@ -92,13 +92,16 @@ def test_it_is_made_from_files_alone(run):
 
 def test_a_run_that_failed_has_a_page_too(tmp_path):
     result = {
-        "schema": 1,
+        "schema": 2,
         "status": "failed",
         "steps": 3,
         "seconds": 1.0,
         "overrides": [],
         "best": None,
         "results": [],
+        "differences": [],
+        "verdicts": [],
+        "notes": [],
         "error": {"type": "TrainingError", "message": "the loss is nan", "traceback": ""},
     }
     (tmp_path / "result.json").write_text(json.dumps(result))

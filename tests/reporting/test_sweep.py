@@ -12,7 +12,7 @@ def write(folder, number, overrides, value, mean=0.8, status="completed", error=
     run.mkdir(parents=True)
     panel = [CELL | {"mean": mean}, RANKED] if status == "completed" else []
     best = {"monitor": "val/mean", "value": value, "step": 4} if value is not None else None
-    result = {"schema": 1, "status": status, "steps": 4, "seconds": 9.5, "overrides": overrides, "error": error}
+    result = {"schema": 2, "status": status, "steps": 4, "seconds": 9.5, "overrides": overrides, "error": error}
     (run / "result.json").write_text(json.dumps(result | {"best": best, "results": panel}))
     (run / "run.json").write_text("{}")
 

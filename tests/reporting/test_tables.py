@@ -14,9 +14,9 @@ PANEL = [CELL, GAP, RANKED, CELL | FROZEN, GAP | FROZEN, CHANCE]
 
 def test_calibration_has_a_table_of_its_own_after_the_scores():
     tables = pivots(PANEL)
-    assert [t.title.split(",")[0] for t in tables] == ["classification", "retrieval", "calibration"]
-    assert [r.key.predictor for r in tables[0].rows] == ["metric/prototype", "frozen/ridge", "chance"]
-    assert [r.key.predictor for r in tables[2].rows] == ["metric/prototype", "frozen/ridge"]
+    assert [t.title.split(",")[0] for t in tables] == ["classification", "gallery", "calibration"]
+    assert [r.predictor for r in tables[0].rows] == ["metric/prototype", "frozen/ridge", "chance"]
+    assert [r.predictor for r in tables[2].rows] == ["metric/prototype", "frozen/ridge"]
     assert tables[0].rows[0].cells == [CELL] and tables[2].rows[0].cells == [GAP]
     assert tables[2].columns == ["20-way 1-shot"]
 
@@ -31,7 +31,7 @@ def test_each_row_shows_its_own_mapping_predictor_and_shape():
     ]
     (table,) = pivots(panel)
     assert table.columns == ["5-way 1-shot", "6-way 1-shot"]
-    told = [(r.key.mapping, r.key.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
+    told = [(r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
     assert told == [
         ("text:image", "a", [105, 106]),
         ("text:image", "bcd", [305, 306]),
@@ -61,7 +61,7 @@ def test_metrics_of_one_task_do_not_hide_one_another():
 
 def test_summaries_of_videos_are_not_taken_for_scores_of_frames():
     score = CELL | {"task": "regression", "metric": "MAE", "ways": 1}
-    assert len({name(c) for c in (score, score | {"task": "summary", "metric": "F"})}) == 2
+    assert len({name(c) for c in (score, score | {"task": "summary", "metric": "F", "unit": "videos"})}) == 2
 
 
 def test_it_is_no_headline_and_no_colour():
@@ -71,7 +71,7 @@ def test_it_is_no_headline_and_no_colour():
 
 def test_a_sweep_keeps_the_two_apart(tmp_path):
 
-    result = {"status": "completed", "overrides": [], "results": PANEL}
+    result = {"schema": 2, "status": "completed", "overrides": [], "results": PANEL}
     (tmp_path / "result.json").write_text(json.dumps(result))
     row = read_run(tmp_path)
     assert row["test"][name(CELL)] == CELL and row["test"][name(GAP)] == GAP

@@ -137,7 +137,7 @@ def test_a_rate_is_climbed_to_from_both_sides(context, solver, exponent, monkeyp
     assert context._tuned("sgd", solver.unroll).optimizer.inner_lr == pytest.approx(best)
 
 
-class Told:
+class Told(torch.nn.Module):
     """Leaves losses of 1, 2 and 9, whatever it is asked to solve."""
 
     unroll, power, role, baseline, predictor_name = Unroll(1, None, True, "last", 0.0), 0.5, Role.LEARNED, False, "told"
