@@ -1,4 +1,4 @@
-"""How long training of the shipped experiments takes here: ``scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
+"""How long training of shipped experiments takes here: ``python scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
 
 Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation, times their numbers.
 Loading of data and the evaluation at the end are not counted. Each of several has a process of its own.

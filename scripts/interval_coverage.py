@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mmml.evaluation.reliability import calibration_error
+from mmml.evaluation.calibration import calibration_error
 from mmml.evaluation.statistics import interval, paired_interval
 
 LEAST = 0.93

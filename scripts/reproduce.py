@@ -1,9 +1,11 @@
-"""Run an experiment and compare what it gives with what it should: ``python scripts/reproduce.py NAME [RUNS]``.
+"""Run an experiment again and record its figures: ``python scripts/reproduce.py NAME [CELLS]``.
 
 Without a name, lists what can be reproduced. Every command is printed before it is run; what has run before (below
 ``outputs/reproduce/NAME``) is not run again, so that an interrupted reproduction goes on. At the end stands a table in
-Markdown: the mean over runs (seeds, or speakers, or other cases), their deviation, an interval, the goal. RUNS takes
-only the first so many of them. Exits with 1 if a goal is missed, with 2 if a run cannot be made.
+Markdown, and ``docs/results/NAME.json`` is written (``git diff`` shows what changed). CELLS runs only the first so many
+cells (seeds, or speakers, or other cases), and writes nothing. Exits with 1 if a figure is worse than what is
+published, with 2 if a run cannot be made. ``python scripts/reproduce.py --tables`` makes the tables of
+``docs/results.md`` from ``docs/results/*.json``.
 """
 
 import json
@@ -17,45 +19,47 @@ import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from reproductions import REPRODUCTIONS, Goal, Reproduction
+from readings import Ran
+from reproductions import REPRODUCTIONS, Cell, Reproduction
+from results import PAGE, Figure, Result, load_all, page, save, table
 
-from mmml.errors import did_you_mean
-from mmml.evaluation.statistics import interval
-from mmml.reporting.cells import column, is_calibration, mapping
+from mmml.errors import UserError, did_you_mean
+from mmml.provenance import git_commit
 
 HOME = Path("outputs") / "reproduce"
 BIN = Path(sys.executable).parent
-Found = dict[str, Path]
-"""By name, where an evaluation wrote ``result.json``; ``test`` is the run directory, for what training ended with."""
 
 
 def main(arguments: list[str]) -> int:
     """From the command line to the table; returns the exit code."""
     if not arguments or {"-h", "--help"} & set(arguments):
-        told = (
-            f"  {name:32} {len(r.runs):2} runs of mmml-train {' '.join(r.train)}" for name, r in REPRODUCTIONS.items()
-        )
-        print(__doc__, *told, sep="\n")
+        names = (f"  {name:34} {len(r.cells):2} runs: {r.experiment}" for name, r in REPRODUCTIONS.items())
+        print(__doc__, *names, sep="\n")
         return 0
     name, *rest = arguments
+    if name == "--tables":
+        PAGE.write_text(page(PAGE.read_text(), load_all(REPRODUCTIONS), REPRODUCTIONS))
+        return 0
     if name not in REPRODUCTIONS:
         return refuse(f"{name} is nothing to reproduce{did_you_mean(name, REPRODUCTIONS)}")
     if len(rest) > 1 or not all(r.isdigit() and int(r) for r in rest):
-        return refuse(f"{' '.join(rest)} is no number of runs: write NAME, or NAME and how many of its runs")
+        return refuse(f"{' '.join(rest)} is no number of cells: write NAME, or NAME and how many of its cells")
     wanted = REPRODUCTIONS[name]
-    chosen = list(wanted.runs)[: int(rest[0]) if rest else None]
+    chosen = dict(list(wanted.cells.items())[: int(rest[0]) if rest else None])
     try:
-        found = {run: play(HOME / name / run, wanted, wanted.runs[run]) for run in chosen}
+        found = {cell: play(HOME / name / cell, chosen[cell]) for cell in chosen}
+        result = result_of(name, replace(wanted, cells=chosen), found)
+    except UserError as error:
+        return refuse(str(error))
     except subprocess.CalledProcessError as error:  # which has said why
         return 130 if error.returncode == 130 else 2
     except KeyboardInterrupt:
         return 130
-    return report(name, wanted, found)
+    print(f"\n{table({name: result}, REPRODUCTIONS)}")
+    if len(chosen) == len(wanted.cells):
+        save(name, result)
+    return int(any(is_worse(figure) for figure in result.figures))
 
 
 def refuse(message: str) -> int:
@@ -64,16 +68,30 @@ def refuse(message: str) -> int:
     return 2
 
 
-def play(folder: Path, wanted: Reproduction, overrides: list[str]) -> Found:
-    """Train and evaluate once."""
-    train = ["mmml-train", *wanted.train, *overrides, f"hydra.run.dir={folder}"]
+def is_worse(figure: Figure) -> bool:
+    """Whether others report a better value than ours."""
+    if figure.published is None:
+        return False
+    better = figure.published.value - figure.value
+    return better > 0 if figure.higher_is_better else better < 0
+
+
+def commands(folder: Path, cell: Cell) -> list[list[str]]:
+    """What trains and evaluates a cell."""
+    options = [option.replace("HOME", str(folder.parent)) for option in cell.options]
+    train = ["mmml-train", *options, f"hydra.run.dir={folder}"]
+    return [train, *(["mmml-eval", f"checkpoint={folder}", f"name={n}", *o] for n, o in cell.evaluations.items())]
+
+
+def play(folder: Path, cell: Cell) -> Ran:
+    """Train and evaluate once, or go on where that was interrupted."""
+    train, *evaluations = commands(folder, cell)
     begun = (folder / "checkpoints" / "last.ckpt").exists()
     execute(["mmml-train", f"resume={folder}"] if begun else train, folder, aside=not begun)
-    found = {"test": folder}
-    for name, more in wanted.evaluations.items():
-        found[name] = folder / "eval" / name
-        execute(["mmml-eval", f"checkpoint={folder}", f"name={name}", *more], found[name])
-    return found
+    folders = {"test": folder} | {name: folder / "eval" / name for name in cell.evaluations}
+    for name, command in zip(cell.evaluations, evaluations, strict=True):
+        execute(command, folders[name])
+    return Ran(cell.unit, cell.group, folders)
 
 
 def execute(command: list[str], folder: Path, aside: bool = True) -> None:
@@ -87,79 +105,27 @@ def execute(command: list[str], folder: Path, aside: bool = True) -> None:
     subprocess.run([str(BIN / command[0]), *command[1:]], check=True)
 
 
-def score(found: Found, goal: Goal) -> float:
-    """What a run has, as it is shown."""
-    scores = [accuracy(found[e], goal) for e in goal.evaluations]
-    mean = 100 * statistics.mean(scores)
-    return 100 - mean if goal.error else mean
-
-
-def accuracy(folder: Path, goal: Goal) -> float:
-    """A number of the panel, or the mean difference of two in the same episodes."""
-    if goal.less is None:
-        return float(cell_of(folder, goal.mapping, goal)["mean"])
-    a, b = (episodes(folder, cell_of(folder, m, goal)) for m in (goal.mapping, goal.less))
-    return float(np.mean(a - b))
-
-
-def cell_of(folder: Path, which: str, goal: Goal) -> dict[str, Any]:
-    """The one cell of the panel that a goal speaks of."""
-    for cell in json.loads((folder / "result.json").read_text())["panel"]:
-        of_it = not cell["baseline"] if goal.predictor is None else cell["predictor"] == goal.predictor
-        whole = of_it and not is_calibration(cell) and not cell.get("subset")
-        if whole and (mapping(cell), column(cell)) == (which, goal.column):
-            return dict(cell)
-    raise LookupError(f"{folder}/result.json: there is no {goal.title}")
-
-
-def episodes(folder: Path, cell: dict[str, Any]) -> np.ndarray:
-    """The score of every episode of a cell."""
-    keys = ("predictor", "ways", "shots", "metric")
-    wanted = [(key, "=", cell[key]) for key in keys] + [("mapping", "=", mapping(cell))]
-    (path,) = {*folder.glob("episodes.parquet"), *folder.glob("eval/test/episodes.parquet")}
-    table = pq.read_table(path, filters=wanted)
-    whole = table.filter(pc.field("subset").is_null())
-    return whole.sort_by("episode")["score"].to_numpy()
-
-
-def report(name: str, wanted: Reproduction, found: dict[str, Found]) -> int:
-    """Print the table; returns 1 if a goal is missed."""
-    seconds = [seconds_of(f["test"]) for f in found.values()]
-    commits = sorted({str(json.loads((f["test"] / "run.json").read_text())["git"])[:7] for f in found.values()})
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    took = f"{len(found)} runs, {statistics.mean(seconds):.0f} s of training and test each"
-    print(f"\n{name}: {date.today()}, commit {', '.join(commits)}, {machine}, {took}\n")
-    print("| | mean | 95 % interval | deviation | each | goal | |\n| --- | --- | --- | --- | --- | --- | --- |")
-    met = [row(goal, found) for goal in wanted.goals]
-    return int(not all(met))
+def result_of(name: str, wanted: Reproduction, found: dict[str, Ran]) -> Result:
+    """The figures of all cells, and how they came about."""
+    runs = [ran.folders["test"] for ran in found.values()]
+    figures = [figure for reading in wanted.figures for figure in reading(list(found.values()))]
+    commits = {str(json.loads((folder / "run.json").read_text())["git"]) for folder in runs} or {str(git_commit())}
+    return Result(
+        topic=wanted.topic,
+        experiment=wanted.experiment,
+        command=f"python scripts/reproduce.py {name}",
+        seeds=sorted({cell.seed for cell in wanted.cells.values()}),
+        commit=", ".join(sorted(commit[:7] for commit in commits)),
+        date=str(date.today()),
+        machine=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        seconds=round(statistics.mean(map(seconds_of, runs))) if runs else None,
+        figures=[f if f.over else replace(f, over=wanted.over) for f in figures],
+    )
 
 
 def seconds_of(folder: Path) -> float:
     """What training and test took, in all jobs from the first to the last resume."""
     return sum(json.loads(path.read_text())["seconds"] for path in folder.glob("result*.json"))
-
-
-def row(goal: Goal, found: dict[str, Found]) -> bool:
-    """Print one of the table; whether its goal is met."""
-    each = list(by_unit(goal, found).values())
-    mean, bound = statistics.mean(each), goal.bound
-    if isinstance(bound, str):
-        bound = statistics.mean(by_unit(replace(goal, predictor=bound), found).values())
-    deviation = f"{statistics.stdev(each):.2f}" if len(each) > 1 else "–"
-    ci95 = f"± {interval(np.array(each))[1]:.2f}" if len(each) > 1 else "–"
-    met = bound is None or goal.met(mean, bound)
-    limit = "" if bound is None else f"{'' if goal.exactly else 'at most ' if goal.error else 'at least '}{bound:.1f}"
-    shown = ", ".join(f"{s:.1f}" for s in each)
-    print(f"| {goal.title} | {mean:.2f} | {ci95} | {deviation} | {shown} | {limit} | {'' if met else 'missed'} |")
-    return met
-
-
-def by_unit(goal: Goal, found: dict[str, Found]) -> dict[str, float]:
-    """The mean of all runs of a name before ``/``."""
-    scores: dict[str, list[float]] = {}
-    for run, places in found.items():
-        scores.setdefault(run.split("/")[0], []).append(score(places, goal))
-    return {unit: statistics.mean(several) for unit, several in scores.items()}
 
 
 if __name__ == "__main__":

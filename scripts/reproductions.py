@@ -1,206 +1,401 @@
-"""What ``scripts/reproduce.py`` can reproduce, and what should come out."""
+"""What ``scripts/reproduce.py`` can reproduce: which runs, and which figures are read from them."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
+
+from readings import Areas, Calibration, Found, Score, Verdicts
+from results import Figure, Published
+from tvsum_floors import floors
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
 UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
-ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
+DIALOGUE = ("experiment=sentiment_meld_mustard", *READ_BY_MINILM)
+FUSIONS = ("mean", "concat", "gated", "attention")
+
+
+Evaluations = Mapping[str, Sequence[str]]
+"""Options of ``mmml-eval``, by the name of the evaluation."""
+NONE: Evaluations = {}
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A number of a panel and what it should be; without a bound it is only stated.
+class Cell:
+    """One training run and its evaluations.
 
     Attributes:
-        mapping: ``image:image``, ``image → text``, as reports show it.
-        column: ``20-way 1-shot``, ``R@1``.
-        bound: what the mean should reach, or not exceed if it is an error; ``raw/nearest``: what that has.
-        evaluations: whose mean it is.
-        predictor: None for the learned one.
-        error: shown as 100 − accuracy.
-        exactly: to one decimal.
-        less: a mapping whose score, in the same episodes, is taken off.
+        options: of ``mmml-train``; ``HOME/NAME`` stands for the folder of another cell, which is run before.
+        evaluations: of the run.
+        unit: figures are means over units, such as seeds or speakers; cells of one unit are averaged first.
+        group: which cells a figure is read from, such as those of one fusion.
     """
 
-    mapping: str
-    column: str
-    bound: float | str | None = None
-    evaluations: tuple[str, ...] = ("test",)
-    predictor: str | None = None
-    error: bool = False
-    exactly: bool = False
-    less: str | None = None
+    options: Sequence[str]
+    evaluations: Evaluations = field(default_factory=dict)
+    unit: str = "0"
+    group: str = ""
 
     @property
-    def title(self) -> str:
-        """For the table."""
-        what = f"{self.mapping} less {self.less}" if self.less else self.mapping
-        parts = ["error %" if self.error else "%", what, self.column, *self.evaluations, self.predictor or ""]
-        return ", ".join(p for p in parts if p and p != "test")
-
-    def met(self, mean: float, bound: float) -> bool:
-        """Whether a mean, as it is shown, is what it should be."""
-        if self.exactly:
-            return abs(mean - bound) < 0.051
-        return mean <= bound if self.error else mean >= bound
+    def seed(self) -> int:
+        """Of training."""
+        return int(next((o[5:] for o in self.options if o.startswith("seed=")), 0))
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What is run and what is expected.
+    """Some runs and what is read from them.
 
     Attributes:
-        train: overrides of ``mmml-train``.
-        goals: of the mean over runs.
-        evaluations: overrides of ``mmml-eval``, by name, for each trained run.
-        runs: more overrides, by name; those of one name before a ``/`` count as one, their mean.
+        topic: the table of ``docs/results.md``.
+        experiment: in words.
+        cells: the runs by name, in the order in which they are run.
+        figures: each reads some from the folders of all cells.
+        over: what the units of the cells are.
     """
 
-    train: list[str]
-    goals: list[Goal]
-    evaluations: Mapping[str, list[str]] = field(default_factory=dict)
-    runs: Mapping[str, list[str]] = field(default_factory=lambda: {f"seed{s}": [f"seed={s}"] for s in range(5)})
+    topic: str
+    experiment: str
+    cells: Mapping[str, Cell]
+    figures: Sequence[Callable[[Found], list[Figure]]]
+    over: str = "seeds"
 
 
-def one_shot(split: str, *options: str, one: float | None = None, views: float | None = None) -> Reproduction:
-    """Omniglot's official runs, trained on some alphabets; bounds are errors in per cent, of one view or several."""
-    goals = [
-        Goal("image:image", "20-way 1-shot", one, error=True),
-        Goal("image:image", "20-way 1-shot", views, ("views",), error=True),
-    ]
-    train = ["experiment=omniglot_one_shot", f"dataset.split={split}", *options]
-    return Reproduction(train, goals, {"views": ["evaluation.tta_views=8"]})
+def seeds(count: int, *options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
+    """The same run with several seeds."""
+    begin = f"{group}-" if group else ""
+    return {f"{begin}seed{s}": Cell([*options, f"seed={s}"], evaluations, str(s), group) for s in range(count)}
 
 
-def also_on(reproduction: Reproduction, name: str, *options: str) -> Reproduction:
-    """The same learner on images of another dataset, stated."""
-    goals = [Goal("image:image", f"{ways}-way 1-shot", evaluations=(name,)) for ways in (5, 20)]
-    evaluations = {**reproduction.evaluations, name: [f"dataset={name}", *options]}
-    return replace(reproduction, goals=[*reproduction.goals, *goals], evaluations=evaluations)
+def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
+    """A single run."""
+    return {group or "run": Cell(options, evaluations, group=group)}
 
 
-def leaving_out() -> dict[str, list[str]]:
+def leaving_out(experiment: str) -> dict[str, Cell]:
     """Every speaker is left out once with every two digits; two others are for validation."""
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
     held = [(pairs[i - 1], pairs[i]) for i in range(len(pairs))]
     return {
-        f"{speaker}/{a}{b}": [
-            f"dataset.speaker={speaker}",
-            f"dataset.val_digits=[{val[0]},{val[1]}]",
-            f"dataset.test_digits=[{a},{b}]",
-        ]
+        f"{speaker}-{a}{b}": Cell(
+            [
+                f"experiment={experiment}",
+                f"dataset.speaker={speaker}",
+                f"dataset.val_digits=[{val[0]},{val[1]}]",
+                f"dataset.test_digits=[{a},{b}]",
+            ],
+            unit=speaker,
+        )
         for speaker, (val, (a, b)) in product(SPEAKERS, held)
     }
 
 
-def spoken(experiment: str, mapping: str) -> Reproduction:
-    """Every speaker's digits; fewer errors than time warping."""
-    goals = [
-        Goal(mapping, "2-way 1-shot", "raw/nearest", error=True),
-        Goal(mapping, "2-way 1-shot", predictor="raw/nearest", error=True),
+def classified(mapping: str, *columns: tuple[int, int], **more: Any) -> list[Score]:
+    """Accuracies of a mapping, by ways and shots."""
+    return [Score(mapping, f"{ways}-way {shots}-shot", **more) for ways, shots in columns]
+
+
+def ranked(a: str, b: str, *metrics: str) -> list[Score]:
+    """Both directions between two modalities, among all classes."""
+    return [Score(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in metrics or ("R@1", "R@10")]
+
+
+def official_runs(experiment: str, *options: str, runs: int) -> Reproduction:
+    """Omniglot's official one-shot runs, with one view and with eight."""
+    people = Published(4.5, None, "people, Lake et al. 2015")
+    figures = [
+        Score("image:image", "20-way 1-shot", error=True, published=people, evaluations=(which,), label=label)
+        for which, label in (("test", None), ("views", "eight views"))
     ]
-    return Reproduction([f"experiment={experiment}"], goals, runs=leaving_out())
+    cells = seeds(runs, "experiment=omniglot_one_shot", *options, evaluations={"views": ["evaluation.tta_views=8"]})
+    return Reproduction("omniglot", experiment, cells, figures)
 
 
-def retrieval(a: str, b: str) -> list[Goal]:
-    """Both directions between two modalities, stated."""
-    return [Goal(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in ("R@1", "R@10")]
+def of_artworks(experiment: str, *options: str, runs: int) -> Reproduction:
+    """Queries of one artwork, support of the three others, with one view and with eight."""
+    once = {f"{a}-once": [f"episode.eval.query_domain={a}"] for a in ARTWORKS}
+    views = {a: [f"episode.eval.query_domain={a}", "evaluation.tta_views=8"] for a in ARTWORKS}
+    figures = [
+        Score("image:image", "20-way 1-shot", evaluations=tuple(which), label=label)
+        for label, which in (("four artworks", once), ("four artworks, eight views", views))
+    ]
+    cells = seeds(runs, "experiment=emoji", *options, evaluations={**once, **views})
+    return Reproduction("emoji", experiment, cells, figures)
 
 
-def photographs(*options: str) -> Reproduction:
-    """Photographs that were never seen, and their captions."""
-    return Reproduction(["experiment=flickr8k", *options], retrieval("text", "image"))
+def named(experiment: str, *options: str) -> Reproduction:
+    """Emoji from their names, in English and in a language that was never paired with images."""
+    figures = [
+        Score("text:image", "5-way 1-shot", evaluations=(which,), label=label)
+        for which, label in (("test", "English names"), ("german", "German names"))
+    ]
+    cells = seeds(5, "experiment=emoji_names", *options, evaluations={"german": ["dataset.languages=[de]"]})
+    return Reproduction("emoji", experiment, cells, figures)
 
 
-def named(*options: str) -> Reproduction:
-    """Emoji from their names, in English and in a language never paired with images."""
-    goals = [Goal("text:image", "5-way 1-shot", evaluations=(e,)) for e in ("test", "german")]
-    german = {"german": ["dataset.languages=[de]"]}
-    return Reproduction(["experiment=emoji_names", *options], goals, german)
+def spoken(experiment: str, name: str, mapping: str) -> Reproduction:
+    """Every speaker's digits, beside time warping."""
+    figures = [Score(mapping, "2-way 1-shot", error=True)]
+    return Reproduction("spoken", experiment, leaving_out(name), figures, over="speakers")
 
 
-def of_artwork(queries: str) -> list[str]:
-    """Queries of one artwork, support of the three others."""
-    return [f"episode.eval.query_domain={queries}"]
+def judged(experiment: str, *options: str) -> Reproduction:
+    """An application, and whether adaptation helps there."""
+    return Reproduction("applications", experiment, one(*options), [Verdicts()], over="episodes")
 
 
-ONE_VIEW = {f"{a}-once": of_artwork(a) for a in ARTWORKS}
+def by_optimizer(experiment: str, *options: str) -> Reproduction:
+    """An application by the learned optimizer."""
+    cells = one(*options, "method=learned_optimizer")
+    return Reproduction("applications-optimizer", experiment, cells, [Verdicts()], over="episodes")
 
 
-def moving(held_out: str) -> Reproduction:
-    """Videos of what is held out and their sentences."""
-    return Reproduction(["experiment=moving_glyphs", f"dataset.held_out={held_out}"], retrieval("text", "video"))
+def robust(experiment: str, name: str, chosen: str) -> Reproduction:
+    """The fusion that validation has chosen among all, and concatenation, as modalities go missing and grow noisy."""
+    alone = [f"experiment={name}", "evaluation/evaluators=[few_shot]"]  # without robustness: a fusion is chosen first
+    alone += ["evaluation.baselines=[]", "evaluation.controls=false"]
+    robustness = "evaluation/evaluators=[few_shot,robustness]"
+    val, test = ({f"robust-{split}": [robustness, f"evaluation.robustness.split={split}"]} for split in ("val", "test"))
+    cells: dict[str, Cell] = {}
+    for fusion in FUSIONS:
+        tested = test if fusion in (chosen, "concat") else NONE
+        cells |= seeds(5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, evaluations=tested)
+        first = f"{fusion}-seed0"
+        cells[first] = Cell(cells[first].options, {**tested, **val}, "0", fusion)
+    beside = ["validation", *([] if chosen == "concat" else ["concat"]), "one modality"]
+    return Reproduction("fusions", experiment, cells, [Areas(chosen, b) for b in beside])
 
+
+def on_encoders() -> dict[str, Cell]:
+    """Encoders of four fifths of the training classes; rules that learn to adapt a head on the other fifth."""
+    cells = one("episode.train.class_range=[0,0.8]", group="encoders")
+    for rule in RULES:
+        more = ["method.update_rule.inner_lr=0.1"] if rule == "anil" else []
+        options = ["experiment=adapt_head", "init_from=HOME/encoders", f"method/algorithm={rule}", *more]
+        cells |= one(*options, "evaluation.episodes=4000", group=rule)
+    return cells
+
+
+RULES = ("lstm", "rnnprop", "meta_lstm", "meta_sgd", "anil")
+HEADS = tuple(product(("image:image", "image+text:image"), ("5-way 1-shot", "5-way 5-shot")))
+ONE_STEP = ("method.inner_steps=1", "encoder=mlp", "evaluation.lr_search_episodes=20")
+WHOLE = {
+    **one("encoder=mlp", group="metric"),
+    **one("method=learned_optimizer", "method/algorithm=meta_sgd", *ONE_STEP, group="meta_sgd"),
+    **one("method=learned_optimizer", "method/algorithm=maml", *ONE_STEP, group="maml"),
+}
+ON_OMNIGLOT = [
+    "dataset=omniglot",
+    "episode.eval.mappings=[image:image]",
+    "episode.eval.shots=[1]",
+    "evaluation.baselines=[raw/nearest]",
+]
+OTHER_NETWORKS = {"units40": ["problem.hidden=40"], "relu": ["problem.activation=relu"]}
+NETWORKS = {"test": "20 sigmoid units", "units40": "40 sigmoid units", "relu": "20 ReLU units"}
+SNELL = [
+    Score("image:image", f"{ways}-way {shots}-shot", published=Published(value, None, "Snell et al. 2017"))
+    for ways, shots, value in ((5, 1, 98.8), (20, 1, 96.0), (5, 5, 99.7), (20, 5, 98.9))
+]
 
 REPRODUCTIONS = {
-    "glyphs": also_on(
-        Reproduction(
-            [],
-            [
-                *(Goal(m, "20-way 1-shot") for m in ("image:image", "text:image", "image:text", "image+text:image")),
-                *retrieval("text", "image"),
-            ],
+    "glyphs": Reproduction(
+        "glyphs",
+        "default run",
+        seeds(
+            5,
+            evaluations={"omniglot": ON_OMNIGLOT},
         ),
-        "omniglot",
-        "episode.eval.mappings=[image:image]",
-        "episode.eval.shots=[1]",
-        "evaluation.baselines=[raw/nearest]",
+        [
+            *(s for m in ("image:image", "text:image") for s in classified(m, (5, 1), (20, 1))),
+            *classified("text:image", (5, 1), (20, 1), subset="new words"),
+            *classified("image:text", (20, 1)),
+            *classified("image+text:image", (20, 1)),
+            *ranked("text", "image"),
+            Score("text → image", "R@1", subset="new words"),
+            *classified("image:image", (5, 1), (20, 1), evaluations=("omniglot",), label="Omniglot"),
+            Calibration(),
+        ],
+    ),
+    "glyphs-by-script": Reproduction(
+        "glyphs",
+        "scripts never seen",
+        seeds(1, "experiment=glyphs_by_script"),
+        [
+            *classified("image:image", (20, 1)),
+            *classified("strokes:strokes", (20, 1)),
+            *classified("image+strokes:image+strokes", (20, 1), beside=("image:image",)),
+        ],
+    ),
+    "omniglot-small1": official_runs("five alphabets (small1)", "dataset.split=small1", runs=1),
+    "omniglot-small2": official_runs("five alphabets (small2)", "dataset.split=small2", runs=1),
+    "omniglot-small1-upright": official_runs(
+        "small1, only upright characters", "dataset.split=small1", *UPRIGHT, runs=5
+    ),
+    "omniglot-small2-upright": official_runs(
+        "small2, only upright characters", "dataset.split=small2", *UPRIGHT, runs=5
     ),
     "omniglot-hausdorff": Reproduction(
-        ["experiment=omniglot_hausdorff"],
-        [Goal("image:image", "20-way 1-shot", 38.75, predictor="raw/ink", error=True, exactly=True)],
-        runs={"all": []},
+        "omniglot",
+        "modified Hausdorff distance, no training",
+        one("experiment=omniglot_hausdorff"),
+        [
+            Score(
+                "image:image",
+                "20-way 1-shot",
+                predictor="raw/ink",
+                error=True,
+                published=Published(38.8, None, "with the dataset"),
+            )
+        ],
+        over="episodes",
     ),
-    "omniglot-background": also_on(
-        one_shot("background", *UPRIGHT, one=9.0),
-        "glyphs",
-        "episode.eval.official_episodes=false",
-        "episode.eval.within_superclass=false",
-        "episode.eval.ways=[5,20]",
-        "evaluation.baselines=[raw/nearest]",
-    ),
-    "omniglot-small1": one_shot("small1", one=4.5, views=3.0),
-    "omniglot-small2": one_shot("small2", one=4.5, views=3.0),
-    "omniglot-small1-upright": one_shot("small1", *UPRIGHT),
-    "omniglot-small2-upright": one_shot("small2", *UPRIGHT),
     "omniglot-vinyals": Reproduction(
-        ["experiment=omniglot_vinyals"],
-        [
-            Goal("image:image", "5-way 1-shot", 98.8),
-            Goal("image:image", "20-way 1-shot", 96.0),
-            Goal("image:image", "5-way 5-shot"),
-            Goal("image:image", "20-way 5-shot"),
-        ],
+        "omniglot",
+        "split of Vinyals et al. (2016)",
+        seeds(5, "experiment=omniglot_vinyals"),
+        SNELL,
     ),
-    "emoji": Reproduction(
-        ["experiment=emoji", "trainer.steps=1500"],
-        [
-            Goal("image:image", "20-way 1-shot", 85.0, ARTWORKS),
-            *(Goal("image:image", "20-way 1-shot", evaluations=(a,)) for a in ARTWORKS),
-            Goal("image:image", "20-way 1-shot", evaluations=tuple(ONE_VIEW)),
-        ],
-        {**{a: [*of_artwork(a), "evaluation.tta_views=8"] for a in ARTWORKS}, **ONE_VIEW},
+    "omniglot-vinyals-mirrored": Reproduction(
+        "omniglot",
+        "the same, mirrored characters as classes",
+        seeds(1, "experiment=omniglot_vinyals", "episode.train.task_augmentation=0.5", "trainer.steps=2000"),
+        SNELL,
     ),
-    "emoji-names": named(),
-    "emoji-names-minilm": named(*READ_BY_MINILM),
-    "fsdd": spoken("fsdd", "audio:audio"),
-    "fsdd-images": spoken("fsdd_images", "image:audio"),
-    "flickr8k": photographs(),
-    "flickr8k-minilm": photographs(*READ_BY_MINILM),
-    "moving-glyphs-characters": moving("characters"),
-    "moving-glyphs-motions": moving("motions"),
-    "glyphs-by-script": Reproduction(
-        ["experiment=glyphs_by_script"],
+    "emoji": of_artworks("unseen emoji, 1,500 steps", "trainer.steps=1500", runs=5),
+    "emoji-700-steps": of_artworks("unseen emoji", runs=1),
+    "emoji-names": named("names read as bytes"),
+    "emoji-names-minilm": named("names read by a frozen MiniLM", *READ_BY_MINILM),
+    "fsdd": spoken("unseen digits", "fsdd", "audio:audio"),
+    "fsdd-images": spoken("digits and images, one pair of each", "fsdd_images", "image:audio"),
+    "tvsum-floors": Reproduction("pairs", "key frames of TVSum, no model", {}, [floors]),
+    "flickr8k": Reproduction(
+        "pairs", "photographs and captions", seeds(5, "experiment=flickr8k"), ranked("text", "image")
+    ),
+    "flickr8k-minilm": Reproduction(
+        "pairs",
+        "captions read by a frozen MiniLM",
+        seeds(5, "experiment=flickr8k", *READ_BY_MINILM),
+        ranked("text", "image"),
+    ),
+    "moving-glyphs-motions": Reproduction(
+        "pairs",
+        "videos of unseen pairs of motions",
+        seeds(1, "experiment=moving_glyphs", "dataset.held_out=motions"),
+        ranked("text", "video"),
+    ),
+    "moving-glyphs-characters": Reproduction(
+        "pairs",
+        "videos of unseen characters",
+        seeds(1, "experiment=moving_glyphs", "dataset.held_out=characters"),
+        ranked("text", "video"),
+    ),
+    "translation": judged("names in a new language", "experiment=translation"),
+    "translation-sentences": judged(
+        "sentences, English to Czech", "experiment=translation_sentences", "evaluation.episodes=300"
+    ),
+    "translation-sentences-german": judged(
+        "sentences, German to Czech",
+        "experiment=translation_sentences",
+        "dataset.test_languages=[de-cs]",
+        "evaluation.episodes=300",
+    ),
+    "translation-retrieval": judged("names in a new language, as a search", "experiment=translation_retrieval"),
+    "captioning": judged("emoji in a new language", "experiment=captioning"),
+    "captioning-topics": judged("emoji of a new topic", "experiment=captioning_topics"),
+    "captioning-photographs": judged("photographs in Czech", "experiment=captioning_photographs"),
+    "video-summary": judged("sentences about videos", "experiment=video_summary"),
+    "video-summary-frames": judged("key frames of videos", "experiment=video_summary_frames"),
+    "sentiment-meld-mustard": judged("sarcasm", *DIALOGUE),
+    "sentiment-meld-mustard-emotions": judged(
+        "emotions never asked for",
+        *DIALOGUE,
+        "dataset.test=emotion",
+        "dataset.held_out=[disgust,fear,sadness]",
+        "episode.train.ways=4",
+        "episode.eval.shots=[1,4,20]",
+    ),
+    "sentiment": judged("traits of speakers", "experiment=sentiment_pom"),
+    "sentiment-ict-mmmo": judged("reviews of films", "experiment=sentiment_ict_mmmo"),
+    "translation-optimizer": by_optimizer("names in a new language", "experiment=translation"),
+    "translation-sentences-optimizer": by_optimizer(
+        "sentences, English to Czech",
+        "experiment=translation_sentences",
+        "evaluation.episodes=10",
+        "evaluation.validation_episodes=4",
+    ),
+    "translation-retrieval-optimizer": by_optimizer(
+        "names in a new language, as a search", "experiment=translation_retrieval"
+    ),
+    "captioning-optimizer": by_optimizer("emoji in a new language", "experiment=captioning"),
+    "captioning-topics-optimizer": by_optimizer("emoji of a new topic", "experiment=captioning_topics"),
+    "captioning-photographs-optimizer": by_optimizer("photographs in Czech", "experiment=captioning_photographs"),
+    "video-summary-optimizer": by_optimizer("sentences about videos", "experiment=video_summary"),
+    "video-summary-frames-optimizer": by_optimizer("key frames of videos", "experiment=video_summary_frames"),
+    "sentiment-meld-mustard-optimizer": by_optimizer("sarcasm", *DIALOGUE),
+    "sentiment-optimizer": by_optimizer("traits of speakers", "experiment=sentiment_pom"),
+    "sentiment-ict-mmmo-optimizer": by_optimizer("reviews of films", "experiment=sentiment_ict_mmmo"),
+    "robust-glyphs": robust("images and names of characters", "robust_glyphs", "attention"),
+    "robust-emoji": robust("drawings and names of emoji", "robust_emoji", "mean"),
+    "robust-traits": robust("sound and video, traits of speakers", "sentiment_pom", "concat"),
+    "maml-omniglot": Reproduction(
+        "learned-optimizers",
+        "MAML, linear layers, transductive, 10,000 steps",
+        one("experiment=maml_omniglot_fc", "trainer.steps=10000"),
+        classified("image:image", (5, 1), published=Published(89.7, 1.1, "Finn et al. 2017, 60,000 steps")),
+        over="episodes",
+    ),
+    "adapt-head": Reproduction(
+        "learned-optimizers",
+        "five steps on a head, the same encoders",
+        on_encoders(),
         [
-            Goal("image:image", "20-way 1-shot"),
-            Goal("strokes:strokes", "20-way 1-shot"),
-            Goal("image+strokes:image+strokes", "20-way 1-shot"),
-            Goal("image+strokes:image+strokes", "20-way 1-shot", less="image:image"),
+            *(Score(*cell, metric="log loss", group=rule, label=rule) for rule in RULES for cell in HEADS),
+            *(Score(*cell, group="lstm", label="lstm") for cell in HEADS),
         ],
+        over="episodes",
+    ),
+    "whole-encoders": Reproduction(
+        "learned-optimizers",
+        "whole perceptrons",
+        WHOLE,
+        [
+            Score(*cell, group=group, label=group, against=tuple(g for g in WHOLE if g != group))
+            for group in WHOLE
+            for cell in HEADS
+        ],
+        over="episodes",
+    ),
+    "quadratic": Reproduction(
+        "learned-optimizers",
+        "LSTM on quadratics",
+        seeds(3, "experiment=quadratic"),
+        [Score("quadratics", f"{metric}, step 100", metric=metric) for metric in ("mean loss", "median loss")],
+    ),
+    "sinusoid": Reproduction(
+        "learned-optimizers",
+        "MAML on sine waves",
+        one("experiment=sinusoid"),
+        [
+            Score("features:features", f"1-way {shots}-shot", metric=metric)
+            for metric in ("MAE", "squared error")
+            for shots in (5, 10)
+        ],
+        over="episodes",
+    ),
+    "mlp-optimization": Reproduction(
+        "learned-optimizers",
+        "RNNprop on small networks",
+        one("experiment=mlp_optimization", evaluations=OTHER_NETWORKS),
+        [
+            Score("mlp", f"{metric}, step {step}", metric=metric, evaluations=(which,), label=label)
+            for which, label in NETWORKS.items()
+            for step in (100, 1000)
+            for metric in ("mean loss", "median loss")
+        ],
+        over="problems",
     ),
 }

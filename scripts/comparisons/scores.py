@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from mmml.evaluation.scaling import fit_temperature
 
 from comparisons.base import Both, check, numbers
 from mmml.encoders.logmel import log_mel, mel_filters
+from mmml.evaluation.calibration import fit_temperature
 from mmml.evaluation.evaluators.keyframes import correlations
 from mmml.evaluation.statistics import interval, paired_interval
 from mmml.tasks.classification import ACCURACY, Classification
