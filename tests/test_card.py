@@ -11,7 +11,7 @@ from tests.conftest import command
 GROUPS = ["dataset=glyphs", "encoder=mlp", "episode=five_way"]
 SHORT = ["encoder.width=16", "trainer.steps=2", "trainer.warmup=0", "trainer.validate_every=2"]
 SHORT += ["evaluation.episodes=4", "evaluation.validation_episodes=2", "evaluation.baselines=[]"]
-SHORT += ["evaluation.lr_search_episodes=0", "evaluation.retrieval=false", "episode.eval.mappings=[image:image]"]
+SHORT += ["evaluation.lr_search_episodes=0", "evaluation/evaluators=[few_shot]", "episode.eval.mappings=[image:image]"]
 
 
 def assert_is_a_run(folder, method):

@@ -155,14 +155,14 @@ def test_one_learner_is_in_memory_at_a_time(here, monkeypatch, capsys):
 
 def test_the_first_says_what_is_played(here, capsys):
     options = {"episode.eval.ways": [4], "episode.eval.shots": [1], "episode.eval.mappings": ["image:image"]}
-    options |= {"evaluation.episodes": 3, "evaluation.retrieval": False, "evaluation.baselines": []}
+    options |= {"evaluation.episodes": 3, "evaluation.baselines": []}
     write(here / "first", load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", ""), options=options)
     assert play("[first,a]", "evaluation.seed=5") == 0
     result = json.loads((here / "outputs/eval/fair/result.json").read_text())
     assert {(c["ways"], *c["query"]) for c in result["results"]} == {(4, "image")}
     assert {c["predictor"] for c in result["results"]} == {"metric/prototype (first)", "metric/prototype (a)", "chance"}
     (found,) = result["differences"]
-    assert (found["mean"], found["clear"], found["episodes"]) == (0, False, 3)  # the same parameters
+    assert (found["mean"], found["clear"], found["n"]) == (0, False, 3)  # the same parameters
     config = (here / "outputs/eval/fair/config.yaml").read_text()
     assert "controls: false" in config and "seed: 5" in config
 

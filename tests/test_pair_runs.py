@@ -28,7 +28,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     done = command("train", *SHORT, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    names = ("lstm", "no adaptation", "lstm, permuted targets")
+    names = ("learned_lr", "no adaptation", "learned_lr, permuted targets")
     assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
     assert all(c["target"] == "text" and "candidates" not in c for c in found["results"])
     assert {d["minus"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
@@ -57,7 +57,7 @@ def test_checkpoints_are_compared_and_spoiled_by_their_own_words(tmp_path):
     assert done.returncode == 0, done.stderr
     (both,) = tmp_path.glob("**/both/result.json")
     scores = {c["shots"]: c["mean"] for c in result(both.parent)["results"] if scored(c, "run0")}
-    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["results"] if scored(c, "lstm")}
+    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["results"] if scored(c, "learned_lr")}
     assert scores == pytest.approx(alone)
     done = command(
         "eval", "checkpoint=run0", "name=corrupted", "evaluation/evaluators=[few_shot,robustness]", cwd=tmp_path

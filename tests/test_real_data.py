@@ -43,6 +43,6 @@ def test_characters_of_another_size_and_source(omniglot):
     for learner in (raw, make_learner()):
         learner.eval()
         embedded, sampler = embed_all(learner, omniglot, ["image"]), Sampler(omniglot, 0, "test")
-        (cell,) = episode_results(learner, embedded, sampler, [column], 100).cells
+        (cell,) = episode_results(learner, embedded, sampler, [column], 100)
         assert cell.mean - cell.ci95 > 0.25  # chance is 0.2: even untrained, ink is worth something
         check_independence(learner, omniglot, embedded, sampler, column.shape, [mapping])

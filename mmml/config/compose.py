@@ -87,7 +87,8 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
         parsed = parse(overrides)
     except HydraException as error:
         raise UserError(explain(error, overrides)) from None
-    for text, override in zip(overrides, parsed, strict=True):
+    # Choices first, whose options may be set beside them.
+    for text, override in sorted(zip(overrides, parsed, strict=True), key=lambda o: "/" not in o[1].key_or_group):
         key = override.key_or_group
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
@@ -101,7 +102,7 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
             else:
                 OmegaConf.update(changed, key.replace("/", "."), options_of(key, str(value)), merge=False)
             continue
-        known = list(dotted_keys(config))
+        known = list(dotted_keys(plain(changed)))
         if key not in known:
             raise UserError(f"{key} is no option of this run{did_you_mean(key, known)}")
         value = override.value()

@@ -4,8 +4,8 @@ import re
 
 import pytest
 from hydra import compose, initialize_config_dir
-from mmml.config.help import help_text
 
+from mmml.cli.help import help_text
 from mmml.config.compose import compose_plain, conf_dir
 from mmml.config.schema import Config, check_run
 from mmml.data.base import datasets

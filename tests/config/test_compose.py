@@ -93,7 +93,6 @@ def test_of_an_option_that_is_given_twice_the_last_counts():
     ("override", "message"),
     [
         ("evaluation.gallery=true", "evaluation.gallery is a section; set an option of it, such as"),
-        ("robustnes=true", "did you mean 'robustness'"),
         ("trainer.stepz=3", r"trainer.stepz is no option of this run; did you mean 'trainer.steps'"),
         ("seed=3", "seed belongs to the finished run and cannot change"),
         ("dataset.val=0.2", "dataset belongs to the finished run"),

@@ -49,7 +49,7 @@ def error(model, samples) -> float:
         EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,)),
         embed_all(model, samples, ["features"]),
     )
-    return episode_results(model, embedded, Sampler(samples, 0, "test"), [setting], 100).cells[0].mean
+    return episode_results(model, embedded, Sampler(samples, 0, "test"), [setting], 100).rows[0].mean
 
 
 @pytest.mark.parametrize("loss", ["infonce", "prototypical"])
@@ -80,11 +80,11 @@ def test_a_constant_answer_stands_in_the_table(scored):
     model.embedder.fit(scored)
     mean, _ = constants(model)
     embedded = embed_all(mean, scored, ["features"])
-    cell, correlation = episode_results(mean, embedded, Sampler(scored, 0, "test"), [setting], 50).cells
+    cell, correlation = episode_results(mean, embedded, Sampler(scored, 0, "test"), [setting], 50)
     drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
     support, query = scored.targets[drawn.support], scored.targets[drawn.query]
     assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
-    assert correlation.metric == "Pearson r" and correlation.mean == 0
+    assert correlation.key.metric == "Pearson r" and correlation.mean == 0
     assert cell.key.predictor == "constant/mean"
 
 

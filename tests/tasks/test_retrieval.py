@@ -112,7 +112,7 @@ class Opposite(Control):
 
 
 def chance(samples):
-    cells = chance_results(Sampler(samples, 0, "test"), [EvalSetting("few_shot", TASK, SHAPE, (MAPPING,))], 20).cells
+    cells = chance_results(Sampler(samples, 0, "test"), [EvalSetting("few_shot", TASK, SHAPE, (MAPPING,))], 20)
     return [c for c in cells if c.key.metric == "R@1"]
 
 
