@@ -18,6 +18,7 @@ TABLE = ["dataset=manifest", "dataset.root=set", "dataset.features=f.npy", "data
 TABLE += [f"episode.{side}.mappings=[features:features]" for side in ("train", "eval")]
 CLIPS = ["dataset=moving_domains", "dataset.domains=12", "dataset.videos=6", "encoder.video.size=16"]
 CLIPS += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
+IMAGES = ["dataset=glyphs", "encoder=mlp", *(f"episode.{side}.mappings=[image:image]" for side in ("train", "eval"))]
 SMALL = ["task.width=16", "task.heads=2", "task.max_length=8"]
 
 TASKS = {
@@ -27,7 +28,7 @@ TASKS = {
     "generation": ["episode=pairs", *SMALL],
 }
 DATASETS = {
-    "classification": {"glyphs": ["dataset=glyphs", "encoder=mlp"], "manifest": TABLE},
+    "classification": {"glyphs": IMAGES, "manifest": TABLE},
     "regression": {"sinusoid": ["dataset=sinusoid", "dataset.waves=20"], "manifest": TABLE},
     "retrieval": {"moving_domains": CLIPS, "manifest": TABLE},
     "generation": {"moving_domains": CLIPS, "manifest": TABLE},

@@ -98,8 +98,8 @@ def test_predictions_that_are_no_numbers_rank_last():
 CLIPS = "episode.train.mappings=[video:video] episode.eval.mappings=[video:video]"
 IMPOSSIBLE = {
     "task=regression episode=regression": "task=regression needs a score for each sample, and dataset=glyphs has none",
-    "dataset=sinusoid task=classification": "task=classification: classes of dataset=sinusoid say only what its scores are about, .* "
-    "set task=regression episode=regression",
+    "dataset=sinusoid task=classification": "task=classification: classes of dataset=sinusoid say only what its scores "
+    "are about, .* set task=regression episode=regression",
     "dataset=sinusoid task=classification episode=regression": "classes of dataset=sinusoid say only",
     "dataset=sinusoid task=regression episode=regression method/classifier=prototype": "=prototype needs classes",
     "dataset=moving_domains task=regression episode=regression": "and dataset=moving_domains has none",
