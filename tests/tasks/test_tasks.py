@@ -103,7 +103,9 @@ IMPOSSIBLE = {
     "dataset=sinusoid task=classification episode=regression": "classes of dataset=sinusoid say only",
     "dataset=sinusoid task=regression episode=regression method/classifier=prototype": "=prototype needs classes",
     "dataset=moving_domains task=regression episode=regression": "and dataset=moving_domains has none",
-    "dataset=moving_domains task=generation episode.eval.mappings=[image:image]": "'image', which dataset moving_domains does not have",
+    "dataset=moving_domains task=generation episode.eval.mappings=[image:image]": (
+        "'image', which dataset moving_domains does not have"
+    ),
     f"dataset=moving_glyphs task=generation episode=pairs {CLIPS}": "belongs to whole classes here",
     "task=generation method/classifier=attention": "task.target=text belongs to whole classes here",
     f"dataset=moving_domains task=retrieval method/classifier=prototype episode=pairs {CLIPS}": "needs classes",
