@@ -30,10 +30,9 @@ def test_a_run_is_composed_of_groups_and_its_checkpoint_is_judged(method, tmp_pa
     assert_is_a_run(tmp_path / "run", method)
     done = command("eval", "checkpoint=run", "name=again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    panels = [
-        json.loads((tmp_path / "run" / f).read_text())["panel"] for f in ("result.json", "eval/again/result.json")
-    ]
-    assert panels[0] == panels[1] and panels[0]
+    files = [tmp_path / "run" / f for f in ("result.json", "eval/again/result.json")]
+    trained, again = (json.loads(file.read_text())["results"] for file in files)
+    assert trained == again and trained
 
 
 def test_a_sweep_is_a_run_for_each_combination(tmp_path):

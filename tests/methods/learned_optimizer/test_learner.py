@@ -5,6 +5,7 @@ import gc
 import pytest
 import torch
 
+from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import TrainingError, UserError
@@ -154,8 +155,9 @@ def test_divergence_is_told_with_task_step_and_rate(scored):
 def test_divergence_of_tasks_that_are_computed_one_by_one_is_told_of_the_right_one(samples):
     learner = make(CONV, update_rule="sgd", adapt="all", inner_lr=1e-3)
     batch = episodes(samples)
-    batch.support.values["image"] = batch.support.values["image"].float()
-    batch.support.values["image"][len(batch.support.values["image"]) // 2 :] = torch.nan
+    images = batch.support.columns["image"].values.float()
+    images[len(images) // 2 :] = torch.nan
+    batch.support.columns["image"] = Column(images)
     with pytest.raises(TrainingError, match="the inner loop of task 1 diverged"):
         list(learner.losses(batch, 1.0))
 
