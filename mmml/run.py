@@ -6,7 +6,7 @@ config ─► data ─► episodes ─► encoders ─► method × task ─► 
 
 import functools
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,7 +100,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     for evaluator in evaluators:
         evaluator.check(learner, context)
 
-    samples = for_episodes(load_samples(dataset, used, task), config.episode, trains)
+    samples = for_episodes(dataset.load(used | task.target_columns), config.episode, trains)
     task.check_samples(samples)
     check_shapes(config.episode, samples, trains)
     context.samples = samples
@@ -116,11 +116,10 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         trained_on = (
             materialize(learner, train, known | task.target_columns, spoiled=spoiled)
             if fixed
-            else cache_features(learner.embedder, task.with_targets(train), known - spoiled)
+            else cache_features(learner.embedder, task.prepare(train), known - spoiled)
         )
-        return training_batches(
-            trained_on, config.episode.train, config.trainer.meta_batch_size, config.seed, corruptions["train"]
-        )
+        size = config.trainer.meta_batch_size
+        return training_batches(trained_on, config.episode.train, size, config.seed, corruptions["train"], task.target)
 
     return Experiment(config, dataset, samples, learner, numerics, batches, evaluators, context)
 
@@ -150,17 +149,11 @@ def on_problems(config: ProblemConfig) -> Experiment:
     return Experiment(config, dataset, samples, solver, numerics, lambda: batch, evaluators, context)
 
 
-def load_samples(dataset: Dataset, modalities: Collection[str], task: Task) -> dict[str, Samples]:
-    """The samples that a task can use, with what it asks for."""
-    wanted = {*modalities, *task.target_columns}
-    return dataset.load(wanted, scores=True) if task.needs_scores else dataset.load(wanted)
-
-
 def build_learner(config: Config, modalities: Iterable[str], task: Task | None = None) -> tuple[Learner, Numerics]:
     """The learner of a config for these modalities, before training, on its device; a task, if it is built already."""
     task = task or tasks.build_section(config.task, "task")
-    found = task.target_columns if task.embeds_target else set()
-    embedder = build_embedder(config.encoder, {*modalities, *found}, alone=found)
+    embedded = task.embedded_columns
+    embedder = build_embedder(config.encoder, {*modalities, *embedded}, alone=embedded)
     ways = config.episode.train.ways
     most = ways if isinstance(ways, int) else ways["max"]
     learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task, ways=most)

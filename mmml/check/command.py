@@ -13,7 +13,7 @@ from mmml.data.datasets.manifest import Manifest
 from mmml.data.manifest.splitting import BY_SAMPLE
 from mmml.errors import UserError
 from mmml.files import check_target, expanded
-from mmml.tasks import tasks
+from mmml.tasks import Task, tasks
 from mmml.terminal import plain_console
 
 
@@ -32,18 +32,17 @@ def check(path: str, page: str, overrides: list[str]) -> int:
         raise UserError("mmml-data check looks at manifests: leave dataset= out")
     fixed = ["dataset=manifest", f"dataset.root={expanded(path).absolute()}"]
     make = maker([*fixed, *overrides])
-    choices = [o.partition("=")[2] for o in overrides if o.startswith("task=")]
     dataset = make()
-    name = choices[-1] if choices else meant(dataset)
-    known = None if "dataset.split_by" in named else known_classes(dataset, 2 if name == "classification" else 1)
+    choice = [] if "task" in named else [f"task={meant(dataset)}"]
+    task: Task = tasks.build_section(composed([*fixed, *choice, *overrides]).task, "task")
+    known = None if "dataset.split_by" in named else known_classes(dataset, task.min_ways)
     if known is not None:
         fixed.append(BY_SAMPLE)
         make = maker([*fixed, *overrides])
         dataset = make()
     inspection = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
-    extra = [o for o in suggest(dataset, inspection, name) if o.partition("=")[0] not in named]
+    extra = [o for o in suggest(dataset, inspection, task) if o.partition("=")[0] not in named]
     config = composed([*fixed, *extra, *overrides])
-    task = tasks.build_section(config.task, "task")
     found = [*too_few(inspection, task.min_ways)] or [*unlabelled(inspection, task.min_ways)]
     found += without_queries(dataset)
     if inspection.samples and not any(f.stops for f in found):

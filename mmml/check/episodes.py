@@ -13,32 +13,26 @@ from mmml.data.datasets.manifest import Manifest
 from mmml.data.manifest.splitting import BY_SAMPLE, declared
 from mmml.episodes.setup import check_mappings, check_shape, for_episodes
 from mmml.errors import UserError, many
-from mmml.run import build_learner, load_samples
+from mmml.run import build_learner
 from mmml.tasks import Task
 
 PAIR = 1.5  # a share of this many rows is rounded to two: one of support and one query
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
-CHOICES = {
-    "classification": ["episode=five_way"],
-    "regression": ["task=regression", "episode=regression"],
-    "generation": ["task=generation", "episode=pairs"],
-    "retrieval": ["task=retrieval", "episode=pairs"],
-}
+EPISODES = {"label": "five_way", "scalar": "regression", "embedding": "pairs", "text": "pairs"}  # by form of answers
 
 
-def suggest(dataset: Manifest, inspection: Inspection, task: str) -> list[str]:
+def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
     """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual.
 
     Args:
         dataset: the manifest.
         inspection: what was found of it.
-        task: that is meant, one of ``CHOICES``.
+        task: that is meant.
     """
-    choices, one_way = CHOICES[task], task != "classification"
-    samples = inspection.samples
-    target = {"text"} if task in ("generation", "retrieval") else set()
-    complete = [m for m in inspection.complete or list(dataset.modalities)[:1] if m not in target]
+    one_way, samples = task.per_sample_target, inspection.samples
+    choices = [*([f"task={task.name}"] if one_way else []), f"episode={EPISODES[task.form]}"]
+    complete = [m for m in inspection.complete or list(dataset.modalities)[:1] if m not in task.target_columns]
     shown = suggested_mappings(dataset, complete, one_way)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
@@ -164,7 +158,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         mappings = check_mappings(config.episode, dataset, trains=True)
         task.check_mappings(mappings, dataset.modalities)
         used = {m for mapping in mappings for m in mapping.modalities}
-        samples = for_episodes(load_samples(dataset, used, task), config.episode)
+        samples = for_episodes(dataset.load(used | task.target_columns), config.episode)
         task.check_samples(samples)
         learner, _ = build_learner(config, used, task)
         learner.fit(samples["train"])

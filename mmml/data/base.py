@@ -17,6 +17,8 @@ from mmml.registry import Registry
 datasets = Registry("dataset", "mmml.data.datasets")
 
 SPLITS = ("train", "val", "test")
+SCORE = "score"
+"""The column of scores: numbers that belong to samples, and no modality."""
 MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
@@ -55,9 +57,8 @@ class Samples:
     Attributes:
         classes: the class identifiers, unique within the dataset.
         starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
-        columns: by modality.
+        columns: by modality; scores, if there are any, are the column ``score``, float32 ``[rows]``.
         ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
-        targets: the score of each row, float32 ``[rows]``; None if there are none.
         groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
         duplicates: a number for each row, ``[rows]``; rows of one number hold the same value of some modality,
         and never
@@ -66,8 +67,6 @@ class Samples:
         domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
         query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
             every row may be either.
-        answer_numbers: of what is to be found of each row, ``[rows]``, equal where that is; None if it is not known.
-        target: the modality of what is to be found or written of each row; None where its class or score is.
         footage: the videos whose frames the rows are; None if they are none.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
         official_episodes: those that a benchmark prescribes for this split, if it does.
@@ -79,16 +78,13 @@ class Samples:
     starts: np.ndarray
     columns: Mapping[str, Column]
     ids: Any = None
-    targets: np.ndarray | None = None
     groups: np.ndarray | None = None
     duplicates: np.ndarray | None = None
     superclasses: np.ndarray | None = None
     domains: np.ndarray | None = None
     query_only: np.ndarray | None = None
-    answer_numbers: np.ndarray | None = None
     keyframes: np.ndarray | None = None
     footage: Sequence[Footage] | None = None
-    target: str | None = None
     official_episodes: OfficialEpisodes | None = None
     kept_apart: Sequence[str] = ()
 
@@ -138,12 +134,11 @@ class Dataset(ABC):
         """Refuse a dataset that no run can use, before any other check."""
 
     @abstractmethod
-    def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str]) -> dict[str, Samples]:
         """The samples of each split: ``train``, ``val`` and ``test``.
 
         Args:
-            modalities: those in use; the columns of others may be left out.
-            scores: whether samples without a score are of no use. Given only to what has scores.
+            modalities: those in use, ``score`` among them where scores are; the columns of others may be left out.
         """
 
 

@@ -23,6 +23,7 @@ class Column:
             (see :class:`mmml.episodes.ExampleSet`) have a mask of these axes.
         starts: only of what belongs to classes: class c owns ``values[starts[c]:starts[c + 1]]``.
         encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
+        numbers: of the values of a split, ``[n]``, equal where the values are; None if that is not known.
         prepared: whether they are what an encoder's ``prepare`` gives, a tensor or a matrix ``[n, …]``.
     """
 
@@ -31,6 +32,13 @@ class Column:
     starts: np.ndarray | None = None
     encoded: bool = False
     prepared: bool = False
+    numbers: np.ndarray | None = None
+
+    @classmethod
+    def of_scores(cls, scores: np.ndarray) -> "Column":
+        """Scores ``[n]``; those that are NaN are missing."""
+        values = torch.from_numpy(np.asarray(scores, np.float32))
+        return cls(values, mask_of(~np.isnan(scores)), encoded=True)
 
     @classmethod
     def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
@@ -81,9 +89,9 @@ class Column:
         if self.mask is not None:
             mask = self.mask[index] if mask is None else self.mask[index] & mask
         if mask is None:
-            return replace(self, values=self.values[index], starts=None)
+            return replace(self, values=self.values[index], starts=None, numbers=None)
         positions = np.arange(len(self))[index][mask.numpy()]
-        return replace(self, values=filled(self.values[positions], mask), mask=mask, starts=None)
+        return replace(self, values=filled(self.values[positions], mask), mask=mask, starts=None, numbers=None)
 
     def change(self, change: Callable[[Any, np.ndarray], Any]) -> "Column":
         """The batch with other values in place of those present: ``(k values, their positions) -> k values``."""

@@ -83,7 +83,7 @@ def library(option: str) -> Any:
     try:
         import transformers
     except ImportError:
-        extra = "generation" if option.startswith("task") else "pretrained"
+        extra = "generation" if "language_model" in option else "pretrained"
         raise UserError(f"{option} needs the package transformers: pip install 'mmml[{extra}]'") from None
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -27,17 +27,15 @@ class ExampleSet:
             them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]`` if some are missing.
         shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
             n = shots or queries.
-        targets: the score of every item, float32 ``[B, ways * n]``, where samples have scores.
         ragged_labels: only where classes have different numbers of items: the label of every item of each
             modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
             a class.
         copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
-        answers: what is to be found or written for every item, of a modality that ``columns`` do not show.
+        answers: the target of every item, of a column that ``columns`` do not show; None where labels are the targets.
     """
 
     columns: dict[str, Column]
     shapes: dict[str, tuple[int, int, int]]
-    targets: Tensor | None = None
     ragged_labels: dict[str, Tensor] | None = None
     copies: tuple[tuple[str, str, Tensor], ...] = ()
     answers: "ExampleSet | None" = None
@@ -110,13 +108,12 @@ class ExampleSet:
         one = slice(number, number + 1)
         columns = {m: c.map(lambda t: t[one]) for m, c in self.columns.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
-        targets = None if self.targets is None else self.targets[one]
         ragged_labels = (
             None if self.ragged_labels is None else {m: labels[one] for m, labels in self.ragged_labels.items()}
         )
         copies = tuple((m, other, copied[one]) for m, other, copied in self.copies)
         answers = None if self.answers is None else self.answers.episode(number)
-        return ExampleSet(columns, shapes, targets, ragged_labels, copies, answers)
+        return ExampleSet(columns, shapes, ragged_labels, copies, answers)
 
     def only(self, modalities: Iterable[str]) -> "ExampleSet":
         """The same items, showing only these modalities."""
@@ -134,7 +131,7 @@ class Batch:
     Attributes:
         support, query: the two sides.
         mappings: that can be viewed.
-        target: the modality of the answers; None where a class or a score is asked for.
+        target: the column of the answers; None where labels are the answers.
     """
 
     support: ExampleSet
@@ -179,21 +176,21 @@ def first_items(column: Column, n: int) -> Column:
     return column.map(lambda t: t[:, :, :n])
 
 
-def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
+def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None) -> Batch:
     """Fetch the values of some episodes, corrupted if they are to be.
 
     Args:
-        samples: the split that the episodes were drawn from; its columns may be embeddings. Its target is fetched for
-            both sides.
+        samples: the split that the episodes were drawn from; its columns may be embeddings.
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
+        target: the column of the answers, which are fetched for both sides; None where labels are the answers.
     """
-    mappings, targets = tuple(mappings), set() if samples.target is None else {samples.target}
+    mappings, targets = tuple(mappings), set() if target is None else {target}
     shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
     modalities = (sorted(m | targets) for m in shown)
     sides = zip(("support", "query"), (episodes.support, episodes.query), modalities, strict=True)
     support, query = (_side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides)
-    return Batch(support, query, mappings, samples.target)
+    return Batch(support, query, mappings, target)
 
 
 def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> ExampleSet:
@@ -213,8 +210,7 @@ def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, mod
             taken = varied(taken, variants)
         columns[modality] = shaped(taken, index.shape) if column.encoded else taken
         shapes[modality] = index.shape
-    targets = None if samples.targets is None else torch.from_numpy(samples.targets[rows]).flatten(1)
-    return ExampleSet(columns, shapes, targets, copies=tuple(copies))
+    return ExampleSet(columns, shapes, copies=tuple(copies))
 
 
 def varied(images: Column, variants: np.ndarray) -> Column:

@@ -160,6 +160,7 @@ def training_batches(
     size: int,
     seed: int,
     corruptions: Sequence[Corruption] = (),
+    target: str | None = None,
 ) -> Callable[[int], Batch]:
     """Step number → its episodes, drawn anew each step.
 
@@ -169,6 +170,7 @@ def training_batches(
         size: episodes in a step.
         seed: of the run.
         corruptions: what spoils the episodes, see :func:`check_corruptions`.
+        target: the column of the answers; None where labels are the answers.
     """
     sampler = Sampler(
         samples, seed, "train", share(samples.classes, options.class_range), corruptions, options.task_augmentation
@@ -178,6 +180,6 @@ def training_batches(
     def batch(step: int) -> Batch:
         rng = sampler.generator(step, SHAPE)
         shape = EpisodeShape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
-        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings)
+        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings, target)
 
     return batch

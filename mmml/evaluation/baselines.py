@@ -28,9 +28,9 @@ def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learn
     """
     found: list[Learner] = []
     for modality, (encoder, distance) in _raw(modalities).items():
-        if not task.embeds_target:
+        if not task.embedded_columns:
             found.append(_untrained("raw", _alone(modality, encoder), task, distance, "nearest", 1.0))
-        elif modality != task.target:
+        elif modality not in task.embedded_columns:
             found += _finds(modality, task, modalities)
     return found
 
@@ -95,7 +95,5 @@ def _untrained(
     loss = {"name": "prototypical", "temperature": temperature, "learn_temperature": False}
     learner = MetricLearner(embedder, task, {"name": distance}, loss, {"name": classifier})
     learner.name, learner.role = name, Role.UNTRAINED
-    for name, part in learner.named_children():
-        if name != "task":  # which it shares with what was trained, perhaps elsewhere
-            part.to(embedder.device)
+    learner.to(embedder.device)
     return learner

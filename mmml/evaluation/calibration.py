@@ -136,7 +136,7 @@ def calibrate(
     entries, fixed = [], replace(embedded, columns={**embedded.columns, **steady.columns})  # what is spoiled stays raw
     for setting in settings:
         played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))
-        if not setting.task.gives_probabilities or not played:
+        if setting.task.per_sample_target or not played:
             continue
         column = replace(setting, mappings=played)
         with few_threads(setting.shape, embedded, learner):
@@ -214,7 +214,7 @@ class Reliability:
         """Take in the predictions of some episodes; what is not calibrated is passed over."""
         mapping, _, predictions, targets = played
         entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)
-        if setting.task.gives_probabilities and entry is not None:
+        if not setting.task.per_sample_target and entry is not None:
             confidence = entry.apply(predictions).amax(-1).exp()
             part = confidence.cpu().numpy(), (predictions.argmax(-1) == targets).cpu().numpy()
             self._parts.setdefault((setting, mapping), []).append(part)

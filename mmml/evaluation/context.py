@@ -202,7 +202,7 @@ class EpisodeContext(Context):
             return calibrate(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
 
     def doubts(self, calibration: Calibration) -> list[str]:
-        several = [s for s in self.settings if s.task.gives_probabilities]
+        several = [s for s in self.settings if not s.task.per_sample_target]
         return calibration.notes(every_mapping(several)) if several else []
 
 

@@ -45,7 +45,7 @@ def materialize(
         and not learner.baseline
     ):
         raise UserError(f"evaluation.tta_views={views}: no encoder of these modalities was trained with augment: use 1")
-    samples = learner.task.with_targets(samples)
+    samples = learner.task.prepare(samples)
     encoded, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1")
@@ -55,9 +55,7 @@ def materialize(
         known = dict(
             cache_features(learner.embedder, samples, [m for m in encoded if m in learner.embedder.encoders]).columns
         )
-        if learner.task.embeds_target:  # answers are not adapted to
-            target = str(learner.task.target)
-            known[target] = embed_all(learner, samples, [target]).columns[target]
+        known |= embed_all(learner, samples, learner.task.embedded_columns).columns  # answers are not adapted to
     return replace(samples, columns={**{m: known[m] for m in encoded}, **{m: samples.columns[m] for m in raw}})
 
 
@@ -92,7 +90,7 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
 
 def gather_encoded(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
     """Some episodes, embedded where an embedding does not depend on the task."""
-    batch = gather(samples, episodes, mappings)
+    batch = gather(samples, episodes, mappings, learner.task.target)
     encode = learner.embedder.encode
     return batch.encode(lambda m, column: in_chunks(partial(encode, m), column)) if learner.embeds_once else batch
 

@@ -48,7 +48,7 @@ def check_independence(
     if learner.embeds_once:
         _check_embeddings(learner, samples, embedded, views)
     mappings = [m for m in mappings if m.modalities <= set(embedded.columns)]
-    batch = gather(embedded, sampler.draw([0], shape), mappings)
+    batch = gather(embedded, sampler.draw([0], shape), mappings, learner.task.target)
     see = learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
     for mapping in mappings:
         support, query = batch.view(mapping)

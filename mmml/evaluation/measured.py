@@ -57,8 +57,6 @@ def _numbers(drawn: Episodes) -> Iterable[np.ndarray]:
 def _of_samples(samples: Samples) -> Iterable[bytes]:
     yield repr(samples.classes).encode()
     yield samples.starts.tobytes()
-    if samples.targets is not None:
-        yield samples.targets.tobytes()
     for modality in sorted(samples.columns):
         column = samples.columns[modality]
         yield f"{modality} {len(column)}".encode()

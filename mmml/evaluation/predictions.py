@@ -10,7 +10,6 @@ from torch import Tensor
 from mmml.data.base import Samples
 from mmml.episodes import Episodes, Mapping, Sampler
 from mmml.evaluation.batching import chunks, few_threads
-from mmml.evaluation.candidates import candidate_rows, expected
 from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.results import Results
 from mmml.evaluation.setting import EvalSetting
@@ -94,10 +93,7 @@ def score(task: Task, learner: Learner, embedded: Samples, played: EpisodePredic
     """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
     _, drawn, predictions, targets = played
     left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.has_inner_loop else {}
-    if not task.embeds_target:
-        return task.scores(predictions, targets) | left
-    answers = embedded.columns[str(task.target)].values.to(predictions.device)
-    return task.scores_among_candidates(predictions, answers, candidate_rows(embedded, drawn)) | left
+    return task.scores_of_episodes(predictions, targets, embedded, drawn) | left
 
 
 def predict(
@@ -120,7 +116,7 @@ def chance_results(sampler: Sampler, settings: Iterable[EvalSetting], episodes: 
     """Guessing: known exactly; of the number of episodes only where they differ in what there is to choose from."""
     results = Results()
     for setting in settings:
-        guessed = expected(setting.task, setting.shape, sampler, episodes) if setting.mappings else {}
+        guessed = setting.task.chance_of_episodes(setting.shape, sampler, episodes) if setting.mappings else {}
         for mapping in setting.mappings:
             for metric, mean in guessed.items():
                 results.add(setting.result(sampler.split, mapping, metric, None, n=0, mean=mean, ci95=0.0, **values))

@@ -68,39 +68,31 @@ class NoSupport(Control):
 
 
 class Constant(Control):
-    """It answers every query of a task alike, by the answers of the support set: with what they have in common.
-
-    Of scores that is their mean, which has the least squared error, or their median, which has the least absolute one;
-    of texts the one that is most like the others.
+    """It gives the same answer to every query of a task: one of the task's constants.
 
     Args:
         learner: whose embeddings are not looked at.
-        median: of scores.
+        variant: the name of the constant, see :class:`mmml.tasks.Task`.
     """
 
     role = Role.CONSTANT
 
-    def __init__(self, learner: Learner, median: bool = False):
-        variant = "medoid" if learner.task.target else "median" if median else "mean"
+    def __init__(self, learner: Learner, variant: str):
         super().__init__(learner, variant)
-        self.name, self.variant, self.median = "constant", variant, median
+        self.name, self.variant = "constant", variant
         self.transductive = False  # whatever the learner is, queries are not looked at
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
         targets = task.targets(support.answered(self.embedder.encode)).to(self.embedder.device)
-        if self.median:
-            targets = targets.quantile(0.5, dim=1, keepdim=True).expand_as(targets)
+        targets = task.constants[self.variant](targets)
         alike = targets.new_zeros(targets.shape[:2], dtype=torch.float32).log_softmax(-1)
         return lambda query: task.aggregate(alike.unsqueeze(1).expand(-1, query.labels.shape[1], -1), targets)
 
 
 def constants(learner: Learner) -> list[Learner]:
-    """The answers that need no look at a query, where samples have answers of their own that are not embedded."""
-    task = learner.task
-    if not task.per_sample_target or task.embeds_target:
-        return []
-    return [Constant(learner), *([Constant(learner, median=True)] if task.needs_scores else [])]
+    """A baseline for each constant answer that the task has."""
+    return [Constant(learner, variant) for variant in learner.task.constants]
 
 
 class TrainSetSupport(Control):
@@ -129,9 +121,9 @@ class TrainSetSupport(Control):
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
         """Rows from all of the training split, evenly, as one support set of one class, embedded."""
-        samples = self.task.with_targets(self.train_samples)
+        samples, mapping = self.task.prepare(self.train_samples), Mapping(shown, shown)
         rows = evenly_spaced(len(samples.labels), KNOWN)
-        support, _ = gather(samples, of_one_class(rows, rows[:1]), [Mapping(shown, shown)]).view(Mapping(shown, shown))
+        support, _ = gather(samples, of_one_class(rows, rows[:1]), [mapping], self.task.target).view(mapping)
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 
 
@@ -139,19 +131,16 @@ def repeated(support: ExampleSet, batch: int) -> ExampleSet:
     """One embedded support set, for each of so many episodes."""
     columns = {m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()}
     shapes = {m: (batch, ways, n) for m, (_, ways, n) in support.shapes.items()}
-    targets = None if support.targets is None else support.targets.expand(batch, -1)
     answers = None if support.answers is None else repeated(support.answers, batch)
-    return replace(support, columns=columns, shapes=shapes, targets=targets, answers=answers)
+    return replace(support, columns=columns, shapes=shapes, answers=answers)
 
 
 def permute_targets(support: ExampleSet) -> ExampleSet:
-    """Every answer, or score, belongs to another item."""
-    targets = None if support.targets is None else in_wrong_places(support.targets)
-    if support.answers is None:
-        return replace(support, targets=targets)
+    """The same items, each with the answer of another."""
+    assert support.answers is not None
     answers = support.answers
     columns = {m: c.map(lambda t: in_wrong_places(t.flatten(1, 2)).view_as(t)) for m, c in answers.columns.items()}
-    return replace(support, targets=targets, answers=replace(answers, columns=columns))
+    return replace(support, answers=replace(answers, columns=columns))
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:

@@ -130,7 +130,6 @@ class Learner(Trainable):
     def fit(self, samples: Samples | None) -> None:
         if samples is not None:
             self.embedder.fit(samples)
-            self.task.fit(samples)
 
     def cut(self, samples: Samples | None) -> list[str]:
         return [] if samples is None else self.embedder.cut({m: c.present for m, c in samples.columns.items()})

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from mmml.data.base import Granularity, Samples
+from mmml.data.base import SCORE, Granularity, Samples
 from mmml.data.column import Column
 from mmml.data.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
 from mmml.data.manifest.features import load_matrix, vector_column
@@ -57,16 +57,13 @@ class Support:
         path: of the manifest or folder.
         reading: how files are read.
         one_way: whether all rows form one class, as for regression.
-        scored: whether each must have a score.
     """
 
-    def __init__(self, path: str, reading: Reading, one_way: bool, scored: bool = False):
+    def __init__(self, path: str, reading: Reading, one_way: bool):
         self.reading = reading
         self.rows = reading.rows(path, "support", targets=True)
         self.matrix = reading.matrix(self.rows)
         codes, names = self.rows.classes()
-        if scored and self.rows.has("score"):
-            self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
         self.codes = np.zeros_like(codes) if one_way else codes
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)
@@ -81,12 +78,15 @@ class Support:
         return {m for m in complete if self.per[m] is Granularity.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
-        """All rows with these modalities.
+        """All rows with these modalities, and their scores if ``score`` is among them.
 
         Raises:
             UserError: naming the first row that cannot be used.
         """
-        sources = open_sources(self.rows, modalities, self.reading.limits, self.matrix)
+        scored = SCORE in modalities
+        if scored:
+            self.rows.report(pc.is_null(self.rows.column(SCORE)), "it has no score")
+        sources = open_sources(self.rows, {*modalities} - {SCORE}, self.reading.limits, self.matrix)
         report_gaps(self.rows, self.codes, sources, self.per)
         problems = sorted(self.rows.problems.items())
         if problems and (not self.reading.skip or len(problems) == len(self.rows)):
@@ -96,7 +96,7 @@ class Support:
         keep = np.delete(np.arange(len(self.rows)), [i for i, _ in problems])
         order = keep[np.argsort(self.codes[keep], kind="stable")]
         present, labels = np.unique(self.codes[order], return_inverse=True)
-        return make_samples(self.rows, order, labels, [self.names[c] for c in present], sources, self.per)
+        return make_samples(self.rows, order, labels, [self.names[c] for c in present], sources, self.per, scored)
 
 
 def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
@@ -118,8 +118,7 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
             index, counts = column.starts[:-1], np.ones_like(counts)  # the first of a class's names
         columns[modality] = column.take(index)
         labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
-    targets = None if samples.targets is None else torch.from_numpy(samples.targets)[None]
-    return ExampleSet.of(columns, targets=targets, ragged_labels=labels)
+    return ExampleSet.of(columns, ragged_labels=labels)
 
 
 @dataclass

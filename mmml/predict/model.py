@@ -97,12 +97,12 @@ class Model:
             UserError: a sample cannot be read, or the support set does not hold what is needed.
         """
         task = self.learner.task
-        if task.embeds_target:
+        if task.embedded_columns:
             raise UserError(f"task={task.name} ranks the answers of a whole domain, and files have none: use mmml-eval")
-        source = Support(os.fspath(support), self.reading, task.per_sample_target, task.needs_scores)
-        needed = task.target or "score"
-        if task.per_sample_target and not source.rows.has(needed):
-            raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
+        source = Support(os.fspath(support), self.reading, task.per_sample_target)
+        for needed in task.target_columns:
+            if not source.rows.has(needed):
+                raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
         chosen = self._choose(mapping, source, query.modalities if query else None)
         samples = source.samples({*chosen.support, *task.target_columns})
         source.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
@@ -149,7 +149,7 @@ class Adapted:
         self.samples = embed_all(learner, samples, mapping.support)
         support = whole_support(self.samples, mapping.support)
         if learner.task.target is not None:
-            support = replace(support, answers=whole_support(learner.task.with_targets(samples), [learner.task.target]))
+            support = replace(support, answers=whole_support(learner.task.prepare(samples), [learner.task.target]))
         with torch.no_grad():
             raw = whole_support(samples, mapping.support)  # of which encoders that adapt make their own embeddings
             self._predict = learner.adapt(support if learner.embeds_once else replace(raw, answers=support.answers))
@@ -212,10 +212,8 @@ class Adapted:
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(neighbors, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task
-        if task.needs_scores:
-            return [({"score": score}, n) for score, n in zip(predictions[0].tolist(), near, strict=True)]
-        if task.target is not None:
-            return [({"text": text}, n) for text, n in zip(task.answers(predictions, None), near, strict=True)]
+        if task.per_sample_target:
+            return list(zip(task.format(predictions), near, strict=True))
         probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:

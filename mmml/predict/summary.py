@@ -40,7 +40,7 @@ class PredictionSummary:
         self.count, self.queries = len(queries), queries
         task = adapted.model.learner.task
         self.per_sample_target = task.per_sample_target
-        wanted = task.target or ("score" if task.needs_scores else "label")
+        wanted = task.target or "label"
         self.truth = queries.rows.column(wanted).to_pylist() if queries.rows.has(wanted) else [None] * self.count
         self.known = set(adapted.samples.classes)
         self.labels: Counter[str] = Counter()

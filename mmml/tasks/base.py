@@ -1,18 +1,17 @@
-"""What a task supplies; it knows no method."""
+"""What a task supplies: what the answers are. It knows no method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
 from mmml.data.base import Dataset, Granularity, Samples
-from mmml.episodes import EpisodeShape, ExampleSet
+from mmml.episodes import Episodes, EpisodeShape, ExampleSet, Sampler
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.errors import UserError, did_you_mean
+from mmml.errors import UserError
 from mmml.registry import Registry
 
 tasks = Registry("task", "mmml.tasks")
@@ -43,139 +42,95 @@ class Metric:
 
 
 class Task(ABC):
-    """How support targets become predictions, and how predictions are judged.
+    """What the answers of an episode are, how support targets become predictions, and how predictions are scored.
 
     Attributes:
-        target: the modality of what is to be found or written; None where a class or a score is asked for.
+        target: the column that holds the answer of each sample, such as ``score`` or ``text``; None where the answer
+            is the label of the sample's class. Predictions are then log-probabilities of labels, ``[B, q, ways]``.
 
     Class attributes:
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
         loss_metric: what tables call the loss, where they show it.
-        needs_scores: whether samples must have scores.
-        embeds_target: whether what is to be found is embedded as what it is found by.
-        starts_heads: whether a head can begin with what the task computes.
-        heads_of_support: whether that depends on the embeddings of the support set.
-        gives_probabilities: whether predictions are log-probabilities of labels, ``[B, q, ways]``.
+        form: what answers look like: ``label``, ``scalar``, ``embedding`` or ``text``. Methods that compute answers
+            have one way for each form, see :mod:`mmml.methods.learned_optimizer.heads`.
+        constants: baselines that give the same answer to every query: by name, what of the targets of a support set
+            ``[B, s, …]`` is weighted alike, ``[B, s, …]``.
     """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     loss_metric: ClassVar[Metric]
+    form: ClassVar[str] = "label"
+    constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {}
 
     target: str | None = None
 
-    needs_scores: ClassVar[bool] = False
-    embeds_target: ClassVar[bool] = False
-    starts_heads: ClassVar[bool] = True
-    heads_of_support: ClassVar[bool] = False
-    gives_probabilities: ClassVar[bool] = False
-
     @property
     def target_columns(self) -> set[str]:
-        """The target, if it is a modality."""
+        """The target, if it is a column."""
         return set() if self.target is None else {self.target}
+
+    @property
+    def embedded_columns(self) -> set[str]:
+        """The target, if the learner embeds it as it embeds queries; predictions are then embeddings, too."""
+        return set()
 
     @property
     def per_sample_target(self) -> bool:
         """Whether each sample has a target of its own, and not the label of its class."""
-        return self.needs_scores or self.target is not None
+        return self.target is not None
 
     @property
     def min_ways(self) -> int:
         """Classes that an episode must have."""
         return 1 if self.per_sample_target else 2
 
-    def max_episodes(self, shape: EpisodeShape) -> int | None:
-        """How many episodes of a shape can be adapted to at a time by gradients; None for as many as fit."""
-        return None
-
     def check_dataset(self, dataset: Dataset) -> None:
-        """Refuse a dataset without what is asked for, before it is loaded."""
+        """Refuse a dataset without the answers, before it is loaded."""
         dataset.check()
-        if self.needs_scores and not dataset.scored:
-            raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
         if not self.per_sample_target and not dataset.labelled:
             message = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
             raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse too few classes to tell apart, several to score, and images that no longer show what answers say."""
-        if self.target and episodes.train.task_augmentation:
+        """Refuse too few classes to tell apart, and changed images where answers say what the images show."""
+        if self.per_sample_target and episodes.train.task_augmentation:
             share = episodes.train.task_augmentation
             raise UserError(
                 f"episode.train.task_augmentation={share} changes images, and not the {self.target} of each: use 0"
             )
-        train, judged = episodes.train.ways, sorted(episodes.eval.ways)
-        for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
-            least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)
+        for side, ways, least, _ in ways_of(episodes):
             if least < self.min_ways:
                 raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
-            if self.needs_scores and most > 1:
-                raise UserError(f"episode.{side}.ways={most} would mix scores of different things: use 1")
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
         """Refuse samples without the targets that the task needs."""
-        for split, part in samples.items() if self.target else ():
+        for split, part in samples.items() if self.per_sample_target else ():
             column = part.columns.get(str(self.target))
-            if column is None or column.mask is not None:
-                raise UserError(f"task.target={self.target}: some of the {split} split have none; leave these rows out")
-        for split, part in samples.items() if self.needs_scores else ():
-            if part.targets is None:
-                raise UserError(f"task={self.name} needs a score for each sample, and the {split} split has none")
-            lacking = int(np.isnan(part.targets).sum())
-            if lacking:
+            if column is None:
+                raise UserError(f"task={self.name} needs a {self.target} for each sample; the {split} split has none")
+            if column.mask is not None:
+                lacking = int((~column.mask).sum())
                 raise UserError(
-                    f"task={self.name} needs a score for each sample; {lacking} of the {split} split have none"
+                    f"task={self.name} needs a {self.target} for each sample; {lacking} of the {split} split have "
+                    "none: leave these rows out"
                 )
 
     def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]) -> None:
         """Refuse mappings that the task cannot play."""
-        self._check_target(modalities)
         for mapping in mappings if self.per_sample_target else ():
             if any(mapping.per_class(modalities)):
                 raise UserError(
                     f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
                 )
-            if self.target in mapping.modalities:
-                message = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
-                raise UserError(f"{message}: leave it out, or set episode=pairs")
 
-    def _check_target(self, modalities: Mapping[str, Granularity]) -> None:
-        if self.target is None:
-            return
-        if self.target not in modalities:
-            known = ", ".join(m for m, per in modalities.items() if per is Granularity.SAMPLE)
-            raise UserError(
-                f"task.target={self.target}: this dataset has {known}{did_you_mean(self.target, modalities)}"
-            )
-        if modalities[self.target] is Granularity.CLASS:
-            raise UserError(
-                f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "
-                "sample: choose another dataset, or other samples of it (dataset.samples)"
-            )
-
-    def fit(self, samples: Samples) -> None:  # noqa: B027 (most have nothing to learn)
-        """Learn what is not learned by gradients from the training split, once, before training."""
-
-    def with_targets(self, samples: Samples) -> Samples:
-        """The samples with targets in the form that ``targets`` reads."""
-        return replace(samples, target=self.target)
-
-    def prepare_head(self, width: int, ways: int) -> int:
-        """Make ready what only a method with a head needs, for embeddings of a width.
-
-        Args:
-            width: of the embeddings.
-            ways: classes of a training episode, at most.
-
-        Returns:
-            the rows of a head that are learned: one for each label, or for each number that is predicted.
-        """
-        return ways
+    def prepare(self, samples: Samples) -> Samples:
+        """The samples with the target in the form that ``targets`` and ``scores`` read."""
+        return samples
 
     def targets(self, examples: ExampleSet) -> Tensor:
-        """What is to be predicted of each item: its label, ``[B, items]``, or its answer, ``[B, items, …]``."""
+        """The answer of each item: its label, ``[B, items]``, or what the target column holds, ``[B, items, …]``."""
         if self.target is None:
             return examples.labels
         assert examples.answers is not None
@@ -185,42 +140,42 @@ class Task(ABC):
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         """Predictions from how much each query trusts each support item.
 
-        Where the target is embedded too, of how far it lies from what it is found by, to be added to the query.
+        Where the target is embedded, the targets are how far it lies from the support item, and the result is to be
+        added to the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
             support_targets: ``[B, s]``, or ``[B, s, …]``.
         """
 
-    def numbers(self, predictions: Any) -> Tensor:
-        """Predictions as numbers ``[B, q, …]`` that are the same where they are."""
-        return predictions
-
-    def answers(self, predictions: Any, targets: Tensor | None) -> Sequence[str | int]:
-        """What is answered to each query of the first episode: a text, or the number of the candidate.
-
-        For tasks with a target alone; arguments as of ``scores``, targets ``[1, n, width]`` among which answers are
-        sought, or None where texts are written.
-        """
-        raise NotImplementedError
-
-    def outputs(self, support: ExampleSet) -> int:
-        """How many numbers a head gives for each query."""
-        raise NotImplementedError
+    def output_size(self, support_targets: Tensor) -> int:
+        """How many numbers a model must give for each query, by the targets ``[B, s, …]`` of the support set."""
+        raise NotImplementedError(f"task={self.name} has no outputs of a fixed size")
 
     def decode(self, outputs: Tensor) -> Any:
-        """Predictions from what a head gives: ``[B, q, outputs]`` → ``[B, q, …]``."""
-        raise NotImplementedError
+        """Predictions from the outputs of a model: ``[B, q, output_size]`` → ``[B, q, …]``."""
+        return outputs
 
-    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """The weight ``[B, outputs, width]`` and bias ``[B, outputs]`` of a head before any learning.
+    def numbers(self, predictions: Any) -> Tensor:
+        """Predictions as numbers ``[B, q, …]``, which are equal where predictions are."""
+        return predictions
+
+    def format(self, predictions: Any) -> list[dict[str, Any]]:
+        """The prediction for each query of the first episode, by a field of :class:`mmml.Prediction`.
+
+        For targets that a file can hold.
+        """
+        raise NotImplementedError(f"task={self.name} has no answers of its own")
+
+    def answers(self, predictions: Any, samples: Samples, drawn: Episodes) -> Sequence[str | int] | None:
+        """What a report shows as the answers to the queries of one episode: texts or row numbers; None for nothing.
 
         Args:
-            embedded: the support set, ``[B, s, width]``.
-            targets: ``[B, s]``.
-            scale: what the head's outputs are multiplied by.
+            predictions: of the episode.
+            samples: that the episode was drawn from, by :func:`mmml.evaluation.embed.materialize`.
+            drawn: the episode.
         """
-        raise NotImplementedError
+        return None
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
@@ -231,22 +186,35 @@ class Task(ABC):
         """The score of every query, ``[B, q]``, by every metric.
 
         Args:
-            predictions: what ``aggregate`` returned.
-            targets: ``[B, q]``.
+            predictions: ``[B, q, …]``.
+            targets: ``[B, q]`` or ``[B, q, …]``.
         """
 
-    def scores_among_candidates(
-        self, predictions: Any, answers: Tensor, among: Iterable[tuple[np.ndarray, np.ndarray]]
+    def scores_of_episodes(
+        self, predictions: Any, targets: Tensor, samples: Samples, drawn: Episodes
     ) -> dict[Metric, Tensor]:
-        """``scores`` where answers are sought among more than those of the queries, for tasks that embed them.
+        """``scores`` where more than the queries may matter, such as all candidates of the split; else the same.
 
         Args:
-            predictions: what ``aggregate`` returned, of B episodes.
-            answers: ``[rows, width]``.
-            among: for each episode the rows that are its candidates, ``[n]``, and the number of that of each query.
+            predictions: as of ``scores``.
+            targets: as of ``scores``.
+            samples: that the episodes were drawn from, by :func:`mmml.evaluation.embed.materialize`.
+            drawn: the episodes.
         """
-        raise NotImplementedError
+        return self.scores(predictions, targets)
 
     @abstractmethod
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         """What guessing is expected to score in episodes of a shape; empty where that is not known."""
+
+    def chance_of_episodes(self, shape: EpisodeShape, sampler: Sampler, episodes: int) -> dict[Metric, float]:
+        """``chance`` where it depends on the samples of so many episodes."""
+        return self.chance(shape)
+
+
+def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
+    """Each choice of ways: of which side of the config, as it was given, and the least and the most."""
+    train, judged = episodes.train.ways, sorted(episodes.eval.ways)
+    for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
+        least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)
+        yield side, ways, least, most

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmml.episodes import EpisodeShape, ExampleSet
-from mmml.similarity.losses import class_means
+from mmml.episodes import EpisodeShape
 from mmml.tasks.base import Metric, Task, tasks
 
 ACCURACY = Metric("accuracy", share=True)
@@ -18,12 +17,10 @@ class Classification(Task):
     name = "classification"
     metrics = (ACCURACY,)
     loss_metric = LOG_LOSS
-    gives_probabilities = True
-    heads_of_support = True
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """A vote: the weights of the support items, added up by class; −inf for a class without any weight."""
-        ways = int(support_targets.max()) + 1
+        ways = self.output_size(support_targets)
         label = support_targets.unsqueeze(-2).expand_as(log_weights)
         none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
         largest = none.scatter_reduce(-1, label, log_weights, "amax")
@@ -31,21 +28,16 @@ class Classification(Task):
         shares = (log_weights - largest.gather(-1, label)).exp()
         return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()
 
-    def numbers(self, predictions: Tensor) -> Tensor:
-        """Probabilities."""
-        return predictions.exp()
-
-    def outputs(self, support: ExampleSet) -> int:
+    def output_size(self, support_targets: Tensor) -> int:
         """One for each class."""
-        return int(support.labels.max()) + 1
+        return int(support_targets.max()) + 1
 
     def decode(self, outputs: Tensor) -> Tensor:
         return outputs.log_softmax(-1)
 
-    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Less the squared distance to class means (Snell et al., 2017, equation 8)."""
-        means = class_means(embedded, targets)
-        return 2 * means, -means.square().sum(-1)
+    def numbers(self, predictions: Tensor) -> Tensor:
+        """Probabilities."""
+        return predictions.exp()
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""

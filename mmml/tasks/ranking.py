@@ -3,6 +3,8 @@
 Played by the evaluation across modalities, without any support set; ``task=retrieval`` learns from pairs.
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from mmml.episodes import EpisodeShape
@@ -16,6 +18,7 @@ class Ranking(Task):
     """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
 
     name = "gallery"
+    form: ClassVar[str] = "ranking"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:

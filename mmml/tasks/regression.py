@@ -1,14 +1,16 @@
 """``task=regression``: which number belongs to a query? An episode's classes are the quantities."""
 
 import math
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mmml.episodes import EpisodeShape, ExampleSet
+from mmml.episodes import EpisodeShape
 from mmml.errors import require
-from mmml.tasks.base import Metric, Task, tasks
+from mmml.tasks.base import Metric, tasks
+from mmml.tasks.targets import ScoreTarget
 
 MAE = Metric("MAE", percent=False, higher_is_better=False)
 PEARSON = Metric("Pearson r", percent=False)
@@ -17,11 +19,14 @@ F1 = Metric("F1")
 SQUARED_ERROR = Metric("squared error", percent=False, higher_is_better=False)
 
 
-@tasks.register("regression")
-class Regression(Task):
-    """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
+def median(targets: Tensor) -> Tensor:
+    """The median of each episode's scores in place of each of them: ``[B, s]`` → ``[B, s]``."""
+    return targets.quantile(0.5, dim=1, keepdim=True).expand_as(targets)
 
-    A sample's label says which quantity its score measures, so an episode has one way.
+
+@tasks.register("regression")
+class Regression(ScoreTarget):
+    """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
 
     Args:
         threshold: above which a score counts as positive, for accuracy and F1; None leaves these out.
@@ -30,15 +35,12 @@ class Regression(Task):
     name = "regression"
     metrics: ClassVar[tuple[Metric, ...]] = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
-    needs_scores: ClassVar[bool] = True
+    # Of all constants the mean has the least squared error, and the median the least absolute one.
+    constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {"mean": lambda t: t, "median": median}
 
     def __init__(self, threshold: float | None = None):
         require(threshold is None or math.isfinite(threshold), "task.threshold", threshold, "a number, or null")
         self.threshold = threshold
-
-    def targets(self, examples: ExampleSet) -> Tensor:
-        assert examples.targets is not None
-        return examples.targets
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean (Nadaraya 1964; Watson 1964)."""
@@ -46,19 +48,14 @@ class Regression(Task):
             raise ValueError(f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores")
         return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
 
-    def prepare_head(self, width: int, ways: int) -> int:
-        return 1
-
-    def outputs(self, support: ExampleSet) -> int:
+    def output_size(self, support_targets: Tensor) -> int:
         return 1
 
     def decode(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1)
 
-    def init_head(self, embedded: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean of the support scores, whatever the query."""
-        mean = targets.to(embedded.dtype).mean(-1, keepdim=True)
-        return embedded.new_zeros(len(embedded), 1, embedded.shape[-1]), mean / scale
+    def format(self, predictions: Tensor) -> list[dict[str, Any]]:
+        return [{"score": score} for score in predictions[0].tolist()]
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Squared error."""

@@ -121,7 +121,7 @@ class Emoji(EmojiFiles):
         require(samples in KINDS, "dataset.samples", samples, f"one of {', '.join(KINDS)}")
         self.samples, self.modalities = samples, KINDS[samples]
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
         files = [self.files(artwork) for artwork in ARTWORKS]
         listed = self.listed(files)

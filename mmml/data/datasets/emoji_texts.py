@@ -70,7 +70,7 @@ class EmojiTexts(EmojiFiles):
             ("image", "text", *(["source_text"] if source else [])), Granularity.SAMPLE
         )
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[n, 3, size, size]``."""
         files = [self.files(artwork) for artwork in ARTWORKS]
         listed = self.listed(files)

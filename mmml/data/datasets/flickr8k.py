@@ -83,7 +83,7 @@ class Flickr8k(Flickr8kFiles):
         require(ok, "dataset.sentences", sentences, f"a list of {CAPTIONS}, {', '.join(LANGUAGES)}")
         require(size >= 16, "dataset.size", size, "16 pixels or more")
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
         files = self.photographs()
         texts = self._texts(files)

@@ -74,7 +74,7 @@ class FSDD(OnDisk):
         self.digits_of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
         self.speaker, self.test_speakers, self.concat_augmentation = speaker, test_speakers, concat_augmentation
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
         archives = self.find("*recordings*.zip", wanted="recordings.zip")
         found = {m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))}

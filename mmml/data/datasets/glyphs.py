@@ -60,7 +60,7 @@ class Glyphs(Dataset):
         require(split_by in ("character", "script"), "dataset.split_by", split_by, "character or script")
         self.split_seed, self.val, self.test, self.split_by = split_seed, val, test, split_by
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; strokes in pixels; the rows of a class are its faces."""
         fonts = dejavu_faces()
         key = cache_key(fonts)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmml.data.base import Samples, datasets
+from mmml.data.base import SCORE, Samples, datasets
+from mmml.data.column import Column
 from mmml.data.sequences import Streams, downloads_of
 
 DIGESTS = {
@@ -40,11 +41,11 @@ class IctMmmo(Streams):
     files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
     downloads = downloads_of("mmmo", DIGESTS)
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Features are float32 ``[n, 20, width]``, as published."""
         found = {}
         for split, films in self.read(modalities).items():
             n = len(films.scores)
-            columns = films.columns(np.arange(n))
-            found[split] = Samples([f"sentiment, {split}"], np.array([0, n]), columns, targets=films.scores.ravel())
+            columns = films.columns(np.arange(n)) | {SCORE: Column.of_scores(films.scores.ravel())}
+            found[split] = Samples([f"sentiment, {split}"], np.array([0, n]), columns)
         return found

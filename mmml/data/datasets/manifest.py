@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmml.data.base import Dataset, Granularity, Samples, check_fractions, datasets
+from mmml.data.base import SCORE, Dataset, Granularity, Samples, check_fractions, datasets
 from mmml.data.duplicates import if_any, linked
 from mmml.data.manifest.columns import Source, make_samples, open_sources, report_gaps
 from mmml.data.manifest.columns import declared as declared_modalities
@@ -128,15 +128,16 @@ class Manifest(Dataset):
         if self.rows.meant:
             raise UserError(self.rows.meant)
 
-    def load(self, modalities: Collection[str], scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str]) -> dict[str, Samples]:
         """Splits as the table's column ``split`` has them, else made by class.
 
         Raises:
             UserError: a row cannot be used (and is not to be skipped), or a class or a group is in two splits.
         """
-        sources = open_sources(self.rows, modalities, self.limits, self.matrix)
-        if scores and self.rows.has("score"):
-            self.rows.report(pc.is_null(self.rows.column("score")), "it has no score")
+        scored = SCORE in modalities
+        sources = open_sources(self.rows, {*modalities} - {SCORE}, self.limits, self.matrix)
+        if scored:
+            self.rows.report(pc.is_null(self.rows.column(SCORE)), "it has no score")
         report_gaps(self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep")
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
@@ -144,7 +145,8 @@ class Manifest(Dataset):
         kept_apart = self._kept_apart(
             splits, {m: s for m, s in sources.items() if self.modalities[m] is Granularity.SAMPLE}
         )
-        return {s: replace(self._split(rows, sources, numbers), kept_apart=kept_apart[s]) for s, rows in splits.items()}
+        made = {s: self._split(rows, sources, numbers, scored) for s, rows in splits.items()}
+        return {s: replace(part, kept_apart=kept_apart[s]) for s, part in made.items()}
 
     def _usable(self) -> np.ndarray:
         """Positions of the rows without a problem; refuses or remembers the others."""
@@ -220,9 +222,9 @@ class Manifest(Dataset):
         found: list[str] = names.take(pa.array(np.unique(codes[rows]))).to_pylist()
         return found
 
-    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray) -> Samples:
+    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray, scored: bool) -> Samples:
         codes = self.labels[0]
         order = rows[np.argsort(codes[rows], kind="stable")]
         labels = np.unique(codes[order], return_inverse=True)[1]
-        made = make_samples(self.rows, order, labels, self._classes_of(rows), sources, self.modalities)
+        made = make_samples(self.rows, order, labels, self._classes_of(rows), sources, self.modalities, scored)
         return replace(made, duplicates=if_any(numbers[order]))

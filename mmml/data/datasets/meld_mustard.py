@@ -82,7 +82,7 @@ class MeldMustard(OnDisk):
                 "or emotions of test in dataset.held_out"
             )
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Texts as they were transcribed."""
         return {split: self._split(split, question) for split, question in self.questions.items()}
 

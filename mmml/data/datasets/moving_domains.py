@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmml.data.annotated_video import Footage
-from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets, shuffled
+from mmml.data.base import SCORE, SPLITS, Dataset, Granularity, Samples, datasets, shuffled
 from mmml.data.column import Column
 from mmml.data.datasets.glyphs import Glyphs
 from mmml.data.datasets.moving_glyphs import FRAMES, MIDDLE, SAMPLES, Scene, Videos, split_pairs
@@ -60,7 +60,7 @@ class MovingDomains(Dataset):
         self.scored = samples == "frames"
         self.modalities: Mapping[str, Granularity] = dict.fromkeys(modalities, Granularity.SAMPLE)
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Videos are uint8 ``[12, 3, 48, 48]``, windows ``[5, 3, 48, 48]``, ink bright."""
         glyphs = Glyphs(self.split_seed, 0.15, 0.15).load(["image"])
         found = {}
@@ -105,13 +105,12 @@ class MovingDomains(Dataset):
             }
             return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=kept_apart)
         importance = nearness(keyframes)
-        column = {"video": Column(Windows(videos, rows))}
+        columns = {"video": Column(Windows(videos, rows)), SCORE: Column.of_scores(importance.ravel())}
         footage = [of_frames(scene.sentence(names), i, importance[i], keyframes[i]) for i, scene in enumerate(scenes)]
         return Samples(
             classes,
             starts * FRAMES,
-            column,
-            targets=importance.ravel(),
+            columns,
             groups=np.repeat(np.arange(len(scenes)), FRAMES),
             footage=footage,
             kept_apart=kept_apart,

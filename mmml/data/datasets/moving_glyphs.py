@@ -84,7 +84,7 @@ class MovingGlyphs(Dataset):
         require(scenes >= 60, "dataset.scenes", scenes, "60 or more")
         self.split_seed, self.held_out, self.scenes = split_seed, held_out, scenes
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Videos are uint8 ``[12, 3, 48, 48]``, ink bright."""
         glyphs = Glyphs(self.split_seed, 0.15, 0.15).load(["image"])
         pairs = split_pairs(self.split_seed)

@@ -58,7 +58,7 @@ class Multi30k(Flickr8kFiles):
         shown = "source_text" if self.directed else "image"
         self.modalities: Mapping[str, Granularity] = {shown: Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
         languages = {language for several in self.parts.values() for name in several for language in name.split("-")}
         said = {language: self.aligned(language) for language in sorted(languages)}

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmml.data.base import Samples, datasets, split_classes
+from mmml.data.base import SCORE, Samples, datasets, split_classes
+from mmml.data.column import Column
 from mmml.data.sequences import Streams, downloads_of
 
 TRAITS = 17
@@ -45,7 +46,7 @@ class Pom(Streams):
         super().__init__(root)
         self.split_seed, self.val, self.test = split_seed, val, test
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Features are float32 ``[n, 20, width]``, as published."""
         traits = [f"trait{i + 1:02}" for i in range(TRAITS)]
         chosen = split_classes(traits, self.split_seed, self.val, self.test)
@@ -53,6 +54,7 @@ class Pom(Streams):
         for split, clips in self.read(modalities).items():
             held, n = chosen[split], len(clips.scores)
             clip = np.tile(np.arange(n), len(held))
-            starts, scored = np.arange(len(held) + 1) * n, clips.scores[:, held].T.ravel()
-            found[split] = Samples([traits[i] for i in held], starts, clips.columns(clip), targets=scored, groups=clip)
+            columns = clips.columns(clip) | {SCORE: Column.of_scores(clips.scores[:, held].T.ravel())}
+            starts = np.arange(len(held) + 1) * n
+            found[split] = Samples([traits[i] for i in held], starts, columns, groups=clip)
         return found

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import torch
 
-from mmml.data.base import SPLITS, Dataset, Granularity, Samples, datasets
+from mmml.data.base import SCORE, SPLITS, Dataset, Granularity, Samples, datasets
 from mmml.data.column import Column
 from mmml.errors import require
 
@@ -32,7 +32,7 @@ class Sinusoid(Dataset):
         require(points > 1, "dataset.points", points, "2 or more")
         self.waves, self.points, self.split_seed = waves, points, split_seed
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Features are x, ``[n, 1]``."""
         return {split: self._split(i, split) for i, split in enumerate(SPLITS)}
 
@@ -44,6 +44,8 @@ class Sinusoid(Dataset):
         y = amplitude * np.sin(x - phase)
         pairs = enumerate(zip(amplitude.flat, phase.flat, strict=True))
         names = [f"{split} {i}: {a:.4f} sin(x − {p:.4f})" for i, (a, p) in pairs]
-        column = Column(torch.from_numpy(x.reshape(-1, 1).astype(np.float32)))
-        starts = np.arange(waves + 1) * self.points
-        return Samples(names, starts, {"features": column}, targets=y.ravel().astype(np.float32))
+        columns = {
+            "features": Column(torch.from_numpy(x.reshape(-1, 1).astype(np.float32))),
+            SCORE: Column.of_scores(y.ravel()),
+        }
+        return Samples(names, np.arange(waves + 1) * self.points, columns)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mmml.data.annotated_video import Footage
-from mmml.data.base import SPLITS, Granularity, Samples, check_held_out, datasets
+from mmml.data.base import SCORE, SPLITS, Granularity, Samples, check_held_out, datasets
 from mmml.data.column import Column
 from mmml.data.on_disk import OnDisk
 from mmml.data.sequences import hdf5
@@ -64,7 +64,7 @@ class TVSum(OnDisk):
         check_held_out(val_categories, test_categories, CATEGORIES, "categories")
         self.held_out = {"val": val_categories, "test": test_categories}
 
-    def load(self, modalities: Collection[str] = (), scores: bool = True) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Features are float32 ``[n, width]``."""
         annotated, stored = read_annotations(self.annotations()), self._stored()
         of = match(annotated, stored)
@@ -155,8 +155,8 @@ def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str
             groups.append(np.full(len(picks), len(footage) - 1))
             first += len(picks)
         starts.append(first)
-    column = Column(torch.from_numpy(np.concatenate(features)))
-    joined, groups_of = np.concatenate(scores).astype(np.float32), np.concatenate(groups)
-    return Samples(
-        list(classes), np.array(starts), {"features": column}, targets=joined, groups=groups_of, footage=footage
-    )
+    columns = {
+        "features": Column(torch.from_numpy(np.concatenate(features))),
+        SCORE: Column.of_scores(np.concatenate(scores)),
+    }
+    return Samples(list(classes), np.array(starts), columns, groups=np.concatenate(groups), footage=footage)

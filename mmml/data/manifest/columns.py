@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmml.data.base import Granularity, Samples
+from mmml.data.base import SCORE, Granularity, Samples
 from mmml.data.column import Column, mask_of
 from mmml.data.manifest.features import bad_rows
 from mmml.data.manifest.meaning import TEXTS
@@ -171,6 +171,7 @@ def make_samples(
     names: list[str],
     sources: Mapping[str, Source],
     per: Mapping[str, Granularity],
+    scored: bool,
 ) -> Samples:
     """Samples of some rows.
 
@@ -181,11 +182,12 @@ def make_samples(
         names: of the classes.
         sources: of the modalities wanted.
         per: what each modality belongs to.
+        scored: whether they have scores.
     """
     columns = {m: _column(s.values, s.of_row[order], labels, len(names), per[m]) for m, s in sources.items()}
     extra: dict[str, Any] = {}
-    if rows.has("score"):
-        extra["targets"] = rows.column("score").to_numpy(zero_copy_only=False)[order].astype(np.float32)
+    if scored:
+        columns[SCORE] = Column.of_scores(rows.column(SCORE).to_numpy(zero_copy_only=False)[order])
     if rows.has("group"):
         codes = rows.codes("group")[0][order]
         alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own

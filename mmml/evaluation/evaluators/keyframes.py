@@ -14,7 +14,7 @@ import torch
 
 from mmml.config.schema import is_count
 from mmml.data.annotated_video import Footage, summary
-from mmml.data.base import Samples
+from mmml.data.base import SCORE, Samples
 from mmml.data.values import evenly_spaced
 from mmml.episodes import EpisodeShape, Mapping, of_one_class
 from mmml.errors import UserError, require
@@ -60,7 +60,7 @@ class KeyFrames(Evaluator):
         self.shots = shots
 
     def check(self, learner: Learner, context: EpisodeContext) -> None:
-        if not context.task.needs_scores:
+        if context.task.target != SCORE:
             raise UserError(
                 "evaluation.keyframes needs scores of frames: set task=regression, "
                 "or leave keyframes out of evaluation/evaluators"

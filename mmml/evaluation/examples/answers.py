@@ -7,7 +7,6 @@ import torch
 
 from mmml.data.base import Samples, base_modality
 from mmml.episodes import Episodes, Sampler
-from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import gather_encoded
 from mmml.evaluation.examples.thumbnails import picture
 from mmml.evaluation.setting import EvalSetting
@@ -21,7 +20,7 @@ LOOKED_AT = 200  # episodes, to find some of different classes
 def answer_examples(
     learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: EvalSetting
 ) -> dict[str, Any] | None:
-    """Some queries of some episodes with what each learner answers, as JSON values; None where classes are asked for.
+    """Some queries of some episodes with what each learner answers, as JSON values; None where a task shows no answers.
 
     Args:
         learners: on the same samples.
@@ -34,27 +33,32 @@ def answer_examples(
     learners = [learner for learner in learners if learner.can_play(setting.shape)]
     if target is None or not learners:
         return None
-    numbers = of_different_classes(sampler, setting)
-    episodes = [_episode(learners, samples, embedded, sampler.draw([n], setting.shape), setting) for n in numbers]
+    episodes = []
+    for number in of_different_classes(sampler, setting):
+        episode = _episode(learners, samples, embedded, sampler.draw([number], setting.shape), setting)
+        if episode is None:
+            return None
+        episodes.append(episode)
     names = [learner.predictor_name for learner in learners]
     return {"mapping": f"{mapping} → {target}", "shots": setting.shape.shots, "by": names, "episodes": episodes}
 
 
 def _episode(
     learners: Sequence[Learner], samples: Samples, embedded: Samples, drawn: Episodes, setting: EvalSetting
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
     support, query = gather_encoded(learners[0], embedded, drawn, [mapping]).view(mapping)
     queried, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
-    targets, rows = setting.task.targets(query.answered(learners[0].embedder.encode)), queried
-    if setting.task.embeds_target:
-        ((rows, _),) = candidate_rows(embedded, drawn)
-        targets = embedded.columns[target].values[rows][None].to(targets.device)
-    given = [setting.task.answers(learner.adapt(support)(query), targets) for learner in learners]
+    given = []
+    for learner in learners:
+        answers = setting.task.answers(learner.adapt(support)(query), embedded, drawn)
+        if answers is None:
+            return None
+        given.append(answers)
 
     def answer(found: str | int) -> dict[str, Any]:
-        return {"text": found} if isinstance(found, str) else one(samples, rows[found], target)
+        return {"text": found} if isinstance(found, str) else one(samples, found, target)
 
     queries = [
         {

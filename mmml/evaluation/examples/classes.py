@@ -35,7 +35,7 @@ def class_examples(
         settings: that are played; confusions are from the one of most ways and fewest shots.
     """
     widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
-    is_classifier = learner.task.gives_probabilities
+    is_classifier = not learner.task.per_sample_target
     return {
         "items": [_item(samples, c) for c in range(len(samples.classes))],
         "confusions": _confusions(learner, embedded, sampler, widest) if is_classifier else None,

@@ -16,7 +16,7 @@ from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import TrainingError, UserError, require
 from mmml.methods.controls import PermutedTargets
 from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
-from mmml.methods.learned_optimizer.heads import Head
+from mmml.methods.learned_optimizer.heads import Head, heads
 from mmml.methods.learned_optimizer.models import EncodedSet, FullModel, HeadModel, Model
 from mmml.methods.learned_optimizer.unroll import ORDERS, InnerState, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import UpdateRule, update_rules
@@ -35,6 +35,7 @@ class LearnedOptimizer(Learner):
         embedder: the encoders and their fusion.
         task: what the predictions are.
         ways: classes of a training episode, at most.
+        update_rule: the name and the options of a part of ``mmml.methods.learned_optimizer.update_rules``.
         init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
         adapt: what is adapted: ``head``, or ``all``, the encoders too.
         first_order: whether the meta-gradient takes the inner gradients as constants (yes) or follows them back (no).
@@ -46,6 +47,8 @@ class LearnedOptimizer(Learner):
         transductive: with ``adapt=all``, whether batch normalisation sees all queries at once, as in
             published MAML.
         vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
+        language_model: the name and the options of a part of ``mmml.methods.learned_optimizer.language_models``, for
+            tasks whose answers are texts.
     """
 
     name = "learned_optimizer"
@@ -69,6 +72,7 @@ class LearnedOptimizer(Learner):
         head_scale: float,
         transductive: bool,
         vectorize: str | bool,
+        language_model: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         require(adapt in ("head", "all"), "method.adapt", adapt, "head or all")
@@ -79,13 +83,13 @@ class LearnedOptimizer(Learner):
             eval_inner_steps,
             "0 or more, or null",
         )
-        refuse_misfits(embedder, task, init, adapt, transductive)
+        refuse_misfits(embedder, adapt, transductive)
         self.task, self.adapted, self.transductive = task, adapt, transductive
         self._unroll = Unroll(inner_steps, truncation_length, first_order, step_loss_weights, curriculum)
         self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
-        width = known_width(embedder)
-        head = Head(width, init, head_scale, task.prepare_head(width, ways), per_label=not task.per_sample_target)
-        head.log_scale.requires_grad_(not task.embeds_target)  # no cosine depends on it
+        options = {} if language_model is None else {"language_model": language_model}
+        about = {"width": known_width(embedder), "init": init, "scale": head_scale, "ways": ways}
+        head: Head = heads.build(task.form, options, "method", named_by=f"task={task.name}, form", **about)
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = (
             FullModel(embedder, head, first_order, choice) if adapt == "all" else HeadModel(embedder, head)
@@ -112,17 +116,22 @@ class LearnedOptimizer(Learner):
             "transductive": self.transductive,
         }
 
+    def fit(self, samples: Samples | None) -> None:
+        super().fit(samples)
+        if samples is not None:
+            self.model.head.fit(samples, self.task)
+
     def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
         """In first order a gradient reaches supports by the head's start alone."""
         queried = {m for mapping in mappings for m in mapping.query}
         lost = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [m for m, e in self.embedder.items() if m in lost and any(p.requires_grad for p in e.parameters())]
-        of_support = self.model.head.init == "prototype" and self.task.heads_of_support
-        if trained and self._unroll.first_order and not of_support:
-            other = " or method.init=prototype" if self.task.heads_of_support else ""
+        head = self.model.head
+        if trained and self._unroll.first_order and not (head.init == "prototype" and head.shows_support):
+            other = " or method.init=prototype" if head.shows_support else ""
             raise UserError(
                 f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it is never queried, and "
-                f"with method.first_order=true and method.init={self.model.head.init} supports have no gradient; "
+                f"with method.first_order=true and method.init={head.init} supports have no gradient; "
                 f"set method.first_order=false{other}"
             )
 
@@ -141,10 +150,10 @@ class LearnedOptimizer(Learner):
             sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
-        return max(1, min(most // (body + (shape.ways - 1) * head), self.task.max_episodes(shape) or most))
+        return max(1, min(most // (body + (shape.ways - 1) * head), self.model.head.max_episodes(shape) or most))
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
-        if task is not None and task.name != self.task.name:
+        if task is not None and task.form != self.task.form:
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
             )
@@ -179,7 +188,7 @@ class LearnedOptimizer(Learner):
                     loss, point = self._segment(support, query, points.get(i), segment)
                     points[i] = point.detached()
                     # Embeddings, of answers too, are shared with the other pieces; else only parameters are.
-                    shared = self.embeds_once or self.task.embeds_target
+                    shared = self.embeds_once or bool(self.task.embedded_columns)
                     parts.append(loss if shared else cache_gradient(loss, self.parameters()))
                 total = torch.stack(parts).mean()
             yield total
@@ -212,7 +221,7 @@ class LearnedOptimizer(Learner):
     def _encode(self, examples: ExampleSet) -> EncodedSet:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
-        return EncodedSet(self.model.encode(examples), targets, self.task.outputs(examples))
+        return EncodedSet(self.model.encode(examples), targets, self.model.head.output_size(self.task, targets))
 
     def _pieces(self, side: EncodedSet) -> list[EncodedSet]:
         pieces = self.model.split_tasks(side.inputs)
@@ -220,14 +229,14 @@ class LearnedOptimizer(Learner):
         return [EncodedSet(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
 
     def _start(self, support: EncodedSet) -> InnerState:
-        return start(self.model.initial(self.task, support.inputs, support.targets, support.outputs), self.optimizer)
+        return start(self.model.initial(support.inputs, support.targets, support.outputs), self.optimizer)
 
     def _descend(
         self, support: EncodedSet, point: InnerState, steps: Iterable[int]
     ) -> Iterator[tuple[InnerState, Tensor]]:
         task, model = self.task, self.model
         return descend(
-            lambda params, step: task.loss(task.decode(model(params, support.inputs)), support.targets),
+            lambda params, step: task.loss(model.head.decode(task, model(params, support.inputs)), support.targets),
             point,
             self.optimizer,
             steps,
@@ -238,10 +247,10 @@ class LearnedOptimizer(Learner):
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
         return self.task.loss(self._answer(point.params, query.inputs, support.inputs), query.targets)
 
-    def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Tensor:
+    def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Any:
         """The task's predictions for queries, by adapted parameters."""
         outputs = self.model(params, query, None if self.transductive else support)
-        return self.task.decode(outputs.to(self.model.head.log_scale.dtype))
+        return self.model.head.decode(self.task, outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
@@ -276,14 +285,8 @@ class LearnedOptimizer(Learner):
 RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, … to 100
 
 
-def refuse_misfits(embedder: Embedder, task: Task, init: str, adapt: str, transductive: bool) -> None:
-    """Refuse choices that do not fit together, or the task."""
-    if init == "prototype" and not task.starts_heads:
-        raise UserError(
-            f"method.init=prototype computes a head, and task={task.name} has none: set method.init=learned"
-        )
-    if init == "zero" and task.embeds_target:
-        raise UserError(f"method.init=zero points nowhere, and task={task.name} compares directions: use prototype")
+def refuse_misfits(embedder: Embedder, adapt: str, transductive: bool) -> None:
+    """Refuse choices that do not fit together."""
     if transductive and adapt != "all":
         raise UserError("method.transductive=true needs method.adapt=all: with fixed encoders no query sees another")
     if adapt == "all" and embedder.frozen:

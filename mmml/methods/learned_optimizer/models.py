@@ -18,7 +18,6 @@ from mmml.methods.learned_optimizer.heads import Head
 from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
 from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.similarity.distances import unit
-from mmml.tasks import Task
 
 LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
 
@@ -77,13 +76,12 @@ class Model(nn.Module, ABC):
         """Let running statistics follow what training sees."""
 
     @abstractmethod
-    def initial(self, task: Task, support: Any, targets: Tensor, outputs: int) -> Params:
+    def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
         """The fast parameters before the first step.
 
         Args:
-            task: whose outputs are given.
             support: that was seen.
-            targets: of its items, ``[B, s]``.
+            targets: of its items, ``[B, s, …]``.
             outputs: numbers that a model gives for each item.
         """
 
@@ -107,8 +105,8 @@ class HeadModel(Model):
     def encode(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
-    def initial(self, task: Task, support: Tensor, targets: Tensor, outputs: int) -> Params:
-        return self.head.initial(task, support, targets, outputs)
+    def initial(self, support: Tensor, targets: Tensor, outputs: int) -> Params:
+        return self.head.initial(support, targets, outputs)
 
     def forward(self, params: Params, inputs: Tensor, support: Any = None) -> Tensor:
         return self.head(params, inputs)
@@ -177,11 +175,11 @@ class FullModel(Model):
             if modality in inputs.values and has_task_norms(encoder):
                 encoder(inputs.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
 
-    def initial(self, task: Task, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
+    def initial(self, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
         params = {n: p.expand(batch, *p.shape) for n, p in self._fast().items()}
         embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
-        return params | self.head.initial(task, embedded, targets, outputs)
+        return params | self.head.initial(embedded, targets, outputs)
 
     def forward(self, params: Params, inputs: ExampleSet, support: ExampleSet | None = None) -> Tensor:
         return self.head(params, self._embed(params, inputs, support))

@@ -83,7 +83,7 @@ class MetricLearner(Learner):
     def controls(self, train: Samples | None) -> list[list[Learner]]:
         """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
         found: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
-        if self.task.embeds_target:
+        if self.task.embedded_columns:
             return [*found, [NoSupport(self)]]
         return [*found, [TrainSetSupport(self, train)]] if found and train is not None else found
 
@@ -131,7 +131,7 @@ def combined(task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, qu
 
     Where targets are embedded too, how far they lie from their items is what queries have to be moved by.
     """
-    if task.embeds_target:
+    if task.embedded_columns:
         return queries + task.aggregate(log_weights, targets - items)
     return task.aggregate(log_weights, targets)
 

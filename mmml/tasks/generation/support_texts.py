@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmml.text import hashed_ngrams
+from mmml.text.tokens import BYTES
 
 LONGEST, BINS = 3, 1024  # n-grams of 1 to so many bytes, counted in so many bins each
 SHARPNESS = 50.0  # of a softened choice
@@ -18,11 +19,11 @@ class SupportTexts:
 
     Attributes:
         log_weights: ``[B, q, s]``.
-        texts: as bytes, ``[B, s, bytes]``, negative where there are none.
+        support_texts: as bytes, ``[B, s, bytes]``, negative where there are none.
     """
 
     log_weights: Tensor
-    texts: Tensor
+    support_texts: Tensor
 
     def chosen(self) -> Tensor:
         """The text most like all others, by weight: that of minimum Bayes risk (Kumar and Byrne, 2004).
@@ -30,7 +31,15 @@ class SupportTexts:
         ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best constant answer.
         """
         best = self._expected().argmax(-1, keepdim=True)
-        return self.texts.gather(1, best.expand(-1, -1, self.texts.shape[-1]))
+        return self.support_texts.gather(1, best.expand(-1, -1, self.support_texts.shape[-1]))
+
+    def texts(self) -> list[list[str]]:
+        """The text that is chosen for each query of each episode."""
+        return [BYTES.decode(texts) for texts in self.chosen()]
+
+    def numbers(self) -> Tensor:
+        """The weights, ``[B, q, s]``."""
+        return self.log_weights.exp()
 
     def loss(self, targets: Tensor) -> Tensor:
         """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1: ``[B, q]``.
@@ -38,11 +47,11 @@ class SupportTexts:
         The choice is softened, so that weights can be learned by what comes of them (Shen et al., 2016, equation 8).
         """
         chosen = (SHARPNESS * self._expected()).softmax(-1)
-        return 1 - (chosen * alike(targets, self.texts)).sum(-1)
+        return 1 - (chosen * alike(targets, self.support_texts)).sum(-1)
 
     def _expected(self) -> Tensor:
         """How like the right text each known one is expected to be, ``[B, q, s]``."""
-        return self.log_weights.exp() @ alike(self.texts, self.texts)
+        return self.log_weights.exp() @ alike(self.support_texts, self.support_texts)
 
 
 def alike(a: Tensor, b: Tensor) -> Tensor:

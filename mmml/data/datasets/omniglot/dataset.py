@@ -82,7 +82,7 @@ class Omniglot(OnDisk):
         self.size, self.rotations = size, rotations
         self.split, self.split_seed = split, split_seed
 
-    def load(self, modalities: Collection[str] = (), scores: bool = False) -> dict[str, Samples]:
+    def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its drawings."""
         read = self._read(IMAGES, read_images, self.size)
         strokes = Strokes(self._read(STROKES, read_strokes)) if "strokes" in modalities else None

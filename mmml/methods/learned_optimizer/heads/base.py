@@ -1,13 +1,21 @@
-"""The head: from embeddings to a task's outputs, one for each of B tasks at once."""
+"""Heads: from embeddings to a task's outputs, one for each of B tasks at once."""
+
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from mmml.data.base import Samples
+from mmml.episodes import EpisodeShape
 from mmml.errors import UserError, require
 from mmml.methods.learned_optimizer.update_rules import Params
+from mmml.registry import Registry
 from mmml.tasks import Task
 
 INITS = ("learned", "zero", "prototype")
+
+heads = Registry("head", "mmml.methods.learned_optimizer.heads")
+"""By the form of a task's answers, see :class:`mmml.tasks.Task`."""
 
 
 class Head(nn.Module):
@@ -18,27 +26,54 @@ class Head(nn.Module):
 
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: what training finds, a row for each label (Finn, Abbeel and
-            Levine, 2017). Slots mean nothing, as classes are shuffled among them; an episode of fewer
-            classes takes some of the rows, in training at random. ``zero``: the embeddings then have no gradient in
-            the first step. ``prototype``: what the task computes of the support set, class means for classes
-            (Triantafillou et al., 2020). One row that all classes share (Ye and Chao, 2022) is no choice here, as it
-            gives encoders no gradient in the first step either.
+        init: where W and b begin. ``learned``: what training finds (Finn, Abbeel and Levine, 2017). ``zero``: the
+            embeddings then have no gradient in the first step. ``prototype``: what is computed of the support set,
+            such as class means (Triantafillou et al., 2020).
         scale: at which the slow parameter begins, positive.
-        rows: that are learned, see :meth:`mmml.tasks.Task.prepare_head`.
+        rows: of W and b that are learned.
+
+    Class attributes:
         per_label: whether rows belong to labels, of which an episode may have fewer.
+        shows_support: whether what ``prototype`` computes depends on the embeddings of the support set.
     """
 
-    def __init__(self, width: int, init: str, scale: float, rows: int, per_label: bool):
+    per_label: ClassVar[bool] = False
+    shows_support: ClassVar[bool] = False
+
+    def __init__(self, width: int, init: str, scale: float, rows: int):
         super().__init__()
         require(init in INITS, "method.init", init, f"one of {', '.join(INITS)}")
         require(scale > 0, "method.head_scale", scale, "a positive number")
-        self.init, self.per_label = init, per_label
+        self.init = init
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
         if init == "learned":
             self.weight = nn.Parameter(torch.randn(rows, width) / width)
             self.bias = nn.Parameter(torch.zeros(rows))
         self.width, self.rows = width, rows
+
+    def fit(self, samples: Samples, task: Task) -> None:
+        """Learn what is not learned by gradients from the training split; most heads have nothing to learn."""
+
+    def max_episodes(self, shape: EpisodeShape) -> int | None:
+        """How many episodes of a shape can be adapted to at a time; None for as many as fit."""
+        return None
+
+    def output_size(self, task: Task, support_targets: Tensor) -> int:
+        """How many numbers the head gives for each item, by the targets of the support set."""
+        return task.output_size(support_targets)
+
+    def decode(self, task: Task, outputs: Tensor) -> Any:
+        """The task's predictions from outputs ``[B, q, outputs]``."""
+        return task.decode(outputs)
+
+    def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """W ``[B, outputs, width]`` and b ``[B, outputs]`` for ``init=prototype``.
+
+        Args:
+            embedded: the support set, ``[B, s, width]``.
+            targets: of the support set, ``[B, s, …]``.
+        """
+        raise NotImplementedError
 
     @property
     def scale(self) -> Tensor:
@@ -55,13 +90,12 @@ class Head(nn.Module):
         zeros, rows = self.log_scale.new_zeros, 1 if self.per_label else self.rows
         return {"head.weight": zeros(rows, self.width), "head.bias": zeros(rows)}
 
-    def initial(self, task: Task, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
+    def initial(self, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
         """B heads before the first step.
 
         Args:
-            task: whose outputs they give.
             embedded: of the support set, ``[B, s, width]``; None where ``init`` does not look at it.
-            targets: ``[B, s]``.
+            targets: of the support set, ``[B, s, …]``.
             outputs: numbers that each head gives.
 
         Raises:
@@ -70,7 +104,7 @@ class Head(nn.Module):
         batch = len(targets)
         if self.init == "prototype":
             assert embedded is not None
-            weight, bias = task.init_head(embedded.to(self.dtype), targets, self.scale)
+            weight, bias = self.computed(embedded.to(self.dtype), targets)
         elif self.init == "learned":
             rows = self._rows(batch, outputs)
             weight, bias = self.weight[rows], self.bias[rows]

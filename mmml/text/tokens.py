@@ -112,7 +112,7 @@ class PieceTokens(CachedTokenizer):
 
     def __init__(self, vocabulary: int):
         super().__init__()
-        require(vocabulary >= 32, "task.vocabulary", vocabulary, "32 or more, or null for bytes")
+        require(vocabulary >= 32, "method.language_model.vocabulary", vocabulary, "32 or more, or null for bytes")
         self.vocabulary = vocabulary
         self.pieces: pieces.WordPieces | None = None
 

@@ -1,6 +1,5 @@
 """A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021; Mokady et al., 2021)."""
 
-import copy
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.hub import check_fingerprint, fingerprint, library, load
-from mmml.errors import UserError, require
-from mmml.tasks.generation.tokens import HubTokens, Tokens
+from mmml.data.column import Column
+from mmml.encoders.hub import check_fingerprint, fingerprint, library
+from mmml.errors import require
+from mmml.registry import Registry
+from mmml.text.tokens import Tokens
+
+GROUP, OPTION = "method/language_model", "method.language_model"
+
+language_models = Registry("language model", "mmml.methods.learned_optimizer.language_models")
 
 JUDGED = 2**17  # texts × vocabulary that are judged at a time; the result does not depend on it
 WRITTEN = 256  # texts × beams that are written at a time; the result does not depend on it
@@ -22,22 +27,25 @@ class Decoding:
     """How texts are written.
 
     Attributes:
+        prefix: how many embeddings a text begins with.
         by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, see :class:`GumbelSampler`.
         beams: that are followed.
         temperature: of samples: what scores are divided by.
         max_length: tokens at most.
     """
 
+    prefix: int
     by: str
     beams: int
     temperature: float
     max_length: int
 
     def __post_init__(self) -> None:
-        require(self.by in ("greedy", "beam", "sample"), "task.decoding", self.by, "greedy, beam or sample")
-        require(self.beams > 0, "task.beams", self.beams, "a positive whole number")
-        require(self.temperature > 0, "task.temperature", self.temperature, "a positive number")
-        require(self.max_length > 0, "task.max_length", self.max_length, "a positive whole number")
+        require(self.prefix > 0, f"{OPTION}.prefix", self.prefix, "a positive whole number")
+        require(self.by in ("greedy", "beam", "sample"), f"{OPTION}.decoding", self.by, "greedy, beam or sample")
+        require(self.beams > 0, f"{OPTION}.beams", self.beams, "a positive whole number")
+        require(self.temperature > 0, f"{OPTION}.temperature", self.temperature, "a positive number")
+        require(self.max_length > 0, f"{OPTION}.max_length", self.max_length, "a positive whole number")
 
     @property
     def followed(self) -> int:
@@ -49,8 +57,8 @@ class Decoding:
         return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}  # chance: see Chance
 
 
-class Writer(nn.Module):
-    """Texts from prefixes.
+class LanguageModel(nn.Module):
+    """Writes texts that go on from prefixes.
 
     Args:
         model: a causal or an encoder-decoder language model of transformers.
@@ -69,7 +77,7 @@ class Writer(nn.Module):
         self.models = [model] if frozen else nn.ModuleList([model])
         self.width: int = model.get_input_embeddings().weight.shape[-1]
         # Else the model's own would fill in what is not said here.
-        model.generation_config = library("task=generation").GenerationConfig()
+        model.generation_config = library(GROUP).GenerationConfig()
 
     @property
     def model(self) -> Any:
@@ -87,6 +95,9 @@ class Writer(nn.Module):
             self.model._apply(fn)
         return super()._apply(fn, recurse)
 
+    def fit(self, texts: Column) -> None:
+        """Learn what is not learned by gradients from the training texts; most models have nothing to learn."""
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of a frozen model and its tokens."""
@@ -99,14 +110,14 @@ class Writer(nn.Module):
     def set_extra_state(self, state: str) -> None:
         """Refuse another frozen model than the checkpoint's."""
         if self.frozen:
-            check_fingerprint(state, self.fingerprint, f"task.model={self.model.name_or_path}")
+            check_fingerprint(state, self.fingerprint, f"{OPTION}.model={self.model.name_or_path}")
 
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
         """What is lost of each text by predicting it token by token, in nats a token.
 
         Args:
             prefix: ``[n, length, width]``.
-            texts: as bytes, ``[n, bytes]``; tokens beyond ``task.max_length`` are left out.
+            texts: as bytes, ``[n, bytes]``; tokens beyond ``max_length`` are left out.
         """
         tokens = self.tokens.of(texts)[:, : self.decoding.max_length]
         if torch.is_grad_enabled():
@@ -146,13 +157,43 @@ class Writer(nn.Module):
         starts = self.model.config.is_encoder_decoder  # with a token that is no part of the text
         if starts:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
-        config = library("task=generation").GenerationConfig(**known, **self.decoding.options())
+        config = library(GROUP).GenerationConfig(**known, **self.decoding.options())
         attention_mask = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
         chance = [GumbelSampler(self.decoding.temperature)] if self.decoding.by == "sample" else []
         found: Tensor = self.model.generate(
             inputs_embeds=prefix, attention_mask=attention_mask, generation_config=config, logits_processor=chance
         )
         return found[:, 1:] if starts else found
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """What a head says of each query, from which a language model goes on.
+
+    Attributes:
+        prefixes: ``[B, q, length · width]``.
+        model: that goes on.
+    """
+
+    prefixes: Tensor
+    model: LanguageModel
+
+    def texts(self) -> list[list[str]]:
+        """The text of every query of every episode."""
+        flat, queries = self.model.write(self._flat()), self.prefixes.shape[1]
+        return [flat[i : i + queries] for i in range(0, len(flat), queries)]
+
+    def loss(self, targets: Tensor) -> Tensor:
+        """Less the log-likelihood, in nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
+        return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
+
+    def numbers(self) -> Tensor:
+        """The prefixes themselves."""
+        return self.prefixes
+
+    def _flat(self) -> Tensor:
+        """``[B · q, length, width]``."""
+        return self.prefixes.flatten(0, 1).unflatten(-1, (-1, self.model.width))
 
 
 class GumbelSampler:
@@ -172,62 +213,3 @@ class GumbelSampler:
         drawn = torch.rand(scores.shape[-1], generator=torch.Generator().manual_seed(self.written))
         self.written += 1
         return scores / self.temperature - (-drawn.clamp_min(1e-20).log()).log().to(scores.device)
-
-
-def from_scratch(tokens: Tokens, width: int, layers: int, heads: int, positions: int) -> Any:
-    """A small GPT-2 (Radford et al., 2019) without dropout.
-
-    Args:
-        tokens: that it writes.
-        width: of its embeddings.
-        layers: of attention.
-        heads: of each layer; they share out the width.
-        positions: of prefix and text together.
-    """
-    require(layers > 0, "task.layers", layers, "a positive whole number")
-    require(width > 0, "task.width", width, "a positive whole number")
-    divides = heads > 0 and width % heads == 0
-    require(divides, "task.heads", heads, f"a divisor of task.width={width}")
-    transformers = library("task=generation")
-    off = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-    special = {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.pad}
-    config = transformers.GPT2Config(
-        vocab_size=tokens.vocabulary,
-        n_positions=positions,
-        n_embd=width,
-        n_layer=layers,
-        n_head=heads,
-        attn_implementation="eager",  # fused attention has no second derivative
-        **off,
-        **special,
-    )
-    return transformers.GPT2LMHeadModel(config)
-
-
-def pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[Any, Tokens]:
-    """A model of transformers, from a local folder or by its name, and its tokens.
-
-    Args:
-        name: of the folder, or on the hub.
-        prefix: positions that it must have for one.
-        length: positions that it must have for a text.
-        frozen: whether it stays as it is.
-    """
-    config, tokenizer = (load(f"Auto{kind}", name, "task.model") for kind in ("Config", "Tokenizer"))
-    if tokenizer.eos_token_id is None:
-        raise UserError(
-            f"task.model={name}: its tokenizer has no eos_token, which ends a text: give it one, or choose another"
-        )
-    encoder_decoder = config.is_encoder_decoder  # the prefix is read by a part of its own
-    needed, most = (
-        max(prefix, length) if encoder_decoder else prefix + length,
-        getattr(config, "max_position_embeddings", None),
-    )
-    if most is not None and needed > most:
-        message = f"task.prefix {'and' if encoder_decoder else 'plus'} task.max_length need {needed}"
-        raise UserError(f"task.model={name} has {most} positions, and {message}: ask less")
-    kind = "AutoModelForSeq2SeqLM" if encoder_decoder else "AutoModelForCausalLM"
-    model = load(kind, name, "task.model")
-    if hasattr(model, "set_attn_implementation"):
-        model.set_attn_implementation("eager")  # as above
-    return model if frozen else copy.deepcopy(model).requires_grad_(True), HubTokens(tokenizer)

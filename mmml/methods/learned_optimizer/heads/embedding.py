@@ -1,0 +1,24 @@
+"""The head for answers that are embeddings: a linear map of the embedding space into itself."""
+
+import torch
+from torch import Tensor
+
+from mmml.errors import UserError
+from mmml.methods.learned_optimizer.heads.base import Head, heads
+
+
+@heads.register("embedding")
+class EmbeddingHead(Head):
+    """As many rows as the embeddings are wide. The scale is not learned, since no cosine depends on it."""
+
+    def __init__(self, width: int, init: str, scale: float):
+        if init == "zero":
+            raise UserError("method.init=zero points nowhere, and this task compares directions: use prototype")
+        super().__init__(width, init, scale, rows=width)
+        self.log_scale.requires_grad_(False)
+
+    def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What changes nothing: answers are sought where the query is."""
+        width = embedded.shape[-1]
+        same = torch.eye(width, dtype=embedded.dtype, device=embedded.device) / self.scale
+        return same.expand(len(embedded), -1, -1), embedded.new_zeros(len(embedded), width)

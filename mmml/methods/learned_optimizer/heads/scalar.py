@@ -1,0 +1,18 @@
+"""The head for numbers: one output."""
+
+from torch import Tensor
+
+from mmml.methods.learned_optimizer.heads.base import Head, heads
+
+
+@heads.register("scalar")
+class ScalarHead(Head):
+    """One row."""
+
+    def __init__(self, width: int, init: str, scale: float):
+        super().__init__(width, init, scale, rows=1)
+
+    def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the support scores, whatever the query."""
+        mean = targets.to(embedded.dtype).mean(-1, keepdim=True)
+        return embedded.new_zeros(len(embedded), 1, embedded.shape[-1]), mean / self.scale
