@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mmml.data.archives import members, stamps
-from mmml.data.base import SPLITS, Granularity
+from mmml.data.base import SCORE, SPLITS, Granularity
 from mmml.data.cache import cached_arrays, code_of
 from mmml.data.column import Column, mask_of
 from mmml.data.download import Download
@@ -53,7 +53,7 @@ class Streams(OnDisk):
         names = {**self.files, "scores": "y_{}.h5"}
         key = {"archives": stamps(archives), "names": names, "code": code_of(sys.modules[__name__])}
         arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
-        return {split: self._recordings(arrays, sorted(modalities), split) for split in SPLITS}
+        return {split: self._recordings(arrays, sorted({*modalities} - {SCORE}), split) for split in SPLITS}
 
     def _recordings(self, arrays: Mapping[str, np.ndarray], modalities: Sequence[str], split: str) -> "Recordings":
         found = {m: arrays.get(f"{m.removesuffix('_features')}/{split}") for m in modalities}

@@ -153,7 +153,7 @@ class LearnedOptimizer(Learner):
         return max(1, min(most // (body + (shape.ways - 1) * head), self.model.head.max_episodes(shape) or most))
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
-        if task is not None and task.form != self.task.form:
+        if task not in (None, self.task):
             raise UserError(
                 f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
             )

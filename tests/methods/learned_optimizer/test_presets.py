@@ -86,6 +86,6 @@ def test_runs_on_problems_leave_aside_what_only_episodes_have(name):
 
 def test_a_problem_beside_the_default_groups():
     assert isinstance(check_run(compose("problem=quadratics")), ProblemConfig)
-    with pytest.raises(UserError, match="problem=quadratics needs method=learned_optimizer"):
+    with pytest.raises(UserError, match="problem=quadratics method=metric: there is no method for problems"):
         config = check_run(compose_plain(["problem=quadratics"]))
         build_solver(config.method, family_of(config))

@@ -162,7 +162,7 @@ def test_a_rule_learns_to_minimise_quadratics():
     ("options", "message"),
     [
         ({"update_rule": "adam"}, r"method/update_rule=adam has nothing to learn on problem=quadratics"),
-        ({"name": "metric"}, "problem=quadratics needs method=learned_optimizer"),
+        ({"name": "metric"}, "problem=quadratics method=metric: there is no method for problems"),
         ({"rool": 1}, "method.update_rule.rool: update rule .* has no such option"),
         ({"truncation_length": 7}, r"method\.truncation_length=7"),
     ],

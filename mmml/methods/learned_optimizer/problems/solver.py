@@ -12,7 +12,10 @@ from mmml.methods.learned_optimizer.problems.base import Family, Problems
 from mmml.methods.learned_optimizer.unroll import ORDERS, Unroll, descend, divergence, start
 from mmml.methods.learned_optimizer.update_rules import Params, UpdateRule, update_rules
 from mmml.methods.learner import Trainable, methods
-from mmml.registry import check_type
+from mmml.registry import Registry, check_type
+
+solvers = Registry("method for problems", "mmml.methods.learned_optimizer.problems")
+"""Functions ``(section method, family, options of training) -> what the trainer trains``."""
 
 
 class Solver(Trainable):
@@ -94,8 +97,21 @@ SMALLEST = 1e-12  # of losses, whose powers below 1 are infinitely steep at 0
 UNROLL = {f.name: f.type for f in fields(Unroll)}
 
 
-def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
-    """The solver that a config section ``method`` describes; what concerns episodes alone is left aside.
+def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Trainable:
+    """What a config section ``method`` describes for problems; arguments as of :func:`learned_solver`.
+
+    Raises:
+        UserError: the method cannot solve problems.
+    """
+    solver: Trainable = solvers.get(str(options.get("name")), f"problem={family.name} method")(
+        options, family, **training
+    )
+    return solver
+
+
+@solvers.register("learned_optimizer")
+def learned_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
+    """The solver of a section ``method``; what concerns episodes alone is left aside.
 
     Args:
         options: the section.
@@ -105,10 +121,6 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
     Raises:
         UserError: an option is unknown, wrong or missing.
     """
-    if options.get("name") != "learned_optimizer":
-        raise UserError(
-            f"problem={family.name} needs method=learned_optimizer: there is nothing to compare by distance"
-        )
     for option, value in training.items():
         check_type(value, float, f"problem.{option}")
     wanted = {"update_rule": Mapping[str, Any], **UNROLL}
