@@ -101,9 +101,9 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
-    judged = {section: (first or checkpoint.config)[section] for section in TESTED_BY}
-    judged["episode"] = judged["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
-    plain = change(checkpoint.config | judged)
+    tested = {section: (first or checkpoint.config)[section] for section in TESTED_BY}
+    tested["episode"] = tested["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
+    plain = change(checkpoint.config | tested)
     # Each has controls of its own, which its own evaluation shows.
     plain["evaluation"] |= {"controls": False, "permuted_targets": False}
     return ComparedCheckpoint(

@@ -176,10 +176,10 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         try:
             check_shape(config.episode, part, split)
         except UserError as error:
-            yield Issue(True, str(error), mend_shape(part, split))
+            yield Issue(True, str(error), shape_hint(part, split))
 
 
-def mend_shape(samples: Samples, split: str) -> str:
+def shape_hint(samples: Samples, split: str) -> str:
     """What would fit."""
     side = "train" if split == "train" else "eval"
     counts = np.sort(samples.counts)

@@ -127,15 +127,15 @@ def concat(batches: Sequence[Column]) -> Column:
     """Batches of one column, one after the other."""
     parts = [batch.values for batch in batches]
     values = torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)
-    whole = all(batch.mask is None for batch in batches)
-    return replace(batches[0], values=values, mask=None if whole else torch.cat([is_present(b) for b in batches]))
+    full = all(batch.mask is None for batch in batches)
+    return replace(batches[0], values=values, mask=None if full else torch.cat([is_present(b) for b in batches]))
 
 
 def where(condition: Tensor, first: Column, second: Column) -> Column:
     """Embeddings ``[…, width]`` and mask of the first column where a condition ``[…]`` holds, else of the second."""
     values = torch.where(condition.to(first.values.device).unsqueeze(-1), first.values, second.values)
-    whole = first.mask is None and second.mask is None
-    mask = None if whole else torch.where(condition, is_present(first), is_present(second))
+    full = first.mask is None and second.mask is None
+    mask = None if full else torch.where(condition, is_present(first), is_present(second))
     return replace(second, values=values, mask=mask)
 
 

@@ -90,10 +90,10 @@ class Embedder(nn.Module):
             lengths = np.array([n for part in found if part for n in part[0]])
             most = next((part[1] for part in found if part), 0)
             if len(lengths) and lengths.max() > most:
-                lost = (lengths - most).clip(0).sum() / lengths.sum()
+                cut_off = (lengths - most).clip(0).sum() / lengths.sum()
                 notes.append(
                     f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than encoder.{modality}."
-                    f"max_length reads, and {lost:.0%} of all is lost; the longest is {lengths.max():,}"
+                    f"max_length reads, and {cut_off:.0%} of all is lost; the longest is {lengths.max():,}"
                 )
         return notes
 

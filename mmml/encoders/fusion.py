@@ -121,8 +121,8 @@ class Gated(Fusion):
         require(hidden > 0, "encoder.fusion.hidden", hidden, "a positive whole number")
         self.names = nn.Parameter(torch.zeros(len(self.modalities), hidden))
         self.read = nn.Linear(2 * width, hidden)
-        self.judge = nn.Linear(hidden, 1)
-        nn.init.zeros_(self.judge.weight)  # all alike at first
+        self.weigh = nn.Linear(hidden, 1)
+        nn.init.zeros_(self.weigh.weight)  # all alike at first
 
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         return (self.trust(shown, present, modality_indices).unsqueeze(-1) * shown).sum(-2)
@@ -131,7 +131,7 @@ class Gated(Fusion):
         """The weight of each modality, ``[..., M]``, 0 where it is missing."""
         context = masked_mean(shown, present).unsqueeze(-2).expand_as(shown)
         hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(modality_indices)]
-        weights = self.judge(torch.nn.functional.gelu(hidden)).squeeze(-1)
+        weights = self.weigh(torch.nn.functional.gelu(hidden)).squeeze(-1)
         return weights.masked_fill(~present, -1e4).softmax(-1) * present
 
 

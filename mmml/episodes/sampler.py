@@ -177,10 +177,10 @@ class Sampler:
     def _check_apart(self, classes: np.ndarray, numberings: list[np.ndarray], shape: EpisodeShape, where: str) -> None:
         """Refuse a shape for which the rows of one of these classes cannot be kept apart."""
         for c in classes:
-            if self._apart(self.generator(0), np.array([c]), shape, numberings) is None:
+            if self._draw_disjoint(self.generator(0), np.array([c]), shape, numberings) is None:
                 raise UserError(f"{where}: {self._too_few(repr(self.samples.classes[c]), shape)}")
 
-    def _apart(
+    def _draw_disjoint(
         self,
         rng: np.random.Generator,
         classes: np.ndarray,
@@ -221,14 +221,14 @@ class Sampler:
         """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
         groups, duplicates = self.samples.groups, self.samples.duplicates
         if groups is not None:
-            return self._apart(rng, classes, shape, [groups] if duplicates is None else [groups, duplicates])
+            return self._draw_disjoint(rng, classes, shape, [groups] if duplicates is None else [groups, duplicates])
         support, query = self._any_rows(rng, classes, shape)
         if duplicates is None:
             return support, query
         enough = self.samples.counts[classes] >= shape.shots + shape.queries  # else some row is on both sides anyway
         if (again := meeting(duplicates, support, query) & enough).any():
             bound = sides_of(duplicates, support[~again], query[~again])
-            found = self._apart(rng, classes[again], shape, [duplicates], bound)
+            found = self._draw_disjoint(rng, classes[again], shape, [duplicates], bound)
             if found is None:
                 return None
             support[again], query[again] = found

@@ -116,12 +116,12 @@ def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains:
 
 def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     """Refuse the episodes of one split if it cannot fill them."""
-    train, judged = options.train, options.eval
+    train, evaluated = options.train, options.eval
     if split == "train":
         shape = EpisodeShape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
     else:
-        shape = EpisodeShape(max(judged.ways), max(judged.shots), judged.queries)
-    side, mappings = ("train", train.mappings) if split == "train" else ("eval", judged.mappings)
+        shape = EpisodeShape(max(evaluated.ways), max(evaluated.shots), evaluated.queries)
+    side, mappings = ("train", train.mappings) if split == "train" else ("eval", evaluated.mappings)
     among = share(samples.classes, train.class_range) if split == "train" else None
     sampler = Sampler(samples, 0, split, among)
     check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")

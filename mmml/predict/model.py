@@ -206,9 +206,9 @@ class Adapted:
         query = examples.encode(learner.embedder.encode)
         with one_thread():
             predictions = self._predict(query if learner.embeds_once else examples)
-            return self._told(predictions, learner.embedder.fuse(query)[0], threshold, neighbors)
+            return self._describe(predictions, learner.embedder.fuse(query)[0], threshold, neighbors)
 
-    def _told(self, predictions: Any, fused: Tensor, threshold: float | None, neighbors: int) -> list[Found]:
+    def _describe(self, predictions: Any, fused: Tensor, threshold: float | None, neighbors: int) -> list[Found]:
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(neighbors, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task

@@ -12,7 +12,7 @@ from mmml.reporting.robustness import area_rows, robustness_curves
 from mmml.reporting.rows import Row, headlines
 from mmml.reporting.shots import shot_curves
 from mmml.reporting.tables import pivots
-from mmml.reporting.verdicts import judged
+from mmml.reporting.verdicts import verdict_items
 from mmml.run_directory import RunDirectory
 
 
@@ -60,7 +60,7 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "tables": pivots(results),
         "shots": shot_curves(results),
         "differences": difference_pivots(result["differences"], results),
-        "verdicts": judged(result["verdicts"]),
+        "verdicts": verdict_items(result["verdicts"]),
         "notes": result["notes"],
         "headlines": headlines(results),
         "robustness": robustness_curves(results),

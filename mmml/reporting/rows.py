@@ -18,8 +18,8 @@ def mapping(row: Row) -> str:
     support, query = "+".join(row["support"]), "+".join(row["query"])
     if is_problem(row):
         return support
-    asked = f" → {row['target']}" if row.get("target") else ""
-    return f"{query} → {support}" if is_ranking(row) else f"{support}:{query}{asked}"
+    target = f" → {row['target']}" if row.get("target") else ""
+    return f"{query} → {support}" if is_ranking(row) else f"{support}:{query}{target}"
 
 
 def column(row: Row) -> str:
@@ -124,7 +124,7 @@ def _usual_places(row: Row) -> int:
     if row["percent"] or is_ranking(row):
         return 2 if row["percent"] and row["ci95"] * 100 <= 0.1 else 1
     mean, ci95 = abs(row["mean"]), row["ci95"] or 0
-    return min(_places(ci95 or mean, 2), _places(max(mean, ci95), 3))
+    return min(_decimals(ci95 or mean, 2), _decimals(max(mean, ci95), 3))
 
 
 def verdict(row: Row | None) -> str:
@@ -158,10 +158,10 @@ def digits(row: Row) -> int:
     """How many places are shown behind the point."""
     if row["percent"] or is_ranking(row):
         return 1
-    return _places(max(abs(row["mean"]), abs(row.get("ci95") or 0)), 3)
+    return _decimals(max(abs(row["mean"]), abs(row.get("ci95") or 0)), 3)
 
 
-def _places(value: float, count: int) -> int:
+def _decimals(value: float, count: int) -> int:
     """Behind the point, so many that ``count`` digits of a number of any size count."""
     return max(0, count - 1 - math.floor(math.log10(value or 1)))
 

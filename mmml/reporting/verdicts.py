@@ -31,7 +31,7 @@ class Against:
 
 
 @dataclass
-class Judged:
+class VerdictItem:
     """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows.
 
     ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and empty if that is open.
@@ -44,12 +44,12 @@ class Judged:
     against: list[Against]
 
 
-def judged(verdicts: Sequence[dict[str, Any]]) -> list[Judged]:
+def verdict_items(verdicts: Sequence[dict[str, Any]]) -> list[VerdictItem]:
     """One for each verdict."""
-    return [_judged(v) for v in verdicts]
+    return [_verdict_item(v) for v in verdicts]
 
 
-def _judged(verdict: dict[str, Any]) -> Judged:
+def _verdict_item(verdict: dict[str, Any]) -> VerdictItem:
     follows = "better" if verdict["passed"] else "worse"
     if verdict["diverged"]:
         outcome = "not passed: it diverged in some task, by " + ", ".join(verdict["diverged"])
@@ -59,7 +59,7 @@ def _judged(verdict: dict[str, Any]) -> Judged:
         outcome = "passed" if verdict["passed"] else "not passed"
     played = f"{show.mapping(verdict)}, {show.column(verdict)}"
     against = [_against(c) for c in (*verdict["comparisons"], *verdict["losses"])]
-    return Judged(played, verdict["predictor"], outcome, follows, against)
+    return VerdictItem(played, verdict["predictor"], outcome, follows, against)
 
 
 def _against(compared: dict[str, Any]) -> Against:
@@ -70,7 +70,7 @@ def _against(compared: dict[str, Any]) -> Against:
 
 def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:
     """For a terminal of 80 columns or more; none where nothing is judged so."""
-    for one in judged(verdicts):
+    for one in verdict_items(verdicts):
         title = f"does adaptation help? {one.outcome}: {one.predictor}, {one.played}"
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
         table.show_edge = False

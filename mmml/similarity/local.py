@@ -17,19 +17,19 @@ def local(query: Tensor, support: Tensor) -> Tensor:
     have it for points. Items are descriptors of 64 numbers each (as ``conv4_local`` gives), side by side;
     from 0 to 2.
     """
-    query, support = (unit(_places(at_least_float32(x))) for x in (query, support))
+    query, support = (unit(_patches(at_least_float32(x))) for x in (query, support))
     cells = query.shape[-2] * support.shape[-2]
-    return in_chunks(_unlike, query.flatten(-2), support.flatten(-2), cells)
+    return in_chunks(_patch_distance, query.flatten(-2), support.flatten(-2), cells)
 
 
-def _places(items: Tensor) -> Tensor:
+def _patches(items: Tensor) -> Tensor:
     """``[..., places × DESCRIPTOR]`` → ``[..., places, DESCRIPTOR]``."""
     return items.unflatten(-1, (-1, DESCRIPTOR))
 
 
-def _unlike(query: Tensor, support: Tensor) -> Tensor:
+def _patch_distance(query: Tensor, support: Tensor) -> Tensor:
     """Descriptors of length 1, ``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
-    q, s = _places(query), _places(support)
+    q, s = _patches(query), _patches(support)
     cosines = between_parts(lambda a, b: a @ b.mT, q, s)  # [B, q, places, s, places]
     # max and not amax, whose gradient is much slower: it looks for ties
     nearest = cosines.max(4).values.mean(2), cosines.max(2).values.mean(3)

@@ -214,7 +214,7 @@ class Task(ABC):
 
 def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
     """Each choice of ways: of which side of the config, as it was given, and the least and the most."""
-    train, judged = episodes.train.ways, sorted(episodes.eval.ways)
-    for side, ways in (("train", train), ("eval", judged[0]), ("eval", judged[-1])):
+    train, evaluated = episodes.train.ways, sorted(episodes.eval.ways)
+    for side, ways in (("train", train), ("eval", evaluated[0]), ("eval", evaluated[-1])):
         least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)
         yield side, ways, least, most

@@ -3,7 +3,7 @@ import json
 from rich.console import Console
 
 from mmml.reporting import write_report
-from mmml.reporting.verdicts import judged, verdict_table
+from mmml.reporting.verdicts import verdict_items, verdict_table
 from tests.reporting.test_difference_tables import RESULT
 
 
@@ -33,7 +33,7 @@ OPEN = PASSED | {"passed": False, "missing": ["untrained"], "comparisons": PASSE
 
 
 def test_the_row_to_beat_is_named_and_what_follows():
-    (one,) = judged([PASSED])
+    (one,) = verdict_items([PASSED])
     assert one.played == "image:image → text, 1-way 100-shot" and (one.outcome, one.verdict) == ("passed", "better")
     last = one.against[-1]
     assert (last.outcome, last.than, last.other) == ("+1.4 ± 0.2", "the best untrained row", "raw/nearest")
@@ -41,20 +41,20 @@ def test_the_row_to_beat_is_named_and_what_follows():
 
 
 def test_what_is_worse_by_another_metric_is_named():
-    (one,) = judged([LOST])
+    (one,) = verdict_items([LOST])
     assert one.outcome == "not passed" and (one.against[-1].metric, one.against[-1].outcome) == ("BLEU", "−4.9 ± 0.2")
     assert one.against[-1].verdict == "worse"
 
 
 def test_nothing_is_said_where_a_row_is_missing():
-    (one,) = judged([OPEN])
+    (one,) = verdict_items([OPEN])
     assert one.outcome == "open: there is no row of untrained" and len(one.against) == 3
     assert one.verdict == ""  # neither better nor worse
 
 
 def test_only_clear_differences_are_marked():
     unclear = compared("constant", "constant/medoid", 0.001)
-    (one,) = judged([PASSED | {"passed": False, "comparisons": [unclear]}])
+    (one,) = verdict_items([PASSED | {"passed": False, "comparisons": [unclear]}])
     assert one.against[0].verdict == ""
 
 

@@ -37,7 +37,7 @@ ROUNDING = 1e-6  # relative, in float32: so little may lie between frames that m
 OPTION = "evaluation.keyframes.shots"
 
 
-class Summary(Regression):
+class VideoSummary(Regression):
     """Scores of all frames of a video, scored together; not to be chosen as ``task=``."""
 
     name = "summary"
@@ -87,7 +87,7 @@ class KeyFrames(Evaluator):
                 drawn = draws(embedded, setting.shape.shots, context.options.seed)
                 every = [(v, predicted(learner, embedded, mapping, v, support)) for v, support in drawn]
                 scores = np.array([agreement(importance, video) for video, importance in every])
-                scores = scores.reshape(-1, DRAWS, len(Summary.metrics)).mean(1)
+                scores = scores.reshape(-1, DRAWS, len(VideoSummary.metrics)).mean(1)
                 results.extend(rows(setting, mapping, learner, scores))
         return results
 
@@ -125,7 +125,7 @@ class KeyFrames(Evaluator):
     def settings(self, context: EpisodeContext) -> list[EvalSetting]:
         """As many shots as videos in the support set."""
         mappings = tuple(context.mappings)
-        return [EvalSetting(self.name, Summary(), EpisodeShape(1, count, 1), mappings) for count in self.shots]
+        return [EvalSetting(self.name, VideoSummary(), EpisodeShape(1, count, 1), mappings) for count in self.shots]
 
 
 def rows(

@@ -108,9 +108,11 @@ def matched(
     parts = chunks(sampler.at_most(episodes), setting.shape, queries.learner)
     for numbers in progress(parts, f"matching {mapping}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
-        asked = alike(queries.samples, drawn, mapping.query)
-        found = alike(candidates.samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)
-        right = setting.task.scores(match(queries.learner, candidates.learner, asked, found), asked.query.labels)
+        query_batch = alike(queries.samples, drawn, mapping.query)
+        candidate_batch = alike(candidates.samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)
+        right = setting.task.scores(
+            match(queries.learner, candidates.learner, query_batch, candidate_batch), query_batch.query.labels
+        )
         scores.append(MATCHING.of_episodes(right[MATCHING]).numpy())
         classes.append(drawn.classes)
     return np.concatenate(scores), np.concatenate(classes)

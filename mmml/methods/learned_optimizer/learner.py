@@ -124,8 +124,10 @@ class LearnedOptimizer(Learner):
     def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
         """In first order a gradient reaches supports by the head's start alone."""
         queried = {m for mapping in mappings for m in mapping.query}
-        lost = sorted({m for mapping in mappings for m in mapping.support} - queried)
-        trained = [m for m, e in self.embedder.items() if m in lost and any(p.requires_grad for p in e.parameters())]
+        never_queried = sorted({m for mapping in mappings for m in mapping.support} - queried)
+        trained = [
+            m for m, e in self.embedder.items() if m in never_queried and any(p.requires_grad for p in e.parameters())
+        ]
         head = self.model.head
         if trained and self._unroll.first_order and not (head.init == "prototype" and head.shows_support):
             other = " or method.init=prototype" if head.shows_support else ""
@@ -175,7 +177,7 @@ class LearnedOptimizer(Learner):
         side, queries = self._encode(support), self._encode(query)
         point = self._start(side)
         walk = (reached for reached, _ in self._descend(side, point, range(self._steps)))
-        return torch.stack([self._judge(p, side, queries) for p in chain([point], walk)])
+        return torch.stack([self._query_loss(p, side, queries) for p in chain([point], walk)])
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: dict[int, InnerState] = {}
@@ -208,15 +210,15 @@ class LearnedOptimizer(Learner):
     ) -> tuple[Tensor, InnerState]:
         """The meta-loss of one view over some steps, and where they end."""
         point = self._start(support) if point is None else point
-        judged, descended = [], []
+        query_losses, descended = [], []
         for reached, losses in self._descend(support, point, segment):
             point = reached
             descended.append(losses)
             if self._unroll.step_loss_weights != "last" or len(descended) == len(segment):
-                judged.append(self._judge(point, support, query).mean())
+                query_losses.append(self._query_loss(point, support, query).mean())
         if what := divergence(descended, segment.start, self.optimizer, support.first):
             raise TrainingError(what)
-        return self._unroll.meta_loss(judged, segment), point
+        return self._unroll.meta_loss(query_losses, segment), point
 
     def _encode(self, examples: ExampleSet) -> EncodedSet:
         examples = examples.answered(self.embedder.encode)
@@ -243,7 +245,7 @@ class LearnedOptimizer(Learner):
             self._unroll.first_order,
         )
 
-    def _judge(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
+    def _query_loss(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
         return self.task.loss(self._answer(point.params, query.inputs, support.inputs), query.targets)
 
