@@ -1,9 +1,12 @@
 """The transformer that encoders of sequences share."""
 
+from abc import abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmml.encoders.base import Encoder
 from mmml.errors import require
 
 
@@ -30,9 +33,40 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``x`` ``[n, length, channels]``, ``mask`` ``[n, length, 1]``, False on padding → ``[n, channels]``."""
+        return (self.states(x, mask) * mask).sum(1) / mask.sum(1)
+
+    def states(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The state of each position, ``[n, length, channels]``; arguments as of :meth:`forward`."""
         for layer in self.layers:
             x = layer(x, mask)
-        return (self.norm(x) * mask).sum(1) / mask.sum(1)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+class AttentionEncoder(Encoder):
+    """An encoder of sequences: a transformer over their positions, then a linear layer.
+
+    A subclass makes ``transformer`` and ``head``, and says in ``embed_positions`` what the positions are.
+    """
+
+    transformer: Transformer
+    head: nn.Linear
+
+    @abstractmethod
+    def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``prepare`` returned → ``[n, length, channels]`` and ``[n, length, 1]``, False on padding."""
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.project(self.transformer(*self.embed_positions(prepared)))
+
+    def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        x, mask = self.embed_positions(prepared)
+        return self.project(self.transformer.states(x, mask)), mask.squeeze(-1)
+
+    def project(self, states: Tensor) -> Tensor:
+        """States ``[…, channels]`` → ``[…, width]``."""
+        projected: Tensor = self.head(states)
+        return projected
 
 
 class Layer(nn.Module):

@@ -91,6 +91,14 @@ class Encoder(nn.Module, ABC):
     def forward(self, prepared: Tensor) -> Tensor:
         """What ``prepare`` returned → ``[n, width]``: a function of tensors and parameters alone."""
 
+    def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``prepare`` returned → tokens ``[n, length, width]`` and which are no padding, bool ``[n, length]``.
+
+        An encoder that has no tokens gives its embedding as the only one.
+        """
+        embedded = self(prepared).unsqueeze(1)
+        return embedded, torch.ones(embedded.shape[:2], dtype=torch.bool, device=embedded.device)
+
     def encode(self, raw: Any) -> Tensor:
         """Raw values → ``[n, width]``."""
         with torch.autocast(self.device.type, enabled=False):  # a spectrum or a warp in bf16 would be another one

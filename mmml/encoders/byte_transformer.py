@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.attention import Transformer
-from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.attention import AttentionEncoder, Transformer
+from mmml.encoders.base import encoders
 from mmml.encoders.sequences import in_buckets
 from mmml.errors import require
 from mmml.text import PAD, VOCABULARY, count_bytes, to_bytes
@@ -15,7 +15,7 @@ from mmml.text import PAD, VOCABULARY, count_bytes, to_bytes
 BUCKET = 64  # texts embedded at a time
 
 
-class TextTransformer(Encoder):
+class TextTransformer(AttentionEncoder):
     """Tokens, a convolution that gathers neighbours, then attention.
 
     A subclass says in ``prepare`` what the tokens are: ``[n, length]`` int64, no row all padding.
@@ -56,11 +56,10 @@ class TextTransformer(Encoder):
         self.transformer = Transformer(channels, layers, heads, dropout, "encoder.text")
         self.head = nn.Linear(channels, width)
 
-    def forward(self, prepared: Tensor) -> Tensor:
+    def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         mask = (prepared != self.pad).unsqueeze(-1)
         x = self.tokens(prepared) + self.positions[: prepared.shape[1]] * mask
-        x = F.gelu(self.pieces(x.mT).mT)
-        return self.head(self.transformer(x, mask[:, :: self.stride]))
+        return F.gelu(self.pieces(x.mT).mT), mask[:, :: self.stride]
 
     def encode(self, raw: Sequence[str]) -> Tensor:
         """Texts of like length together, so that little is spent on padding."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.attention import Transformer
+from mmml.encoders.attention import AttentionEncoder, Transformer
 from mmml.encoders.base import Encoder, chunks, encoders
 from mmml.encoders.sequences import as_float, pad, unpad
 from mmml.errors import UserError, require
@@ -16,7 +16,7 @@ CLIP = 5.0  # deviations from the mean; features reach ±255 where most are belo
 
 
 @encoders.register("feature_transformer")
-class FeatureTransformer(Encoder):
+class FeatureTransformer(AttentionEncoder):
     """Standardised features, a linear layer, attention over the steps if there are any, a linear layer.
 
     Means and deviations come from the training split, and so does the number of features. A
@@ -58,10 +58,20 @@ class FeatureTransformer(Encoder):
         return x
 
     def forward(self, prepared: Tensor) -> Tensor:
+        """Vectors skip the transformer, and have one token."""
         if prepared.ndim == 2:
-            return self.head(F.gelu(self.transformer.norm(self.first(prepared))))
+            return self.project(self.transformer.norm(self.first(prepared)))
+        return super().forward(prepared)
+
+    def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        return Encoder.sequence(self, prepared) if prepared.ndim == 2 else super().sequence(prepared)
+
+    def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         x, mask = unpad(prepared)
-        return self.head(F.gelu(self.transformer(self.first(x) + self.positions[: x.shape[1]], mask)))
+        return self.first(x) + self.positions[: x.shape[1]], mask
+
+    def project(self, states: Tensor) -> Tensor:
+        return super().project(F.gelu(states))
 
 
 class Standardised(nn.Linear):

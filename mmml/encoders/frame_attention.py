@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmml.encoders.attention import Transformer
+from mmml.encoders.attention import AttentionEncoder, Transformer
 from mmml.encoders.augment import Augment
-from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.base import encoders
 from mmml.encoders.conv4 import conv_blocks
 from mmml.encoders.images import as_input
 from mmml.encoders.sequences import in_buckets, pad
@@ -17,7 +17,7 @@ BUCKET = 32  # videos embedded at a time in evaluation mode
 
 
 @encoders.register("frame_attention")
-class FrameAttention(Encoder):
+class FrameAttention(AttentionEncoder):
     """The trunk of ``conv4`` on every frame, then a transformer whose masked mean is the embedding.
 
     A factorised video transformer (Arnab et al., 2021, model 2) with a convolutional trunk
@@ -72,12 +72,12 @@ class FrameAttention(Encoder):
             x, padding = torch.cat([x, change], dim=2), torch.cat([padding, padding], dim=2)
         return x.masked_fill(padding, torch.nan)
 
-    def forward(self, prepared: Tensor) -> Tensor:
+    def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         real = ~prepared[:, :, 0, 0, 0].isnan()
         tokens = self.tokens(self.trunk(prepared[real]).flatten(1))
         x = tokens.new_zeros(*real.shape, tokens.shape[-1])
         x[real] = tokens
-        return self.head(self.transformer(x + self.positions[: real.shape[1]], real.unsqueeze(-1)))
+        return x + self.positions[: real.shape[1]], real.unsqueeze(-1)
 
     def encode(self, raw: Any) -> Tensor:
         """In evaluation mode, videos of like length together; in training they share batch statistics."""

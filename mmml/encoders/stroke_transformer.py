@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.encoders.attention import Transformer
-from mmml.encoders.base import Encoder, encoders
+from mmml.encoders.attention import AttentionEncoder, Transformer
+from mmml.encoders.base import encoders
 from mmml.encoders.strokes import resampled
 from mmml.errors import require
 
 
 @encoders.register("stroke_transformer")
-class StrokeTransformer(Encoder):
+class StrokeTransformer(AttentionEncoder):
     """Points along the ink, a convolution that gathers neighbours, then attention.
 
     Drawings are centred and scaled; a point is its place, the way from the point before, and
@@ -60,10 +60,9 @@ class StrokeTransformer(Encoder):
         moves = xy.diff(dim=1, prepend=xy[:, :1]) * (self.points / 8)  # about as large as the places
         return torch.cat([xy, moves, starts], dim=-1)
 
-    def forward(self, prepared: Tensor) -> Tensor:
+    def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         x = F.gelu(self.pieces(prepared.mT).mT) + self.positions
-        mask = torch.ones(*x.shape[:2], 1, dtype=torch.bool, device=x.device)  # all have as many points
-        return self.head(self.transformer(x, mask))
+        return x, torch.ones(*x.shape[:2], 1, dtype=torch.bool, device=x.device)  # all have as many points
 
 
 def warped(xy: Tensor, amount: float) -> Tensor:

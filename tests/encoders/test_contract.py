@@ -31,6 +31,26 @@ def test_neighbours_and_their_lengths_do_not_matter_in_evaluation_mode(name):
     assert torch.allclose(encoder.encode(raw[::-1]), alone[back], atol=1e-5, equal_nan=True)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", LEARNED)
+def test_tokens_are_as_wide_as_the_embedding_and_one_of_each_sample_is_real(name):
+    encoder, raw = build(name), RAGGED[modality_of(name)]
+    encoder.encode(raw)
+    tokens, real = encoder.eval().sequence(encoder.prepare(raw))
+    assert tokens.shape == (len(raw), real.shape[1], WIDTH) and real.dtype == torch.bool
+    assert real.any(1).all() and tokens[real].isfinite().all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["byte_transformer", "wordpiece", "stroke_transformer", "frame_attention"])
+def test_the_mean_token_is_the_embedding_whatever_the_padding(name):
+    encoder, raw = build(name).eval(), RAGGED[modality_of(name)]
+    tokens, real = encoder.sequence(encoder.prepare(raw))
+    assert tokens.shape[1] > 1
+    means = torch.stack([t[r].mean(0) for t, r in zip(tokens, real, strict=True)])
+    assert torch.allclose(means, encoder.encode(raw), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", LEARNED)
 def test_different_samples_differ(name):
     encoder, raw = build(name), RAGGED[modality_of(name)]
