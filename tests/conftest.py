@@ -4,6 +4,7 @@ import atexit
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from mmml import cli
 from mmml.data.base import Dataset, Samples
 from mmml.data.column import Column
 from mmml.encoders import build_embedder
+from mmml.episodes import ExampleSet
 from mmml.methods.metric import MetricLearner
 from mmml.tasks import tasks
 
@@ -101,6 +103,18 @@ LOSSES = {
     "contrastive": {"margin": 1.0, "squared": False},
     "triplet": {"margin": 1.0, "hard_mining": False},
 }
+
+
+def with_scores(samples: Samples, scores) -> Samples:
+    """The same samples with these scores, ``[rows]``."""
+    return replace(samples, columns={**samples.columns, "score": Column.of_scores(np.asarray(scores))})
+
+
+def scored_examples(columns, shapes, scores) -> ExampleSet:
+    """Examples with the scores ``[B, items]`` as their answers."""
+    batch, ways, n = next(iter(shapes.values()))
+    answers = Column(torch.as_tensor(scores, dtype=torch.float32).view(batch, ways, n), encoded=True)
+    return ExampleSet(columns, shapes, answers=ExampleSet({"score": answers}, {"score": (batch, ways, n)}))
 
 
 def metric_learner(embedder, task, distance="cosine", loss="infonce", classifier=None, **options) -> MetricLearner:

@@ -26,9 +26,9 @@ class ScoreTarget(Task):
 
     def check(self, episodes: EpisodeConfig) -> None:
         super().check(episodes)
-        for side, ways, _, most in ways_of(episodes):
+        for side, _, _, most in ways_of(episodes):
             if most > 1:
-                raise UserError(f"episode.{side}.ways={ways} would mix scores of different things: use 1")
+                raise UserError(f"episode.{side}.ways={most} would mix scores of different things: use 1")
 
 
 class ModalityTarget(Task):

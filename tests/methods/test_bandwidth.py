@@ -7,10 +7,9 @@ import torch
 
 from mmml.data.column import Column
 from mmml.encoders import build_embedder
-from mmml.episodes import ExampleSet
 from mmml.methods.metric.bandwidth import RATE, Bandwidth
 from mmml.tasks import tasks
-from tests.conftest import metric_learner
+from tests.conftest import metric_learner, scored_examples
 
 
 def test_it_begins_with_the_temperature():
@@ -55,10 +54,10 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     found = []
     for episodes in (1, 3):
         shown, asked = (
-            ExampleSet(
+            scored_examples(
                 {"features": Column(x.expand(episodes, -1, -1, -1), encoded=True)},
                 {"features": (episodes, 1, x.shape[2])},
-                targets=x.view(1, -1).expand(episodes, -1),
+                x.view(1, -1).repeat(episodes, 1),
             )
             for x in (support, query)
         )

@@ -19,7 +19,8 @@ from mmml.methods.controls import (
     shuffled_classes,
 )
 from mmml.tasks import tasks
-from tests.conftest import metric_learner
+from mmml.text.tokens import BYTES
+from tests.conftest import metric_learner, with_scores
 
 MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 6, 4)
 
@@ -29,7 +30,7 @@ def scored() -> Samples:
     """One quantity: the score is the number of the feature that is 1."""
     kinds = np.arange(24) % 4
     values = Column(torch.eye(4)[kinds])
-    return Samples(["a"], np.array([0, 24]), {"features": values}, targets=kinds.astype(np.float32))
+    return with_scores(Samples(["a"], np.array([0, 24]), {"features": values}), kinds)
 
 
 def learner(task=None):
@@ -38,15 +39,19 @@ def learner(task=None):
     return metric_learner(build_embedder(sections, ["features"]), task, "euclidean", temperature=0.01)
 
 
-def view(samples, numbers=(0, 1)):
-    return gather(samples, Sampler(samples, 0, "test").draw(numbers, SHAPE), [MAPPING]).view(MAPPING)
+def view(samples, target="score"):
+    return gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING], target).view(MAPPING)
+
+
+def scores_of(examples):
+    return examples.answers.items("score")
 
 
 def test_answers_belong_to_other_items(scored):
     support, _ = view(scored)
     wrong = permute_targets(support)
-    assert not torch.equal(wrong.targets, support.targets)
-    assert torch.equal(wrong.targets.sort().values, support.targets.sort().values)
+    assert not torch.equal(scores_of(wrong), scores_of(support))
+    assert torch.equal(scores_of(wrong).sort().values, scores_of(support).sort().values)
     assert torch.equal(wrong.values["features"], support.values["features"])
 
 
@@ -66,8 +71,7 @@ def test_no_answer_stays_with_its_item():
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
     named = {**scored.columns, "text": Column(torch.arange(24.0)[:, None], encoded=True)}
-    samples = Samples(scored.classes, scored.starts, named, target="text")
-    support, _ = gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING]).view(MAPPING)
+    support, _ = view(Samples(scored.classes, scored.starts, named), "text")
     before, after = (s.answers.items("text")[..., 0] for s in (support, permute_targets(support)))
     assert torch.equal(after.sort().values, before.sort().values) and (after != before).all()
 
@@ -75,8 +79,8 @@ def test_answers_of_a_modality_are_moved_within_their_episode(scored):
 def test_constant_answers_are_the_mean_and_the_median_of_the_scores(scored):
     support, query = view(scored)
     mean, median = (c.adapt(support)(query) for c in constants(learner()))
-    assert torch.allclose(mean, support.targets.mean(1, keepdim=True).expand(2, 4))
-    assert torch.allclose(median, support.targets.quantile(0.5, 1, keepdim=True).expand(2, 4))
+    assert torch.allclose(mean, scores_of(support).mean(1, keepdim=True).expand(2, 4))
+    assert torch.allclose(median, scores_of(support).quantile(0.5, 1, keepdim=True).expand(2, 4))
     assert [c.predictor_name for c in constants(learner())] == ["constant/mean", "constant/median"]
     assert constants(learner(tasks.build("classification", {}, "task"))) == []
 
@@ -137,20 +141,20 @@ def test_wrong_pairs_spoil_a_learner(scored):
 
 
 def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
-    train = Samples(scored.classes, scored.starts, scored.columns, targets=scored.targets + 10)
+    train = with_scores(scored, scored.columns["score"].values + 10)
     support, query = view(scored)
     own = TrainSetSupport(learner(), train)
     predictions = own.adapt(support)(query)
-    assert torch.allclose(predictions, query.targets + 10, atol=0.1)
+    assert torch.allclose(predictions, scores_of(query) + 10, atol=0.1)
     assert torch.equal(predictions, own.adapt(permute_targets(support))(query))
 
 
 def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
     """Of more samples than are shown, those that are shown lie evenly among all, from the first to the last."""
     monkeypatch.setattr("mmml.methods.controls.KNOWN", 4)
-    train = Samples(scored.classes, scored.starts, scored.columns, targets=np.arange(24, dtype=np.float32))
+    train = with_scores(scored, np.arange(24))
     shown = TrainSetSupport(learner(), train)._support(("features",))
-    assert shown.targets.tolist() == [[0, 8, 15, 23]]
+    assert scores_of(shown).tolist() == [[0, 8, 15, 23]]
     assert shown.values["features"].flatten(0, 2).argmax(-1).tolist() == [0, 0, 3, 3]
 
 
@@ -161,13 +165,11 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
         split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(texts)})
         for split, texts in names.items()
     }
-    options = {"target": "text", "prefix": 1, "model": None, "frozen": True, "vocabulary": None, "layers": 1}
-    options |= {"heads": 1, "width": 8, "max_length": 8, "decoding": "greedy", "beams": 1, "temperature": 1.0}
-    own = learner(tasks.build("generation", options, "task"))
-    support, query = view(own.task.with_targets(parts["test"]))
-    right = own.task.written(own.adapt(support)(query))
-    known = own.task.written(TrainSetSupport(own, parts["train"]).adapt(support)(query))
-    assert right == [own.task.tokens.decode(t) for t in own.task.targets(query)]
+    own = learner(tasks.build("generation", {"target": "text"}, "task"))
+    support, query = view(own.task.prepare(parts["test"]), "text")
+    right = own.adapt(support)(query).texts()
+    known = TrainSetSupport(own, parts["train"]).adapt(support)(query).texts()
+    assert right == [BYTES.decode(t) for t in own.task.targets(query)]
     assert known == [[text.replace("art", "kind") for text in texts] for texts in right]
 
 

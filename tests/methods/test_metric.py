@@ -11,7 +11,7 @@ from mmml.methods.metric import classifiers
 from mmml.methods.metric.learner import as_items
 from mmml.similarity import distances
 from mmml.tasks import tasks
-from tests.conftest import MLP, SMALL, make_learner, metric_learner
+from tests.conftest import MLP, SMALL, make_learner, metric_learner, scored_examples
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
 RULES = ["prototype", "nearest", "ridge", "attention"]
@@ -113,7 +113,9 @@ def test_the_loss_of_attention_contrasts_with_names_too(samples):
 
 
 def test_scores_are_predicted_from_whole_samples():
-    support = replace(two_shots_and_a_name(), targets=torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    shown = two_shots_and_a_name()
+    scored = scored_examples(shown.columns, {"image": shown.shapes["image"]}, [[1.0, 2.0, 3.0, 4.0]])
+    support = replace(shown, answers=scored.answers)
     query = ExampleSet.of({"image": Column(torch.tensor([[12.5, 0.0]]), encoded=True)})
     learner = make_learner(MLP, classifier="attention", distance="euclidean")
     predicted = learner.adapt(support, tasks.build("regression", {}, "task"))(query)

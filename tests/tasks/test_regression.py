@@ -18,7 +18,7 @@ from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import constants
 from mmml.tasks import tasks
 from mmml.tasks.regression import ABOVE, F1, MAE, PEARSON, f1, pearson
-from tests.conftest import metric_learner
+from tests.conftest import metric_learner, with_scores
 
 TASK = tasks.build("regression", {}, "task")
 MAPPING = Mapping.parse("features:features")
@@ -29,8 +29,7 @@ FEATURES = {"name": "feature_transformer", "steps": 4, "channels": 16, "layers":
 def scored() -> Samples:
     """Three quantities of forty samples each; the score is the first of six features, the others are noise."""
     values = torch.randn(120, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3, 3, 3, 3, 3])
-    column = Column(values)
-    return Samples(["a", "b", "c"], np.arange(4) * 40, {"features": column}, targets=values[:, 0].numpy())
+    return with_scores(Samples(["a", "b", "c"], np.arange(4) * 40, {"features": Column(values)}), values[:, 0])
 
 
 def learner(classifier="attention", loss="infonce"):
@@ -41,13 +40,13 @@ def learner(classifier="attention", loss="infonce"):
 
 
 def batch(samples, numbers=(0, 1, 2, 3)):
-    return gather(samples, Sampler(samples, 0, "train").draw(numbers, EpisodeShape(1, 8, 10)), [MAPPING])
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, EpisodeShape(1, 8, 10)), [MAPPING], "score")
 
 
 def error(model, samples) -> float:
     setting, embedded = (
         EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,)),
-        embed_all(model, samples, ["features"]),
+        embed_all(model, samples, ["features", "score"]),
     )
     return episode_results(model, embedded, Sampler(samples, 0, "test"), [setting], 100).rows[0].mean
 
@@ -59,7 +58,7 @@ def test_the_loss_sees_the_scores_and_reaches_every_parameter(scored, loss):
     value = model.loss(batch(scored))
     value.backward()
     assert value > 0 and all(p.grad.abs().sum() > 0 for n, p in model.named_parameters() if "positions" not in n)
-    assert model.loss(batch(replace(scored, targets=-5 * scored.targets))) != value
+    assert model.loss(batch(with_scores(scored, -5 * scored.columns["score"].values))) != value
 
 
 def test_training_learns_which_features_matter(scored):
@@ -79,10 +78,11 @@ def test_a_constant_answer_stands_in_the_table(scored):
     model = learner()
     model.embedder.fit(scored)
     mean, _ = constants(model)
-    embedded = embed_all(mean, scored, ["features"])
+    embedded = embed_all(mean, scored, ["features", "score"])
     cell, correlation = episode_results(mean, embedded, Sampler(scored, 0, "test"), [setting], 50)
     drawn = Sampler(scored, 0, "test").draw(range(50), setting.shape)
-    support, query = scored.targets[drawn.support], scored.targets[drawn.query]
+    scores = scored.columns["score"].values.numpy()
+    support, query = scores[drawn.support], scores[drawn.query]
     assert cell.mean == pytest.approx(np.abs(query - support.mean(-1, keepdims=True)).mean(), rel=1e-4)
     assert correlation.key.metric == "Pearson r" and correlation.mean == 0
     assert cell.key.predictor == "constant/mean"
@@ -108,12 +108,12 @@ def test_a_value_of_a_whole_class_has_no_score():
 
 
 def test_samples_without_scores_are_counted(scored):
-    targets = scored.targets.copy()
-    targets[3] = np.nan
+    scores = scored.columns["score"].values.clone()
+    scores[3] = torch.nan
     with pytest.raises(UserError, match="1 of the val split have none"):
-        TASK.check_samples({"val": replace(scored, targets=targets)})
+        TASK.check_samples({"val": with_scores(scored, scores)})
     with pytest.raises(UserError, match="the val split has none"):
-        TASK.check_samples({"val": replace(scored, targets=None)})
+        TASK.check_samples({"val": replace(scored, columns={"features": scored.columns["features"]})})
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-12, 1e-9, 1.0, 1e9, 1e30])

@@ -11,13 +11,14 @@ from mmml.data.base import Granularity, Samples
 from mmml.data.column import Column
 from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
+from mmml.episodes.candidates import candidate_rows
 from mmml.errors import UserError
-from mmml.evaluation.candidates import candidate_rows
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.predictions import chance_results, episode_results, predict
 from mmml.evaluation.setting import EvalSetting
 from mmml.methods import methods
 from mmml.methods.controls import Control
+from mmml.methods.learned_optimizer.heads import heads
 from mmml.methods.metric.learner import combined
 from mmml.tasks import tasks
 from tests.conftest import metric_learner
@@ -53,7 +54,7 @@ def pairs() -> Samples:
         "features": Column(values, encoded=True),
         TARGET: Column(found, encoded=True),
     }
-    return Samples(["a", "b"], np.array([0, 40, 80]), columns, target=TARGET)
+    return Samples(["a", "b"], np.array([0, 40, 80]), columns)
 
 
 def embedder():
@@ -95,7 +96,7 @@ def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pa
         predict(metric(), pairs, Sampler(pairs, 0, "test"), EvalSetting("few_shot", TASK, SHAPE, (MAPPING,)), 60)
     )
     answers = pairs.columns[TARGET].values
-    for b, (rows, right) in enumerate(candidate_rows(pairs, played.drawn)):
+    for b, (rows, right) in enumerate(candidate_rows(pairs, TARGET, played.drawn)):
         assert len(rows) == 35 and torch.equal(answers[rows[right]], played.targets[b])
     assert judged(Opposite(metric()), pairs)["median rank"] == 35
 
@@ -131,25 +132,27 @@ def test_the_loss_is_contrastive_in_both_directions_and_of_directions_alone():
         assert TASK.loss(scale * predictions, answers / scale).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_among_more_answers_each_episode_has_candidates_of_its_own():
+def test_among_more_answers_each_episode_has_candidates_of_its_own(pairs, monkeypatch):
     """A long answer is no better for it."""
     answers = torch.tensor([[10.0, 10], [1, 0], [0, 1], [-1, 0]])
     predictions = torch.tensor([[[1.0, 0.1], [5, 6]], [[-1, 0], [0, -1]]])
     among = [(np.array([0, 1, 2]), np.array([1, 2])), (np.array([3, 2]), np.array([0, 1]))]
-    scores = {m.name: s.tolist() for m, s in TASK.scores_among_candidates(predictions, answers, among).items()}
+    monkeypatch.setattr("mmml.tasks.retrieval.candidate_rows", lambda *_: among)
+    samples = replace(pairs, columns={TARGET: Column(answers, encoded=True)})
+    scores = {m.name: s.tolist() for m, s in TASK.scores_of_episodes(predictions, answers, samples, None).items()}
     assert scores["median rank"] == [[1, 2], [1, 2]] and scores["R@1"] == [[1, 0], [1, 0]]
 
 
 def test_a_first_projection_changes_nothing():
-    embedded, scale = torch.randn(2, 5, 6), torch.tensor(1.7)
-    weight, bias = TASK.init_head(embedded, embedded, scale)
-    assert torch.allclose(scale * (embedded @ weight.mT + bias.unsqueeze(1)), embedded, atol=1e-6)
+    embedded = torch.randn(2, 5, 6)
+    head = heads.build("embedding", {}, "method", width=6, init="prototype", scale=1.7)
+    assert torch.allclose(head(head.initial(embedded, embedded, 6), embedded).float(), embedded, atol=1e-6)
 
 
 @torch.no_grad()
 def test_the_order_of_answers_tells_nothing(pairs):
     learner = metric()
-    batch = gather(pairs, Sampler(pairs, 0, "test").draw([0], SHAPE), [MAPPING])
+    batch = gather(pairs, Sampler(pairs, 0, "test").draw([0], SHAPE), [MAPPING], TARGET)
     support, query = batch.view(MAPPING)
     assert list(query.values) == ["features"] and list(query.answers.values) == [TARGET]
     blind = SimpleNamespace(encode=query.encode, columns=query.columns, shown=query.shown)
@@ -167,7 +170,7 @@ def test_training_reaches_the_encoders_of_both_sides(name, pairs):
         section = RULE | UNROLL | {"vectorize": "auto"}
     learner = methods.build(name, section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
-    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
+    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0)
     loss.backward()
     for modality, encoder in learner.embedder.items():
         assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, modality
@@ -196,14 +199,14 @@ def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
-    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING]), 0.0)
+    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0)
     loss.backward()
     grads = {n: p.grad for n, p in learner.named_parameters() if p.requires_grad}
     assert all(g is not None and g.abs().sum() > 0 for g in grads.values()), grads.keys()
 
 
 def test_no_head_begins_nowhere():
-    with pytest.raises(UserError, match="method.init=zero points nowhere, and task=retrieval compares directions"):
+    with pytest.raises(UserError, match="method.init=zero points nowhere, and this task compares directions"):
         methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto", "init": "zero"}, "method",
                       embedder=embedder(), task=TASK, ways=1)  # fmt: skip
 

@@ -114,6 +114,13 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("options", IMPOSSIBLE)
 def test_what_does_not_fit_is_refused_before_anything_is_loaded(options, monkeypatch):
-    monkeypatch.setattr(runs, "load_samples", lambda *_: pytest.fail("loaded"))
+    build = runs.datasets.build_section
+
+    def never_loaded(*section):
+        dataset = build(*section)
+        dataset.load = lambda *_: pytest.fail("loaded")
+        return dataset
+
+    monkeypatch.setattr(runs.datasets, "build_section", never_loaded)
     with pytest.raises(UserError, match=IMPOSSIBLE[options]):
         runs.assemble(check_run(compose_plain(options.split())))

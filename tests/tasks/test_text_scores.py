@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from mmml.tasks.generation import scores
-from mmml.tasks.generation.prefix_lm import Decoding, GumbelSampler, Writer, from_scratch
 from mmml.tasks.generation.support_texts import SupportTexts, alike
-from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation, Prefixed
-from mmml.tasks.generation.tokens import BYTES, PieceTokens
+from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation
+from mmml.text.tokens import BYTES
 
 LONG, SHORT, LONGER = "a red cat sat on the mat", "a red cat", "the cat sat on the mat and slept there"
 EVEN = "the cat sat on the mat"
@@ -33,7 +32,7 @@ def test_bleu_is_that_of_all_texts_together_and_not_their_mean():
 
 
 def generation() -> Generation:
-    return Generation("text", 1, None, True, None, 1, 1, 8, 12, "greedy", 1, 1.0)
+    return Generation("text")
 
 
 def known(texts):
@@ -63,44 +62,3 @@ def test_two_that_are_alike_win_over_one_that_weighs_more():
     texts = BYTES.encode(["red cat", "red cats", "blue whale"])[None]
     weighed = SupportTexts(torch.tensor([[[0.3, 0.3, 0.4]]]).log(), texts)
     assert BYTES.decode(weighed.chosen()[0])[0].startswith("red cat")
-
-
-def test_every_place_of_a_text_has_chances_of_its_own():
-    """The same for all texts that are written at a time, and each time."""
-    chance, again, scores = GumbelSampler(1.0), GumbelSampler(1.0), torch.zeros(2, 50)
-    first, second = chance(None, scores), chance(None, scores)
-    assert torch.equal(first[0], first[1]) and torch.equal(first, again(None, scores))
-    assert not torch.equal(first, second) and torch.equal(second, again(None, scores))
-
-
-def test_other_pieces_read_texts_anew():
-    """Those of a checkpoint, and those that are learned once more."""
-    own, other = PieceTokens(64), PieceTokens(64)
-    own.fit([LONG] * 3), other.fit(["the tar", "a mat"] * 3)
-    wanted = own.encode([SHORT])
-    assert not torch.equal(other.encode([SHORT]), wanted)
-    other.state = own.state
-    assert torch.equal(other.encode([SHORT]), wanted)
-    other.fit(["the tar", "a mat"] * 3)
-    assert not torch.equal(other.encode([SHORT]), wanted)
-
-
-def test_no_piece_is_taken_for_the_end():
-    """The first of all pieces, a space alone, has the number that the end of a text has."""
-    own = PieceTokens(64)
-    own.fit(["a cat", "a hat", "a b"] * 3)
-    read = own.encode(["a  cat", "b"])
-    assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][1] == own.end
-    assert own.decode(read) == ["a  cat", "b"]
-
-
-@torch.no_grad()
-def test_written_texts_belong_to_their_episode():
-    torch.manual_seed(0)
-    model = from_scratch(BYTES, 16, 2, 2, 20)
-    for p in model.parameters():
-        p.mul_(4)  # so that no two prefixes are gone on from alike
-    writer = Writer(model.eval(), BYTES, Decoding("greedy", 3, 1.0, 10), frozen=False)
-    prefix = torch.randn(2, 3, 2, 16)
-    written = generation().written(Prefixed(prefix.flatten(2), writer))
-    assert written == [writer.write(one) for one in prefix] and written[0] != written[1]

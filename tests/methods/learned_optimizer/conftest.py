@@ -1,12 +1,12 @@
 """One thread: these tensors are so small that threads spend their time waiting for one another."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mmml import threads
+from tests.conftest import with_scores
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -18,4 +18,4 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def scored(samples):
     """The same samples, each with a score."""
-    return replace(samples, targets=np.linspace(-1, 1, int(samples.counts.sum())).astype(np.float32))
+    return with_scores(samples, np.linspace(-1, 1, int(samples.counts.sum())))

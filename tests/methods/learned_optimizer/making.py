@@ -87,7 +87,8 @@ def make(embedder=MLP, task: str = "classification", ways: int = SHAPE.ways, **c
 
 
 def episodes(samples, mappings=(IMAGES,), numbers=(0, 1), shape=SHAPE) -> Batch:
-    return gather(samples, Sampler(samples, 0, "train").draw(numbers, shape), mappings)
+    target = "score" if "score" in samples.columns else None
+    return gather(samples, Sampler(samples, 0, "train").draw(numbers, shape), mappings, target)
 
 
 class Tiny(Encoder):
@@ -122,9 +123,12 @@ def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
     for n in (2, 1):
         x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
         scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
-        column = Column(x if encoded else x.flatten(0, 2), encoded=encoded)
-        sides.append(ExampleSet({"image": column}, {"image": x.shape[:3]}, scores))
-    return Batch(*sides, (IMAGES,))
+        columns = {
+            "image": Column(x if encoded else x.flatten(0, 2), encoded=encoded),
+            "score": Column(scores.unflatten(1, (2, n)), encoded=True),
+        }
+        sides.append(ExampleSet(columns, dict.fromkeys(columns, x.shape[:3])))
+    return Batch(*sides, (IMAGES,), "score")
 
 
 class Replay(UpdateRule):

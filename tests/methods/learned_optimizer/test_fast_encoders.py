@@ -64,7 +64,7 @@ def test_statistics_are_those_of_all_support_items(name):
     assert isinstance(model, FullModel)
     ((modality, encoder),) = model.embedder.items()
     seen = model.encode(of(name, 0, 1, 2, 3))
-    params = model.initial(learner.task, seen, torch.tensor([[0, 0, 1, 1]]), 2)
+    params = model.initial(seen, torch.tensor([[0, 0, 1, 1]]), 2)
     for module in encoder.modules():
         module.train(isinstance(module, _BatchNorm))
     expected = model.head(

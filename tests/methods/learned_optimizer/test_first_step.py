@@ -44,7 +44,7 @@ def first_step(learner, support):
 def gradients_of(learner, seen):
     side = learner._encode(seen)
     at = {n: p.detach().requires_grad_() for n, p in learner._start(side).params.items()}
-    loss = learner.task.loss(learner.task.decode(learner.model(at, side.inputs)), side.targets).sum()
+    loss = learner.task.loss(learner._answer(at, side.inputs, None), side.targets).sum()
     return dict(zip(at, torch.autograd.grad(loss, [*at.values()]), strict=True))
 
 

@@ -9,10 +9,16 @@ import pytest
 import torch
 
 from mmml.errors import UserError
-from tests.tasks.test_generation import descend, judged, learned_by, named, task
+from tests.tasks.test_generation import descend, judged, learned, model_of, named
 
 __all__ = ["named"]  # a fixture
+OPTIONS = {"name": "pretrained", "frozen": True, "prefix": 2, "max_length": 12, "decoding": "greedy", "beams": 3}
 SIZES = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
+
+
+def learned_by(model, frozen=True, max_length=12, **options):
+    section = OPTIONS | {"temperature": 1.0, "model": model, "frozen": frozen, "max_length": max_length}
+    return learned(language_model=section, **options)
 
 
 @pytest.fixture(scope="module")
@@ -60,29 +66,28 @@ def folder(request, tokenizer, tmp_path_factory) -> str:
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_model_is_steered_by_its_prefix(folder, frozen, named):
-    learner = learned_by(task(model=folder, frozen=frozen))
-    own = list(learner.task.writer.parameters())
+    learner = learned_by(folder, frozen=frozen)
+    own = list(model_of(learner).parameters())
     assert bool(own) is not frozen
-    before = [p.clone() for p in learner.task.writer.model.parameters()]
+    before = [p.clone() for p in model_of(learner).model.parameters()]
     losses = descend(learner, named, 15)
     assert losses[-1] < losses[0]
-    changed = any(not torch.equal(a, b) for a, b in zip(before, learner.task.writer.model.parameters(), strict=True))
+    changed = any(not torch.equal(a, b) for a, b in zip(before, model_of(learner).model.parameters(), strict=True))
     assert changed is not frozen
     assert judged(learner.eval(), named)["log loss"] > 0
     if frozen:
-        assert any(learner.task.writer.write(torch.randn(16, 2, 16)))
-    kept = {name.split(".")[2] for name in learner.state_dict() if name.startswith("task.writer.")}
+        assert any(model_of(learner).write(torch.randn(16, 2, 16)))
+    kept = {name.split(".")[3] for name in learner.state_dict() if "language_model." in name}
     assert kept == ({"_extra_state"} if frozen else {"_extra_state", "models"})
 
 
 def test_texts_come_back(folder):
-    made = task(model=folder)
-    made.prepare_head(8, 1)
-    assert made.tokens.decode(made.tokens.encode(["a cat sat on the mat", "fish"])) == ["a cat sat on the mat", "fish"]
+    tokens = model_of(learned_by(folder)).tokens
+    assert tokens.decode(tokens.encode(["a cat sat on the mat", "fish"])) == ["a cat sat on the mat", "fish"]
 
 
 def test_gradients_are_followed_twice(folder, named):
-    learner = learned_by(task(model=folder), first_order=False)
+    learner = learned_by(folder, first_order=False)
     learner.fit(named)
     (loss,) = learner.losses(of(learner, named), 0.0)
     loss.backward()
@@ -96,14 +101,14 @@ def of(learner, samples):
 
 
 def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder, tmp_path):
-    learner = learned_by(task(model=folder))
+    learner = learned_by(folder)
     same, other = (shutil.copytree(folder, tmp_path / name) for name in ("same", "other"))
-    learned_by(task(model=str(same))).load_state_dict(learner.state_dict())
-    changed = copy.deepcopy(learner.task.writer.model)
+    learned_by(str(same)).load_state_dict(learner.state_dict())
+    changed = copy.deepcopy(model_of(learner).model)
     next(changed.parameters()).data.add_(1)
     changed.save_pretrained(other)
-    with pytest.raises(UserError, match=r"task.model=.*/other is not what the run was trained with"):
-        learned_by(task(model=str(other))).load_state_dict(learner.state_dict())
+    with pytest.raises(UserError, match=r"method.language_model.model=.*/other is not what the run was trained with"):
+        learned_by(str(other)).load_state_dict(learner.state_dict())
 
 
 def test_a_tokenizer_that_cannot_end_a_text_is_refused(folder, tokenizer, tmp_path):
@@ -111,27 +116,27 @@ def test_a_tokenizer_that_cannot_end_a_text_is_refused(folder, tokenizer, tmp_pa
     endless = copy.deepcopy(tokenizer)
     endless.eos_token = None
     endless.save_pretrained(tmp_path / "model")
-    with pytest.raises(UserError, match=r"task.model=.*/model: its tokenizer has no eos_token"):
-        learned_by(task(model=str(tmp_path / "model")))
+    with pytest.raises(UserError, match=r"method.language_model.model=.*/model: its tokenizer has no eos_token"):
+        learned_by(str(tmp_path / "model"))
 
 
 @torch.no_grad()
 def test_a_large_vocabulary_is_written_in_batches(folder, monkeypatch):
     """30,522 word pieces here: 64 texts in a pass each token."""
-    writer, passes = learned_by(task(model=folder)).task.writer, []
+    writer, passes = model_of(learned_by(folder)), []
     writer.model.register_forward_hook(lambda *_: passes.append(1))
     assert len(writer.write(torch.randn(64, 2, 16))) == 64
     assert 0 < len(passes) <= writer.decoding.max_length
 
 
 def test_a_text_that_is_too_long_for_the_model_is_refused(folder):
-    told = {"gpt2": "24 positions, and task.prefix plus task.max_length need 82"}
-    told["bart"] = "64 positions, and task.prefix and task.max_length need 80"
+    told = {"gpt2": "24 positions, and method.language_model.prefix plus method.language_model.max_length need 82"}
+    told["bart"] = "64 positions, and method.language_model.prefix and method.language_model.max_length need 80"
     kind = next((kind for kind in told if kind in folder), None)
     with pytest.raises(UserError, match=told[kind]) if kind else nullcontext():  # T5 has no last position
-        learned_by(task(model=folder, max_length=80))
+        learned_by(folder, max_length=80)
 
 
 def test_a_folder_that_is_not_there_is_told():
-    with pytest.raises(UserError, match=r"task.model=\./nowhere: there is no such folder"):
-        learned_by(task(model="./nowhere"))
+    with pytest.raises(UserError, match=r"method.language_model.model=\./nowhere: there is no such folder"):
+        learned_by("./nowhere")
