@@ -110,6 +110,11 @@ def with_scores(samples: Samples, scores) -> Samples:
     return replace(samples, columns={**samples.columns, "score": Column.of_scores(np.asarray(scores))})
 
 
+def scores_of(samples: Samples) -> np.ndarray:
+    """The score of each row, ``[rows]``."""
+    return samples.columns["score"].values.numpy()
+
+
 def scored_examples(columns, shapes, scores) -> ExampleSet:
     """Examples with the scores ``[B, items]`` as their answers."""
     batch, ways, n = next(iter(shapes.values()))

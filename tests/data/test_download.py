@@ -143,7 +143,7 @@ def test_get_downloads_and_tells_what_is_left(server, tmp_path, monkeypatch, cap
     class Part(OnDisk):
         name, folder_name, downloads = "part", "part", (at(server),)
 
-        def load(self, modalities, scores=False):
+        def load(self, modalities):
             return {}
 
     monkeypatch.setitem(datasets._parts, "part", Part)

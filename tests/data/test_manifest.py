@@ -10,6 +10,7 @@ from mmml.data import media_cache
 from mmml.data.base import Granularity, datasets
 from mmml.data.manifest import columns, read_rows
 from mmml.errors import UserError
+from tests.conftest import scores_of
 from tests.data.making import OPTIONS, draw, pictures, write_csv, write_jsonl
 
 
@@ -142,9 +143,9 @@ def test_several_files_are_several_samples_of_one_group(tmp_path):
 def test_scores_become_targets(tmp_path):
     rows = [row | {"score": f"{i / 2}"} for i, row in enumerate(pictures(tmp_path))]
     write_csv(tmp_path / "metadata.csv", rows)
-    for samples in load(tmp_path, "image").values():
+    for samples in load(tmp_path, "image", "score").values():
         wanted = [float(rows[4 * int(n[1]) + int(n[3])]["score"]) for n in samples.ids.to_pylist()]
-        assert samples.targets.tolist() == wanted
+        assert scores_of(samples).tolist() == wanted
 
 
 @pytest.mark.parametrize("way", ["matrix", "parquet", "files"])
@@ -307,7 +308,9 @@ def test_an_empty_column_is_no_column(tmp_path):
     write_csv(tmp_path / "metadata.csv", rows)
     assert set(manifest(tmp_path).modalities) == {"image", "text"}  # labels serve as texts
     train = load(tmp_path, "image", "text")["train"]
-    assert list(train.columns["text"].values[:]) == train.classes and train.targets is None and train.groups is None
+    assert (
+        list(train.columns["text"].values[:]) == train.classes and "score" not in train.columns and train.groups is None
+    )
 
 
 def test_a_row_without_a_group_is_a_group_of_its_own(tmp_path):
@@ -432,10 +435,10 @@ def test_samples_without_a_score_are_left_out_where_scores_are_needed(tmp_path):
     rows = [row | {"score": "" if i == 1 else "1"} for i, row in enumerate(pictures(tmp_path))]
     write_csv(tmp_path / "metadata.csv", rows)
     assert sum(int(s.counts.sum()) for s in load(tmp_path, "image").values()) == 24
-    kept = manifest(tmp_path, on_bad_sample="skip").load({"image"}, scores=True)
+    kept = manifest(tmp_path, on_bad_sample="skip").load({"image", "score"})
     assert sum(int(s.counts.sum()) for s in kept.values()) == 23
     with pytest.raises(UserError, match="row 2 of .* it has no score"):
-        manifest(tmp_path).load({"image"}, scores=True)
+        manifest(tmp_path).load({"image", "score"})
 
 
 def test_empty_lines_at_the_end_of_a_column_are_no_rows(tmp_path):

@@ -4,13 +4,14 @@ import pytest
 
 from mmml.data.base import datasets
 from mmml.errors import UserError
+from tests.conftest import scores_of
 
 TRAITS = {"name": "pom", "split_seed": 0, "val": 0.12, "test": 0.24}
 REVIEWS = {"name": "ict_mmmo"}
 
 
 def load(root, section, *modalities):
-    return datasets.build_section(section | {"root": str(root)}, "dataset").load(modalities, scores=True)
+    return datasets.build_section(section | {"root": str(root)}, "dataset").load({*modalities, "score"})
 
 
 def test_traits_are_tasks_over_the_same_clips(real_data):
@@ -21,7 +22,7 @@ def test_traits_are_tasks_over_the_same_clips(real_data):
     assert features.shape == (6600, 20, 43)
     assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
     assert parts["train"].groups.tolist() == [*range(600)] * 11
-    scores = parts["train"].targets
+    scores = scores_of(parts["train"])
     assert scores.min() >= 1 and scores.max() <= 7 and not (scores[:600] == scores[600:1200]).all()
 
 
@@ -43,8 +44,8 @@ def test_half_of_the_clips_have_no_video(real_data):
     clips = video.take(slice(0, 203)).present[:]
     assert (clips == alone.columns["video_features"].values[: alone.counts[0]]).all()
     assert clips[:5].shape == (5, 20, 41) and clips[:5].abs().sum((1, 2)).min() > 0
-    scores = together["test"].targets[:203][video.mask[:203].numpy()]
-    assert (scores == alone.targets[: len(scores)]).all()
+    scores = scores_of(together["test"])[:203][video.mask[:203].numpy()]
+    assert (scores == scores_of(alone)[: len(scores)]).all()
 
 
 def test_reviews_have_one_quantity_and_the_published_splits(real_data):
@@ -52,7 +53,7 @@ def test_reviews_have_one_quantity_and_the_published_splits(real_data):
     assert [p.classes for p in parts.values()] == [["sentiment, train"], ["sentiment, val"], ["sentiment, test"]]
     assert [parts["test"].columns[m].values[:1].shape[1:] for m in parts["test"].columns] == [(20, 74), (20, 36)]
     assert sum(int(p.counts[0]) for p in parts.values()) <= 340
-    assert parts["train"].targets.min() >= 1 and parts["train"].targets.max() <= 5
+    assert scores_of(parts["train"]).min() >= 1 and scores_of(parts["train"]).max() <= 5
 
 
 def test_a_stream_that_the_copy_lacks_is_told(real_data):
@@ -62,8 +63,8 @@ def test_a_stream_that_the_copy_lacks_is_told(real_data):
 
 def test_the_scores_of_a_trait_are_those_that_its_clips_have_on_it(real_data):
     dataset = datasets.build_section(TRAITS | {"root": str(real_data)}, "dataset")
-    read, parts = dataset.read(["audio_features"]), dataset.load(["audio_features"], scores=True)
+    read, parts = dataset.read(["audio_features"]), dataset.load(["audio_features", "score"])
     for split, part in parts.items():
         for c, name in enumerate(part.classes):
             wanted = read[split].scores[:, int(name.removeprefix("trait")) - 1]
-            assert part.targets[part.starts[c] : part.starts[c + 1]].tolist() == wanted.tolist()
+            assert scores_of(part)[part.starts[c] : part.starts[c + 1]].tolist() == wanted.tolist()

@@ -7,6 +7,7 @@ import torch
 from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler, gather
 from mmml.episodes.corruptions import build_corruptions
+from tests.conftest import scored_examples
 
 MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image+text:image")]
 
@@ -30,14 +31,10 @@ def test_one_episode_of_several(samples, batch):
     second = encoded.episode(1)
     assert second.shapes == {"image": (1, 3, 2), "text": (1, 3, 1)} and all(c.encoded for c in second.columns.values())
     assert torch.equal(second.items("text"), encoded.items("text")[1:])
-    scored = replace(
-        encoded, targets=torch.arange(12.0).view(2, 6), ragged_labels={"image": torch.arange(12).view(2, 6)}
-    )
-    assert (
-        scored.episode(1).targets.tolist()
-        == [[6, 7, 8, 9, 10, 11]]
-        == scored.episode(1).ragged_labels["image"].tolist()
-    )
+    scored = scored_examples(encoded.columns, {"image": (2, 3, 2)}, torch.arange(12.0))
+    labelled = replace(scored, ragged_labels={"image": torch.arange(12).view(2, 6)}).episode(1)
+    last = [[6, 7, 8, 9, 10, 11]]
+    assert labelled.answers.items("score").tolist() == last == labelled.ragged_labels["image"].tolist()
 
 
 def test_gathers_the_rows_that_were_drawn(samples, batch):

@@ -13,7 +13,7 @@ from mmml.config.schema import check_run
 from mmml.data.column import Column
 from mmml.episodes.corruptions import build_corruptions
 from mmml.evaluation.measured import measured
-from tests.conftest import SMOKE, command
+from tests.conftest import SMOKE, command, with_scores
 from tests.evaluation.making import context_of, settings_of
 
 NOISE = [{"name": "noise", "modality": "image", "amount": 0.1}]
@@ -44,7 +44,7 @@ def test_it_changes_with_whatever_changes_what_is_played(samples):
         playing(replace(samples, superclasses=np.array([0, 0, 0, 1, 1, 1]))),
         playing(replace(samples, query_only=np.arange(len(samples.labels)) % 2 == 0)),
         playing(replace(samples, columns=darker)),
-        playing(replace(samples, targets=np.zeros(len(samples.labels), np.float32))),
+        playing(with_scores(samples, np.zeros(len(samples.labels)))),
         replace(playing(samples), corruptions=build_corruptions(NOISE, "episode.eval.corruptions")),
     ]
     assert len({context.fingerprint() for context in [playing(samples), *others]}) == 1 + len(others)

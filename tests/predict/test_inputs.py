@@ -11,6 +11,7 @@ from mmml.data.column import Column
 from mmml.data.values import objects
 from mmml.errors import UserError
 from mmml.predict.inputs import Queries, Reading, Support, as_batch, whole_support
+from tests.conftest import scores_of
 from tests.data.making import draw, write_csv
 
 MATRIX = Reading(features="f.npy")
@@ -26,11 +27,11 @@ def numbered(root, rows):
 def test_rows_are_sorted_by_class_and_keep_what_belongs_to_them(tmp_path):
     labels = ["b", "a", "c", "b", "a", "b"]
     rows = [{"id": f"s{i}", "label": label, "score": i / 2} for i, label in enumerate(labels)]
-    samples = Support(numbered(tmp_path, rows), MATRIX, one_way=False).samples(["features"])
+    samples = Support(numbered(tmp_path, rows), MATRIX, one_way=False).samples(["features", "score"])
     assert samples.classes == ["b", "a", "c"] and samples.starts.tolist() == [0, 3, 5, 6]
     assert samples.columns["features"].values[np.arange(6)][:, 0].tolist() == [0, 3, 5, 1, 4, 2]
     assert samples.ids.to_pylist() == ["s0", "s3", "s5", "s1", "s4", "s2"]
-    assert samples.targets.tolist() == [0, 1.5, 2.5, 0.5, 2, 1]
+    assert scores_of(samples).tolist() == [0, 1.5, 2.5, 0.5, 2, 1]
 
 
 def test_a_class_whose_rows_are_all_left_out_moves_no_other(tmp_path):

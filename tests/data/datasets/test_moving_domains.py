@@ -6,6 +6,7 @@ from mmml.data.base import datasets
 from mmml.data.datasets.moving_domains import WINDOW, nearness
 from mmml.data.datasets.moving_glyphs import FRAMES, SIDE
 from mmml.errors import UserError
+from tests.conftest import scores_of
 
 EVERY = ("train", "val", "test")
 
@@ -60,7 +61,7 @@ def test_scores_say_how_near_a_key_frame_is(frames):
     test = frames["test"]
     video = test.footage[3]
     assert video.rows.tolist() == list(range(3 * FRAMES, 4 * FRAMES)) and set(test.groups[video.rows]) == {3}
-    scores = test.targets[video.rows]
+    scores = scores_of(test)[video.rows]
     assert (np.flatnonzero(scores == 1) == np.flatnonzero(video.summaries[0])).all() and video.summaries.sum() == 2
     assert video.budget == 2 / FRAMES and (video.annotations[0] == scores).all()
     assert nearness(np.array([[False, True, False, False]]))[0] == pytest.approx(np.exp([-0.5, 0, -0.5, -2]))

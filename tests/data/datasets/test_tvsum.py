@@ -8,6 +8,7 @@ from mmml.data.annotated_video import Footage, summary
 from mmml.data.base import datasets
 from mmml.data.datasets.tvsum import CATEGORIES, read_annotations
 from mmml.errors import UserError
+from tests.conftest import scores_of
 from tests.data.making_footage import EVERY, write_eccv16
 
 
@@ -40,8 +41,8 @@ def test_frames_of_a_split_are_of_its_categories(root):
     test = parts["test"]
     video = test.footage[7]
     assert (test.labels[video.rows] == 1).all() and len(set(test.groups[video.rows])) == 1
-    assert test.targets[video.rows] == pytest.approx((video.annotations.mean(0) - 1) / 4)
-    assert test.targets.min() >= 0 and test.targets.max() <= 1
+    assert scores_of(test)[video.rows] == pytest.approx((video.annotations.mean(0) - 1) / 4)
+    assert scores_of(test).min() >= 0 and scores_of(test).max() <= 1
     assert len(test.labels) == sum(len(v.rows) for v in test.footage) == len(test.columns["features"].values)
     assert video.frames == video.segments[-1, 1] + 1 == video.spread(video.annotations).shape[1]
 

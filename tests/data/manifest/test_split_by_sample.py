@@ -7,6 +7,7 @@ import pytest
 
 from mmml.data.base import datasets
 from mmml.errors import UserError
+from tests.conftest import scores_of
 from tests.data.making import OPTIONS, draw, write_csv
 
 CLASSES = ("negative", "neutral", "positive")
@@ -119,9 +120,9 @@ def test_a_copy_across_the_splits_of_the_table_is_reported(tmp_path):
 
 def test_scores_without_labels_are_one_task(tmp_path):
     rows = [{"text": f"text {i}", "score": i / 10} for i in range(20)]
-    splits = manifest(write_csv(tmp_path / "t.csv", rows)).load({"text"}, scores=True)
+    splits = manifest(write_csv(tmp_path / "t.csv", rows)).load({"text", "score"})
     assert all(part.classes == ["score"] for part in splits.values())
-    assert [len(part.targets) for part in splits.values()] == [12, 4, 4]
+    assert [len(scores_of(part)) for part in splits.values()] == [12, 4, 4]
 
 
 def test_what_holds_out_classes_names_the_option(tmp_path):

@@ -48,8 +48,8 @@ def frames() -> Samples:
         seen = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
         shown = np.repeat(seen >= np.quantile(seen, 0.8, axis=1, keepdims=True), 2, axis=1)
         footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), seen, segments, shown, 0.2))
-    column = {"features": Column(torch.from_numpy(values))}
-    return Samples(["a", "b"], np.array([0, 40, 80]), column, targets=values[:, 0], footage=footage)
+    columns = {"features": Column(torch.from_numpy(values)), "score": Column.of_scores(values[:, 0])}
+    return Samples(["a", "b"], np.array([0, 40, 80]), columns, footage=footage)
 
 
 def learner(classifier="attention"):
@@ -81,7 +81,7 @@ def test_a_learner_is_tested_by_frames_of_other_videos(frames):
     one, three = (found["metric/attention", n, "Kendall τ"] for n in (1, 3))
     assert 0.2 < one.mean < three.mean < 1 and one.n == 8 and one.key.task == "summary"
     assert found["metric/attention", 3, "Spearman ρ"].mean > three.mean
-    constant = measured(Constant(learner()), frames, 3)
+    constant = measured(Constant(learner(), "mean"), frames, 3)
     assert constant["constant/mean", 3, "Kendall τ"].mean == 0
     chance = references(frames)["chance", 1, "F"]
     assert constant["constant/mean", 3, "F"].mean == pytest.approx(chance.mean, abs=0.1)
