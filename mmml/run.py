@@ -19,7 +19,7 @@ from mmml.encoders import build_embedder
 from mmml.encoders.embedder import config_diff
 from mmml.encoders.feature_cache import cache_features
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.corruptions import spoiled_values
+from mmml.episodes.corruptions import corrupted_modalities
 from mmml.episodes.setup import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
@@ -108,15 +108,15 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         evaluator.check_samples(context)
 
     def batches() -> Callable[[int], Any]:
-        spoiled = spoiled_values(corruptions["train"]) | (
+        corrupted = corrupted_modalities(corruptions["train"]) | (
             {"image"} if config.episode.train.task_augmentation else set()
         )
         train, known = samples["train"], set(learner.embedder.encoders)
         fixed = learner.embeds_once and learner.embedder.frozen
         trained_on = (
-            materialize(learner, train, known | task.target_columns, spoiled=spoiled)
+            materialize(learner, train, known | task.target_columns, corrupted=corrupted)
             if fixed
-            else cache_features(learner.embedder, task.prepare(train), known - spoiled)
+            else cache_features(learner.embedder, task.prepare(train), known - corrupted)
         )
         size = config.trainer.meta_batch_size
         return training_batches(trained_on, config.episode.train, size, config.seed, corruptions["train"], task.target)

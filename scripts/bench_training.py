@@ -52,8 +52,8 @@ def predicted(name: str) -> str:
     except ExpectedError as error:
         return f"{error} | | |"
     steps = trainer.options.steps
-    whole = steps * taken + -(-steps // trainer.options.validate_every) * validation
-    return f"{taken:.3g} | {steps} | {validation:.3g} | **{whole / 60:.1f}**"
+    full = steps * taken + -(-steps // trainer.options.validate_every) * validation
+    return f"{taken:.3g} | {steps} | {validation:.3g} | **{full / 60:.1f}**"
 
 
 def timed_steps(trainer: Trainer) -> float:

@@ -10,8 +10,10 @@ import time
 import torch
 from torch import Tensor
 
-from mmml.tasks.generation.prefix_lm import Decoding, Writer, from_scratch
-from mmml.tasks.generation.tokens import ByteTokens
+from mmml.methods.learned_optimizer.language_models import LanguageModel
+from mmml.methods.learned_optimizer.language_models.base import Decoding
+from mmml.methods.learned_optimizer.language_models.small import gpt2
+from mmml.text.tokens import ByteTokens
 
 TEXTS, ALONE, TOKENS, PREFIX, ROUNDS = 256, 16, 48, 4, 5
 
@@ -37,17 +39,17 @@ def main() -> None:
         print(f"  {statistics.median(ratios):.1f} times as fast; {same} of {ALONE} texts are the same")
 
 
-def writer_of(tokens: ByteTokens) -> Writer:
+def writer_of(tokens: ByteTokens) -> LanguageModel:
     """One that is sure of itself, and ends no text early."""
     torch.manual_seed(0)
-    model = from_scratch(tokens, 128, 2, 4, PREFIX + TOKENS)
+    model = gpt2(tokens, 128, 2, 4, PREFIX + TOKENS)
     for parameter in model.parameters():
         parameter.data.mul_(4)  # so that the next token is no tie
     model.lm_head.weight.data[tokens.end] = 0
-    return Writer(model.eval(), tokens, Decoding("greedy", 1, 1.0, TOKENS), frozen=False)
+    return LanguageModel(model.eval(), tokens, Decoding(PREFIX, "greedy", 1, 1.0, TOKENS), frozen=False)
 
 
-def measured(writer: Writer) -> tuple[dict[str, list[float]], int]:
+def measured(writer: LanguageModel) -> tuple[dict[str, list[float]], int]:
     """Tokens a second in every round, and how many texts are the same."""
     prefix = torch.randn(TEXTS, PREFIX, writer.width)
     rates: dict[str, list[float]] = {"in a batch": [], "one by one": []}

@@ -67,9 +67,9 @@ def main(arguments: list[str]) -> int:
     if not compared:
         print("check_against.py: none of them is installed; pip install 'mmml[compare]'", file=sys.stderr)
         return 2
-    apart = sum(not found.agrees for found in compared)
-    print(f"{len(compared)} of {len(outcomes)} checks done, {apart} beyond tolerance")
-    return int(apart > 0)
+    separate = sum(not found.agrees for found in compared)
+    print(f"{len(compared)} of {len(outcomes)} checks done, {separate} beyond tolerance")
+    return int(separate > 0)
 
 
 def outcome(check: Check) -> Outcome:

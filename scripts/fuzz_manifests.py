@@ -62,9 +62,9 @@ def fuzz(numbers: range | list[int], seed: int, keep: bool = False) -> int:
                     f"\n{number} ({case.how}): {finding}\n  python scripts/fuzz_manifests.py 1 {seed} --only {number}",
                     flush=True,
                 )
-    told = ", ".join(f"{counts[what]:,} {what}" for what in ("read", "checked", "trained", "predicted", "refused"))
+    message = ", ".join(f"{counts[what]:,} {what}" for what in ("read", "checked", "trained", "predicted", "refused"))
     kinds = "; ".join(f"{n} {said}" for said, n in sentences.most_common(SHOWN))
-    print(f"{len(numbers):,} manifests, seed {seed}: {told} ({kinds}); {counts['findings']:,} findings")
+    print(f"{len(numbers):,} manifests, seed {seed}: {message} ({kinds}); {counts['findings']:,} findings")
     return 1 if counts["findings"] else 0
 
 

@@ -231,9 +231,9 @@ def differences(base: Numbers, head: Numbers, tolerance: float, floor: float = 1
     for key in (k for k in base if k in head):
         a, b = (float(v) if is_number(v) else v for v in (base[key], head[key]))
         if isinstance(a, int | float) and isinstance(b, int | float):
-            apart = abs(a - b) / max(abs(a), abs(b), floor)
-            largest = max(largest, apart)
-            if apart > tolerance:
+            separate = abs(a - b) / max(abs(a), abs(b), floor)
+            largest = max(largest, separate)
+            if separate > tolerance:
                 lines.append(f"{a} → {b}: {key}")
         elif a != b:
             lines.append(f"{a} → {b}: {key}")
@@ -250,8 +250,8 @@ def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Pa
             played = [pool.submit(play, e, run, shared, n, f) for (e, n), f in zip(sides, folders, strict=True)]
             before, now = (future.result() for future in played)
             lines, largest = differences(before, now, TOLERANCE)
-            told = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
-            print(f"{run.name}: {len(now):,} values, {told}", *lines[:10], sep="\n  ", flush=True)
+            message = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
+            print(f"{run.name}: {len(now):,} values, {message}", *lines[:10], sep="\n  ", flush=True)
             failed += bool(lines)
     return failed
 

@@ -85,9 +85,9 @@ def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
                 ("difference", f"{a:g} less {b:g}", difference(a, b, answers, alike), a - b) for a, b in DIFFERENCES
             ]
             cases += [("calibration error", f"{g:g}", calibration(g, answers, alike), g) for g in GAPS]
-            for kind, told, draw, truth in cases:
+            for kind, message, draw, truth in cases:
                 sizes = [n for n in EPISODES if kind != "calibration error" or n <= 1000]
-                yield f"{kind}, {about}", told, {n: coverage(draw, truth, n, repeats) for n in sizes}, not alike
+                yield f"{kind}, {about}", message, {n: coverage(draw, truth, n, repeats) for n in sizes}, not alike
 
 
 def main(arguments: list[str]) -> int:

@@ -122,7 +122,7 @@ def content(name: str, data: bytes) -> Any:
     if suffix == ".json":
         return without_times(json.loads(data))
     if suffix == ".jsonl":
-        return [without_times(json.loads(line)) for line in data.decode().splitlines(keepends=True) if whole(line)]
+        return [without_times(json.loads(line)) for line in data.decode().splitlines(keepends=True) if full(line)]
     if suffix == ".ckpt":
         return without_times(torch.load(io.BytesIO(data), weights_only=True))
     if suffix == ".parquet":
@@ -133,13 +133,13 @@ def content(name: str, data: bytes) -> Any:
         return yaml.safe_load(data)
     elif suffix == ".csv":
         rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
-        assert rows and all(len(row) == len(rows[0]) for row in rows) and whole(data.decode())
+        assert rows and all(len(row) == len(rows[0]) for row in rows) and full(data.decode())
     elif suffix == ".html":
         assert data.rstrip().endswith(b"</html>")
     return data
 
 
-def whole(text: str) -> bool:
+def full(text: str) -> bool:
     """Raises unless the last line ends."""
     assert text.endswith("\n"), f"cut short: …{text[-40:]!r}"
     return True
@@ -226,7 +226,7 @@ class Trials:
             moment = Moment(share * self.seconds)
         return share if play(self.command.program, arguments, self.here, moment) is None else None
 
-    def look(self, told: str) -> None:
+    def look(self, message: str) -> None:
         """Every file must be readable, and what was there before must be there still, or what replaces it."""
         found = files_of(self.here)
         self.counts["files"] += len(found)
@@ -234,25 +234,25 @@ class Trials:
             try:
                 content(name, data)
             except Exception as error:  # of any kind: it cannot be read
-                self.broken.append(f"{told}: {name} is broken ({type(error).__name__}: {error})")
+                self.broken.append(f"{message}: {name} is broken ({type(error).__name__}: {error})")
         kept = set(found.values())
         for name, data in self.old.items():
             if data not in kept and (data in self.new.values() or found.get(name) != self.new[name]):
-                self.broken.append(f"{told}: {name} is lost")
+                self.broken.append(f"{message}: {name} is lost")
 
-    def compare(self, told: str) -> None:
+    def compare(self, message: str) -> None:
         """Ask for the same again: it must end well, and as if nothing had been killed."""
         try:
             self.must(self.command.program, self.again(), self.here)
         except RuntimeError as error:
-            self.broken.append(f"{told}: {error}")
+            self.broken.append(f"{message}: {error}")
             return
         self.counts["compared"] += 1
         found = self.results()
         differs = [name for name in {**self.wanted, **found} if found.get(name) != self.wanted.get(name)]
-        self.broken += [f"{told}: {name} differs from that of a course without a kill" for name in differs]
+        self.broken += [f"{message}: {name} differs from that of a course without a kill" for name in differs]
         left = [p.name for p in (self.here / "run").rglob("*.tmp")] if self.name == "train" else []
-        self.broken += [f"{told}: {name} is left over" for name in left]
+        self.broken += [f"{message}: {name} is left over" for name in left]
 
     def line(self) -> str:
         """What was done, in one line."""

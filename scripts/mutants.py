@@ -51,7 +51,7 @@ class Slip:
         return None if self.tests else "it names no test"
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """For the list."""
         return f"{self.file}: {self.what}"
 
@@ -60,7 +60,7 @@ def main(parts: list[str]) -> int:
     """From the command line to the list; returns the exit code."""
     slips = [s for s in read() if not parts or s.file.startswith(tuple(parts))]
     crowded = [f for f, number in Counter(s.file for s in slips).items() if number > MOST]
-    faults = [f"{s.told}: {fault}" for s in slips if (fault := s.fault())]
+    faults = [f"{s.message}: {fault}" for s in slips if (fault := s.fault())]
     faults += [f"{file}: more than {MOST} slips" for file in crowded]
     if faults or not slips:
         print(*faults or ["no slip is listed of these parts"], sep="\n")
@@ -74,7 +74,7 @@ def main(parts: list[str]) -> int:
         if broken := [test for test, failed in play(folders[0], every).items() if failed is not False]:
             print("not passed without any slip:", *broken, sep="\n  ")
             return 1
-        uncaught = [told for told in plant(folders, slips) if told]
+        uncaught = [message for message in plant(folders, slips) if message]
     print(f"{len(slips) - len(uncaught)} caught, {len(uncaught)} not caught")
     return int(bool(uncaught))
 
@@ -108,9 +108,9 @@ def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
         worker.start()
     for _ in slips:
         slip, passed = done.get()
-        told = f"NOT CAUGHT {slip.told}, by {', '.join(passed)}" if passed else ""
-        print(told or f"caught {slip.told}", flush=True)
-        yield told
+        message = f"NOT CAUGHT {slip.message}, by {', '.join(passed)}" if passed else ""
+        print(message or f"caught {slip.message}", flush=True)
+        yield message
     for worker in workers:
         worker.join()
 

@@ -18,7 +18,7 @@ from mmml.evaluation.evaluators.robustness import ALL
 from mmml.evaluation.results import ResultKey
 from mmml.evaluation.statistics import interval, paired_interval
 from mmml.reporting.rows import Row, column, is_baseline, is_calibration, is_ranking, mapping, uncorrupted
-from mmml.reporting.verdicts import judged
+from mmml.reporting.verdicts import verdict_items
 from mmml.run_directory import RunDirectory
 
 
@@ -132,8 +132,8 @@ class Score:
     def _is_of(self, row: Row, which: str, predictor: str | None) -> bool:
         name = row["predictor"]
         of_it = not is_baseline(row) if predictor is None else predictor in (name, _without_rate(name))
-        asked = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
-        return of_it and asked and not is_calibration(row) and (mapping(row), column(row)) == (which, self.column)
+        queried = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
+        return of_it and queried and not is_calibration(row) and (mapping(row), column(row)) == (which, self.column)
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,8 @@ class Verdicts:
         ((ran),) = found
         result = result_in(ran.folders["test"])
         return [
-            _of_verdict(result, verdict, [a.outcome for a in told.against])
-            for verdict, told in zip(result["verdicts"], judged(result["verdicts"]), strict=True)
+            _of_verdict(result, verdict, [a.outcome for a in message.against])
+            for verdict, message in zip(result["verdicts"], verdict_items(result["verdicts"]), strict=True)
         ]
 
 

@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 
 from readings import Ran
-from reproductions import REPRODUCTIONS, Cell, Reproduction
+from reproductions import REPRODUCTIONS, GridCell, Reproduction
 from results import PAGE, Figure, Result, load_all, page, save, table
 
 from mmml.errors import UserError, did_you_mean
@@ -76,14 +76,14 @@ def is_worse(figure: Figure) -> bool:
     return better > 0 if figure.higher_is_better else better < 0
 
 
-def commands(folder: Path, cell: Cell) -> list[list[str]]:
+def commands(folder: Path, cell: GridCell) -> list[list[str]]:
     """What trains and evaluates a cell."""
     options = [option.replace("HOME", str(folder.parent)) for option in cell.options]
     train = ["mmml-train", *options, f"hydra.run.dir={folder}"]
     return [train, *(["mmml-eval", f"checkpoint={folder}", f"name={n}", *o] for n, o in cell.evaluations.items())]
 
 
-def play(folder: Path, cell: Cell) -> Ran:
+def play(folder: Path, cell: GridCell) -> Ran:
     """Train and evaluate once, or go on where that was interrupted."""
     train, *evaluations = commands(folder, cell)
     begun = (folder / "checkpoints" / "last.ckpt").exists()

@@ -25,7 +25,7 @@ NONE: Evaluations = {}
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """One training run and its evaluations.
 
     Attributes:
@@ -60,28 +60,28 @@ class Reproduction:
 
     topic: str
     experiment: str
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, GridCell]
     figures: Sequence[Callable[[Found], list[Figure]]]
     over: str = "seeds"
 
 
-def seeds(count: int, *options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
+def seeds(count: int, *options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, GridCell]:
     """The same run with several seeds."""
     begin = f"{group}-" if group else ""
-    return {f"{begin}seed{s}": Cell([*options, f"seed={s}"], evaluations, str(s), group) for s in range(count)}
+    return {f"{begin}seed{s}": GridCell([*options, f"seed={s}"], evaluations, str(s), group) for s in range(count)}
 
 
-def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, Cell]:
+def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, GridCell]:
     """A single run."""
-    return {group or "run": Cell(options, evaluations, group=group)}
+    return {group or "run": GridCell(options, evaluations, group=group)}
 
 
-def leaving_out(experiment: str) -> dict[str, Cell]:
+def leaving_out(experiment: str) -> dict[str, GridCell]:
     """Every speaker is left out once with every two digits; two others are for validation."""
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
     held = [(pairs[i - 1], pairs[i]) for i in range(len(pairs))]
     return {
-        f"{speaker}-{a}{b}": Cell(
+        f"{speaker}-{a}{b}": GridCell(
             [
                 f"experiment={experiment}",
                 f"dataset.speaker={speaker}",
@@ -143,7 +143,7 @@ def spoken(experiment: str, name: str, mapping: str) -> Reproduction:
     return Reproduction("spoken", experiment, leaving_out(name), figures, over="speakers")
 
 
-def judged(experiment: str, *options: str) -> Reproduction:
+def verdict_of(experiment: str, *options: str) -> Reproduction:
     """An application, and whether adaptation helps there."""
     return Reproduction("applications", experiment, one(*options), [Verdicts()], over="episodes")
 
@@ -160,17 +160,17 @@ def robust(experiment: str, name: str, chosen: str) -> Reproduction:
     alone += ["evaluation.baselines=[]", "evaluation.controls=false"]
     robustness = "evaluation/evaluators=[few_shot,robustness]"
     val, test = ({f"robust-{split}": [robustness, f"evaluation.robustness.split={split}"]} for split in ("val", "test"))
-    cells: dict[str, Cell] = {}
+    cells: dict[str, GridCell] = {}
     for fusion in FUSIONS:
         tested = test if fusion in (chosen, "concat") else NONE
         cells |= seeds(5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, evaluations=tested)
         first = f"{fusion}-seed0"
-        cells[first] = Cell(cells[first].options, {**tested, **val}, "0", fusion)
+        cells[first] = GridCell(cells[first].options, {**tested, **val}, "0", fusion)
     beside = ["validation", *([] if chosen == "concat" else ["concat"]), "one modality"]
     return Reproduction("fusions", experiment, cells, [Areas(chosen, b) for b in beside])
 
 
-def on_encoders() -> dict[str, Cell]:
+def on_encoders() -> dict[str, GridCell]:
     """Encoders of four fifths of the training classes; rules that learn to adapt a head on the other fifth."""
     cells = one("episode.train.class_range=[0,0.8]", group="encoders")
     for rule in RULES:
@@ -293,24 +293,24 @@ REPRODUCTIONS = {
         seeds(1, "experiment=moving_glyphs", "dataset.held_out=characters"),
         ranked("text", "video"),
     ),
-    "translation": judged("names in a new language", "experiment=translation"),
-    "translation-sentences": judged(
+    "translation": verdict_of("names in a new language", "experiment=translation"),
+    "translation-sentences": verdict_of(
         "sentences, English to Czech", "experiment=translation_sentences", "evaluation.episodes=300"
     ),
-    "translation-sentences-german": judged(
+    "translation-sentences-german": verdict_of(
         "sentences, German to Czech",
         "experiment=translation_sentences",
         "dataset.test_languages=[de-cs]",
         "evaluation.episodes=300",
     ),
-    "translation-retrieval": judged("names in a new language, as a search", "experiment=translation_retrieval"),
-    "captioning": judged("emoji in a new language", "experiment=captioning"),
-    "captioning-topics": judged("emoji of a new topic", "experiment=captioning_topics"),
-    "captioning-photographs": judged("photographs in Czech", "experiment=captioning_photographs"),
-    "video-summary": judged("sentences about videos", "experiment=video_summary"),
-    "video-summary-frames": judged("key frames of videos", "experiment=video_summary_frames"),
-    "sentiment-meld-mustard": judged("sarcasm", *DIALOGUE),
-    "sentiment-meld-mustard-emotions": judged(
+    "translation-retrieval": verdict_of("names in a new language, as a search", "experiment=translation_retrieval"),
+    "captioning": verdict_of("emoji in a new language", "experiment=captioning"),
+    "captioning-topics": verdict_of("emoji of a new topic", "experiment=captioning_topics"),
+    "captioning-photographs": verdict_of("photographs in Czech", "experiment=captioning_photographs"),
+    "video-summary": verdict_of("sentences about videos", "experiment=video_summary"),
+    "video-summary-frames": verdict_of("key frames of videos", "experiment=video_summary_frames"),
+    "sentiment-meld-mustard": verdict_of("sarcasm", *DIALOGUE),
+    "sentiment-meld-mustard-emotions": verdict_of(
         "emotions never asked for",
         *DIALOGUE,
         "dataset.test=emotion",
@@ -318,8 +318,8 @@ REPRODUCTIONS = {
         "episode.train.ways=4",
         "episode.eval.shots=[1,4,20]",
     ),
-    "sentiment": judged("traits of speakers", "experiment=sentiment_pom"),
-    "sentiment-ict-mmmo": judged("reviews of films", "experiment=sentiment_ict_mmmo"),
+    "sentiment": verdict_of("traits of speakers", "experiment=sentiment_pom"),
+    "sentiment-ict-mmmo": verdict_of("reviews of films", "experiment=sentiment_ict_mmmo"),
     "translation-optimizer": by_optimizer("names in a new language", "experiment=translation"),
     "translation-sentences-optimizer": by_optimizer(
         "sentences, English to Czech",

@@ -155,8 +155,8 @@ def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
     """Two digits of the interval, and the value to the same place; four digits of a value without one."""
     if not interval:
         return float(f"{value:.4g}"), interval
-    places = 1 - math.floor(math.log10(interval))
-    return (round(value, places), round(interval, places)) if places > 0 else (round(value), round(interval))
+    positions = 1 - math.floor(math.log10(interval))
+    return (round(value, positions), round(interval, positions)) if positions > 0 else (round(value), round(interval))
 
 
 def number(value: float | None, interval: float | None = None, sign: bool = False) -> str:

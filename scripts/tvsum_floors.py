@@ -6,7 +6,7 @@ from results import Baseline, Figure, Published, rounded
 
 from mmml.data.annotated_video import Footage, summary
 from mmml.data.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
-from mmml.evaluation.evaluators.keyframes import Summary, at_random, people
+from mmml.evaluation.evaluators.keyframes import VideoSummary, at_random, people
 from mmml.evaluation.statistics import interval
 
 EVERY, SHOT = 15, 2.0  # frames, seconds
@@ -37,7 +37,7 @@ def floors(_: Found) -> list[Figure]:
             published=PUBLISHED.get(metric.name),
             baselines=[Baseline("random scores", *rounded(*interval(theirs)), *rounded(*interval(ours - theirs)))],
         )
-        for metric, ours, theirs in zip(Summary.metrics, annotators.T, chance.T, strict=True)
+        for metric, ours, theirs in zip(VideoSummary.metrics, annotators.T, chance.T, strict=True)
     ]
 
 

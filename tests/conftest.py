@@ -137,14 +137,14 @@ def command(program: str, *arguments: str, cwd: Path, timeout: float = 300, **en
     """Run a console script as a user would: a process of its own, forked from one that has heavy imports behind it."""
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        asked = ([f"mmml-{program}", *arguments], PROGRAMS[program], cwd, {**os.environ, **env}, files)
-        process = PROCESSES.Process(target=play, args=asked)
+        queried = ([f"mmml-{program}", *arguments], PROGRAMS[program], cwd, {**os.environ, **env}, files)
+        process = PROCESSES.Process(target=play, args=queried)
         process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
-            raise subprocess.TimeoutExpired(asked[0], timeout)
-        return subprocess.CompletedProcess(asked[0], process.exitcode, *(file.read_text() for file in files))
+            raise subprocess.TimeoutExpired(queried[0], timeout)
+        return subprocess.CompletedProcess(queried[0], process.exitcode, *(file.read_text() for file in files))
 
 
 def play(argv: list[str], program: str, cwd: Path, env: dict[str, str], files: list[Path]) -> None:

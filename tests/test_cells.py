@@ -64,10 +64,10 @@ def test_texts_are_predicted_into_a_table(folder, tmp_path):
     (tmp_path / "set").symlink_to(folder / "set")
     parts = ["task=generation", *DATASETS["generation"]["manifest"], *TASKS["generation"], *SHORT]
     assert command("train", *parts, cwd=tmp_path).returncode == 0
-    asked = ["checkpoint=run", "support=set", "query=set", "predict.features=f.npy", "predict.output=told.csv"]
-    done = command("predict", *asked, cwd=tmp_path)
+    queried = ["checkpoint=run", "support=set", "query=set", "predict.features=f.npy", "predict.output=told.csv"]
+    done = command("predict", *queried, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "told.csv").open() as file:
-        told = list(csv.DictReader(file))
-    assert [row["id"] for row in told] == [str(i) for i in range(64)]
-    assert all(row["prediction"].startswith("number ") and not row["problem"] for row in told)
+        message = list(csv.DictReader(file))
+    assert [row["id"] for row in message] == [str(i) for i in range(64)]
+    assert all(row["prediction"].startswith("number ") and not row["problem"] for row in message)

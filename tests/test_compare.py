@@ -86,8 +86,8 @@ def test_everything_is_written(judged):
     result, info = (json.loads((folder / f).read_text()) for f in ("result.json", "run.json"))
     assert (result["schema"], result["status"], result["error"]) == (2, "completed", None)
     assert result["overrides"] == ["checkpoint=[a, 'b, c',images]", *SMALL]
-    told = [(c["checkpoint"], c["predictor"], Path(c["file"]).parent.parent.name) for c in info["checkpoints"]]
-    assert told == [
+    message = [(c["checkpoint"], c["predictor"], Path(c["file"]).parent.parent.name) for c in info["checkpoints"]]
+    assert message == [
         ("a", "metric/prototype (a)", "a"),
         ("b, c", "metric/nearest", "b, c"),
         ("images", "metric/prototype (images)", "images"),
@@ -106,9 +106,9 @@ def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
     alone = run_evaluators(experiment.learner, experiment.calibration, *parts)[0].plain()
     for name in ("metric/nearest", "raw/nearest", "chance"):
         assert [c for c in alone if c["predictor"] == name] == [c for c in result["results"] if c["predictor"] == name]
-    places = [(c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"]) for c in result["results"]]
-    assert len(set(places)) == len(places)  # baselines stand once
-    mappings = {p[0]: {q[3:] for q in places if q[0] == p[0]} for p in places}
+    positions = [(c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"]) for c in result["results"]]
+    assert len(set(positions)) == len(positions)  # baselines stand once
+    mappings = {p[0]: {q[3:] for q in positions if q[0] == p[0]} for p in positions}
     assert mappings["metric/prototype (images)"] == {("image", "image")} and len(mappings["metric/nearest"]) == 4
 
 
@@ -207,8 +207,8 @@ def test_the_first_says_what_is_played(here, capsys):
 )
 def test_refuses_what_would_be_unfair(here, glyphs, given, overrides, message):
     original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
-    seen = [*original.known_classes, f"glyphs/{glyphs['test'].classes[0]}"]
-    write(here / "split", original, options={"dataset.split_seed": 1}, known_classes=seen)
+    encoded = [*original.known_classes, f"glyphs/{glyphs['test'].classes[0]}"]
+    write(here / "split", original, options={"dataset.split_seed": 1}, known_classes=encoded)
     write(here / "data", original, options={"dataset.name": "other"})
     write(here / "scores", original, options={"task.name": "regression"})
     with pytest.raises(UserError, match=message) as error:

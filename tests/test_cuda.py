@@ -58,10 +58,10 @@ def losses_and_gradients(learner, batch):
 def test_adaptation_is_the_same_on_both_devices(samples, rule, adapt):
     learner = make(adapt=adapt, init="prototype", **RULES[rule] | GENTLE).eval()
     batch, twin = episodes(samples, [IMAGES, NAMES]), on_gpu(learner)
-    here, there = losses_and_gradients(learner, batch), losses_and_gradients(twin, batch)
-    assert there[0] == pytest.approx(here[0], rel=1e-4)
+    here, present = losses_and_gradients(learner, batch), losses_and_gradients(twin, batch)
+    assert present[0] == pytest.approx(here[0], rel=1e-4)
     for name, gradient in here[1].items():
-        torch.testing.assert_close(there[1][name], gradient, rtol=1e-2, atol=1e-4 * max(1.0, gradient.abs().max()))
+        torch.testing.assert_close(present[1][name], gradient, rtol=1e-2, atol=1e-4 * max(1.0, gradient.abs().max()))
 
 
 def test_metric_learning_is_the_same_on_both_devices(samples):
@@ -90,9 +90,9 @@ def test_a_run_repeats_itself_and_is_judged_alike_on_the_cpu(run, tmp_path):
 
 def test_memory_is_flat_over_steps(samples):
     learner = on_gpu(make(update_rule="lstm", init="prototype"))
-    batch, seen = episodes(samples, [NAMES]), []
+    batch, encoded = episodes(samples, [NAMES]), []
     for _ in range(6):
         learner.zero_grad()
         sum(learner.losses(batch, 0.0)).backward()
-        seen.append(torch.cuda.memory_allocated())
-    assert seen[-1] == seen[2]
+        encoded.append(torch.cuda.memory_allocated())
+    assert encoded[-1] == encoded[2]

@@ -81,7 +81,7 @@ def assert_same_tree(a, b) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     cwd = tmp_path_factory.mktemp("whole")
     done = command("train", *TINY, STEPS, cwd=cwd)
@@ -89,20 +89,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return only_run(cwd)
 
 
-def test_the_same_seed_gives_the_same_run(whole, tmp_path):
+def test_the_same_seed_gives_the_same_run(full, tmp_path):
     assert command("train", *TINY, STEPS, cwd=tmp_path).returncode == 0
-    assert_same_run(whole, only_run(tmp_path))
+    assert_same_run(full, only_run(tmp_path))
 
 
-def test_another_seed_gives_another_run_on_the_same_episodes(whole, tmp_path):
+def test_another_seed_gives_another_run_on_the_same_episodes(full, tmp_path):
     assert command("train", *TINY, STEPS, "seed=1", cwd=tmp_path).returncode == 0
     other = only_run(tmp_path)
-    assert metrics_without_times(whole)[0]["loss"] != metrics_without_times(other)[0]["loss"]
-    classes = [json.loads((r / "eval/test/examples.json").read_text())["items"] for r in (whole, other)]
+    assert metrics_without_times(full)[0]["loss"] != metrics_without_times(other)[0]["loss"]
+    classes = [json.loads((r / "eval/test/examples.json").read_text())["items"] for r in (full, other)]
     assert classes[0] == classes[1]
 
 
-def test_killed_at_a_random_moment_and_resumed_it_is_bit_identical(whole, tmp_path):
+def test_killed_at_a_random_moment_and_resumed_it_is_bit_identical(full, tmp_path):
     process = start(tmp_path, STEPS)
     run = wait_for_steps(tmp_path, random.randint(4, 14), process)
     time.sleep(random.random() * 0.3)
@@ -113,12 +113,12 @@ def test_killed_at_a_random_moment_and_resumed_it_is_bit_identical(whole, tmp_pa
         file.write('{"step": 99, "spl')  # a line cut short
     resumed = command("train", f"resume={run}", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert_same_run(whole, run)
+    assert_same_run(full, run)
     assert len(json.loads((run / "run.json").read_text())["resumes"]) == 1
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_exits(whole, tmp_path, signum, code):
+def test_a_signal_saves_and_exits(full, tmp_path, signum, code):
     process = start(tmp_path, STEPS, "trainer.checkpoint_every=1000")
     run = wait_for_steps(tmp_path, 4, process)
     process.send_signal(signum)
@@ -130,13 +130,13 @@ def test_a_signal_saves_and_exits(whole, tmp_path, signum, code):
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["step"] == result["steps"]
     if signum == signal.SIGINT:
         assert command("train", f"resume={run}", "trainer.checkpoint_every=3", cwd=tmp_path).returncode == 0
-        assert_same_run(whole, run)
+        assert_same_run(full, run)
 
 
-def test_resuming_with_more_steps_goes_on_in_place(whole, tmp_path):
+def test_resuming_with_more_steps_goes_on_in_place(full, tmp_path):
     import shutil
 
-    run = shutil.copytree(whole, tmp_path / "run")
+    run = shutil.copytree(full, tmp_path / "run")
     before = (run / ".hydra" / "overrides.yaml").read_text()
     done = command("train", f"resume={run}", "trainer.steps=20", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -160,10 +160,10 @@ def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_me
     assert {c["predictor"] for c in errors[0]} == {"metric/ridge"} and len(errors[0]) == len(errors[1]) > 0
 
 
-def test_a_damaged_checkpoint_is_refused_and_nothing_is_touched(whole, tmp_path):
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_touched(full, tmp_path):
     import shutil
 
-    run = shutil.copytree(whole, tmp_path / "run")
+    run = shutil.copytree(full, tmp_path / "run")
     last = run / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}

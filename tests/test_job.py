@@ -143,14 +143,14 @@ def test_metrics_are_cut_to_a_step_and_half_lines_dropped(tmp_path):
 @pytest.fixture
 def fill(monkeypatch):
     """→ pattern of the files for which the disk is full from their second writing on; nothing: there is room again."""
-    flush, seen = os.fsync, []
+    flush, encoded = os.fsync, []
 
     def filled(pattern):
         def fsync(number):
             name = str(Path(f"/proc/self/fd/{number}").readlink())
             if pattern and re.search(pattern, name):
-                seen.append(name)
-                if len(seen) > 1:
+                encoded.append(name)
+                if len(encoded) > 1:
                     raise OSError(errno.ENOSPC, "No space left on device")
             flush(number)
 
@@ -167,9 +167,9 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(fini
     fill(pattern)
     job = Job("mmml-train", run, [])
     assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 2
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmml-train:")]
-    assert len(told) == 1 and "cannot be written (No space left on device): make room there" in told[0]
-    assert told[0].endswith(f"; then: mmml-train resume={run}")
+    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmml-train:")]
+    assert len(message) == 1 and "cannot be written (No space left on device): make room there" in message[0]
+    assert message[0].endswith(f"; then: mmml-train resume={run}")
     assert not list(run.path.rglob("*.tmp"))
     assert torch.load(run.last, weights_only=True)["step"] < 4
     fill("")

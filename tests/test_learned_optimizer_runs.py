@@ -43,8 +43,8 @@ def test_a_run_is_judged_beside_its_rivals(preset, tmp_path):
     learned = f"learned_optimizer/{rule}"
     assert predictors(found) >= {learned, "learned_optimizer/no adaptation"}
     assert all(any(f"{name}, rate" in p for p in predictors(found)) for name in ("sgd", "adam"))
-    told = {(d["minus"], d["metric"]) for d in found["differences"] if d["predictor"] == learned}
-    assert told >= {("learned_optimizer/no adaptation", "accuracy"), ("learned_optimizer/no adaptation", "log loss")}
+    message = {(d["minus"], d["metric"]) for d in found["differences"] if d["predictor"] == learned}
+    assert message >= {("learned_optimizer/no adaptation", "accuracy"), ("learned_optimizer/no adaptation", "log loss")}
     info = json.loads((tmp_path / "run" / "run.json").read_text())["method"]
     assert info["order"] == {"lstm": "first order", "maml": "second order"}[preset] and info["adapted_parameters"] > 0
     report = (tmp_path / "run" / "report.html").read_text()

@@ -86,8 +86,8 @@ def test_new_samples_of_known_classes(tmp_path):
     features(tmp_path / "set", [c for c in range(8) for _ in range(20)], seed=0)
     assert command("train", *RUN.split(), "dataset.split_by=sample", cwd=tmp_path).returncode == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    told = "Classes are not new: training saw 8 of the 8 classes of the test, in other samples."
-    assert result["notes"] == [told] and told in (tmp_path / "run" / "report.html").read_text()
+    message = "Classes are not new: training saw 8 of the 8 classes of the test, in other samples."
+    assert result["notes"] == [message] and message in (tmp_path / "run" / "report.html").read_text()
     assert command("eval", "checkpoint=run", cwd=tmp_path).returncode == 0
     for n, other in enumerate(("dataset.split_seed=1", "dataset.split_by=class")):
         done = command("eval", "checkpoint=run", other, f"name=other{n}", cwd=tmp_path)
@@ -113,9 +113,9 @@ def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeyp
     assert command("train", *RUN.split(), cwd=tmp_path).returncode == 0
     (tmp_path / "set").rename(tmp_path / "moved")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    asked = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
+    queried = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
     for go in (lambda: resume(["resume=run", "trainer.steps=4"]), lambda: evaluate(["checkpoint=run", "name=x"])):
-        with pytest.raises(UserError, match=asked):
+        with pytest.raises(UserError, match=queried):
             go()
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     assert resume(["resume=run", "trainer.steps=4", "dataset.root=moved"]) == 0

@@ -47,8 +47,8 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_checkpoints_are_compared_and_spoiled_by_their_own_words(tmp_path):
-    """Word pieces, and the language model, are of each checkpoint; what is asked for is not spoiled."""
+def test_checkpoints_are_compared_and_corrupted_by_their_own_words(tmp_path):
+    """Word pieces, and the language model, are of each checkpoint; what is asked for is not corrupted."""
     for seed in (0, 1):
         run = [f"hydra.run.dir=run{seed}", f"seed={seed}", "method.init=learned", *WRITTEN]
         done = command("train", *(o for o in SHORT if "hydra" not in o), *LEARNED, *run, cwd=tmp_path)
@@ -82,7 +82,7 @@ def test_answers_are_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (
             ["method/classifier=prototype", "task=retrieval"],
@@ -96,7 +96,7 @@ def test_answers_are_found(tmp_path):
         (["method/classifier=attention", "task=regression"], "task=regression needs a score for each sample"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(options, told, tmp_path):
+def test_what_does_not_fit_is_refused_in_a_sentence(options, message, tmp_path):
     done = command("train", *SHORT, *options, cwd=tmp_path)
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

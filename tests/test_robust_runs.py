@@ -40,7 +40,7 @@ def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
     assert done.returncode == 2 and "classes of the val split" in done.stderr, done.stderr
 
 
-def test_mistakes_in_what_is_spoiled_are_told(tmp_path):
+def test_mistakes_in_what_is_corrupted_are_told(tmp_path):
     done = command(
         "train", *SMOKE, "episode.eval.corruptions=[{name: missing, modality: audio, amount: 0.5}]", cwd=tmp_path
     )

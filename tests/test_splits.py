@@ -63,12 +63,12 @@ def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
 
 def test_what_a_control_knows_is_of_the_training_split(samples):
     """It is asked for what training showed, of which it may make a support set."""
-    asked, learner = [], make_learner(MLP)
-    learner.controls = lambda train: asked.append(train) or []
+    queried, learner = [], make_learner(MLP)
+    learner.controls = lambda train: queried.append(train) or []
     train = alike(samples)
     for splits, given in (({"train": train}, train), ({}, None), ({"train": replace(train, classes=[])}, None)):
         context_of(val=samples, test=samples, **splits).controls(learner)
-        assert asked.pop() is given
+        assert queried.pop() is given
 
 
 def test_confidence_is_calibrated_without_the_test_split(untested, samples):

@@ -30,10 +30,10 @@ def clips(root: Path) -> None:
 
 
 def test_the_documented_command_says_what_each_modality_adds(tmp_path):
-    (told,) = re.findall(r"^mmml-train dataset=manifest.*?[^\\]$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (message,) = re.findall(r"^mmml-train dataset=manifest.*?[^\\]$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "clips").mkdir()
     clips(tmp_path / "clips")
-    options = shlex.split(told.replace("\\\n", ""))[1:]
+    options = shlex.split(message.replace("\\\n", ""))[1:]
     done = command("train", *options, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run" / "result.json").read_text())

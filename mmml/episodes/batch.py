@@ -203,7 +203,7 @@ def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, mod
             taken = column.take(index.ravel())
         else:
             index, mask = corrupted.reindex(index, side, modality)
-            taken = corrupted.spoil(column.take(index.ravel(), mask), side, modality)
+            taken = corrupted.corrupt(column.take(index.ravel(), mask), side, modality)
             copies += corrupted.copies(index.shape, side, modality)
         if episodes.variants is not None and base_modality(modality) == "image":
             variants = np.broadcast_to(episodes.variants[..., None], index.shape).ravel()

@@ -1,7 +1,7 @@
 """Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
 
 Applied after rows are drawn, by random numbers of the episode's own, so that all learners see the same; what one
-amount spoils, a larger one spoils too (but for typos, which are others at each amount).
+amount corrupts, a larger one corrupts too (but for typos, which are others at each amount).
 """
 
 import copy
@@ -34,16 +34,16 @@ def ends(value: float | list[float]) -> tuple[float, float]:
 
 
 class Corruption:
-    """Spoils one modality of an episode; as it is here, not at all.
+    """Corrupts one modality of an episode; as it is here, not at all.
 
     Args:
-        modality: that is spoiled.
+        modality: that is corrupted.
         amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each side of each episode.
         side: ``support``, ``query`` or ``both``.
 
     Class attributes:
-        kinds: of modalities that it can spoil.
-        spoils_values: whether it changes values, rather than which of them are shown.
+        kinds: of modalities that it can corrupt.
+        corrupts_values: whether it changes values, rather than which of them are shown.
         removes_values: whether some are not shown at all.
 
     Attributes:
@@ -53,7 +53,7 @@ class Corruption:
     of: str | None = None
 
     kinds: ClassVar[Sequence[str]] = ("image", "text", "audio", "video", "strokes", "features")
-    spoils_values: ClassVar[bool] = False
+    corrupts_values: ClassVar[bool] = False
     removes_values: ClassVar[bool] = False
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
@@ -87,7 +87,7 @@ class Corruption:
         """
         return index, present
 
-    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+    def corrupt(self, value: Any, rng: np.random.Generator) -> Any:
         """One value as datasets keep it, an array or a text → another such."""
         return value
 
@@ -143,10 +143,10 @@ class Redundant(Corruption):
 class ValueCorruption(Corruption, ABC):
     """Changes values."""
 
-    spoils_values = True
+    corrupts_values = True
 
     @abstractmethod
-    def spoil(self, value: Any, rng: np.random.Generator) -> Any:
+    def corrupt(self, value: Any, rng: np.random.Generator) -> Any:
         """See :class:`Corruption`."""
 
 
@@ -160,7 +160,7 @@ class Noise(ValueCorruption):
 
     kinds: ClassVar[Sequence[str]] = ("image", "audio", "video", "strokes", "features")
 
-    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def corrupt(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = self.amount * rng.standard_normal(value.shape, np.float32)
         if value.dtype == np.uint8:
             return np.clip(value + 255 * noise, 0, 255).round().astype(np.uint8)
@@ -206,7 +206,7 @@ class Occlusion(ValueCorruption):
 
     kinds = ("image", "video")
 
-    def spoil(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def corrupt(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = value.shape[-2:]
         sides = [round(side * self.amount**0.5) for side in (height, width)]
         top, left = (int(rng.random() * (full - s + 1)) for full, s in zip((height, width), sides, strict=True))
@@ -221,7 +221,7 @@ class Typos(ValueCorruption):
 
     kinds = ("text",)
 
-    def spoil(self, value: str, rng: np.random.Generator) -> str:
+    def corrupt(self, value: str, rng: np.random.Generator) -> str:
         characters = list(value)
         for i in np.flatnonzero(rng.random(len(value)) < self.amount):
             how = rng.integers(4)
@@ -232,12 +232,12 @@ class Typos(ValueCorruption):
         return "".join(characters)
 
 
-Spoiler = tuple[Corruption, np.random.Generator]
+SeededCorruption = tuple[Corruption, np.random.Generator]
 
 
 @dataclass(frozen=True)
 class Corrupted:
-    """What spoils some episodes.
+    """What corrupts some episodes.
 
     Attributes:
         corruptions: one after the other.
@@ -254,15 +254,15 @@ class Corrupted:
         shape = index.shape
         index = index.reshape(len(index), -1)
         present = np.ones(index.shape, bool)
-        for several in self._on(side, modality, lambda c: not c.spoils_values):
+        for several in self._on(side, modality, lambda c: not c.corrupts_values):
             shown = [c.reindex(i, p, rng) for i, p, (c, rng) in zip(index, present, several, strict=True)]
             index, present = map(np.stack, zip(*shown, strict=True))
         return index.reshape(shape), mask_of(present.ravel())
 
-    def spoil(self, batch: Column, side: str, modality: str) -> Column:
-        """A batch of B episodes with its values spoiled."""
-        for several in self._on(side, modality, lambda c: c.spoils_values):
-            batch = batch.change(partial(_spoiled, several, len(batch)))
+    def corrupt(self, batch: Column, side: str, modality: str) -> Column:
+        """A batch of B episodes with its values corrupted."""
+        for several in self._on(side, modality, lambda c: c.corrupts_values):
+            batch = batch.change(partial(_corrupted, several, len(batch)))
         return batch
 
     def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
@@ -273,8 +273,8 @@ class Corrupted:
             found.append((modality, str(several[0][0].of), torch.from_numpy(where.reshape(shape))))
         return found
 
-    def _on(self, side: str, modality: str, wanted: Callable[[Corruption], bool]) -> list[list[Spoiler]]:
-        """What spoils a modality on one side: of each corruption, that of each episode and its random numbers."""
+    def _on(self, side: str, modality: str, wanted: Callable[[Corruption], bool]) -> list[list[SeededCorruption]]:
+        """What corrupts a modality on one side: of each corruption, that of each episode and its random numbers."""
         found = []
         for k, corruption in enumerate(self.corruptions):
             if corruption.modality == modality and corruption.side in (side, "both") and wanted(corruption):
@@ -283,19 +283,19 @@ class Corrupted:
         return found
 
 
-def _spoiled(spoilers: Sequence[Spoiler], items: int, raw: Any, positions: np.ndarray) -> Any:
-    """Raw values at some positions among the items of all episodes, each spoiled as its episode has it."""
+def _corrupted(corruptions: Sequence[SeededCorruption], items: int, raw: Any, positions: np.ndarray) -> Any:
+    """Raw values at some positions among the items of all episodes, each corrupted as its episode has it."""
     values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
-    several = [spoilers[i] for i in positions * len(spoilers) // items]
-    parts = [corruption.spoil(value, rng) for value, (corruption, rng) in zip(values, several, strict=True)]
+    several = [corruptions[i] for i in positions * len(corruptions) // items]
+    parts = [corruption.corrupt(value, rng) for value, (corruption, rng) in zip(values, several, strict=True)]
     if isinstance(raw, torch.Tensor):
         return torch.from_numpy(np.stack(parts)) if parts else raw
     return objects(parts)
 
 
-def spoiled_values(several: Iterable[Corruption]) -> set[str]:
+def corrupted_modalities(several: Iterable[Corruption]) -> set[str]:
     """The modalities whose values some corruptions change."""
-    return {c.modality for c in several if c.spoils_values}
+    return {c.modality for c in several if c.corrupts_values}
 
 
 def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tuple[Corruption, ...]:

@@ -39,7 +39,7 @@ class Episodes:
         support: rows, ``[B, ways, shots]``.
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
-        corrupted: what spoils them; None if nothing does.
+        corrupted: what corrupts them; None if nothing does.
         variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; or None.
     """
 
@@ -86,7 +86,7 @@ class Sampler:
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
-        corruptions: what spoils the episodes, one after the other.
+        corruptions: what corrupts the episodes, one after the other.
         task_augmentation: the share of the classes of an episode that are shown in a variant.
     """
 

@@ -46,7 +46,7 @@ def check_variants(options: TrainEpisodes) -> None:
 
 
 def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[Corruption, ...]]:
-    """What spoils the episodes of ``train`` and ``eval``; refuses a modality that no mapping shows."""
+    """What corrupts the episodes of ``train`` and ``eval``; refuses a modality that no mapping shows."""
     found = {}
     for side, part in (("train", options.train), ("eval", options.eval)):
         where = f"episode.{side}.corruptions"
@@ -169,7 +169,7 @@ def training_batches(
         options: the section ``episode.train``.
         size: episodes in a step.
         seed: of the run.
-        corruptions: what spoils the episodes, see :func:`check_corruptions`.
+        corruptions: what corrupts the episodes, see :func:`check_corruptions`.
         target: the column of the answers; None where labels are the answers.
     """
     sampler = Sampler(

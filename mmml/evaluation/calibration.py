@@ -14,7 +14,7 @@ from mmml.data.base import Samples
 from mmml.encoders import Embedder
 from mmml.episodes import EpisodeShape, ExampleSet, Sampler
 from mmml.episodes import Mapping as EpisodeMapping
-from mmml.episodes.corruptions import spoiled_values
+from mmml.episodes.corruptions import corrupted_modalities
 from mmml.episodes.setup import check_filled
 from mmml.errors import UserError, require
 from mmml.evaluation.batching import chunks, few_threads
@@ -132,8 +132,11 @@ def calibrate(
         settings: that are played.
         episodes: of each.
     """
-    steady = embed_all(learner, embedded, set(embedded.columns) - spoiled_values(sampler.corruptions))
-    entries, fixed = [], replace(embedded, columns={**embedded.columns, **steady.columns})  # what is spoiled stays raw
+    steady = embed_all(learner, embedded, set(embedded.columns) - corrupted_modalities(sampler.corruptions))
+    entries, fixed = (
+        [],
+        replace(embedded, columns={**embedded.columns, **steady.columns}),
+    )  # what is corrupted stays raw
     for setting in settings:
         played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))
         if setting.task.per_sample_target or not played:

@@ -14,7 +14,7 @@ from mmml.encoders import Embedder
 from mmml.encoders.base import evaluating
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes import Sampler
-from mmml.episodes.corruptions import Corruption, spoiled_values
+from mmml.episodes.corruptions import Corruption, corrupted_modalities
 from mmml.episodes.setup import check_filled
 from mmml.errors import UserError
 from mmml.evaluation.baselines import baselines, frozen_classifiers
@@ -97,8 +97,8 @@ class EpisodeContext(Context):
         Raw values instead, where embeddings depend on the task or the episode.
         """
         shown = {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
-        encoded, spoiled = shown | self.task.target_columns, spoiled_values(self.corruptions)
-        return materialize(learner, self.samples[split], encoded, self.options.tta_views, spoiled)
+        encoded, corrupted = shown | self.task.target_columns, corrupted_modalities(self.corruptions)
+        return materialize(learner, self.samples[split], encoded, self.options.tta_views, corrupted)
 
     def players(self, learner: Learner, calibration: Calibration | None) -> Iterator[Player]:
         """See :meth:`Context.players`.

@@ -22,7 +22,7 @@ from mmml.similarity.distances import unit
 
 
 def materialize(
-    learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1, spoiled: Collection[str] = ()
+    learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1, corrupted: Collection[str] = ()
 ) -> Samples:
     """The samples as a learner's episodes are best made of them.
 
@@ -34,7 +34,7 @@ def materialize(
         samples: of one split.
         modalities: to be seen.
         views: see :func:`embed_all`.
-        spoiled: modalities whose values are spoiled in each episode anew, so that they stay raw.
+        corrupted: modalities whose values are corrupted in each episode anew, so that they stay raw.
 
     Raises:
         UserError: several views were asked for, and embeddings depend on the task or the episode.
@@ -46,7 +46,7 @@ def materialize(
     ):
         raise UserError(f"evaluation.tta_views={views}: no encoder of these modalities was trained with augment: use 1")
     samples = learner.task.prepare(samples)
-    encoded, raw = sorted(set(modalities) - set(spoiled)), sorted(set(modalities) & set(spoiled))
+    encoded, raw = sorted(set(modalities) - set(corrupted)), sorted(set(modalities) & set(corrupted))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1")
     if learner.embeds_once:

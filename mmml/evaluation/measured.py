@@ -29,7 +29,7 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
 
 
 def fingerprint_of(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int) -> str:
-    """A hash of the episodes that are played, row by row, of what spoils them, and of samples of their values.
+    """A hash of the episodes that are played, row by row, of what corrupts them, and of samples of their values.
 
     It depends on nothing else: not on where files lie, nor on options by which the same episodes come about.
 

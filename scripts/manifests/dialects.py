@@ -101,12 +101,12 @@ def csv(draw: Draw, table: Table) -> Case:
     lines = [delimiter.join(quoted(cell, delimiter, quoting) for cell in row) for row in [headers, *rows]]
     if draw.random() < 0.1 and delimiter in ",;|":
         lines.insert(0, f"sep={delimiter}")
-    whole = end.join(lines) + end * draw.choice([0, 1, 1, 1, 3])
-    flaws = flaws_of(whole, encoding, damaged, sum(map(bool, headers)) < 2)
+    full = end.join(lines) + end * draw.choice([0, 1, 1, 1, 3])
+    flaws = flaws_of(full, encoding, damaged, sum(map(bool, headers)) < 2)
     try:
-        content = whole.encode(encoding)
+        content = full.encode(encoding)
     except UnicodeEncodeError:
-        content = whole.encode("utf-8")
+        content = full.encode("utf-8")
     path.write_bytes(content)
     decimal = "," if delimiter == ";" else "."
     cells = {
@@ -116,9 +116,9 @@ def csv(draw: Draw, table: Table) -> Case:
     return Case(root, how, len(rows), cells, flaws=flaws, damaged=damaged)
 
 
-def flaws_of(whole: str, encoding: str, damaged: bool, single: bool) -> list[str]:
+def flaws_of(full: str, encoding: str, damaged: bool, single: bool) -> list[str]:
     """What a reader may say of such a file."""
-    flaws = ["UTF"] if encoding == "utf-16-le" or (encoding == "latin-1" and not whole.isascii()) else []
+    flaws = ["UTF"] if encoding == "utf-16-le" or (encoding == "latin-1" and not full.isascii()) else []
     flaws += ["cannot be read as a row|cells where the header"] if damaged else []
     return flaws + (["cells where the header|is empty"] if single else [])  # any delimiter may be one within a text
 
@@ -180,13 +180,13 @@ def parquet(draw: Draw, table: Table) -> Case:
     path, root = named(draw, table, ".parquet")
     arrays = {c.header: column_of(draw, c.cells) for c in table.columns}
     said = {c.meaning: [TYPES.get(type(v), as_written)(v) for v in arrays[c.header].to_pylist()] for c in table.columns}
-    whole = pa.table(arrays)
+    full = pa.table(arrays)
     if draw.random() < 0.15 and table.features is None and "features" not in said:
         value, flaws = draw.choice(VECTORS)
-        whole = whole.append_column("features", pa.array([[value] * 4 for _ in range(table.count)]))
+        full = full.append_column("features", pa.array([[value] * 4 for _ in range(table.count)]))
         table.flaws += flaws
-    pq.write_table(whole, path, row_group_size=draw.choice([2, 1000]))
-    return Case(root, f"{path.name}, {whole.schema.types}", table.count, {m: v for m, v in said.items() if m})
+    pq.write_table(full, path, row_group_size=draw.choice([2, 1000]))
+    return Case(root, f"{path.name}, {full.schema.types}", table.count, {m: v for m, v in said.items() if m})
 
 
 TYPES: dict[type, Callable[[Any], Said]] = {

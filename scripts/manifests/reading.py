@@ -47,7 +47,7 @@ def several(said: Said) -> int:
 def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[str]:
     """The first value of a column that was read as another."""
     found: list[Any] = rows.column(meaning).to_pylist() if rows.has(meaning) else [None] * len(rows)
-    for place, position in enumerate(places(rows)):
+    for place, position in enumerate(positions(rows)):
         origin = int(rows.origin[place])
         wanted = meant(meaning, one_of(written[origin], position), rows)
         value = found[place]
@@ -60,17 +60,17 @@ def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[s
 
 def short(value: Any) -> str:
     """A value for a message."""
-    told = ascii(value)
-    return told if len(told) <= SHOWN else f"{told[:SHOWN]}… ({len(told)})"
+    message = ascii(value)
+    return message if len(message) <= SHOWN else f"{message[:SHOWN]}… ({len(message)})"
 
 
-def places(rows: ManifestRows) -> list[int]:
+def positions(rows: ManifestRows) -> list[int]:
     """How many rows of one origin stand before each row."""
-    seen: dict[int, int] = {}
+    encoded: dict[int, int] = {}
     found = []
     for origin in rows.origin.tolist():
-        found.append(seen.get(origin, 0))
-        seen[origin] = found[-1] + 1
+        found.append(encoded.get(origin, 0))
+        encoded[origin] = found[-1] + 1
     return found
 
 

@@ -48,16 +48,16 @@ def names(folder):
 
 def test_kinds_by_size_and_the_oldest_use(folder, capsys):
     assert cache([], []) == 0
-    told = capsys.readouterr().out
-    assert f"{folder} holds 3.0 MB" in told
-    rows = [line.split()[:4] for line in told.splitlines() if line.split()[1:2] == ["1"]]
+    message = capsys.readouterr().out
+    assert f"{folder} holds 3.0 MB" in message
+    rows = [line.split()[:4] for line in message.splitlines() if line.split()[1:2] == ["1"]]
     assert [row[:4] for row in rows] == [
         ["image", "1", "3.0", "MB"],
         ["glyphs", "1", "3.0", "kB"],
         ["glyph-strokes", "1", "200", "bytes"],
         ["unpacked", "1", "100", "bytes"],
     ]
-    assert time.strftime("%Y-%m-%d", time.localtime(time.time() - 10 * 86400)) in told
+    assert time.strftime("%Y-%m-%d", time.localtime(time.time() - 10 * 86400)) in message
 
 
 def test_all_goes_and_is_counted(folder, capsys):
@@ -167,8 +167,8 @@ def test_what_cannot_be_removed_is_told(folder, monkeypatch, capsys):
 
     monkeypatch.setattr(module, "remove", refused)
     assert cache(["clean", "image"], []) == 1
-    told = capsys.readouterr().out
-    assert "freed 0 bytes" in told and f"image-{KEY} cannot be removed (Permission denied)" in told
+    message = capsys.readouterr().out
+    assert "freed 0 bytes" in message and f"image-{KEY} cannot be removed (Permission denied)" in message
 
 
 def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
@@ -185,10 +185,10 @@ def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("size", "told"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2.8e9, "2.8 GB"), (1e14, "100.0 TB")]
+    ("size", "message"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2.8e9, "2.8 GB"), (1e14, "100.0 TB")]
 )
-def test_sizes_are_readable(size, told):
-    assert human(size) == told
+def test_sizes_are_readable(size, message):
+    assert human(size) == message
 
 
 def test_what_is_cached_is_known_by_its_form(folder, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmml.check.command import check
-from mmml.check.episodes import mend_shape, possible_mappings, suggest, too_few
+from mmml.check.episodes import possible_mappings, shape_hint, suggest, too_few
 from mmml.check.files import duplicates, sizes
 from mmml.check.issues import Inspection, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
@@ -63,9 +63,9 @@ def test_scores_leave_as_many_rows_for_queries_as_for_support(tmp_path):
 
 
 def test_what_fits_a_split_is_told():
-    told = mend_shape(samples_of(5, 3, 9), "val")
-    assert "the val split can play up to 3 ways, and 2 shots with 1 query" in told and "episode.eval.ways" in told
-    assert "episode.train.ways" in mend_shape(samples_of(2), "train") and "0 ways, and 0 shots" in mend_shape(
+    message = shape_hint(samples_of(5, 3, 9), "val")
+    assert "the val split can play up to 3 ways, and 2 shots with 1 query" in message and "episode.eval.ways" in message
+    assert "episode.train.ways" in shape_hint(samples_of(2), "train") and "0 ways, and 0 shots" in shape_hint(
         samples_of(), "test"
     )
 
@@ -111,8 +111,8 @@ def test_bad_rows_that_are_left_out_do_not_stop(tmp_path):
     rows[3]["label"] = rows[5]["label"] = rows[9]["split"] = ""
     rows[0]["split"] = "holdout"
     write_csv(tmp_path / "metadata.csv", rows)
-    told = {f.what: f.stops for f in inspected(tmp_path).found}
-    assert told["2 rows cannot be used: it has no label"] and any("its split is none" in what for what in told)
+    message = {f.what: f.stops for f in inspected(tmp_path).found}
+    assert message["2 rows cannot be used: it has no label"] and any("its split is none" in what for what in message)
     assert not inspected(tmp_path, skips=True).stops and inspected(tmp_path).stops
 
 
@@ -127,10 +127,10 @@ def test_groups_within_one_split_do_not_straddle(tmp_path):
 
 def test_a_text_that_half_of_the_classes_share_is_no_name(tmp_path):
     rows = split_rows(splits={"train": 2, "val": 2, "test": 2})
-    for number, told in ((3, []), (4, ["text is the same throughout 4 of 6 classes"])):
+    for number, message in ((3, []), (4, ["text is the same throughout 4 of 6 classes"])):
         named = [r | ({"text": r["label"]} if i < 4 * number else {}) for i, r in enumerate(rows)]
         write_csv(tmp_path / "metadata.csv", named)
-        assert [f.what for f in inspected(tmp_path).found] == told
+        assert [f.what for f in inspected(tmp_path).found] == message
 
 
 def test_copies_within_a_class_are_not_across_classes(tmp_path):
@@ -178,11 +178,11 @@ def test_pairs_without_labels_can_be_trained_on(tmp_path, text, capsys):
         rows.append(row | ({"text": f"number {i}"} if text else {}))
     write_csv(tmp_path / "metadata.csv", rows)
     assert check(str(tmp_path), str(tmp_path / "page.html"), []) == 0
-    told = capsys.readouterr().out
-    assert "each row is a class of its own" in told and "Training can start." in told
+    message = capsys.readouterr().out
+    assert "each row is a class of its own" in message and "Training can start." in message
     mappings = "text:image,text:features" if text else "image:features,features:image"
-    assert f"'episode.eval.mappings=[{mappings}]'" in told
-    assert "'episode.eval.shots=[1]' episode.eval.queries=1 " in told  # a class is one pair
+    assert f"'episode.eval.mappings=[{mappings}]'" in message
+    assert "'episode.eval.shots=[1]' episode.eval.queries=1 " in message  # a class is one pair
 
 
 @pytest.mark.parametrize("twin", ["c\u0430t flap", "cat  flap", "ca\u200dt flap", "\uff43at flap"])

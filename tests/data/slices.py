@@ -12,10 +12,10 @@ ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
 def pack_some(source: Path, target: Path, wanted: Callable[[str], bool]) -> list[str]:
     """Copy some members of an archive; returns their names."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
-        names = [n for n in whole.namelist() if wanted(n)]
+    with zipfile.ZipFile(source) as full, zipfile.ZipFile(target, "w") as part:
+        names = [n for n in full.namelist() if wanted(n)]
         for name in names:
-            part.writestr(name, whole.read(name))
+            part.writestr(name, full.read(name))
     return names
 
 

@@ -36,8 +36,8 @@ def test_they_are_unpacked_once_even_if_the_cache_cannot_be_written(tmp_path, mo
 
 def test_a_damaged_archive_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
-    whole = archive(tmp_path).read_bytes()
-    (tmp_path / "some.zip").write_bytes(whole[:60])
+    full = archive(tmp_path).read_bytes()
+    (tmp_path / "some.zip").write_bytes(full[:60])
     with pytest.raises(UserError, match=r"some.zip is no whole zip file \(File is not a zip file\): get it anew"):
         unpacked([tmp_path / "some.zip"], ".txt")
     assert not list((tmp_path / "cache").iterdir())

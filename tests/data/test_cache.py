@@ -68,8 +68,8 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(tmp_path, monkeypatch, ca
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("places", [1, 2])
-def test_where_a_disk_is_full_the_next_place_serves(tmp_path, monkeypatch, places):
+@pytest.mark.parametrize("positions", [1, 2])
+def test_where_a_disk_is_full_the_next_place_serves(tmp_path, monkeypatch, positions):
     """The cache, then a folder for temporary files, then memory."""
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
@@ -82,10 +82,10 @@ def test_where_a_disk_is_full_the_next_place_serves(tmp_path, monkeypatch, place
     def fill(folder):
         tried.append(folder.relative_to(tmp_path).parts[0])
         (folder / "a").write_text("x")
-        return full() if len(tried) <= places else True
+        return full() if len(tried) <= positions else True
 
     assert cached_folder("a", fill, lambda folder: (folder / "a").read_text()) == "x"
-    assert tried == ["cache", "disk", "memory"][: places + 1]
+    assert tried == ["cache", "disk", "memory"][: positions + 1]
     assert [p.parent.name[:5] for p in tmp_path.rglob("a") if p.is_file()] == ["a"]
     cache.scratch_dir.cache_clear()
 

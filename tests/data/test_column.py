@@ -27,8 +27,8 @@ def test_a_batch_keeps_the_mask_and_shows_what_is_present():
 def test_a_mask_takes_more_away():
     batch = column().take(np.array([0, 1, 2]), torch.tensor([False, True, True]))
     assert batch.mask.tolist() == [False, False, True] and batch.values.flatten().tolist() == [0, 0, 2]
-    whole = Column(torch.arange(3)).take(np.array([2, 1]), torch.tensor([True, False]))
-    assert whole.mask.tolist() == [True, False] and whole.values.tolist() == [2, 0]
+    full = Column(torch.arange(3)).take(np.array([2, 1]), torch.tensor([True, False]))
+    assert full.mask.tolist() == [True, False] and full.values.tolist() == [2, 0]
 
 
 def test_a_column_without_missing_values_has_no_mask():

@@ -20,7 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves CONTENT at any address but /missing; breaks off after ``breaks[0]`` bytes, and so on."""
 
     breaks: list
-    asked: list
+    queried: list
     ranges = True
     busy = 0  # how often it says so before it answers
 
@@ -124,8 +124,8 @@ def test_without_a_digest_it_must_be_a_whole_zip_file(server, tmp_path, monkeypa
     with pytest.raises(UserError, match="its content is not what was expected"):
         fetch(at(server, digest=None), tmp_path)
     monkeypatch.setattr(f"{__name__}.CONTENT", content)
-    there = fetch(at(server, digest=None), tmp_path)
-    there.write_bytes(content.replace(b"AAA", b"BBB"))
+    present = fetch(at(server, digest=None), tmp_path)
+    present.write_bytes(content.replace(b"AAA", b"BBB"))
     assert fetch(at(server, digest=None), tmp_path).read_bytes() == content
 
 

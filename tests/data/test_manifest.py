@@ -199,8 +199,8 @@ def test_a_row_that_cannot_be_used_is_named_or_skipped(tmp_path, name):
     ]
     rows[5] |= change
     write_csv(tmp_path / "metadata.csv", rows)
-    told = refusal(tmp_path, "image")
-    assert why in told and "row 6 of" in told and "dataset.on_bad_sample=skip" in told
+    message = refusal(tmp_path, "image")
+    assert why in message and "row 6 of" in message and "dataset.on_bad_sample=skip" in message
     dataset = manifest(tmp_path, on_bad_sample="skip")
     kept = dataset.load({"image"})
     assert sum(int(s.counts.sum()) for s in kept.values()) == 23
@@ -245,8 +245,8 @@ def test_a_damaged_json_table_is_refused(tmp_path, content, why):
 
 def test_a_damaged_parquet_table_is_refused(tmp_path):
     pq.write_table(pa.table({"label": ["a", "b"], "text": ["x", "y"]}), tmp_path / "metadata.parquet")
-    whole = (tmp_path / "metadata.parquet").read_bytes()
-    for content in (b"", whole[:40], whole[:-8], b"PAR1" * 4):
+    full = (tmp_path / "metadata.parquet").read_bytes()
+    for content in (b"", full[:40], full[:-8], b"PAR1" * 4):
         (tmp_path / "metadata.parquet").write_bytes(content)
         assert "cannot be read" in refusal(tmp_path)
 
@@ -297,7 +297,7 @@ def test_a_class_without_a_name_does_not_get_its_neighbours(tmp_path):
     for row in rows[4:8]:
         row["text"] = ""
     write_csv(tmp_path / "metadata.csv", rows)
-    assert "row 5 of" in (told := refusal(tmp_path, "image", "text")) and "its class has no text" in told
+    assert "row 5 of" in (message := refusal(tmp_path, "image", "text")) and "its class has no text" in message
     for samples in load(tmp_path, "image", "text", on_bad_sample="skip").values():
         assert "class 1" not in samples.classes
         assert [f"the name of {c}" for c in samples.classes] == list(samples.columns["text"].values[:])
@@ -366,12 +366,12 @@ def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
     write = media_cache.write_json
-    there = []
+    present = []
 
     def race(path, content):
         write(path, content)
-        if not there:  # another process finishes meanwhile
-            there.append(1)
+        if not present:  # another process finishes meanwhile
+            present.append(1)
             load(tmp_path, "image")
 
     monkeypatch.setattr(media_cache, "write_json", race)
@@ -402,7 +402,7 @@ def test_a_column_of_no_vectors(tmp_path):
 def test_numbers_that_float32_cannot_hold(tmp_path):
     np.save(tmp_path / "m.npy", np.array([[1.0], [1e39]] * 12))
     write_csv(tmp_path / "metadata.csv", [{"label": f"c{i // 4}", "score": "1e30"} for i in range(24)])
-    assert "row 2 of" in (told := refusal(tmp_path, "features", features="m.npy")) and "not finite" in told
+    assert "row 2 of" in (message := refusal(tmp_path, "features", features="m.npy")) and "not finite" in message
 
 
 def test_what_is_left_out_serves_no_class(tmp_path):
@@ -451,8 +451,8 @@ def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
     rows[1]["image_file_name" if "image_file_name" in rows[1] else "image"] = ""
     rows[2]["text"] = ""
     write_csv(tmp_path / "metadata.csv", rows)
-    told = refusal(tmp_path, "image", "text")
-    assert "it has no image" in told and "keep what some lack by dataset.missing=keep" in told
+    message = refusal(tmp_path, "image", "text")
+    assert "it has no image" in message and "keep what some lack by dataset.missing=keep" in message
     splits = load(tmp_path, "image", "text", missing="keep")
     missing = {
         m: [(~c.mask).sum() for p in splits.values() if (c := p.columns[m]).mask is not None] for m in ("image", "text")

@@ -39,7 +39,7 @@ def test_what_float32_cannot_hold_is_not_finite(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("vectors", "told"),
+    ("vectors", "message"),
     [
         ([[1.0], [1.0, 2.0]], "different lengths"),
         ([[1.0], None], "some are missing"),
@@ -49,10 +49,10 @@ def test_what_float32_cannot_hold_is_not_finite(tmp_path, monkeypatch):
         ([1.0, 2.0], "and not vectors"),
     ],
 )
-def test_a_column_of_other_things_than_vectors_is_refused(tmp_path, monkeypatch, vectors, told):
+def test_a_column_of_other_things_than_vectors_is_refused(tmp_path, monkeypatch, vectors, message):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     pq.write_table(pa.table({"features": vectors}), tmp_path / "t.parquet")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         vector_column(tmp_path / "t.parquet")
 
 
@@ -61,8 +61,8 @@ def test_vectors_whose_copy_is_damaged_are_copied_anew(tmp_path, monkeypatch, st
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     pq.write_table(pa.table({"features": [[1.0, 2.0], [3.0, 4.0]]}), tmp_path / "t.parquet")
     copy = vector_column(tmp_path / "t.parquet").path
-    whole = copy.read_bytes()
+    full = copy.read_bytes()
     copy.unlink()
-    copy.mkdir() if state == "a folder" else copy.write_bytes(whole[: {"empty": 0, "cut": -4}[state]])
+    copy.mkdir() if state == "a folder" else copy.write_bytes(full[: {"empty": 0, "cut": -4}[state]])
     assert vector_column(tmp_path / "t.parquet")[:].tolist() == [[1.0, 2.0], [3.0, 4.0]]
-    assert "cannot be read" in caplog.text and (copy.is_dir() or copy.read_bytes() == whole)
+    assert "cannot be read" in caplog.text and (copy.is_dir() or copy.read_bytes() == full)

@@ -22,7 +22,7 @@ def table(folder, straying: dict[int, str]):
 
 
 @pytest.mark.parametrize(
-    ("row", "strays", "told"),
+    ("row", "strays", "message"),
     [
         (3, "val", "class 'class 0' is in split train and in split val;"),
         (7, "test", "class 'class 1' is in split train and in split test;"),
@@ -31,8 +31,8 @@ def table(folder, straying: dict[int, str]):
         (20, "train", "class 'class 5' is in split train and in split test;"),
     ],
 )
-def test_a_class_with_a_row_in_another_split_is_refused_by_name(tmp_path, row, strays, told):
-    with pytest.raises(UserError, match=told):
+def test_a_class_with_a_row_in_another_split_is_refused_by_name(tmp_path, row, strays, message):
+    with pytest.raises(UserError, match=message):
         load(table(tmp_path, {row: strays}), "text")
 
 

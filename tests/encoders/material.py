@@ -37,8 +37,8 @@ def objects(values) -> np.ndarray:
 
 
 def stroke(points: int, generator: np.random.Generator) -> np.ndarray:
-    places = generator.normal(size=(points, 2)).cumsum(0)
-    return np.column_stack([places, np.arange(points), np.arange(points) // 5]).astype(np.float32)
+    positions = generator.normal(size=(points, 2)).cumsum(0)
+    return np.column_stack([positions, np.arange(points), np.arange(points) // 5]).astype(np.float32)
 
 
 G = np.random.default_rng(0)

@@ -112,9 +112,9 @@ def test_raw_images_are_the_pixels():
 
 def test_texts_are_embedded_alike_whatever_their_bucket(monkeypatch):
     embedder = build_embedder(SMALL, ["text"]).eval()
-    whole = embedder.encode("text", Column(TEXTS))
+    full = embedder.encode("text", Column(TEXTS))
     monkeypatch.setattr("mmml.encoders.byte_transformer.BUCKET", 2)
-    assert torch.allclose(embedder.encode("text", Column(TEXTS)), whole, atol=1e-6)
+    assert torch.allclose(embedder.encode("text", Column(TEXTS)), full, atol=1e-6)
 
 
 def test_forward_is_a_function_of_tensors_and_parameters():

@@ -16,9 +16,9 @@ def test_means_and_deviations_are_those_of_the_training_split():
 
 
 def test_many_chunks_are_as_one(monkeypatch):
-    whole = build("feature_transformer").first
+    full = build("feature_transformer").first
     monkeypatch.setattr("mmml.encoders.base.CHUNK", 2)
-    assert torch.allclose(build("feature_transformer").first.mean, whole.mean, rtol=1e-6)
+    assert torch.allclose(build("feature_transformer").first.mean, full.mean, rtol=1e-6)
 
 
 def test_outliers_are_clipped_and_constants_survive():
@@ -34,12 +34,12 @@ def test_missing_steps_count_for_nothing():
     encoder, gaps = build("feature_transformer"), RAGGED["features"][0].copy()
     gaps[2] = 0
     encoder.eval()
-    seen = encoder.encode([gaps])
+    encoded = encoder.encode([gaps])
     changed = encoder.first.mean.clone()
     encoder.fit(objects([*RAGGED["features"], np.zeros((9, 3), np.float32)]))
     assert torch.allclose(encoder.first.mean, changed)
     assert encoder.prepare([gaps])[0, 2].isnan().all()
-    assert seen.isfinite().all()
+    assert encoded.isfinite().all()
 
 
 def test_a_sample_that_is_missing_throughout_is_finite():

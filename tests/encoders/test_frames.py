@@ -19,10 +19,10 @@ def build(width=WIDTH, **changed):
 def test_a_sound_has_a_frame_of_length_1_for_every_four_hops_and_then_nothing():
     embedded = build().eval().encode(RAGGED["audio"]).view(-1, 5, FRAME)
     # 4000, 1500, 300, 8000 and 2222 samples: 13, 5, 1, 19 (of 0.4 s) and 7 windows
-    there = ~embedded.isnan().any(-1)
-    assert there.sum(1).tolist() == [4, 2, 1, 5, 2]
-    assert torch.allclose(embedded[there].norm(dim=-1), torch.ones(14))
-    assert embedded[~there].isnan().all()
+    present = ~embedded.isnan().any(-1)
+    assert present.sum(1).tolist() == [4, 2, 1, 5, 2]
+    assert torch.allclose(embedded[present].norm(dim=-1), torch.ones(14))
+    assert embedded[~present].isnan().all()
 
 
 def test_neighbours_do_not_matter():

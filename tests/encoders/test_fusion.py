@@ -93,8 +93,8 @@ def test_gates_are_shares_of_what_is_there():
 def test_modality_dropout_leaves_something_and_is_for_training_alone():
     fused = fusion("mean", dropout=0.9).train()
     ones = {m: Column(k * torch.ones(1000, 1), encoded=True) for m, k in (("image", 1), ("text", 3))}
-    seen = fused(ones).flatten()
-    assert set(seen.tolist()) == {1.0, 2.0, 3.0} and 0 < (seen == 2).float().mean() < 0.2
+    observed = fused(ones).flatten()
+    assert set(observed.tolist()) == {1.0, 2.0, 3.0} and 0 < (observed == 2).float().mean() < 0.2
     assert (fused({"image": ones["image"]}) == 1).all()
     assert (fused.eval()(ones) == 2).all()
     with pytest.raises(UserError, match=r"encoder.fusion.dropout=1.0 must be from 0 to below 1"):

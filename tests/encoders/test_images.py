@@ -42,9 +42,9 @@ def test_content_is_what_differs_from_the_edge():
 
 
 def test_neither_place_nor_size_of_content_counts_once_it_is_cut():
-    seen = [as_input(square(*s), 16, CPU, False, crop=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
-    assert torch.allclose(*seen, atol=0.1)  # their edges are blurred differently
-    assert seen[0][0, 0, 8, 8] == 1 and seen[0][0, 0, 0, 0] < 0.01  # all of it, with a margin
+    encoded = [as_input(square(*s), 16, CPU, False, crop=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
+    assert torch.allclose(*encoded, atol=0.1)  # their edges are blurred differently
+    assert encoded[0][0, 0, 8, 8] == 1 and encoded[0][0, 0, 0, 0] < 0.01  # all of it, with a margin
     dot = as_input(square(64, 64, 4, 9, 4), 16, CPU, False, crop=True)
     assert dot.mean() < 0.1  # a dot does not become a disc
 
@@ -71,9 +71,9 @@ def test_a_local_embedding_moves_along_with_the_image():
     encoder = fresh("conv4_local", None, size=64).eval()
     image = torch.zeros(1, 64, 64, dtype=torch.uint8)
     image[:, 27:37, 27:30] = 255
-    places, moved = (encoder.encode(x).view(4, 4, 64) for x in (image, image.roll(16, 2)))
-    assert torch.allclose(places[1:3, 0], moved[1:3, 1], atol=1e-5)
-    assert not torch.allclose(places[1:3, 1], moved[1:3, 1], atol=1e-3)
+    positions, moved = (encoder.encode(x).view(4, 4, 64) for x in (image, image.roll(16, 2)))
+    assert torch.allclose(positions[1:3, 0], moved[1:3, 1], atol=1e-5)
+    assert not torch.allclose(positions[1:3, 1], moved[1:3, 1], atol=1e-3)
 
 
 def test_places_of_several_views_stand_side_by_side_and_whole_embeddings_are_averaged():
@@ -154,10 +154,10 @@ class TestTorchvision:
         with pytest.raises(UserError, match="cannot be read as a state dict"):
             fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
-    @pytest.mark.parametrize("whole", [True, False])
-    def test_code_in_a_file_of_weights_is_never_run(self, tmp_path, whole):
+    @pytest.mark.parametrize("full", [True, False])
+    def test_code_in_a_file_of_weights_is_never_run(self, tmp_path, full):
         """Neither where the file is such code alone, nor where it stands beside weights that would fit."""
-        state = fresh("torchvision").model.state_dict() if whole else {}
+        state = fresh("torchvision").model.state_dict() if full else {}
         torch.save({**state, "more": Opening(tmp_path / "ran")}, tmp_path / "weights.pth")
         encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
         with pytest.raises(UserError, match="cannot be read as a state dict"):

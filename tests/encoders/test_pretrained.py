@@ -368,8 +368,8 @@ def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
         pair.encode("text", Column(TEXTS)), torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS))
     )
     sections["text"]["model"] = minilm
-    apart = build_embedder(options | sections, ["image", "text"]).frozen_parts()
-    assert sorted(next(iter(e.encoders)) for e in apart) == ["image", "text"]  # no common space
+    separate = build_embedder(options | sections, ["image", "text"]).frozen_parts()
+    assert sorted(next(iter(e.encoders)) for e in separate) == ["image", "text"]  # no common space
     sections["text"]["unfreeze_layers"] = 1
     (alone,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
     assert list(alone.encoders) == ["image"]

@@ -59,11 +59,11 @@ def test_labels_count_items_class_by_class(batch):
 def test_encoding_all_at_once_equals_encoding_each_side(batch):
     together = batch[1].encode(fingerprint)
     for mapping in MAPPINGS:
-        for whole, raw in zip(together.view(mapping), batch[1].view(mapping), strict=True):
+        for full, raw in zip(together.view(mapping), batch[1].view(mapping), strict=True):
             alone = raw.encode(fingerprint)
-            assert all(c.encoded for side in (whole, alone) for c in side.columns.values())
+            assert all(c.encoded for side in (full, alone) for c in side.columns.values())
             for modality in raw.values:
-                assert torch.equal(whole.values[modality], alone.values[modality])
+                assert torch.equal(full.values[modality], alone.values[modality])
 
 
 def test_encoded_columns_give_the_same_episodes(samples, batch):
@@ -79,17 +79,17 @@ def test_one_modality_may_be_cached_and_another_raw(samples, batch):
     drawn, got = batch
     bank = samples.with_embeddings({"text": fingerprint("text", samples.columns["text"])})
     mixed = replace(samples, columns={**samples.columns, **bank.columns})
-    whole = gather(mixed, drawn, MAPPINGS)
-    assert {m for m, c in whole.support.columns.items() if c.encoded} == {"text"}
+    full = gather(mixed, drawn, MAPPINGS)
+    assert {m for m, c in full.support.columns.items() if c.encoded} == {"text"}
     for modality, values in got.encode(fingerprint).support.values.items():
-        assert torch.equal(whole.encode(fingerprint).support.values[modality], values)
+        assert torch.equal(full.encode(fingerprint).support.values[modality], values)
 
 
 def test_names_are_picked_among_those_of_the_class(samples):
     drawn = Sampler(samples, 0, "train").draw(range(50), EpisodeShape(6, 1, 1))
     texts = gather(samples, drawn, [MAPPINGS[1]]).support.values["text"].reshape(50, 6)
-    seen = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
-    assert seen == {"name 1.0", "name 1.1"}
+    encoded = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
+    assert encoded == {"name 1.0", "name 1.1"}
     assert isinstance(texts, np.ndarray)
 
 
@@ -126,14 +126,14 @@ def test_what_one_side_lacks_is_masked_on_that_side_alone(samples):
         [{"name": "missing", "modality": "image", "amount": 0.5, "side": "query"}], "x")
     ).draw(range(20), EpisodeShape(3, 2, 1))  # fmt: skip
     got = gather(samples, drawn, MAPPINGS)
-    seen = []
+    encoded = []
 
     def encode(modality, batch):
-        seen.append((modality, batch.mask is not None))
+        encoded.append((modality, batch.mask is not None))
         return torch.ones(len(batch), 4)
 
     got = got.encode(encode)
-    assert sorted(seen) == [("image", True), ("text", False)]
+    assert sorted(encoded) == [("image", True), ("text", False)]
     assert got.support.columns["image"].mask is None and not got.query.columns["image"].mask.all()
 
 

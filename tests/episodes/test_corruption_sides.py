@@ -1,4 +1,4 @@
-"""Which side of an episode is spoiled, and that nothing is spoiled twice in the same way."""
+"""Which side of an episode is corrupted, and that nothing is corrupted twice in the same way."""
 
 from dataclasses import replace
 
@@ -27,14 +27,14 @@ def shown(samples: Samples, *sections: dict, mapping: Mapping = IMAGES) -> tuple
     return tuple(next(iter(side.columns.values())) for side in (batch.support, batch.query))
 
 
-def told(column: Column) -> list:
+def message(column: Column) -> list:
     """Values and their mask as what can be compared."""
     return [column.values.tolist(), is_present(column).tolist()]
 
 
 @pytest.fixture
 def alike(samples: Samples) -> Samples:
-    """All images are grey, and all texts the same; whatever differs was spoiled."""
+    """All images are grey, and all texts the same; whatever differs was corrupted."""
     texts = Column(objects([SENTENCE] * 39))
     return replace(samples, columns={"image": Column(GREY), "source_text": texts})
 
@@ -44,13 +44,13 @@ def alike(samples: Samples) -> Samples:
 def test_the_side_that_is_not_meant_stays_as_it_was(samples, name, side):
     clean = shown(samples)
     found = shown(samples, {"name": name, "modality": "image", "amount": 0.6, "side": side})
-    assert [told(a) == told(b) for a, b in zip(clean, found, strict=True)] == [side != "support", side != "query"]
+    assert [message(a) == message(b) for a, b in zip(clean, found, strict=True)] == [side != "support", side != "query"]
 
 
 @pytest.mark.parametrize("name", ["missing", "noise", "occlusion"])
-def test_both_sides_are_spoiled_each_in_its_own_way(alike, name):
-    support, query = (told(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5}))
-    clean, _ = (told(s) for s in shown(alike))
+def test_both_sides_are_corrupted_each_in_its_own_way(alike, name):
+    support, query = (message(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5}))
+    clean, _ = (message(s) for s in shown(alike))
     assert support != clean != query
     assert support != query
 
@@ -76,7 +76,7 @@ def test_an_amount_is_drawn_anew_for_each_side(alike):
     assert abs(np.corrcoef(support, query)[0, 1]) < 0.5 and np.abs(support - query).max() > 10
 
 
-def test_what_is_spoiled_twice_is_spoiled_in_two_ways(alike):
+def test_what_is_corrupted_twice_is_corrupted_in_two_ways(alike):
     """Deviations of independent noises add up as squares do; of the same noise they would be added: 15.3."""
     section = {"name": "noise", "modality": "image", "amount": 0.03}
     once, twice = (shown(alike, *several)[0].values.float().std().item() for several in ([section], [section] * 2))
@@ -85,12 +85,12 @@ def test_what_is_spoiled_twice_is_spoiled_in_two_ways(alike):
 
 def test_every_corruption_of_every_side_has_random_numbers_of_its_own():
     """Other ones than what draws the episode itself, a step's shape and variants."""
-    asked = []
+    queried = []
     sections = [{"name": "noise", "modality": "image", "amount": 0.5}] * 3
     made = build_corruptions(sections, "episode.eval.corruptions")
     numbers = range(2)
-    spoils = Corrupted(made, numbers, lambda n, purpose: (asked.append((n, purpose)), np.random.default_rng(0))[1])
+    corrupts = Corrupted(made, numbers, lambda n, purpose: (queried.append((n, purpose)), np.random.default_rng(0))[1])
     for side in ("support", "query"):
-        spoils.spoil(Column(GREY[:4]), side, "image")
-    assert len(asked) == len(set(asked)) == 3 * 2 * 2
-    assert not {purpose for _, purpose in asked} & {0, SHAPE_OF_STEP, VARIANTS}
+        corrupts.corrupt(Column(GREY[:4]), side, "image")
+    assert len(queried) == len(set(queried)) == 3 * 2 * 2
+    assert not {purpose for _, purpose in queried} & {0, SHAPE_OF_STEP, VARIANTS}

@@ -17,17 +17,17 @@ BOTH = Mapping.parse("image+text:image")
 SHAPE = EpisodeShape(4, 2, 1)
 
 
-def corrupt(*sections):
+def built(*sections):
     return build_corruptions(sections, "episode.eval.corruptions")
 
 
 def drawn(samples, *sections, numbers=range(50), seed=0):
-    return gather(samples, Sampler(samples, seed, "test", corruptions=corrupt(*sections)).draw(numbers, SHAPE), [BOTH])
+    return gather(samples, Sampler(samples, seed, "test", corruptions=built(*sections)).draw(numbers, SHAPE), [BOTH])
 
 
-def spoil(name, value, amount, modality, number=0):
+def corrupt(name, value, amount, modality, number=0):
     made = corruptions.build(name, {"modality": modality, "amount": amount, "side": "both"}, "x")
-    return made.spoil(value, np.random.default_rng(number))
+    return made.corrupt(value, np.random.default_rng(number))
 
 
 def test_a_share_of_the_items_loses_its_modality_on_the_side_that_is_told(samples):
@@ -41,7 +41,7 @@ def test_a_share_of_the_items_loses_its_modality_on_the_side_that_is_told(sample
     assert batch.support.values["text"].tolist() == clean.support.values["text"].tolist()
 
 
-def test_what_a_small_amount_spoils_a_larger_one_spoils_too(samples):
+def test_what_a_small_amount_corrupts_a_larger_one_corrupts_too(samples):
     few, more = (
         drawn(samples, {"name": "missing", "modality": "image", "amount": a}).query.columns["image"].mask
         for a in (0.2, 0.6)
@@ -81,7 +81,7 @@ def test_of_few_items_as_large_a_share_is_swapped(items, amount):
     swap = corruptions.build("mismatched", {"modality": "text", "amount": amount, "side": "both"}, "x")
     index, present = np.arange(items), np.arange(items) > 0
     moved = [swap.reindex(index, present, np.random.default_rng(i)) for i in range(1000)]
-    assert all((there == (shown > 0)).all() for shown, there in moved)  # what is missing moves along
+    assert all((available == (shown > 0)).all() for shown, available in moved)  # what is missing moves along
     shares = [(shown != index).mean() for shown, _ in moved]
     assert np.mean(shares) == pytest.approx(amount, abs=0.03)
 
@@ -93,9 +93,9 @@ def test_embeddings_that_are_missing_are_masked_and_what_a_column_lacks_stays_mi
     assert images.values.shape == (50, 4, 1, 3) and images.mask.shape == (50, 4, 1)
     assert 0.3 < images.mask.float().mean() < 0.7 and (images.values[..., 0] == images.mask).all()
     gappy = Column(samples.columns["image"].values, torch.arange(39) % 3 > 0)
-    seen = drawn(replace(samples, columns={**samples.columns, "image": gappy}), section).query.columns["image"]
+    encoded = drawn(replace(samples, columns={**samples.columns, "image": gappy}), section).query.columns["image"]
     raw = drawn(samples, section).query.columns["image"]
-    assert 0 < seen.mask.sum() < raw.mask.sum() and not (seen.mask & ~raw.mask).any()
+    assert 0 < encoded.mask.sum() < raw.mask.sum() and not (encoded.mask & ~raw.mask).any()
 
 
 def test_a_modality_can_repeat_another(samples):
@@ -126,21 +126,21 @@ def test_an_amount_may_be_drawn_for_each_episode(samples):
 
 def test_noise_is_as_strong_as_is_said():
     grey = np.full((64, 64), 128, np.uint8)
-    noisy = spoil("noise", grey, 0.1, "image")
+    noisy = corrupt("noise", grey, 0.1, "image")
     assert noisy.dtype == np.uint8 and noisy.astype(float).std() == pytest.approx(25.5, rel=0.05)
     sound = np.sin(np.arange(16000, dtype=np.float32) / 10)
-    noise = spoil("noise", sound, 0.1, "audio") - sound
+    noise = corrupt("noise", sound, 0.1, "audio") - sound
     assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) == pytest.approx(20, abs=0.2)
     features = np.random.default_rng(1).normal(5, [1.0, 10.0], (5000, 2)).astype(np.float32)
-    moved = spoil("noise", features, 0.5, "audio_features") - features
+    moved = corrupt("noise", features, 0.5, "audio_features") - features
     assert moved.dtype == np.float32 and np.allclose(moved.std(0), [0.5, 5], rtol=0.05)
     gaps = np.concatenate([features[:100], np.zeros((300, 2), np.float32)])
-    moved = spoil("noise", gaps, 0.5, "audio_features") - gaps
+    moved = corrupt("noise", gaps, 0.5, "audio_features") - gaps
     assert not moved[100:].any() and np.allclose(moved[:100].std(0), [0.5, 5], rtol=0.3)  # what is missing stays so
-    assert not spoil("noise", gaps[100:], 0.5, "audio_features").any()
-    assert spoil("noise", gaps[99:], 0.5, "audio_features")[0].tolist() != gaps[99].tolist()  # a single step
+    assert not corrupt("noise", gaps[100:], 0.5, "audio_features").any()
+    assert corrupt("noise", gaps[99:], 0.5, "audio_features")[0].tolist() != gaps[99].tolist()  # a single step
     strokes = np.random.default_rng(2).random((50, 4)).astype(np.float32)
-    drawn_again = spoil("noise", strokes, 0.3, "strokes")
+    drawn_again = corrupt("noise", strokes, 0.3, "strokes")
     assert (drawn_again[:, 2:] == strokes[:, 2:]).all() and (drawn_again[:, :2] != strokes[:, :2]).all()
 
 
@@ -149,35 +149,35 @@ def test_sounds_are_drowned_at_a_ratio_in_decibels():
     for decibels in (20, 0, -5):
         (given,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": decibels})
         made = given.in_episode(np.random.default_rng(1))
-        noise = made.spoil(sound, np.random.default_rng(0)) - sound
+        noise = made.corrupt(sound, np.random.default_rng(0)) - sound
         assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) == pytest.approx(decibels, abs=0.2)
     (ranged,) = corrupt({"name": "audio_noise", "modality": "audio", "snr": [-6, 6]})
     found = [-20 * np.log10(ranged.in_episode(np.random.default_rng(i)).amount) for i in range(200)]
     assert -6 <= min(found) < -5 and 5 < max(found) <= 6 and abs(np.median(found)) < 1
     wrong = [("audio", snr, "snr=") for snr in ([], [20, -5], -10000, [float("nan"), 1])]
-    for modality, snr, told in (("image", 5, "modality=image must be one of audio"), *wrong):
-        with pytest.raises(UserError, match=told):
+    for modality, snr, message in (("image", 5, "modality=image must be one of audio"), *wrong):
+        with pytest.raises(UserError, match=message):
             corrupt({"name": "audio_noise", "modality": modality, "snr": snr})
 
 
 def test_a_square_is_covered():
     grey = np.full((3, 40, 40), 128, np.uint8)
-    covered = spoil("occlusion", grey, 0.25, "image") != 128
+    covered = corrupt("occlusion", grey, 0.25, "image") != 128
     assert covered.mean() == pytest.approx(0.25, abs=0.01) and (covered == covered[:1]).all()
-    assert (spoil("occlusion", grey, 1.0, "image") != 128).all()
+    assert (corrupt("occlusion", grey, 1.0, "image") != 128).all()
     assert (grey == 128).all()  # the dataset's own
 
 
 def test_characters_are_mistyped():
     text = "the quick brown fox jumps over the lazy dog" * 10
-    assert spoil("typos", text, 0.0, "text") == text
-    wrong = spoil("typos", text, 0.2, "text")
+    assert corrupt("typos", text, 0.0, "text") == text
+    wrong = corrupt("typos", text, 0.2, "text")
     assert wrong != text and abs(len(wrong) - len(text)) < 40
-    assert spoil("typos", "", 1.0, "text") == ""
+    assert corrupt("typos", "", 1.0, "text") == ""
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "message"),
     [
         (
             {"name": "mising", "modality": "text", "amount": 0.5},
@@ -195,18 +195,18 @@ def test_characters_are_mistyped():
         ("missing", r"corruptions=missing: write a list such as"),
     ],
 )
-def test_mistakes_are_named(section, told):
-    with pytest.raises(UserError, match=told):
+def test_mistakes_are_named(section, message):
+    with pytest.raises(UserError, match=message):
         corrupt(section)
 
 
-def test_raw_values_that_are_spoiled_are_embedded_in_each_episode(samples):
+def test_raw_values_that_are_corrupted_are_embedded_in_each_episode(samples):
     learner = make_learner().eval()
     setting = EvalSetting("few_shot", tasks.build("classification", {}, "task"), SHAPE, (BOTH,))
     section = {"name": "noise", "modality": "image", "amount": 0.0}
 
     def predictions(known, *sections):
-        sampler = Sampler(known, 0, "test", corruptions=corrupt(*sections))
+        sampler = Sampler(known, 0, "test", corruptions=built(*sections))
         with torch.no_grad():
             return torch.cat([played.predictions for played in predict(learner, known, sampler, setting, 5)])
 

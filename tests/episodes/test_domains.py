@@ -77,5 +77,5 @@ def test_near_duplicates_of_two_domains_are_kept_apart_too(drawn, numbering):
     assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()
     for support, query in zip(numbers[episodes.support], numbers[episodes.query], strict=True):
         assert not set(support.ravel()) & set(query.ravel())
-    asked = set(episodes.query.ravel().tolist())
-    assert {int(s) for s in drawn.starts[:-1]} <= asked  # their twins are passed over, not they themselves
+    queried = set(episodes.query.ravel().tolist())
+    assert {int(s) for s in drawn.starts[:-1]} <= queried  # their twins are passed over, not they themselves

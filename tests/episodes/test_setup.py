@@ -71,26 +71,26 @@ def test_only_what_is_used_must_fit(samples):
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
         ({"ways": [2, 7, 3]}, "episode.eval.ways=7 is more than the 6 classes of the val split"),
         ({"shots": [1, 3, 2]}, "episode.eval: shots=3 plus queries=2 need 5 samples of a class"),
     ],
 )
-def test_the_largest_shape_that_is_judged_must_fit(samples, shape, told):
+def test_the_largest_shape_that_is_judged_must_fit(samples, shape, message):
     judged = EvalEpisodes(**{"ways": [2], "shots": [1], "queries": 2, "mappings": ["image:image"], **shape})
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         check_shapes(EpisodeConfig(train=TRAIN, eval=judged), dict.fromkeys(("train", "val", "test"), samples), True)
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "message"),
     [
         ({"ways": {"min": 2, "max": 7}}, "episode.train.ways=7 is more than the 6 classes of the train split"),
         ({"shots": {"min": 1, "max": 4}}, "episode.train: shots=4 plus queries=2 need 6 samples of a class"),
     ],
 )
-def test_the_largest_shape_of_training_must_fit(samples, part, told):
+def test_the_largest_shape_of_training_must_fit(samples, part, message):
     train = TrainEpisodes(**{"ways": 2, "shots": 1, "queries": 2, "mappings": ["image:image"], **part})
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         check_shapes(EpisodeConfig(train=train, eval=EVAL), dict.fromkeys(("train", "val", "test"), samples), True)

@@ -57,9 +57,9 @@ def test_what_is_not_asked_for_is_not_heeded(kinds):
     splits = dict.fromkeys(("train", "val", "test"), kinds)
     plain = for_episodes(splits, options())
     assert all(s.superclasses is None and s.official_episodes is None for s in plain.values())
-    asked = for_episodes(splits, options(train=True, official_episodes=True))
-    assert [s.superclasses is not None for s in asked.values()] == [True, False, False]
-    assert [s.official_episodes is not None for s in asked.values()] == [False, False, True]
+    queried = for_episodes(splits, options(train=True, official_episodes=True))
+    assert [s.superclasses is not None for s in queried.values()] == [True, False, False]
+    assert [s.official_episodes is not None for s in queried.values()] == [False, False, True]
     finished = for_episodes(splits, options(train=True, judged=True), trains=False)
     assert [s.superclasses is not None for s in finished.values()] == [False, True, True]
 

@@ -31,14 +31,14 @@ def calibrated(results):
 
 def counted(learner, monkeypatch):
     """How many values were embedded, once the list is summed up."""
-    seen, encode = [], learner.embedder.encode
+    encoded, encode = [], learner.embedder.encode
 
     def count(modality, raw):
-        seen.append(len(raw))
+        encoded.append(len(raw))
         return encode(modality, raw)
 
     monkeypatch.setattr(learner.embedder, "encode", count)
-    return seen
+    return encoded
 
 
 def test_the_table_and_the_examples_share_one_embedding(context, learner, samples, monkeypatch):
@@ -132,9 +132,9 @@ def test_evaluation_changes_no_parameter_and_no_mode(context, frozen):
 
 def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(context, learner):
     settings = settings_of(ways=[2], mappings=["image:image"])
-    asked = replace(context, settings=settings, options=replace(context.options, permuted_targets=True))
-    assert [control.predictor_name for control in asked.controls(learner)] == ["metric/prototype, permuted targets"]
-    permuted = measure(asked, learner).where(predictor="metric/prototype, permuted targets")
+    queried = replace(context, settings=settings, options=replace(context.options, permuted_targets=True))
+    assert [control.predictor_name for control in queried.controls(learner)] == ["metric/prototype, permuted targets"]
+    permuted = measure(queried, learner).where(predictor="metric/prototype, permuted targets")
     assert {r.key.shots for r in permuted} == {2}
     assert not context.controls(learner)
 

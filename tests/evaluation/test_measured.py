@@ -59,7 +59,7 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     assert len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
 
 
-def test_how_much_is_spoiled_matters(samples):
+def test_how_much_is_corrupted_matters(samples):
     some, more = (
         replace(
             playing(samples),

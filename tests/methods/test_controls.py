@@ -58,15 +58,17 @@ def test_answers_belong_to_other_items(scored):
 @pytest.mark.parametrize("videos", [2, 3, 5])
 def test_scores_of_whole_videos_in_the_order_of_time_are_wrong_too(videos):
     scores = torch.cat([torch.linspace(0, 1, 12).square()] * videos)[None]
-    places = torch.arange(scores.shape[1], dtype=torch.float32)[None]
-    assert (in_wrong_places(places) != places).all() and in_wrong_places(places).unique().numel() == places.numel()
+    positions = torch.arange(scores.shape[1], dtype=torch.float32)[None]
+    assert (in_wrong_places(positions) != positions).all() and in_wrong_places(
+        positions
+    ).unique().numel() == positions.numel()
     assert abs(torch.corrcoef(torch.cat([scores, in_wrong_places(scores)]))[0, 1]) < 0.35
 
 
 def test_no_answer_stays_with_its_item():
     for items in range(2, 60):
-        places = torch.arange(items)[None]
-        assert (in_wrong_places(places) != places).all() and in_wrong_places(places).unique().numel() == items
+        positions = torch.arange(items)[None]
+        assert (in_wrong_places(positions) != positions).all() and in_wrong_places(positions).unique().numel() == items
 
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
@@ -132,7 +134,7 @@ def test_samples_in_wrong_classes_leave_chance():
     assert not PermutedTargets(own).can_play(EpisodeShape(2, 1, 6)) and PermutedTargets(own).can_play(shape)
 
 
-def test_wrong_pairs_spoil_a_learner(scored):
+def test_wrong_pairs_corrupt_a_learner(scored):
     support, query = view(scored)
     own = learner()
     right, wrong = (own.task.targets(query) - one.adapt(support)(query) for one in (own, PermutedTargets(own)))

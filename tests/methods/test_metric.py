@@ -216,7 +216,7 @@ def test_an_option_that_nothing_takes_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("normalize", "distance", "classifier", "told"),
+    ("normalize", "distance", "classifier", "message"),
     [
         (
             False,
@@ -228,10 +228,12 @@ def test_an_option_that_nothing_takes_is_refused():
         (True, "dtw", "nearest", "encoder.normalize=true cannot scale .* set encoder.normalize=false"),
     ],
 )
-def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(normalize, distance, classifier, told):
+def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(
+    normalize, distance, classifier, message
+):
     options = {"width": 1, "normalize": normalize, "fusion": "mean", "audio": {"name": "raw_audio"}}
     embedder, loss = build_embedder(options, ["audio"]), {"temperature": 1.0, "learn_temperature": False}
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         metric_learner(embedder, tasks.build("classification", {}, "task"), distance, "infonce", classifier, **loss)
 
 

@@ -34,8 +34,8 @@ def test_a_line_for_each_query_in_order(capsys):
     assert [r["prediction"] for r in rows] == ["c2", "c1", "c0", "c1"]
     assert list(rows[0]) == ["id", "prediction", "probability", "neighbor_1", "neighbor_2", "neighbor_3", "problem"]
     assert all(0.34 < float(r["probability"]) <= 1 and r["neighbor_3"].startswith("s") for r in rows)
-    told = capsys.readouterr().out
-    assert "features:features, metric/prototype" in told and "predictions: predictions.csv" in told
+    message = capsys.readouterr().out
+    assert "features:features, metric/prototype" in message and "predictions: predictions.csv" in message
 
 
 def test_labels_of_queries_tell_how_many_are_right(tmp_path, capsys):
@@ -232,8 +232,12 @@ def test_right_rejections_are_counted_apart(tmp_path, capsys):
     features(tmp_path / "q", [0, 1, 5, 6], seed=1, noise=0.1)
     features(tmp_path / "s", [0, 1, 2] * 6, seed=0, noise=0.1)
     assert predict(["support=s", "query=q", MATRIX, "predict.reject=0.9"]) == 0
-    told = capsys.readouterr().out
-    assert "of the 2 queries with a known label" in told and "rejected: " in told and "is expected to reject" in told
+    message = capsys.readouterr().out
+    assert (
+        "of the 2 queries with a known label" in message
+        and "rejected: " in message
+        and "is expected to reject" in message
+    )
 
 
 def test_scores_of_queries_tell_the_error(tmp_path, capsys):
@@ -244,8 +248,8 @@ def test_scores_of_queries_tell_the_error(tmp_path, capsys):
         )
     more = ["task=regression", "method/classifier=attention", "method.loss.temperature=0.01"]
     assert predict(["support=s", "query=q", MATRIX, *more]) == 0
-    told = capsys.readouterr().out
-    assert "mean absolute error: 0.0" in told and "probability" not in told
+    message = capsys.readouterr().out
+    assert "mean absolute error: 0.0" in message and "probability" not in message
     assert [round(float(r["prediction"])) for r in table()] == [2, 1, 0, 1]
 
 
@@ -297,13 +301,13 @@ def test_how_media_are_decoded_can_be_said(tmp_path, capsys):
                 values[c, i] = 200
                 Image.fromarray(values).save(tmp_path / side / f"c{c}" / f"{i}.png")
     assert predict(["support=s3", "query=q3"]) == 0
-    told = capsys.readouterr()
-    assert "support: 6 image files are constant after decoding" in told.err
-    assert "predict.decoding={image_range: each} for 16-bit pictures" in told.err
-    assert "6 image files are constant after decoding (c0/0.png" in told.out
+    message = capsys.readouterr()
+    assert "support: 6 image files are constant after decoding" in message.err
+    assert "predict.decoding={image_range: each} for 16-bit pictures" in message.err
+    assert "6 image files are constant after decoding (c0/0.png" in message.out
     assert predict(["support=s3", "query=q3", "predict.decoding={image_range: each}"]) == 0
-    told = capsys.readouterr()
-    assert "constant" not in told.err + told.out and "right: 100.0% of the 6" in told.out
+    message = capsys.readouterr()
+    assert "constant" not in message.err + message.out and "right: 100.0% of the 6" in message.out
     with pytest.raises(UserError, match="predict.decoding.image_rang is no option; did you mean 'image_range'"):
         predict(["support=s3", "query=q3", "predict.decoding={image_rang: each}"])
 
@@ -328,9 +332,9 @@ def test_queries_that_stand_in_the_support_set_are_counted(tmp_path, capsys):
             draw(tmp_path / "s4" / f"c{c}" / f"{i}.png", 10 * c + i)
     draw(tmp_path / "new.png", 3)
     (tmp_path / "q4.csv").write_text("id,image_file_name\n1,s4/c0/1.png\n2,./new.png\n3,\n4,s4/c1/./0.png\n")
-    for query, told in (("q4.csv", "2 of the 4 queries are in"), ("s4", "4 of the 4"), ("s4/c0", "2 of the 2")):
+    for query, message in (("q4.csv", "2 of the 4 queries are in"), ("s4", "4 of the 4"), ("s4/c0", "2 of the 2")):
         assert predict(["support=s4", f"query={query}"]) == 0
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     (tmp_path / "t.csv").write_text("label,text\na,one\nb,two\n")
     assert predict(["support=t.csv", "query=t.csv"]) == 0
     assert "2 of the 2 queries are in the support set" in capsys.readouterr().err

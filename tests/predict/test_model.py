@@ -146,8 +146,8 @@ def test_texts_are_translated_as_known_ones_were(tmp_path, capsys):
     summary = PredictionSummary(Queries(str(tmp_path / "s"), model.reading), model.adapt(str(tmp_path / "s")))
     list(summary.watch(model.adapt(str(tmp_path / "s")).predict(str(tmp_path / "s"))))
     summary.show("texts", tmp_path / "predictions.csv")
-    told = capsys.readouterr().out
-    assert "chrF: 100.0% over 6 queries" in told and "probability" not in told
+    message = capsys.readouterr().out
+    assert "chrF: 100.0% over 6 queries" in message and "probability" not in message
 
 
 def test_a_learned_optimizer_writes_texts(tmp_path):

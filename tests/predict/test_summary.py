@@ -29,11 +29,11 @@ def test_known_labels_and_unknown_ones_are_counted_apart(tmp_path, capsys):
     summary = tally_of(tmp_path, adapted, [{"label": f"c{c}"} for c in (0, 1, 0, 1, 9, 9, 9, 0)])
     said = [("c0", 0.9), ("c0", 0.5), ("c0", 1.0), (None, 0.6), (None, 0.5), ("c1", 0.6), ("c0", 0.8)]
     predictions = [Prediction(f"q{i}", label=label, probability=p) for i, (label, p) in enumerate(said)]
-    told = told_of(summary, [*predictions, Prediction("q7", problem="it is damaged")], capsys, tmp_path)
+    message = told_of(summary, [*predictions, Prediction("q7", problem="it is damaged")], capsys, tmp_path)
     assert summary.right == [True, False, True, False] and summary.rejected == [True, False, False]
-    assert "c0 4 0.80" in told and "c1 1 0.60" in told and "none of these 2" in told
-    assert "right: 50.0% of the 4" in told and "rejected: 33.3% of the 3" in told
-    assert "could not be read: 1 " in told
+    assert "c0 4 0.80" in message and "c1 1 0.60" in message and "none of these 2" in message
+    assert "right: 50.0% of the 4" in message and "rejected: 33.3% of the 3" in message
+    assert "could not be read: 1 " in message
 
 
 def test_errors_of_both_signs_do_not_cancel(tmp_path, capsys):
@@ -43,8 +43,8 @@ def test_errors_of_both_signs_do_not_cancel(tmp_path, capsys):
     adapted = model_of(*options).adapt(str(root))
     summary = tally_of(tmp_path, adapted, [{"score": s} for s in ("2", "5", "")])
     predictions = [Prediction(f"q{i}", score=s) for i, s in enumerate((3.0, 2.0, 9.0))]
-    told = told_of(summary, predictions, capsys, tmp_path)
-    assert "mean absolute error: 2.000 over 2 queries" in told
+    message = told_of(summary, predictions, capsys, tmp_path)
+    assert "mean absolute error: 2.000 over 2 queries" in message
 
 
 def test_a_text_is_compared_with_the_right_one_and_not_the_right_one_with_it(tmp_path, capsys):

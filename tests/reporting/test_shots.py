@@ -7,8 +7,8 @@ LINE = [CELL | {"shots": shots, "ways": 1, "mean": 0.1 * shots} for shots in (1,
 
 def test_three_numbers_of_shots_make_a_curve_for_each_predictor():
     drawn = shot_curves([RANKED, *LINE, *(c | BASELINE for c in LINE), *(c | {"metric": "F1"} for c in LINE)])
-    for told in ("metric/prototype", "raw/nearest", "1-way", "shots", ">1<", ">5<", ">20<", "accuracy, %"):
-        assert told in drawn
+    for message in ("metric/prototype", "raw/nearest", "1-way", "shots", ">1<", ">5<", ">20<", "accuracy, %"):
+        assert message in drawn
     assert "F1" not in drawn and drawn.count("1-way") == 1
 
 

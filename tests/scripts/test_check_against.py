@@ -25,7 +25,7 @@ def test_libraries_that_are_missing_are_told_and_left_out(monkeypatch, capsys):
     missing = made([9.0, 9.0], package="no_such_package")
     monkeypatch.setattr(check_against, "CHECKS", [missing, made([1.0, 2.0])])
     assert check_against.main([]) == 0
-    assert "not installed" in (told := capsys.readouterr().out) and "1 of 2 checks done" in told
+    assert "not installed" in (message := capsys.readouterr().out) and "1 of 2 checks done" in message
     monkeypatch.setattr(check_against, "CHECKS", [missing])
     assert check_against.main([]) == 2
 

@@ -39,7 +39,7 @@ def found(tmp_path, **cells):
 
 
 @pytest.mark.parametrize(
-    ("written", "read", "told"),
+    ("written", "read", "message"),
     [
         ({"id": ["007", "8"]}, {"id": ["007", "8"]}, []),
         ({"id": ["007", "8"]}, {"id": ["7", "8"]}, ["id of row 1 was written '007' and read '7'"]),
@@ -53,9 +53,9 @@ def found(tmp_path, **cells):
         ({"text": ["a", "b", "c"]}, {"id": ["1", "2"]}, ["3 rows in the file, 2 read, 0 left out ({})"]),
     ],
 )
-def test_what_was_lost_or_changed_is_told(tmp_path, written, read, told):
+def test_what_was_lost_or_changed_is_told(tmp_path, written, read, message):
     case = Case(tmp_path, "", len(next(iter(written.values()))), written)
-    assert [*reading.lost(case, found(tmp_path, **read))] == told
+    assert [*reading.lost(case, found(tmp_path, **read))] == message
 
 
 def test_rows_that_are_left_out_count(tmp_path):
@@ -71,9 +71,11 @@ def test_findings_are_printed_with_the_command_that_repeats_them(elsewhere, monk
     outcome = Outcome(["read"], ["a sentence of 3 words"], {"a row is lost": None})
     monkeypatch.setattr(fuzz_manifests, "one", lambda number, seed, work: (Case(work, "t.csv", 1, {}), outcome))
     assert fuzz_manifests.main(["2", "5"]) == 1
-    told = capsys.readouterr().out
-    assert "a row is lost\n  python scripts/fuzz_manifests.py 1 5 --only 1\n" in told
-    assert told.endswith("2 read, 0 checked, 0 trained, 0 predicted, 2 refused (2 a sentence of … words); 2 findings\n")
+    message = capsys.readouterr().out
+    assert "a row is lost\n  python scripts/fuzz_manifests.py 1 5 --only 1\n" in message
+    assert message.endswith(
+        "2 read, 0 checked, 0 trained, 0 predicted, 2 refused (2 a sentence of … words); 2 findings\n"
+    )
 
 
 @pytest.mark.parametrize(

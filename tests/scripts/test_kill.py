@@ -19,10 +19,10 @@ def test_six_kills_break_nothing(tmp_path):
     process = PROCESSES.Process(target=play, args=(tmp_path / "told.txt", "6"))
     process.start()
     process.join(900)
-    told = (tmp_path / "told.txt").read_text().splitlines()
-    assert process.exitcode == 0, told
-    assert [line.split(":")[0] for line in told] == ["train", "eval", "predict", "check", "report"]
-    assert told[0].startswith("train: 2 kills") and all(line.endswith(" 0 broken") for line in told)
+    message = (tmp_path / "told.txt").read_text().splitlines()
+    assert process.exitcode == 0, message
+    assert [line.split(":")[0] for line in message] == ["train", "eval", "predict", "check", "report"]
+    assert message[0].startswith("train: 2 kills") and all(line.endswith(" 0 broken") for line in message)
 
 
 BROKEN = {

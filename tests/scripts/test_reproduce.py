@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import reproduce
 from readings import Score
-from reproductions import REPRODUCTIONS, Cell, Reproduction
+from reproductions import REPRODUCTIONS, GridCell, Reproduction
 from results import Figure, Published, load
 
 from mmml.config import check_run
@@ -72,7 +72,7 @@ def test_a_figure_is_compared_with_what_is_published():
 def test_what_was_interrupted_goes_on_or_is_done_anew(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(reproduce.subprocess, "run", lambda command, check: ran.append(command[1:]))
-    cell = Cell(["experiment=x", "init_from=HOME/first"], {"views": ["evaluation.tta_views=8"]})
+    cell = GridCell(["experiment=x", "init_from=HOME/first"], {"views": ["evaluation.tta_views=8"]})
     run = tmp_path / "seed0"
     (run / "eval" / "views").mkdir(parents=True)  # before its first checkpoint, and in an evaluation
     (run / "run.json").touch()
@@ -100,7 +100,7 @@ def two_seeds(tmp_path, monkeypatch):
         (folder / "result.json").write_text(json.dumps({"status": "completed", "seconds": 10}))
         (folder / "run.json").write_text(json.dumps({"git": "0123456789"}))
     (folder / "result.1.json").write_text(json.dumps({"seconds": 6}))
-    cells = {f"seed{s}": Cell([f"seed={s}"], unit=str(s)) for s in range(2)}
+    cells = {f"seed{s}": GridCell([f"seed={s}"], unit=str(s)) for s in range(2)}
 
     def reading(found):
         return [Figure("a", "error", "%", False, 4.0 + len(found), published=Published(5.5, None, "they"))]

@@ -102,11 +102,11 @@ def test_local_compares_each_place_with_the_most_alike_both_ways():
 
 def test_local_is_the_same_a_few_pairs_at_a_time_and_learns(monkeypatch):
     q, s = torch.randn(2, 3, 5 * DESCRIPTOR), torch.randn(2, 4, 2 * DESCRIPTOR, requires_grad=True)
-    whole = local(q, s)
-    assert whole.shape == (2, 3, 4)
+    full = local(q, s)
+    assert full.shape == (2, 3, 4)
     monkeypatch.setattr("mmml.similarity.chunks.CELLS", 1)
-    assert torch.allclose(local(q, s), whole, atol=1e-6)
-    assert torch.autograd.grad(whole.sum(), s)[0].abs().sum() > 0
+    assert torch.allclose(local(q, s), full, atol=1e-6)
+    assert torch.autograd.grad(full.sum(), s)[0].abs().sum() > 0
 
 
 UNITS = [1e-30, 1e-21, 1e-9, 1e9, 1e25, 1e30]

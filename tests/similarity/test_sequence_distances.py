@@ -60,9 +60,9 @@ def test_a_single_step_is_enough(name, size, plain):
 @pytest.mark.parametrize("cells", [1, 60, 500])
 def test_chunks_change_nothing(monkeypatch, name, size, plain, cells):
     q, s = items((5, 3, 4), size, 2), items((5, 2, 4), size, 3)
-    whole = get(name)(q, s)
+    full = get(name)(q, s)
     monkeypatch.setattr("mmml.similarity.chunks.CELLS", cells)
-    assert torch.allclose(get(name)(q, s), whole, atol=1e-9)
+    assert torch.allclose(get(name)(q, s), full, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "size", "plain"), CASES)

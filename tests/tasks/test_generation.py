@@ -194,9 +194,9 @@ def descend(learner, samples, steps):
 
 
 def judged(learner, samples):
-    seen = materialize(learner, samples, ["features", "text"])
+    encoded = materialize(learner, samples, ["features", "text"])
     panel = episode_results(
-        learner, seen, Sampler(samples, 0, "test"), [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))], 10
+        learner, encoded, Sampler(samples, 0, "test"), [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))], 10
     )
     return {c.key.metric: c.mean for c in panel.rows}
 
@@ -227,9 +227,9 @@ def test_another_instance_of_the_task_scores_alike(named):
     descend(learner, named, 40)
     own = judged(learner.eval(), named)
     stranger = learned().task
-    seen = materialize(learner, named, ["features", "text"])
+    encoded = materialize(learner, named, ["features", "text"])
     panel = episode_results(
-        learner, seen, Sampler(named, 0, "test"), [EvalSetting("few_shot", stranger, SHAPE, (MAPPING,))], 10
+        learner, encoded, Sampler(named, 0, "test"), [EvalSetting("few_shot", stranger, SHAPE, (MAPPING,))], 10
     )
     assert {c.key.metric: c.mean for c in panel.rows} == own
 
@@ -239,8 +239,8 @@ def test_queries_do_not_influence_one_another(named):
     for learner in (learned(), metric()):
         learner.fit(named)
         learner.eval()
-        seen = materialize(learner, named, ["features", "text"])
-        check_independence(learner, named, seen, Sampler(named, 0, "test"), SHAPE, [MAPPING])
+        encoded = materialize(learner, named, ["features", "text"])
+        check_independence(learner, named, encoded, Sampler(named, 0, "test"), SHAPE, [MAPPING])
 
 
 def test_heads_computed_of_the_support_set_are_refused():

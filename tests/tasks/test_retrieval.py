@@ -189,9 +189,9 @@ def test_encoders_may_adapt_too(pairs):
     section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "inner_steps": 2}
     learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
-    seen = materialize(learner, raw, ["features", TARGET])
-    assert seen.columns[TARGET].encoded and not seen.columns["features"].encoded  # answers are not adapted to
-    assert 0 < judged(learner, seen)["R@10"] <= 1
+    encoded = materialize(learner, raw, ["features", TARGET])
+    assert encoded.columns[TARGET].encoded and not encoded.columns["features"].encoded  # answers are not adapted to
+    assert 0 < judged(learner, encoded)["R@10"] <= 1
 
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
@@ -212,7 +212,7 @@ def test_no_head_begins_nowhere():
 
 
 @pytest.mark.parametrize(
-    ("mapping", "modalities", "told"),
+    ("mapping", "modalities", "message"),
     [
         ("features:features", {"features": Granularity.SAMPLE}, "this dataset has features"),
         ("features:features", {"features": Granularity.SAMPLE, TARGET: Granularity.CLASS}, "belongs to whole classes"),
@@ -228,8 +228,8 @@ def test_no_head_begins_nowhere():
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(mapping, modalities, told):
-    with pytest.raises(UserError, match=told):
+def test_what_does_not_fit_is_refused(mapping, modalities, message):
+    with pytest.raises(UserError, match=message):
         TASK.check_mappings([Mapping.parse(mapping)], modalities)
 
 

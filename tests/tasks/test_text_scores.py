@@ -26,9 +26,9 @@ def test_bleu_punishes_what_is_too_short():
 
 def test_bleu_is_that_of_all_texts_together_and_not_their_mean():
     """Counts of n-grams are added up: 8 of 9 words are right, 5 of 7 pairs, 4 of 5 triples and all 3 of four."""
-    written, asked = [EVEN, "a blue bird"], [EVEN, "a red bird"]
+    written, queried = [EVEN, "a blue bird"], [EVEN, "a red bird"]
     together = (8 / 9 * 5 / 7 * 4 / 5 * 3 / 3) ** 0.25
-    assert scores.bleu(written, asked) == pytest.approx(together, abs=1e-4)
+    assert scores.bleu(written, queried) == pytest.approx(together, abs=1e-4)
 
 
 def generation() -> Generation:

@@ -8,8 +8,8 @@ from mmml.text import PAD, bucket_of, hashed_ngrams, to_bytes
 def test_ngrams_are_counted_and_the_same_wherever_they_stand():
     texts = to_bytes(["abc", "xab", "b"], 9)
     found = [*hashed_ngrams(texts, texts != PAD, 3)][1:]
-    hashes, there = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
-    assert there.tolist() == [[True] * 3, [True] * 3, [False] * 3]  # two of 2 bytes, one of 3
+    hashes, present = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+    assert present.tolist() == [[True] * 3, [True] * 3, [False] * 3]  # two of 2 bytes, one of 3
     ab, bc, abc = hashes[0].tolist()
     xa, again, xab = hashes[1].tolist()
     assert again == ab and len({ab, bc, abc, xa, xab}) == 5

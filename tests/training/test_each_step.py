@@ -33,9 +33,9 @@ def test_each_step_has_random_numbers_of_its_own(samples, tmp_path):
 
 
 def test_a_resumed_run_draws_what_the_whole_one_would_have(samples, tmp_path):
-    whole = make_trainer(samples, tmp_path / "whole", MLP, validate_every=100)
-    drawn = with_draws(whole)
-    whole.fit(Stop())
+    full = make_trainer(samples, tmp_path / "whole", MLP, validate_every=100)
+    drawn = with_draws(full)
+    full.fit(Stop())
     make_trainer(samples, tmp_path / "cut", MLP, steps=3).fit(Stop())
     resumed = make_trainer(samples, tmp_path / "cut", MLP)
     rest = with_draws(resumed)
@@ -58,18 +58,18 @@ def test_a_resumed_run_goes_on_with_the_optimizer_the_time_and_the_best(samples,
 
 
 def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp_path):
-    trainer, seen = make_trainer(samples, tmp_path), []
+    trainer, encoded = make_trainer(samples, tmp_path), []
     batches = trainer.parts.batches
     modules = [m for m in trainer.learner.modules() if isinstance(m, nn.BatchNorm2d | nn.Dropout)]
 
     def batch(step):
-        seen.append({m.training for m in [trainer.learner, *modules]})
+        encoded.append({m.training for m in [trainer.learner, *modules]})
         return batches(step)
 
     trainer.parts.batches, trainer.parts.validate = batch, lambda: (trainer.learner.eval(), {"val/mean": 0.5})[1]
     trainer.learner.eval()
     trainer.fit(Stop())
-    assert modules and seen == [{True}] * 6
+    assert modules and encoded == [{True}] * 6
 
 
 def test_the_gradient_is_clipped_as_a_whole(samples, tmp_path):

@@ -57,8 +57,8 @@ def same(a, b):
 
 
 def test_resumed_training_is_bit_identical(samples, tmp_path):
-    whole = make_trainer(samples, tmp_path / "whole")
-    whole.fit(Stop())
+    full = make_trainer(samples, tmp_path / "whole")
+    full.fit(Stop())
     first = make_trainer(samples, tmp_path / "cut", checkpoint_every=3)
     stop = Stop()
     stop.requested = 15
@@ -69,16 +69,16 @@ def test_resumed_training_is_bit_identical(samples, tmp_path):
     torch.manual_seed(999)  # whatever state the new process is in
     second.restore(load_checkpoint(second.run.last, "resume"))
     second.fit(Stop())
-    assert same(state(whole), state(second))
-    assert whole.optimizer.state_dict()["state"][0]["exp_avg"].equal(
+    assert same(state(full), state(second))
+    assert full.optimizer.state_dict()["state"][0]["exp_avg"].equal(
         second.optimizer.state_dict()["state"][0]["exp_avg"]
     )
-    assert whole.best == second.best
+    assert full.best == second.best
 
     def lines(trainer):
         return [{k: v for k, v in m.items() if k != "seconds"} for m in trainer.run.read_metrics()]
 
-    assert lines(whole) == lines(second)
+    assert lines(full) == lines(second)
 
 
 def test_best_follows_validation_and_survives_resuming(samples, tmp_path):

@@ -42,10 +42,10 @@ def test_place_makes_kernels_channels_last(monkeypatch):
 
 def test_no_bf16_where_inner_loops_are_float32(monkeypatch):
     monkeypatch.setattr(numerics, "has_bf16", lambda device: True)
-    head, whole = make(SMALL, update_rule="sgd"), make(SMALL, update_rule="sgd", adapt="all")
-    assert [choose_numerics(x, TrainerConfig(**OPTIONS)).precision for x in (head, whole)] == ["bf16", "fp32"]
+    head, full = make(SMALL, update_rule="sgd"), make(SMALL, update_rule="sgd", adapt="all")
+    assert [choose_numerics(x, TrainerConfig(**OPTIONS)).precision for x in (head, full)] == ["bf16", "fp32"]
     with pytest.raises(UserError, match="trainer.precision=bf16: its inner loops are float32"):
-        choose_numerics(whole, TrainerConfig(**(OPTIONS | {"precision": "bf16"})))
+        choose_numerics(full, TrainerConfig(**(OPTIONS | {"precision": "bf16"})))
 
 
 def test_not_channels_last_under_vmap():

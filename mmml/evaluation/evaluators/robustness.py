@@ -70,7 +70,7 @@ class Robustness(Evaluator):
                 )
         if not applicable(self.corruptions, modalities):
             fit = [name for name in plain if applicable([name], modalities)]
-            raise UserError(f"{option}: none can spoil {', '.join(modalities)}; choose of {', '.join(fit)}")
+            raise UserError(f"{option}: none can corrupt {', '.join(modalities)}; choose of {', '.join(fit)}")
 
     def check_samples(self, context: EpisodeContext) -> None:
         sampler = context.sampler(self.split)
@@ -95,7 +95,7 @@ class Robustness(Evaluator):
         self, context: EpisodeContext, learner: Learner, embedded: Samples, corruption: Corruption | None
     ) -> Results:
         """The learner's headline scores under one corruption, or none."""
-        if corruption and corruption.spoils_values:
+        if corruption and corruption.corrupts_values:
             raw = context.samples[self.split].columns[corruption.modality]
             embedded = replace(embedded, columns={**embedded.columns, corruption.modality: raw})
         sampler = context.sampler(self.split, *([corruption] if corruption else []))
@@ -105,7 +105,7 @@ class Robustness(Evaluator):
 
 
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:
-    """Corruptions by name, each with every modality that it can spoil."""
+    """Corruptions by name, each with every modality that it can corrupt."""
     kinds = {name: getattr(corruptions.get(name, f"{OPTION}.corruptions"), "kinds", ()) for name in names}
     return [(name, m) for m in modalities for name in kinds if base_modality(m) in kinds[name]]
 

@@ -38,9 +38,9 @@ def test_drawings_of_a_class_show_the_same(root):
     """In colour: another artwork's drawing of an emoji is nearer, on average, than those of others."""
     train = build(root).load(["image"])["train"]
     pixels = train.columns["image"].values[:].float().flatten(1)
-    apart = (pixels[:, None] - pixels).abs().mean(-1)
+    separate = (pixels[:, None] - pixels).abs().mean(-1)
     same = train.labels[:, None] == train.labels
-    assert apart[same & ~np.eye(80, dtype=bool)].mean() < apart[~same].mean()
+    assert separate[same & ~np.eye(80, dtype=bool)].mean() < separate[~same].mean()
 
 
 def test_superclasses_are_unicodes_groups(root):
@@ -52,12 +52,12 @@ def test_superclasses_are_unicodes_groups(root):
 
 def test_names_are_samples_of_their_language(root):
     parts = build(root, samples="names", languages=["en", "de"]).load(["text"])
-    whole, train = build(root).load([]), parts["train"]
-    assert train.classes == whole["train"].classes
+    full, train = build(root).load([]), parts["train"]
+    assert train.classes == full["train"].classes
     assert not train.columns["text"].per_class and (train.counts == 2).all()
-    told = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
-    assert {("en", "tulip"), ("de", "Tulpe")} <= told
-    left_out = {c for s in EVERY[1:] for c in set(whole[s].classes) - set(parts[s].classes)}
+    message = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
+    assert {("en", "tulip"), ("de", "Tulpe")} <= message
+    left_out = {c for s in EVERY[1:] for c in set(full[s].classes) - set(parts[s].classes)}
     assert any(c.startswith("taco") for c in {*left_out, *train.classes})  # in German Taco
     for split in EVERY[1:]:
         texts = [t.casefold() for t in parts[split].columns["text"].values]
@@ -69,8 +69,8 @@ def test_drawings_and_names_together_are_samples_of_a_language(root):
     train, drawn = parts["train"], build(root).load(["image"])["train"]
     assert (train.counts == 2).all() and train.domains.tolist()[:2] == ["en", "de"]
     texts, images = train.columns["text"].values, train.columns["image"].values
-    told = dict(zip(zip(train.labels.tolist(), train.domains.tolist(), strict=True), texts[:], strict=True))
-    english = [told[c, "en"] for c in range(len(train.classes))]
+    message = dict(zip(zip(train.labels.tolist(), train.domains.tolist(), strict=True), texts[:], strict=True))
+    english = [message[c, "en"] for c in range(len(train.classes))]
     assert english == list(drawn.columns["text"].values)
     for c in range(3):  # the artworks take turns
         mine, all_four = images[np.arange(2 * c, 2 * c + 2)], drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)]
@@ -135,10 +135,10 @@ def test_what_is_missing_is_told(tmp_path):
 def test_drawings_that_are_the_same_in_two_artworks_are_duplicates():
     images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 2, 2).clone()
     images[5] = images[4]  # the second emoji, as blob and as noto
-    told = [[("en", "taco")], [("en", "pear")]]
-    samples = of_artworks(["taco", "pear"], told, [0, 1], images)
+    message = [[("en", "taco")], [("en", "pear")]]
+    samples = of_artworks(["taco", "pear"], message, [0, 1], images)
     assert samples.duplicates.tolist() == [0, 1, 2, 3, 4, 4, 5, 6]
-    assert of_artworks(["taco"], told[:1], [0], images).duplicates is None
+    assert of_artworks(["taco"], message[:1], [0], images).duplicates is None
 
 
 def test_languages_take_turns_with_drawings_that_differ():

@@ -75,7 +75,7 @@ def test_keywords_are_texts_too_in_training_alone(root):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"test_languages": ["xx"]}, "dataset.test_languages=.* must be some of en, de, fr"),
         ({"val_languages": []}, "dataset.val_languages"),
@@ -85,6 +85,6 @@ def test_keywords_are_texts_too_in_training_alone(root):
         ({"classes": "words"}, "languages or topics"),
     ],
 )
-def test_wrong_options_are_refused(options, told):
-    with pytest.raises(UserError, match=told):
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
         build("nowhere", **options)

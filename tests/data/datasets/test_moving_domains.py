@@ -49,12 +49,12 @@ def test_a_frame_is_shown_with_those_around_it(frames):
     test = frames["test"]
     windows = test.columns["video"].values
     assert len(windows) == 2 * 4 * FRAMES and test.starts.tolist() == [0, 4 * FRAMES, 8 * FRAMES]
-    whole = build(classes="motions").load(["video"])["test"].columns["video"].values[1:2][0]
+    full = build(classes="motions").load(["video"])["test"].columns["video"].values[1:2][0]
     own = windows[np.arange(FRAMES, 2 * FRAMES)]
     assert own.shape == (FRAMES, WINDOW, 3, SIDE, SIDE)
-    assert torch.equal(own[:, WINDOW // 2], whole)
-    assert torch.equal(own[0, 0], whole[0]) and torch.equal(own[0, -1], whole[2])
-    assert torch.equal(own[5], whole[3:8])
+    assert torch.equal(own[:, WINDOW // 2], full)
+    assert torch.equal(own[0, 0], full[0]) and torch.equal(own[0, -1], full[2])
+    assert torch.equal(own[5], full[3:8])
 
 
 def test_scores_say_how_near_a_key_frame_is(frames):

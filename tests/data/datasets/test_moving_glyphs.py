@@ -31,8 +31,8 @@ def parts():
 def centre(frame):
     """Of the ink, x and y as fractions of the frame."""
     ink = frame.float()
-    places = torch.arange(SIDE).float()
-    return (ink.sum(0) @ places / ink.sum()).item() / SIDE, (ink.sum(1) @ places / ink.sum()).item() / SIDE
+    positions = torch.arange(SIDE).float()
+    return (ink.sum(0) @ positions / ink.sum()).item() / SIDE, (ink.sum(1) @ positions / ink.sum()).item() / SIDE
 
 
 def play(first, second, position=(0.0, 0.0), change_frames=6):
@@ -151,8 +151,8 @@ def test_what_is_new_in_the_test_is_in_no_other_split(held_out, kinds):
 
 def test_the_other_does_not_jump_when_the_first_crosses_the_middle():
     shares = [{"meet": 1.0, "left": s} for s in np.linspace(0, 1, 12)]
-    places = [state_after(s, np.array([0.1, 0.0]), 1.0)[1][0] for s in shares]
-    assert np.abs(np.diff(places)).max() < 0.1
+    positions = [state_after(s, np.array([0.1, 0.0]), 1.0)[1][0] for s in shares]
+    assert np.abs(np.diff(positions)).max() < 0.1
 
 
 def test_no_scene_is_drawn_twice_and_nobody_meets_themselves():

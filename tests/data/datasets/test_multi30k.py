@@ -53,7 +53,7 @@ def test_a_direction_has_sentences_and_translations(root):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"test_languages": ["xx"]}, r"dataset.test_languages=\['xx'\] must be languages, or directions"),
         ({"test_languages": ["en-cs"]}, "must be languages, or directions"),
@@ -61,8 +61,8 @@ def test_a_direction_has_sentences_and_translations(root):
         ({"val_languages": []}, r"dataset.val_languages=\[\] must be"),
     ],
 )
-def test_wrong_options_are_refused(root, options, told):
-    with pytest.raises(UserError, match=told):
+def test_wrong_options_are_refused(root, options, message):
+    with pytest.raises(UserError, match=message):
         build(root, **options)
 
 

@@ -56,15 +56,15 @@ def test_what_people_think_is_told_of_the_very_frames_that_have_features(root):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"val_categories": ["XX"]}, "must be some of VT, VU"),
         ({"test_categories": ["BK"]}, "BK is among dataset.val_categories too"),
         ({"val_categories": []}, r"dataset.val_categories=\[\] must be some of"),
     ],
 )
-def test_wrong_categories_are_refused(root, options, told):
-    with pytest.raises(UserError, match=told):
+def test_wrong_categories_are_refused(root, options, message):
+    with pytest.raises(UserError, match=message):
         build(root, **options)
 
 

@@ -91,8 +91,8 @@ def test_quotation_marks_within_a_cell_stay(tmp_path):
     ],
 )
 def test_a_quotation_mark_that_is_not_closed_swallows_nothing(tmp_path, rows, lines):
-    told = refusal(tmp_path, "label,text\n" + "\n".join(rows) + "\n")
-    assert f"{lines} cannot be read as a row" in told and "double those within it" in told
+    message = refusal(tmp_path, "label,text\n" + "\n".join(rows) + "\n")
+    assert f"{lines} cannot be read as a row" in message and "double those within it" in message
 
 
 def test_rows_within_a_cell_are_reported(tmp_path):

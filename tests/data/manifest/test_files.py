@@ -25,9 +25,9 @@ def test_a_path_is_resolved_once(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "link").symlink_to("data")
     monkeypatch.chdir(tmp_path / "here")
-    whole = tmp_path / "data" / "t.csv"
-    for spelt in ("../data/t.csv", "../link/t.csv", "../here/../data/t.csv", str(whole)):
-        assert find(spelt, "dataset.root") == whole.resolve()
+    full = tmp_path / "data" / "t.csv"
+    for spelt in ("../data/t.csv", "../link/t.csv", "../here/../data/t.csv", str(full)):
+        assert find(spelt, "dataset.root") == full.resolve()
     assert find("../link", "dataset.root") == (tmp_path / "data").resolve()
 
 

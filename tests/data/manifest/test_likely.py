@@ -147,6 +147,6 @@ def test_queries_may_lie_anywhere_below(tmp_path):
 def test_a_table_of_another_name_beside_a_matrix(tmp_path, matrix):
     make(tmp_path, "features.npy")
     (tmp_path / "labels.csv").write_text("id,label\n1,a\n2,b\n")
-    told = f"the table labels.csv in {tmp_path} was not read; did you mean dataset.root={tmp_path}/labels.csv "
-    assert read(tmp_path, matrix=matrix).meant.startswith(told)
+    message = f"the table labels.csv in {tmp_path} was not read; did you mean dataset.root={tmp_path}/labels.csv "
+    assert read(tmp_path, matrix=matrix).meant.startswith(message)
     assert not read(tmp_path, "query").meant

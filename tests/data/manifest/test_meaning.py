@@ -134,15 +134,15 @@ def test_only_rows_with_several_files_have_numbers_behind_their_ids(tmp_path):
 def test_a_label_that_may_mean_that_there_is_none_is_told(tmp_path, word):
     found = records(tmp_path, {"text": "a", "label": word}, {"text": "b", "label": "nano"})
     assert found.column("label").to_pylist() == [word, "nano"]
-    told = f"{word!r} is read as a label like any other; leave the cell empty (or null) where there is none"
-    assert found.notes == [told]
+    message = f"{word!r} is read as a label like any other; leave the cell empty (or null) where there is none"
+    assert found.notes == [message]
 
 
 def test_vectors_that_are_not_read_are_told(tmp_path):
-    told = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
+    message = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
     found = records(tmp_path, {"text": "a", "embedding": [0.5, -1e-3]}, {"text": "b", "embedding": None})
-    assert found.notes == [f"column 'embedding' holds vectors; {told}"]
-    with pytest.raises(UserError, match=f"has no column with a modality, .*; {told}"):
+    assert found.notes == [f"column 'embedding' holds vectors; {message}"]
+    with pytest.raises(UserError, match=f"has no column with a modality, .*; {message}"):
         records(tmp_path, {"label": "a", "features": [1, 2]})
-    with pytest.raises(UserError, match=f"features=features: .* has vectors there, and not names of files; {told}"):
+    with pytest.raises(UserError, match=f"features=features: .* has vectors there, and not names of files; {message}"):
         read_rows(str(tmp_path / "t.jsonl"), "dataset.root", {"features": "features"})

@@ -139,7 +139,7 @@ def test_a_run_that_looks_at_less_knows_what_was_trained_on(tmp_path):
     for i, row in enumerate(rows):
         draw(tmp_path / row["image_file_name"], 3 * i)
     path = write_csv(tmp_path / "t.csv", rows)
-    whole, texts = manifest(path).load({"image", "text"}), manifest(path).load({"text"})
-    assert ids(whole)["train"] & ids(texts)["test"]  # as texts recur, the rows are spread otherwise
-    assert {*whole["train"].kept_apart} & {*texts["test"].kept_apart}
-    assert not {*whole["train"].kept_apart} & {*whole["test"].kept_apart}
+    full, texts = manifest(path).load({"image", "text"}), manifest(path).load({"text"})
+    assert ids(full)["train"] & ids(texts)["test"]  # as texts recur, the rows are spread otherwise
+    assert {*full["train"].kept_apart} & {*texts["test"].kept_apart}
+    assert not {*full["train"].kept_apart} & {*full["test"].kept_apart}

@@ -60,7 +60,7 @@ def outcome(modality: str, path: Path) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> dict[str, Path]:
+def full(tmp_path_factory) -> dict[str, Path]:
     """A small good file of every format."""
     folder = tmp_path_factory.mktemp("whole")
     paths = {name: folder / name for name in MODALITY}
@@ -81,14 +81,14 @@ def whole(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("kind", MODALITY)
-def test_whole_files_are_decoded(kind, whole):
-    assert outcome(MODALITY[kind], whole[kind]) is None
+def test_whole_files_are_decoded(kind, full):
+    assert outcome(MODALITY[kind], full[kind]) is None
 
 
 @pytest.mark.parametrize("kind", MODALITY)
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.9])
-def test_cut_short(kind, part, whole, tmp_path, capfd):
-    data = whole[kind].read_bytes()
+def test_cut_short(kind, part, full, tmp_path, capfd):
+    data = full[kind].read_bytes()
     (tmp_path / "cut").write_bytes(data[: max(1, int(part * len(data)))])
     said = outcome(MODALITY[kind], tmp_path / "cut")
     assert said or (kind in ENDLESS and part >= 0.1)
@@ -97,9 +97,9 @@ def test_cut_short(kind, part, whole, tmp_path, capfd):
 
 @pytest.mark.parametrize("kind", MODALITY)
 @pytest.mark.parametrize("seed", range(4))
-def test_flipped_bytes(kind, seed, whole, tmp_path, capfd):
+def test_flipped_bytes(kind, seed, full, tmp_path, capfd):
     """Anywhere for even seeds, among the first 100 bytes (the header) for odd ones."""
-    data, numbers = bytearray(whole[kind].read_bytes()), np.random.default_rng(seed)
+    data, numbers = bytearray(full[kind].read_bytes()), np.random.default_rng(seed)
     end = len(data) if seed % 2 == 0 else min(100, len(data))
     for place in numbers.integers(0, end, 8):
         data[place] = numbers.integers(0, 256)
@@ -122,10 +122,10 @@ def test_no_media(modality, data, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("kind", MODALITY)
-def test_of_another_modality(kind, whole):
+def test_of_another_modality(kind, full):
     for modality in FILE_MODALITIES:
         same = MODALITY[kind] == modality or {kind, modality} in ({"gif", "video"}, {"moving_gif", "image"})
-        assert bool(outcome(modality, whole[kind])) != same
+        assert bool(outcome(modality, full[kind])) != same
 
 
 @pytest.mark.parametrize("modality", FILE_MODALITIES)

@@ -128,7 +128,7 @@ def test_what_cannot_be_played_is_refused_before_anything_is(context, learner):
     with pytest.raises(UserError, match=r"evaluation.tta_views=4 must be 1 where robustness is measured"):
         check(replace(context, options=replace(context.options, tta_views=4)))
     texts = [EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(4, 1, 1), (Mapping.parse("text:text"),))]
-    with pytest.raises(UserError, match=r"corruptions=\[noise\]: none can spoil text; choose of .*typos"):
+    with pytest.raises(UserError, match=r"corruptions=\[noise\]: none can corrupt text; choose of .*typos"):
         check(replace(context, settings=texts), corruptions=["noise"])
     with pytest.raises(UserError, match=r"with method.adapt=all encoders cannot adapt to what is missing"):
         check(embeds_once=False)

@@ -15,11 +15,11 @@ NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
 
 
 def answers(learners, samples, shape):
-    seen = materialize(learners[0], samples, ["features", "text"])
+    encoded = materialize(learners[0], samples, ["features", "text"])
     return answer_examples(
         learners,
         samples,
-        seen,
+        encoded,
         Sampler(samples, 0, "test"),
         EvalSetting("few_shot", learners[0].task, shape, (MAPPING,)),
     )

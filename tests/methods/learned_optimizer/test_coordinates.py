@@ -13,10 +13,10 @@ from tests.methods.learned_optimizer.making import make_rule
 def test_the_lstm_is_that_of_torch_step_after_step(layers):
     """Hidden and memory of every layer, each of two tasks with two coordinates, three steps in a row."""
     torch.manual_seed(0)
-    lstm, seen = CoordinateLSTM(3, 4, layers, outputs=2), torch.randn(3, 2, 2, 3)
+    lstm, encoded = CoordinateLSTM(3, 4, layers, outputs=2), torch.randn(3, 2, 2, 3)
     state = lstm.init(torch.zeros(2, 2))
     known = [(torch.zeros(4, 4), torch.zeros(4, 4)) for _ in lstm.cells]
-    for x in seen:
+    for x in encoded:
         out, state = lstm(x, state)
         shown = x.flatten(0, 1)
         for i, cell in enumerate(lstm.cells):

@@ -33,27 +33,28 @@ def built(*overrides):
 def first_step(learner, support):
     """The fast parameters before and after one step, and their gradients, those of a learner in float64."""
     with torch.no_grad():
-        seen = support.encode(learner.embedder.encode if learner.embeds_once else learner.embedder.prepare)
-    gradients = gradients_of(copy.deepcopy(learner).double(), in_double(seen))
-    side = learner._encode(seen)
+        encoded = support.encode(learner.embedder.encode if learner.embeds_once else learner.embedder.prepare)
+    gradients = gradients_of(copy.deepcopy(learner).double(), in_double(encoded))
+    side = learner._encode(encoded)
     before = learner._start(side)
     (after, _), *_ = learner._descend(side, before, range(1))
     return before.params, after.params, gradients
 
 
-def gradients_of(learner, seen):
-    side = learner._encode(seen)
+def gradients_of(learner, encoded):
+    side = learner._encode(encoded)
     at = {n: p.detach().requires_grad_() for n, p in learner._start(side).params.items()}
     loss = learner.task.loss(learner._answer(at, side.inputs, None), side.targets).sum()
     return dict(zip(at, torch.autograd.grad(loss, [*at.values()]), strict=True))
 
 
-def in_double(seen):
+def in_double(encoded):
     """Numbers in float64; bytes of texts as they are."""
     columns = {
-        m: replace(c, values=c.values.double()) if c.values.is_floating_point() else c for m, c in seen.columns.items()
+        m: replace(c, values=c.values.double()) if c.values.is_floating_point() else c
+        for m, c in encoded.columns.items()
     }
-    return replace(seen, columns=columns)
+    return replace(encoded, columns=columns)
 
 
 def moved(before, after):

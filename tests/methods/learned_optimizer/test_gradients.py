@@ -39,13 +39,13 @@ def meta_loss(learner, batch):
 
 def playing(rule: str, setting: dict, **changed):
     """A learner in double precision whose rule is far from its start, a batch, and all that can be learned."""
-    whole = setting["adapt"] == "all"
+    full = setting["adapt"] == "all"
     learner = make(tiny(), **GENTLE | {"head_scale": 2.0, "inner_lr": 0.1} | RULES[rule] | setting | changed).double()
     for p in learner.optimizer.parameters():
         p.data += 0.3 * torch.randn_like(p)
-    batch = numbers(encoded=not whole)
-    leaves = {n: p for n, p in learner.named_parameters() if whole or "embedder" not in n}
-    if not whole:
+    batch = numbers(encoded=not full)
+    leaves = {n: p for n, p in learner.named_parameters() if full or "embedder" not in n}
+    if not full:
         leaves |= {side: getattr(batch, side).values["image"].requires_grad_() for side in ("support", "query")}
     return learner, batch, leaves
 

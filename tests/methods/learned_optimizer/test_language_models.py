@@ -26,10 +26,10 @@ class TestLanguageModel:
         embedded = writer.model.get_input_embeddings()
         expected = []
         for p, row in zip(prefix, tokens.tolist(), strict=True):
-            lost, seen = [], p
+            lost, encoded = [], p
             for token in [t for t in row if t >= 0]:
-                lost.append(-writer.model(inputs_embeds=seen[None]).logits[0, -1].log_softmax(-1)[token])
-                seen = torch.cat([seen, embedded(torch.tensor([token]))])
+                lost.append(-writer.model(inputs_embeds=encoded[None]).logits[0, -1].log_softmax(-1)[token])
+                encoded = torch.cat([encoded, embedded(torch.tensor([token]))])
             expected.append(torch.stack(lost).mean())
         assert torch.allclose(writer.log_loss(prefix, tokens), torch.stack(expected), atol=1e-5)
 
@@ -39,10 +39,10 @@ class TestLanguageModel:
         together = writer.tokens.decode(writer.generate(prefix))
         assert together == writer.write(prefix)
         for p, text in zip(prefix, together, strict=True):
-            seen, found = p, []
+            encoded, found = p, []
             while len(found) < 10 and END not in found:
-                found.append(int(writer.model(inputs_embeds=seen[None], use_cache=False).logits[0, -1].argmax()))
-                seen = torch.cat([seen, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
+                found.append(int(writer.model(inputs_embeds=encoded[None], use_cache=False).logits[0, -1].argmax()))
+                encoded = torch.cat([encoded, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
             assert writer.tokens.decode(torch.tensor([found])) == [text]
 
     @torch.no_grad()

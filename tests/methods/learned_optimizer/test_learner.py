@@ -85,11 +85,11 @@ def test_memory_is_flat_over_episodes(samples, adapt):
 def test_truncation_changes_gradients_not_values(scored, rule, adapt):
     options = {"adapt": adapt, "inner_steps": 4, "task": "regression"} | GENTLE | RULES[rule]
     batch = episodes(scored)
-    whole, cut = make(**options), make(truncation_length=2, **options)
-    (loss,) = whole.losses(batch, 1.0)
+    full, cut = make(**options), make(truncation_length=2, **options)
+    (loss,) = full.losses(batch, 1.0)
     pieces = list(cut.losses(batch, 1.0))
     assert len(pieces) == 2 and torch.equal(pieces[1], loss)
-    by = [whole.model.head.weight, whole.model.head.bias]
+    by = [full.model.head.weight, full.model.head.bias]
     assert all(g.norm() > 0 for g in torch.autograd.grad(loss, by, retain_graph=True))
     by = [cut.model.head.weight, cut.model.head.bias]
     assert all(g is None for g in torch.autograd.grad(pieces[1], by, retain_graph=True, allow_unused=True))
@@ -100,9 +100,9 @@ def test_truncation_changes_gradients_not_values(scored, rule, adapt):
 def test_every_view_goes_on_from_its_own_point(samples, adapt):
     """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
     batch, options = episodes(samples, [IMAGES, NAMES]), {"adapt": adapt, "update_rule": "adam", "vectorize": False}
-    (whole,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
+    (full,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
     *_, last = make(**options, **GENTLE, inner_steps=4, truncation_length=2).losses(batch, 1.0)
-    assert last.item() == pytest.approx(whole.item(), rel=1e-6)
+    assert last.item() == pytest.approx(full.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
@@ -213,9 +213,9 @@ def test_rivals_adapt_the_same_model(samples):
 
 
 def test_fewer_episodes_at_a_time_where_models_are_large():
-    head, whole = (make(adapt=adapt, update_rule="lstm") for adapt in ("head", "all"))
+    head, full = (make(adapt=adapt, update_rule="lstm") for adapt in ("head", "all"))
     assert head.max_episodes(EpisodeShape(5, 1, 5)) == 10_000 // (5 * 17)
-    assert head.max_episodes(EpisodeShape(5, 1, 5)) > whole.max_episodes(EpisodeShape(5, 1, 5)) >= 1
+    assert head.max_episodes(EpisodeShape(5, 1, 5)) > full.max_episodes(EpisodeShape(5, 1, 5)) >= 1
     assert make(update_rule="sgd").max_episodes(EpisodeShape(5, 1, 5)) == 4_000_000 // (5 * 17)
 
 
@@ -251,9 +251,9 @@ def test_wrong_options_are_named(options, message):
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(adapt):
     """In first order only what computes the head follows supports back; what is queried learns in any case."""
-    told = "the encoder of text would learn nothing: .* set method.first_order=false or method.init=prototype"
+    message = "the encoder of text would learn nothing: .* set method.first_order=false or method.init=prototype"
     for alone in ([NAMES], [IMAGES, NAMES], [BOTH]):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             make(adapt=adapt, first_order=True).check_training(alone)
     for learns in ({"first_order": False}, {"init": "prototype"}):
         make(adapt=adapt, **{"first_order": True} | learns).check_training([NAMES])

@@ -227,9 +227,9 @@ def test_texts_of_any_length_stand_on_both_sides(vectorize):
     learner = make(DENSE, adapt="all", update_rule="sgd", vectorize=vectorize, **GENTLE).eval()
     support, query = texts("a", "bc", "one", "two"), texts("something long", "b")
     with torch.no_grad():
-        whole = learner.adapt(support)(query)
+        full = learner.adapt(support)(query)
         short = learner.adapt(support)(texts("something long", "b", "c", "d"))
-    assert torch.allclose(short[:, :2], whole, atol=1e-5)
+    assert torch.allclose(short[:, :2], full, atol=1e-5)
     text = Mapping.parse("text:text")
     (loss,) = learner.losses(Batch(support, query, (text,)), 1.0)
     assert torch.isfinite(loss)

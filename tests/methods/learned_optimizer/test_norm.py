@@ -120,10 +120,10 @@ def test_queries_influence_one_another_only_where_that_is_declared(samples, mapp
     predict = learner.adapt(support)
     moved = []
     order = torch.tensor([4, 0, 5, 2, 1, 3])
-    whole = predict(query)
+    full = predict(query)
     for o in (order, order[:1], order[:2].repeat(2), torch.arange(6)):
         (piece,) = pieces(query, o)
-        moved.append((predict(piece) - whole[:, o]).abs().max().item())
+        moved.append((predict(piece) - full[:, o]).abs().max().item())
     assert max(moved[0], moved[3]) < 1e-5  # permuted, and the same
     assert (max(moved[1:3]) > 1e-4) == transductive  # fewer, and some twice
     assert learner.transductive == transductive == learner.describe()["transductive"]

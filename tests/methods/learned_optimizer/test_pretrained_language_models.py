@@ -130,10 +130,10 @@ def test_a_large_vocabulary_is_written_in_batches(folder, monkeypatch):
 
 
 def test_a_text_that_is_too_long_for_the_model_is_refused(folder):
-    told = {"gpt2": "24 positions, and method.language_model.prefix plus method.language_model.max_length need 82"}
-    told["bart"] = "64 positions, and method.language_model.prefix and method.language_model.max_length need 80"
-    kind = next((kind for kind in told if kind in folder), None)
-    with pytest.raises(UserError, match=told[kind]) if kind else nullcontext():  # T5 has no last position
+    message = {"gpt2": "24 positions, and method.language_model.prefix plus method.language_model.max_length need 82"}
+    message["bart"] = "64 positions, and method.language_model.prefix and method.language_model.max_length need 80"
+    kind = next((kind for kind in message if kind in folder), None)
+    with pytest.raises(UserError, match=message[kind]) if kind else nullcontext():  # T5 has no last position
         learned_by(folder, max_length=80)
 
 

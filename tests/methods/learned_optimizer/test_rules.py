@@ -93,11 +93,11 @@ def updates_of(rule, steps, *columns):
 @pytest.mark.parametrize("name", ["lstm", "rnnprop", "meta_lstm"])
 def test_coordinates_share_weights_and_have_states_of_their_own(name):
     rule, gradients = make_rule(name), torch.tensor([0.3, -0.2, 0.05, 1.0])
-    whole = updates_of(rule, 3, ("a", gradients[:1]), ("b", gradients[1:]))
+    full = updates_of(rule, 3, ("a", gradients[:1]), ("b", gradients[1:]))
     order = torch.tensor([2, 0, 3, 1])
-    assert torch.allclose(updates_of(rule, 3, ("a", gradients[order])), whole[..., order], atol=1e-6)
-    assert torch.allclose(updates_of(rule, 3, ("a", gradients[2:3])), whole[..., 2:3], atol=1e-6)
-    assert not torch.allclose(whole[0], whole[2])  # what it remembers makes a difference
+    assert torch.allclose(updates_of(rule, 3, ("a", gradients[order])), full[..., order], atol=1e-6)
+    assert torch.allclose(updates_of(rule, 3, ("a", gradients[2:3])), full[..., 2:3], atol=1e-6)
+    assert not torch.allclose(full[0], full[2])  # what it remembers makes a difference
 
 
 def test_log_and_sign_is_the_published_formula():
@@ -121,9 +121,9 @@ def test_rules_are_shown_what_they_ask_for():
 
     def shown(inputs, preprocess="none"):
         observation = Observation(inputs, preprocess, 0.9, 0.9)
-        seen, _ = observation.see(grads, losses, observation.init(grads))
-        assert seen.shape[-1] == observation.features
-        return seen
+        encoded, _ = observation.see(grads, losses, observation.init(grads))
+        assert encoded.shape[-1] == observation.features
+        return encoded
 
     assert shown("gradient").squeeze(-1).tolist() == [[1, 2], [3, 4]]
     assert shown("loss").squeeze(-1).tolist() == [[10, 10], [20, 20]]
@@ -136,11 +136,11 @@ def test_rules_are_shown_what_they_ask_for():
 
 def test_moments_are_shown_over_the_root_of_the_mean_square():
     observation, one = Observation("moments", "log_sign", 0.5, 0.5), torch.ones(1, 1)
-    seen, state = observation.see({"x": one}, one[0], observation.init({"x": one}))
-    assert torch.allclose(seen, torch.ones(1, 1, 2))
-    seen, _ = observation.see({"x": -2 * one}, one[0], state)
+    encoded, state = observation.see({"x": one}, one[0], observation.init({"x": one}))
+    assert torch.allclose(encoded, torch.ones(1, 1, 2))
+    encoded, _ = observation.see({"x": -2 * one}, one[0], state)
     # mean (1/4 · 1 + 1/2 · −2) / (3/4) = −1, mean square (1/4 · 1 + 1/2 · 4) / (3/4) = 3
-    assert torch.allclose(seen, torch.tensor([[[-1.0, -2.0]]]) / 3**0.5)
+    assert torch.allclose(encoded, torch.tensor([[[-1.0, -2.0]]]) / 3**0.5)
 
 
 @pytest.mark.parametrize("name", ["lstm-all", "rnnprop", "meta_lstm-moments"])

@@ -73,15 +73,15 @@ def test_reproduces_the_published_code_of_learning_to_learn():
 def test_pieces_cut_gradients_and_nothing_else(name, first_order, connected):
     rule, params = make_rule(name), first()
     point = start(params, rule)
-    whole = arrive(descend(square, point, rule, range(4), first_order, connected), point)
+    full = arrive(descend(square, point, rule, range(4), first_order, connected), point)
     middle = arrive(descend(square, point, rule, range(2), first_order, connected), point)
     assert any(t.requires_grad for t in middle.params.values())
     cut = middle.detached()
     assert not any(t.requires_grad or t.grad_fn for t in tensors(cut))
     assert all(torch.equal(a, b) for a, b in zip(tensors(middle), tensors(cut), strict=True))
     end = arrive(descend(square, cut, rule, range(2, 4), first_order, connected), cut)
-    assert all(torch.equal(a, b) for a, b in zip(tensors(whole), tensors(end), strict=True))
-    assert slope(whole, params["x"]).abs().sum() > 0 and slope(end, params["x"]) is None
+    assert all(torch.equal(a, b) for a, b in zip(tensors(full), tensors(end), strict=True))
+    assert slope(full, params["x"]).abs().sum() > 0 and slope(end, params["x"]) is None
 
 
 def test_a_state_is_carried_on_from_piece_to_piece():
@@ -106,13 +106,13 @@ def test_without_gradients_nothing_is_kept(name, first_order):
 
 def size(loss):
     """The number of nodes of a graph."""
-    seen, rest = set(), [loss.grad_fn]
+    encoded, rest = set(), [loss.grad_fn]
     while rest:
         node = rest.pop()
-        if node not in seen and node is not None:
-            seen.add(node)
+        if node not in encoded and node is not None:
+            encoded.add(node)
             rest += [n for n, _ in node.next_functions]
-    return len(seen)
+    return len(encoded)
 
 
 def held() -> int:
@@ -141,9 +141,9 @@ def test_memory_is_flat_in_the_number_of_unrolls(name, first_order):
 def test_losses_are_told_from_before_each_step():
     rule = make_rule("sgd", inner_lr=0.25)  # x halves at each step
     point = start(first(), rule)
-    told = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
-    assert torch.allclose(torch.stack(told), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]]))
-    assert not told[0].requires_grad
+    message = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
+    assert torch.allclose(torch.stack(message), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]]))
+    assert not message[0].requires_grad
 
 
 @pytest.mark.parametrize("first_order", [True, False])
@@ -157,10 +157,12 @@ def test_connected_losses_are_followed_back(first_order):
 
 
 def test_the_objective_is_told_the_number_of_the_step():
-    rule, seen = make_rule("sgd"), []
+    rule, encoded = make_rule("sgd"), []
     point = start(first(), rule)
-    arrive(descend(lambda p, t: (seen.append(t), square(p, t))[1], point, rule, range(4, 7), first_order=True), point)
-    assert seen == [4, 5, 6]
+    arrive(
+        descend(lambda p, t: (encoded.append(t), square(p, t))[1], point, rule, range(4, 7), first_order=True), point
+    )
+    assert encoded == [4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -212,10 +214,10 @@ def test_weights_of_the_meta_loss(weights, segment, expected):
 def test_divergence_is_told_with_task_step_and_rate():
     losses = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, torch.inf], [torch.nan, 2.0, torch.nan]])
     assert divergence(list(losses[:1]), 4, make_rule("sgd")) is None and divergence([], 0, make_rule("sgd")) is None
-    told = divergence(list(losses), 4, make_rule("sgd", inner_lr=0.5))
-    assert "of task 2 diverged: its loss is inf before step 6 at method.update_rule.inner_lr=0.5;" in told
-    told = divergence(list(losses[2:]), 0, make_rule("lstm"))
-    assert "of task 0 diverged: its loss is nan before step 1; a smaller" in told
+    message = divergence(list(losses), 4, make_rule("sgd", inner_lr=0.5))
+    assert "of task 2 diverged: its loss is inf before step 6 at method.update_rule.inner_lr=0.5;" in message
+    message = divergence(list(losses[2:]), 0, make_rule("lstm"))
+    assert "of task 0 diverged: its loss is nan before step 1; a smaller" in message
 
 
 @pytest.mark.parametrize(
