@@ -1,4 +1,6 @@
-"""mmml: multimodal meta-learning from the command line, and ``mmml.load`` to use what it learned from Python."""
+"""mmml: multimodal meta-learning from the command line, and ``mmml.load`` to use what it
+learned from Python.
+"""
 
 from typing import TYPE_CHECKING
 

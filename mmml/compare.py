@@ -31,11 +31,13 @@ log = logging.getLogger("mmml")
 
 TESTED_BY = ("episode", "evaluation")  # sections that the first checkpoint sets for all
 SAME = ("dataset", "task")  # sections that all must share
-OF_ONE = ("predictor", "parameters", "transductive", "method")  # what a run.json says of its learner
+# What a run.json says of its learner.
+OF_ONE = ("predictor", "parameters", "transductive", "method")
 
 
 def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
-    """Judge the checkpoints of a list ``[a,b,…]``, write ``outputs/eval/<name>/``; returns the exit code.
+    """Judge the checkpoints of a list ``[a,b,…]``, write ``outputs/eval/<name>/``;
+    returns the exit code.
 
     Everything is refused that would make the comparison unfair, before any of them is judged.
     """
@@ -102,7 +104,8 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
     tested = {section: (first or checkpoint.config)[section] for section in TESTED_BY}
-    tested["episode"] = tested["episode"] | {"train": checkpoint.config["episode"]["train"]}  # which shaped it
+    # The training episodes are those that shaped it.
+    tested["episode"] = tested["episode"] | {"train": checkpoint.config["episode"]["train"]}
     plain = change(checkpoint.config | tested)
     # Each has controls of its own, which its own evaluation shows.
     plain["evaluation"] |= {"controls": False, "permuted_targets": False}
@@ -124,16 +127,22 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
 
 
 def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
-    """Refuse a contestant with other data or another task than the first, or that can play no mapping."""
+    """Refuse a contestant with other data or another task than the first, or that
+    can play no mapping.
+    """
     for section in SAME:
         wanted, got = first.plain[section], other.plain[section]
         for key in {**wanted, **got}:
             if wanted.get(key) != got.get(key):
                 settable = section == "dataset" and key != "name"
-                hint = f"set {section}.{key}= for all" if settable else f"compare checkpoints of one {section}"
+                hint = (
+                    f"set {section}.{key}= for all"
+                    if settable
+                    else f"compare checkpoints of one {section}"
+                )
                 raise UserError(
-                    f"it has {section}.{key}={got.get(key)} and checkpoint={first.given} has {wanted.get(key)}, "
-                    f"but all must play the same episodes: {hint}"
+                    f"it has {section}.{key}={got.get(key)} and checkpoint={first.given} has "
+                    f"{wanted.get(key)}, but all must play the same episodes: {hint}"
                 )
     mappings = [Mapping.parse(m) for m in first.config.episode.eval.mappings]
     playable = [m for m in mappings if m.modalities <= other.modalities]
@@ -153,11 +162,15 @@ def naming(path: str) -> Iterator[None]:
         yield
     except UserError as error:
         message = str(error)
-        raise UserError(message if message.startswith("checkpoint=") else f"checkpoint={path}: {message}") from None
+        raise UserError(
+            message if message.startswith("checkpoint=") else f"checkpoint={path}: {message}"
+        ) from None
 
 
 def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
-    """The test episodes of the first contestant's config; refuses those with classes that any contestant knows."""
+    """The test episodes of the first contestant's config; refuses those with classes that
+    any contestant knows.
+    """
     first = checkpoints[0]
     with naming(first.given):
         experiment = runs.assemble(first.config, trains=False)
@@ -169,7 +182,9 @@ def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Compari
     info["seeds"].pop("seed")
     info["checkpoints"] = [c.about for c in checkpoints]
     evaluators, skipped = experiment.evaluators, experiment.dataset.skipped
-    return Comparison(checkpoints, evaluators, experiment.context, info, skipped, runs.notes(experiment))
+    return Comparison(
+        checkpoints, evaluators, experiment.context, info, skipped, runs.notes(experiment)
+    )
 
 
 @dataclass
@@ -192,11 +207,15 @@ class Comparison:
     notes: list[str]
 
     def run(self, job: Job) -> None:
-        """Test one after the other, so that one learner is in memory at a time; fill the folder of the job."""
+        """Test one after the other, so that one learner is in memory at a time;
+        fill the folder of the job.
+        """
         write_json(job.run.info, self.info)
         job.run.write_config(self.checkpoints[0].plain)
         job.run.write_skipped(self.skipped)
-        results, names = merge([self._test(c) for c in self.checkpoints], endings([c.file for c in self.checkpoints]))
+        results, names = merge(
+            [self._test(c) for c in self.checkpoints], endings([c.file for c in self.checkpoints])
+        )
         for checkpoint, name in zip(self.checkpoints, names, strict=True):
             checkpoint.about["predictor"] = name
         write_json(job.run.info, self.info)
@@ -218,9 +237,13 @@ class Comparison:
         if not checkpoint.as_trained:
             calibration = context.calibrate(learner)
         parameters = sum(p.numel() for p in learner.parameters())
-        checkpoint.about.update(parameters=parameters, transductive=learner.transductive, method=learner.describe())
+        checkpoint.about.update(
+            parameters=parameters, transductive=learner.transductive, method=learner.describe()
+        )
         if calibration is not None:
-            self.notes.extend(f"{checkpoint.given}: {doubt}" for doubt in context.doubts(calibration))
+            self.notes.extend(
+                f"{checkpoint.given}: {doubt}" for doubt in context.doubts(calibration)
+            )
         return run_evaluators(learner, calibration, self.evaluators, context)[0]
 
 
@@ -247,8 +270,13 @@ def merge(tables: Sequence[Results], endings: Sequence[str]) -> tuple[Results, l
 
 
 def endings(files: Sequence[Path]) -> list[str]:
-    """The shortest endings of paths that tell checkpoints apart; of the run's folder, where that suffices."""
-    folders = [f.parent.parent if RunDirectory(f.parent.parent).is_run else f.with_suffix("") for f in files]
+    """The shortest endings of paths that tell checkpoints apart; of the run's folder,
+    where that suffices.
+    """
+    folders = [
+        f.parent.parent if RunDirectory(f.parent.parent).is_run else f.with_suffix("")
+        for f in files
+    ]
     shared = Counter(folders)
     paths = [p if shared[p] == 1 else p / f.stem for p, f in zip(folders, files, strict=True)]
     for length in range(1, max(len(p.parts) for p in paths)):

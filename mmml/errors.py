@@ -37,7 +37,9 @@ DISK = {
 
 
 def expected(error: Exception) -> Exception:
-    """A disk that is full or broken as the :class:`UserError` that says so; any other error as it is."""
+    """A disk that is full or broken as the :class:`UserError` that says so;
+    any other error as it is.
+    """
     if not isinstance(error, OSError) or error.errno not in DISK:
         return error
     name = error.filename or "standard output"  # everything else that is written has a name
@@ -57,7 +59,8 @@ def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     Args:
         word: as the user wrote it.
         known: what could be meant.
-        cutoff: how near they must be, from 0 to 1; higher for words that may well be right as they are.
+        cutoff: how near they must be, from 0 to 1; higher for words that may well be
+            right as they are.
     """
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path with ``~`` and ``~user`` as a shell has them: what is no user's stays as it is written."""
+    """A path with ``~`` and ``~user`` as a shell has them: what is no user's
+    stays as it is written.
+    """
     return Path(os.path.expanduser(path))  # noqa: PTH111  (that of pathlib raises)
 
 
@@ -29,7 +31,9 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
+        raise UserError(
+            f"the output folder {path} cannot be written: {error.strerror or error}"
+        ) from None
 
 
 def check_working_folder() -> None:
@@ -37,7 +41,9 @@ def check_working_folder() -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        raise UserError("the working folder was removed: change to another, and give the command again") from None
+        raise UserError(
+            "the working folder was removed: change to another, and give the command again"
+        ) from None
 
 
 def check_target(path: Path, option: str) -> None:
@@ -54,7 +60,9 @@ def claim(path: Path) -> Path:
     Raises:
         UserError: none can be made there.
     """
-    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
+    names = (
+        path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1)
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -62,7 +70,9 @@ def claim(path: Path) -> Path:
                 name.mkdir()
                 return name
     except OSError as error:
-        raise UserError(f"the output folder {path} cannot be written: {error.strerror or error}") from None
+        raise UserError(
+            f"the output folder {path} cannot be written: {error.strerror or error}"
+        ) from None
     raise AssertionError  # there is always a number
 
 
@@ -70,7 +80,8 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     """Call ``write`` with a binary file that takes its place whole, or not at all.
 
     Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
-    either the old file or the new one. What a link leads to is replaced, and not the link; a device is written to.
+    either the old file or the new one. What a link leads to is replaced, and not the link;
+    a device is written to.
     """
     path = destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,12 +109,15 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise the error of a full or broken disk within this block as an ``OSError`` that names this file."""
+    """Raise the error of a full or broken disk within this block as an ``OSError``
+    that names this file.
+    """
     try:
         yield
     except Exception as error:
         found: BaseException | None = error
-        while found is not None and not isinstance(found, OSError):  # torch raises what follows from it
+        # torch raises what follows from it.
+        while found is not None and not isinstance(found, OSError):
             found = found.__context__
         if found is None or found.errno not in DISK:
             raise
@@ -142,12 +156,16 @@ def is_device(path: Path) -> bool:
 
 
 def destination(path: Path) -> Path:
-    """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be, has no other name."""
+    """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be,
+    has no other name.
+    """
     return path if is_device(path) else without_links(path)
 
 
 def without_links(path: Path) -> Path:
-    """The path that links lead to; links in a circle stay, and whoever opens them finds that out."""
+    """The path that links lead to; links in a circle stay, and whoever opens
+    them finds that out.
+    """
     return Path(os.path.realpath(path))
 
 
@@ -175,7 +193,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_npy(file: Any, rows: int, parts: "Iterable[np.ndarray]") -> None:
-    """Arrays ``[n, …]`` that together have so many rows, as one float32 ``.npy``, without holding all of them."""
+    """Arrays ``[n, …]`` that together have so many rows, as one float32 ``.npy``, without
+    holding all of them.
+    """
     import numpy as np  # not for --help
 
     for number, part in enumerate(parts):
@@ -191,12 +211,19 @@ def read_json(path: Path) -> Any:
 
 
 def keep_aside(path: Path) -> None:
-    """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free, so that nothing is lost."""
+    """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free,
+    so that nothing is lost.
+    """
     if path.is_file():
-        kept = path.with_name(f"{path.stem}.{own_mark()}{path.suffix}")  # so that of two processes one gets it
+        # Of two processes, one gets it.
+        kept = path.with_name(f"{path.stem}.{own_mark()}{path.suffix}")
         with suppress(FileNotFoundError):  # another process has kept it
             path.rename(kept)
-            next(n for n in count(1) if take_place(kept, path.with_name(f"{path.stem}.{n}{path.suffix}")))
+            next(
+                n
+                for n in count(1)
+                if take_place(kept, path.with_name(f"{path.stem}.{n}{path.suffix}"))
+            )
 
 
 def take_place(part: Path, path: Path) -> bool:
@@ -215,7 +242,9 @@ def take_place(part: Path, path: Path) -> bool:
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove temporary files of killed processes beside these files (or patterns), which nobody may be writing now."""
+    """Remove temporary files of killed processes beside these files (or patterns), which nobody
+    may be writing now.
+    """
     for path in paths:
         for temporary in path.parent.glob(f".{path.name}.*.tmp"):
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""A job around a run: its log, what it records of itself, and a ``result.json`` whatever happens."""
+"""A job around a run: its log, what it records of itself, and a ``result.json``
+whatever happens.
+"""
 
 import logging
 import re
@@ -23,7 +25,14 @@ from mmml.evaluation.evaluator import collect_examples, run_evaluators
 from mmml.evaluation.paired import from_baselines, from_parts
 from mmml.evaluation.results import ResultKey, Results
 from mmml.evaluation.verdict import verdicts
-from mmml.files import check_writable, keep_aside, read_json, write_atomically, write_json, write_text
+from mmml.files import (
+    check_writable,
+    keep_aside,
+    read_json,
+    write_atomically,
+    write_json,
+    write_text,
+)
 from mmml.memory import keep_freed_memory
 from mmml.provenance import describe
 from mmml.reporting import difference_tables, result_tables, write_report
@@ -42,13 +51,17 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 """A finished run's config → the same with the user's overrides."""
 
 
-def train_composed(config: DictConfig, folder: str, overrides: list[str]) -> tuple[int, float | None]:
+def train_composed(
+    config: DictConfig, folder: str, overrides: list[str]
+) -> tuple[int, float | None]:
     """Train by a config that Hydra composed; returns the exit code and the best monitored value."""
     job = Job("mmml-train", RunDirectory(folder).create(), overrides)
     values = plain(config)
     with job.run.locked():
         job.run.check_empty()  # of two that start at once, one is refused
-        code = job.execute(lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop))
+        code = job.execute(
+            lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop)
+        )
     return code, (job.fields["best"] or {}).get("value")
 
 
@@ -68,7 +81,9 @@ def resume(path: str, overrides: list[str], change: Change) -> int:
 
 
 def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
-    """Test a checkpoint and write ``eval/<name>/`` beside its run, or below ``outputs/`` if it has none."""
+    """Test a checkpoint and write ``eval/<name>/`` beside its run, or below ``outputs/``
+    if it has none.
+    """
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
     changed = change(checkpoint.config)
@@ -78,7 +93,12 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
     experiment = runs.restore(config, checkpoint)
     check_writable(folder)
     if (status := (read_json(run.result) or {}).get("status", "completed")) != "completed":
-        log.warning("checkpoint=%s: its run is not completed (%s), at step %d", path, status, checkpoint.step)
+        log.warning(
+            "checkpoint=%s: its run is not completed (%s), at step %d",
+            path,
+            status,
+            checkpoint.step,
+        )
     job = Job("mmml-eval", RunDirectory(folder), [f"checkpoint={path}", *overrides])
     job.fields |= {"steps": checkpoint.step, "best": checkpoint.best}
     return job.execute(lambda stop: job.evaluate(experiment, changed))
@@ -87,7 +107,9 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
 def new_evaluation(run: RunDirectory, name: str) -> Path:
     """The folder of an evaluation that is yet to be made."""
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'")
+        raise UserError(
+            f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'"
+        )
     folder = run.evaluation(name)
     if folder.exists():
         raise UserError(f"name={name}: {folder} exists already; choose another name")
@@ -109,7 +131,9 @@ class Job:
         self.fields |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
-        """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``: it ends a sweep."""
+        """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``:
+        it ends a sweep.
+        """
         started = time.perf_counter()
         keep_freed_memory()
         try:
@@ -136,7 +160,11 @@ class Job:
                 raise
 
     def train(
-        self, experiment: runs.Experiment, trainer: Trainer, stop: Stop, resumed: Checkpoint | None = None
+        self,
+        experiment: runs.Experiment,
+        trainer: Trainer,
+        stop: Stop,
+        resumed: Checkpoint | None = None,
     ) -> None:
         """Train, then test the best checkpoint on the test split."""
         if resumed is None:
@@ -156,7 +184,9 @@ class Job:
 
     def _test(self, experiment: runs.Experiment, folder: Path) -> None:
         evaluators, context = experiment.evaluators, experiment.context
-        results, players = run_evaluators(experiment.learner, experiment.calibration, evaluators, context)
+        results, players = run_evaluators(
+            experiment.learner, experiment.calibration, evaluators, context
+        )
         self.fields |= {
             "results": results.plain(),
             "differences": [*from_baselines(results).plain(), *from_parts(results).plain()],
@@ -168,7 +198,9 @@ class Job:
         write_json(folder / "examples.json", collect_examples(players, evaluators, context))
         self.fields["status"] = "completed"
 
-    def _record(self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+    def _record(
+        self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None
+    ) -> None:
         """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
         self.run.remove_unfinished()
         now = describe(experiment, [self.program, *self.overrides])
@@ -178,7 +210,8 @@ class Job:
             info["resumes"].append(now | {"from_step": checkpoint.step})
             keep_aside(self.run.result)  # no longer true
             self.run.keep_metrics(checkpoint.step)
-            checkpoint.save(self.run.last)  # also when it is an earlier one: what is later is given up
+            # Also when it is an earlier one: what is later is given up.
+            checkpoint.save(self.run.last)
             tell_places(self.run.best, config)
         write_json(self.run.info, info)
         self.run.write_config(config)
@@ -191,9 +224,14 @@ class Job:
         """Say what went wrong: one sentence for an expected error, a traceback for a bug."""
         trace = "".join(traceback.format_exception(error))
         self.fields["status"] = "failed"
-        self.fields["error"] = {"type": type(error).__name__, "message": str(error), "traceback": trace}
+        self.fields["error"] = {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": trace,
+        }
         if isinstance(known := expected(error), ExpectedError):
-            resumable = known is not error and self.run.last.exists()  # the disk's fault, and not that of the run
+            # The disk's fault, and not that of the run.
+            resumable = known is not error and self.run.last.exists()
             hint = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if resumable else ""
             print(f"{self.program}: {known}{hint}", file=sys.stderr)
             return known.exit_code
@@ -202,9 +240,14 @@ class Job:
 
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
-    """Store in a checkpoint where data and models are now; of these, a resumed run can change nothing else."""
+    """Store in a checkpoint where data and models are now; of these, a resumed run can
+    change nothing else.
+    """
     stored = {section: config[section] for section in ("dataset", "encoder") if section in config}
-    if path.is_file() and (checkpoint := load_checkpoint(path, "resume")).config | stored != checkpoint.config:
+    if (
+        path.is_file()
+        and (checkpoint := load_checkpoint(path, "resume")).config | stored != checkpoint.config
+    ):
         replace(checkpoint, config=checkpoint.config | stored).save(path)
 
 
@@ -220,7 +263,8 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
     results, differences = fields["results"], fields["differences"]
     besides = (*verdict_table(fields["verdicts"]), *area_table(results))
     console = plain_console()
-    console.width = max(console.width, 80) if console.is_terminal else 200  # a pipe has no width to keep to
+    # A pipe has no width to keep to.
+    console.width = max(console.width, 80) if console.is_terminal else 200
     for table in (*result_tables(results), *difference_tables(differences, results), *besides):
         console.print(table)
     for note in fields["notes"]:
@@ -229,7 +273,9 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
 
 
 def write_scores(path: Path, results: Results) -> None:
-    """The score of every episode (or video, …) behind the results, with the key of its row, as a table."""
+    """The score of every episode (or video, …) behind the results, with the key
+    of its row, as a table.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -237,9 +283,15 @@ def write_scores(path: Path, results: Results) -> None:
     types |= dict.fromkeys(("ways", "shots", "candidates", "step"), pa.int64())
     parts = []
     for row in results:
-        about = asdict(row.key) | {"support": "+".join(row.key.support), "query": "+".join(row.key.query)}
+        about = asdict(row.key) | {
+            "support": "+".join(row.key.support),
+            "query": "+".join(row.key.query),
+        }
         same = {k: pa.repeat(pa.scalar(v, types[k]), len(row.scores)) for k, v in about.items()}
-        numbers = {"episode": pa.array(range(len(row.scores)), "int64"), "score": row.scores.astype("float64")}
+        numbers = {
+            "episode": pa.array(range(len(row.scores)), "int64"),
+            "score": row.scores.astype("float64"),
+        }
         parts.append(pa.table(same | numbers))
     write_atomically(path, lambda file: pq.write_table(pa.concat_tables(parts), file))
 

@@ -20,4 +20,12 @@ def progress(parts: Iterable[T], what: str, total: int) -> Iterable[T]:
         total: number of parts.
     """
     shown = sys.stderr.isatty()
-    return tqdm(parts, desc=what, total=total, delay=DELAY, leave=False, disable=not shown, dynamic_ncols=True)
+    return tqdm(
+        parts,
+        desc=what,
+        total=total,
+        delay=DELAY,
+        leave=False,
+        disable=not shown,
+        dynamic_ncols=True,
+    )

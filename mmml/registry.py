@@ -26,8 +26,8 @@ class Registry:
     Args:
         kind: what a part is called in messages.
         package: the package whose modules register the built-in parts.
-        functions: whether a part may be a function, whose options are its keyword-only parameters: building it
-            gives a function of the other parameters.
+        functions: whether a part may be a function, whose options are its keyword-only parameters:
+            building it gives a function of the other parameters.
     """
 
     def __init__(self, kind: str, package: str, functions: bool = False):
@@ -59,13 +59,18 @@ class Registry:
         if name not in self._parts:
             choices = ", ".join(self.names())
             raise UserError(
-                f"{where}={name}: there is no {self.kind} of that name{did_you_mean(str(name), self._parts)} "
-                f"(known: {choices})"
+                f"{where}={name}: there is no {self.kind} of that "
+                f"name{did_you_mean(str(name), self._parts)} (known: {choices})"
             )
         return self._parts[name]
 
     def build(
-        self, name: str, options: Mapping[str, Any], where: str, named_by: str | None = None, **context: Any
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        where: str,
+        named_by: str | None = None,
+        **context: Any,
     ) -> Any:
         """Construct part ``name`` from ``options``, which must fit its signature exactly.
 
@@ -93,7 +98,10 @@ class Registry:
             if key in wanted:
                 check_type(value, wanted[key].annotation, f"{where}.{key}")
             elif not forwards or key in context:
-                raise UserError(f"{where}.{key}: {self.kind} {name!r} has no such option{did_you_mean(key, wanted)}")
+                raise UserError(
+                    f"{where}.{key}: {self.kind} {name!r} has no such "
+                    f"option{did_you_mean(key, wanted)}"
+                )
         for key, parameter in wanted.items():
             if key not in options and parameter.default is parameter.empty:
                 raise UserError(f"{where}.{key} is missing: {self.kind} {name!r} needs it")
@@ -102,7 +110,9 @@ class Registry:
         return part(**options, **supplied)
 
     def build_section(self, section: Mapping[str, Any], where: str, **context: Any) -> Any:
-        """The part that a config section names by its ``name``, from the other options of the section."""
+        """The part that a config section names by its ``name``, from the other
+        options of the section.
+        """
         options = dict(section)
         if "name" not in options:
             raise UserError(f"{where}.name is missing: it says which {self.kind} to build")
@@ -134,7 +144,9 @@ def check_type(value: Any, annotation: Any, where: str) -> None:
         raise UserError(f"{where}={value}: name the choice by {where.replace('.', '/')}={value}")
     if not _fits(value, annotation):
         wanted = (
-            getattr(annotation, "__name__", str(annotation)) if not typing.get_args(annotation) else str(annotation)
+            getattr(annotation, "__name__", str(annotation))
+            if not typing.get_args(annotation)
+            else str(annotation)
         )
         raise UserError(f"{where}={value}: expected {wanted}, got {type(value).__name__}")
 

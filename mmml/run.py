@@ -20,7 +20,13 @@ from mmml.encoders.embedder import config_diff
 from mmml.encoders.feature_cache import cache_features
 from mmml.episodes import Mapping as EpisodeMapping
 from mmml.episodes.corruptions import corrupted_modalities
-from mmml.episodes.setup import check_corruptions, check_mappings, check_shapes, for_episodes, training_batches
+from mmml.episodes.setup import (
+    check_corruptions,
+    check_mappings,
+    check_shapes,
+    for_episodes,
+    training_batches,
+)
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.context import EpisodeContext
@@ -95,7 +101,9 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
     settings = episode_settings(config.episode.eval, dataset.modalities, task)
     learner.check_shapes(setting.shape for setting in settings)
-    context = EpisodeContext(dataset.modalities, settings, config.evaluation, {}, corruptions["eval"])
+    context = EpisodeContext(
+        dataset.modalities, settings, config.evaluation, {}, corruptions["eval"]
+    )
     evaluators = build_evaluators(config.evaluation, EpisodeContext)
     for evaluator in evaluators:
         evaluator.check(learner, context)
@@ -119,7 +127,9 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
             else cache_features(learner.embedder, task.prepare(train), known - corrupted)
         )
         size = config.trainer.meta_batch_size
-        return training_batches(trained_on, config.episode.train, size, config.seed, corruptions["train"], task.target)
+        return training_batches(
+            trained_on, config.episode.train, size, config.seed, corruptions["train"], task.target
+        )
 
     return Experiment(config, dataset, samples, learner, numerics, batches, evaluators, context)
 
@@ -128,7 +138,9 @@ def on_problems(config: ProblemConfig) -> Experiment:
     """A learned optimizer whose tasks are functions to be minimised."""
     evaluators = build_evaluators(config.evaluation, ProblemContext)
     section = dict(config.problem)
-    training = {option: section.pop(option) for option in ("power", "random_scaling") if option in section}
+    training = {
+        option: section.pop(option) for option in ("power", "random_scaling") if option in section
+    }
     family: Family = problems.build_section(section, "problem")
     solver = build_solver(config.method, family, **training)
     numerics = choose_numerics(solver, config.trainer)
@@ -146,17 +158,25 @@ def on_problems(config: ProblemConfig) -> Experiment:
         numbers = range(step * size, (step + 1) * size)
         return family.draw(numbers, config.seed, "train", samples.get("train"), numerics.device)
 
-    return Experiment(config, dataset, samples, solver, numerics, lambda: batch, evaluators, context)
+    return Experiment(
+        config, dataset, samples, solver, numerics, lambda: batch, evaluators, context
+    )
 
 
-def build_learner(config: Config, modalities: Iterable[str], task: Task | None = None) -> tuple[Learner, Numerics]:
-    """The learner of a config for these modalities, before training, on its device; a task, if it is built already."""
+def build_learner(
+    config: Config, modalities: Iterable[str], task: Task | None = None
+) -> tuple[Learner, Numerics]:
+    """The learner of a config for these modalities, before training, on its device; a task,
+    if it is built already.
+    """
     task = task or tasks.build_section(config.task, "task")
     embedded = task.embedded_columns
     embedder = build_embedder(config.encoder, {*modalities, *embedded}, alone=embedded)
     ways = config.episode.train.ways
     most = ways if isinstance(ways, int) else ways["max"]
-    learner: Learner = methods.build_section(config.method, "method", embedder=embedder, task=task, ways=most)
+    learner: Learner = methods.build_section(
+        config.method, "method", embedder=embedder, task=task, ways=most
+    )
     numerics = choose_numerics(learner, config.trainer)
     numerics.move(learner)
     return learner, numerics
@@ -169,7 +189,10 @@ def modalities_of(config: Config) -> set[str]:
 
 
 def prepare(
-    config: Config | ProblemConfig, plain: dict[str, Any], run: RunDirectory, resume: Checkpoint | None = None
+    config: Config | ProblemConfig,
+    plain: dict[str, Any],
+    run: RunDirectory,
+    resume: Checkpoint | None = None,
 ) -> tuple[Experiment, Trainer]:
     """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
     experiment = assemble(config)
@@ -184,7 +207,8 @@ def prepare(
             log.warning(note)
     elif resume.known_classes[: len(experiment.known_classes)] != experiment.known_classes:
         raise UserError(
-            "the dataset's training and validation classes are not those that the run began with: train anew"
+            "the dataset's training and validation classes are not those that the run "
+            "began with: train anew"
         )
     else:
         experiment.known_classes = resume.known_classes
@@ -193,7 +217,8 @@ def prepare(
     made = functools.cache(experiment.batches)
 
     def batch(step: int) -> Any:
-        return made()(step)  # not made before the first step: frozen encoders embed when they are restored
+        # Not made before the first step: frozen encoders embed when they are restored.
+        return made()(step)
 
     parts = TrainerInputs(
         batches=batch,
@@ -215,22 +240,30 @@ def load_initial_encoders(experiment: Experiment) -> None:
     config = experiment.config
     if config.init_from is None:
         if isinstance(config, Config) and config.encoder.get("frozen"):
-            raise UserError("encoder.frozen=true needs init_from=RUN: else nothing would ever have been learned")
+            raise UserError(
+                "encoder.frozen=true needs init_from=RUN: else nothing would ever have been learned"
+            )
         return
     if isinstance(config, ProblemConfig):
         raise UserError("init_from= gives encoders, and a run on problems has none")
-    checkpoint = load_checkpoint(find_checkpoint(config.init_from, "init_from", prefer="best"), "init_from")
+    checkpoint = load_checkpoint(
+        find_checkpoint(config.init_from, "init_from", prefer="best"), "init_from"
+    )
     learner = experiment.learner
     if checkpoint.config.get("problem"):
         raise UserError(f"init_from={config.init_from} is a run on problems, and has no encoders")
     theirs = check_config(checkpoint.config)
     if differs := config_diff(config.encoder, theirs.encoder, learner.embedder.encoders):
-        raise UserError(f"init_from={config.init_from}: its encoders are others: set encoder.{differs}, as it has")
+        raise UserError(
+            f"init_from={config.init_from}: its encoders are others: set encoder.{differs}, "
+            "as it has"
+        )
     (first, last), (begin, end) = theirs.episode.train.class_range, config.episode.train.class_range
     if config.encoder.get("frozen") and max(first, begin) < min(last, end):
         log.warning(
-            "init_from=%s: the encoders were trained on these classes, and what is learned here will trust them too "
-            "much; train the encoders with 'episode.train.class_range=[0,0.8]', and this run with [0.8,1]",
+            "init_from=%s: the encoders were trained on these classes, and what "
+            "is learned here will trust them too much; train the encoders with "
+            "'episode.train.class_range=[0,0.8]', and this run with [0.8,1]",
             config.init_from,
         )
     theirs.trainer.device = config.trainer.device  # theirs may not be here
@@ -242,7 +275,9 @@ def load_initial_encoders(experiment: Experiment) -> None:
         raise UserError(
             f"init_from={config.init_from}: its encoders do not fit ({error}): choose another run"
         ) from None
-    experiment.known_classes += [c for c in checkpoint.known_classes if c not in set(experiment.known_classes)]
+    experiment.known_classes += [
+        c for c in checkpoint.known_classes if c not in set(experiment.known_classes)
+    ]
     refuse_seen_classes(experiment, "init_from")
 
 
@@ -254,7 +289,9 @@ def check_monitor(monitor: str, known: list[str]) -> None:
 
 
 def finish(experiment: Experiment, run: RunDirectory) -> None:
-    """Go back to the parameters that validation selected, and let validation say how far their confidence goes."""
+    """Go back to the parameters that validation selected, and let validation say how far
+    their confidence goes.
+    """
     best = load_checkpoint(run.best, "trainer")
     experiment.learner.load_state_dict(best.learner)
     experiment.calibration = experiment.context.calibrate(experiment.learner)
@@ -265,7 +302,8 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
     """A finished learner, to be judged by a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
-    if config.method != checkpoint.config["method"]:  # another classifier, whose confidence nobody has measured
+    # Another classifier, whose confidence nobody has measured.
+    if config.method != checkpoint.config["method"]:
         experiment.calibration = experiment.context.calibrate(experiment.learner)
     experiment.known_classes = checkpoint.known_classes
     refuse_seen_classes(experiment)
@@ -273,19 +311,29 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
 
 
 def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | None:
-    """Give a learner the parameters of a checkpoint; returns the calibration of its confidence, if there is one."""
+    """Give a learner the parameters of a checkpoint; returns the calibration of its confidence,
+    if there is one.
+    """
     try:
         learner.load_state_dict(checkpoint.learner)
     except RuntimeError:
         raise UserError(
             "the checkpoint's parameters do not fit these options; leave encoder and method alone"
         ) from None
-    return None if checkpoint.calibration is None else Calibration.from_plain(checkpoint.calibration)
+    return (
+        None if checkpoint.calibration is None else Calibration.from_plain(checkpoint.calibration)
+    )
 
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
-    """Test classes (or speakers, …) that a checkpoint was trained or selected on would make its score a lie."""
-    refuse_known(experiment.known_classes, identifiers(experiment.dataset, experiment.samples, "test"), option)
+    """Test classes (or speakers, …) that a checkpoint was trained or selected on would
+    make its score a lie.
+    """
+    refuse_known(
+        experiment.known_classes,
+        identifiers(experiment.dataset, experiment.samples, "test"),
+        option,
+    )
 
 
 def notes(experiment: Experiment) -> list[str]:

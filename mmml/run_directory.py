@@ -55,7 +55,9 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a place that cannot be written, that another process holds, or that holds a run already."""
+        """Refuse a place that cannot be written, that another process holds, or that
+        holds a run already.
+        """
         self.check_empty()
         check_writable(self.path)
         if self.lock.exists():
@@ -66,7 +68,9 @@ class RunDirectory:
         """Refuse a place that holds a run; a start that failed before it was recorded is none."""
         if self.info.exists():
             hint = f", or resume={self}" if self.last.exists() else ""
-            raise UserError(f"hydra.run.dir={self} holds a run already: choose another folder{hint}")
+            raise UserError(
+                f"hydra.run.dir={self} holds a run already: choose another folder{hint}"
+            )
 
     def create(self) -> "RunDirectory":
         """Make the folders of a new run."""
@@ -76,7 +80,8 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it when the process ends, however it does.
+        """Hold the run for this process; the system lets go of it when the process ends,
+        however it does.
 
         Raises:
             UserError: another process holds it.
@@ -89,11 +94,17 @@ class RunDirectory:
                     f"{self} is in use: another process trains there now; wait for it, or stop it"
                 ) from None
             except OSError as error:  # a file system without locks
-                log.warning("%s cannot be locked (%s): let no other process train there", self, error.strerror)
+                log.warning(
+                    "%s cannot be locked (%s): let no other process train there",
+                    self,
+                    error.strerror,
+                )
             yield
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed process has left of these files; only for one that holds the run, or has made it."""
+        """Remove what a killed process has left of these files; only for one that holds the run,
+        or has made it.
+        """
         files = [self.config, self.info, self.metrics, self.skipped, self.result]
         folders = [self.last.parent, self.evaluation("test")]
         remove_unfinished([*files, *(folder / "*" for folder in folders)])
@@ -116,8 +127,8 @@ class RunDirectory:
         result = read_json(self.result)
         if result is not None and result.get("schema") != SCHEMA:
             raise UserError(
-                f"{self.result} has schema {result.get('schema')}, and this version of mmml reads {SCHEMA}: "
-                "train anew, or evaluate its checkpoint anew"
+                f"{self.result} has schema {result.get('schema')}, and this version of mmml reads "
+                f"{SCHEMA}: train anew, or evaluate its checkpoint anew"
             )
         return result
 

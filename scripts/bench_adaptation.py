@@ -1,4 +1,5 @@
-"""How fast inner loops are, beside TorchOpt, higher and plain loops: ``python scripts/bench_adaptation.py``.
+"""How fast inner loops are, beside TorchOpt, higher and plain loops:
+``python scripts/bench_adaptation.py``.
 
 Every pair computes the same on the same network and batch, in turns, in one process; the ratio
 of medians counts. TorchOpt and higher are measured where they are installed
@@ -27,40 +28,61 @@ from mmml.run import assemble
 
 TASKS, STEPS, RATE, WAYS, ROUNDS, THREADS = 16, 5, 0.1, 5, 7, 2
 IMAGES = Mapping.parse("image:image")
-NO_CONVOLUTIONS = ["encoder=mlp", "encoder.width=64", "encoder.image.size=28", "encoder.image.hidden=[256,128,64]"]
+NO_CONVOLUTIONS = [
+    "encoder=mlp",
+    "encoder.width=64",
+    "encoder.image.size=28",
+    "encoder.image.hidden=[256,128,64]",
+]
 NO_CONVOLUTIONS += ["encoder.image.batch_norm=true", "encoder.image.ends_linear=false"]
 Work = Callable[[], Any]
 
 
 def learner_of(*overrides: str) -> tuple[Any, Any]:
     """A learner on glyphs, and the samples of its training split."""
-    short = ["episode.train.mappings=[image:image]", "episode.eval.mappings=[image:image]", "encoder.normalize=false"]
+    short = [
+        "episode.train.mappings=[image:image]",
+        "episode.eval.mappings=[image:image]",
+        "encoder.normalize=false",
+    ]
     options = [
         f"method.inner_steps={STEPS}",
         f"method.update_rule.inner_lr={RATE}",
         "method.transductive=true",
         "method.head_scale=1.0",
     ]
-    experiment = assemble(check_config(compose_plain(["method=learned_optimizer", *short, *options, *overrides])))
+    experiment = assemble(
+        check_config(compose_plain(["method=learned_optimizer", *short, *options, *overrides]))
+    )
     return experiment.learner.train(), experiment.samples["train"]
 
 
 def prepared(learner: Any, samples: Any, queries: int, tasks: int = TASKS) -> Batch:
     """A batch whose images are what the encoder computes with, so that only learning is timed."""
-    batch = gather(samples, Sampler(samples, 0, "train").draw(range(tasks), EpisodeShape(WAYS, 1, queries)), [IMAGES])
+    batch = gather(
+        samples,
+        Sampler(samples, 0, "train").draw(range(tasks), EpisodeShape(WAYS, 1, queries)),
+        [IMAGES],
+    )
     return batch.encode(learner.embedder.prepare)
 
 
 def network_of(learner: Any) -> nn.Module:
     """A learner's encoder and a head as one plain module, for the libraries to adapt."""
     encoder = strip(learner).embedder.encoders["image"]
-    layers = [encoder.layers] if hasattr(encoder, "layers") else [encoder.blocks, nn.Flatten(), encoder.head]
+    layers = (
+        [encoder.layers]
+        if hasattr(encoder, "layers")
+        else [encoder.blocks, nn.Flatten(), encoder.head]
+    )
     return nn.Sequential(*layers, nn.Linear(learner.embedder.width, WAYS))
 
 
 def tasks_of(batch: Batch) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Support images and labels, query images and labels, of each task."""
-    (xs, ys), (xq, yq) = ((s.values["image"].flatten(1, 2), s.labels) for s in (batch.support, batch.query))
+    (xs, ys), (xq, yq) = (
+        (s.values["image"].flatten(1, 2), s.labels) for s in (batch.support, batch.query)
+    )
     return list(zip(xs, ys, xq, yq, strict=True))
 
 
@@ -69,7 +91,10 @@ def with_torchopt(network: nn.Module, tasks: list[Any]) -> None:
     import torchopt
 
     inner = torchopt.MetaSGD(network, lr=RATE)
-    start, state = (torchopt.extract_state_dict(x, by="reference", detach_buffers=True) for x in (network, inner))
+    start, state = (
+        torchopt.extract_state_dict(x, by="reference", detach_buffers=True)
+        for x in (network, inner)
+    )
     losses = []
     for xs, ys, xq, yq in tasks:
         for _ in range(STEPS):
@@ -130,7 +155,9 @@ def strip(learner: Any) -> Any:
 
 
 def evaluations() -> Iterator[tuple[str, Work]]:
-    """ANIL on embeddings, which are computed once, and convolutional MAML: 32 test episodes, 15 queries a class."""
+    """ANIL on embeddings, which are computed once, and convolutional MAML: 32 test episodes,
+    15 queries a class.
+    """
     maml, samples = learner_of("method/algorithm=maml")
     anil, _ = learner_of("method/algorithm=anil", "method.transductive=false")
     drawn = Sampler(samples, 0, "train").draw(range(32), EpisodeShape(WAYS, 1, 15))
@@ -165,20 +192,25 @@ def quadratics() -> Iterator[tuple[str, Work]]:
 
 
 def loop_over_parameters(rule: LSTMRule, problems: Any) -> None:
-    """The same, written plainly: each problem's parameters are a tensor that is updated by itself."""
+    """The same, written plainly: each problem's parameters are a tensor that
+    is updated by itself.
+    """
     parameters = [p.clone().requires_grad_() for p in problems.start]
     zeros = torch.zeros(10, 20)
     states = [[(zeros, zeros), (zeros, zeros)] for _ in parameters]
     total: Any = 0.0
     for _ in range(20):
         losses = [
-            (w @ p - y).square().sum() for w, p, y in zip(problems.weights, parameters, problems.targets, strict=True)
+            (w @ p - y).square().sum()
+            for w, p, y in zip(problems.weights, parameters, problems.targets, strict=True)
         ]
         loss = torch.stack(losses).mean()
         total = total + loss
         gradients = torch.autograd.grad(loss * len(losses), parameters, retain_graph=True)
         for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-            x = torch.stack([g.abs().clamp_min(4.54e-5).log() / 10, (g * 22026.0).clamp(-1, 1)], dim=-1).detach()
+            x = torch.stack(
+                [g.abs().clamp_min(4.54e-5).log() / 10, (g * 22026.0).clamp(-1, 1)], dim=-1
+            ).detach()
             for layer, cell in enumerate(rule.lstm.cells):
                 x, memory = cell(x, states[i][layer])
                 states[i][layer] = (x, memory)
@@ -187,15 +219,21 @@ def loop_over_parameters(rule: LSTMRule, problems: Any) -> None:
 
 
 BENCHMARKS: dict[str, Callable[[], Iterator[tuple[str, Work]]]] = {
-    f"MAML, linear layers, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients(*NO_CONVOLUTIONS),
-    f"MAML, Conv4, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients("trainer.channels_last=false"),
+    f"MAML, linear layers, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients(
+        *NO_CONVOLUTIONS
+    ),
+    f"MAML, Conv4, {TASKS} tasks, {STEPS} inner steps": lambda: meta_gradients(
+        "trainer.channels_last=false"
+    ),
     "evaluation of 32 episodes, 15 queries a class": evaluations,
     "LSTM on 128 quadratics, 20 steps": quadratics,
 }
 
 
 def main() -> None:
-    """Medians in milliseconds and the ratio to the first of each benchmark; arguments choose benchmarks by number."""
+    """Medians in milliseconds and the ratio to the first of each benchmark; arguments choose
+    benchmarks by number.
+    """
     warnings.filterwarnings("ignore")
     torch.set_num_threads(THREADS)
     chosen = [int(a) for a in sys.argv[1:]] or range(len(BENCHMARKS))

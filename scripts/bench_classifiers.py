@@ -1,4 +1,5 @@
-"""How long 1,000 five-way episodes take on cached features: ``python scripts/bench_classifiers.py``.
+"""How long 1,000 five-way episodes take on cached features:
+``python scripts/bench_classifiers.py``.
 
 Drawing, gathering and predicting together, as the panel does them: 15 queries a class, 512
 numbers a sample, 2 threads at most (small episodes take one).
@@ -29,18 +30,32 @@ def cached_features() -> Samples:
     centres = torch.randn(CLASSES, 1, WIDTH, generator=generator)
     values = centres + 4 * torch.randn(CLASSES, EACH, WIDTH, generator=generator)
     column = Column(values.flatten(0, 1), encoded=True)
-    return Samples([str(c) for c in range(CLASSES)], np.arange(CLASSES + 1) * EACH, {"image": column})
+    return Samples(
+        [str(c) for c in range(CLASSES)], np.arange(CLASSES + 1) * EACH, {"image": column}
+    )
 
 
 def main() -> None:
-    """Print the best of some rounds in seconds, and the accuracy, of each rule and number of shots."""
+    """Print the best of some rounds in seconds, and the accuracy, of each rule
+    and number of shots.
+    """
     torch.set_num_threads(THREADS)
-    samples, task, mapping = cached_features(), tasks.build("classification", {}, "task"), Mapping.parse("image:image")
+    samples, task, mapping = (
+        cached_features(),
+        tasks.build("classification", {}, "task"),
+        Mapping.parse("image:image"),
+    )
     raw = {"image": {"name": "raw_image"}}
     embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
     sampler = Sampler(samples, 0, "test")
-    distance, loss = {"name": "cosine"}, {"name": "prototypical", "temperature": 0.1, "learn_temperature": False}
-    print(f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, {THREADS} threads")
+    distance, loss = (
+        {"name": "cosine"},
+        {"name": "prototypical", "temperature": 0.1, "learn_temperature": False},
+    )
+    print(
+        f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, "
+        f"{THREADS} threads"
+    )
     for shots in (1, 5):
         setting = EvalSetting("few_shot", task, EpisodeShape(WAYS, shots, QUERIES), (mapping,))
         for classifier in RULES:
@@ -48,9 +63,13 @@ def main() -> None:
             seconds = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
-                scores = score_episodes(learner, samples, sampler, setting, EPISODES)[mapping][1][task.metrics[0]]
+                scores = score_episodes(learner, samples, sampler, setting, EPISODES)[mapping][1][
+                    task.metrics[0]
+                ]
                 seconds.append(time.perf_counter() - started)
-            print(f"{shots}-shot {classifier:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}")
+            print(
+                f"{shots}-shot {classifier:10} {min(seconds):6.3f} s   accuracy {scores.mean():.3f}"
+            )
 
 
 if __name__ == "__main__":

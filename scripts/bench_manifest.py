@@ -1,8 +1,10 @@
-"""A manifest of 1,000,000 rows with features of 512 numbers: ``python scripts/bench_manifest.py [ROWS]``.
+"""A manifest of 1,000,000 rows with features of 512 numbers:
+``python scripts/bench_manifest.py [ROWS]``.
 
-Writes the table and the matrix (2 GB) to a temporary folder, then loads them twice as a run does, each time in a
-process of its own. The first load looks for copies in the whole matrix, and caches what it found. Prints the seconds,
-the anonymous resident memory, and how long it takes to draw an episode and to fetch its features.
+Writes the table and the matrix (2 GB) to a temporary folder, then loads them twice as a run does,
+each time in a process of its own. The first load looks for copies in the whole matrix, and caches
+what it found. Prints the seconds, the anonymous resident memory, and how long it takes to draw
+an episode and to fetch its features.
 """
 
 import subprocess
@@ -30,7 +32,9 @@ def write_set(root: Path, rows: int) -> None:
     )
     matrix = np.lib.format.open_memmap(root / "f.npy", "w+", np.float32, (rows, WIDTH))
     for start in range(0, rows, 50_000):
-        matrix[start : start + 50_000] = rng.standard_normal((min(50_000, rows - start), WIDTH), np.float32)
+        matrix[start : start + 50_000] = rng.standard_normal(
+            (min(50_000, rows - start), WIDTH), np.float32
+        )
     matrix.flush()
 
 
@@ -48,18 +52,26 @@ def measure(root: Path) -> None:
 
     before = anonymous_memory()
     started = time.perf_counter()
-    options = compose_plain(["dataset=manifest", f"dataset.root={root}", "dataset.features=f.npy"])["dataset"]
+    options = compose_plain(["dataset=manifest", f"dataset.root={root}", "dataset.features=f.npy"])[
+        "dataset"
+    ]
     splits = datasets.build_section(options, "dataset").load({"features", "text"})
     print(f"loading   {time.perf_counter() - started:6.1f} s")
     train = splits["train"]
     sampler, shape = Sampler(train, 0, "train"), EpisodeShape(5, 5, 15)
     started = time.perf_counter()
     episodes = [sampler.draw([i], shape) for i in range(EPISODES)]
-    print(f"drawing   {(time.perf_counter() - started) / EPISODES * 1000:6.3f} ms an episode, 5-way 5-shot 15 queries")
+    print(
+        f"drawing   {(time.perf_counter() - started) / EPISODES * 1000:6.3f} ms an episode, "
+        "5-way 5-shot 15 queries"
+    )
     started = time.perf_counter()
     for episode in episodes:
         gather(train, episode, [Mapping.parse("features:features")])
-    print(f"fetching  {(time.perf_counter() - started) / EPISODES * 1000:6.3f} ms its 100 feature vectors")
+    print(
+        f"fetching  {(time.perf_counter() - started) / EPISODES * 1000:6.3f} ms its "
+        "100 feature vectors"
+    )
     print(f"RssAnon   {anonymous_memory():6.0f} MB, of which {before:.0f} MB before loading")
 
 

@@ -1,4 +1,5 @@
-"""How long 10,000 predictions over features take after start-up: ``python scripts/bench_predict.py``.
+"""How long 10,000 predictions over features take after start-up:
+``python scripts/bench_predict.py``.
 
 A support set of 20 classes × 5 samples and queries of 512 numbers, as ``.npy`` matrices beside
 their tables; from adapting to the last line of ``predictions.csv``.
@@ -20,10 +21,15 @@ QUERIES, WIDTH, CLASSES, SHOTS = 10_000, 512, 20, 5
 RULES = ("prototype", "nearest", "ridge", "attention")
 
 
-def write_set(folder: Path, labels: np.ndarray, centres: np.ndarray, rng: np.random.Generator) -> None:
+def write_set(
+    folder: Path, labels: np.ndarray, centres: np.ndarray, rng: np.random.Generator
+) -> None:
     """A table of labels and the matrix of their features."""
     folder.mkdir()
-    np.save(folder / "f.npy", (centres[labels] + 4 * rng.standard_normal((len(labels), WIDTH))).astype(np.float32))
+    np.save(
+        folder / "f.npy",
+        (centres[labels] + 4 * rng.standard_normal((len(labels), WIDTH))).astype(np.float32),
+    )
     lines = [f"q{i},class {label}" for i, label in enumerate(labels)]
     (folder / "metadata.csv").write_text("\n".join(["id,label", *lines]) + "\n")
 
@@ -37,7 +43,10 @@ def main() -> None:
         write_set(root / "support", np.repeat(np.arange(CLASSES), SHOTS), centres, rng)
         truth = rng.integers(0, CLASSES, QUERIES)
         write_set(root / "query", truth, centres, rng)
-        mappings = "episode.eval.mappings=[features:features]", "episode.train.mappings=[features:features]"
+        mappings = (
+            "episode.eval.mappings=[features:features]",
+            "episode.train.mappings=[features:features]",
+        )
         for classifier in RULES:
             config = compose_plain(["encoder=raw", f"method/classifier={classifier}", *mappings])
             model = untrained_model(check_config(config), Reading(features="f.npy"))

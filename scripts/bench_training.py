@@ -1,7 +1,9 @@
-"""How long training of shipped experiments takes here: ``python scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
+"""How long training of shipped experiments takes here:
+``python scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
 
-Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation, times their numbers.
-Loading of data and the evaluation at the end are not counted. Each of several has a process of its own.
+Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation,
+times their numbers. Loading of data and the evaluation at the end are not counted. Each of several
+has a process of its own.
 """
 
 import subprocess
@@ -22,7 +24,10 @@ from mmml.run_directory import RunDirectory
 from mmml.threads import one_thread
 from mmml.training.loop import Trainer
 
-HEADER = "| experiment | a step, s | steps | a validation, s | training, min |\n| --- | --- | --- | --- | --- |"
+HEADER = (
+    "| experiment | a step, s | steps | a validation, s | training, min |\n| --- | --- "
+    "| --- | --- | --- |"
+)
 STEPS, SECONDS = 12, 60.0  # timed of an experiment: so many, or as many as fit in
 
 
@@ -40,7 +45,8 @@ def predicted(name: str) -> str:
     """The other columns of the table."""
     keep_freed_memory()  # as programs do
     try:
-        values = compose_plain(f"experiment={name}".split(","))  # such as captioning,method=learned_optimizer
+        # Such as captioning,method=learned_optimizer.
+        values = compose_plain(f"experiment={name}".split(","))
         with tempfile.TemporaryDirectory() as folder:
             _, trainer = runs.prepare(check_run(values), values, RunDirectory(Path(folder)))
             trainer._train_step()  # the first one allocates, and remembers what does not change

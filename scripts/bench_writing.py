@@ -1,7 +1,7 @@
 """How fast texts are written in batches, and one by one: ``python scripts/bench_writing.py``.
 
-The small language model of ``task=generation``, untrained, on one core, of bytes and of as many tokens as GPT-2 has:
-the same greedy texts of 48 tokens, in turns.
+The small language model of ``task=generation``, untrained, on one core, of bytes and of as many
+tokens as GPT-2 has: the same greedy texts of 48 tokens, in turns.
 """
 
 import statistics
@@ -36,7 +36,9 @@ def main() -> None:
         for name, each in rates.items():
             print(f"  {name}: {statistics.median(each):,.0f} tokens/s")
         ratios = [a / b for a, b in zip(*rates.values(), strict=True)]
-        print(f"  {statistics.median(ratios):.1f} times as fast; {same} of {ALONE} texts are the same")
+        print(
+            f"  {statistics.median(ratios):.1f} times as fast; {same} of {ALONE} texts are the same"
+        )
 
 
 def writer_of(tokens: ByteTokens) -> LanguageModel:
@@ -46,7 +48,9 @@ def writer_of(tokens: ByteTokens) -> LanguageModel:
     for parameter in model.parameters():
         parameter.data.mul_(4)  # so that the next token is no tie
     model.lm_head.weight.data[tokens.end] = 0
-    return LanguageModel(model.eval(), tokens, Decoding(PREFIX, "greedy", 1, 1.0, TOKENS), frozen=False)
+    return LanguageModel(
+        model.eval(), tokens, Decoding(PREFIX, "greedy", 1, 1.0, TOKENS), frozen=False
+    )
 
 
 def measured(writer: LanguageModel) -> tuple[dict[str, list[float]], int]:

@@ -1,9 +1,11 @@
-"""Does mmml compute what other libraries compute? ``python scripts/check_against.py [LIBRARY ...]`` compares them.
+"""Does mmml compute what other libraries compute? ``python scripts/check_against.py [LIBRARY ...]``
+compares them.
 
-Losses, distances, classifiers, gradients through inner loops, update rules, intervals and metrics are computed twice
-from the same numbers, by mmml and by a library, if that is installed: ``pip install 'mmml[compare]'``. Prints a table:
-check, reference, mmml (means, where there are several numbers), and the largest difference. Exits with 1 if one is
-beyond its tolerance, and with 2 if there is nothing to compare with.
+Losses, distances, classifiers, gradients through inner loops, update rules, intervals and
+metrics are computed twice from the same numbers, by mmml and by a library, if that is installed:
+``pip install 'mmml[compare]'``. Prints a table: check, reference, mmml (means, where there are
+several numbers), and the largest difference. Exits with 1 if one is beyond its tolerance, and with
+2 if there is nothing to compare with.
 """
 
 import importlib
@@ -55,17 +57,24 @@ def main(arguments: list[str]) -> int:
         return 0
     for unknown in set(arguments) - known:
         print(
-            f"check_against.py: {unknown} is no library to compare with{did_you_mean(unknown, known)}", file=sys.stderr
+            f"check_against.py: {unknown} is no library to compare "
+            f"with{did_you_mean(unknown, known)}",
+            file=sys.stderr,
         )
         return 2
     outcomes = [outcome(check) for check in CHECKS if not arguments or check.library in arguments]
-    table = Table("check", "library", "reference", "mmml", "difference", "", box=None, pad_edge=False)
+    table = Table(
+        "check", "library", "reference", "mmml", "difference", "", box=None, pad_edge=False
+    )
     for found in outcomes:
         table.add_row(*found.row(), style=None if found.agrees else "bold red")
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     compared = [found for found in outcomes if found.reference is not None]
     if not compared:
-        print("check_against.py: none of them is installed; pip install 'mmml[compare]'", file=sys.stderr)
+        print(
+            "check_against.py: none of them is installed; pip install 'mmml[compare]'",
+            file=sys.stderr,
+        )
         return 2
     separate = sum(not found.agrees for found in compared)
     print(f"{len(compared)} of {len(outcomes)} checks done, {separate} beyond tolerance")

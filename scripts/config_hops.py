@@ -1,9 +1,11 @@
-"""Through how many functions does a config pass on its way from the command line to the first training step?
+"""Through how many functions does a config pass on its way from the command line to the first
+training step?
 
-``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this process, notes every
-function of mmml that is given a config, or returns one, and stops at the first training step. A config is what holds
-all options of a run: a ``DictConfig``, a plain dictionary, or ``mmml.config.Config``. Functions count once, however
-often they are called; comprehensions and lambdas count as part of the function in which they stand.
+``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this
+process, notes every function of mmml that is given a config, or returns one, and stops at the first
+training step. A config is what holds all options of a run: a ``DictConfig``, a plain dictionary,
+or ``mmml.config.Config``. Functions count once, however often they are called; comprehensions and
+lambdas count as part of the function in which they stand.
 """
 
 import inspect
@@ -29,7 +31,9 @@ def is_config(value: Any) -> bool:
     """Whether a value holds all options of a run."""
     if isinstance(value, Mapping):
         return set(value) >= SECTIONS and all(isinstance(value[name], Mapping) for name in SECTIONS)
-    return not inspect.isclass(value) and all(name in getattr(value, "__dict__", ()) for name in SECTIONS)
+    return not inspect.isclass(value) and all(
+        name in getattr(value, "__dict__", ()) for name in SECTIONS
+    )
 
 
 def hops(arguments: list[str]) -> list[str]:
@@ -40,10 +44,14 @@ def hops(arguments: list[str]) -> list[str]:
         code = frame.f_code
         if not code.co_filename.startswith(PACKAGE) or event not in ("call", "return"):
             return
-        name = f"{Path(code.co_filename).relative_to(PACKAGE)}:{code.co_qualname.partition('.<locals>.<')[0]}"
+        function = code.co_qualname.partition(".<locals>.<")[0]
+        name = f"{Path(code.co_filename).relative_to(PACKAGE)}:{function}"
         if name.endswith("Trainer._train_step"):
             raise FirstStep
-        given = [frame.f_locals.get(n) for n in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+        given = [
+            frame.f_locals.get(n)
+            for n in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        ]
         if any(is_config(v) for v in ([value] if event == "return" else given)):
             found[name] = None
 

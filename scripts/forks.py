@@ -1,4 +1,6 @@
-"""Commands in forks of this process, which has imported everything before; and how to kill one of them."""
+"""Commands in forks of this process, which has imported everything before;
+and how to kill one of them.
+"""
 
 import importlib
 import os
@@ -18,8 +20,15 @@ import torch
 
 import mmml
 
-SLOW = ("hydra._internal.hydra", "jinja2", "matplotlib.backends.backend_svg", "sklearn.manifold", "torch._dynamo")
-PLACES = ("replace", "rename", "link", "unlink", "fsync")  # of ``os``; a kill falls just before or after one
+SLOW = (
+    "hydra._internal.hydra",
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "sklearn.manifold",
+    "torch._dynamo",
+)
+# Functions of ``os``; a kill falls just before or after one.
+PLACES = ("replace", "rename", "link", "unlink", "fsync")
 
 
 def import_all() -> None:
@@ -30,7 +39,9 @@ def import_all() -> None:
 
 @dataclass
 class Moment:
-    """When to kill: after so many seconds of computing, or just before or after a call, by its number."""
+    """When to kill: after so many seconds of computing, or just before or after a call,
+    by its number.
+    """
 
     seconds: float = float("inf")
     call: int = -1
@@ -38,7 +49,9 @@ class Moment:
 
 
 def die_at(moment: Moment) -> list[int]:
-    """Count the calls of ``PLACES`` in this process, which kills itself at one of them; returns the count in a list."""
+    """Count the calls of ``PLACES`` in this process, which kills itself at one of them;
+    returns the count in a list.
+    """
     counted = [0]
 
     def counting(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,8 +72,12 @@ def die_at(moment: Moment) -> list[int]:
     return counted
 
 
-def play(program: Callable[[], None], arguments: list[str], folder: Path, moment: Moment) -> int | None:
-    """Run a command in a fork, in a folder, with a cache of its own there; returns its exit code, None if killed."""
+def play(
+    program: Callable[[], None], arguments: list[str], folder: Path, moment: Moment
+) -> int | None:
+    """Run a command in a fork, in a folder, with a cache of its own there; returns its exit code,
+    None if killed.
+    """
     sys.stdout.flush()
     child = os.fork()
     if child == 0:

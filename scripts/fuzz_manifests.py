@@ -1,13 +1,16 @@
-"""Random manifests, as users write them: ``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only NUMBER]``.
+"""Random manifests, as users write them: ``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only
+NUMBER]``.
 
-COUNT (1,000) small manifests, one after another: CSV in many dialects and encodings, JSON lines, Parquet, class
-folders; ids and labels of all kinds, gaps, odd numbers, damaged files. Each goes through ``mmml-data check``, two
-training steps (where the check says that training can start) and ``mmml-predict``, with tiny encoders, in this process.
-A finding is one of four: a traceback; a refusal without a reason in the manifest; a row that is neither read nor
-counted as left out; a value that was not read as it was written. Findings are printed with the command that repeats
+COUNT (1,000) small manifests, one after another: CSV in many dialects and encodings, JSON lines,
+Parquet, class folders; ids and labels of all kinds, gaps, odd numbers, damaged files. Each goes
+through ``mmml-data check``, two training steps (where the check says that training can start)
+and ``mmml-predict``, with tiny encoders, in this process. A finding is one of four: a traceback;
+a refusal without a reason in the manifest; a row that is neither read nor counted as left out;
+a value that was not read as it was written. Findings are printed with the command that repeats
 them, and the exit code is then 1.
 
-A manifest is a function of SEED (0) and its number: ``--only 17`` makes number 17 alone, in ``outputs/fuzz``.
+A manifest is a function of SEED (0) and its number: ``--only 17`` makes number 17 alone,
+in ``outputs/fuzz``.
 """
 
 import os
@@ -52,19 +55,33 @@ def fuzz(numbers: range | list[int], seed: int, keep: bool = False) -> int:
             work = KEPT if keep else Path(folder, "work")
             case, outcome = one(number, seed, work.absolute())
             counts.update(
-                [*outcome.stages, *(["refused"] if outcome.sentences else []), *["findings"] * len(outcome.findings)]
+                [
+                    *outcome.stages,
+                    *(["refused"] if outcome.sentences else []),
+                    *["findings"] * len(outcome.findings),
+                ]
             )
             sentences.update({kind(sentence) for sentence in outcome.sentences})
             if keep:
-                print(f"{outcome.printed}\n{case.how}: {', '.join(outcome.stages)}; {'; '.join(outcome.sentences)}")
+                print(
+                    f"{outcome.printed}\n{case.how}: {', '.join(outcome.stages)}; "
+                    f"{'; '.join(outcome.sentences)}"
+                )
             for finding in outcome.findings:
                 print(
-                    f"\n{number} ({case.how}): {finding}\n  python scripts/fuzz_manifests.py 1 {seed} --only {number}",
+                    f"\n{number} ({case.how}): {finding}\n  python scripts/fuzz_manifests.py 1 "
+                    f"{seed} --only {number}",
                     flush=True,
                 )
-    message = ", ".join(f"{counts[what]:,} {what}" for what in ("read", "checked", "trained", "predicted", "refused"))
+    message = ", ".join(
+        f"{counts[what]:,} {what}"
+        for what in ("read", "checked", "trained", "predicted", "refused")
+    )
     kinds = "; ".join(f"{n} {said}" for said, n in sentences.most_common(SHOWN))
-    print(f"{len(numbers):,} manifests, seed {seed}: {message} ({kinds}); {counts['findings']:,} findings")
+    print(
+        f"{len(numbers):,} manifests, seed {seed}: {message} ({kinds}); "
+        f"{counts['findings']:,} findings"
+    )
     return 1 if counts["findings"] else 0
 
 
@@ -85,7 +102,9 @@ def make(number: int, seed: int, folder: Path) -> Case:
 
 def kind(sentence: str) -> str:
     """A sentence without what is of one manifest."""
-    without = re.sub(r"/\S+/data/(my )?\S*[^\s:]|(dataset|predict)(?=\.features)|'[^']*'|\d+", "…", sentence)
+    without = re.sub(
+        r"/\S+/data/(my )?\S*[^\s:]|(dataset|predict)(?=\.features)|'[^']*'|\d+", "…", sentence
+    )
     return without.removeprefix("… ").removeprefix("…: ")[:KIND]
 
 

@@ -1,12 +1,15 @@
-"""Are all numbers what they were? ``python scripts/golden.py BASE`` plays short runs of two commits and compares them.
+"""Are all numbers what they were? ``python scripts/golden.py BASE`` plays short runs of two
+commits and compares them.
 
-``scripts/golden/runs.yaml`` lists the runs, in today's names. Each is played with the code of the commit BASE and with
-that of this checkout, on the same machine, in float32 with one thread. Every number of ``metrics.jsonl``,
-``result.json`` and the predictions is compared: equal bit by bit, or within 1e-6 of the larger one. What is called
-otherwise in BASE stands in ``scripts/golden/names.yaml``. Prints a line for each run; exits with 1 if any differs.
+``scripts/golden/runs.yaml`` lists the runs, in today's names. Each is played with the code
+of the commit BASE and with that of this checkout, on the same machine, in float32 with one
+thread. Every number of ``metrics.jsonl``, ``result.json`` and the predictions is compared:
+equal bit by bit, or within 1e-6 of the larger one. What is called otherwise in BASE stands in
+``scripts/golden/names.yaml``. Prints a line for each run; exits with 1 if any differs.
 
-``python scripts/golden.py --write`` plays those that the tests repeat (``kept: true``) and writes what they gave to
-``tests/golden/``. ``--only NAME`` takes one run. Runs on real data need ``MMML_DATA``, and are left out without it.
+``python scripts/golden.py --write`` plays those that the tests repeat (``kept: true``) and
+writes what they gave to ``tests/golden/``. ``--only NAME`` takes one run. Runs on real data need
+``MMML_DATA``, and are left out without it.
 """
 
 import argparse
@@ -32,13 +35,17 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLES = Path(__file__).with_suffix("")
 KEPT = ROOT / "tests" / "golden"
 TOLERANCE = 1e-6
-PROGRAM = "import sys; sys.argv[0] = {name!r}; from {module} import {function} as program; program()"
+PROGRAM = (
+    "import sys; sys.argv[0] = {name!r}; from {module} import {function} as program; program()"
+)
 
 Numbers = dict[str, float | str | None]
 """Where a value stands → the value."""
 
 Execute = Callable[[str, list[str], Path], tuple[int, str]]
-"""A console script, its arguments and a folder to start it in → the exit code, and what it printed."""
+"""A console script, its arguments and a folder to start it in → the exit code,
+and what it printed.
+"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,9 @@ def of_tree(tree: Path, cache: Path) -> Execute:
         module, function = scripts[name].split(":")
         program = PROGRAM.format(name=name, module=module, function=function)
         arguments = [sys.executable, "-c", program, *words]
-        done = subprocess.run(arguments, check=False, cwd=folder, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            arguments, check=False, cwd=folder, env=env, capture_output=True, text=True
+        )
         return done.returncode, done.stdout + done.stderr
 
     return execute
@@ -137,7 +146,9 @@ def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) ->
 
 
 def write_data(folder: Path) -> None:
-    """Twelve classes of six small pictures with a text, a score and a group each; and pictures without a label."""
+    """Twelve classes of six small pictures with a text, a score and a group each;
+    and pictures without a label.
+    """
     import numpy as np
     from PIL import Image
 
@@ -155,7 +166,9 @@ def write_data(folder: Path) -> None:
 
 
 def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str | None]]:
-    """Every number of a folder in which a run was played, but times, with the place where it stands."""
+    """Every number of a folder in which a run was played, but times, with the place
+    where it stands.
+    """
     for path in sorted(folder.rglob("*")):
         place = str(path.relative_to(folder))
         if path.name == "metrics.jsonl":
@@ -169,29 +182,44 @@ def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str 
 
 
 def of_schema_2(result: dict[str, Any]) -> dict[str, Any]:
-    """A ``result.json`` of an older schema, in which results stood in two tables, with all of them in one."""
+    """A ``result.json`` of an older schema, in which results stood in two tables,
+    with all of them in one.
+    """
     if result["schema"] == 2:
         return result
     points = result.pop("robustness", [])
     for point in points:
         support, query = point.pop("mapping").split(":")
-        point |= {"support": support.split("+"), "query": query.split("+"), "split": "test", "evaluator": "robustness"}
+        point |= {
+            "support": support.split("+"),
+            "query": query.split("+"),
+            "split": "test",
+            "evaluator": "robustness",
+        }
     for row in (rows := result.pop("panel")):
         of_task = {"matching": "matching", "summary": "keyframes", "optimization": "optimization"}
         row["evaluator"] = "gallery" if row["candidates"] else of_task.get(row["task"], "few_shot")
         row["task"] = "gallery" if row["candidates"] else row["task"]
     for verdict in result["verdicts"]:
         verdict |= {"evaluator": "few_shot", "split": "test"}
-    tables = {"results": [*rows, *points], "differences": result["differences"], "verdicts": result["verdicts"]}
+    tables = {
+        "results": [*rows, *points],
+        "differences": result["differences"],
+        "verdicts": result["verdicts"],
+    }
     optional = ("step", "subset", "target", "candidates", "answers", "ci95_classes", "amount")
     return result | {
-        name: [{k: v for k, v in row.items() if k not in optional or v is not None} for row in table]
+        name: [
+            {k: v for k, v in row.items() if k not in optional or v is not None} for row in table
+        ]
         for name, table in tables.items()
     }
 
 
 def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | str | None]]:
-    """Numbers (and texts, in predictions) by where they stand; of a list of rows, by what the row is about."""
+    """Numbers (and texts, in predictions) by where they stand; of a list of rows,
+    by what the row is about.
+    """
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in ("seconds", "schema", "overrides", "measured", *names.added):
@@ -199,10 +227,14 @@ def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | st
     elif isinstance(value, list) and all(isinstance(v, dict) for v in value):
         times: Counter[str] = Counter()
         for row in value:
-            about = ",".join(f"{k}={v}" for k, v in sorted(row.items()) if is_about(v) and k not in names.added)
+            about = ",".join(
+                f"{k}={v}" for k, v in sorted(row.items()) if is_about(v) and k not in names.added
+            )
             times[about] += 1
             rest = {k: v for k, v in row.items() if not is_about(v)}
-            yield from flat(f"{place}[{about}]" + f"#{times[about]}" * (times[about] > 1), rest, names)
+            yield from flat(
+                f"{place}[{about}]" + f"#{times[about]}" * (times[about] > 1), rest, names
+            )
     else:
         yield place, value if isinstance(value, int | float | None) else str(value)
 
@@ -214,10 +246,16 @@ def is_about(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether a text is a number with a fraction, as in tables of predictions."""
-    return isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal() and "." in value
+    return (
+        isinstance(value, str)
+        and value.replace(".", "", 1).lstrip("-").isdecimal()
+        and "." in value
+    )
 
 
-def differences(base: Numbers, head: Numbers, tolerance: float, floor: float = 1e-12) -> tuple[list[str], float]:
+def differences(
+    base: Numbers, head: Numbers, tolerance: float, floor: float = 1e-12
+) -> tuple[list[str], float]:
     """What differs, one line each, and the largest relative difference of two numbers.
 
     Args:
@@ -226,7 +264,9 @@ def differences(base: Numbers, head: Numbers, tolerance: float, floor: float = 1
         tolerance: the largest relative difference that is none.
         floor: smaller numbers are compared as if the larger one were this.
     """
-    lines = [f"only before: {k}" for k in base if k not in head] + [f"only now: {k}" for k in head if k not in base]
+    lines = [f"only before: {k}" for k in base if k not in head] + [
+        f"only now: {k}" for k in head if k not in base
+    ]
     largest = 0.0
     for key in (k for k in base if k in head):
         a, b = (float(v) if is_number(v) else v for v in (base[key], head[key]))
@@ -243,15 +283,23 @@ def differences(base: Numbers, head: Numbers, tolerance: float, floor: float = 1
 def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Path) -> int:
     """Play runs with both trees, print a line for each; returns how many differ."""
     failed = 0
-    sides = [(of_tree(base, home / "cache-base"), names), (of_tree(ROOT, home / "cache"), Names(added=names.added))]
+    sides = [
+        (of_tree(base, home / "cache-base"), names),
+        (of_tree(ROOT, home / "cache"), Names(added=names.added)),
+    ]
     with ThreadPoolExecutor(len(sides)) as pool:
         for run in runs:
             folders = [Path(tempfile.mkdtemp(dir=home)) for _ in sides]
-            played = [pool.submit(play, e, run, shared, n, f) for (e, n), f in zip(sides, folders, strict=True)]
+            played = [
+                pool.submit(play, e, run, shared, n, f)
+                for (e, n), f in zip(sides, folders, strict=True)
+            ]
             before, now = (future.result() for future in played)
             lines, largest = differences(before, now, TOLERANCE)
             message = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
-            print(f"{run.name}: {len(now):,} values, {message}", *lines[:10], sep="\n  ", flush=True)
+            print(
+                f"{run.name}: {len(now):,} values, {message}", *lines[:10], sep="\n  ", flush=True
+            )
             failed += bool(lines)
     return failed
 
@@ -281,10 +329,14 @@ def kept(numbers: Numbers) -> Numbers:
 
 def main() -> int:
     """From the command line to the comparison; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("base", nargs="?", help="a commit")
     parser.add_argument("--write", action="store_true", help="write tests/golden anew")
-    parser.add_argument("--only", metavar="NAME", action="append", help="only this run; may be given several times")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help="only this run; may be given several times"
+    )
     options = parser.parse_args()
     if bool(options.base) == options.write:
         parser.error("give a commit to compare with, or --write")
@@ -298,7 +350,10 @@ def main() -> int:
             write(runs, shared, Path(home))
             return 0
         tree = Path(home) / "base"
-        subprocess.run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, options.base], check=True)
+        subprocess.run(
+            ["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, options.base],
+            check=True,
+        )
         try:
             names = Names(**yaml.safe_load((TABLES / "names.yaml").read_text()))
             return 1 if compare(tree, runs, shared, names, Path(home)) else 0

@@ -1,9 +1,13 @@
-"""Do the 95 % intervals of the panel cover what they should? ``python scripts/interval_coverage.py [REPEATS]``.
+"""Do the 95 % intervals of the panel cover what they should?
+``python scripts/interval_coverage.py [REPEATS]``.
 
 A simulation: panels of known truth are drawn REPEATS times (2,000 unless stated), with accuracies,
-differences of two predictors in the same episodes, and calibration errors. An interval should cover the truth in 95 of
-100. Queries of an episode are independent, or right and wrong together (``alike``: the correlation of two of them, by a
-beta-binomial distribution). Exits with 1 if a coverage is below ``LEAST`` where queries are independent.
+differences of two predictors in the same episodes, and calibration errors. An interval should
+cover the truth in 95 of
+100. Queries of an episode are independent, or right and wrong together (``alike``:
+     the correlation of two of them, by a
+beta-binomial distribution). Exits with 1 if a coverage is below ``LEAST`` where queries
+are independent.
 """
 
 import sys
@@ -27,12 +31,20 @@ Draw = Callable[[np.random.Generator, int], tuple[float, float | None]]
 
 
 def shares(
-    rng: np.random.Generator, shape: tuple[int, ...], chances: np.ndarray, answers: int, alike: float
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    chances: np.ndarray,
+    answers: int,
+    alike: float,
 ) -> np.ndarray:
-    """Shares of answers of each kind, ``[…, kinds]``, in episodes whose answers are alike to some degree."""
+    """Shares of answers of each kind, ``[…, kinds]``, in episodes whose answers are
+    alike to some degree.
+    """
     if alike:
         strength = (1 - alike) / alike
-        drawn = rng.gamma(np.maximum(chances * strength, 1e-12), size=(*shape, len(chances))) + 1e-300
+        drawn = (
+            rng.gamma(np.maximum(chances * strength, 1e-12), size=(*shape, len(chances))) + 1e-300
+        )
         return rng.multinomial(answers, drawn / drawn.sum(-1, keepdims=True)) / answers
     return rng.multinomial(answers, chances, size=shape) / answers
 
@@ -44,7 +56,9 @@ def accuracy(truth: float, answers: int, alike: float) -> Draw:
 
 
 def difference(only_a: float, only_b: float, answers: int, alike: float) -> Draw:
-    """The interval of a difference, where so many answers are right by one of two predictors only."""
+    """The interval of a difference, where so many answers are right by one
+    of two predictors only.
+    """
     chances = np.array([only_a, only_b, 1 - only_a - only_b])
 
     def draw(rng: np.random.Generator, n: int) -> tuple[float, float]:
@@ -55,7 +69,9 @@ def difference(only_a: float, only_b: float, answers: int, alike: float) -> Draw
 
 
 def calibration(gap: float, answers: int, alike: float) -> Draw:
-    """The interval of a calibration error, of confidences spread from 0.4 to 1 that are too high by so much."""
+    """The interval of a calibration error, of confidences spread from 0.4 to 1 that are
+    too high by so much.
+    """
 
     def draw(rng: np.random.Generator, n: int) -> tuple[float, float | None]:
         confidence = rng.beta(4, 1, (n, answers)) * 0.6 + 0.4
@@ -82,26 +98,44 @@ def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
             cases: list[tuple[str, str, Draw, float]] = []
             cases += [("accuracy", f"{a}", accuracy(a, answers, alike), a) for a in ACCURACIES]
             cases += [
-                ("difference", f"{a:g} less {b:g}", difference(a, b, answers, alike), a - b) for a, b in DIFFERENCES
+                ("difference", f"{a:g} less {b:g}", difference(a, b, answers, alike), a - b)
+                for a, b in DIFFERENCES
             ]
-            cases += [("calibration error", f"{g:g}", calibration(g, answers, alike), g) for g in GAPS]
+            cases += [
+                ("calibration error", f"{g:g}", calibration(g, answers, alike), g) for g in GAPS
+            ]
             for kind, message, draw, truth in cases:
                 sizes = [n for n in EPISODES if kind != "calibration error" or n <= 1000]
-                yield f"{kind}, {about}", message, {n: coverage(draw, truth, n, repeats) for n in sizes}, not alike
+                yield (
+                    f"{kind}, {about}",
+                    message,
+                    {n: coverage(draw, truth, n, repeats) for n in sizes},
+                    not alike,
+                )
 
 
 def main(arguments: list[str]) -> int:
     """Print a table for each kind; returns the exit code."""
-    if any(not argument.isdecimal() or not int(argument) for argument in arguments) or len(arguments) > 1:
+    if (
+        any(not argument.isdecimal() or not int(argument) for argument in arguments)
+        or len(arguments) > 1
+    ):
         print(__doc__)
         return 0 if {"-h", "--help"} & set(arguments) else 2
     repeats, before, held = int(arguments[0]) if arguments else REPEATS, "", True
     for title, truth, found, must in tables(repeats):
         if title != before:
-            print(f"\n{title}, {repeats} repeats\n\n| truth | {' | '.join(f'{n:,} episodes' for n in EPISODES)} |")
+            print(
+                f"\n{title}, {repeats} repeats\n\n| truth | "
+                f"{' | '.join(f'{n:,} episodes' for n in EPISODES)} |"
+            )
             print("| --- |" + " --- |" * len(EPISODES))
         before = title
-        print(f"| {truth} | {' | '.join(f'{found[n]:.3f}' if n in found else '' for n in EPISODES)} |", flush=True)
+        print(
+            f"| {truth} | {' | '.join(f'{found[n]:.3f}' if n in found else '' for n in EPISODES)} "
+            "|",
+            flush=True,
+        )
         held &= not must or min(found.values()) >= LEAST
     return 0 if held else 1
 

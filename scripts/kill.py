@@ -1,11 +1,12 @@
 """Is anything broken by a kill? ``python scripts/kill.py [COUNT]``.
 
-Starts mmml-train, mmml-eval, mmml-predict, mmml-data check and mmml-report on small files of its own and kills them by
-SIGKILL, COUNT times in all (200 unless stated). Half of the kills come at random moments, half just before or after a
-call by which a file gets its content or its name. After each kill every file must be whole: the old one or the new one.
-Then the command is given again, or the run is resumed (every third one is killed once more). The results must be the
-same, bit by bit, as without a kill. Prints a line for each command; exits with 1 if anything is broken. Everything is
-imported once, then each command is a fork of this process.
+Starts mmml-train, mmml-eval, mmml-predict, mmml-data check and mmml-report on small files of its
+own and kills them by SIGKILL, COUNT times in all (200 unless stated). Half of the kills come at
+random moments, half just before or after a call by which a file gets its content or its name.
+After each kill every file must be whole: the old one or the new one. Then the command is given
+again, or the run is resumed (every third one is killed once more). The results must be the same,
+bit by bit, as without a kill. Prints a line for each command; exits with 1 if anything is broken.
+Everything is imported once, then each command is a fork of this process.
 """
 
 import csv
@@ -36,12 +37,12 @@ from mmml import cli
 COUNT = 200
 UNFINISHED = (".tmp", ".part")
 TIMES = {"seconds", "overrides"}  # what a resumed run need not repeat
-TRAIN = shlex.split("""dataset=manifest dataset.root=data encoder=mlp encoder.width=16 episode.train.ways=4
-episode.train.mappings=[text:text] episode.eval.mappings=[text:text] episode.train.shots=1
-episode.train.queries=1 episode.eval.ways=[2] episode.eval.shots=[1] episode.eval.queries=1
-trainer.steps=8 trainer.warmup=2 trainer.validate_every=4 trainer.checkpoint_every=2
-evaluation.episodes=5 evaluation.validation_episodes=5 evaluation.baselines=[] evaluation.controls=false
-hydra.run.dir=run""")
+TRAIN = shlex.split("""dataset=manifest dataset.root=data encoder=mlp encoder.width=16
+episode.train.ways=4 episode.train.mappings=[text:text] episode.eval.mappings=[text:text]
+episode.train.shots=1 episode.train.queries=1 episode.eval.ways=[2] episode.eval.shots=[1]
+episode.eval.queries=1 trainer.steps=8 trainer.warmup=2 trainer.validate_every=4
+trainer.checkpoint_every=2 evaluation.episodes=5 evaluation.validation_episodes=5
+evaluation.baselines=[] evaluation.controls=false hydra.run.dir=run""")
 EVAL = ["checkpoint=run", "evaluation.episodes=8", "name=again"]
 PREDICT = ["support=data", "query=data", "predict.mapping=image:image"]
 
@@ -79,9 +80,18 @@ def evaluate(folder: Path) -> list[str]:
 
 COMMANDS = {
     "train": Command(
-        cli.train, TRAIN, ("run/checkpoints/*.ckpt", "run/metrics.jsonl", "run/result.json", "run/eval/test/*"), resume
+        cli.train,
+        TRAIN,
+        ("run/checkpoints/*.ckpt", "run/metrics.jsonl", "run/result.json", "run/eval/test/*"),
+        resume,
     ),
-    "eval": Command(cli.evaluate, EVAL, ("run/eval/again/e*", "run/eval/again/result.json"), evaluate, trained=True),
+    "eval": Command(
+        cli.evaluate,
+        EVAL,
+        ("run/eval/again/e*", "run/eval/again/result.json"),
+        evaluate,
+        trained=True,
+    ),
     "predict": Command(cli.predict, PREDICT, ("predictions.csv",)),
     "check": Command(cli.data, ["check", "data"], ("data.html",)),
     "report": Command(cli.report, ["run"], ("run/report.html",), trained=True),
@@ -109,9 +119,15 @@ def write_old(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file that mmml wrote, by its path, without those whose names say that they are unfinished."""
+    """Every file that mmml wrote, by its path, without those whose names say that
+    they are unfinished.
+    """
     own = {"log.txt", "course.txt"}
-    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in own and p.parts[-2] != "data"]
+    paths = [
+        p
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in own and p.parts[-2] != "data"
+    ]
     kept = [p for p in paths if not any(part.endswith(UNFINISHED) for part in p.parts)]
     return {str(p.relative_to(folder)): p.read_bytes() for p in kept}
 
@@ -122,7 +138,11 @@ def content(name: str, data: bytes) -> Any:
     if suffix == ".json":
         return without_times(json.loads(data))
     if suffix == ".jsonl":
-        return [without_times(json.loads(line)) for line in data.decode().splitlines(keepends=True) if full(line)]
+        return [
+            without_times(json.loads(line))
+            for line in data.decode().splitlines(keepends=True)
+            if full(line)
+        ]
     if suffix == ".ckpt":
         return without_times(torch.load(io.BytesIO(data), weights_only=True))
     if suffix == ".parquet":
@@ -185,12 +205,16 @@ class Trials:
 
     def again(self) -> list[str]:
         """Arguments by which to ask for the same after a kill."""
-        return self.command.arguments if self.command.again is None else self.command.again(self.here)
+        return (
+            self.command.arguments if self.command.again is None else self.command.again(self.here)
+        )
 
     def must(self, program: Callable[[], None], arguments: list[str], folder: Path) -> None:
         """Run a command that nothing disturbs."""
         if play(program, arguments, folder, Moment()) != 0:
-            raise RuntimeError(f"{' '.join(arguments)} failed:\n{(folder / 'log.txt').read_text()[-1000:]}")
+            raise RuntimeError(
+                f"{' '.join(arguments)} failed:\n{(folder / 'log.txt').read_text()[-1000:]}"
+            )
 
     def renew(self) -> None:
         """A folder in which the command has not begun."""
@@ -219,7 +243,9 @@ class Trials:
         self.compare(f"{self.name} {number}")
 
     def strike(self, rng: random.Random, arguments: list[str]) -> float | None:
-        """Kill at a random place; returns at which share of the course, or None if it had ended before."""
+        """Kill at a random place; returns at which share of the course, or None if
+        it had ended before.
+        """
         share, call = rng.random(), rng.random() < 0.5
         moment = Moment(call=int(share * self.calls), before=rng.random() < 0.5)
         if not call:
@@ -227,7 +253,9 @@ class Trials:
         return share if play(self.command.program, arguments, self.here, moment) is None else None
 
     def look(self, message: str) -> None:
-        """Every file must be readable, and what was there before must be there still, or what replaces it."""
+        """Every file must be readable, and what was there before must be there still,
+        or what replaces it.
+        """
         found = files_of(self.here)
         self.counts["files"] += len(found)
         for name, data in found.items():
@@ -237,7 +265,9 @@ class Trials:
                 self.broken.append(f"{message}: {name} is broken ({type(error).__name__}: {error})")
         kept = set(found.values())
         for name, data in self.old.items():
-            if data not in kept and (data in self.new.values() or found.get(name) != self.new[name]):
+            if data not in kept and (
+                data in self.new.values() or found.get(name) != self.new[name]
+            ):
                 self.broken.append(f"{message}: {name} is lost")
 
     def compare(self, message: str) -> None:
@@ -249,8 +279,12 @@ class Trials:
             return
         self.counts["compared"] += 1
         found = self.results()
-        differs = [name for name in {**self.wanted, **found} if found.get(name) != self.wanted.get(name)]
-        self.broken += [f"{message}: {name} differs from that of a course without a kill" for name in differs]
+        differs = [
+            name for name in {**self.wanted, **found} if found.get(name) != self.wanted.get(name)
+        ]
+        self.broken += [
+            f"{message}: {name} differs from that of a course without a kill" for name in differs
+        ]
         left = [p.name for p in (self.here / "run").rglob("*.tmp")] if self.name == "train" else []
         self.broken += [f"{message}: {name} is left over" for name in left]
 
@@ -258,14 +292,18 @@ class Trials:
         """What was done, in one line."""
         c, quarters = self.counts, "/".join(str(self.counts[f"quarter {i}"]) for i in range(4))
         return (
-            f"{self.name}: {c['kills']} kills ({quarters} by quarter of its course), {c['second kills']} second kills, "
-            f"{c['files']:,} files looked at, {c['compared']} ends compared, {len(self.broken)} broken"
+            f"{self.name}: {c['kills']} kills ({quarters} by quarter of its course), "
+            f"{c['second kills']} second kills, {c['files']:,} files looked at, {c['compared']} "
+            f"ends compared, {len(self.broken)} broken"
         )
 
 
 def main(arguments: list[str]) -> int:
     """Kill, and print a line for each command; returns the exit code."""
-    if any(not argument.isdecimal() or not int(argument) for argument in arguments) or len(arguments) > 1:
+    if (
+        any(not argument.isdecimal() or not int(argument) for argument in arguments)
+        or len(arguments) > 1
+    ):
         print(__doc__)
         return 0 if {"-h", "--help"} & set(arguments) else 2
     total = int(arguments[0]) if arguments else COUNT

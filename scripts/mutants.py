@@ -1,9 +1,11 @@
-"""Do the tests catch slips? ``python scripts/mutants.py [PART ...]`` plants them one at a time in a copy of mmml.
+"""Do the tests catch slips? ``python scripts/mutants.py [PART ...]`` plants them one at a time
+in a copy of mmml.
 
-``scripts/mutants/*.yaml`` list slips such as a person makes: ``what`` it is, the ``file`` below ``mmml/``, the ``old``
-text, which stands there once, the ``new`` one, and the ``tests`` that must fail. PART takes only files that begin so
-(``evaluation``, ``methods/metric/learner.py``). Exits with 1 if a slip is not caught, no longer applies, or if a test
-fails without any. Tests of real data need ``MMML_DATA``. All of them take 40 minutes on two cores.
+``scripts/mutants/*.yaml`` list slips such as a person makes: ``what`` it is, the ``file`` below
+``mmml/``, the ``old`` text, which stands there once, the ``new`` one, and the ``tests`` that
+must fail. PART takes only files that begin so (``evaluation``, ``methods/metric/learner.py``).
+Exits with 1 if a slip is not caught, no longer applies, or if a test fails without any. Tests
+of real data need ``MMML_DATA``. All of them take 40 minutes on two cores.
 """
 
 import importlib
@@ -27,8 +29,23 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_suffix("")
 MOST = 20  # slips in a file
 SECONDS = 600  # for the tests of one slip
-HEAVY = ("torch._dynamo", "torch.nn", "scipy.stats", "scipy.optimize", "sklearn.manifold", "matplotlib.figure")
-HEAVY += ("pyarrow.parquet", "omegaconf", "rich.console", "PIL.Image", "pytest", "jinja2", "sacrebleu")
+HEAVY = (
+    "torch._dynamo",
+    "torch.nn",
+    "scipy.stats",
+    "scipy.optimize",
+    "sklearn.manifold",
+    "matplotlib.figure",
+)
+HEAVY += (
+    "pyarrow.parquet",
+    "omegaconf",
+    "rich.console",
+    "PIL.Image",
+    "pytest",
+    "jinja2",
+    "sacrebleu",
+)
 FORK = multiprocessing.get_context("fork")
 
 
@@ -66,12 +83,17 @@ def main(parts: list[str]) -> int:
         print(*faults or ["no slip is listed of these parts"], sep="\n")
         return 1
     every = sorted({test for slip in slips for test in slip.tests})
-    print(f"{len(slips)} slips in {len({s.file for s in slips})} files, {len(every)} tests", flush=True)
+    print(
+        f"{len(slips)} slips in {len({s.file for s in slips})} files, {len(every)} tests",
+        flush=True,
+    )
     for name in HEAVY:  # once, in the process that all others are forked from
         importlib.import_module(name)
     os.environ["OMP_NUM_THREADS"] = "1"
     with copies(os.cpu_count() or 1) as folders:
-        if broken := [test for test, failed in play(folders[0], every).items() if failed is not False]:
+        if broken := [
+            test for test, failed in play(folders[0], every).items() if failed is not False
+        ]:
             print("not passed without any slip:", *broken, sep="\n  ")
             return 1
         uncaught = [message for message in plant(folders, slips) if message]
@@ -81,7 +103,9 @@ def main(parts: list[str]) -> int:
 
 def read() -> list[Slip]:
     """The table."""
-    found = [entry for path in sorted(TABLE.glob("*.yaml")) for entry in yaml.safe_load(path.read_text())]
+    found = [
+        entry for path in sorted(TABLE.glob("*.yaml")) for entry in yaml.safe_load(path.read_text())
+    ]
     return [Slip(**entry | {"tests": tuple(entry["tests"])}) for entry in found]
 
 
@@ -89,7 +113,9 @@ def read() -> list[Slip]:
 def copies(number: int) -> Iterator[list[Path]]:
     """The working tree so many times: tracked files and new ones that git does not ignore."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = subprocess.run(
+        listed, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     with tempfile.TemporaryDirectory() as home:
         folders = [Path(home, str(n)) for n in range(number)]
         for folder, name in ((f, n) for f in folders for n in names if (ROOT / n).is_file()):
@@ -99,7 +125,9 @@ def copies(number: int) -> Iterator[list[Path]]:
 
 
 def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
-    """Every slip, one in each folder at a time; prints and gives those that are not caught, as they are known."""
+    """Every slip, one in each folder at a time; prints and gives those that are not caught,
+    as they are known.
+    """
     todo, done = FORK.Queue(), FORK.Queue()
     for slip in slips:
         todo.put(slip)
@@ -116,7 +144,9 @@ def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
 
 
 def work(folder: Path, todo: Any, done: Any) -> None:
-    """Plant what is to be planted, until nothing is left, and say which of its tests did not fail."""
+    """Plant what is to be planted, until nothing is left, and say which of its
+    tests did not fail.
+    """
     while True:
         try:
             slip = todo.get(timeout=1)
@@ -130,7 +160,9 @@ def work(folder: Path, todo: Any, done: Any) -> None:
 
 
 def play(folder: Path, tests: Iterable[str]) -> dict[str, bool | None]:
-    """Run tests of a copy in a process of their own: whether each failed, in some case; None if it did not run."""
+    """Run tests of a copy in a process of their own: whether each failed, in some case;
+    None if it did not run.
+    """
     results = FORK.Queue()
     process = FORK.Process(target=run, args=(folder, list(tests), results))
     process.start()
@@ -155,7 +187,8 @@ class Outcomes:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Is called after each phase."""
-        if report.failed or (report.when == "call" and report.passed):  # a test that is skipped says nothing
+        # A test that is skipped says nothing.
+        if report.failed or (report.when == "call" and report.passed):
             self.failed[report.nodeid] = self.failed.get(report.nodeid, False) or report.failed
 
 
@@ -170,7 +203,10 @@ def run(folder: Path, tests: list[str], results: Any) -> None:
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (as long as the process)
     outcomes = Outcomes()
     try:
-        pytest.main([*tests, "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"], plugins=[outcomes])
+        pytest.main(
+            [*tests, "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"],
+            plugins=[outcomes],
+        )
     finally:
         results.put(outcomes.failed)
 

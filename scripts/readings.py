@@ -1,4 +1,6 @@
-"""How figures are read from the folders of runs: what a :class:`reproductions.Reproduction` lists."""
+"""How figures are read from the folders of runs: what
+a :class:`reproductions.Reproduction` lists.
+"""
 
 import operator
 import statistics
@@ -17,7 +19,15 @@ from mmml.errors import UserError
 from mmml.evaluation.evaluators.robustness import ALL
 from mmml.evaluation.results import ResultKey
 from mmml.evaluation.statistics import interval, paired_interval
-from mmml.reporting.rows import Row, column, is_baseline, is_calibration, is_ranking, mapping, uncorrupted
+from mmml.reporting.rows import (
+    Row,
+    column,
+    is_baseline,
+    is_calibration,
+    is_ranking,
+    mapping,
+    uncorrupted,
+)
 from mmml.reporting.verdicts import verdict_items
 from mmml.run_directory import RunDirectory
 
@@ -77,15 +87,21 @@ class Score:
         ours = self.read(found, self.group, self.mapping, self.predictor)
         alone = sum(ran.group == self.group for ran in found) == 1
         names = dict.fromkeys(name for ran in found for name in self._baselines(ran, alone))
-        others: dict[str, tuple[str, str, str | None]] = {name: (self.group, self.mapping, name) for name in names}
+        others: dict[str, tuple[str, str, str | None]] = {
+            name: (self.group, self.mapping, name) for name in names
+        }
         others |= {other: (self.group, other, None) for other in self.beside}
         others |= {group: (group, self.mapping, None) for group in self.against}
-        baselines = [self._baseline(name, ours, self.read(found, *which)) for name, which in others.items()]
+        baselines = [
+            self._baseline(name, ours, self.read(found, *which)) for name, which in others.items()
+        ]
         row = ours.first
         value, ci95 = rounded(*ours.mean())
         several = len(ours.units) > 1
         figure = Figure(
-            what=", ".join(filter(None, (self.label, f"`{self.mapping}`", self._played(row), self.subset))),
+            what=", ".join(
+                filter(None, (self.label, f"`{self.mapping}`", self._played(row), self.subset))
+            ),
             metric="error" if self.error else row["metric"],
             unit="%" if row["percent"] else "",
             higher_is_better=row["higher_is_better"] != self.error,
@@ -107,8 +123,16 @@ class Score:
 
     def _baselines(self, ran: Ran, alone: bool) -> list[str]:
         """The names of rows beside ours; tuned rates are left out unless the run stands alone."""
-        rows = [] if ran.group != self.group else uncorrupted(rows_of(ran.folders[self.evaluations[0]]))
-        names = [r["predictor"] for r in rows if is_baseline(r) and self._is_of(r, self.mapping, r["predictor"])]
+        rows = (
+            []
+            if ran.group != self.group
+            else uncorrupted(rows_of(ran.folders[self.evaluations[0]]))
+        )
+        names = [
+            r["predictor"]
+            for r in rows
+            if is_baseline(r) and self._is_of(r, self.mapping, r["predictor"])
+        ]
         return [name if alone else _without_rate(name) for name in names]
 
     def _baseline(self, name: str, ours: "Scores", other: "Scores") -> Baseline:
@@ -116,7 +140,9 @@ class Score:
         return Baseline(f"`{name}`", value, ci95, *rounded(*ours.less(other)))
 
     def read(self, found: Found, group: str, which: str, predictor: str | None) -> "Scores":
-        """The scores of a row in all cells of a group that have it; raises ``LookupError`` if none has."""
+        """The scores of a row in all cells of a group that have it; raises
+        ``LookupError`` if none has.
+        """
         rows: dict[str, list[tuple[Path, Row]]] = {}
         for ran in found:
             if ran.group != group:
@@ -126,14 +152,23 @@ class Score:
                 rows.setdefault(ran.unit, []).extend([(folder, some[0])] if some else [])
         rows = {unit: several for unit, several in rows.items() if several}
         if not rows:
-            raise LookupError(f"no result.json has {which}, {self.column}, {predictor or 'the learned row'}")
+            raise LookupError(
+                f"no result.json has {which}, {self.column}, {predictor or 'the learned row'}"
+            )
         return Scores(rows, self.error)
 
     def _is_of(self, row: Row, which: str, predictor: str | None) -> bool:
         name = row["predictor"]
-        of_it = not is_baseline(row) if predictor is None else predictor in (name, _without_rate(name))
+        of_it = (
+            not is_baseline(row) if predictor is None else predictor in (name, _without_rate(name))
+        )
         queried = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
-        return of_it and queried and not is_calibration(row) and (mapping(row), column(row)) == (which, self.column)
+        return (
+            of_it
+            and queried
+            and not is_calibration(row)
+            and (mapping(row), column(row)) == (which, self.column)
+        )
 
 
 @dataclass(frozen=True)
@@ -161,11 +196,16 @@ class Scores:
     @property
     def units(self) -> dict[str, float]:
         """The mean of each."""
-        means = {unit: self.scale * statistics.mean(r["mean"] for _, r in rows) for unit, rows in self.rows.items()}
+        means = {
+            unit: self.scale * statistics.mean(r["mean"] for _, r in rows)
+            for unit, rows in self.rows.items()
+        }
         return {unit: 100 - mean if self.error else mean for unit, mean in means.items()}
 
     def mean(self) -> tuple[float, float | None]:
-        """With its interval over units; over episodes where all rows are the same, as those of raw inputs."""
+        """With its interval over units; over episodes where all rows are the same,
+        as those of raw inputs.
+        """
         rows = [row for several in self.rows.values() for _, row in several]
         if len({row["mean"] for row in rows}) == 1:
             ci95 = rows[0]["ci95"]
@@ -174,13 +214,24 @@ class Scores:
 
     def less(self, other: "Scores") -> tuple[float, float | None]:
         """How much better this is, paired by unit, or by the episodes of a single run."""
-        sign, mine, theirs = 1 if self.first["higher_is_better"] else -1, self._only(), other._only()
-        if mine and theirs and (a := episodes(*mine)) is not None and (b := episodes(*theirs)) is not None:
+        sign, mine, theirs = (
+            1 if self.first["higher_is_better"] else -1,
+            self._only(),
+            other._only(),
+        )
+        if (
+            mine
+            and theirs
+            and (a := episodes(*mine)) is not None
+            and (b := episodes(*theirs)) is not None
+        ):
             mean, ci95 = paired_interval(a, b, mine[1].get("answers"))
             return sign * self.scale * mean, self.scale * ci95
         sign = -sign if self.error else sign
         shared = [unit for unit in self.units if unit in other.units]
-        return interval(np.array([sign * (self.units[unit] - other.units[unit]) for unit in shared]))
+        return interval(
+            np.array([sign * (self.units[unit] - other.units[unit]) for unit in shared])
+        )
 
     def _only(self) -> tuple[Path, Row] | None:
         """The row, if there is just one."""
@@ -200,10 +251,14 @@ def rows_of(folder: Path) -> list[Row]:
 
 
 def result_in(folder: Path) -> dict[str, Any]:
-    """The content of ``result.json``; raises ``UserError`` if it is missing, or of another version of mmml."""
+    """The content of ``result.json``; raises ``UserError`` if it is missing, or of another
+    version of mmml.
+    """
     result = RunDirectory(folder).read_result()
     if result is None:
-        raise UserError(f"{folder} has no result.json: remove the folder, and run the reproduction again")
+        raise UserError(
+            f"{folder} has no result.json: remove the folder, and run the reproduction again"
+        )
     return result
 
 
@@ -229,12 +284,16 @@ class Calibration:
         """The figure."""
         each = {ran.unit: 100 * max(map(_error, rows_of(ran.folders["test"]))) for ran in found}
         value, ci95 = rounded(*interval(np.array(list(each.values()))))
-        return [Figure("worst column", "calibration error", "%", False, value, ci95, each=_each(each))]
+        return [
+            Figure("worst column", "calibration error", "%", False, value, ci95, each=_each(each))
+        ]
 
 
 def _each(units: dict[str, float]) -> dict[str, float] | None:
     """Rounded; None for a single one."""
-    return {unit: rounded(value, None)[0] for unit, value in units.items()} if len(units) > 1 else None
+    return (
+        {unit: rounded(value, None)[0] for unit, value in units.items()} if len(units) > 1 else None
+    )
 
 
 def _error(row: Row) -> float:
@@ -251,12 +310,16 @@ class Verdicts:
         result = result_in(ran.folders["test"])
         return [
             _of_verdict(result, verdict, [a.outcome for a in message.against])
-            for verdict, message in zip(result["verdicts"], verdict_items(result["verdicts"]), strict=True)
+            for verdict, message in zip(
+                result["verdicts"], verdict_items(result["verdicts"]), strict=True
+            )
         ]
 
 
 def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
-    """The learned row, the best row of each role as a baseline, and other metrics by which it is worse."""
+    """The learned row, the best row of each role as a baseline, and other metrics
+    by which it is worse.
+    """
     (row,) = (r for r in result["results"] if key_of(r) == key_of(verdict))
     scale, comparisons = 100 if row["percent"] else 1, verdict["comparisons"]
     value, ci95 = rounded(scale * row["mean"], scale * row["ci95"])
@@ -270,7 +333,12 @@ def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
         over=row["unit"],
         episodes=row["n"],
         baselines=[
-            Baseline(f"{c['role']}, `{c['other']}`", None, None, *rounded(scale * c["mean"], scale * c["ci95"]))
+            Baseline(
+                f"{c['role']}, `{c['other']}`",
+                None,
+                None,
+                *rounded(scale * c["mean"], scale * c["ci95"]),
+            )
             for c in comparisons
         ],
         adaptation_helps=verdict["passed"],
@@ -287,8 +355,9 @@ class Areas:
 
     Attributes:
         fusion: that was chosen on validation.
-        beside: ``validation``: all fusions on that split, at the first seed; ``concat``: the other fusion that is
-            judged on test; ``one modality``: the same fusion shown one alone, on test.
+        beside: ``validation``: all fusions on that split, at the first seed; ``concat``:
+            the other fusion that is judged on test; ``one modality``: the same fusion shown
+            one alone, on test.
     """
 
     fusion: str
@@ -306,15 +375,25 @@ class Areas:
 
         first = next(iter(areas[self.fusion].values()))
         fused = max(first, key=lambda which: which.count("+"))
-        scale, sign = 100 if first[fused]["percent"] else 1, 1 if first[fused]["higher_is_better"] else -1
+        scale, sign = (
+            100 if first[fused]["percent"] else 1,
+            1 if first[fused]["higher_is_better"] else -1,
+        )
         ours = each(self.fusion, fused)
         if self.beside == "one modality":
-            others = {f"`{which}` alone": each(self.fusion, which) for which in first if which != fused}
+            others = {
+                f"`{which}` alone": each(self.fusion, which) for which in first if which != fused
+            }
         else:
-            others = {f"{fusion} fusion": each(fusion, fused) for fusion in areas if fusion != self.fusion}
+            others = {
+                f"{fusion} fusion": each(fusion, fused) for fusion in areas if fusion != self.fusion
+            }
         value, ci95 = rounded(*interval(ours))
         figure = Figure(
-            what=f"`{fused}`, {self.fusion}, {'' if self.beside == 'validation' else 'beside '}{self.beside}",
+            what=(
+                f"`{fused}`, {self.fusion}, "
+                f"{'' if self.beside == 'validation' else 'beside '}{self.beside}"
+            ),
             metric=f"area, {first[fused]['metric']}",
             unit="%" if first[fused]["percent"] else "",
             higher_is_better=first[fused]["higher_is_better"],
@@ -323,7 +402,9 @@ class Areas:
             episodes=first[fused]["n"],
             each=_each(dict(zip(areas[self.fusion], ours.tolist(), strict=True))),
             baselines=[
-                Baseline(name, *rounded(*interval(other)), *rounded(*interval(sign * (ours - other))))
+                Baseline(
+                    name, *rounded(*interval(other)), *rounded(*interval(sign * (ours - other)))
+                )
                 for name, other in others.items()
             ],
         )
@@ -331,7 +412,9 @@ class Areas:
 
 
 def areas_of(folder: Path) -> dict[str, Row]:
-    """The area under the curves of each mapping over all corruptions, where ways and shots are most."""
+    """The area under the curves of each mapping over all corruptions, where ways
+    and shots are most.
+    """
     areas = [r for r in rows_of(folder) if r.get("corruption") == ALL]
     most = max((r["ways"], r["shots"]) for r in areas)
     return {mapping(r): r for r in areas if (r["ways"], r["shots"]) == most}

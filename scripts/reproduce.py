@@ -1,11 +1,12 @@
 """Run an experiment again and record its figures: ``python scripts/reproduce.py NAME [CELLS]``.
 
-Without a name, lists what can be reproduced. Every command is printed before it is run; what has run before (below
-``outputs/reproduce/NAME``) is not run again, so that an interrupted reproduction goes on. At the end stands a table in
-Markdown, and ``docs/results/NAME.json`` is written (``git diff`` shows what changed). CELLS runs only the first so many
-cells (seeds, or speakers, or other cases), and writes nothing. Exits with 1 if a figure is worse than what is
-published, with 2 if a run cannot be made. ``python scripts/reproduce.py --tables`` makes the tables of
-``docs/results.md`` from ``docs/results/*.json``.
+Without a name, lists what can be reproduced. Every command is printed before it is run;
+what has run before (below ``outputs/reproduce/NAME``) is not run again, so that an interrupted
+reproduction goes on. At the end stands a table in Markdown, and ``docs/results/NAME.json``
+is written (``git diff`` shows what changed). CELLS runs only the first so many cells (seeds,
+or speakers, or other cases), and writes nothing. Exits with 1 if a figure is worse than what is
+published, with 2 if a run cannot be made. ``python scripts/reproduce.py --tables`` makes the tables
+of ``docs/results.md`` from ``docs/results/*.json``.
 """
 
 import json
@@ -34,7 +35,10 @@ BIN = Path(sys.executable).parent
 def main(arguments: list[str]) -> int:
     """From the command line to the table; returns the exit code."""
     if not arguments or {"-h", "--help"} & set(arguments):
-        names = (f"  {name:34} {len(r.cells):2} runs: {r.experiment}" for name, r in REPRODUCTIONS.items())
+        names = (
+            f"  {name:34} {len(r.cells):2} runs: {r.experiment}"
+            for name, r in REPRODUCTIONS.items()
+        )
         print(__doc__, *names, sep="\n")
         return 0
     name, *rest = arguments
@@ -44,7 +48,9 @@ def main(arguments: list[str]) -> int:
     if name not in REPRODUCTIONS:
         return refuse(f"{name} is nothing to reproduce{did_you_mean(name, REPRODUCTIONS)}")
     if len(rest) > 1 or not all(r.isdigit() and int(r) for r in rest):
-        return refuse(f"{' '.join(rest)} is no number of cells: write NAME, or NAME and how many of its cells")
+        return refuse(
+            f"{' '.join(rest)} is no number of cells: write NAME, or NAME and how many of its cells"
+        )
     wanted = REPRODUCTIONS[name]
     chosen = dict(list(wanted.cells.items())[: int(rest[0]) if rest else None])
     try:
@@ -80,7 +86,13 @@ def commands(folder: Path, cell: GridCell) -> list[list[str]]:
     """What trains and evaluates a cell."""
     options = [option.replace("HOME", str(folder.parent)) for option in cell.options]
     train = ["mmml-train", *options, f"hydra.run.dir={folder}"]
-    return [train, *(["mmml-eval", f"checkpoint={folder}", f"name={n}", *o] for n, o in cell.evaluations.items())]
+    return [
+        train,
+        *(
+            ["mmml-eval", f"checkpoint={folder}", f"name={n}", *o]
+            for n, o in cell.evaluations.items()
+        ),
+    ]
 
 
 def play(folder: Path, cell: GridCell) -> Ran:
@@ -95,7 +107,9 @@ def play(folder: Path, cell: GridCell) -> Ran:
 
 
 def execute(command: list[str], folder: Path, aside: bool = True) -> None:
-    """Run a command, unless its result says that it is done; what it left unfinished before is moved ``aside``."""
+    """Run a command, unless its result says that it is done; what it left unfinished before
+    is moved ``aside``.
+    """
     result = folder / "result.json"
     if result.exists() and json.loads(result.read_text())["status"] == "completed":
         return
@@ -109,7 +123,9 @@ def result_of(name: str, wanted: Reproduction, found: dict[str, Ran]) -> Result:
     """The figures of all cells, and how they came about."""
     runs = [ran.folders["test"] for ran in found.values()]
     figures = [figure for reading in wanted.figures for figure in reading(list(found.values()))]
-    commits = {str(json.loads((folder / "run.json").read_text())["git"]) for folder in runs} or {str(git_commit())}
+    commits = {str(json.loads((folder / "run.json").read_text())["git"]) for folder in runs} or {
+        str(git_commit())
+    }
     return Result(
         topic=wanted.topic,
         experiment=wanted.experiment,

@@ -12,7 +12,8 @@ from tvsum_floors import floors
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
-MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")  # a folder, or a name on the hub
+# A folder, or a name on the hub.
+MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
 UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
 DIALOGUE = ("experiment=sentiment_meld_mustard", *READ_BY_MINILM)
@@ -29,9 +30,11 @@ class GridCell:
     """One training run and its evaluations.
 
     Attributes:
-        options: of ``mmml-train``; ``HOME/NAME`` stands for the folder of another cell, which is run before.
+        options: of ``mmml-train``; ``HOME/NAME`` stands for the folder of another cell,
+            which is run before.
         evaluations: of the run.
-        unit: figures are means over units, such as seeds or speakers; cells of one unit are averaged first.
+        unit: figures are means over units, such as seeds or speakers; cells of one unit
+            are averaged first.
         group: which cells a figure is read from, such as those of one fusion.
     """
 
@@ -65,10 +68,15 @@ class Reproduction:
     over: str = "seeds"
 
 
-def seeds(count: int, *options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, GridCell]:
+def seeds(
+    count: int, *options: str, group: str = "", evaluations: Evaluations = NONE
+) -> dict[str, GridCell]:
     """The same run with several seeds."""
     begin = f"{group}-" if group else ""
-    return {f"{begin}seed{s}": GridCell([*options, f"seed={s}"], evaluations, str(s), group) for s in range(count)}
+    return {
+        f"{begin}seed{s}": GridCell([*options, f"seed={s}"], evaluations, str(s), group)
+        for s in range(count)
+    }
 
 
 def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, GridCell]:
@@ -101,17 +109,33 @@ def classified(mapping: str, *columns: tuple[int, int], **more: Any) -> list[Sco
 
 def ranked(a: str, b: str, *metrics: str) -> list[Score]:
     """Both directions between two modalities, among all classes."""
-    return [Score(f"{x} → {y}", metric) for x, y in ((a, b), (b, a)) for metric in metrics or ("R@1", "R@10")]
+    return [
+        Score(f"{x} → {y}", metric)
+        for x, y in ((a, b), (b, a))
+        for metric in metrics or ("R@1", "R@10")
+    ]
 
 
 def official_runs(experiment: str, *options: str, runs: int) -> Reproduction:
     """Omniglot's official one-shot runs, with one view and with eight."""
     people = Published(4.5, None, "people, Lake et al. 2015")
     figures = [
-        Score("image:image", "20-way 1-shot", error=True, published=people, evaluations=(which,), label=label)
+        Score(
+            "image:image",
+            "20-way 1-shot",
+            error=True,
+            published=people,
+            evaluations=(which,),
+            label=label,
+        )
         for which, label in (("test", None), ("views", "eight views"))
     ]
-    cells = seeds(runs, "experiment=omniglot_one_shot", *options, evaluations={"views": ["evaluation.tta_views=8"]})
+    cells = seeds(
+        runs,
+        "experiment=omniglot_one_shot",
+        *options,
+        evaluations={"views": ["evaluation.tta_views=8"]},
+    )
     return Reproduction("omniglot", experiment, cells, figures)
 
 
@@ -133,7 +157,9 @@ def named(experiment: str, *options: str) -> Reproduction:
         Score("text:image", "5-way 1-shot", evaluations=(which,), label=label)
         for which, label in (("test", "English names"), ("german", "German names"))
     ]
-    cells = seeds(5, "experiment=emoji_names", *options, evaluations={"german": ["dataset.languages=[de]"]})
+    cells = seeds(
+        5, "experiment=emoji_names", *options, evaluations={"german": ["dataset.languages=[de]"]}
+    )
     return Reproduction("emoji", experiment, cells, figures)
 
 
@@ -155,15 +181,23 @@ def by_optimizer(experiment: str, *options: str) -> Reproduction:
 
 
 def robust(experiment: str, name: str, chosen: str) -> Reproduction:
-    """The fusion that validation has chosen among all, and concatenation, as modalities go missing and grow noisy."""
-    alone = [f"experiment={name}", "evaluation/evaluators=[few_shot]"]  # without robustness: a fusion is chosen first
+    """The fusion that validation has chosen among all, and concatenation, as modalities go
+    missing and grow noisy.
+    """
+    # Without robustness: a fusion is chosen first.
+    alone = [f"experiment={name}", "evaluation/evaluators=[few_shot]"]
     alone += ["evaluation.baselines=[]", "evaluation.controls=false"]
     robustness = "evaluation/evaluators=[few_shot,robustness]"
-    val, test = ({f"robust-{split}": [robustness, f"evaluation.robustness.split={split}"]} for split in ("val", "test"))
+    val, test = (
+        {f"robust-{split}": [robustness, f"evaluation.robustness.split={split}"]}
+        for split in ("val", "test")
+    )
     cells: dict[str, GridCell] = {}
     for fusion in FUSIONS:
         tested = test if fusion in (chosen, "concat") else NONE
-        cells |= seeds(5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, evaluations=tested)
+        cells |= seeds(
+            5 if tested else 1, *alone, f"encoder/fusion={fusion}", group=fusion, evaluations=tested
+        )
         first = f"{fusion}-seed0"
         cells[first] = GridCell(cells[first].options, {**tested, **val}, "0", fusion)
     beside = ["validation", *([] if chosen == "concat" else ["concat"]), "one modality"]
@@ -171,11 +205,18 @@ def robust(experiment: str, name: str, chosen: str) -> Reproduction:
 
 
 def on_encoders() -> dict[str, GridCell]:
-    """Encoders of four fifths of the training classes; rules that learn to adapt a head on the other fifth."""
+    """Encoders of four fifths of the training classes; rules that learn to adapt a head
+    on the other fifth.
+    """
     cells = one("episode.train.class_range=[0,0.8]", group="encoders")
     for rule in RULES:
         more = ["method.update_rule.inner_lr=0.1"] if rule == "anil" else []
-        options = ["experiment=adapt_head", "init_from=HOME/encoders", f"method/algorithm={rule}", *more]
+        options = [
+            "experiment=adapt_head",
+            "init_from=HOME/encoders",
+            f"method/algorithm={rule}",
+            *more,
+        ]
         cells |= one(*options, "evaluation.episodes=4000", group=rule)
     return cells
 
@@ -197,7 +238,11 @@ ON_OMNIGLOT = [
 OTHER_NETWORKS = {"units40": ["problem.hidden=40"], "relu": ["problem.activation=relu"]}
 NETWORKS = {"test": "20 sigmoid units", "units40": "40 sigmoid units", "relu": "20 ReLU units"}
 SNELL = [
-    Score("image:image", f"{ways}-way {shots}-shot", published=Published(value, None, "Snell et al. 2017"))
+    Score(
+        "image:image",
+        f"{ways}-way {shots}-shot",
+        published=Published(value, None, "Snell et al. 2017"),
+    )
     for ways, shots, value in ((5, 1, 98.8), (20, 1, 96.0), (5, 5, 99.7), (20, 5, 98.9))
 ]
 
@@ -216,7 +261,9 @@ REPRODUCTIONS = {
             *classified("image+text:image", (20, 1)),
             *ranked("text", "image"),
             Score("text → image", "R@1", subset="new words"),
-            *classified("image:image", (5, 1), (20, 1), evaluations=("omniglot",), label="Omniglot"),
+            *classified(
+                "image:image", (5, 1), (20, 1), evaluations=("omniglot",), label="Omniglot"
+            ),
             Calibration(),
         ],
     ),
@@ -262,7 +309,12 @@ REPRODUCTIONS = {
     "omniglot-vinyals-mirrored": Reproduction(
         "omniglot",
         "the same, mirrored characters as classes",
-        seeds(1, "experiment=omniglot_vinyals", "episode.train.task_augmentation=0.5", "trainer.steps=2000"),
+        seeds(
+            1,
+            "experiment=omniglot_vinyals",
+            "episode.train.task_augmentation=0.5",
+            "trainer.steps=2000",
+        ),
         SNELL,
     ),
     "emoji": of_artworks("unseen emoji, 1,500 steps", "trainer.steps=1500", runs=5),
@@ -273,7 +325,10 @@ REPRODUCTIONS = {
     "fsdd-images": spoken("digits and images, one pair of each", "fsdd_images", "image:audio"),
     "tvsum-floors": Reproduction("pairs", "key frames of TVSum, no model", {}, [floors]),
     "flickr8k": Reproduction(
-        "pairs", "photographs and captions", seeds(5, "experiment=flickr8k"), ranked("text", "image")
+        "pairs",
+        "photographs and captions",
+        seeds(5, "experiment=flickr8k"),
+        ranked("text", "image"),
     ),
     "flickr8k-minilm": Reproduction(
         "pairs",
@@ -303,10 +358,14 @@ REPRODUCTIONS = {
         "dataset.test_languages=[de-cs]",
         "evaluation.episodes=300",
     ),
-    "translation-retrieval": verdict_of("names in a new language, as a search", "experiment=translation_retrieval"),
+    "translation-retrieval": verdict_of(
+        "names in a new language, as a search", "experiment=translation_retrieval"
+    ),
     "captioning": verdict_of("emoji in a new language", "experiment=captioning"),
     "captioning-topics": verdict_of("emoji of a new topic", "experiment=captioning_topics"),
-    "captioning-photographs": verdict_of("photographs in Czech", "experiment=captioning_photographs"),
+    "captioning-photographs": verdict_of(
+        "photographs in Czech", "experiment=captioning_photographs"
+    ),
     "video-summary": verdict_of("sentences about videos", "experiment=video_summary"),
     "video-summary-frames": verdict_of("key frames of videos", "experiment=video_summary_frames"),
     "sentiment-meld-mustard": verdict_of("sarcasm", *DIALOGUE),
@@ -331,13 +390,21 @@ REPRODUCTIONS = {
         "names in a new language, as a search", "experiment=translation_retrieval"
     ),
     "captioning-optimizer": by_optimizer("emoji in a new language", "experiment=captioning"),
-    "captioning-topics-optimizer": by_optimizer("emoji of a new topic", "experiment=captioning_topics"),
-    "captioning-photographs-optimizer": by_optimizer("photographs in Czech", "experiment=captioning_photographs"),
+    "captioning-topics-optimizer": by_optimizer(
+        "emoji of a new topic", "experiment=captioning_topics"
+    ),
+    "captioning-photographs-optimizer": by_optimizer(
+        "photographs in Czech", "experiment=captioning_photographs"
+    ),
     "video-summary-optimizer": by_optimizer("sentences about videos", "experiment=video_summary"),
-    "video-summary-frames-optimizer": by_optimizer("key frames of videos", "experiment=video_summary_frames"),
+    "video-summary-frames-optimizer": by_optimizer(
+        "key frames of videos", "experiment=video_summary_frames"
+    ),
     "sentiment-meld-mustard-optimizer": by_optimizer("sarcasm", *DIALOGUE),
     "sentiment-optimizer": by_optimizer("traits of speakers", "experiment=sentiment_pom"),
-    "sentiment-ict-mmmo-optimizer": by_optimizer("reviews of films", "experiment=sentiment_ict_mmmo"),
+    "sentiment-ict-mmmo-optimizer": by_optimizer(
+        "reviews of films", "experiment=sentiment_ict_mmmo"
+    ),
     "robust-glyphs": robust("images and names of characters", "robust_glyphs", "attention"),
     "robust-emoji": robust("drawings and names of emoji", "robust_emoji", "mean"),
     "robust-traits": robust("sound and video, traits of speakers", "sentiment_pom", "concat"),
@@ -345,7 +412,9 @@ REPRODUCTIONS = {
         "learned-optimizers",
         "MAML, linear layers, transductive, 10,000 steps",
         one("experiment=maml_omniglot_fc", "trainer.steps=10000"),
-        classified("image:image", (5, 1), published=Published(89.7, 1.1, "Finn et al. 2017, 60,000 steps")),
+        classified(
+            "image:image", (5, 1), published=Published(89.7, 1.1, "Finn et al. 2017, 60,000 steps")
+        ),
         over="episodes",
     ),
     "adapt-head": Reproduction(
@@ -353,7 +422,11 @@ REPRODUCTIONS = {
         "five steps on a head, the same encoders",
         on_encoders(),
         [
-            *(Score(*cell, metric="log loss", group=rule, label=rule) for rule in RULES for cell in HEADS),
+            *(
+                Score(*cell, metric="log loss", group=rule, label=rule)
+                for rule in RULES
+                for cell in HEADS
+            ),
             *(Score(*cell, group="lstm", label="lstm") for cell in HEADS),
         ],
         over="episodes",
@@ -373,7 +446,10 @@ REPRODUCTIONS = {
         "learned-optimizers",
         "LSTM on quadratics",
         seeds(3, "experiment=quadratic"),
-        [Score("quadratics", f"{metric}, step 100", metric=metric) for metric in ("mean loss", "median loss")],
+        [
+            Score("quadratics", f"{metric}, step 100", metric=metric)
+            for metric in ("mean loss", "median loss")
+        ],
     ),
     "sinusoid": Reproduction(
         "learned-optimizers",

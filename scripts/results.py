@@ -1,7 +1,7 @@
 """Measured figures: the schema of ``docs/results/NAME.json`` and the tables of ``docs/results.md``.
 
-A file holds one :class:`Result`, with the names of its attributes as keys. What is not known is ``null`` there and
-``–`` in the tables.
+A file holds one :class:`Result`, with the names of its attributes as keys. What is not known is
+``null`` there and ``–`` in the tables.
 """
 
 import json
@@ -42,7 +42,8 @@ class Baseline:
         name: of the row of results.
         value: its score, in the unit of the figure.
         interval: half the width of the 95 % interval of the score.
-        gain: how much better ours is, in the same unit; above 0 is better, also where less is better.
+        gain: how much better ours is, in the same unit; above 0 is better, also where
+            less is better.
         gain_interval: half the width of the 95 % interval of the paired gain.
     """
 
@@ -64,7 +65,8 @@ class Figure:
         higher_is_better: False for errors and losses.
         value: the mean.
         interval: half the width of the 95 % interval of the mean.
-        over: what the interval is over: ``seeds``, ``speakers``, ``episodes``, ``queries``, ``problems``, ``videos``.
+        over: what the interval is over: ``seeds``, ``speakers``, ``episodes``, ``queries``,
+            ``problems``, ``videos``.
         episodes: test episodes (or queries, problems, videos) of each run.
         each: the values whose mean it is, by seed, speaker or artwork.
         published: what others report.
@@ -132,17 +134,24 @@ def load(path: Path) -> Result:
     """Read a file; raises ``TypeError`` for a key that is missing or unknown."""
 
     def figure(
-        *, published: dict[str, Any] | None = None, baselines: Iterable[dict[str, Any]] = (), **rest: Any
+        *,
+        published: dict[str, Any] | None = None,
+        baselines: Iterable[dict[str, Any]] = (),
+        **rest: Any,
     ) -> Figure:
         others = [Baseline(**b) for b in baselines]
-        return Figure(published=Published(**published) if published else None, baselines=others, **rest)
+        return Figure(
+            published=Published(**published) if published else None, baselines=others, **rest
+        )
 
     content = json.loads(path.read_text())
     return Result(figures=[figure(**f) for f in content.pop("figures")], **content)
 
 
 def save(name: str, result: Result) -> None:
-    """Write ``docs/results/NAME.json``; what a figure does not have is left out, what is not known is ``null``."""
+    """Write ``docs/results/NAME.json``; what a figure does not have is left out, what is
+    not known is ``null``.
+    """
     content = asdict(result)
     for figure in content["figures"]:
         for key in ("each", "published", "baselines", "adaptation_helps", "worse_by"):
@@ -152,15 +161,23 @@ def save(name: str, result: Result) -> None:
 
 
 def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
-    """Two digits of the interval, and the value to the same place; four digits of a value without one."""
+    """Two digits of the interval, and the value to the same place; four digits
+    of a value without one.
+    """
     if not interval:
         return float(f"{value:.4g}"), interval
     positions = 1 - math.floor(math.log10(interval))
-    return (round(value, positions), round(interval, positions)) if positions > 0 else (round(value), round(interval))
+    return (
+        (round(value, positions), round(interval, positions))
+        if positions > 0
+        else (round(value), round(interval))
+    )
 
 
 def number(value: float | None, interval: float | None = None, sign: bool = False) -> str:
-    """``2.70 ± 0.71``: trailing zeros, which JSON drops, are added for two digits of the interval at most."""
+    """``2.70 ± 0.71``: trailing zeros, which JSON drops, are added for two digits
+    of the interval at most.
+    """
     if value is None:
         return "–"
     decimals, of_interval = _decimals(value), 0
@@ -176,11 +193,13 @@ def _decimals(value: float) -> int:
 
 
 def table(results: dict[str, Result], today: Container[str]) -> str:
-    """The table of a topic in Markdown: one row a figure; what is as in the row above is left empty.
+    """The table of a topic in Markdown: one row a figure; what is as in the row
+    above is left empty.
 
     Args:
         results: by name.
-        today: names that can be reproduced by this code; all others need the commit of their figures.
+        today: names that can be reproduced by this code; all others need the commit
+            of their figures.
     """
     verdicts = any(f.adaptation_helps is not None for r in results.values() for f in r.figures)
     head = [*HEAD, *(["adaptation helps"] if verdicts else [])]
@@ -190,7 +209,12 @@ def table(results: dict[str, Result], today: Container[str]) -> str:
         about.append(result.commit if name in today else f"only {result.commit}")
         for figure in result.figures:
             experiment, seeds, command, commit = about
-            row = [experiment, _what(figure), number(figure.value, figure.interval), _published(figure.published)]
+            row = [
+                experiment,
+                _what(figure),
+                number(figure.value, figure.interval),
+                _published(figure.published),
+            ]
             row += [_baseline(figure.best_baseline), seeds, command, commit]
             helps = {True: "yes", False: "no", None: ""}[figure.adaptation_helps]
             lines.append([*row, *([helps] if verdicts else [])])
@@ -204,7 +228,9 @@ def _what(figure: Figure) -> str:
 
 
 def _published(published: Published | None) -> str:
-    return f"{number(published.value, published.interval)} ({published.source})" if published else "–"
+    return (
+        f"{number(published.value, published.interval)} ({published.source})" if published else "–"
+    )
 
 
 def _baseline(baseline: Baseline | None) -> str:
@@ -212,7 +238,11 @@ def _baseline(baseline: Baseline | None) -> str:
     if baseline is None:
         return "–"
     score = [] if baseline.value is None else [number(baseline.value, baseline.interval)]
-    gain = [] if baseline.gain is None else [f"({number(baseline.gain, baseline.gain_interval, sign=True)})"]
+    gain = (
+        []
+        if baseline.gain is None
+        else [f"({number(baseline.gain, baseline.gain_interval, sign=True)})"]
+    )
     return " ".join([baseline.name, *score, *gain])
 
 
@@ -229,7 +259,8 @@ def load_all(first: Iterable[str] = ()) -> dict[str, Result]:
 
 
 def page(text: str, results: dict[str, Result], today: Container[str]) -> str:
-    """The text of ``docs/results.md`` with its tables made anew; raises ``ValueError`` for a topic without one.
+    """The text of ``docs/results.md`` with its tables made anew; raises ``ValueError`` for
+    a topic without one.
 
     Args:
         text: as it is.
@@ -239,7 +270,10 @@ def page(text: str, results: dict[str, Result], today: Container[str]) -> str:
     topics = [topic for _, topic, _ in TABLE.findall(text)]
     for name, result in results.items():
         if result.topic not in topics:
-            raise ValueError(f"docs/results.md has no line <!-- table: {result.topic} -->, which {name}.json needs")
+            raise ValueError(
+                f"docs/results.md has no line <!-- table: {result.topic} -->, "
+                f"which {name}.json needs"
+            )
 
     def filled(found: re.Match[str]) -> str:
         begin, topic, end = found.groups()

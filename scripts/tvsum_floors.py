@@ -11,16 +11,24 @@ from mmml.evaluation.statistics import interval
 
 EVERY, SHOT = 15, 2.0  # frames, seconds
 OTANI = "Otani et al. 2019"
-PUBLISHED = {"Kendall τ": Published(0.177, None, OTANI), "Spearman ρ": Published(0.204, None, OTANI)}
+PUBLISHED = {
+    "Kendall τ": Published(0.177, None, OTANI),
+    "Spearman ρ": Published(0.204, None, OTANI),
+}
 
 
 def floors(_: Found) -> list[Figure]:
-    """Each of the twenty annotators judged by all others, beside random scores judged by all annotators.
+    """Each of the twenty annotators judged by all others, beside random scores judged
+    by all annotators.
 
-    Every 15th frame counts, as the published features have it. Summaries show shots of two seconds, the annotators'
-    unit, 15 % of a video. Raises ``UserError`` if ``$MMML_DATA`` has no annotations.
+    Every 15th frame counts, as the published features have it. Summaries show shots of two
+    seconds, the annotators' unit, 15 % of a video. Raises ``UserError`` if ``$MMML_DATA`` has
+    no annotations.
     """
-    videos, rng = read_annotations(TVSum(None, ["BK"], ["DS"]).annotations()), np.random.default_rng(0)
+    videos, rng = (
+        read_annotations(TVSum(None, ["BK"], ["DS"]).annotations()),
+        np.random.default_rng(0),
+    )
     played = [footage(video) for video in videos]
     annotators = np.array([people(made) for made in played])
     chance = np.array([at_random(made, rng) for made in played])
@@ -35,7 +43,11 @@ def floors(_: Found) -> list[Figure]:
             over="videos",
             episodes=len(videos),
             published=PUBLISHED.get(metric.name),
-            baselines=[Baseline("random scores", *rounded(*interval(theirs)), *rounded(*interval(ours - theirs)))],
+            baselines=[
+                Baseline(
+                    "random scores", *rounded(*interval(theirs)), *rounded(*interval(ours - theirs))
+                )
+            ],
         )
         for metric, ours, theirs in zip(VideoSummary.metrics, annotators.T, chance.T, strict=True)
     ]
@@ -48,4 +60,12 @@ def footage(video: Annotated) -> Footage:
     starts = np.arange(0, frames, round(SHOT * frames / video.seconds))
     segments = np.stack([starts, np.append(starts[1:], frames) - 1], axis=1)
     shown = np.array([summary(scores, segments, BUDGET) for scores in video.importance])
-    return Footage(video.title, np.arange(len(picks)), picks, video.importance[:, picks], segments, shown, BUDGET)
+    return Footage(
+        video.title,
+        np.arange(len(picks)),
+        picks,
+        video.importance[:, picks],
+        segments,
+        shown,
+        BUDGET,
+    )

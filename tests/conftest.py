@@ -42,7 +42,12 @@ MLP = {
     "image": {"name": "mlp_image", "size": 16, "hidden": 32},
     "text": {"name": "mlp_text", "max_length": 16, "channels": 4, "hidden": 32},
 }
-SMOKE = ["experiment=smoke", "trainer.steps=4", "trainer.validate_every=2", "trainer.checkpoint_every=1"]
+SMOKE = [
+    "experiment=smoke",
+    "trainer.steps=4",
+    "trainer.validate_every=2",
+    "trainer.checkpoint_every=1",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,7 +63,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data; a test that wants it is skipped only where ``MMML_DATA`` is unset."""
+    """The folder of real data; a test that wants it is skipped only where
+    ``MMML_DATA`` is unset.
+    """
     if "MMML_DATA" not in os.environ:
         pytest.skip("MMML_DATA is not set: no real data")
     folder = Path(os.environ["MMML_DATA"])
@@ -70,7 +77,9 @@ def real_data() -> Path:
 def glyphs() -> dict[str, Samples]:
     from mmml.data.base import datasets
 
-    dataset: Dataset = datasets.build("glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset")
+    dataset: Dataset = datasets.build(
+        "glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset"
+    )
     return dataset.load()
 
 
@@ -79,7 +88,9 @@ def samples() -> Samples:
     """Six classes of 4 to 9 small images; class c has c % 2 + 1 names."""
     counts = np.array([4, 5, 6, 7, 8, 9])
     names = [[f"name {c}.{i}" for i in range(c % 2 + 1)] for c in range(6)]
-    images = torch.randint(0, 256, (int(counts.sum()), 16, 16), generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (int(counts.sum()), 16, 16), generator=torch.Generator().manual_seed(0)
+    )
     texts = np.array([n for several in names for n in several], dtype=object)
     return Samples(
         classes=[f"class {c}" for c in range(6)],
@@ -91,10 +102,17 @@ def samples() -> Samples:
     )
 
 
-def make_learner(encoder: dict = SMALL, loss: str = "infonce", classifier: str = "prototype", distance: str = "cosine"):
+def make_learner(
+    encoder: dict = SMALL,
+    loss: str = "infonce",
+    classifier: str = "prototype",
+    distance: str = "cosine",
+):
     torch.manual_seed(0)
     task = tasks.build("classification", {}, "task")
-    return metric_learner(build_embedder(encoder, ["image", "text"]), task, distance, loss, classifier)
+    return metric_learner(
+        build_embedder(encoder, ["image", "text"]), task, distance, loss, classifier
+    )
 
 
 LOSSES = {
@@ -107,7 +125,9 @@ LOSSES = {
 
 def with_scores(samples: Samples, scores) -> Samples:
     """The same samples with these scores, ``[rows]``."""
-    return replace(samples, columns={**samples.columns, "score": Column.of_scores(np.asarray(scores))})
+    return replace(
+        samples, columns={**samples.columns, "score": Column.of_scores(np.asarray(scores))}
+    )
 
 
 def scores_of(samples: Samples) -> np.ndarray:
@@ -118,14 +138,22 @@ def scores_of(samples: Samples) -> np.ndarray:
 def scored_examples(columns, shapes, scores) -> ExampleSet:
     """Examples with the scores ``[B, items]`` as their answers."""
     batch, ways, n = next(iter(shapes.values()))
-    answers = Column(torch.as_tensor(scores, dtype=torch.float32).view(batch, ways, n), encoded=True)
-    return ExampleSet(columns, shapes, answers=ExampleSet({"score": answers}, {"score": (batch, ways, n)}))
+    answers = Column(
+        torch.as_tensor(scores, dtype=torch.float32).view(batch, ways, n), encoded=True
+    )
+    return ExampleSet(
+        columns, shapes, answers=ExampleSet({"score": answers}, {"score": (batch, ways, n)})
+    )
 
 
-def metric_learner(embedder, task, distance="cosine", loss="infonce", classifier=None, **options) -> MetricLearner:
+def metric_learner(
+    embedder, task, distance="cosine", loss="infonce", classifier=None, **options
+) -> MetricLearner:
     """A learner of parts by their names; options are those of the loss."""
     chosen = None if classifier is None else {"name": classifier}
-    return MetricLearner(embedder, task, {"name": distance}, {"name": loss} | LOSSES[loss] | options, chosen)
+    return MetricLearner(
+        embedder, task, {"name": distance}, {"name": loss} | LOSSES[loss] | options, chosen
+    )
 
 
 @pytest.fixture
@@ -133,18 +161,30 @@ def learner() -> MetricLearner:
     return make_learner()
 
 
-def command(program: str, *arguments: str, cwd: Path, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
-    """Run a console script as a user would: a process of its own, forked from one that has heavy imports behind it."""
+def command(
+    program: str, *arguments: str, cwd: Path, timeout: float = 300, **env: str
+) -> subprocess.CompletedProcess:
+    """Run a console script as a user would: a process of its own, forked from one that has
+    heavy imports behind it.
+    """
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        queried = ([f"mmml-{program}", *arguments], PROGRAMS[program], cwd, {**os.environ, **env}, files)
+        queried = (
+            [f"mmml-{program}", *arguments],
+            PROGRAMS[program],
+            cwd,
+            {**os.environ, **env},
+            files,
+        )
         process = PROCESSES.Process(target=play, args=queried)
         process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
             raise subprocess.TimeoutExpired(queried[0], timeout)
-        return subprocess.CompletedProcess(queried[0], process.exitcode, *(file.read_text() for file in files))
+        return subprocess.CompletedProcess(
+            queried[0], process.exitcode, *(file.read_text() for file in files)
+        )
 
 
 def play(argv: list[str], program: str, cwd: Path, env: dict[str, str], files: list[Path]) -> None:
@@ -163,9 +203,20 @@ def play(argv: list[str], program: str, cwd: Path, env: dict[str, str], files: l
 
 
 PROCESSES = get_context("forkserver")
-SLOW = ["torch._dynamo", "matplotlib.figure", "sklearn.manifold", "transformers.models.gpt2.modeling_gpt2"]  # to import
+SLOW = [
+    "torch._dynamo",
+    "matplotlib.figure",
+    "sklearn.manifold",
+    "transformers.models.gpt2.modeling_gpt2",
+]  # to import
 PROCESSES.set_forkserver_preload(["pytest", "mmml.job", *SLOW])
-PROGRAMS = {"train": "train", "eval": "evaluate", "report": "report", "predict": "predict", "data": "data"}
+PROGRAMS = {
+    "train": "train",
+    "eval": "evaluate",
+    "report": "report",
+    "predict": "predict",
+    "data": "data",
+}
 
 
 def only_run(cwd: Path) -> Path:

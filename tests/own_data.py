@@ -14,7 +14,9 @@ from tests.data.media.making import write_video
 
 
 def speech(data: Path, root: Path, takes: int = 50) -> Path:
-    """Ten spoken digits by six speakers: 0 to 4 to train on, 5 and 6 for validation, 7 to 9 for test."""
+    """Ten spoken digits by six speakers: 0 to 4 to train on, 5 and 6 for validation,
+    7 to 9 for test.
+    """
     rows = []
     with zipfile.ZipFile(data / "fsdd" / "fsdd_recordings.zip") as archive:
         for name in sorted(n for n in archive.namelist() if n.endswith(".wav")):
@@ -22,7 +24,9 @@ def speech(data: Path, root: Path, takes: int = 50) -> Path:
             if int(take) < takes:
                 archive.extract(name, root)
                 split = "train" if digit < "5" else "val" if digit < "7" else "test"
-                rows.append({"audio_file_name": name, "label": digit, "group": speaker, "split": split})
+                rows.append(
+                    {"audio_file_name": name, "label": digit, "group": speaker, "split": split}
+                )
     return write_csv(root / "metadata.csv", rows)
 
 
@@ -41,7 +45,9 @@ def emoji(data: Path, root: Path, count: int = 1377) -> Path:
 
 
 def gestures(data: Path, root: Path) -> Path:
-    """Twenty signs, one clip each, beside its word; each clip as it is and a little darker, as a second take."""
+    """Twenty signs, one clip each, beside its word; each clip as it is and a little darker,
+    as a second take.
+    """
     rows = []
     for clip in sorted((data / "video_clips" / "asl_gestures").glob("*.mkv")):
         root.mkdir(parents=True, exist_ok=True)
@@ -49,7 +55,9 @@ def gestures(data: Path, root: Path) -> Path:
         with av.open(str(clip)) as file:
             frames = np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
         write_video(root / f"{clip.stem}-b.mkv", (frames * 0.9).astype(np.uint8))
-        rows += [{"video_file_name": f"{clip.stem}-{take}.mkv", "label": clip.stem} for take in "ab"]
+        rows += [
+            {"video_file_name": f"{clip.stem}-{take}.mkv", "label": clip.stem} for take in "ab"
+        ]
     return write_csv(root / "metadata.csv", rows)
 
 
@@ -68,7 +76,9 @@ def drawings(data: Path, root: Path, characters: int = 200) -> Path:
             path = Path(name).with_suffix(".json")
             (root / path.parent).mkdir(parents=True, exist_ok=True)
             (root / path).write_text(json.dumps(pen_strokes(pens.read(name).decode())))
-            Image.open(io.BytesIO(pages.read(images[path.stem]))).save(root / path.with_suffix(".png"))
+            Image.open(io.BytesIO(pages.read(images[path.stem]))).save(
+                root / path.with_suffix(".png")
+            )
             row = {"strokes_file_name": str(path), "image_file_name": str(path.with_suffix(".png"))}
             rows.append(row | {"label": "/".join(path.parts[1:3])})
     return write_jsonl(root / "metadata.jsonl", rows)
@@ -86,7 +96,9 @@ def pen_strokes(text: str) -> list[list[list[float]]]:
 
 
 def traits(data: Path, root: Path) -> Path:
-    """Speakers' clips as audio features, with their scores on 17 traits: a row for each trait of each clip."""
+    """Speakers' clips as audio features, with their scores on 17 traits: a row for each
+    trait of each clip.
+    """
     import h5py
 
     root.mkdir(parents=True, exist_ok=True)
@@ -102,7 +114,11 @@ def traits(data: Path, root: Path) -> Path:
             for i, clip in enumerate(np.nan_to_num(audio, posinf=0, neginf=0)):
                 np.save(root / f"{part}-{i}.npy", clip.astype(np.float32))
             rows += [
-                {"features_file_name": f"{part}-{i}.npy", "label": f"trait {t:02}", "score": f"{scores[i, t]:g}"}
+                {
+                    "features_file_name": f"{part}-{i}.npy",
+                    "label": f"trait {t:02}",
+                    "score": f"{scores[i, t]:g}",
+                }
                 for t in range(scores.shape[1])
                 for i in range(len(scores))
             ]

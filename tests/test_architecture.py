@@ -13,7 +13,8 @@ from mmml.tasks import Task, tasks
 ROOT = Path(__file__).parent.parent / "mmml"
 FILES = sorted(ROOT.rglob("*.py"))
 
-# What stands left knows nothing of what stands right; training and evaluation do not know each other.
+# What stands left knows nothing of what stands right; training and evaluation do not
+# know each other.
 ORDER = [
     {"errors"},
     {"registry", "files", "text", "data.media", "threads", "memory", "progress", "terminal"},
@@ -49,7 +50,11 @@ def imported(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{a.name}" for a in node.names} if node.module == "mmml" else {node.module}
+            names |= (
+                {f"{node.module}.{a.name}" for a in node.names}
+                if node.module == "mmml"
+                else {node.module}
+            )
         elif isinstance(node, ast.Import):
             names |= {a.name for a in node.names}
     return {part_of(n.split(".")[1:]) for n in names if n.startswith("mmml.")}
@@ -67,9 +72,14 @@ def test_reports_need_no_torch():
 
 
 def special_cases(tree: ast.AST, classes: set[str], names: set[str]) -> Iterator[str]:
-    """Code that looks at what a task or a learner is, rather than asking it: by its class or by a name."""
+    """Code that looks at what a task or a learner is, rather than asking it:
+    by its class or by a name.
+    """
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+            "isinstance",
+            "issubclass",
+        ):
             if {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)} & classes:
                 yield ast.unparse(node)
         elif isinstance(node, ast.Compare):
@@ -77,8 +87,13 @@ def special_cases(tree: ast.AST, classes: set[str], names: set[str]) -> Iterator
             several = [e for side in sides for e in getattr(side, "elts", [side])]
             texts = {e.value for e in several if isinstance(e, ast.Constant)}
             queried = [ast.unparse(side.value) for side in sides if isinstance(side, ast.Attribute)]
-            of_name = any(isinstance(s, ast.Attribute) and s.attr in ("name", "variant", "form") for s in sides)
-            if texts & names or (of_name and any(re.search(r"task|learner|method", a) for a in queried)):
+            of_name = any(
+                isinstance(s, ast.Attribute) and s.attr in ("name", "variant", "form")
+                for s in sides
+            )
+            if texts & names or (
+                of_name and any(re.search(r"task|learner|method", a) for a in queried)
+            ):
                 yield ast.unparse(node)
 
 
@@ -87,10 +102,16 @@ def subclasses(kind: type) -> set[str]:
 
 
 def test_nothing_is_done_for_a_task_or_a_method_alone():
-    """What differs between tasks is a method of theirs; none is known by its class or its name elsewhere."""
+    """What differs between tasks is a method of theirs; none is known by its class or
+    its name elsewhere.
+    """
     names = {*tasks.names(), *methods.names(), "scalar", "embedding"}
     classes = subclasses(Task) | subclasses(Trainable)
     assert {"Generation", "LearnedOptimizer", "Ranking"} <= classes
-    assert list(special_cases(ast.parse("if isinstance(task, Retrieval) or task.form == 'x': pass"), classes, names))
+    assert list(
+        special_cases(
+            ast.parse("if isinstance(task, Retrieval) or task.form == 'x': pass"), classes, names
+        )
+    )
     found = {p: list(special_cases(ast.parse(p.read_text()), classes, names)) for p in FILES}
     assert {str(p.relative_to(ROOT)): each for p, each in found.items() if each} == {}

@@ -12,7 +12,12 @@ from mmml.training.signals import Stop
 from tests.data.making_footage import write_eccv16
 from tests.data.slices import OMNIGLOT, slice_emoji, slice_flickr8k, slice_fsdd, slice_omniglot
 
-SHORT = ["trainer.steps=2", "trainer.validate_every=2", "trainer.checkpoint_every=2", "evaluation.episodes=4"]
+SHORT = [
+    "trainer.steps=2",
+    "trainer.validate_every=2",
+    "trainer.checkpoint_every=2",
+    "evaluation.episodes=4",
+]
 SHORT += ["evaluation.validation_episodes=2", "evaluation.baselines=[]", "episode.train.ways=2"]
 SHORT += [
     "episode.eval.ways=[2]",
@@ -58,19 +63,33 @@ STROKES = [
     "episode.train.mappings=[strokes:image]",
     "episode.eval.mappings=[image+strokes:image]",
 ]
-PAIRS = ["episode=pairs", "episode.train.ways=1", "episode.train.shots=2", "episode.train.queries=3"]
+PAIRS = [
+    "episode=pairs",
+    "episode.train.ways=1",
+    "episode.train.shots=2",
+    "episode.train.queries=3",
+]
 PAIRS += [
     "episode.eval.ways=[1]",
     "episode.eval.shots=[2]",
     "episode.eval.queries=3",
     "evaluation.lr_search_episodes=0",
 ]
-NAMED = [*PAIRS, "dataset.languages=[en,de,fr]", "dataset.val_languages=[de]", "dataset.test_languages=[fr]"]
+NAMED = [
+    *PAIRS,
+    "dataset.languages=[en,de,fr]",
+    "dataset.val_languages=[de]",
+    "dataset.test_languages=[fr]",
+]
 NAMED += ["dataset.val=0.2", "dataset.test=0.2"]
 WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12"]
 FOUND = ["task=retrieval", "method/classifier=attention"]
 TRANSLATED = [f"episode.{s}.mappings=[source_text:source_text]" for s in ("train", "eval")]
-TRANSLATED += ["dataset.languages=[en,de,fr,es]", "dataset.val_languages=[fr]", "dataset.test_languages=[de]"]
+TRANSLATED += [
+    "dataset.languages=[en,de,fr,es]",
+    "dataset.val_languages=[fr]",
+    "dataset.test_languages=[de]",
+]
 LEARNED = ["method=learned_optimizer", "method.init=learned", "encoder.width=16"]
 BOTH, SEEN = "audio_features+video_features", "video_features"
 STREAMS = [f"episode.train.mappings=[{BOTH}:{BOTH}]"]
@@ -95,8 +114,18 @@ RUNS = {
     "tvsum": [*SCORES, *FRAMES, "encoder=small", "encoder.width=8", *KEYFRAMES],
     "pom": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH},{BOTH}:{SEEN}]"],
     "ict_mmmo": [*SCORES, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]"],
-    "ict_mmmo, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
-    "pom, by a learned optimizer": [*SCORED, *STREAMS, f"episode.eval.mappings=[{BOTH}:{BOTH}]", *LEARNED],
+    "ict_mmmo, by a learned optimizer": [
+        *SCORED,
+        *STREAMS,
+        f"episode.eval.mappings=[{BOTH}:{BOTH}]",
+        *LEARNED,
+    ],
+    "pom, by a learned optimizer": [
+        *SCORED,
+        *STREAMS,
+        f"episode.eval.mappings=[{BOTH}:{BOTH}]",
+        *LEARNED,
+    ],
     "moving_glyphs": ["dataset.scenes=60", *VIDEO],
     "multi30k, known": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND, *WRITTEN],
     "multi30k": ["dataset.size=32", *QUARTERS, *PAIRS, *FOUND],
@@ -104,7 +133,7 @@ RUNS = {
     "moving_domains, key frames": [*SCORES, *VIDEO[:2], *CLIPS, *KEYS],
     "glyphs": ["dataset.split_by=script", *STROKES],
     "omniglot": LAKE,
-}  # fmt: skip
+}
 
 JUDGED = {
     "emoji": {"image:image"},

@@ -11,7 +11,11 @@ from tests.conftest import command
 GROUPS = ["dataset=glyphs", "encoder=mlp", "episode=five_way"]
 SHORT = ["encoder.width=16", "trainer.steps=2", "trainer.warmup=0", "trainer.validate_every=2"]
 SHORT += ["evaluation.episodes=4", "evaluation.validation_episodes=2", "evaluation.baselines=[]"]
-SHORT += ["evaluation.lr_search_episodes=0", "evaluation/evaluators=[few_shot]", "episode.eval.mappings=[image:image]"]
+SHORT += [
+    "evaluation.lr_search_episodes=0",
+    "evaluation/evaluators=[few_shot]",
+    "episode.eval.mappings=[image:image]",
+]
 
 
 def assert_is_a_run(folder, method):
@@ -44,7 +48,9 @@ def test_a_sweep_is_a_run_for_each_combination(tmp_path):
         assert_is_a_run(tmp_path / "sweep" / str(number), "metric")
         result = json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text())
         found.add(tuple(result["overrides"][:2]))
-    assert found == {(f"seed={s}", f"method/loss={loss}") for s in (0, 1) for loss in ("infonce", "contrastive")}
+    assert found == {
+        (f"seed={s}", f"method/loss={loss}") for s in (0, 1) for loss in ("infonce", "contrastive")
+    }
     rows = list(csv.DictReader((tmp_path / "sweep" / "summary.csv").read_text().splitlines()))
     assert len(rows) == 4 and {row["status"] for row in rows} == {"completed"}
 
@@ -53,7 +59,14 @@ def test_methods_are_swept_in_one_experiment(tmp_path):
     """Each picks what it needs there: the optimizer's preset, for one, has another trainer."""
     swept = ["-m", "method=metric,learned_optimizer", "experiment=sinusoid", "dataset.waves=20"]
     options = [o for o in SHORT if "mappings" not in o and "width" not in o]
-    done = command("train", *swept, *options, "trainer.meta_batch_size=1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    done = command(
+        "train",
+        *swept,
+        *options,
+        "trainer.meta_batch_size=1",
+        "hydra.sweep.dir=sweep",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     for number, method in enumerate(("metric", "learned_optimizer")):
         assert_is_a_run(tmp_path / "sweep" / str(number), method)

@@ -22,12 +22,18 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
         "import sys, time; sys.argv = ['mmml-train', '--help']; from mmml.cli import train\n"
         "try: train()\n"
         "except SystemExit as e: assert not e.code\n"
-        "heavy = {'torch', 'transformers', 'matplotlib', 'sklearn', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'matplotlib', 'sklearn', 'scipy', 'numpy'} "
+        "& set(sys.modules)\n"
         "print('HEAVY', sorted(heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
     assert "HEAVY []" in done.stdout
-    assert " glyphs*, ict_mmmo" in done.stdout and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
+    assert (
+        " glyphs*, ict_mmmo" in done.stdout
+        and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
+    )
     assert "steps: " in done.stdout and "# at the top of the schedule" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -38,7 +44,11 @@ def test_help_shows_the_options_of_a_choice(tmp_path):
         "encoder=mlp*, pretrained, raw, small" in done.stdout
         and "encoder/text=byte_transformer, mlp_text*" in done.stdout
     )
-    assert "name: mlp_image" in done.stdout and "name: conv4" not in done.stdout and "defaults" not in done.stdout
+    assert (
+        "name: mlp_image" in done.stdout
+        and "name: conv4" not in done.stdout
+        and "defaults" not in done.stdout
+    )
 
 
 @pytest.mark.parametrize("program", ["eval", "report", "predict", "data"])
@@ -46,11 +56,15 @@ def test_the_other_programs_help_too(program, tmp_path):
     done = command(program, "--help", cwd=tmp_path)
     assert done.returncode == 0 and f"mmml-{program}:" in done.stdout
     message = {"predict": "support= needs", "data": "mmml-data check PATH"}.get(program, "run")
-    assert_one_sentence(command(program, *(["check"] if program == "data" else []), cwd=tmp_path), message, program)
+    assert_one_sentence(
+        command(program, *(["check"] if program == "data" else []), cwd=tmp_path), message, program
+    )
 
 
 def test_the_composed_config_is_as_recorded(tmp_path):
-    """A change of defaults must be meant; then write the golden file anew with: mmml-train --cfg job > it."""
+    """A change of defaults must be meant; then write the golden file anew with:
+    mmml-train --cfg job > it.
+    """
     done = command("train", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == GOLDEN.read_text()
@@ -85,17 +99,29 @@ def assert_one_sentence(done, message, program="train"):
         (["episode.eval.ways=-1"], "episode.eval.ways=-1 must be"),
         (["episode.eval.mappings=[text:text]"], "has 'text' on both sides"),
         (["episode.train.mappings=[imgae:image]"], "did you mean 'image'"),
-        (["episode.train.ways=99999"], "episode.train.ways=99999 is more than the 1311 classes of the train split"),
+        (
+            ["episode.train.ways=99999"],
+            "episode.train.ways=99999 is more than the 1311 classes of the train split",
+        ),
         (
             ["episode.eval.shots=9"],
-            "shots=9 plus queries=5 need 14 samples of a class, but class '.*' of the val split has 12",
+            (
+                "shots=9 plus queries=5 need 14 samples of a class, but class '.*' "
+                "of the val split has 12"
+            ),
         ),
         (
             ["method=learned_optimizer", "method/algorithm=maml", "episode.eval.ways=20"],
             "episode.eval.ways=20 has 20 classes, and method.init=learned has a row for each of 5",
         ),
-        (["method.loss=contrastive"], "method.loss=contrastive: name the choice by method/loss=contrastive"),
-        (["method/loss=infonc"], "method/loss=infonc: there is no such choice; did you mean 'infonce'"),
+        (
+            ["method.loss=contrastive"],
+            "method.loss=contrastive: name the choice by method/loss=contrastive",
+        ),
+        (
+            ["method/loss=infonc"],
+            "method/loss=infonc: there is no such choice; did you mean 'infonce'",
+        ),
         (["trainer.device=tpu"], "trainer.device=tpu is not available here"),
         (["encoder.image.size=big"], "encoder.image.size=big: expected int"),
         (["experiment=null"], "experiment=null: name a choice, or leave it out"),
@@ -171,16 +197,26 @@ class TestEvaluation:
         )
 
     def test_agrees_with_the_end_of_training(self, finished, tmp_path):
-        done = command("eval", f"checkpoint={finished / 'checkpoints' / 'best.ckpt'}", "name=again", cwd=tmp_path)
+        done = command(
+            "eval",
+            f"checkpoint={finished / 'checkpoints' / 'best.ckpt'}",
+            "name=again",
+            cwd=tmp_path,
+        )
         assert done.returncode == 0, done.stderr
-        panels = [json.loads((finished / p).read_text())["results"] for p in ("result.json", "eval/again/result.json")]
+        panels = [
+            json.loads((finished / p).read_text())["results"]
+            for p in ("result.json", "eval/again/result.json")
+        ]
         assert panels[0] == panels[1]
 
     def test_a_checkpoint_may_be_moved(self, finished, tmp_path):
         import shutil
 
         shutil.copy(finished / "checkpoints" / "best.ckpt", tmp_path / "moved.ckpt")
-        done = command("eval", "checkpoint=moved.ckpt", "name=m", "evaluation.episodes=5", cwd=tmp_path)
+        done = command(
+            "eval", "checkpoint=moved.ckpt", "name=m", "evaluation.episodes=5", cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
         assert list(tmp_path.glob("outputs/eval/m/result.json"))
 
@@ -196,17 +232,25 @@ class TestEvaluation:
         ],
     )
     def test_refuses(self, finished, tmp_path, override, message):
-        assert_one_sentence(command("eval", f"checkpoint={finished}", override, cwd=tmp_path), message, "eval")
+        assert_one_sentence(
+            command("eval", f"checkpoint={finished}", override, cwd=tmp_path), message, "eval"
+        )
 
     def test_needs_a_checkpoint(self, tmp_path):
-        assert_one_sentence(command("eval", "name=x", cwd=tmp_path), "checkpoint= needs a run directory", "eval")
-        assert_one_sentence(command("eval", "some/run", cwd=tmp_path), "write checkpoint=some/run", "eval")
+        assert_one_sentence(
+            command("eval", "name=x", cwd=tmp_path), "checkpoint= needs a run directory", "eval"
+        )
+        assert_one_sentence(
+            command("eval", "some/run", cwd=tmp_path), "write checkpoint=some/run", "eval"
+        )
 
 
 def test_a_refused_resume_touches_nothing(finished, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
     for override in ("trainer.device=tpu", "trainer.steps=2", "episode.eval.ways=9999", "seed=3"):
-        assert_one_sentence(command("train", f"resume={finished}", override, cwd=tmp_path), override.split("=")[0])
+        assert_one_sentence(
+            command("train", f"resume={finished}", override, cwd=tmp_path), override.split("=")[0]
+        )
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
 
 
@@ -235,11 +279,15 @@ def test_the_run_directory_is_complete(finished):
         "eval/test/episodes.parquet",
     }
     result = json.loads((finished / "result.json").read_text())
-    assert result["status"] == "completed" and result["error"] is None and result["overrides"] == SMOKE
+    assert (
+        result["status"] == "completed" and result["error"] is None and result["overrides"] == SMOKE
+    )
     predictors = {c["predictor"] for c in result["results"]}
     assert predictors == {"metric/prototype", "raw/nearest", "chance"}
     less = {"raw/nearest", "metric/prototype, image:image", "metric/prototype, text:image"}
-    assert {(d["predictor"], d["minus"]) for d in result["differences"]} == {("metric/prototype", b) for b in less}
+    assert {(d["predictor"], d["minus"]) for d in result["differences"]} == {
+        ("metric/prototype", b) for b in less
+    }
     info = json.loads((finished / "run.json").read_text())
     assert info["seeds"] == {"seed": 0, "dataset.split_seed": 0, "evaluation.seed": 0}
     assert info["numerics"]["precision"] in ("fp32", "bf16") and info["versions"]["torch"]
@@ -253,11 +301,13 @@ def test_only_run_is_found(finished):
 def test_an_output_that_is_full_is_one_sentence(arguments):
     code = ["-c", "import sys; from mmml.cli import data; data()", *arguments]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, *code], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [sys.executable, *code], stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 2
     assert done.stderr == (
-        "mmml-data: standard output cannot be written (No space left on device): make room there, or write to "
-        "another disk\n"
+        "mmml-data: standard output cannot be written (No space left on device): make room there, "
+        "or write to another disk\n"
     )
 
 
@@ -266,7 +316,9 @@ def test_a_full_disk_names_the_file_and_another_error_is_a_bug(capsys):
         raise OSError(number, os.strerror(number), "a/b.json")
 
     assert guarded("mmml-report", lambda arguments: fail(errno.EDQUOT)) == 2
-    assert capsys.readouterr().err.startswith("mmml-report: a/b.json cannot be written (Disk quota exceeded): make")
+    assert capsys.readouterr().err.startswith(
+        "mmml-report: a/b.json cannot be written (Disk quota exceeded): make"
+    )
     with pytest.raises(FileNotFoundError):
         guarded("mmml-report", lambda arguments: fail(errno.ENOENT))
 

@@ -27,12 +27,19 @@ from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import command
 from tests.evaluation.test_paired import row
 
-SMALL = ["evaluation.episodes=6", "episode.eval.ways=3", "episode.eval.shots=1", "evaluation/evaluators=[few_shot]"]
+SMALL = [
+    "evaluation.episodes=6",
+    "episode.eval.ways=3",
+    "episode.eval.shots=1",
+    "evaluation/evaluators=[few_shot]",
+]
 
 
 @pytest.fixture(scope="module")
 def contest(finished, tmp_path_factory):
-    """A folder of checkpoints: ``a``, ``b, c`` (other parameters, and a rule of its own), ``images`` (no texts)."""
+    """A folder of checkpoints: ``a``, ``b, c`` (other parameters, and a rule of its own),
+    ``images`` (no texts).
+    """
     folder = tmp_path_factory.mktemp("contest")
     original = load_checkpoint(finished / "checkpoints" / "best.ckpt", "")
     write(folder / "a", original)
@@ -59,7 +66,9 @@ def write(run, checkpoint, anew=None, options=None, **changes):
 
 
 def play(given, *overrides, name="fair"):
-    return compare(given, name, list(overrides), lambda config: apply_overrides(config, overrides, FIXED))
+    return compare(
+        given, name, list(overrides), lambda config: apply_overrides(config, overrides, FIXED)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +90,22 @@ def here(contest, tmp_path, monkeypatch):
 
 def test_everything_is_written(judged):
     folder, out = judged
-    files = {"result.json", "run.json", "config.yaml", "episodes.parquet", "differences.csv", "report.html"}
+    files = {
+        "result.json",
+        "run.json",
+        "config.yaml",
+        "episodes.parquet",
+        "differences.csv",
+        "report.html",
+    }
     assert files <= {p.name for p in folder.iterdir()}
     result, info = (json.loads((folder / f).read_text()) for f in ("result.json", "run.json"))
     assert (result["schema"], result["status"], result["error"]) == (2, "completed", None)
     assert result["overrides"] == ["checkpoint=[a, 'b, c',images]", *SMALL]
-    message = [(c["checkpoint"], c["predictor"], Path(c["file"]).parent.parent.name) for c in info["checkpoints"]]
+    message = [
+        (c["checkpoint"], c["predictor"], Path(c["file"]).parent.parent.name)
+        for c in info["checkpoints"]
+    ]
     assert message == [
         ("a", "metric/prototype (a)", "a"),
         ("b, c", "metric/nearest", "b, c"),
@@ -105,11 +124,19 @@ def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
     parts = experiment.evaluators, experiment.context
     alone = run_evaluators(experiment.learner, experiment.calibration, *parts)[0].plain()
     for name in ("metric/nearest", "raw/nearest", "chance"):
-        assert [c for c in alone if c["predictor"] == name] == [c for c in result["results"] if c["predictor"] == name]
-    positions = [(c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"]) for c in result["results"]]
+        assert [c for c in alone if c["predictor"] == name] == [
+            c for c in result["results"] if c["predictor"] == name
+        ]
+    positions = [
+        (c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"])
+        for c in result["results"]
+    ]
     assert len(set(positions)) == len(positions)  # baselines stand once
     mappings = {p[0]: {q[3:] for q in positions if q[0] == p[0]} for p in positions}
-    assert mappings["metric/prototype (images)"] == {("image", "image")} and len(mappings["metric/nearest"]) == 4
+    assert (
+        mappings["metric/prototype (images)"] == {("image", "image")}
+        and len(mappings["metric/nearest"]) == 4
+    )
 
 
 def test_differences_are_those_of_the_recorded_episodes(judged):
@@ -118,7 +145,10 @@ def test_differences_are_those_of_the_recorded_episodes(judged):
 
     def scores(predictor, mapping):
         wanted = ("few_shot", predictor, mapping, None)
-        about = [(e["evaluator"], e["predictor"], f"{e['support']}:{e['query']}", e["subset"]) for e in episodes]
+        about = [
+            (e["evaluator"], e["predictor"], f"{e['support']}:{e['query']}", e["subset"])
+            for e in episodes
+        ]
         rows = [e for e, key in zip(episodes, about, strict=True) if key == wanted]
         return np.array([e["score"] for e in sorted(rows, key=lambda e: e["episode"])])
 
@@ -133,7 +163,9 @@ def test_differences_are_those_of_the_recorded_episodes(judged):
         mean, ci95 = paired_interval(scores(one, mapping), scores(other, mapping), 15)
         assert (d["mean"], d["ci95"], d["n"]) == (pytest.approx(mean), pytest.approx(ci95), 6)
     lines = list(csv.DictReader((judged[0] / "differences.csv").read_text().splitlines()))
-    assert [(r["predictor"], r["minus"], f"{r['support']}:{r['query']}") for r in lines] == list(found)
+    assert [(r["predictor"], r["minus"], f"{r['support']}:{r['query']}") for r in lines] == list(
+        found
+    )
     assert [float(r["mean"]) for r in lines] == [d["mean"] for d in result["differences"]]
 
 
@@ -154,13 +186,25 @@ def test_one_learner_is_in_memory_at_a_time(here, monkeypatch, capsys):
 
 
 def test_the_first_says_what_is_played(here, capsys):
-    options = {"episode.eval.ways": [4], "episode.eval.shots": [1], "episode.eval.mappings": ["image:image"]}
+    options = {
+        "episode.eval.ways": [4],
+        "episode.eval.shots": [1],
+        "episode.eval.mappings": ["image:image"],
+    }
     options |= {"evaluation.episodes": 3, "evaluation.baselines": []}
-    write(here / "first", load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", ""), options=options)
+    write(
+        here / "first",
+        load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", ""),
+        options=options,
+    )
     assert play("[first,a]", "evaluation.seed=5") == 0
     result = json.loads((here / "outputs/eval/fair/result.json").read_text())
     assert {(c["ways"], *c["query"]) for c in result["results"]} == {(4, "image")}
-    assert {c["predictor"] for c in result["results"]} == {"metric/prototype (first)", "metric/prototype (a)", "chance"}
+    assert {c["predictor"] for c in result["results"]} == {
+        "metric/prototype (first)",
+        "metric/prototype (a)",
+        "chance",
+    }
     (found,) = result["differences"]
     assert (found["mean"], found["clear"], found["n"]) == (0, False, 3)  # the same parameters
     config = (here / "outputs/eval/fair/config.yaml").read_text()
@@ -172,23 +216,39 @@ def test_the_first_says_what_is_played(here, capsys):
     [
         ("[a,nowhere]", [], "checkpoint=nowhere: there is no such file or folder"),
         ("[a,./a]", [], r"checkpoint=\./a is listed twice"),
-        ("[a,,images]", [], r"checkpoint=\[a,,images\] lists an empty path: write checkpoint=\[RUN,RUN\]"),
+        (
+            "[a,,images]",
+            [],
+            r"checkpoint=\[a,,images\] lists an empty path: write checkpoint=\[RUN,RUN\]",
+        ),
         (
             "[a,split]",
             [],
-            "checkpoint=split: it has dataset.split_seed=1 and checkpoint=a has 0.* set dataset.split_seed=",
+            (
+                "checkpoint=split: it has dataset.split_seed=1 and checkpoint=a has 0.* set "
+                "dataset.split_seed="
+            ),
         ),
         (
             "[a,split]",
             ["dataset.split_seed=0"],
             r"checkpoint=split: the run of checkpoint= was trained .* on 1 of these test",
         ),
-        ("[a,data]", [], "checkpoint=data: it has dataset.name=other .* compare checkpoints of one dataset"),
-        ("[a,scores]", [], "checkpoint=scores: it has task.name=regression .* compare checkpoints of one task"),
+        (
+            "[a,data]",
+            [],
+            "checkpoint=data: it has dataset.name=other .* compare checkpoints of one dataset",
+        ),
+        (
+            "[a,scores]",
+            [],
+            "checkpoint=scores: it has task.name=regression .* compare checkpoints of one task",
+        ),
         (
             "[a,images]",
             ["episode.eval.mappings=['text:image','image:text']"],
-            r"checkpoint=images: it has no encoder of text, which episode.eval.mappings=\[text:image,image:text\] needs"
+            r"checkpoint=images: it has no encoder of text, which "
+            r"episode.eval.mappings=\[text:image,image:text\] needs"
             "; leave it out, or choose other mappings",
         ),
         (
@@ -226,33 +286,50 @@ def test_a_name_that_is_taken_is_refused(here):
 
 
 def test_refuses_shapes_that_one_of_them_has_no_rows_for(here):
-    """MAML's head has a row for each class of its training episodes, however many the first was judged on."""
+    """MAML's head has a row for each class of its training episodes, however many
+    the first was judged on.
+    """
     original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
-    maml = compose_plain(["experiment=smoke", "method=learned_optimizer", "method/algorithm=maml"])["method"]
+    maml = compose_plain(["experiment=smoke", "method=learned_optimizer", "method/algorithm=maml"])[
+        "method"
+    ]
     write(here / "maml", original, {"image", "text"}, {"method": maml, "episode.train.ways": 5})
-    with pytest.raises(UserError, match=r"episode\.eval\.ways=6 has 6 classes, .* a row for each of 5"):
+    with pytest.raises(
+        UserError, match=r"episode\.eval\.ways=6 has 6 classes, .* a row for each of 5"
+    ):
         play("[a,maml]", *SMALL, "episode.eval.ways=6")
 
 
 def table(*rows):
     return Results(
-        [row(scores, name, role=Role.UNTRAINED if baseline else Role.LEARNED) for name, baseline, scores in rows]
+        [
+            row(scores, name, role=Role.UNTRAINED if baseline else Role.LEARNED)
+            for name, baseline, scores in rows
+        ]
     )
 
 
 class TestMerging:
     def test_baselines_that_agree_stand_once_and_last(self):
         chance = ("chance", True, [])
-        got, names = merge([table(("x", False, [0.1]), chance), table(("y", False, [0.1]), chance)], ["1", "2"])
+        got, names = merge(
+            [table(("x", False, [0.1]), chance), table(("y", False, [0.1]), chance)], ["1", "2"]
+        )
         assert [r.key.predictor for r in got] == ["x", "y", "chance"] and names == ["x", "y"]
         assert [len(r.scores) for r in got] == [1, 1, 0]
 
     def test_learners_of_one_name_are_told_apart_though_they_score_alike(self):
-        got, names = merge([table(("x", False, [0.1])), table(("x", False, [0.1])), table(("y", False, [0.1]))], "pqr")
+        got, names = merge(
+            [table(("x", False, [0.1])), table(("x", False, [0.1])), table(("y", False, [0.1]))],
+            "pqr",
+        )
         assert names == ["x (p)", "x (q)", "y"] == [r.key.predictor for r in got]
 
     def test_baselines_that_stand_on_their_own_checkpoint_are_told_apart(self):
-        rows = [table((n, False, [0.1]), ("frozen", True, [s])) for n, s in (("x", 0.5), ("y", 0.5), ("z", 0.7))]
+        rows = [
+            table((n, False, [0.1]), ("frozen", True, [s]))
+            for n, s in (("x", 0.5), ("y", 0.5), ("z", 0.7))
+        ]
         got, names = merge(rows, ["p", "q", "r"])
         assert [r.key.predictor for r in got] == ["x", "y", "z", "frozen (p)", "frozen (r)"]
         assert names == ["x", "y", "z"] and got.rows[-1].scores.tolist() == [0.7]
@@ -264,7 +341,10 @@ class TestMerging:
         (["s/0/checkpoints/best.ckpt", "s/1/checkpoints/best.ckpt"], ["0", "1"]),
         (["s/0/checkpoints/best.ckpt", "t/0/checkpoints/best.ckpt"], ["s/0", "t/0"]),
         (["s/0/checkpoints/best.ckpt", "s/0/checkpoints/last.ckpt"], ["best", "last"]),
-        (["s/0/checkpoints/best.ckpt", "moved.v2.ckpt", "u/moved.v1.ckpt"], ["0", "moved.v2", "moved.v1"]),
+        (
+            ["s/0/checkpoints/best.ckpt", "moved.v2.ckpt", "u/moved.v1.ckpt"],
+            ["0", "moved.v2", "moved.v1"],
+        ),
     ],
 )
 def test_paths_are_told_apart_by_no_more_than_it_takes(tmp_path, files, expected):
@@ -284,7 +364,15 @@ def test_checkpoints_are_compared_under_corruption(contest, monkeypatch):
     assert len({r["predictor"] for r in corrupted}) == 2
 
     def nearest(rows):
-        return {(*r["support"], *r["query"]): r["mean"] for r in rows if r["predictor"] == "metric/nearest"}
+        return {
+            (*r["support"], *r["query"]): r["mean"]
+            for r in rows
+            if r["predictor"] == "metric/nearest"
+        }
 
-    scores = [r for r in result["results"] if r["metric"] == "accuracy" and not {"corruption", "subset"} & set(r)]
+    scores = [
+        r
+        for r in result["results"]
+        if r["metric"] == "accuracy" and not {"corruption", "subset"} & set(r)
+    ]
     assert nearest(r for r in corrupted if r.get("amount") == 0) == pytest.approx(nearest(scores))

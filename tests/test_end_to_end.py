@@ -36,7 +36,9 @@ STEPS = "trainer.steps=18"
 def start(cwd: Path, *arguments: str) -> subprocess.Popen:
     code = "import sys; sys.argv[0] = 'mmml-train'; from mmml.cli import train; train()"
     process = [sys.executable, "-c", code, *TINY, *arguments]
-    return subprocess.Popen(process, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        process, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for_steps(cwd: Path, steps: int, process: subprocess.Popen) -> Path:
@@ -98,7 +100,9 @@ def test_another_seed_gives_another_run_on_the_same_episodes(full, tmp_path):
     assert command("train", *TINY, STEPS, "seed=1", cwd=tmp_path).returncode == 0
     other = only_run(tmp_path)
     assert metrics_without_times(full)[0]["loss"] != metrics_without_times(other)[0]["loss"]
-    classes = [json.loads((r / "eval/test/examples.json").read_text())["items"] for r in (full, other)]
+    classes = [
+        json.loads((r / "eval/test/examples.json").read_text())["items"] for r in (full, other)
+    ]
     assert classes[0] == classes[1]
 
 
@@ -127,9 +131,14 @@ def test_a_signal_saves_and_exits(full, tmp_path, signum, code):
     assert "Traceback" not in stderr
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "interrupted" and 4 <= result["steps"] < 18
-    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["step"] == result["steps"]
+    assert (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["step"] == result["steps"]
+    )
     if signum == signal.SIGINT:
-        assert command("train", f"resume={run}", "trainer.checkpoint_every=3", cwd=tmp_path).returncode == 0
+        assert (
+            command("train", f"resume={run}", "trainer.checkpoint_every=3", cwd=tmp_path).returncode
+            == 0
+        )
         assert_same_run(full, run)
 
 
@@ -140,16 +149,21 @@ def test_resuming_with_more_steps_goes_on_in_place(full, tmp_path):
     before = (run / ".hydra" / "overrides.yaml").read_text()
     done = command("train", f"resume={run}", "trainer.steps=20", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [m["step"] for m in metrics_without_times(run) if m["split"] == "train"] == list(range(1, 21))
+    assert [m["step"] for m in metrics_without_times(run) if m["split"] == "train"] == list(
+        range(1, 21)
+    )
     assert json.loads((run / "result.json").read_text())["steps"] == 20
-    assert json.loads((run / "result.1.json").read_text())["steps"] == 18  # the earlier result is kept
+    # The earlier result is kept.
+    assert json.loads((run / "result.1.json").read_text())["steps"] == 18
     assert (run / ".hydra" / "overrides.yaml").read_text() == before
     refused = command("train", f"resume={run}", "encoder.width=8", cwd=tmp_path)
     assert refused.returncode == 2 and "encoder belongs to the finished run" in refused.stderr
     assert json.loads((run / "result.json").read_text())["steps"] == 20
 
 
-def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_measured_anew(finished, tmp_path):
+def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_measured_anew(
+    finished, tmp_path
+):
     shutil.copytree(finished, tmp_path / "run")
     options = ["method/classifier=ridge", "evaluation.episodes=6", "evaluation.baselines=[]"]
     done = command("eval", "checkpoint=run", "name=ridge", *options, cwd=tmp_path)
@@ -157,7 +171,9 @@ def test_a_finished_run_is_judged_with_another_classifier_whose_confidence_is_me
     panel = json.loads((tmp_path / "run" / "eval" / "ridge" / "result.json").read_text())["results"]
     before = json.loads((tmp_path / "run" / "result.json").read_text())["results"]
     errors = [[c for c in p if c["metric"] == "calibration error"] for p in (panel, before)]
-    assert {c["predictor"] for c in errors[0]} == {"metric/ridge"} and len(errors[0]) == len(errors[1]) > 0
+    assert {c["predictor"] for c in errors[0]} == {"metric/ridge"} and len(errors[0]) == len(
+        errors[1]
+    ) > 0
 
 
 def test_a_damaged_checkpoint_is_refused_and_nothing_is_touched(full, tmp_path):
@@ -191,7 +207,9 @@ def test_a_sweep_of_six_with_failures(tmp_path):
     assert [r["status"] for r in rows] == ["completed"] * 4 + ["failed"] * 2
     validations = [float(r["validation"]) for r in rows[:4]]
     assert validations == sorted(validations, reverse=True)
-    assert all("method.loss.temperature=0 must be a positive number" in r["error"] for r in rows[4:])
+    assert all(
+        "method.loss.temperature=0 must be a positive number" in r["error"] for r in rows[4:]
+    )
     text = (sweep / "summary.md").read_text()
     assert "4 of 6 runs completed" in text and "Over seeds" in text
     assert "4 of 6 runs completed" in done.stdout and "must be a positive number" in done.stdout
@@ -202,7 +220,9 @@ def test_a_sweep_of_six_with_failures(tmp_path):
 def test_ctrl_c_ends_a_whole_sweep_and_leaves_its_summary(tmp_path):
     process = start(tmp_path, "-m", "seed=0,1,2", "trainer.steps=100000")
     for _ in range(1200):
-        started = [p for p in tmp_path.glob("outputs/*/*-sweep/0/metrics.jsonl") if p.stat().st_size]
+        started = [
+            p for p in tmp_path.glob("outputs/*/*-sweep/0/metrics.jsonl") if p.stat().st_size
+        ]
         if started:
             break
         time.sleep(0.05)

@@ -75,7 +75,9 @@ DATASET = """
             column = Column(torch.from_numpy(images.reshape(-1, 8, 8).astype("uint8")))
             scores = Column.of_scores(1 + images.mean(-1).ravel())
             names = [f"{number}/{c}" for c in range(self.classes)]
-            return Samples(names, np.arange(self.classes + 1) * 8, {"image": column, "score": scores})
+            return Samples(
+                names, np.arange(self.classes + 1) * 8, {"image": column, "score": scores}
+            )
     """
 ENCODER = """
     from torch import nn
@@ -178,7 +180,9 @@ EVALUATOR = """
         def run(self, player, context):
             results = Results()
             for setting in context.settings_of(self.name):
-                for played in predict(player.learner, player.samples, context.sampler(), setting, self.episodes):
+                for played in predict(
+                    player.learner, player.samples, context.sampler(), setting, self.episodes
+                ):
                     scores = CONFIDENCE.of_episodes(played.predictions.exp().amax(-1)).numpy()
                     about = played.drawn.classes, "test", played.mapping, CONFIDENCE, player.learner
                     results.add(setting.mean_of(scores, *about))
@@ -221,19 +225,30 @@ def assert_ran(cwd: Path) -> None:
     run = only_run(cwd)
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "completed"
-    assert {r["predictor"] for r in result["results"]} == {"metric/inverse", "raw/nearest", "chance"}
+    assert {r["predictor"] for r in result["results"]} == {
+        "metric/inverse",
+        "raw/nearest",
+        "chance",
+    }
     sure = [r for r in result["results"] if r["evaluator"] == "confidence"]
-    assert {r["predictor"] for r in sure} == {"metric/inverse", "raw/nearest"} and {r["n"] for r in sure} == {5}
+    assert {r["predictor"] for r in sure} == {"metric/inverse", "raw/nearest"} and {
+        r["n"] for r in sure
+    } == {5}
     assert "confidence % ± 95 % interval, 5 episodes each" in (run / "report.html").read_text()
     assert "name: manhattan" in (run / "config.yaml").read_text()
 
 
 @pytest.fixture
 def outside(tmp_path):
-    """A package installed elsewhere, that names its module in the entry-point group, and a folder of YAML."""
+    """A package installed elsewhere, that names its module in the entry-point group,
+    and a folder of YAML.
+    """
     site, conf = tmp_path / "site", tmp_path / "conf"
     write(site / "our_parts.py", "\n".join(map(textwrap.dedent, MODULES.values())))
-    write(site / "ours-1.0.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n")
+    write(
+        site / "ours-1.0.dist-info" / "METADATA",
+        "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n",
+    )
     write(site / "ours-1.0.dist-info" / "entry_points.txt", "[mmml.parts]\nours = our_parts\n")
     for name, text in PARTS.items():
         write(conf / name, text)
@@ -246,7 +261,9 @@ def test_from_outside(outside, tmp_path):
     assert done.returncode == 0, done.stderr
     assert_ran(tmp_path)
     run = only_run(tmp_path)
-    evaluated = command("eval", f"checkpoint={run}", "name=x", "episode.eval.ways=3", cwd=tmp_path, PYTHONPATH=site)
+    evaluated = command(
+        "eval", f"checkpoint={run}", "name=x", "episode.eval.ways=3", cwd=tmp_path, PYTHONPATH=site
+    )
     assert evaluated.returncode == 0, evaluated.stderr
     missing = command("eval", f"checkpoint={run}", "name=y", cwd=tmp_path)
     assert missing.returncode == 2 and "there is no dataset of that name" in missing.stderr
@@ -254,7 +271,9 @@ def test_from_outside(outside, tmp_path):
 
 def test_a_mistyped_option_of_an_outside_part_is_found(outside, tmp_path):
     site, conf = outside
-    done = command("train", "--config-dir", conf, *RUN, "+dataset.clases=3", cwd=tmp_path, PYTHONPATH=site)
+    done = command(
+        "train", "--config-dir", conf, *RUN, "+dataset.clases=3", cwd=tmp_path, PYTHONPATH=site
+    )
     assert done.returncode == 2 and "did you mean 'classes'" in done.stderr
 
 
@@ -263,11 +282,26 @@ def test_a_task_from_outside_is_learned_by_each_method(outside, method, tmp_path
     """Also one with an update rule from outside."""
     site, conf = outside
     rule = ["method/update_rule=sign"] if method == "learned_optimizer" else []
-    done = command("train", "--config-dir", conf, f"method={method}", *SCORES, *rule, cwd=tmp_path, PYTHONPATH=site)
+    done = command(
+        "train",
+        "--config-dir",
+        conf,
+        f"method={method}",
+        *SCORES,
+        *rule,
+        cwd=tmp_path,
+        PYTHONPATH=site,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((only_run(tmp_path) / "result.json").read_text())
-    rows = [r for r in result["results"] if r["predictor"].startswith(method) and r["metric"] == "relative error"]
-    assert {(r["task"], r["target"]) for r in rows} == {("relative", "score")} and all(r["n"] == 8 for r in rows)
+    rows = [
+        r
+        for r in result["results"]
+        if r["predictor"].startswith(method) and r["metric"] == "relative error"
+    ]
+    assert {(r["task"], r["target"]) for r in rows} == {("relative", "score")} and all(
+        r["n"] == 8 for r in rows
+    )
     assert method == "metric" or any(r["predictor"] == "learned_optimizer/sign" for r in rows)
 
 
@@ -280,7 +314,10 @@ def test_from_inside(tmp_path):
     for name, text in PARTS.items():
         write(copy / "conf" / name, text)
     code = "import sys; sys.argv[0] = 'mmml-train'; from mmml.cli import train; train()"
-    for options, inspected in ((RUN, assert_ran), ([*SCORES, "hydra.run.dir=scores"], lambda _: None)):
+    for options, inspected in (
+        (RUN, assert_ran),
+        ([*SCORES, "hydra.run.dir=scores"], lambda _: None),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", code, *options],
             cwd=copy,

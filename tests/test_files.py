@@ -32,7 +32,11 @@ from mmml.predict.command import write as write_predictions
 from mmml.run_directory import RunDirectory, runs_below
 from mmml.threads import one_thread
 
-STRANGE = {"a": math.nan, "b": [math.inf, -math.inf, 1.5], "c": {"d": (math.nan, "x", None, True, 3)}}
+STRANGE = {
+    "a": math.nan,
+    "b": [math.inf, -math.inf, 1.5],
+    "c": {"d": (math.nan, "x", None, True, 3)},
+}
 PLAIN = {"a": None, "b": [None, None, 1.5], "c": {"d": [None, "x", None, True, 3]}}
 
 
@@ -55,7 +59,10 @@ def test_so_have_lines_of_metrics_when_they_are_written_and_when_they_are_kept(t
     run = RunDirectory(tmp_path)
     run.append_metrics({"step": 1, "split": "val", "val/mean": math.nan})
     run.append_metrics({"step": 2, "split": "val", "val/mean": math.inf})
-    assert [strict(line)["val/mean"] for line in run.metrics.read_text().splitlines()] == [None, None]
+    assert [strict(line)["val/mean"] for line in run.metrics.read_text().splitlines()] == [
+        None,
+        None,
+    ]
     run.keep_metrics(1)
     assert [strict(line) for line in run.metrics.read_text().splitlines()] == [
         {"step": 1, "split": "val", "val/mean": None}
@@ -70,7 +77,10 @@ def test_what_can_be_said_in_json_is_left_as_it_is(value):
 def test_what_was_there_stays_where_writing_fails(tmp_path):
     write_text(tmp_path / "a.txt", "old")
     with pytest.raises(RuntimeError):
-        write_atomically(tmp_path / "a.txt", lambda file: file.write(b"half") and (_ for _ in ()).throw(RuntimeError))
+        write_atomically(
+            tmp_path / "a.txt",
+            lambda file: file.write(b"half") and (_ for _ in ()).throw(RuntimeError),
+        )
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
@@ -139,7 +149,9 @@ def test_what_a_link_leads_to_is_replaced(tmp_path):
     (tmp_path / "there" / "a.txt").write_text("old")
     (tmp_path / "link.txt").symlink_to("there/a.txt")
     write_text(tmp_path / "link.txt", "new")
-    assert (tmp_path / "link.txt").is_symlink() and (tmp_path / "there" / "a.txt").read_text() == "new"
+    assert (tmp_path / "link.txt").is_symlink() and (
+        tmp_path / "there" / "a.txt"
+    ).read_text() == "new"
 
 
 def test_kept_copies_stay_when_some_are_deleted(tmp_path):
@@ -182,7 +194,8 @@ def test_folders_that_cannot_be_flushed_are_no_obstacle(tmp_path, monkeypatch):
 DEVICE = Path("/dev/full")
 WRITERS = {
     "text": lambda file: file.write(b"x"),
-    "torch": lambda file: torch.save({"a": torch.zeros(100_000)}, file),  # tells of a position that is unexpected
+    # Tells of a position that is unexpected.
+    "torch": lambda file: torch.save({"a": torch.zeros(100_000)}, file),
     "arrays": lambda file: np.savez(file, a=np.zeros(100_000)),
 }
 
@@ -192,7 +205,9 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(write):
     with pytest.raises(OSError, match="No space left on device") as error:
         write_atomically(DEVICE, write)
     assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "/dev/full")
-    assert "/dev/full cannot be written (No space left on device): make room" in str(expected(error.value))
+    assert "/dev/full cannot be written (No space left on device): make room" in str(
+        expected(error.value)
+    )
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])

@@ -14,16 +14,36 @@ from mmml.run_directory import RunDirectory
 from mmml.training.checkpoint import load_checkpoint
 from tests.conftest import SMOKE, command
 
-HEAD = ["experiment=adapt_head", "encoder=mlp", "encoder.frozen=true", "trainer.steps=4", "trainer.checkpoint_every=2"]
-HEAD += ["episode.train.queries=2", "episode.train.shots=1", "evaluation.episodes=6", "hydra.run.dir=run"]
-HEAD += ["evaluation.validation_episodes=4", "evaluation.lr_search_episodes=2", "trainer.meta_batch_size=2"]
+HEAD = [
+    "experiment=adapt_head",
+    "encoder=mlp",
+    "encoder.frozen=true",
+    "trainer.steps=4",
+    "trainer.checkpoint_every=2",
+]
+HEAD += [
+    "episode.train.queries=2",
+    "episode.train.shots=1",
+    "evaluation.episodes=6",
+    "hydra.run.dir=run",
+]
+HEAD += [
+    "evaluation.validation_episodes=4",
+    "evaluation.lr_search_episodes=2",
+    "trainer.meta_batch_size=2",
+]
 WIDTH = "encoder.width=16"
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     cwd = tmp_path_factory.mktemp("source")
-    short = ["encoder=mlp", WIDTH, "hydra.run.dir=source", "episode.train.mappings=[image:image,text:image]"]
+    short = [
+        "encoder=mlp",
+        WIDTH,
+        "hydra.run.dir=source",
+        "episode.train.mappings=[image:image,text:image]",
+    ]
     done = command("train", *SMOKE, *short, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return cwd / "source"
@@ -31,7 +51,11 @@ def source(tmp_path_factory):
 
 def encoders_of(run):
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["learner"]
-    return {n.split("embedder.", 1)[1].replace(".norm.", "."): v for n, v in state.items() if "embedder." in n}
+    return {
+        n.split("embedder.", 1)[1].replace(".norm.", "."): v
+        for n, v in state.items()
+        if "embedder." in n
+    }
 
 
 def prepared(folder, *options):
@@ -52,13 +76,25 @@ def test_frozen_encoders_stay_and_a_resumed_run_goes_on_with_the_same_embeddings
     before, after = encoders_of(source), encoders_of(tmp_path / "run")
     assert after and all(torch.equal(before[n], after[n]) for n in after)
     found = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert {c["predictor"] for c in found["results"]} >= {"learned_optimizer/lstm", "frozen/prototype"}
+    assert {c["predictor"] for c in found["results"]} >= {
+        "learned_optimizer/lstm",
+        "frozen/prototype",
+    }
 
     stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt", "resume")
-    experiment, trainer = runs.prepare(check_run(stored.config), stored.config, RunDirectory(tmp_path / "run"), stored)
-    known = embed_all(experiment.learner, experiment.samples["train"], ["image"]).columns["image"].values
+    experiment, trainer = runs.prepare(
+        check_run(stored.config), stored.config, RunDirectory(tmp_path / "run"), stored
+    )
+    known = (
+        embed_all(experiment.learner, experiment.samples["train"], ["image"])
+        .columns["image"]
+        .values
+    )
     learned_from = trainer.parts.batches(0).support.values["image"].flatten(0, 2)
-    assert torch.cdist(learned_from, known, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 1e-5
+    assert (
+        torch.cdist(learned_from, known, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max()
+        < 1e-5
+    )
 
 
 def test_encoders_can_also_go_on_learning(source, tmp_path):
@@ -74,9 +110,18 @@ def test_encoders_can_also_go_on_learning(source, tmp_path):
     [
         ([WIDTH], "encoder.frozen=true needs init_from=RUN"),
         ([WIDTH, "init_from=/nowhere"], "init_from=/nowhere: there is no such file"),
-        (["encoder.width=8", "init_from=SOURCE"], "its encoders are others: set encoder.width=16, as it has"),
-        ([WIDTH, "encoder.normalize=false", "init_from=SOURCE"], "set encoder.normalize=True, as it has"),
-        ([WIDTH, "init_from=SOURCE", "dataset.split_seed=7"], "the run of init_from= was trained or selected on"),
+        (
+            ["encoder.width=8", "init_from=SOURCE"],
+            "its encoders are others: set encoder.width=16, as it has",
+        ),
+        (
+            [WIDTH, "encoder.normalize=false", "init_from=SOURCE"],
+            "set encoder.normalize=True, as it has",
+        ),
+        (
+            [WIDTH, "init_from=SOURCE", "dataset.split_seed=7"],
+            "the run of init_from= was trained or selected on",
+        ),
         ([WIDTH, "init_from=SOURCE", "method.adapt=all"], "method.adapt=all adapts encoders"),
     ],
 )

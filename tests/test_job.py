@@ -31,7 +31,9 @@ def start(folder):
 
 def test_the_best_parameters_are_tested_and_not_the_last(tmp_path, monkeypatch, capsys):
     scores, tested = iter([0.9, 0.1]), []
-    monkeypatch.setattr(EpisodeContext, "validate", lambda self, learner: {"val/mean": next(scores)})
+    monkeypatch.setattr(
+        EpisodeContext, "validate", lambda self, learner: {"val/mean": next(scores)}
+    )
 
     def test(learner, *_):
         tested.append({k: v.clone() for k, v in learner.state_dict().items()})
@@ -64,9 +66,14 @@ def composed(**options):
     return OmegaConf.create(compose_plain([*SMOKE, *(f"{k}={v}" for k, v in options.items())]))
 
 
-def test_of_two_runs_that_start_at_once_in_one_folder_the_second_is_refused(tmp_path, monkeypatch, capsys):
+def test_of_two_runs_that_start_at_once_in_one_folder_the_second_is_refused(
+    tmp_path, monkeypatch, capsys
+):
     folder = str(tmp_path / "run")
-    with RunDirectory(folder).create().locked(), pytest.raises(UserError, match="is in use: another process"):
+    with (
+        RunDirectory(folder).create().locked(),
+        pytest.raises(UserError, match="is in use: another process"),
+    ):
         train_composed(composed(), folder, [])
     create = RunDirectory.create
 
@@ -103,14 +110,20 @@ def test_a_run_can_be_resumed_from_its_first_moment(tmp_path, monkeypatch):
     assert (folder / "run.json").exists() and not (folder / "metrics.jsonl").exists()
     assert resume(str(folder), [], lambda config: config) == 0
     assert train_composed(composed(**{"trainer.steps": 2}), str(tmp_path / "whole"), [])[0] == 0
-    panels = [json.loads((tmp_path / name / "result.json").read_text())["results"] for name in ("run", "whole")]
+    panels = [
+        json.loads((tmp_path / name / "result.json").read_text())["results"]
+        for name in ("run", "whole")
+    ]
     assert panels[0] == panels[1]
 
 
 def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="is in use: another process"):
+    with (
+        RunDirectory(tmp_path / "run").locked(),
+        pytest.raises(UserError, match="is in use: another process"),
+    ):
         resume(str(tmp_path / "run"), ["trainer.steps=5"], lambda config: config)
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
     with RunDirectory(tmp_path / "run").locked():
@@ -119,7 +132,9 @@ def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):
 
 def test_an_unknown_monitor_is_found_before_training(tmp_path):
     plain = compose_plain([*SMOKE, "trainer.monitor=val/meen"])
-    with pytest.raises(UserError, match="trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"):
+    with pytest.raises(
+        UserError, match="trainer.monitor=val/meen is no validation score; did you mean 'val/mean'"
+    ):
         runs.prepare(check_config(plain), plain, RunDirectory(tmp_path))
 
 
@@ -127,7 +142,9 @@ def test_earlier_results_are_kept_in_order(tmp_path):
     for content in ("a", "b", "c"):
         keep_aside(tmp_path / "result.json")
         (tmp_path / "result.json").write_text(content)
-    assert [(tmp_path / n).read_text() for n in ("result.1.json", "result.2.json", "result.json")] == ["a", "b", "c"]
+    assert [
+        (tmp_path / n).read_text() for n in ("result.1.json", "result.2.json", "result.json")
+    ] == ["a", "b", "c"]
 
 
 def test_metrics_are_cut_to_a_step_and_half_lines_dropped(tmp_path):
@@ -142,7 +159,9 @@ def test_metrics_are_cut_to_a_step_and_half_lines_dropped(tmp_path):
 
 @pytest.fixture
 def fill(monkeypatch):
-    """→ pattern of the files for which the disk is full from their second writing on; nothing: there is room again."""
+    """→ pattern of the files for which the disk is full from their second writing on; nothing:
+    there is room again.
+    """
     flush, encoded = os.fsync, []
 
     def filled(pattern):
@@ -160,15 +179,22 @@ def fill(monkeypatch):
 
 
 @pytest.mark.parametrize("pattern", [r"last\.ckpt.*tmp", r"tmp$"])
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(finished, tmp_path, fill, pattern, capsys):
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(
+    finished, tmp_path, fill, pattern, capsys
+):
     run, experiment, trainer = start(tmp_path / "run")
     run.write_config({})
     trainer.save_last()
     fill(pattern)
     job = Job("mmml-train", run, [])
     assert job.execute(lambda stop: job.train(experiment, trainer, stop)) == 2
-    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmml-train:")]
-    assert len(message) == 1 and "cannot be written (No space left on device): make room there" in message[0]
+    message = [
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("mmml-train:")
+    ]
+    assert (
+        len(message) == 1
+        and "cannot be written (No space left on device): make room there" in message[0]
+    )
     assert message[0].endswith(f"; then: mmml-train resume={run}")
     assert not list(run.path.rglob("*.tmp"))
     assert torch.load(run.last, weights_only=True)["step"] < 4

@@ -25,6 +25,8 @@ print(given_back, faults())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's allocator")
 def test_large_tensors_take_the_place_of_freed_ones():
-    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
     given_back, kept = map(int, done.stdout.split())
     assert given_back > 50 and kept < given_back / 10

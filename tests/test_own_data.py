@@ -1,4 +1,6 @@
-"""The same commands for every modality, on real files: check, train, predict classes that were never seen."""
+"""The same commands for every modality, on real files: check, train, predict classes
+that were never seen.
+"""
 
 import csv
 import json
@@ -21,19 +23,22 @@ SHORT += ["evaluation.episodes=20", "evaluation.validation_episodes=10"]
 SETS = {
     "speech": (
         lambda data, root: own_data.speech(data, root, takes=12),
-        "episode.eval.mappings=[audio:audio] episode.eval.ways=2 trainer.steps=30 trainer.meta_batch_size=2",
+        (
+            "episode.eval.mappings=[audio:audio] episode.eval.ways=2 trainer.steps=30 "
+            "trainer.meta_batch_size=2"
+        ),
         0.5,
     ),
     "emoji": (
         lambda data, root: own_data.emoji(data, root, count=60),
-        "episode.eval.mappings=[image:image,text:image] episode.eval.shots=1 episode.eval.queries=3 "
-        "episode.train.queries=3 encoder.image.colour=true trainer.steps=10",
+        "episode.eval.mappings=[image:image,text:image] episode.eval.shots=1 "
+        "episode.eval.queries=3 episode.train.queries=3 encoder.image.colour=true trainer.steps=10",
         0.5,
     ),
     "gestures": (
         own_data.gestures,
-        "episode.eval.mappings=[video:video] episode.eval.ways=3 episode.eval.shots=1 episode.eval.queries=1 "
-        "episode.train.queries=1 encoder.video.frames=4 trainer.steps=3",
+        "episode.eval.mappings=[video:video] episode.eval.ways=3 episode.eval.shots=1 "
+        "episode.eval.queries=1 episode.train.queries=1 encoder.video.frames=4 trainer.steps=3",
         0.9,  # its second takes are the first, a little darker
     ),
     "drawings": (
@@ -45,11 +50,15 @@ SETS = {
 
 
 def split_up(run: Path, modality: str) -> tuple[str, str, list[str]]:
-    """Manifests of the run's test classes: up to five samples of each as support, others as queries."""
+    """Manifests of the run's test classes: up to five samples of each as support,
+    others as queries.
+    """
     options = yaml.safe_load((run / "config.yaml").read_text())["dataset"]
     dataset = datasets.build_section(options, "dataset")
     test = dataset.load([modality])["test"]
-    by_id = dict(zip(dataset.rows.column("id").to_pylist(), read_table(dataset.rows.path), strict=True))
+    by_id = dict(
+        zip(dataset.rows.column("id").to_pylist(), read_table(dataset.rows.path), strict=True)
+    )
     support, query = [], []
     for c, name in enumerate(test.classes[:5]):
         own = [by_id[test.ids[r].as_py()] for r in range(test.starts[c], test.starts[c + 1])]
@@ -76,20 +85,32 @@ def test_check_train_and_predict_unseen_classes(name, real_data, tmp_path, monke
     overrides, modality = options.split(), options.partition("[")[2].partition(":")[0]
     make(real_data, tmp_path / "set")
     monkeypatch.chdir(tmp_path)
-    assert mmml_data(["check", "set", *overrides]) == 0 and "data:image/" in (tmp_path / "data.html").read_text()
+    assert (
+        mmml_data(["check", "set", *overrides]) == 0
+        and "data:image/" in (tmp_path / "data.html").read_text()
+    )
     common = ["dataset=manifest", "dataset.root=set", "episode=five_way", "hydra.run.dir=run"]
     done = command("train", *common, *SHORT, *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["status"] == "completed" and {c["predictor"] for c in result["results"]} >= {"raw/nearest", "chance"}
+    assert result["status"] == "completed" and {c["predictor"] for c in result["results"]} >= {
+        "raw/nearest",
+        "chance",
+    }
     if name != "gestures":  # of which three test classes make no map
         assert "data:image/" in (tmp_path / "run" / "report.html").read_text()
     support, query, truth = split_up(tmp_path / "run", modality)
-    assert predict(["checkpoint=run", f"support={support}", f"query={query}", "predict.output=p.csv"]) == 0
+    assert (
+        predict(["checkpoint=run", f"support={support}", f"query={query}", "predict.output=p.csv"])
+        == 0
+    )
     found = read_table(tmp_path / "p.csv")
     right = sum(p["prediction"] == t for p, t in zip(found, truth, strict=True)) / len(truth)
     assert right >= floor, f"{right} of {len(truth)} queries"
-    assert all(0 < float(p["probability"]) <= 1 and p["neighbor_3" if len(truth) > 9 else "neighbor_1"] for p in found)
+    assert all(
+        0 < float(p["probability"]) <= 1 and p["neighbor_3" if len(truth) > 9 else "neighbor_1"]
+        for p in found
+    )
 
 
 def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
@@ -99,7 +120,9 @@ def test_scores_of_speakers_on_traits(real_data, tmp_path, monkeypatch):
     done = command("train", *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     panel = json.loads((tmp_path / "run" / "result.json").read_text())["results"]
-    assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {c["predictor"] for c in panel} == {
+    assert {c["metric"] for c in panel} == {"MAE", "Pearson r"} and {
+        c["predictor"] for c in panel
+    } == {
         "metric/attention",
         "metric/attention, permuted targets",
         "metric/attention, training-set support",

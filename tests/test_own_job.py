@@ -1,4 +1,6 @@
-"""A small run in this process: which checkpoint it goes on with, which one is judged, and what is written of it."""
+"""A small run in this process: which checkpoint it goes on with, which one is judged,
+and what is written of it.
+"""
 
 import json
 import shutil
@@ -14,8 +16,19 @@ from mmml.run_directory import RunDirectory
 from mmml.training.checkpoint import load_checkpoint
 from tests.test_splits import RUN, manifest
 
-SHORT = [*RUN, "trainer.steps=4", "trainer.warmup=0", "trainer.validate_every=2", "trainer.checkpoint_every=4"]
-SHORT += ["evaluation.episodes=5", "evaluation.baselines=[]", "evaluation.controls=false", "trainer.meta_batch_size=2"]
+SHORT = [
+    *RUN,
+    "trainer.steps=4",
+    "trainer.warmup=0",
+    "trainer.validate_every=2",
+    "trainer.checkpoint_every=4",
+]
+SHORT += [
+    "evaluation.episodes=5",
+    "evaluation.baselines=[]",
+    "evaluation.controls=false",
+    "trainer.meta_batch_size=2",
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +65,26 @@ def test_the_best_is_judged_and_the_last_goes_on(run):
 def test_every_episode_is_written_beside_what_it_is_the_score_of(run):
     panel = json.loads(run.result.read_text())["results"]
     rows = pq.read_table(run.evaluation("test") / "episodes.parquet").to_pylist()
-    (cell,) = [c for c in panel if c["predictor"] == "metric/prototype" and c["metric"] == "accuracy"]
+    (cell,) = [
+        c for c in panel if c["predictor"] == "metric/prototype" and c["metric"] == "accuracy"
+    ]
     own = [r for r in rows if (r["predictor"], r["metric"]) == (cell["predictor"], cell["metric"])]
     assert [r["episode"] for r in own] == [0, 1, 2, 3, 4]
     assert sum(r["score"] for r in own) / 5 == pytest.approx(cell["mean"])
 
 
 def test_what_is_gone_back_on_is_given_up(run):
-    """It goes on from the checkpoint that is named, an earlier one, and what came later is dropped."""
+    """It goes on from the checkpoint that is named, an earlier one, and what
+    came later is dropped.
+    """
     best, last = (load_checkpoint(p, "checkpoint") for p in (run.best, run.last))
     replace(best, step=2, best=last.best).save(run.best)
-    assert resume(str(run.best), [], lambda config: config | {"trainer": config["trainer"] | {"steps": 3}}) == 0
+    assert (
+        resume(
+            str(run.best), [], lambda config: config | {"trainer": config["trainer"] | {"steps": 3}}
+        )
+        == 0
+    )
     assert [m["step"] for m in run.read_metrics() if m["split"] == "train"] == [1, 2, 3]
     assert load_checkpoint(run.last, "last").step == 3
     assert len(list(run.path.glob("result*.json"))) == 2

@@ -6,14 +6,45 @@ import pytest
 
 from tests.conftest import command
 
-SHORT = ["dataset=moving_domains", "dataset.domains=12", "dataset.videos=6", "episode=pairs", "trainer.steps=2"]
-SHORT += ["episode.train.shots=2", "episode.train.queries=3", "episode.eval.shots=[1,3]", "episode.eval.queries=3"]
-SHORT += ["trainer.validate_every=1", "trainer.checkpoint_every=1", "trainer.warmup=0", "evaluation.episodes=4"]
-SHORT += ["evaluation.validation_episodes=2", "evaluation.lr_search_episodes=0", "hydra.run.dir=run"]
-SHORT += ["encoder.video.channels=8", "encoder.video.size=16", "encoder.width=16", "evaluation.baselines=[]"]
+SHORT = [
+    "dataset=moving_domains",
+    "dataset.domains=12",
+    "dataset.videos=6",
+    "episode=pairs",
+    "trainer.steps=2",
+]
+SHORT += [
+    "episode.train.shots=2",
+    "episode.train.queries=3",
+    "episode.eval.shots=[1,3]",
+    "episode.eval.queries=3",
+]
+SHORT += [
+    "trainer.validate_every=1",
+    "trainer.checkpoint_every=1",
+    "trainer.warmup=0",
+    "evaluation.episodes=4",
+]
+SHORT += [
+    "evaluation.validation_episodes=2",
+    "evaluation.lr_search_episodes=0",
+    "hydra.run.dir=run",
+]
+SHORT += [
+    "encoder.video.channels=8",
+    "encoder.video.size=16",
+    "encoder.width=16",
+    "evaluation.baselines=[]",
+]
 SHORT += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")]
 LEARNED = ["method=learned_optimizer", "method.inner_steps=2"]
-WRITTEN = ["task=generation", "task.width=16", "task.heads=2", "task.max_length=12", "task.vocabulary=64"]
+WRITTEN = [
+    "task=generation",
+    "task.width=16",
+    "task.heads=2",
+    "task.max_length=12",
+    "task.vocabulary=64",
+]
 
 
 def result(folder):
@@ -31,41 +62,63 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     names = ("learned_lr", "no adaptation", "learned_lr, permuted targets")
     assert panel(found) >= {("generation", f"learned_optimizer/{n}", "chrF") for n in names}
     assert all(c["target"] == "text" and "candidates" not in c for c in found["results"])
-    assert {d["minus"] for d in found["differences"]} >= {f"learned_optimizer/{n}" for n in names[1:]}
+    assert {d["minus"] for d in found["differences"]} >= {
+        f"learned_optimizer/{n}" for n in names[1:]
+    }
     report = (tmp_path / "run" / "report.html").read_text()
     assert "What was asked for, and what was given" in report and "video:video → text" in report
 
     done = command("train", "resume=run", "trainer.steps=3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert result(tmp_path / "run")["steps"] == 3
-    done = command("eval", "checkpoint=run", "name=beams", "task.decoding=beam", "task.beams=2", cwd=tmp_path)
+    done = command(
+        "eval", "checkpoint=run", "name=beams", "task.decoding=beam", "task.beams=2", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     judged = result(tmp_path / "run" / "eval" / "beams")
     assert judged["status"] == "completed" and panel(judged) == panel(found)
-    other = [o for o in SHORT if "hydra" not in o] + ["hydra.run.dir=frozen", "init_from=run", "encoder.frozen=true"]
+    other = [o for o in SHORT if "hydra" not in o] + [
+        "hydra.run.dir=frozen",
+        "init_from=run",
+        "encoder.frozen=true",
+    ]
     done = command("train", *other, *LEARNED, "method.init=learned", *WRITTEN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_checkpoints_are_compared_and_corrupted_by_their_own_words(tmp_path):
-    """Word pieces, and the language model, are of each checkpoint; what is asked for is not corrupted."""
+    """Word pieces, and the language model, are of each checkpoint; what is asked
+    for is not corrupted.
+    """
     for seed in (0, 1):
         run = [f"hydra.run.dir=run{seed}", f"seed={seed}", "method.init=learned", *WRITTEN]
-        done = command("train", *(o for o in SHORT if "hydra" not in o), *LEARNED, *run, cwd=tmp_path)
+        done = command(
+            "train", *(o for o in SHORT if "hydra" not in o), *LEARNED, *run, cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
     done = command("eval", "checkpoint=[run0,run1]", "name=both", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (both,) = tmp_path.glob("**/both/result.json")
     scores = {c["shots"]: c["mean"] for c in result(both.parent)["results"] if scored(c, "run0")}
-    alone = {c["shots"]: c["mean"] for c in result(tmp_path / "run0")["results"] if scored(c, "learned_lr")}
+    alone = {
+        c["shots"]: c["mean"]
+        for c in result(tmp_path / "run0")["results"]
+        if scored(c, "learned_lr")
+    }
     assert scores == pytest.approx(alone)
     done = command(
-        "eval", "checkpoint=run0", "name=corrupted", "evaluation/evaluators=[few_shot,robustness]", cwd=tmp_path
+        "eval",
+        "checkpoint=run0",
+        "name=corrupted",
+        "evaluation/evaluators=[few_shot,robustness]",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert {r["modality"] for r in result(tmp_path / "run0" / "eval" / "corrupted")["results"] if "amount" in r} == {
-        "video"
-    }
+    assert {
+        r["modality"]
+        for r in result(tmp_path / "run0" / "eval" / "corrupted")["results"]
+        if "amount" in r
+    } == {"video"}
 
 
 def scored(cell, name):
@@ -73,11 +126,18 @@ def scored(cell, name):
 
 
 def test_answers_are_found(tmp_path):
-    done = command("train", *SHORT, *LEARNED, "method.init=prototype", "task=retrieval", cwd=tmp_path)
+    done = command(
+        "train", *SHORT, *LEARNED, "method.init=prototype", "task=retrieval", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     found = result(tmp_path / "run")
-    (chance,) = [c for c in found["results"] if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)]
-    assert chance["mean"] == pytest.approx(1 / 5)  # six sentences of a domain, less that of the support set
+    (chance,) = [
+        c
+        for c in found["results"]
+        if (c["predictor"], c["metric"], c["shots"]) == ("chance", "R@1", 1)
+    ]
+    # Six sentences of a domain, less that of the support set.
+    assert chance["mean"] == pytest.approx(1 / 5)
     assert any("permuted targets" in name for _, name, _ in panel(found))
 
 
@@ -88,12 +148,18 @@ def test_answers_are_found(tmp_path):
             ["method/classifier=prototype", "task=retrieval"],
             "method/classifier=prototype needs classes, and task=retrieval has none",
         ),
-        ([*LEARNED, "method.init=prototype", *WRITTEN], "method.init=prototype computes a head, and task=generation"),
+        (
+            [*LEARNED, "method.init=prototype", *WRITTEN],
+            "method.init=prototype computes a head, and task=generation",
+        ),
         (
             ["method/classifier=attention", "task=retrieval", "task.target=audio"],
             "task.target=audio: this dataset has video",
         ),
-        (["method/classifier=attention", "task=regression"], "task=regression needs a score for each sample"),
+        (
+            ["method/classifier=attention", "task=regression"],
+            "task=regression needs a score for each sample",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(options, message, tmp_path):

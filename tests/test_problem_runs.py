@@ -7,7 +7,12 @@ from mmml import run as runs
 from mmml.config.compose import compose_plain
 from mmml.config.schema import check_run
 
-QUADRATIC = ["experiment=quadratic", "trainer.meta_batch_size=4", "trainer.device=cpu", "problem.dimensions=3"]
+QUADRATIC = [
+    "experiment=quadratic",
+    "trainer.meta_batch_size=4",
+    "trainer.device=cpu",
+    "problem.dimensions=3",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,10 @@ def test_no_problem_is_met_twice_in_training(plain):
 
 def test_problems_of_training_are_no_problems_of_validation_or_test(plain):
     experiment = assembled(plain)
-    judged = [experiment.context.family.draw(range(20), 0, s, None, torch.device("cpu")) for s in ("val", "test")]
+    judged = [
+        experiment.context.family.draw(range(20), 0, s, None, torch.device("cpu"))
+        for s in ("val", "test")
+    ]
     met = {start for step in range(5) for start in starts(experiment.batches()(step))}
     assert not met & {start for problems in judged for start in starts(problems)}
 
@@ -43,4 +51,7 @@ def test_the_seed_of_a_run_changes_its_training_and_not_what_judges_it(plain):
     assert starts(zero.batches()(0)) != starts(one.batches()(0))
     assert zero.context.options.seed == one.context.options.seed == 0
     assert zero.context.fingerprint() == one.context.fingerprint()
-    assert any(not torch.equal(a, b) for a, b in zip(zero.learner.parameters(), one.learner.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(zero.learner.parameters(), one.learner.parameters(), strict=True)
+    )

@@ -70,7 +70,11 @@ def test_an_outside_part_cannot_take_a_built_in_name():
 def test_lists_and_dictionaries_are_checked_inside():
     check_type([1, 2], list[int], "x")
     check_type({"a": 1.5}, dict[str, float], "x")
-    for value, wanted in (([1, "2"], list[int]), ({"a": 1.5, "b": "2"}, dict[str, float]), ([True], list[int])):
+    for value, wanted in (
+        ([1, "2"], list[int]),
+        ({"a": 1.5, "b": "2"}, dict[str, float]),
+        ([True], list[int]),
+    ):
         with pytest.raises(UserError):
             check_type(value, wanted, "x")
 

@@ -7,10 +7,18 @@ import pyarrow.parquet as pq
 
 from tests.conftest import SMOKE, command
 
-LACKING = "[{name: missing, modality: text, amount: 0.3, side: support}, {name: noise, modality: image, amount: 0.2}]"
+LACKING = (
+    "[{name: missing, modality: text, amount: 0.3, side: support}, {name: noise, modality: "
+    "image, amount: 0.2}]"
+)
 MAPPINGS = "[image:image,image+text:image]"
 ROBUSTNESS = "evaluation/evaluators=[few_shot,robustness]"
-QUICK = ["evaluation.episodes=4", "evaluation.validation_episodes=2", "episode.eval.ways=[3]", "episode.eval.shots=[1]"]
+QUICK = [
+    "evaluation.episodes=4",
+    "evaluation.validation_episodes=2",
+    "episode.eval.ways=[3]",
+    "episode.eval.shots=[1]",
+]
 
 
 def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
@@ -32,7 +40,10 @@ def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
     with (folder / "results.csv").open() as file:
         lines = [line for line in csv.DictReader(file) if line["corruption"]]
     areas = [line for line in lines if line["corruption"] == "all"]
-    assert {(line["support"], line["query"]) for line in areas} == {("image", "image"), ("image+text", "image")}
+    assert {(line["support"], line["query"]) for line in areas} == {
+        ("image", "image"),
+        ("image+text", "image"),
+    }
     scores = [r for r in pq.read_table(folder / "episodes.parquet").to_pylist() if r["corruption"]]
     assert len(scores) == 4 * len(lines) and "Robustness" in (folder / "report.html").read_text()
     few = ["dataset.val=0.001", "evaluation.robustness.split=val"]
@@ -42,9 +53,15 @@ def test_what_is_trained_on_gaps_is_judged_on_more_of_them(tmp_path):
 
 def test_mistakes_in_what_is_corrupted_are_told(tmp_path):
     done = command(
-        "train", *SMOKE, "episode.eval.corruptions=[{name: missing, modality: audio, amount: 0.5}]", cwd=tmp_path
+        "train",
+        *SMOKE,
+        "episode.eval.corruptions=[{name: missing, modality: audio, amount: 0.5}]",
+        cwd=tmp_path,
     )
-    assert done.returncode == 2 and "episode.eval.corruptions[0]: no mapping shows 'audio'" in done.stderr
+    assert (
+        done.returncode == 2
+        and "episode.eval.corruptions[0]: no mapping shows 'audio'" in done.stderr
+    )
     done = command(
         "train",
         *SMOKE,

@@ -11,7 +11,11 @@ from mmml.run_directory import RunDirectory
 
 def test_a_run_is_held_by_one_process(tmp_path):
     run = RunDirectory(tmp_path)
-    with run.locked(), pytest.raises(UserError, match="is in use: another process trains there now"), run.locked():
+    with (
+        run.locked(),
+        pytest.raises(UserError, match="is in use: another process trains there now"),
+        run.locked(),
+    ):
         pass
 
 
@@ -27,8 +31,17 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch, caplo
 
 def test_what_a_kill_left_half_written_is_removed_and_the_work_of_others_is_not(tmp_path):
     run = RunDirectory(tmp_path)
-    own = [".run.json.1-ab.tmp", "checkpoints/.last.ckpt.1-ab.tmp", "eval/test/.episodes.parquet.1-ab.tmp"]
-    others = [".report.html.1-ab.tmp", "eval/other/.result.json.1-ab.tmp", "run.json", "checkpoints/last.ckpt"]
+    own = [
+        ".run.json.1-ab.tmp",
+        "checkpoints/.last.ckpt.1-ab.tmp",
+        "eval/test/.episodes.parquet.1-ab.tmp",
+    ]
+    others = [
+        ".report.html.1-ab.tmp",
+        "eval/other/.result.json.1-ab.tmp",
+        "run.json",
+        "checkpoints/last.ckpt",
+    ]
     for name in (*own, *others):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")

@@ -21,10 +21,24 @@ from tests.data.making import write_csv
 from tests.evaluation.making import MODALITIES, OPTIONS, measure, settings_of
 from tests.methods.learned_optimizer.making import make
 
-RUN = ["dataset=manifest", "dataset.root=nowhere", "dataset.features=f.npy", "encoder/features=mlp_features"]
+RUN = [
+    "dataset=manifest",
+    "dataset.root=nowhere",
+    "dataset.features=f.npy",
+    "encoder/features=mlp_features",
+]
 RUN += ["encoder.features.hidden=[4]", "encoder.width=4", "episode=five_way", "episode.eval.ways=2"]
-RUN += ["episode.train.ways=2", "episode.eval.mappings=[features:features]", "episode.eval.shots=[1]"]
-RUN += ["episode.eval.queries=1", "episode.train.queries=1", "evaluation.validation_episodes=4", "trainer.device=cpu"]
+RUN += [
+    "episode.train.ways=2",
+    "episode.eval.mappings=[features:features]",
+    "episode.eval.shots=[1]",
+]
+RUN += [
+    "episode.eval.queries=1",
+    "episode.train.queries=1",
+    "evaluation.validation_episodes=4",
+    "trainer.device=cpu",
+]
 
 
 def context_of(**splits):
@@ -52,13 +66,18 @@ def untested(samples):
 
 def test_what_selects_the_best_is_measured_without_the_test_split(untested, samples):
     learner = make_learner(MLP)
-    assert context_of(val=alike(samples)).validate(learner)["val/mean"] == 1 > untested.validate(learner)["val/mean"]
+    assert (
+        context_of(val=alike(samples)).validate(learner)["val/mean"]
+        == 1
+        > untested.validate(learner)["val/mean"]
+    )
     assert untested.fingerprint() != context_of(val=alike(samples)).fingerprint()
 
 
 def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
     names = [control.predictor_name for control in untested.controls(make(MLP))]
-    assert names[0] == "learned_optimizer/no adaptation" and 2 <= len(names[1:]) <= 4  # one by each metric, or by both
+    # One by each metric, or by both.
+    assert names[0] == "learned_optimizer/no adaptation" and 2 <= len(names[1:]) <= 4
 
 
 def test_what_a_control_knows_is_of_the_training_split(samples):
@@ -66,13 +85,20 @@ def test_what_a_control_knows_is_of_the_training_split(samples):
     queried, learner = [], make_learner(MLP)
     learner.controls = lambda train: queried.append(train) or []
     train = alike(samples)
-    for splits, given in (({"train": train}, train), ({}, None), ({"train": replace(train, classes=[])}, None)):
+    for splits, given in (
+        ({"train": train}, train),
+        ({}, None),
+        ({"train": replace(train, classes=[])}, None),
+    ):
         context_of(val=samples, test=samples, **splits).controls(learner)
         assert queried.pop() is given
 
 
 def test_confidence_is_calibrated_without_the_test_split(untested, samples):
-    unsure, sure = (j.calibrate(make_learner(MLP)).entries[0] for j in (untested, context_of(val=alike(samples))))
+    unsure, sure = (
+        j.calibrate(make_learner(MLP)).entries[0]
+        for j in (untested, context_of(val=alike(samples)))
+    )
     assert unsure.temperature > 5 * sure.temperature
 
 
@@ -97,11 +123,15 @@ def plain():
 
 
 def manifest(root, **moved):
-    """Vectors of three classes of four rows in each split; those of some splits are moved away from zero."""
+    """Vectors of three classes of four rows in each split; those of some splits are
+    moved away from zero.
+    """
     rng, rows, values = np.random.default_rng(0), [], []
     for split in ("train", "val", "test"):
         values.append(rng.standard_normal((12, 4)) + moved.get(split, 0))
-        rows += [{"id": f"{split}{i}", "label": f"{split} {i // 4}", "split": split} for i in range(12)]
+        rows += [
+            {"id": f"{split}{i}", "label": f"{split} {i // 4}", "split": split} for i in range(12)
+        ]
     root.mkdir()
     np.save(root / "f.npy", np.concatenate(values).astype("f4"))
     write_csv(root / "metadata.csv", rows)
@@ -127,7 +157,11 @@ def same(a, b):
 def test_encoders_are_fitted_to_the_training_split_alone(plain, tmp_path):
     one, other, moved = (
         prepared(plain, manifest(tmp_path / name, **offsets))[0].learner.state_dict()
-        for name, offsets in (("one", {}), ("other", {"val": 50, "test": -90}), ("moved", {"train": 5}))
+        for name, offsets in (
+            ("one", {}),
+            ("other", {"val": 50, "test": -90}),
+            ("moved", {"train": 5}),
+        )
     )
     assert same(one, other) and not same(one, moved)
 
@@ -136,7 +170,10 @@ def test_a_finished_learner_is_not_fitted_to_what_it_is_judged_by(plain, tmp_pat
     _, run = prepared(plain, manifest(tmp_path / "one"))
     checkpoint = load_checkpoint(run.last, "checkpoint")
     elsewhere = manifest(tmp_path / "other", train=7, val=50, test=-90)
-    assert same(runs.restore(check_run(on(plain, elsewhere)), checkpoint).learner.state_dict(), checkpoint.learner)
+    assert same(
+        runs.restore(check_run(on(plain, elsewhere)), checkpoint).learner.state_dict(),
+        checkpoint.learner,
+    )
 
 
 def test_confidence_is_that_of_the_parameters_that_validation_selected(plain, tmp_path):
@@ -157,7 +194,10 @@ def test_the_seed_of_a_run_changes_its_training_and_not_what_judges_it(plain, tm
     root = manifest(tmp_path / "one")
     zero, one = (runs.assemble(check_run(on(plain, root, seed=seed))) for seed in (0, 1))
     assert zero.context.fingerprint() == one.context.fingerprint()
-    rows = [e.context.sampler("test").draw(range(20), e.context.settings[0].shape).query for e in (zero, one)]
+    rows = [
+        e.context.sampler("test").draw(range(20), e.context.settings[0].shape).query
+        for e in (zero, one)
+    ]
     assert np.array_equal(*rows) and not same(zero.learner.state_dict(), one.learner.state_dict())
     for experiment in (zero, one):
         experiment.learner.fit(experiment.samples["train"])
@@ -171,6 +211,10 @@ def test_speakers_that_training_heard_are_refused_in_the_test(plain, tmp_path):
     experiment.samples["test"] = replace(test, kept_apart=["speaker a", "speaker b"])
     experiment.known_classes = [f"{identity}/train 0", f"{identity}/speaker b"]
     with pytest.raises(
-        UserError, match=r"trained or selected on 1 of these test classes \(or samples\), such as '.*/speaker b'"
+        UserError,
+        match=(
+            r"trained or selected on 1 of these test classes \(or samples\), "
+            r"such as '.*/speaker b'"
+        ),
     ):
         runs.refuse_seen_classes(experiment)

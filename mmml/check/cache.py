@@ -36,10 +36,12 @@ class Entry:
     """Files of the cache that are removed together or not at all.
 
     Attributes:
-        kind: ``image``, ``glyphs``, …; empty for a temporary file or folder, which a process may be writing.
+        kind: ``image``, ``glyphs``, …; empty for a temporary file or folder, which a process
+            may be writing.
         paths: files, or one folder.
         size: bytes.
-        used: when it was last read or written; where the file system keeps no times of reading, when it was written.
+        used: when it was last read or written; where the file system keeps no times of reading,
+            when it was written.
     """
 
     kind: str
@@ -51,7 +53,9 @@ class Entry:
 def measure(kind: str, paths: list[Path]) -> Iterator[Entry]:
     """An entry, unless it has just been removed by another process."""
     with suppress(FileNotFoundError):
-        stats = [p.lstat() for path in paths for p in (path, *(path.rglob("*") if path.is_dir() else ()))]
+        stats = [
+            p.lstat() for path in paths for p in (path, *(path.rglob("*") if path.is_dir() else ()))
+        ]
         files = [s for s in stats if not S_ISDIR(s.st_mode)]
         times = [s.st_mtime for s in stats] + [s.st_atime for s in files]
         yield Entry(kind, paths, sum(s.st_size for s in files), max(times))
@@ -69,7 +73,8 @@ def cache(words: Sequence[str], options: list[str]) -> int:
     if others or wrong_words or (options and not words):
         wrong = " ".join([*words, *options])
         raise UserError(
-            f"mmml-data cache {wrong} is no command: use mmml-data cache, or mmml-data cache clean [KIND] [days=N]"
+            f"mmml-data cache {wrong} is no command: use mmml-data cache, or mmml-data cache "
+            "clean [KIND] [days=N]"
         )
     require(days.isdecimal(), "days", days, DAYS)
     folder = cache_dir()
@@ -94,20 +99,30 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
         elif path.name != DOWNLOADS or path.is_symlink():
             strange.append(path)
     for path in downloaded(folder / DOWNLOADS):
-        if not any(p.is_symlink() for p in (path, *path.parents) if p != folder and p.is_relative_to(folder)):
+        if not any(
+            p.is_symlink()
+            for p in (path, *path.parents)
+            if p != folder and p.is_relative_to(folder)
+        ):
             grouped[DOWNLOADS, str(path)].append(path)
-    return [entry for (kind, _), paths in grouped.items() for entry in measure(kind, paths)], strange
+    return [
+        entry for (kind, _), paths in grouped.items() for entry in measure(kind, paths)
+    ], strange
 
 
 def entry_kind(path: Path) -> str | None:
-    """The kind of an entry of the cache; empty for a temporary one, None for what mmml did not make."""
+    """The kind of an entry of the cache; empty for a temporary one, None for what
+    mmml did not make.
+    """
     partial = re.fullmatch(BESIDE, path.name)
     name = partial[1] if partial else path.name
     found = re.match(ENTRY, name)
     if found is None or path.is_symlink():
         return None
     if path.is_dir():
-        ours = found[1] in (*FILE_MODALITIES, PREPARED, UNPACKED) and (partial or found.end() == len(name))
+        ours = found[1] in (*FILE_MODALITIES, PREPARED, UNPACKED) and (
+            partial or found.end() == len(name)
+        )
         ours = ours and all(is_plain(inner, path, found[1]) for inner in path.rglob("*"))
     else:
         ours = path.is_file() and (partial or name[found.end() :] in SUFFIXES)
@@ -116,8 +131,14 @@ def entry_kind(path: Path) -> str | None:
 
 def is_plain(inner: Path, entry: Path, kind: str) -> bool:
     """Whether what lies in a folder of the cache is what mmml writes there."""
-    known = inner.parent == entry and (inner.name in (*PARTS, VALUES) or re.fullmatch(BESIDE, inner.name))
-    return bool(known or kind == UNPACKED) and not inner.is_symlink() and (inner.is_file() or inner.is_dir())
+    known = inner.parent == entry and (
+        inner.name in (*PARTS, VALUES) or re.fullmatch(BESIDE, inner.name)
+    )
+    return (
+        bool(known or kind == UNPACKED)
+        and not inner.is_symlink()
+        and (inner.is_file() or inner.is_dir())
+    )
 
 
 def show(folder: Path, entries: Sequence[Entry], strange: Sequence[Path]) -> None:
@@ -149,12 +170,18 @@ def keeps_times(folder: Path) -> bool:
     return not os.statvfs(folder).f_flag & os.ST_NOATIME
 
 
-def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind: str, days: int) -> int:
-    """Remove entries, and print what is left; returns the exit code, 1 if something cannot be removed."""
+def clean(
+    folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind: str, days: int
+) -> int:
+    """Remove entries, and print what is left; returns the exit code, 1 if something
+    cannot be removed.
+    """
     kinds = sorted({e.kind for e in entries if e.kind})
     if kind and kind not in kinds:
         has = ", ".join(kinds) or "nothing that can be removed"
-        raise UserError(f"the cache has nothing of kind {kind}{did_you_mean(kind, kinds)} (it has {has})")
+        raise UserError(
+            f"the cache has nothing of kind {kind}{did_you_mean(kind, kinds)} (it has {has})"
+        )
     left, freed, failed, now = list[Entry](), 0, list[str](), time.time()
     for entry in entries:
         selected = entry.kind == kind if kind else entry.kind != DOWNLOADS
@@ -167,7 +194,10 @@ def clean(folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind:
         except OSError as error:
             failed.append(f"{entry.paths[0].name} cannot be removed ({error.strerror or error})")
             left.append(entry)
-    print(f"freed {human(freed)} of {folder}; left: {', '.join(what_is_left(left, strange)) or 'nothing'}")
+    print(
+        f"freed {human(freed)} of {folder}; left: "
+        f"{', '.join(what_is_left(left, strange)) or 'nothing'}"
+    )
     for message in failed[:SHOWN]:
         print(message)
     return 1 if failed else 0

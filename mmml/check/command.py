@@ -3,7 +3,14 @@
 import shlex
 from collections.abc import Callable
 
-from mmml.check.episodes import check_episodes, known_classes, suggest, too_few, unlabelled, without_queries
+from mmml.check.episodes import (
+    check_episodes,
+    known_classes,
+    suggest,
+    too_few,
+    unlabelled,
+    without_queries,
+)
 from mmml.check.issues import inspect
 from mmml.check.page import print_inspection, write_page
 from mmml.config import Config, check_config
@@ -73,7 +80,9 @@ def maker(overrides: list[str]) -> Callable[[], Manifest]:
 
 
 def meant(dataset: Manifest) -> str:
-    """The task that a table's columns are for: scores to be predicted, texts to be translated, else classes."""
+    """The task that a table's columns are for: scores to be predicted, texts to be translated,
+    else classes.
+    """
     if dataset.rows.has("score"):
         return "regression"
     return "generation" if {"text", "source_text"} <= set(dataset.modalities) else "classification"

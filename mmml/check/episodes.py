@@ -19,11 +19,13 @@ from mmml.tasks import Task
 PAIR = 1.5  # a share of this many rows is rounded to two: one of support and one query
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
-EPISODES = {"label": "five_way", "scalar": "regression", "embedding": "pairs", "text": "pairs"}  # by form of answers
+# By form of answers.
+EPISODES = {"label": "five_way", "scalar": "regression", "embedding": "pairs", "text": "pairs"}
 
 
 def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
-    """Overrides of a run that these samples allow: the choices that suit them, and episodes as wide as is usual.
+    """Overrides of a run that these samples allow: the choices that suit them, and episodes
+    as wide as is usual.
 
     Args:
         dataset: the manifest.
@@ -32,18 +34,28 @@ def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
     """
     one_way, samples = task.per_sample_target, inspection.samples
     choices = [*([f"task={task.name}"] if one_way else []), f"episode={EPISODES[task.form]}"]
-    complete = [m for m in inspection.complete or list(dataset.modalities)[:1] if m not in task.target_columns]
+    complete = [
+        m
+        for m in inspection.complete or list(dataset.modalities)[:1]
+        if m not in task.target_columns
+    ]
     shown = suggested_mappings(dataset, complete, one_way)
     if not shown or not samples or not all(s.classes for s in samples.values()):
         return choices
     least = min(int(s.counts.min()) for s in samples.values())
-    both = [f"episode.eval.mappings=[{','.join(shown)}]"] + [f"episode.train.mappings=[{','.join(shown)}]"] * one_way
+    both = [f"episode.eval.mappings=[{','.join(shown)}]"] + [
+        f"episode.train.mappings=[{','.join(shown)}]"
+    ] * one_way
     if one_way:
         queries = max(1, min(20, least // 2))
         shots = sorted({max(1, min(n, least - queries)) for n in (5, 20)})
         ways = {}
     else:
-        single = any(dataset.modalities[m] is Granularity.SAMPLE for mapping in shown for m in mapping.split(":"))
+        single = any(
+            dataset.modalities[m] is Granularity.SAMPLE
+            for mapping in shown
+            for m in mapping.split(":")
+        )
         queries, shots = (5, [1, 5]) if least >= 10 else (max(1, min(5, least - 1)), [1])
         if not single:  # a class shows one value, however often it is drawn
             queries, shots = 1, [1]
@@ -75,34 +87,55 @@ def known_classes(dataset: Manifest, least: int) -> Issue | None:
         return None
     elif rows.has("split"):
         parts = declared(rows.column("split"), np.flatnonzero(codes >= 0)).values()
-        several = np.unique(np.concatenate([np.unique(codes[part]) for part in parts]), return_counts=True)[1] > 1
-        if several.mean() <= 0.5:  # a few classes in two splits are a mistake, which is reported elsewhere
+        several = (
+            np.unique(
+                np.concatenate([np.unique(codes[part]) for part in parts]), return_counts=True
+            )[1]
+            > 1
+        )
+        # A few classes in two splits are a mistake, which is reported elsewhere.
+        if several.mean() <= 0.5:
             return None
-        what = f"{many(int(several.sum()), 'class')} of {len(several)} are in several splits of the table"
-    elif len(counts) >= len(SPLITS) * least or (min(dataset.val, dataset.test) * counts < PAIR).all():
+        what = (
+            f"{many(int(several.sum()), 'class')} of {len(several)} are in several "
+            "splits of the table"
+        )
+    elif (
+        len(counts) >= len(SPLITS) * least or (min(dataset.val, dataset.test) * counts < PAIR).all()
+    ):
         return None
     else:
         what = f"there are too few classes to hold some of them out: {len(counts)}"
     return Issue(
         False,
         what,
-        f"{BY_SAMPLE} is used here, which tests new samples of known classes; to test new classes, set it to class",
+        f"{BY_SAMPLE} is used here, which tests new samples of known classes; to test new classes, "
+        "set it to class",
     )
 
 
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
-    """Each complete modality to itself, and a text of the table to the others; if that is none, each to each other."""
+    """Each complete modality to itself, and a text of the table to the others; if that is none,
+    each to each other.
+    """
     per = {m: dataset.modalities[m] for m in complete}
     same = [f"{m}:{m}" for m, p in per.items() if p is Granularity.SAMPLE]
     if one_way:
         return same
     if "text" in per and dataset.rows.has("text"):
         return same + [f"text:{m}" for m in per if m != "text"]
-    return same or [f"{a}:{b}" for a in per for b in per if a != b and dataset.rows.has(a) and dataset.rows.has(b)]
+    return same or [
+        f"{a}:{b}"
+        for a in per
+        for b in per
+        if a != b and dataset.rows.has(a) and dataset.rows.has(b)
+    ]
 
 
 def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
-    """Each modality to itself, and each pair across, as far as a mapping makes sense, without what is asked for."""
+    """Each modality to itself, and each pair across, as far as a mapping makes sense,
+    without what is asked for.
+    """
     per = {m: p for m, p in dataset.modalities.items() if m != target}
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Granularity.CLASS)]
 
@@ -111,18 +144,26 @@ def without_queries(dataset: Manifest) -> Iterable[Issue]:
     """Classes with one value each, which leaves no query beside the support."""
     if dataset.rows.has("label") and not possible_mappings(dataset):
         (modality,) = dataset.modalities
-        hint = f"give each class more rows, with another {modality} in each: some for the support, some for the queries"
+        hint = (
+            f"give each class more rows, with another {modality} in each: some for the support, "
+            "some for the queries"
+        )
         yield Issue(True, f"no class has more than one {modality}", hint)
 
 
 def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
     """Splits with fewer classes than an episode needs."""
-    small = [f"{split} has {len(s.classes)}" for split, s in inspection.samples.items() if len(s.classes) < least]
+    small = [
+        f"{split} has {len(s.classes)}"
+        for split, s in inspection.samples.items()
+        if len(s.classes) < least
+    ]
     if small:
         classes = len({c for s in inspection.samples.values() for c in s.classes})
         share = math.ceil(100 * least / max(classes, 1)) / 100
         hint = (
-            f"set dataset.val={share} dataset.test={share}, or give these splits of the table more classes"
+            f"set dataset.val={share} dataset.test={share}, or give these splits "
+            "of the table more classes"
             if classes >= len(SPLITS) * least
             else f"{len(SPLITS) * least} classes or more are needed, or {least} with {BY_SAMPLE}"
         )
@@ -131,14 +172,25 @@ def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
 
 
 def unlabelled(inspection: Inspection, least: int) -> Iterable[Issue]:
-    """Rows without labels, each a class of its own: enough only to learn which modalities belong together."""
-    if inspection.samples and all(s.counts.max() == 1 for s in inspection.samples.values()) and not inspection.labelled:
+    """Rows without labels, each a class of its own: enough only to learn which modalities
+    belong together.
+    """
+    if (
+        inspection.samples
+        and all(s.counts.max() == 1 for s in inspection.samples.values())
+        and not inspection.labelled
+    ):
         alone = len(inspection.modalities) < 2
         what = f"there are no labels: each {'file' if alone else 'row'} is a class of its own"
         if least == 1:
-            hint = "add a column label: rows with one label are one task, such as a language, or what scores are about"
+            hint = (
+                "add a column label: rows with one label are one task, such as a language, "
+                "or what scores are about"
+            )
         elif alone:
-            hint = "add a column label, or a folder for each class; mmml-predict takes them as queries"
+            hint = (
+                "add a column label, or a folder for each class; mmml-predict takes them as queries"
+            )
         else:
             hint = "nothing needs to be done: modalities of one row belong together"
         yield Issue(alone or least == 1, what, hint)
@@ -170,8 +222,14 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
         yield Issue(False, note, "raise it, or shorten the texts")
     lacking = [why for why in dataset.rows.problems.values() if why in GAPS]
     if lacking and config.dataset["on_bad_sample"] == "error":
-        what = f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"
-        yield Issue(True, what, "choose mappings of what is there, dataset.missing=keep or on_bad_sample=skip")
+        what = (
+            f"{many(len(lacking), 'row')} cannot be used by the mappings of this run: {lacking[0]}"
+        )
+        yield Issue(
+            True,
+            what,
+            "choose mappings of what is there, dataset.missing=keep or on_bad_sample=skip",
+        )
     for split, part in samples.items():
         try:
             check_shape(config.episode, part, split)
@@ -185,6 +243,6 @@ def shape_hint(samples: Samples, split: str) -> str:
     counts = np.sort(samples.counts)
     least = int(counts[0]) if len(counts) else 0
     return (
-        f"the {split} split can play up to {len(counts)} ways, and {max(0, least - 1)} shots with 1 query: set "
-        f"episode.{side}.ways, .shots and .queries, or give more"
+        f"the {split} split can play up to {len(counts)} ways, and {max(0, least - 1)} shots with "
+        f"1 query: set episode.{side}.ways, .shots and .queries, or give more"
     )

@@ -39,8 +39,14 @@ def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
         return {"values": len(texts), "sizes": _range([len(t) for t in texts], "character(s)")}
     assert modality in FILE_MODALITIES
     _, files = files_of(dataset, modality)
-    chosen = np.unique(np.linspace(0, len(files) - 1, min(PROBED, len(files))).astype(int)).tolist() if files else []
-    facts = [f for i in chosen if is_inside(dataset, files[i]) and (f := _probe(modality, files[i]))]
+    chosen = (
+        np.unique(np.linspace(0, len(files) - 1, min(PROBED, len(files))).astype(int)).tolist()
+        if files
+        else []
+    )
+    facts = [
+        f for i in chosen if is_inside(dataset, files[i]) and (f := _probe(modality, files[i]))
+    ]
     return {"values": len(files), "sizes": _summary(modality, facts)}
 
 
@@ -67,14 +73,19 @@ def _summary(modality: str, facts: list[dict[str, Any]]) -> str:
         "strokes": ("points",),
         "features": ("steps", "width"),
     }[modality]
-    return ", ".join(_range([f[k] for f in facts if k in f], units[k]) for k in wanted) if facts else ""
+    return (
+        ", ".join(_range([f[k] for f in facts if k in f], units[k]) for k in wanted)
+        if facts
+        else ""
+    )
 
 
 def _range(values: list[float], unit: str) -> str:
     if not values:
         return ""
     low, middle, high = (
-        f"{v:.3g}" if v < 100 else f"{v:.0f}" for v in (min(values), float(np.median(values)), max(values))
+        f"{v:.3g}" if v < 100 else f"{v:.0f}"
+        for v in (min(values), float(np.median(values)), max(values))
     )
     return f"{low} {unit}" if low == high else f"{low} – {high} {unit} (median {middle})"
 
@@ -99,14 +110,16 @@ def duplicates(dataset: Manifest) -> Iterable[Issue]:
             classes_of[code].add(label)
         across = [t for t in twins if len(set().union(*(classes_of[n] for n in t)) - {-1}) > 1]
         messages = tuple(
-            " = ".join(str(files[n].relative_to(dataset.rows.folder)) for n in t) for t in (across or twins)[:SHOWN]
+            " = ".join(str(files[n].relative_to(dataset.rows.folder)) for n in t)
+            for t in (across or twins)[:SHOWN]
         )
         what = f"{many(len(twins), 'group')} of {modality} files have the same content"
         what += f", {len(across)} of them across classes" if across else ""
         yield Issue(
             False,
             what,
-            "keep one of each, or give them one group: a copy in support and query makes scores too good",
+            "keep one of each, or give them one group: a copy in support and query "
+            "makes scores too good",
             messages,
         )
 

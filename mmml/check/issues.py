@@ -18,7 +18,8 @@ from mmml.data.manifest.meaning import KNOWN, MISSPELT
 from mmml.errors import UserError, did_you_mean, many
 
 TWINS = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’", "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'"
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’",
+    "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'",
 )
 """Cyrillic and Greek letters, and signs, that look like those of a keyboard."""
 
@@ -66,14 +67,22 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Inspection:
         UserError: the manifest itself cannot be read.
     """
     dataset = make()
-    inspection = Inspection(str(dataset.rows.path), dataset.rows.count(), labelled=dataset.rows.has("label"))
+    inspection = Inspection(
+        str(dataset.rows.path), dataset.rows.count(), labelled=dataset.rows.has("label")
+    )
     lacking = missing(dataset)
-    inspection.complete = [m for m in dataset.modalities if m not in lacking or not lacking[m].any()]
+    inspection.complete = [
+        m for m in dataset.modalities if m not in lacking or not lacking[m].any()
+    ]
     errors = [error for m in dataset.modalities if (error := decode(dataset, make(), m))]
     if len(errors) == len(dataset.modalities):
-        inspection.found.append(Issue(True, errors[0], "a support set for mmml-predict needs no splits"))
+        inspection.found.append(
+            Issue(True, errors[0], "a support set for mmml-predict needs no splits")
+        )
     else:
-        inspection.samples = load_first(make, [inspection.complete, *([m] for m in dataset.modalities)])
+        inspection.samples = load_first(
+            make, [inspection.complete, *([m] for m in dataset.modalities)]
+        )
     if dataset.rows.meant:
         inspection.found.insert(0, Issue(True, *worth_knowing(dataset.rows.meant)))
     inspection.found += bad_rows(dataset, skips)
@@ -84,13 +93,19 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Inspection:
     inspection.found += ignored_columns(dataset)
     inspection.found += straddling_groups(inspection.samples)
     inspection.found += duplicates(dataset)
-    inspection.counts = [count(split, inspection.samples[split]) for split in SPLITS if split in inspection.samples]
-    inspection.modalities = [{"modality": m, "per": p.value} | sizes(dataset, m) for m, p in dataset.modalities.items()]
+    inspection.counts = [
+        count(split, inspection.samples[split]) for split in SPLITS if split in inspection.samples
+    ]
+    inspection.modalities = [
+        {"modality": m, "per": p.value} | sizes(dataset, m) for m, p in dataset.modalities.items()
+    ]
     return inspection
 
 
 def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
-    """Find what is wrong with one modality's values, on a manifest of its own; returns why it cannot be split."""
+    """Find what is wrong with one modality's values, on a manifest of its own; returns why
+    it cannot be split.
+    """
     error = None
     try:
         alone.load([modality])
@@ -144,7 +159,9 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
         hint = "they are left out (dataset.on_bad_sample=skip)"
         if not skips:
             hint = "fix or remove them, or leave such rows out by dataset.on_bad_sample=skip"
-        messages = tuple(f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN])
+        messages = tuple(
+            f"{dataset.rows.name_row(i)}: {dataset.rows.problems[i]}" for i in sorted(rows)[:SHOWN]
+        )
         yield Issue(not skips, f"{many(len(rows), 'row')} cannot be used: {why}", hint, messages)
 
 
@@ -156,12 +173,15 @@ def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Issue]:
             yield Issue(
                 False,
                 f"{many(count, 'row')} of {len(where):,} have no {modality}",
-                f"mappings that use {modality} need dataset.missing=keep, or on_bad_sample=skip, which leaves them out",
+                f"mappings that use {modality} need dataset.missing=keep, or on_bad_sample=skip, "
+                "which leaves them out",
             )
 
 
 def missing(dataset: Manifest) -> dict[str, np.ndarray]:
-    """Which rows lack each modality of files or texts (or, if it belongs to classes, their whole class), ``[rows]``."""
+    """Which rows lack each modality of files or texts (or, if it belongs to classes, their whole
+    class), ``[rows]``.
+    """
     labels, found = dataset.labels[0], {}
     for modality, per in dataset.modalities.items():
         if dataset.rows.has(modality):
@@ -183,8 +203,10 @@ def constant_modalities(dataset: Manifest) -> Iterable[Issue]:
         if len(values) and (values == 1).mean() > 0.5:
             yield Issue(
                 False,
-                f"{modality} is the same throughout {int((values == 1).sum())} of {many(len(values), 'class')}",
-                "if it is a class's name, make it so in all rows: a name on both sides of an episode is the answer",
+                f"{modality} is the same throughout {int((values == 1).sum())} "
+                f"of {many(len(values), 'class')}",
+                "if it is a class's name, make it so in all rows: a name on both sides "
+                "of an episode is the answer",
             )
 
 
@@ -193,13 +215,24 @@ def labels_alike(dataset: Manifest) -> Iterable[Issue]:
     if not dataset.rows.has("label"):
         return
     spelt = alike(str.casefold, dataset.labels[1].to_pylist())
-    found = {"capitals alone": [" and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1]}
+    found = {
+        "capitals alone": [
+            " and ".join(map(repr, names)) for names in spelt.values() if len(names) > 1
+        ]
+    }
     looks = alike(appearance, (names[0] for names in spelt.values()))
-    found["what can hardly be seen"] = [" and ".join(map(ascii, n)) for n in looks.values() if len(n) > 1]
+    found["what can hardly be seen"] = [
+        " and ".join(map(ascii, n)) for n in looks.values() if len(n) > 1
+    ]
     for difference, several in found.items():
         if several:
-            what = f"{many(len(several), 'pair')} of labels differ in {difference}, and are different classes"
-            yield Issue(False, what, "spell them alike, if they are one class", tuple(several[:SHOWN]))
+            what = (
+                f"{many(len(several), 'pair')} of labels differ in {difference}, "
+                "and are different classes"
+            )
+            yield Issue(
+                False, what, "spell them alike, if they are one class", tuple(several[:SHOWN])
+            )
 
 
 def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
@@ -211,8 +244,12 @@ def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str
 
 
 def appearance(label: str) -> str:
-    """What a reader sees of a label: letters of one look are one, and so are one blank and several."""
-    plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+    """What a reader sees of a label: letters of one look are one, and so are
+    one blank and several.
+    """
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf"
+    )
     return " ".join(plain.translate(TWINS).casefold().split())
 
 
@@ -221,19 +258,28 @@ def ignored_columns(dataset: Manifest) -> Iterable[Issue]:
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
         suggestion = did_you_mean(name, lacking, MISSPELT)
-        hint = "rename it, or" if suggestion else "nothing needs to be done, or, if mmml should read it,"
+        hint = (
+            "rename it, or"
+            if suggestion
+            else "nothing needs to be done, or, if mmml should read it,"
+        )
         hint += f" say what it is, such as 'dataset.columns={{label: {name}}}'"
         yield Issue(False, f"column {name!r} is ignored{suggestion}", hint)
 
 
 def straddling_groups(samples: dict[str, Samples]) -> Iterable[Issue]:
-    """Groups in more than one split: what is tested may then be a near duplicate of what was trained on."""
-    groups = {s: set(part.groups.tolist()) for s, part in samples.items() if part.groups is not None}
+    """Groups in more than one split: what is tested may then be a near duplicate
+    of what was trained on.
+    """
+    groups = {
+        s: set(part.groups.tolist()) for s, part in samples.items() if part.groups is not None
+    }
     both = {g for a in groups for b in groups if a < b for g in groups[a] & groups[b]}
     if both:
         yield Issue(
             False,
-            f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples in more than one split",
-            "give each group one split, if the groups of new data will be new, too; episode.group_disjoint=true keeps "
-            "a group on one side of an episode",
+            f"{many(len(both), 'group')} (near duplicates, one speaker's takes) have samples "
+            "in more than one split",
+            "give each group one split, if the groups of new data will be new, too; "
+            "episode.group_disjoint=true keeps a group on one side of an episode",
         )

@@ -24,7 +24,13 @@ def print_inspection(inspection: Inspection, console: Console) -> None:
     console.print(inspection.read, soft_wrap=True)
     for title, rows in (("splits", inspection.counts), ("modalities", inspection.modalities)):
         if rows:
-            table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+            table = Table(
+                title=title,
+                title_justify="left",
+                title_style="bold",
+                box=SIMPLE_HEAD,
+                padding=(0, 1),
+            )
             for name in rows[0]:
                 table.add_column(name, overflow="fold")
             for row in rows:
@@ -47,11 +53,15 @@ def verdict(inspection: Inspection) -> str:
     stops = sum(f.stops for f in inspection.found)
     if stops:
         return f"Training would fail: {many(stops, 'thing')} to fix."
-    return "Training can start." + (f" {many(len(inspection.found), 'thing')} to know." if inspection.found else "")
+    return "Training can start." + (
+        f" {many(len(inspection.found), 'thing')} to know." if inspection.found else ""
+    )
 
 
 def write_page(inspection: Inspection, path: Path) -> None:
-    """One self-contained HTML file; a file of that name that mmml did not write is kept under another name."""
+    """One self-contained HTML file; a file of that name that mmml did not write is kept
+    under another name.
+    """
     if path.is_file() and MADE not in path.read_bytes()[:2000]:
         keep_aside(path)
     values = {
@@ -77,10 +87,17 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for modality, column in samples.columns.items():
         starts = samples.starts if column.starts is None else column.starts
-        first = column.take(slice(starts[number], min(starts[number] + 1, starts[number + 1]))).present[:]
+        first = column.take(
+            slice(starts[number], min(starts[number] + 1, starts[number + 1]))
+        ).present[:]
         if len(first):
             shown[modality] = first[0]
     pictures = [picture(m, shown[m]) for m in ORDER if m in shown]
     count = many(int(samples.counts[number]), "sample")
     label, text = samples.classes[number], shown.get("text", "")
-    return {"label": label, "count": count, "pictures": pictures, "text": "" if text == label else text}
+    return {
+        "label": label,
+        "count": count,
+        "pictures": pictures,
+        "text": "" if text == label else text,
+    }

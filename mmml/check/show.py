@@ -22,8 +22,12 @@ def show(name: str, overrides: Sequence[str]) -> int:
     """
     datasets.get(name, "dataset")
     if other := [o for o in overrides if not o.startswith("dataset.")]:
-        raise UserError(f"{other[0]}: mmml-data show takes options of the dataset alone, dataset.key=value")
-    dataset: Dataset = datasets.build_section(compose_plain([f"dataset={name}", *overrides])["dataset"], "dataset")
+        raise UserError(
+            f"{other[0]}: mmml-data show takes options of the dataset alone, dataset.key=value"
+        )
+    dataset: Dataset = datasets.build_section(
+        compose_plain([f"dataset={name}", *overrides])["dataset"], "dataset"
+    )
     splits, lacking = load(dataset)
     console = plain_console()
     console.print(table_of(name, splits))
@@ -59,7 +63,16 @@ def load(dataset: Dataset) -> tuple[dict[str, Samples], dict[str, str]]:
 
 def table_of(name: str, splits: dict[str, Samples]) -> Table:
     """A line for each split."""
-    table = Table("split", "classes", "samples", "of each class", "superclasses", "domains", title=name, box=None)
+    table = Table(
+        "split",
+        "classes",
+        "samples",
+        "of each class",
+        "superclasses",
+        "domains",
+        title=name,
+        box=None,
+    )
     for split, samples in splits.items():
         counts = samples.counts
         least, most = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)

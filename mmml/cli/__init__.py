@@ -1,4 +1,6 @@
-"""The console scripts. Nothing here imports torch before there is work for it, so that ``--help`` is instant."""
+"""The console scripts. Nothing here imports torch before there is work for it, so that
+``--help`` is instant.
+"""
 
 import sys
 

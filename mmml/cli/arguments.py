@@ -12,4 +12,6 @@ def refuse_stray(arguments: list[str], key: str) -> None:
     """Refuse what is no ``key=value``."""
     stray = [a for a in arguments if "=" not in a]
     if stray:
-        raise UserError(f"{stray[0]} cannot be read: write {key}={stray[0]}, or key=value for an option")
+        raise UserError(
+            f"{stray[0]} cannot be read: write {key}={stray[0]}, or key=value for an option"
+        )

@@ -1,4 +1,6 @@
-"""What Hydra calls before it makes any folder, so that a mistake in a core option leaves nothing behind."""
+"""What Hydra calls before it makes any folder, so that a mistake in a core option
+leaves nothing behind.
+"""
 
 import copy
 import sys
@@ -18,7 +20,9 @@ from mmml.run_directory import RunDirectory
 
 
 class CheckFirst(Callback):
-    """Checks the config and the output folder. Once they are right, ``HydraConfig`` says what was started."""
+    """Checks the config and the output folder. Once they are right, ``HydraConfig``
+    says what was started.
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the config and the place of the run."""
@@ -33,7 +37,8 @@ class CheckFirst(Callback):
                 with open_dict(config):
                     config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
             RunDirectory(config.hydra.run.dir).check_new()
-        HydraConfig.instance().set_config(copy.deepcopy(config))  # which makes what it is given read-only
+        # Hydra makes what it is given read-only.
+        HydraConfig.instance().set_config(copy.deepcopy(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a folder that cannot be written, or that holds a sweep."""
@@ -46,7 +51,9 @@ class CheckFirst(Callback):
                     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
             check_writable(folder)
             if any(folder.glob("*/run.json")) or (folder / "summary.csv").exists():
-                raise UserError(f"hydra.sweep.dir={folder} holds a sweep already: choose another folder")
+                raise UserError(
+                    f"hydra.sweep.dir={folder} holds a sweep already: choose another folder"
+                )
         HydraConfig.instance().set_config(copy.deepcopy(config))
 
 

@@ -12,7 +12,9 @@ from mmml.terminal import open_streams, settle_streams
 
 
 def guarded(program: str, main: Callable[[list[str]], int]) -> int:
-    """Call ``main`` with the arguments, and turn expected errors into one sentence on stderr and exit code 2."""
+    """Call ``main`` with the arguments, and turn expected errors into one sentence on
+    stderr and exit code 2.
+    """
     arguments = sys.argv[1:]
     open_streams()
     try:

@@ -1,4 +1,5 @@
-"""The text of ``mmml-train --help``: the choices and the options, with the comments that stand beside them.
+"""The text of ``mmml-train --help``: the choices and the options, with the comments that
+stand beside them.
 
 Reads the files of ``conf/`` as text; composing them would take a second.
 """
@@ -40,14 +41,22 @@ def help_text(arguments: Sequence[str]) -> str:
     train = (conf_dir() / "train.yaml").read_text()
     selected = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
     chosen = _choices(folders, selected)
-    pairs = {g: f"{chosen[a]}/{chosen[b]}" for g in chosen for a, _, b in [g.partition("/")] if b in chosen}
+    pairs = {
+        g: f"{chosen[a]}/{chosen[b]}"
+        for g in chosen
+        for a, _, b in [g.partition("/")]
+        if b in chosen
+    }
     chosen = _choices(folders, pairs | selected)  # see mmml/config/loader.py
     known = {group: _names(folders, group) for group in chosen if group not in pairs}
     parts = [HEAD, "Choices (group=choice; * marks the one whose options are shown):\n"]
     for group, names in known.items():
         parts.append(f"  {group}=" + ", ".join(f"{n}*" if n == chosen[group] else n for n in names))
     parts.append("\nOptions (key=value):\n")
-    parts.append(textwrap.indent(train[train.index("\nseed:") : train.index("\nhydra:")].strip(), "  ") + "\n")
+    parts.append(
+        textwrap.indent(train[train.index("\nseed:") : train.index("\nhydra:")].strip(), "  ")
+        + "\n"
+    )
     for group in known:
         if file := _file(folders, group, chosen[group]):
             parts.append(textwrap.indent(_options(file, group), "  ") + "\n")
@@ -57,8 +66,8 @@ def help_text(arguments: Sequence[str]) -> str:
 def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, str | None]:
     """The groups that ``train.yaml`` and the files chosen from it choose from, and each choice.
 
-    As Hydra does: what is selected wins, then what stands later; a file's own ``override`` wins over those of files
-    that it chooses.
+    As Hydra does: what is selected wins, then what stands later; a file's own ``override`` wins
+    over those of files that it chooses.
     """
     choices: dict[str, str | None] = dict(selected)
     groups: list[str] = []
@@ -85,11 +94,16 @@ def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, 
     visit(conf_dir() / "train.yaml", "")
     groups.reverse()
     order = [g for g in groups if "/" not in g]
-    return {g: choices[g] for g in sorted(groups, key=lambda g: (order.index(g.partition("/")[0]), "/" in g))}
+    return {
+        g: choices[g]
+        for g in sorted(groups, key=lambda g: (order.index(g.partition("/")[0]), "/" in g))
+    }
 
 
 def _options(file: Path, group: str) -> str:
-    """A file's options in the section where they belong, all of them also where it says what differs from another."""
+    """A file's options in the section where they belong, all of them also where it says what
+    differs from another.
+    """
     text = file.read_text()
     options = re.sub(r"(?m)^defaults:.*\n(?:  .*\n)*", "", text).strip()
     if options.startswith(PACKAGE):
@@ -98,7 +112,9 @@ def _options(file: Path, group: str) -> str:
     for base in content.pop("defaults", []):
         if isinstance(base, str) and (below := file.with_name(f"{base}.yaml")).is_file():
             head = re.match("(#.*\n)*", options + "\n")
-            options = (head[0] if head else "") + _with_values(re.sub(r"(?m)^#.*\n", "", below.read_text()), content)
+            options = (head[0] if head else "") + _with_values(
+                re.sub(r"(?m)^#.*\n", "", below.read_text()), content
+            )
     return f"{group.replace('/', '.')}:\n" + textwrap.indent(options.strip(), "  ")
 
 
@@ -121,7 +137,9 @@ def _with_values(text: str, content: Any) -> str:
 
 def _names(folders: Sequence[Path], group: str) -> list[str]:
     """The choices of a group."""
-    return list(dict.fromkeys(p.stem for folder in folders for p in sorted((folder / group).glob("*.yaml"))))
+    return list(
+        dict.fromkeys(p.stem for folder in folders for p in sorted((folder / group).glob("*.yaml")))
+    )
 
 
 def _file(folders: Sequence[Path], group: str, choice: str | None) -> Path | None:

@@ -9,16 +9,21 @@ HELP = """\
 mmml-data: look at data before training on them, and download data of others.
 
   mmml-data check PATH                       what PATH holds, what is wrong with it, how to fix it
-  mmml-data check PATH episode.eval.ways=2   whether these episodes can be played; any option of mmml-train
-  mmml-data show emoji dataset.size=64       what a dataset of mmml's has: classes, samples, modalities
-  mmml-data get omniglot                     download a dataset; the same command goes on where it broke off
-  mmml-data get omniglot dataset.root=DIR    into DIR/omniglot; else below $MMML_DATA or in the cache
+  mmml-data check PATH episode.eval.ways=2   whether these episodes can be played;
+                                             any option of mmml-train may follow
+  mmml-data show emoji dataset.size=64       what a dataset of mmml's has:
+                                             classes, samples, modalities
+  mmml-data get omniglot                     download a dataset; the same command
+                                             goes on where it broke off
+  mmml-data get omniglot dataset.root=DIR    into DIR/omniglot; else below $MMML_DATA
+                                             or in the cache
   mmml-data cache                            where the cache is, and how large each kind of entry
   mmml-data cache clean                      remove all entries but downloads; files of others stay
   mmml-data cache clean image days=30        only one kind, and only what was not used for 30 days
 
-PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders. check prints
-a table, writes data.html (data.page=FILE), and exits with 1 if training would fail; get, if a part is left to be done.
+PATH is a folder with metadata.csv, .jsonl or .parquet, such a file, or a folder of class folders.
+check prints a table, writes data.html (data.page=FILE), and exits with 1 if training would fail;
+get, if a part is left to be done.
 """
 
 TAKES = {
@@ -36,7 +41,9 @@ def data(arguments: list[str]) -> int:
         return 0
     command, *rest = arguments
     if command not in TAKES:
-        raise UserError(f"{command} is no command{did_you_mean(command, TAKES)} (known: {', '.join(TAKES)})")
+        raise UserError(
+            f"{command} is no command{did_you_mean(command, TAKES)} (known: {', '.join(TAKES)})"
+        )
     paths = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
     options = [a for a in rest if a not in paths]
     if command == "cache":

@@ -24,8 +24,12 @@ def predict(arguments: list[str]) -> int:
         print(HELP + "Options (predict.key=value):\n" + options, end="")
         return 0
     refuse_stray(arguments, "support")
-    support, rest = take_option(arguments, "support", wanted="a folder or manifest of labelled examples")
-    query, rest = take_option(rest, "query", wanted="a folder or manifest of what is to be labelled")
+    support, rest = take_option(
+        arguments, "support", wanted="a folder or manifest of labelled examples"
+    )
+    query, rest = take_option(
+        rest, "query", wanted="a folder or manifest of what is to be labelled"
+    )
     checkpoint, overrides = take_option(rest, "checkpoint", "")
     from mmml.predict.command import predict
 

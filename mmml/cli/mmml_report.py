@@ -15,7 +15,9 @@ mmml-report: write the report of a run, or the summary of a sweep, anew from its
 
 
 def report(arguments: list[str]) -> int:
-    """Write what the folder in the arguments lacks; returns the exit code, 1 if a run of a sweep did not complete."""
+    """Write what the folder in the arguments lacks; returns the exit code, 1 if a run of a sweep
+    did not complete.
+    """
     if wants_help(arguments):
         print(HELP, end="")
         return 0

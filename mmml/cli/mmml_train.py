@@ -54,7 +54,8 @@ def compose_and_train(arguments: list[str]) -> int:
         try:
             code, monitored = train_composed(config, launched.runtime.output_dir, overrides)
         except OSError as error:
-            error.filename = error.filename or "standard output"  # all else that a job writes has a name
+            # All else that a job writes has a name.
+            error.filename = error.filename or "standard output"
             raise
         codes.append(code)
         return monitored

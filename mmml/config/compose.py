@@ -1,4 +1,6 @@
-"""Finding ``conf/``, applying overrides to a finished run's config, and explaining Hydra's errors."""
+"""Finding ``conf/``, applying overrides to a finished run's config,
+and explaining Hydra's errors.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,21 +24,28 @@ from mmml.files import expanded
 PATH_OPTIONS = {"resume", "init_from", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
 MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
-STORED_PATHS = ("dataset.root", "init_from")  # kept in configs, and so made independent of the working directory
+# Kept in configs, and so made independent of the working directory.
+STORED_PATHS = ("dataset.root", "init_from")
 MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
-NOT_LEARNED = re.compile(r"method[./]classifier(\.\w+)*")  # of a fixed section, what nothing was learned for
+# Of a fixed section, what nothing was learned for.
+NOT_LEARNED = re.compile(r"method[./]classifier(\.\w+)*")
 
 
 def conf_dir() -> Path:
     """The folder of configs: ``conf/`` of a clone, else the copy inside the installed package."""
     package = Path(__file__).resolve().parent.parent
-    return package.parent / "conf" if (package.parent / "conf" / "train.yaml").is_file() else package / "conf"
+    return (
+        package.parent / "conf"
+        if (package.parent / "conf" / "train.yaml").is_file()
+        else package / "conf"
+    )
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:
     """Quote the values of path options, so that spaces, brackets and ``=`` in a path need no care.
 
-    Several paths of a sweep (``a,b`` or ``choice(a,b)``, with ``-m`` among the arguments) are quoted one by one.
+    Several paths of a sweep (``a,b`` or ``choice(a,b)``, with ``-m`` among the arguments)
+    are quoted one by one.
     """
     sweeps = bool({"-m", "--multirun"} & set(arguments))
 
@@ -63,19 +72,23 @@ def quoted_path(key: str, path: str) -> str:
 
 
 def is_model(value: str) -> bool:
-    """Whether a value is the path of a file or of a model's folder, and not a name that a folder happens to have."""
+    """Whether a value is the path of a file or of a model's folder, and not a name that
+    a folder happens to have.
+    """
     path = expanded(value)
     named = "/" in value or value[:1] in ("~", ".")
     return path.is_file() or (path.is_dir() and (named or (path / "config.json").exists()))
 
 
-def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
+def apply_overrides(
+    config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]
+) -> dict[str, Any]:
     """A finished run's resolved config with some options changed; nothing else is recomposed.
 
     Args:
         config: plain values.
-        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section, with the options
-            of that choice.
+        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section,
+            with the options of that choice.
         fixed: sections that may not change.
 
     Raises:
@@ -88,25 +101,43 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str], fixed: Seq
     except HydraException as error:
         raise UserError(explain(error, overrides)) from None
     # Choices first, whose options may be set beside them.
-    for text, override in sorted(zip(overrides, parsed, strict=True), key=lambda o: "/" not in o[1].key_or_group):
+    for text, override in sorted(
+        zip(overrides, parsed, strict=True), key=lambda o: "/" not in o[1].key_or_group
+    ):
         key = override.key_or_group
         if override.is_sweep_override() or override.is_delete() or override.is_add():
             raise UserError(f"{text}: a finished run takes plain key=value options only")
         section = re.split(r"[./]", key)[0]
-        if section in fixed and not (MODEL_OPTIONS.fullmatch(key) or key in MOVED or NOT_LEARNED.fullmatch(key)):
-            raise UserError(f"{text}: {section} belongs to the finished run and cannot change; train a new run instead")
+        if section in fixed and not (
+            MODEL_OPTIONS.fullmatch(key) or key in MOVED or NOT_LEARNED.fullmatch(key)
+        ):
+            raise UserError(
+                f"{text}: {section} belongs to the finished run and cannot change; "
+                "train a new run instead"
+            )
         if "/" in key and section in config and (conf_dir() / key).is_dir():
             value = override.value()
             if isinstance(value, list):
-                OmegaConf.update(changed, section, with_parts(plain(changed)[section], text, section), merge=False)
+                OmegaConf.update(
+                    changed,
+                    section,
+                    with_parts(plain(changed)[section], text, section),
+                    merge=False,
+                )
             else:
-                OmegaConf.update(changed, key.replace("/", "."), options_of(key, str(value)), merge=False)
+                OmegaConf.update(
+                    changed, key.replace("/", "."), options_of(key, str(value)), merge=False
+                )
             continue
         known = list(dotted_keys(plain(changed)))
         if key not in known:
             raise UserError(f"{key} is no option of this run{did_you_mean(key, known)}")
         value = override.value()
-        if "." in key and isinstance(OmegaConf.select(changed, key), DictConfig) and isinstance(value, str | bool):
+        if (
+            "." in key
+            and isinstance(OmegaConf.select(changed, key), DictConfig)
+            and isinstance(value, str | bool)
+        ):
             inside = next((k for k in known if k.startswith(f"{key}.")), key)
             raise UserError(f"{text}: {key} is a section; set an option of it, such as {inside}")
         if key in config and isinstance(config[key], dict) and isinstance(value, str):
@@ -126,25 +157,42 @@ def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, An
 
 
 def named_choices(config: dict[str, Any]) -> list[str]:
-    """The overrides that choose a config's dataset, method and task: what is chosen beside them depends on them."""
-    named = [(group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s]
-    return [f"{group}={name}" for group, name in named if (conf_dir() / group / f"{name}.yaml").is_file()]
+    """The overrides that choose a config's dataset, method and task: what is chosen beside
+    them depends on them.
+    """
+    named = [
+        (group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s
+    ]
+    return [
+        f"{group}={name}"
+        for group, name in named
+        if (conf_dir() / group / f"{name}.yaml").is_file()
+    ]
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
-    """The options of a choice whose file holds nothing else, such as ``method/classifier=ridge``."""
+    """The options of a choice whose file holds nothing else, such as
+    ``method/classifier=ridge``.
+    """
     file = conf_dir() / group / f"{name}.yaml"
     if not file.is_file():
-        raise UserError(no_choice(group, name, sorted(f.stem for f in (conf_dir() / group).glob("*.yaml"))))
+        raise UserError(
+            no_choice(group, name, sorted(f.stem for f in (conf_dir() / group).glob("*.yaml")))
+        )
     return plain(OmegaConf.load(file))  # type: ignore[arg-type]
 
 
 def no_choice(group: str, name: str, known: list[str]) -> str:
     """What is wrong with the name of no choice."""
-    return f"{group}={name}: there is no such choice{did_you_mean(name, known)} (known: {', '.join(known)})"
+    return (
+        f"{group}={name}: there is no such choice{did_you_mean(name, known)} (known: "
+        f"{', '.join(known)})"
+    )
 
 
-def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, Any]:
+def with_data(
+    config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]
+) -> dict[str, Any]:
     """What :func:`apply_overrides` gives, for a run that needs its data.
 
     Raises:
@@ -154,7 +202,8 @@ def with_data(config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[
     root = (changed.get("dataset") or {}).get("root")
     if root is not None and not expanded(root).exists():
         raise UserError(
-            f"dataset.root={root} does not exist: add dataset.root=NEW, the folder or table where the data are now"
+            f"dataset.root={root} does not exist: add dataset.root=NEW, the folder or table "
+            "where the data are now"
         )
     return changed
 
@@ -192,7 +241,10 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def explain(error: BaseException, overrides: Sequence[str], name: str = "train") -> str:
     """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read: write key=value, and quote values with special characters"
+        return (
+            f"{error.override} cannot be read: write key=value, and quote values with "
+            "special characters"
+        )
     given = {text: override for text in overrides if (override := readable(text)) is not None}
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, chosen = error.missing_cfg_file.rpartition("/")
@@ -206,9 +258,13 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         if isinstance(cause, ConfigAttributeError | ConfigKeyError):
             return explain_unknown(key, overrides, name)
         if not reason.startswith(("Value", "Interpolation")):
-            reason = "the value does not fit this option (a list is written [a,b]); see mmml-train --help"
+            reason = (
+                "the value does not fit this option (a list is written [a,b]); "
+                "see mmml-train --help"
+            )
         return f"{next((t for t, o in given.items() if o.key_or_group == key), key)}: {reason}"
-    if unknown := re.search(r"Could not override '([^']+)'", str(error)):  # of these errors Hydra tells no more
+    # Of these errors Hydra tells no more.
+    if unknown := re.search(r"Could not override '([^']+)'", str(error)):
         return explain_unknown(unknown[1], overrides, name)
     for text, override in given.items():
         if "--multirun" in str(error) and override.is_sweep_override():
@@ -230,11 +286,22 @@ def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
     """What is wrong with an option, or a choice, that the composed config has not."""
     parent, child = re.split(r"[./]", key)[0], key.partition("/")[2]
     if child and (conf_dir() / key).is_dir():
-        owners = [f"{parent}={p.stem}" for p in sorted((conf_dir() / parent).glob("*.yaml")) if leaves(p, child)]
-        return f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: {' or '.join(owners)}"
+        owners = [
+            f"{parent}={p.stem}"
+            for p in sorted((conf_dir() / parent).glob("*.yaml"))
+            if leaves(p, child)
+        ]
+        return (
+            f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: "
+            f"{' or '.join(owners)}"
+        )
     if leaves(conf_dir() / f"{name}.yaml", parent) and (others := choices_with(key)):
         return f"{key} belongs to {' or '.join(others)}, which is not chosen"
-    groups = [o for o in overrides if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()]
+    groups = [
+        o
+        for o in overrides
+        if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
+    ]
     return f"{key} is no option{did_you_mean(key, dotted_keys(compose_plain(groups, name)))}"
 
 
@@ -249,7 +316,10 @@ def choices_with(key: str) -> list[str]:
 
 def leaves(file: Path, group: str) -> bool:
     """Whether a config leaves a choice of a group, such as ``algorithm``."""
-    return re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE) is not None
+    return (
+        re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE)
+        is not None
+    )
 
 
 def first_lines(error: BaseException, count: int = 2) -> str:
@@ -259,7 +329,10 @@ def first_lines(error: BaseException, count: int = 2) -> str:
 
 
 def take_option(
-    arguments: list[str], key: str, default: str | None = None, wanted: str = "a run directory or a checkpoint file"
+    arguments: list[str],
+    key: str,
+    default: str | None = None,
+    wanted: str = "a run directory or a checkpoint file",
 ) -> tuple[str, list[str]]:
     """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments.
 
@@ -280,7 +353,8 @@ LISTED = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*?)\s*,""")
 
 
 def path_list(value: str) -> list[str]:
-    """The paths of ``[a,b]`` as typed; whatever else there is, or exists under that name, is one path.
+    """The paths of ``[a,b]`` as typed; whatever else there is, or exists under that name,
+    is one path.
 
     Spaces beside commas mean nothing, and a path with a comma in it stands in quotes.
     """
@@ -289,7 +363,10 @@ def path_list(value: str) -> list[str]:
         listed = listed and not expanded(value).exists()
     if not listed:
         return [value]
-    paths = [p[1:-1] if p[:1] in ("'", '"') and p[-1:] == p[:1] else p for p in LISTED.findall(value[1:-1] + ",")]
+    paths = [
+        p[1:-1] if p[:1] in ("'", '"') and p[-1:] == p[:1] else p
+        for p in LISTED.findall(value[1:-1] + ",")
+    ]
     if not all(paths):
         raise UserError(f"checkpoint={value} lists an empty path: write checkpoint=[RUN,RUN]")
     return paths

@@ -1,12 +1,15 @@
-"""How Hydra loads configs here: what is chosen together may bring a file, and a chosen part keeps its own options.
+"""How Hydra loads configs here: what is chosen together may bring a file, and a chosen part
+keeps its own options.
 
-**Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are groups themselves, such as ``method/task``, is
-not chosen by the user: with ``method=M task=T`` the choice is ``conf/method/task/M/T.yaml``, if there is such a file.
-Like an experiment it may hold values and ``override`` choices. (Hydra itself could choose it by an interpolation,
+**Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are groups themselves,
+such as ``method/task``, is not chosen by the user: with ``method=M task=T`` the choice
+is ``conf/method/task/M/T.yaml``, if there is such a file. Like an experiment it may
+hold values and ``override`` choices. (Hydra itself could choose it by an interpolation,
 ``method/task: ${method}/${task}``, but allows no ``override`` in a file that is chosen so.)
 
-**Parts.** Options that an experiment or a preset sets for one part, such as ``method.update_rule.inputs`` for an LSTM,
-are left out where the command line chooses a part that has no such option, such as ``method/update_rule=adam``.
+**Parts.** Options that an experiment or a preset sets for one part, such as
+``method.update_rule.inputs`` for an LSTM, are left out where the command line chooses a part that
+has no such option, such as ``method/update_rule=adam``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +27,29 @@ class Loader(ConfigLoaderImpl):
     """Hydra's loader, which also heeds pairs and parts."""
 
     def load_configuration(
-        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        *args: Any,
+        **kwargs: Any,
     ) -> DictConfig:
         typed, files = self._parse_overrides_and_create_caching_repo(config_name, overrides)
-        chosen = self.compute_defaults_list(config_name, overrides, run_mode).overrides.known_choices
+        chosen = self.compute_defaults_list(
+            config_name, overrides, run_mode
+        ).overrides.known_choices
         paired = [f"{group}={choice}" for group, choice in pairs(chosen, files)]
-        config = super().load_configuration(config_name, [*paired, *overrides], run_mode, *args, **kwargs)
+        config = super().load_configuration(
+            config_name, [*paired, *overrides], run_mode, *args, **kwargs
+        )
         with open_dict(config):
-            config.hydra.overrides.task = [o for o in config.hydra.overrides.task if o not in paired]  # as typed
+            config.hydra.overrides.task = [
+                o for o in config.hydra.overrides.task if o not in paired
+            ]  # as typed
             for group, choice in config.hydra.runtime.choices.items():
                 if choice is None and isinstance(OmegaConf.select(config, group), DictConfig):
-                    config[group] = MISSING  # such as the mappings of a dataset in a run without episodes
+                    # For example, the mappings of a dataset in a run without episodes.
+                    config[group] = MISSING
             leave_out_options_of_others(config, typed, files)
         return config
 
@@ -48,15 +63,27 @@ def pairs(chosen: Mapping[str, str | None], files: IConfigRepository) -> Iterato
             yield group, choice
 
 
-def leave_out_options_of_others(config: DictConfig, typed: Sequence[Override], files: IConfigRepository) -> None:
-    """Remove from each part that was typed, such as ``method/loss=triplet``, what its file and the user do not name."""
+def leave_out_options_of_others(
+    config: DictConfig, typed: Sequence[Override], files: IConfigRepository
+) -> None:
+    """Remove from each part that was typed, such as ``method/loss=triplet``, what its file and
+    the user do not name.
+    """
     keys = {override.key_or_group for override in typed}
     for override in typed:
-        group, choice = override.key_or_group, None if override.is_sweep_override() else override.value()
+        group, choice = (
+            override.key_or_group,
+            None if override.is_sweep_override() else override.value(),
+        )
         where = group.replace("/", ".")
-        if "/" in group and isinstance(choice, list):  # several parts, whose sections stand beside one another
+        # Several parts, whose sections stand beside one another.
+        if "/" in group and isinstance(choice, list):
             section = OmegaConf.select(config, where.rpartition(".")[0])
-            for name in [n for n, part in section.items() if isinstance(part, DictConfig) and "name" not in part]:
+            for name in [
+                n
+                for n, part in section.items()
+                if isinstance(part, DictConfig) and "name" not in part
+            ]:
                 if not any(key.startswith(f"{where.rpartition('.')[0]}.{name}.") for key in keys):
                     del section[name]
             continue

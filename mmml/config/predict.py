@@ -25,8 +25,18 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         require(self.neighbors >= 0, "predict.neighbors", self.neighbors, "0 or more")
-        require(self.reject is None or 0 < self.reject < 1, "predict.reject", self.reject, "between 0 and 1, or null")
-        require(self.on_bad_sample in ("error", "skip"), "predict.on_bad_sample", self.on_bad_sample, "error or skip")
+        require(
+            self.reject is None or 0 < self.reject < 1,
+            "predict.reject",
+            self.reject,
+            "between 0 and 1, or null",
+        )
+        require(
+            self.on_bad_sample in ("error", "skip"),
+            "predict.on_bad_sample",
+            self.on_bad_sample,
+            "error or skip",
+        )
         require(bool(self.output), "predict.output", self.output, "the name of a file")
 
 

@@ -36,7 +36,9 @@ def is_range(value: Any) -> bool:
 def check_mappings(mappings: list[str], option: str) -> None:
     """At least one, and none twice."""
     require(bool(mappings), option, mappings, "a list of at least one mapping")
-    require(len(set(mappings)) == len(mappings), option, mappings, "a list that names no mapping twice")
+    require(
+        len(set(mappings)) == len(mappings), option, mappings, "a list that names no mapping twice"
+    )
 
 
 @dataclass
@@ -54,7 +56,10 @@ class TrainEpisodes:
 
     def __post_init__(self) -> None:
         require(
-            0 <= self.task_augmentation <= 1, "episode.train.task_augmentation", self.task_augmentation, "from 0 to 1"
+            0 <= self.task_augmentation <= 1,
+            "episode.train.task_augmentation",
+            self.task_augmentation,
+            "from 0 to 1",
         )
         for name in ("ways", "shots", "queries"):
             value = getattr(self, name)
@@ -67,12 +72,19 @@ class TrainEpisodes:
             )
         check_mappings(self.mappings, "episode.train.mappings")
         ok = len(self.class_range) == 2 and 0 <= self.class_range[0] < self.class_range[1] <= 1
-        require(ok, "episode.train.class_range", self.class_range, "a smaller and a larger fraction, such as [0, 0.8]")
+        require(
+            ok,
+            "episode.train.class_range",
+            self.class_range,
+            "a smaller and a larger fraction, such as [0, 0.8]",
+        )
 
 
 @dataclass
 class EvalEpisodes:
-    """Validation and test episodes: ways and shots may be lists, the columns of the table of results."""
+    """Validation and test episodes: ways and shots may be lists, the columns
+    of the table of results.
+    """
 
     ways: Any = MISSING
     shots: Any = MISSING
@@ -127,7 +139,9 @@ class TrainerConfig:
             require(value > 0, f"trainer.{name}", value, "a positive whole number")
         for name in ("lr", "grad_clip_norm"):
             value = getattr(self, name)
-            require(math.isfinite(value) and value > 0, f"trainer.{name}", value, "a positive number")
+            require(
+                math.isfinite(value) and value > 0, f"trainer.{name}", value, "a positive number"
+            )
         require(
             math.isfinite(self.weight_decay) and self.weight_decay >= 0,
             "trainer.weight_decay",
@@ -135,14 +149,18 @@ class TrainerConfig:
             "0 or more",
         )
         require(self.warmup >= 0, "trainer.warmup", self.warmup, "0 or more")
-        require(self.precision in PRECISIONS, "trainer.precision", self.precision, "auto, fp32 or bf16")
+        require(
+            self.precision in PRECISIONS, "trainer.precision", self.precision, "auto, fp32 or bf16"
+        )
         ok = self.channels_last in (True, False, "auto")
         require(ok, "trainer.channels_last", self.channels_last, "auto, true or false")
 
 
 @dataclass
 class EvaluationConfig:
-    """How learners are tested: what all evaluators share, and the options of each evaluator that is chosen."""
+    """How learners are tested: what all evaluators share, and the options of each
+    evaluator that is chosen.
+    """
 
     episodes: int = MISSING
     validation_episodes: int = MISSING
@@ -166,7 +184,9 @@ class EvaluationConfig:
             self.lr_search_episodes,
             "2 or more, or 0 for no controls that have rates",
         )
-        require(self.tta_views > 0, "evaluation.tta_views", self.tta_views, "a positive whole number")
+        require(
+            self.tta_views > 0, "evaluation.tta_views", self.tta_views, "a positive whole number"
+        )
         require(0 <= self.seed < 2**63, "evaluation.seed", self.seed, "from 0 to 2^63 - 1")
 
 
@@ -199,7 +219,9 @@ class Config(RunConfig):
 
 @dataclass
 class ProblemConfig(RunConfig):
-    """A run on problems, functions to be minimised; a dataset only where the problems are made of one."""
+    """A run on problems, functions to be minimised; a dataset only where the problems
+    are made of one.
+    """
 
 
 def known_options() -> list[str]:
@@ -225,11 +247,14 @@ ConfigStore.instance().store(name="schema", node=ComposedConfig)
 
 
 def with_evaluators(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The section ``evaluation`` with the sections of its evaluators, such as ``evaluation.gallery``, as one option."""
+    """The section ``evaluation`` with the sections of its evaluators, such as
+    ``evaluation.gallery``, as one option.
+    """
     evaluators = {k: v for k, v in evaluation.items() if isinstance(v, dict)}
     for name in (n for n, options in evaluators.items() if "name" not in options):
         raise UserError(
-            f"evaluation.{name} has options, and no such evaluator is chosen: add {name} to evaluation/evaluators=[…]"
+            f"evaluation.{name} has options, and no such evaluator is chosen: add {name} "
+            "to evaluation/evaluators=[…]"
         )
     return {k: v for k, v in evaluation.items() if k not in evaluators} | {"evaluators": evaluators}
 
@@ -242,7 +267,10 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
     """
     config = check_run(values)
     if not isinstance(config, Config):
-        raise UserError("the run is on problems, not on episodes of a dataset: it can only be trained and evaluated")
+        raise UserError(
+            "the run is on problems, not on episodes of a dataset: it can only be "
+            "trained and evaluated"
+        )
     return config
 
 
@@ -255,7 +283,11 @@ def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
         UserError: one sentence that names the option.
     """
     try:
-        plain = OmegaConf.to_container(values, resolve=True) if isinstance(values, DictConfig) else values
+        plain = (
+            OmegaConf.to_container(values, resolve=True)
+            if isinstance(values, DictConfig)
+            else values
+        )
         assert isinstance(plain, dict)
         kind: type[RunConfig] = ProblemConfig if plain.get("problem") else Config
         known = {f.name for f in fields(kind)} if kind is ProblemConfig else set(plain)
@@ -267,7 +299,9 @@ def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
     except OmegaConfBaseException as error:
         key, what = error.full_key, str(error).splitlines()[0]
         if "not in" in what:
-            raise UserError(f"{key} is no option{did_you_mean(str(key), known_options())}") from None
+            raise UserError(
+                f"{key} is no option{did_you_mean(str(key), known_options())}"
+            ) from None
         if "Missing mandatory value" in what:
             raise UserError(f"{key}= is needed; see mmml-train --help") from None
         if "not a ListConfig" in what:

@@ -16,7 +16,8 @@ def stamps(archives: Sequence[Path]) -> list[list[Any]]:
 
 
 def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Path and content of every file with a suffix: of those in zip files, and of those given directly.
+    """Path and content of every file with a suffix: of those in zip files, and of those
+    given directly.
 
     What macOS leaves in archives is skipped.
 
@@ -32,22 +33,32 @@ def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPa
                 for member in opened.namelist():
                     path = PurePosixPath(member)
                     if path.is_absolute() or ".." in path.parts:
-                        raise UserError(f"{archive} holds {member}, which would lie outside: get it anew")
-                    if path.suffix == suffix and not path.name.startswith(".") and path.parts[0] != "__MACOSX":
+                        raise UserError(
+                            f"{archive} holds {member}, which would lie outside: get it anew"
+                        )
+                    if (
+                        path.suffix == suffix
+                        and not path.name.startswith(".")
+                        and path.parts[0] != "__MACOSX"
+                    ):
                         yield path, opened.read(member)
         except zipfile.BadZipFile as error:
             raise UserError(f"{archive} is no whole zip file ({error}): get it anew") from None
 
 
 def unpacked(archives: Sequence[Path], suffix: str) -> Path:
-    """A folder of the cache with every file of a suffix in it, under the last folder that it has in its archive."""
+    """A folder of the cache with every file of a suffix in it, under the last folder that
+    it has in its archive.
+    """
 
     def fill(folder: Path) -> bool:
         for path, data in members(archives, suffix):
             target = folder.joinpath(*path.parts[-2:])
             target.parent.mkdir(exist_ok=True)
             if target.exists():
-                raise UserError(f"dataset.root: {target.parent.name}/{target.name} is in the archives twice")
+                raise UserError(
+                    f"dataset.root: {target.parent.name}/{target.name} is in the archives twice"
+                )
             target.write_bytes(data)
         return True
 

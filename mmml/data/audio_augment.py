@@ -1,4 +1,6 @@
-"""Words that nobody said: the beginning of one recording and the end of another, forwards or backwards."""
+"""Words that nobody said: the beginning of one recording and the end of another,
+forwards or backwards.
+"""
 
 import sys
 from itertools import product
@@ -36,7 +38,9 @@ class Spliced:
         takes, backwards = self.takes[index], self.backwards[index]
         firsts, seconds = self.sounds[takes[:, 0]], self.sounds[takes[:, 1]]
         words = [joined(np.asarray(a), np.asarray(b)) for a, b in zip(firsts, seconds, strict=True)]
-        return objects([word[::-1].copy() if b else word for word, b in zip(words, backwards, strict=True)])
+        return objects(
+            [word[::-1].copy() if b else word for word, b in zip(words, backwards, strict=True)]
+        )
 
 
 def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -49,7 +53,9 @@ def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([first[: end - fade], middle, second[start:]])
 
 
-def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def words_of(
+    takes: list[np.ndarray], speakers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """All pairs of what is said, and all that backwards: n² classes and then n² more.
 
     Args:
@@ -57,19 +63,28 @@ def words_of(takes: list[np.ndarray], speakers: np.ndarray) -> tuple[np.ndarray,
         speakers: of all rows; both halves of a word are of one.
 
     Returns:
-        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the count of rows of each of the 2 n² classes.
+        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the count of rows of each
+        of the 2 n² classes.
     """
     pairs, counts = [], []
     for (i, first), (j, second) in product(enumerate(takes), repeat=2):
         same = np.column_stack([first, first])
-        pairs.append(same if i == j else _paired(first, second, speakers, np.random.default_rng([i, j])))
+        pairs.append(
+            same if i == j else _paired(first, second, speakers, np.random.default_rng([i, j]))
+        )
         counts.append(len(pairs[-1]))
     forwards = np.concatenate(pairs)
     backwards = np.repeat([False, True], len(forwards))
     return np.concatenate([forwards, forwards]), backwards, counts * 2
 
 
-def _paired(first: np.ndarray, second: np.ndarray, speakers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each row of the first with a random one of the second by the same speaker, if there is one."""
+def _paired(
+    first: np.ndarray, second: np.ndarray, speakers: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Each row of the first with a random one of the second by the same speaker,
+    if there is one.
+    """
     own = {speaker: second[speakers[second] == speaker] for speaker in np.unique(speakers)}
-    return np.array([[row, rng.choice(own[speakers[row]])] for row in first if len(own[speakers[row]])]).reshape(-1, 2)
+    return np.array(
+        [[row, rng.choice(own[speakers[row]])] for row in first if len(own[speakers[row]])]
+    ).reshape(-1, 2)

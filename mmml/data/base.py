@@ -23,7 +23,9 @@ MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
 def base_modality(modality: str) -> str:
-    """Which of ``MODALITIES`` a modality is: some may be there twice, such as ``audio_features``, ``source_text``."""
+    """Which of ``MODALITIES`` a modality is: some may be there twice, such as ``audio_features``,
+    ``source_text``.
+    """
     several = [kind for kind in ("features", "text") if modality.endswith(f"_{kind}")]
     return several[0] if several else modality
 
@@ -37,7 +39,8 @@ class Granularity(Enum):
 
 @dataclass(frozen=True)
 class OfficialEpisodes:
-    """Episodes that a benchmark prescribes, E of one shape, by numbers of classes and rows of a split.
+    """Episodes that a benchmark prescribes, E of one shape, by numbers of classes and
+    rows of a split.
 
     Attributes:
         classes: ``[E, ways]``.
@@ -57,21 +60,25 @@ class Samples:
     Attributes:
         classes: the class identifiers, unique within the dataset.
         starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
-        columns: by modality; scores, if there are any, are the column ``score``, float32 ``[rows]``.
-        ids: what each row is called, an Arrow array of texts ``[rows]``; None if rows have no names.
-        groups: a number for each row, ``[rows]``; rows of one group are near duplicates of one another.
-        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value of some modality,
-        and never
-            stand on both sides of an episode. None if no two rows do.
-        superclasses: a number for each class, ``[classes]``: of its alphabet, its kind; None if there are none.
-        domains: what each row comes from (an artwork, a language), texts ``[rows]``; None if that is not told.
-        query_only: which rows may only be queries, where all others may only be support, bool ``[rows]``; None if
-            every row may be either.
+        columns: by modality; scores, if there are any, are the column ``score``,
+            float32 ``[rows]``.
+        ids: what each row is called, an Arrow array of texts ``[rows]``; None if
+            rows have no names.
+        groups: a number for each row, ``[rows]``; rows of one group are near duplicates
+            of one another.
+        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value
+            of some modality, and never stand on both sides of an episode. None if no two rows do.
+        superclasses: a number for each class, ``[classes]``: of its alphabet, its kind;
+            None if there are none.
+        domains: what each row comes from (an artwork, a language), texts ``[rows]``;
+            None if that is not told.
+        query_only: which rows may only be queries, where all others may only be support,
+            bool ``[rows]``; None if every row may be either.
         footage: the videos whose frames the rows are; None if they are none.
         keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
         official_episodes: those that a benchmark prescribes for this split, if it does.
-        kept_apart: of training and validation what they show besides classes (speakers, characters in scenes), of the
-            test what of that is new in it.
+        kept_apart: of training and validation what they show besides classes (speakers,
+            characters in scenes), of the test what of that is new in it.
     """
 
     classes: list[str]
@@ -99,7 +106,9 @@ class Samples:
         return np.repeat(np.arange(len(self.classes)), self.counts)
 
     def with_embeddings(self, embeddings: Mapping[str, Any]) -> "Samples":
-        """The same rows with embeddings ``[n, width]`` in place of the values of these modalities, and no others."""
+        """The same rows with embeddings ``[n, width]`` in place of the values of these modalities,
+        and no others.
+        """
         columns = {m: self.columns[m].embedded(v) for m, v in embeddings.items()}
         return replace(self, columns=columns)
 
@@ -111,8 +120,10 @@ class Dataset(ABC):
         name: what the dataset is called in configs and results.
         modalities: what its samples hold, known before loading so that a config can be checked.
         scored: whether its samples have scores.
-        new_classes: whether the classes of validation and test are new; else only their samples are.
-        labelled: whether samples show which class they are of; else classes only say what scores are about.
+        new_classes: whether the classes of validation and test are new; else only
+            their samples are.
+        labelled: whether samples show which class they are of; else classes only say what
+            scores are about.
         skipped: after loading, a sentence for each sample that was left out as unusable.
         notes: after loading, what is worth knowing of the files, in one sentence each.
     """
@@ -138,11 +149,14 @@ class Dataset(ABC):
         """The samples of each split: ``train``, ``val`` and ``test``.
 
         Args:
-            modalities: those in use, ``score`` among them where scores are; the columns of others may be left out.
+            modalities: those in use, ``score`` among them where scores are; the columns
+                of others may be left out.
         """
 
 
-def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any], what: str) -> None:
+def check_held_out(
+    val: Sequence[Any], test: Sequence[Any], among: Sequence[Any], what: str
+) -> None:
     """Refuse what is held out if it is none of what there is, nothing, or in both splits.
 
     Args:
@@ -154,10 +168,15 @@ def check_held_out(val: Sequence[Any], test: Sequence[Any], among: Sequence[Any]
     for split, several in (("val", val), ("test", test)):
         for one in several or [""]:
             if one not in among:
-                message = f"must be some of {', '.join(map(str, among))}{did_you_mean(str(one), [*map(str, among)])}"
+                message = (
+                    "must be some of "
+                    f"{', '.join(map(str, among))}{did_you_mean(str(one), [*map(str, among)])}"
+                )
                 raise UserError(f"dataset.{split}_{what}={list(several)} {message}")
     if both := [one for one in test if one in val]:
-        raise UserError(f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too")
+        raise UserError(
+            f"dataset.test_{what}={list(test)}: {both[0]} is among dataset.val_{what} too"
+        )
 
 
 def split_classes(
@@ -172,8 +191,8 @@ def split_classes(
         seed: ``dataset.split_seed``.
         val: fraction of the classes for validation, in (0, 1).
         test: the same for test; some must be left for training.
-        together: a number for each class, ``[classes]``; classes of one number go to one split, and the fractions are
-            of these numbers. None if every class may go anywhere.
+        together: a number for each class, ``[classes]``; classes of one number go to one split,
+            and the fractions are of these numbers. None if every class may go anywhere.
     """
     check_fractions(val, test)
     if together is not None:
@@ -182,18 +201,30 @@ def split_classes(
         return {name: np.flatnonzero(np.isin(unit, part)).tolist() for name, part in split.items()}
     order = shuffled(classes, seed)
     if len(order) < len(SPLITS):
-        raise UserError(f"{len(order)} classes cannot be split into train, val and test; give more of them")
+        raise UserError(
+            f"{len(order)} classes cannot be split into train, val and test; give more of them"
+        )
     n_val, n_test = max(1, round(val * len(order))), max(1, round(test * len(order)))
-    parts = {"val": order[:n_val], "test": order[n_val : n_val + n_test], "train": order[n_val + n_test :]}
+    parts = {
+        "val": order[:n_val],
+        "test": order[n_val : n_val + n_test],
+        "train": order[n_val + n_test :],
+    }
     return {split: sorted(parts[split]) for split in SPLITS}
 
 
 def check_fractions(val: float, test: float) -> None:
     """Refuse fractions that leave nothing for one of the splits."""
     if not (val > 0 and test > 0 and val + test < 1):
-        raise UserError(f"split fractions val={val} and test={test} must be positive and sum to less than 1")
+        raise UserError(
+            f"split fractions val={val} and test={test} must be positive and sum to less than 1"
+        )
 
 
 def shuffled(classes: Sequence[str], seed: int) -> list[int]:
-    """Positions in ``classes``, ranked by a hash of the seed and the identifier: no library's version matters."""
-    return sorted(range(len(classes)), key=lambda i: hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest())
+    """Positions in ``classes``, ranked by a hash of the seed and the identifier:
+    no library's version matters.
+    """
+    return sorted(
+        range(len(classes)), key=lambda i: hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest()
+    )

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 MEMORY = "/dev/shm"
 ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # names of entries: a kind, and what key_of returns
-UNPACKED = "unpacked"  # the kind of folders with the content of archives, whose files have any names
+# The kind of folders with the content of archives, whose files have any names.
+UNPACKED = "unpacked"
 
 
 def cache_dir() -> Path:
@@ -34,10 +35,12 @@ def cache_dir() -> Path:
 
 @functools.cache
 def scratch_dir(memory: bool = False) -> Path:
-    """A folder for this process alone, for when the cache cannot be written; it goes when the process ends.
+    """A folder for this process alone, for when the cache cannot be written; it goes when
+    the process ends.
 
     Args:
-        memory: whether it lies in memory, if the system has such a folder. It also does if no disk has room.
+        memory: whether it lies in memory, if the system has such a folder. It also does
+            if no disk has room.
     """
     try:
         parent: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
@@ -66,7 +69,8 @@ def key_of(key: Any) -> str:
 
 
 def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path], T]) -> T:
-    """What a folder of the cache holds, which is filled whole or not at all; two processes may race.
+    """What a folder of the cache holds, which is filled whole or not at all;
+    two processes may race.
 
     What cannot be written, is damaged or may not be read is made for this process alone.
 
@@ -92,11 +96,14 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
-    """Fill a folder unless it exists; it gets its name once it is whole. Returns where the files are."""
+    """Fill a folder unless it exists; it gets its name once it is whole.
+    Returns where the files are.
+    """
     if folder.exists():
         return folder
     partial = beside(folder)
-    partial.mkdir(parents=True)  # with the rights that the user gives to files, as others may share the cache
+    # With the rights that the user gives to files, as others may share the cache.
+    partial.mkdir(parents=True)
     try:
         with writing(partial):
             lasting = fill(partial)
@@ -112,7 +119,9 @@ def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
     return folder
 
 
-def cached_arrays(name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_arrays(
+    name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """The arrays that ``make`` returns, from the cache if it was called with this key before.
 
     The key is part of the file's name and stands beside it as JSON; a file that cannot be read

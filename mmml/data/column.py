@@ -16,15 +16,18 @@ class Column:
     """The values of one modality, of a split or of a batch.
 
     Attributes:
-        values: n of them, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as a uint8 tensor, texts ``[n]``
-            as an object array, files decoded as they are asked for, embeddings ``[n, width]``. Where a value is
-            missing, anything may stand; it is never read.
-        mask: which values are present, bool ``[n]`` on the CPU; None if all are. Embeddings with more leading axes
-            (see :class:`mmml.episodes.ExampleSet`) have a mask of these axes.
+        values: n of them, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as
+            a uint8 tensor, texts ``[n]`` as an object array, files decoded as they are asked
+            for, embeddings ``[n, width]``. Where a value is missing, anything may stand;
+            it is never read.
+        mask: which values are present, bool ``[n]`` on the CPU; None if all are. Embeddings with
+            more leading axes (see :class:`mmml.episodes.ExampleSet`) have a mask of these axes.
         starts: only of what belongs to classes: class c owns ``values[starts[c]:starts[c + 1]]``.
         encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
-        numbers: of the values of a split, ``[n]``, equal where the values are; None if that is not known.
-        prepared: whether they are what an encoder's ``prepare`` gives, a tensor or a matrix ``[n, …]``.
+        numbers: of the values of a split, ``[n]``, equal where the values are;
+            None if that is not known.
+        prepared: whether they are what an encoder's ``prepare`` gives, a tensor or
+            a matrix ``[n, …]``.
     """
 
     values: Any
@@ -91,19 +94,27 @@ class Column:
         if mask is None:
             return replace(self, values=self.values[index], starts=None, numbers=None)
         positions = np.arange(len(self))[index][mask.numpy()]
-        return replace(self, values=filled(self.values[positions], mask), mask=mask, starts=None, numbers=None)
+        return replace(
+            self, values=filled(self.values[positions], mask), mask=mask, starts=None, numbers=None
+        )
 
     def change(self, change: Callable[[Any, np.ndarray], Any]) -> "Column":
-        """The batch with other values in place of those present: ``(k values, their positions) -> k values``."""
+        """The batch with other values in place of those present:
+        ``(k values, their positions) -> k values``.
+        """
         return replace(self, values=filled(change(self.present[:], self.positions), self.mask))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Column":
-        """Embeddings and their mask, both changed by a function of their leading axes, such as an index."""
+        """Embeddings and their mask, both changed by a function of their leading axes,
+        such as an index.
+        """
         mask = None if self.mask is None else change(self.mask)
         return replace(self, values=change(self.values), mask=mask)
 
     def embedded(self, embeddings: Tensor) -> "Column":
-        """The column with an embedding of each value in its place; zeros where the value is missing."""
+        """The column with an embedding of each value in its place; zeros where
+        the value is missing.
+        """
         return replace(self, values=embeddings, encoded=True, prepared=False)
 
 
@@ -113,7 +124,9 @@ def mask_of(present: np.ndarray) -> Tensor | None:
 
 
 def filled(present: Any, mask: Tensor | None) -> Any:
-    """n values, of which k are present: with zeros for the others in a tensor, with None in an object array."""
+    """n values, of which k are present: with zeros for the others in a tensor, with None
+    in an object array.
+    """
     if mask is None or mask.all():
         return present
     every: Any = np.empty(len(mask), object)
@@ -128,19 +141,29 @@ def concat(batches: Sequence[Column]) -> Column:
     parts = [batch.values for batch in batches]
     values = torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)
     full = all(batch.mask is None for batch in batches)
-    return replace(batches[0], values=values, mask=None if full else torch.cat([is_present(b) for b in batches]))
+    return replace(
+        batches[0],
+        values=values,
+        mask=None if full else torch.cat([is_present(b) for b in batches]),
+    )
 
 
 def where(condition: Tensor, first: Column, second: Column) -> Column:
-    """Embeddings ``[…, width]`` and mask of the first column where a condition ``[…]`` holds, else of the second."""
-    values = torch.where(condition.to(first.values.device).unsqueeze(-1), first.values, second.values)
+    """Embeddings ``[…, width]`` and mask of the first column where a condition ``[…]`` holds,
+    else of the second.
+    """
+    values = torch.where(
+        condition.to(first.values.device).unsqueeze(-1), first.values, second.values
+    )
     full = first.mask is None and second.mask is None
     mask = None if full else torch.where(condition, is_present(first), is_present(second))
     return replace(second, values=values, mask=mask)
 
 
 def is_present(column: Column) -> Tensor:
-    """Which values are present, also where all are: bool ``[n]``, or of all axes of embeddings but the last."""
+    """Which values are present, also where all are: bool ``[n]``, or of all axes
+    of embeddings but the last.
+    """
     if column.mask is not None:
         return column.mask
     axes = column.values.shape[:-1] if column.encoded else (len(column),)

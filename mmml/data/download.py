@@ -30,7 +30,8 @@ class Download:
     Attributes:
         url: its address, http or https.
         path: where it goes, below the dataset's folder.
-        digest: ``sha256:…`` or ``md5:…`` of its content; None for a zip file that is packed anew for each download.
+        digest: ``sha256:…`` or ``md5:…`` of its content; None for a zip file that is packed
+            anew for each download.
     """
 
     url: str
@@ -70,7 +71,8 @@ def fetch(download: Download, folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{target.parent} cannot be made ({error.strerror}): set dataset.root= to another folder"
+            f"{target.parent} cannot be made ({error.strerror}): set dataset.root= "
+            "to another folder"
         ) from None
     partial = target.with_name(f"{target.name}.part")
     for attempt in range(ATTEMPTS):
@@ -82,17 +84,23 @@ def fetch(download: Download, folder: Path) -> Path:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code not in PASSING:
-                raise UserError(f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand") from None
+                raise UserError(
+                    f"{download.url} cannot be had ({error.code} {error.reason}): get it by hand"
+                ) from None
             reason: Exception = error
         except (OSError, http.client.HTTPException) as error:
             if isinstance(expected(error), UserError):
                 raise  # it is the disk, and not the network
             reason = error
     else:
-        raise UserError(f"{download.url} cannot be had ({reason}): is there a network? The same command goes on")
+        raise UserError(
+            f"{download.url} cannot be had ({reason}): is there a network? The same command goes on"
+        )
     if not download.matches(partial):
         partial.unlink()
-        raise UserError(f"{download.url}: its content is not what was expected; try again, or get it by hand")
+        raise UserError(
+            f"{download.url}: its content is not what was expected; try again, or get it by hand"
+        )
     os.replace(partial, target)  # noqa: PTH105
     return target
 
@@ -102,11 +110,14 @@ def _receive(url: str, partial: Path) -> None:
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no address of the web")
     downloaded = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={downloaded}-"} if downloaded else {})
+    request = urllib.request.Request(
+        url, headers={"Range": f"bytes={downloaded}-"} if downloaded else {}
+    )
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # all of it, or more, is there
+        # All of it, or more, is there.
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return
         raise
     with response:
@@ -118,7 +129,12 @@ def _receive(url: str, partial: Path) -> None:
         with (
             partial.open("ab" if downloaded else "wb") as file,
             tqdm(
-                total=total, initial=downloaded, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+                total=total,
+                initial=downloaded,
+                desc=name,
+                unit="B",
+                unit_scale=True,
+                disable=not sys.stderr.isatty(),
             ) as bar,
         ):
             while block := response.read(BLOCK):

@@ -15,7 +15,9 @@ DIGEST = "S32"
 
 
 def identical(values: Values) -> np.ndarray:
-    """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel, sample by sample."""
+    """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel,
+    sample by sample.
+    """
     rows, first_of = suspects(values), dict[bytes, int]()
     first = np.arange(len(values))  # the first row with the same value
     for row, digest in zip(rows.tolist(), digests(Subset(values, rows)).tolist(), strict=True):
@@ -44,7 +46,8 @@ def suspects(values: Values) -> np.ndarray:
 def fingerprints(batch: np.ndarray) -> np.ndarray:
     """A number for each array ``[n, …]``, ``[n]``: equal where arrays are, and seldom otherwise.
 
-    Much faster than a hash: the products of 8 bytes each with fixed random numbers, added modulo 2⁶⁴.
+    Much faster than a hash: the products of 8 bytes each with fixed random numbers,
+    added modulo 2⁶⁴.
     """
     octets = batch.reshape(len(batch), -1).view(np.uint8)
     words = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8))).view(np.uint64)
@@ -56,12 +59,16 @@ def digests(values: Values) -> np.ndarray:
     """A hash of each of n values, hexadecimal bytes ``[n]``: equal where values are."""
     if (known := getattr(values, "digests", None)) is not None:
         return np.asarray(known)
-    batches = (values[np.arange(first, min(first + READ, len(values)))] for first in range(0, len(values), READ))
+    batches = (
+        values[np.arange(first, min(first + READ, len(values)))]
+        for first in range(0, len(values), READ)
+    )
     return np.array([digest_of(value) for batch in batches for value in batch], DIGEST)
 
 
 def linked(*numberings: np.ndarray) -> np.ndarray:
-    """Join numberings: rows with a common number in any of them get one number, ``[n]``, and so do chains of such rows.
+    """Join numberings: rows with a common number in any of them get one number, ``[n]``,
+    and so do chains of such rows.
 
     Args:
         numberings: ``[n]`` each; numbers from 0.
@@ -78,7 +85,9 @@ def linked(*numberings: np.ndarray) -> np.ndarray:
 
 
 def if_any(numbers: np.ndarray) -> np.ndarray | None:
-    """Numbers of rows, for :attr:`mmml.data.base.Samples.duplicates`; None if no two rows share one."""
+    """Numbers of rows, for :attr:`mmml.data.base.Samples.duplicates`;
+    None if no two rows share one.
+    """
     return None if len(np.unique(numbers)) == len(numbers) else numbers
 
 

@@ -12,8 +12,11 @@ BERNSTEIN = np.stack([(1 - SHARES) ** 2, 2 * SHARES * (1 - SHARES), SHARES**2], 
 STEP = 1.0  # pixels from one point to the next
 
 
-def draw_outlines(characters: Sequence[str], font: Path, size: float, side: int) -> list[np.ndarray]:
-    """Of each character float32 ``[points, 4]``: x, y (down) in pixels, length drawn so far, number of the contour.
+def draw_outlines(
+    characters: Sequence[str], font: Path, size: float, side: int
+) -> list[np.ndarray]:
+    """Of each character float32 ``[points, 4]``: x, y (down) in pixels, length drawn so far,
+    number of the contour.
 
     Args:
         characters: that the font holds.
@@ -25,7 +28,11 @@ def draw_outlines(characters: Sequence[str], font: Path, size: float, side: int)
     from fontTools.ttLib import TTFont
 
     with TTFont(font) as face:
-        glyphs, names, scale = face.getGlyphSet(), face.getBestCmap(), size / face["head"].unitsPerEm
+        glyphs, names, scale = (
+            face.getGlyphSet(),
+            face.getBestCmap(),
+            size / face["head"].unitsPerEm,
+        )
         middle = (face["hhea"].ascent + face["hhea"].descent) / 2
         found = []
         for character in characters:
@@ -49,7 +56,9 @@ def contours_of(drawn: Sequence[tuple[str, Any]]) -> list[np.ndarray]:
             if end is None:  # a contour without a point on it
                 end = halfway(controls[-1], controls[0])
                 contours.append([np.array(end, float)])
-            contours[-1] += quadratic(contours[-1][-1], [np.array(p, float) for p in (*controls, end)])
+            contours[-1] += quadratic(
+                contours[-1][-1], [np.array(p, float) for p in (*controls, end)]
+            )
         elif command == "closePath":
             contours[-1].append(contours[-1][0])
     return [np.array(c) for c in contours]
@@ -61,7 +70,9 @@ def halfway(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
 
 
 def quadratic(start: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """TrueType's curve through control points, with a point on the curve half-way between each two of them."""
+    """TrueType's curve through control points, with a point on the curve half-way between
+    each two of them.
+    """
     controls = np.array(points[:-1])
     on = np.concatenate([[start], (controls[1:] + controls[:-1]) / 2, [points[-1]]])
     return list((BERNSTEIN @ np.stack([on[:-1], controls, on[1:]], axis=1)).reshape(-1, 2))
@@ -76,7 +87,9 @@ def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
             continue
         distances = np.linspace(0, along[-1], max(4, round(along[-1] / STEP)))
         parts.append(
-            np.column_stack([at(contour, along, distances), drawn + distances, np.full(len(distances), number)])
+            np.column_stack(
+                [at(contour, along, distances), drawn + distances, np.full(len(distances), number)]
+            )
         )
         drawn += along[-1]
     return np.concatenate(parts).astype(np.float32)

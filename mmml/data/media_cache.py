@@ -1,4 +1,6 @@
-"""Media files → values in a mapped file of the cache: each file is decoded once, and never again."""
+"""Media files → values in a mapped file of the cache: each file is decoded once,
+and never again.
+"""
 
 import json
 import sys
@@ -18,17 +20,26 @@ from mmml.data.values import Ragged, file_identity
 from mmml.errors import UserError
 from mmml.files import write_json
 
-PARTS = ("data.bin", "shapes.npy", "digests.npy", "about.json")  # the files of an entry of the cache
-DTYPES = {"image": np.uint8, "video": np.uint8, "audio": np.float32, "strokes": np.float32, "features": np.float32}
+# The files of an entry of the cache.
+PARTS = ("data.bin", "shapes.npy", "digests.npy", "about.json")
+DTYPES = {
+    "image": np.uint8,
+    "video": np.uint8,
+    "audio": np.float32,
+    "strokes": np.float32,
+    "features": np.float32,
+}
 
 
 class Decoded(NamedTuple):
     """Decoded files.
 
     Attributes:
-        values: their arrays, in the order of the files; an empty one where a file could not be decoded.
+        values: their arrays, in the order of the files; an empty one where a file could
+            not be decoded.
         failures: one sentence for each position that failed.
-        constant: positions of pictures and clips of a single value throughout, and of silent sounds.
+        constant: positions of pictures and clips of a single value throughout,
+            and of silent sounds.
     """
 
     values: Ragged
@@ -44,7 +55,9 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decode
         paths: absolute.
         limits: sizes and rates to decode to.
     """
-    key = key_of({"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]})
+    key = key_of(
+        {"version": VERSION, "limits": asdict(limits), "files": [file_identity(p) for p in paths]}
+    )
     return cached_folder(
         f"{modality}-{key}",
         lambda empty: _decode_into(empty, modality, paths, limits),
@@ -58,9 +71,16 @@ def _read(folder: Path, modality: str, key: str) -> Decoded:
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.
     """
-    shapes, about = np.load(folder / "shapes.npy", allow_pickle=False), json.loads((folder / "about.json").read_text())
+    shapes, about = (
+        np.load(folder / "shapes.npy", allow_pickle=False),
+        json.loads((folder / "about.json").read_text()),
+    )
     total = int(shapes.prod(axis=1).sum())
-    data = np.memmap(folder / "data.bin", DTYPES[modality], "r") if total else np.empty(0, DTYPES[modality])
+    data = (
+        np.memmap(folder / "data.bin", DTYPES[modality], "r")
+        if total
+        else np.empty(0, DTYPES[modality])
+    )
     if len(data) != total:
         raise ValueError(f"data.bin holds {len(data):,} numbers of {total:,}")
     digests = np.load(folder / "digests.npy", allow_pickle=False)
@@ -82,7 +102,9 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
 
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
-    """Fill a folder; what failed for lack of time or memory may not fail again, and is not worth keeping."""
+    """Fill a folder; what failed for lack of time or memory may not fail again,
+    and is not worth keeping.
+    """
     shapes, failures, constant, digests = _decode_all(folder / "data.bin", modality, paths, limits)
     np.save(folder / "shapes.npy", table(shapes))
     np.save(folder / "digests.npy", np.array(digests, DIGEST))
@@ -94,12 +116,16 @@ def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Lim
 def _decode_all(
     target: Path, modality: str, paths: Sequence[Path], limits: Limits
 ) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int], list[str]]:
-    """Write all arrays to one file; returns their shapes, what failed, what is constant, and their digests."""
+    """Write all arrays to one file; returns their shapes, what failed, what is constant,
+    and their digests.
+    """
     shapes: list[tuple[int, ...]] = []
     failures: dict[int, Failure] = {}
     constant: list[int] = []
     digests: list[str] = []
-    bar = tqdm(total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty())
+    bar = tqdm(
+        total=len(paths), desc=f"decoding {modality}", unit="file", disable=not sys.stderr.isatty()
+    )
     with target.open("wb") as file, Pool() as pool, bar:
         for i, decoded in enumerate(pool.decode(modality, paths, limits)):
             if isinstance(decoded, Failure):
@@ -115,8 +141,10 @@ def _decode_all(
 
 
 def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """Shapes as ``[n, dimensions]``: zeros where a file failed, a leading 1 where a vector stands among sequences."""
+    """Shapes as ``[n, dimensions]``: zeros where a file failed, a leading 1 where a vector
+    stands among sequences.
+    """
     dimensions = max((len(s) for s in shapes), default=0) or 1
-    return np.array([(1,) * (dimensions - len(s)) + s if s else (0,) * dimensions for s in shapes], np.int64).reshape(
-        -1, dimensions
-    )
+    return np.array(
+        [(1,) * (dimensions - len(s)) + s if s else (0,) * dimensions for s in shapes], np.int64
+    ).reshape(-1, dimensions)

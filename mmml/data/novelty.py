@@ -7,7 +7,8 @@ from mmml.errors import UserError
 
 
 def identifiers(dataset: Dataset | None, samples: Mapping[str, Samples], split: str) -> list[str]:
-    """Identifiers, unique among datasets, of a split's classes and what else is kept apart; none without a dataset.
+    """Identifiers, unique among datasets, of a split's classes and what else is kept apart;
+    none without a dataset.
 
     Where the classes of the test are known, its samples alone are new.
     """
@@ -24,14 +25,17 @@ def novelty(dataset: Dataset | None, samples: Mapping[str, Samples]) -> str:
         return "Training and selection saw nothing of the test."
     train, test = (samples[split].classes for split in ("train", "test"))
     known = len(set(test) & set(train))
-    return f"Classes are not new: training saw {known} of the {len(test)} classes of the test, in other samples."
+    return (
+        f"Classes are not new: training saw {known} of the {len(test)} classes of the test, "
+        "in other samples."
+    )
 
 
 def refuse_known(known: Iterable[str], test: Iterable[str], option: str) -> None:
     """Refuse identifiers of the test that a run knows, which ``option`` names."""
     if both := sorted(set(known) & set(test)):
         raise UserError(
-            f"the run of {option}= was trained or selected on {len(both)} of these test classes (or samples), such as "
-            f"{both[0]!r}; leave the options of dataset that say what is held out, and what is shown, as they were in "
-            "training"
+            f"the run of {option}= was trained or selected on {len(both)} of these test classes "
+            f"(or samples), such as {both[0]!r}; leave the options of dataset that say what is "
+            "held out, and what is shown, as they were in training"
         )

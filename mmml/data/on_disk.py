@@ -16,12 +16,14 @@ class OnDisk(Dataset):
     """A dataset that has files.
 
     Args:
-        root: the folder that holds those of all datasets; None for ``$MMML_DATA``, else one in the cache.
+        root: the folder that holds those of all datasets; None for ``$MMML_DATA``,
+            else one in the cache.
 
     Class attributes:
         folder_name: of this dataset's, below it.
         downloads: what ``mmml-data get`` puts there.
-        by_hand: what else is needed: patterns of file names, and what the files are and where they come from.
+        by_hand: what else is needed: patterns of file names, and what the files are and
+            where they come from.
     """
 
     folder_name: ClassVar[str]
@@ -34,7 +36,9 @@ class OnDisk(Dataset):
     @classmethod
     def folder_of(cls, root: str | None) -> Path:
         """The folder of this dataset's files."""
-        return expanded(root or os.environ.get("MMML_DATA") or cache_dir() / "data") / cls.folder_name
+        return (
+            expanded(root or os.environ.get("MMML_DATA") or cache_dir() / "data") / cls.folder_name
+        )
 
     def find(self, *patterns: str, wanted: str | None = None) -> list[Path]:
         """The files of a kind.
@@ -51,19 +55,28 @@ class OnDisk(Dataset):
         message = [self.by_hand[p] for p in patterns if p in self.by_hand]
         hint = f"put there {message[0]}" if message else f"run mmml-data get {self.name}"
         what = wanted or patterns[0]
-        raise UserError(f"{self.folder} has no {what}: {hint} (dataset.root=DIR names another folder)")
+        raise UserError(
+            f"{self.folder} has no {what}: {hint} (dataset.root=DIR names another folder)"
+        )
 
 
 def downloaded(folder: Path) -> list[Path]:
-    """The files below a folder that ``mmml-data get`` put there, whole or in part; not what people put there."""
+    """The files below a folder that ``mmml-data get`` put there, whole or in part;
+    not what people put there.
+    """
     named = (datasets.get(name, "dataset") for name in datasets.names())
     known = [d for d in named if isinstance(d, type) and issubclass(d, OnDisk)]
-    files = [folder / dataset.folder_name / download.path for dataset in known for download in dataset.downloads]
+    files = [
+        folder / dataset.folder_name / download.path
+        for dataset in known
+        for download in dataset.downloads
+    ]
     return [p for file in files for p in (file, file.with_name(f"{file.name}.part")) if p.is_file()]
 
 
 def get(name: str, root: str | None) -> int:
-    """``mmml-data get``: download a dataset; returns the exit code, 1 if something is left to be done by hand.
+    """``mmml-data get``: download a dataset; returns the exit code, 1 if something is left
+    to be done by hand.
 
     Args:
         name: of the dataset.
@@ -73,18 +86,29 @@ def get(name: str, root: str | None) -> int:
         UserError: there is no such dataset, it has no files, or one cannot be had.
     """
     known = {
-        n: d for n in datasets.names() if isinstance(d := datasets.get(n, "dataset"), type) and issubclass(d, OnDisk)
+        n: d
+        for n in datasets.names()
+        if isinstance(d := datasets.get(n, "dataset"), type) and issubclass(d, OnDisk)
     }
     if name not in known:
-        message = f"there is nothing of that name to get{did_you_mean(name, known)} (known: {', '.join(known)})"
+        message = (
+            f"there is nothing of that name to get{did_you_mean(name, known)} (known: "
+            f"{', '.join(known)})"
+        )
         raise UserError(f"{name}: {message}")
     dataset = known[name]
     folder = dataset.folder_of(root)
     for download in dataset.downloads:
         print(fetch(download, folder))
-    lacking = [message for pattern, message in dataset.by_hand.items() if not any(folder.glob(pattern))]
+    lacking = [
+        message for pattern, message in dataset.by_hand.items() if not any(folder.glob(pattern))
+    ]
     if not dataset.downloads:
-        print(f"{folder} has all files" if not lacking else f"mmml-data get cannot download the files of {name}")
+        print(
+            f"{folder} has all files"
+            if not lacking
+            else f"mmml-data get cannot download the files of {name}"
+        )
     for message in lacking:
         print(f"to be put into {folder}: {message}")
     return 1 if lacking else 0

@@ -1,5 +1,5 @@
-"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with the Memory
-Fusion Network (Zadeh et al., 2018).
+"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with
+the Memory Fusion Network (Zadeh et al., 2018).
 """
 
 import io
@@ -27,11 +27,15 @@ WORDS = {"train": "train", "val": "valid", "test": "test"}
 
 def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...]:
     """The files of one dataset, by name and SHA-256."""
-    return tuple(Download(f"{HOME}/{folder}/{name}.h5", f"{name}.h5", f"sha256:{d}") for name, d in digests.items())
+    return tuple(
+        Download(f"{HOME}/{folder}/{name}.h5", f"{name}.h5", f"sha256:{d}")
+        for name, d in digests.items()
+    )
 
 
 class Streams(OnDisk):
-    """A dataset of feature sequences, with scores, in several streams, each a modality such as ``audio_features``.
+    """A dataset of feature sequences, with scores, in several streams, each a modality such
+    as ``audio_features``.
 
     A stream that is zero throughout is missing.
 
@@ -53,17 +57,29 @@ class Streams(OnDisk):
         names = {**self.files, "scores": "y_{}.h5"}
         key = {"archives": stamps(archives), "names": names, "code": code_of(sys.modules[__name__])}
         arrays = cached_arrays(self.name, key, lambda: read_sequences(archives, names))
-        return {split: self._recordings(arrays, sorted({*modalities} - {SCORE}), split) for split in SPLITS}
+        return {
+            split: self._recordings(arrays, sorted({*modalities} - {SCORE}), split)
+            for split in SPLITS
+        }
 
-    def _recordings(self, arrays: Mapping[str, np.ndarray], modalities: Sequence[str], split: str) -> "Recordings":
+    def _recordings(
+        self, arrays: Mapping[str, np.ndarray], modalities: Sequence[str], split: str
+    ) -> "Recordings":
         found = {m: arrays.get(f"{m.removesuffix('_features')}/{split}") for m in modalities}
-        if lacking := [m for m, features in found.items() if features is None or not features.any()]:
-            raise UserError(f"dataset.root: {self.folder} has no {lacking[0]} of the {split} split: leave them out")
+        if lacking := [
+            m for m, features in found.items() if features is None or not features.any()
+        ]:
+            raise UserError(
+                f"dataset.root: {self.folder} has no {lacking[0]} of the {split} split: "
+                "leave them out"
+            )
         features = {m: f for m, f in found.items() if f is not None}
         present = {m: np.any(f, axis=(1, 2)) for m, f in features.items()}
         rows = np.flatnonzero(np.any([*present.values()], axis=0))
         kept = {m: f[rows] for m, f in features.items()}
-        return Recordings(kept, {m: p[rows] for m, p in present.items()}, arrays[f"scores/{split}"][rows])
+        return Recordings(
+            kept, {m: p[rows] for m, p in present.items()}, arrays[f"scores/{split}"][rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,9 @@ class Recordings:
     def columns(self, rows: np.ndarray) -> dict[str, Column]:
         """The features of some of the samples, in that order."""
         return {
-            modality: Column(Subset(torch.from_numpy(features), rows), mask_of(self.present[modality][rows]))
+            modality: Column(
+                Subset(torch.from_numpy(features), rows), mask_of(self.present[modality][rows])
+            )
             for modality, features in self.features.items()
         }
 
@@ -93,13 +111,18 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
 
     Args:
         archives: HDF5 files with a data set ``d1`` each, or zip files of them.
-        names: of the files, with ``{}`` for the split, by what is in them: ``{"audio": "audio_{}.h5"}``.
+        names: of the files, with ``{}`` for the split, by what is in them:
+            ``{"audio": "audio_{}.h5"}``.
 
     Returns:
         float32 arrays by ``audio/train``, without those whose file is not in the archives.
     """
     found = {}
-    of = {name.format(word): f"{what}/{split}" for what, name in names.items() for split, word in WORDS.items()}
+    of = {
+        name.format(word): f"{what}/{split}"
+        for what, name in names.items()
+        for split, word in WORDS.items()
+    }
     for path, data in members(archives, ".h5"):
         if path.name in of:
             with hdf5().File(io.BytesIO(data)) as file:
@@ -112,5 +135,7 @@ def hdf5() -> Any:
     try:
         import h5py
     except ImportError:
-        raise UserError("this dataset is in HDF5 files, which need h5py: pip install 'mmml[hdf5]'") from None
+        raise UserError(
+            "this dataset is in HDF5 files, which need h5py: pip install 'mmml[hdf5]'"
+        ) from None
     return h5py

@@ -44,7 +44,8 @@ class Matrix:
         return len(self.array)
 
     def __getitem__(self, index: Index) -> torch.Tensor:
-        with np.errstate(over="ignore"):  # what is too large is infinite, which whoever reads rows refuses
+        # What is too large is infinite, which whoever reads rows refuses.
+        with np.errstate(over="ignore"):
             return torch.from_numpy(np.array(self.array[index], self.dtype))
 
 
@@ -58,7 +59,9 @@ class Ragged:
         digests: of each array, bytes ``[n]``, equal where arrays are; None if they are not known.
     """
 
-    def __init__(self, data: np.ndarray, shapes: np.ndarray, identity: str, digests: np.ndarray | None = None):
+    def __init__(
+        self, data: np.ndarray, shapes: np.ndarray, identity: str, digests: np.ndarray | None = None
+    ):
         self.data, self.shapes, self.identity, self.digests = data, shapes, identity, digests
         self.starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
         self.uniform = len(shapes) > 0 and bool((shapes == shapes[0]).all())
@@ -70,7 +73,12 @@ class Ragged:
         if self.uniform:
             return torch.from_numpy(np.array(self.data.reshape(len(self), *self.shapes[0])[index]))
         positions = np.arange(len(self))[index]
-        return objects([self.data[self.starts[i] : self.starts[i + 1]].reshape(self.shapes[i]) for i in positions])
+        return objects(
+            [
+                self.data[self.starts[i] : self.starts[i + 1]].reshape(self.shapes[i])
+                for i in positions
+            ]
+        )
 
 
 class Subset:
@@ -111,7 +119,9 @@ def objects(parts: Sequence[Any]) -> np.ndarray:
 
 
 def identity_of(values: Values) -> str:
-    """A text that changes whenever the values do: of files what tells that they changed, else a hash of the content."""
+    """A text that changes whenever the values do: of files what tells that they changed,
+    else a hash of the content.
+    """
     known = getattr(values, "identity", None)
     if known is not None:
         return str(known)
@@ -130,7 +140,8 @@ def content_of(value: Any) -> bytes:
 
 
 def file_identity(path: Path) -> list[Any]:
-    """What changes whenever a file's content does: its place, size, times of change and inode; None if missing.
+    """What changes whenever a file's content does: its place, size, times of change and inode;
+    None if missing.
 
     The time of the inode's change cannot be set back by copying or touching.
     """
@@ -146,5 +157,7 @@ def _hash(content: bytes) -> str:
 
 
 def evenly_spaced(count: int, most: int) -> np.ndarray:
-    """At most so many different positions below ``count``, in order; the first and the last among them."""
+    """At most so many different positions below ``count``, in order; the first and
+    the last among them.
+    """
     return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)

@@ -16,14 +16,16 @@ class Augment(nn.Module):
     Args:
         amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
         option: that set it, for messages.
-        elastic: how far 4×4 points of each image are moved besides, and what is between them along, at most, as a
-            share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse form); 0 is none.
+        elastic: how far 4×4 points of each image are moved besides, and what is between them along,
+            at most, as a share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse
+            form); 0 is none.
         hflip: whether half of the images are mirrored, left to right.
-        edge_darkening: how dark edges become in half of the images, in training mode, at most: 1 is black; 0 is none.
+        edge_darkening: how dark edges become in half of the images, in training mode, at most:
+            1 is black; 0 is none.
 
     Attributes:
-        view: in evaluation mode, which of the warps that are the same for all images; 0 is none. With ``hflip`` odd
-            ones are mirrored, so that 1 is that alone.
+        view: in evaluation mode, which of the warps that are the same for all images; 0 is none.
+            With ``hflip`` odd ones are mirrored, so that 1 is that alone.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Augment(nn.Module):
         edge_darkening: float = 0.0,
     ):
         super().__init__()
-        require(0 <= edge_darkening <= 1, "encoder.image.edge_darkening", edge_darkening, "from 0 to 1")
+        require(
+            0 <= edge_darkening <= 1, "encoder.image.edge_darkening", edge_darkening, "from 0 to 1"
+        )
         self.edge_darkening = edge_darkening
         require(0 <= amount <= 2, option, amount, "from 0 to 2")
         require(0 <= elastic <= 0.5, "encoder.image.elastic", elastic, "from 0 to 0.5")
@@ -49,8 +53,14 @@ class Augment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``[n, C, H, W]`` → the same shape."""
         if self.training:
-            images = self._warped(outlined(images, self.edge_darkening) if self.edge_darkening else images, None)
-            return mirrored(images, torch.rand(len(images), device=images.device) < 0.5) if self.hflip else images
+            images = self._warped(
+                outlined(images, self.edge_darkening) if self.edge_darkening else images, None
+            )
+            return (
+                mirrored(images, torch.rand(len(images), device=images.device) < 0.5)
+                if self.hflip
+                else images
+            )
         warp, odd = divmod(self.view, 2) if self.hflip else (self.view, 0)
         images = self._warped(images, torch.Generator().manual_seed(warp)) if warp else images
         return images.flip(-1) if odd else images
@@ -65,7 +75,14 @@ class Augment(nn.Module):
         scale_x, scale_y = (1 + 0.15 * u[:, 2]), (1 + 0.15 * u[:, 3])
         cos, sin = angle.cos(), angle.sin()
         theta = torch.stack(
-            [cos * scale_x, (shear - sin) * scale_y, u[:, 4] * 0.19, sin * scale_x, cos * scale_y, u[:, 5] * 0.19],
+            [
+                cos * scale_x,
+                (shear - sin) * scale_y,
+                u[:, 4] * 0.19,
+                sin * scale_x,
+                cos * scale_y,
+                u[:, 5] * 0.19,
+            ],
             dim=1,
         ).view(n, 2, 3)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
@@ -77,9 +94,11 @@ class Augment(nn.Module):
 
 
 def outlined(images: Tensor, amount: float) -> Tensor:
-    """Images ``[n, C, H, W]`` in [0, 1], in half of which edges are darkened, each by its own share of ``amount``.
+    """Images ``[n, C, H, W]`` in [0, 1], in half of which edges are darkened, each by its own
+    share of ``amount``.
 
-    As some artists draw outlines and others do not. An edge is what a 3×3 dilation has more than an erosion.
+    As some artists draw outlines and others do not. An edge is what a 3×3 dilation has
+    more than an erosion.
     """
     grey = images.mean(1, keepdim=True)
     edges = F.max_pool2d(grey, 3, 1, 1) + F.max_pool2d(-grey, 3, 1, 1)
@@ -93,8 +112,12 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
     return torch.where(which.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
-def drawn(n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device) -> Tensor:
-    """Random numbers from −1 to 1, ``[n, *shape]``: for each of n its own, or from a generator the same for all."""
+def drawn(
+    n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """Random numbers from −1 to 1, ``[n, *shape]``: for each of n its own, or from a generator
+    the same for all.
+    """
     if alike is None:
         return torch.rand(n, *shape, device=device) * 2 - 1
     return (torch.rand(*shape, generator=alike) * 2 - 1).to(device).expand(n, *shape)

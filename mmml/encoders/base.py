@@ -33,14 +33,17 @@ class Encoder(nn.Module, ABC):
             - ``video``: an object array of uint8 ``[T, 3, H, W]``, or ``[n, T, 3, H, W]``;
             - ``strokes``: an object array of float32 ``[points, 4]`` (x, y, time, number of the
               stroke), or ``[n, points, 4]``;
-            - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array of ``[steps, d]``.
+            - ``features``: float ``[n, d]`` or ``[n, steps, d]``, or an object array
+              of ``[steps, d]``.
         has_own_width: whether ``width`` may be None: the embedding is then ``own_width`` wide.
-        has_fixed_width: whether embeddings are ``width`` (or ``own_width``) wide whatever the values.
-        vectorizes: whether ``forward`` can run under ``torch.func.vmap``: its shapes and its control flow
-            must not depend on values.
-        distance: by which its embeddings are best compared, for those that learn nothing; None for most.
-        has_gaps: whether embeddings hold NaN for what is missing: only ``distance`` can compare them,
-            and they have no mean.
+        has_fixed_width: whether embeddings are ``width`` (or ``own_width``) wide
+            whatever the values.
+        vectorizes: whether ``forward`` can run under ``torch.func.vmap``: its shapes and its
+            control flow must not depend on values.
+        distance: by which its embeddings are best compared, for those that learn nothing;
+            None for most.
+        has_gaps: whether embeddings hold NaN for what is missing: only ``distance`` can compare
+            them, and they have no mean.
 
     Attributes:
         own_width: of embeddings, where ``has_own_width``.
@@ -64,24 +67,28 @@ class Encoder(nn.Module, ABC):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def frozen_part(self) -> "tuple[str, Encoder] | None":
-        """An encoder of what here was learned before and stays as it is, and the name of its space; None if nothing is.
+        """An encoder of what here was learned before and stays as it is, and the name of its space;
+        None if nothing is.
 
         Embeddings of two encoders can be compared if their spaces have one name.
         """
         return None
 
     def fit(self, values: Any) -> None:
-        """Learn what preprocessing needs (a vocabulary, means) from the training split, and keep it in the state.
+        """Learn what preprocessing needs (a vocabulary, means) from the training split,
+        and keep it in the state.
 
         Called once before training, and never on a finished run. Most encoders need nothing.
 
         Args:
-            values: of the training split alone; whatever has a length and gives raw batches by ``values[i:j]``.
+            values: of the training split alone; whatever has a length and gives raw batches
+                by ``values[i:j]``.
         """
 
     @abstractmethod
     def prepare(self, raw: Any) -> Tensor:
-        """Preprocess n values as the dataset keeps them → ``[n, …]``, on the device of the parameters.
+        """Preprocess n values as the dataset keeps them → ``[n, …]``, on the device
+        of the parameters.
 
         Has no gradient. Random augmentation belongs here, in training mode only. What pads
         shorter values is NaN, or a number that is no token.
@@ -89,10 +96,13 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, prepared: Tensor) -> Tensor:
-        """What ``prepare`` returned → ``[n, width]``: a function of tensors and parameters alone."""
+        """What ``prepare`` returned → ``[n, width]``: a function of tensors
+        and parameters alone.
+        """
 
     def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``prepare`` returned → tokens ``[n, length, width]`` and which are no padding, bool ``[n, length]``.
+        """What ``prepare`` returned → tokens ``[n, length, width]`` and which are no padding,
+        bool ``[n, length]``.
 
         An encoder that has no tokens gives its embedding as the only one.
         """
@@ -101,7 +111,8 @@ class Encoder(nn.Module, ABC):
 
     def encode(self, raw: Any) -> Tensor:
         """Raw values → ``[n, width]``."""
-        with torch.autocast(self.device.type, enabled=False):  # a spectrum or a warp in bf16 would be another one
+        # A spectrum or a warp in bf16 would be another one.
+        with torch.autocast(self.device.type, enabled=False):
             prepared = self.prepare(raw)
         return self(prepared)
 
@@ -113,15 +124,19 @@ class Encoder(nn.Module, ABC):
         return None
 
     def together(self, views: Tensor) -> Tensor:
-        """One embedding of what was seen in several views: ``[views, n, width]`` → ``[n, …]``, their mean."""
+        """One embedding of what was seen in several views: ``[views, n, width]`` →
+        ``[n, …]``, their mean.
+        """
         return views.mean(0)
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """A module in evaluation mode, without augmentation or dropout; afterwards each part is in the mode it was in.
+    """A module in evaluation mode, without augmentation or dropout; afterwards each part is
+    in the mode it was in.
 
-    Parts may be shared: what wraps a learner that is being evaluated must not leave it in training mode.
+    Parts may be shared: what wraps a learner that is being evaluated must not leave it
+    in training mode.
     """
     modes = [(part, part.training) for part in module.modules()]
     module.eval()

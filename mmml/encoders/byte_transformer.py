@@ -79,8 +79,12 @@ class ByteTransformer(TextTransformer):
         dropout: between 0 and 1, in training mode.
     """
 
-    def __init__(self, width: int, channels: int, layers: int, heads: int, max_length: int, dropout: float):
-        super().__init__(width, channels, layers, heads, max_length, dropout, VOCABULARY, PAD, stride=2)
+    def __init__(
+        self, width: int, channels: int, layers: int, heads: int, max_length: int, dropout: float
+    ):
+        super().__init__(
+            width, channels, layers, heads, max_length, dropout, VOCABULARY, PAD, stride=2
+        )
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         return to_bytes(raw, self.max_length).to(self.device)

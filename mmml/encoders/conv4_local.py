@@ -12,12 +12,13 @@ from mmml.similarity.local import DESCRIPTOR
 class Conv4Local(Conv4):
     """Blocks as in ``conv4``, then a linear layer at each place instead of one for the whole image.
 
-    An embedding is ``DESCRIPTOR`` numbers for each place, side by side: for ``method/distance=local``.
+    An embedding is ``DESCRIPTOR`` numbers for each place, side by side:
+    for ``method/distance=local``.
 
     Args:
         width: of the embedding, ``DESCRIPTOR`` × places; None takes it.
-        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening: as ``conv4`` has them;
-            there are ``(size // 2**num_pools)²`` places.
+        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening:
+            as ``conv4`` has them; there are ``(size // 2**num_pools)²`` places.
     """
 
     distance = "local"
@@ -33,5 +34,7 @@ class Conv4Local(Conv4):
         return self.head(self.blocks(prepared).flatten(2).mT).flatten(1)
 
     def together(self, views: Tensor) -> Tensor:
-        """Places of all views are places of one image, since a warp moves what is at a place to another."""
+        """Places of all views are places of one image, since a warp moves what is at
+        a place to another.
+        """
         return views.movedim(0, 1).flatten(1)

@@ -29,12 +29,19 @@ class Embedder(nn.Module):
         width: of the embeddings; None if that depends on the data.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], fusion: Fusion, normalize: bool, width: int | None = None):
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        fusion: Fusion,
+        normalize: bool,
+        width: int | None = None,
+    ):
         super().__init__()
         self.width = width
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
-        self.register_buffer("_place", torch.empty(0), persistent=False)  # moves along, even if nothing else would
+        # This moves along with the module, even if nothing else would.
+        self.register_buffer("_place", torch.empty(0), persistent=False)
 
     def items(self) -> list[tuple[str, Encoder]]:
         """The encoders by modality."""
@@ -46,23 +53,30 @@ class Embedder(nn.Module):
         return not any(p.requires_grad for p in self.parameters())
 
     def frozen_parts(self) -> list["Embedder"]:
-        """What was learned before and stays as it is: one embedder for each space, on the same device."""
+        """What was learned before and stays as it is: one embedder for each space,
+        on the same device.
+        """
         spaces: dict[str, dict[str, Encoder]] = {}
         for modality, encoder in self.items():
             if (found := encoder.frozen_part()) is not None:
                 spaces.setdefault(found[0], {})[modality] = found[1]
-        return [Embedder(parts, Mean(list(parts)), normalize=True).to(self.device) for parts in spaces.values()]
+        return [
+            Embedder(parts, Mean(list(parts)), normalize=True).to(self.device)
+            for parts in spaces.values()
+        ]
 
     def load_encoders(self, other: "Embedder") -> None:
         """Take over the parameters and buffers of another embedder that is built alike.
 
-        Its layers may stand inside of others here (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`),
-        so they are matched by their order.
+        Its layers may stand inside of others here
+        (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`), so they are matched by their order.
 
         Raises:
             ValueError: it has no encoder of a modality, or one of other shapes.
         """
-        pairs = [(m, encoder, other.encoders[m]) for m, encoder in self.items() if m in other.encoders]
+        pairs = [
+            (m, encoder, other.encoders[m]) for m, encoder in self.items() if m in other.encoders
+        ]
         if lacking := sorted({m for m, _ in self.items()} - {m for m, _, _ in pairs}):
             raise ValueError(f"there is none of {lacking[0]}")
         for name, own, source in [*pairs, ("fusion", self.fusion, other.fusion)]:
@@ -72,7 +86,9 @@ class Embedder(nn.Module):
             own.load_state_dict(dict(zip(into, values, strict=True)))
 
     def fit(self, samples: Samples) -> None:
-        """Let encoders learn what is not learned by gradients (a vocabulary, a scale) from the training split."""
+        """Let encoders learn what is not learned by gradients (a vocabulary, a scale)
+        from the training split.
+        """
         for modality, encoder in self.items():
             encoder.fit(samples.columns[modality].present)
 
@@ -80,20 +96,24 @@ class Embedder(nn.Module):
         """One sentence for each modality with values that are too long to be read whole.
 
         Args:
-            values: by modality; whatever has a length and gives raw batches by ``values[i:j]``. Of many, the
-                first ``COUNTED`` are looked at.
+            values: by modality; whatever has a length and gives raw batches by ``values[i:j]``.
+                Of many, the first ``COUNTED`` are looked at.
         """
         notes = []
         for modality, encoder in self.items():
             some = values.get(modality, ())
-            found = [encoder.lengths(some[i : i + CHUNK]) for i in range(0, min(len(some), COUNTED), CHUNK)]
+            found = [
+                encoder.lengths(some[i : i + CHUNK])
+                for i in range(0, min(len(some), COUNTED), CHUNK)
+            ]
             lengths = np.array([n for part in found if part for n in part[0]])
             most = next((part[1] for part in found if part), 0)
             if len(lengths) and lengths.max() > most:
                 cut_off = (lengths - most).clip(0).sum() / lengths.sum()
                 notes.append(
-                    f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than encoder.{modality}."
-                    f"max_length reads, and {cut_off:.0%} of all is lost; the longest is {lengths.max():,}"
+                    f"{(lengths > most).sum():,} of {len(lengths):,} {modality}s are longer than "
+                    f"encoder.{modality}.max_length reads, and {cut_off:.0%} of all is lost; "
+                    f"the longest is {lengths.max():,}"
                 )
         return notes
 
@@ -103,7 +123,9 @@ class Embedder(nn.Module):
         return self.get_buffer("_place").device
 
     def encode(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → ``[n, width]``, zeros for missing ones; always in float32."""
+        """A batch of n values of one modality → ``[n, width]``, zeros for missing ones;
+        always in float32.
+        """
         encoder, values = cast(Encoder, self.encoders[modality]), batch.present[:]
         if not len(values):
             return torch.zeros(len(batch), self.width or 1, device=self.device)
@@ -112,28 +134,37 @@ class Embedder(nn.Module):
         return filled(unit(x) if self.normalize else x, batch.mask)
 
     def prepare(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → what its encoder computes with, ``[n, …]``; has no gradient.
+        """A batch of n values of one modality → what its encoder computes with, ``[n, …]``;
+        has no gradient.
 
         Raises:
             UserError: some values may be missing.
         """
         if batch.mask is not None:
             raise UserError(
-                f"samples lack {modality}, from which parameters of encoders cannot be adapted: set method.adapt=head"
+                f"samples lack {modality}, from which parameters of encoders cannot be adapted: "
+                "set method.adapt=head"
             )
         encoder = cast(Encoder, self.encoders[modality])
         return batch.values.to(self.device) if batch.prepared else encoder.prepare(batch.values)
 
     def fuse(self, examples: ExampleSet) -> Tensor:
-        """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each, ``[B, ways * n, width]``."""
+        """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each,
+        ``[B, ways * n, width]``.
+        """
         return self.fusion({m: examples.shown(m) for m in examples.columns})
 
 
-WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")  # on the embeddings of finished encoders
+# Without effect on the embeddings of finished encoders.
+WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")
 
 
-def config_diff(options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]) -> str | None:
-    """The first option by which the encoders of two configs would differ, as ``width=128``; None if there is none."""
+def config_diff(
+    options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]
+) -> str | None:
+    """The first option by which the encoders of two configs would differ, as ``width=128``;
+    None if there is none.
+    """
     for key in ("width", "normalize", "fusion", *sorted(modalities)):
         own, theirs = (o.get(key) for o in (options, others))
         if isinstance(own, Mapping) and isinstance(theirs, Mapping):
@@ -150,7 +181,10 @@ def _shape(value: Any) -> Any:
 
 
 def build_embedder(
-    options: Mapping[str, Any], modalities: Iterable[str], where: str = "encoder", alone: Iterable[str] = ()
+    options: Mapping[str, Any],
+    modalities: Iterable[str],
+    where: str = "encoder",
+    alone: Iterable[str] = (),
 ) -> Embedder:
     """Construct the encoders that a run needs.
 
@@ -162,7 +196,12 @@ def build_embedder(
     """
     width, normalize = (options.get(k) for k in ("width", "normalize"))
     ok = width is None or (isinstance(width, int) and width > 0)
-    require(ok, f"{where}.width", width, "a positive whole number, or null where the models have a width of their own")
+    require(
+        ok,
+        f"{where}.width",
+        width,
+        "a positive whole number, or null where the models have a width of their own",
+    )
     check_type(normalize, bool, f"{where}.normalize")
     frozen = options.get("frozen", False)
     check_type(frozen, bool, f"{where}.frozen")
@@ -170,7 +209,9 @@ def build_embedder(
     for key in options:
         if base_modality(key) not in known:
             raise UserError(f"{where}.{key} is no option{did_you_mean(key, known)}")
-    parts = {modality: _encoder_of(options, modality, width, where) for modality in sorted(modalities)}
+    parts = {
+        modality: _encoder_of(options, modality, width, where) for modality in sorted(modalities)
+    }
     common = _common_width(parts, width, where)
     fused = sorted(set(parts) - set(alone))
     fusion = build_fusion(options["fusion"], fused, common, f"{where}.fusion")
@@ -178,20 +219,29 @@ def build_embedder(
     return embedder.requires_grad_(False) if frozen else embedder
 
 
-def _encoder_of(options: Mapping[str, Any], modality: str, width: int | None, where: str) -> Encoder:
+def _encoder_of(
+    options: Mapping[str, Any], modality: str, width: int | None, where: str
+) -> Encoder:
     """The encoder of one modality."""
     section = section_of(options, modality)
     name = section.pop("name", None)
     if name is None:
-        raise UserError(f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder has none for it")
-    if width is None and not getattr(encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False):
         raise UserError(
-            f"{where}.width=null: encoder {name!r} of {modality} has no width of its own; give a number, "
-            f"or leave {modality} out of the mappings"
+            f"{where}.{modality} is missing: a mapping uses {modality}, and this encoder "
+            "has none for it"
+        )
+    if width is None and not getattr(
+        encoders.get(name, f"{where}.{modality}.name"), "has_own_width", False
+    ):
+        raise UserError(
+            f"{where}.width=null: encoder {name!r} of {modality} has no width of its own; "
+            f"give a number, or leave {modality} out of the mappings"
         )
     encoder: Encoder = encoders.build(name, section, f"{where}.{modality}", width=width)
     if encoder.modality != base_modality(modality):
-        raise UserError(f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}")
+        raise UserError(
+            f"{where}.{modality}.name={name} is an encoder of {encoder.modality}, not of {modality}"
+        )
     return encoder
 
 
@@ -208,7 +258,9 @@ def build_fusion(options: Any, modalities: Sequence[str], width: int | None, whe
     section = {"name": options} if isinstance(options, str) else dict(options)
     takes_width = "width" in fusions.options_of(section.get("name", ""), f"{where}.name")
     if takes_width and width is None:
-        raise UserError(f"{where}.name={section['name']} needs embeddings of a known width: set encoder.width")
+        raise UserError(
+            f"{where}.name={section['name']} needs embeddings of a known width: set encoder.width"
+        )
     context = {"width": width} if takes_width else {}
     fusion: Fusion = fusions.build_section(section, where, modalities=modalities, **context)
     return fusion
@@ -220,7 +272,8 @@ def _common_width(parts: Mapping[str, Encoder], width: int | None, where: str) -
     if len(set(widths.values())) > 1:
         message = ", ".join(f"{m} {w}" for m, w in widths.items())
         raise UserError(
-            f"{where}.width=null: the models differ in width ({message}); give a width, and projection: true"
+            f"{where}.width=null: the models differ in width ({message}); give a width, "
+            "and projection: true"
         )
     common = width or next(iter(widths.values()), None)
     return common if all(e.has_fixed_width for e in parts.values()) else None

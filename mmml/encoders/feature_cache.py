@@ -23,13 +23,20 @@ CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
 def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
-    """The same samples, with what frozen encoders make of these modalities in place of their raw values."""
-    columns = {m: cached_features(embedder, m, c) if m in modalities else c for m, c in samples.columns.items()}
+    """The same samples, with what frozen encoders make of these modalities in place
+    of their raw values.
+    """
+    columns = {
+        m: cached_features(embedder, m, c) if m in modalities else c
+        for m, c in samples.columns.items()
+    }
     return replace(samples, columns=columns)
 
 
 def cached_features(embedder: Embedder, modality: str, column: Column) -> Column:
-    """What a frozen encoder has read of a column, from the cache; the column itself for any other encoder."""
+    """What a frozen encoder has read of a column, from the cache; the column itself
+    for any other encoder.
+    """
     encoder = cast(Encoder, embedder.encoders[modality])
     if encoder.prepared_key is None or column.prepared:
         return column
@@ -44,7 +51,12 @@ def prepare_once(encoder: Encoder, values: Values) -> Matrix:
     The key is a hash of all that the result depends on: the encoder's weights, preprocessing
     and library, and the content of the values; it stands beside the file.
     """
-    about = {"encoder": encoder.prepared_key, "values": identity_of(values), "mode": "eval", "dtype": "float32"}
+    about = {
+        "encoder": encoder.prepared_key,
+        "values": identity_of(values),
+        "mode": "eval",
+        "dtype": "float32",
+    }
 
     def fill(folder: Path) -> bool:
         with (folder / VALUES).open("wb") as file:
@@ -52,12 +64,19 @@ def prepare_once(encoder: Encoder, values: Values) -> Matrix:
         write_json(folder / "about.json", about)
         return True
 
-    return cached_folder(f"{PREPARED}-{key_of(about)}", fill, lambda folder: Matrix(folder / VALUES))
+    return cached_folder(
+        f"{PREPARED}-{key_of(about)}", fill, lambda folder: Matrix(folder / VALUES)
+    )
 
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:
     """What ``prepare`` gives, in evaluation mode, some values at a time."""
-    bar = tqdm(total=len(values), desc=f"reading {encoder.modality}", unit="sample", disable=not sys.stderr.isatty())
+    bar = tqdm(
+        total=len(values),
+        desc=f"reading {encoder.modality}",
+        unit="sample",
+        disable=not sys.stderr.isatty(),
+    )
     with evaluating(encoder), bar, torch.no_grad():
         for start in range(0, len(values), CHUNK):
             part = encoder.prepare(values[start : start + CHUNK]).float().cpu().numpy()

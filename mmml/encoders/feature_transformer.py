@@ -17,7 +17,8 @@ CLIP = 5.0  # deviations from the mean; features reach ±255 where most are belo
 
 @encoders.register("feature_transformer")
 class FeatureTransformer(AttentionEncoder):
-    """Standardised features, a linear layer, attention over the steps if there are any, a linear layer.
+    """Standardised features, a linear layer, attention over the steps if there are any,
+    a linear layer.
 
     Means and deviations come from the training split, and so does the number of features. A
     step that is zero throughout counts as missing: it is left out of them, and of the attention.
@@ -33,7 +34,9 @@ class FeatureTransformer(AttentionEncoder):
 
     modality = "features"
 
-    def __init__(self, width: int, steps: int, channels: int, layers: int, heads: int, dropout: float):
+    def __init__(
+        self, width: int, steps: int, channels: int, layers: int, heads: int, dropout: float
+    ):
         super().__init__()
         require(steps > 0, "encoder.features.steps", steps, "a positive whole number")
         require(channels > 0, "encoder.features.channels", channels, "a positive whole number")
@@ -64,7 +67,9 @@ class FeatureTransformer(AttentionEncoder):
         return super().forward(prepared)
 
     def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        return Encoder.sequence(self, prepared) if prepared.ndim == 2 else super().sequence(prepared)
+        return (
+            Encoder.sequence(self, prepared) if prepared.ndim == 2 else super().sequence(prepared)
+        )
 
     def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         x, mask = unpad(prepared)
@@ -75,7 +80,9 @@ class FeatureTransformer(AttentionEncoder):
 
 
 class Standardised(nn.Linear):
-    """A linear layer on standardised inputs, which has no inputs until it is told, or loads, how many."""
+    """A linear layer on standardised inputs, which has no inputs until it is told,
+    or loads, how many.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -100,7 +107,9 @@ class Standardised(nn.Linear):
         self.reset_parameters()
 
     def fit(self, values: Any) -> None:
-        """Take the number of inputs, their means and deviations, from all values but missing ones."""
+        """Take the number of inputs, their means and deviations, from all values
+        but missing ones.
+        """
         count, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
         for raw in chunks(values):
             rows = as_tensor(raw).double().flatten(0, -2)
@@ -116,9 +125,15 @@ class Standardised(nn.Linear):
         self.deviation.copy_(deviation.masked_fill(constant, 1))
 
     def standardise(self, x: Tensor) -> Tensor:
-        """``[..., d]`` → the same, mostly within ±1 and never beyond ±``CLIP``; the mean for NaN."""
+        """``[..., d]`` → the same, mostly within ±1 and never beyond ±``CLIP``;
+        the mean for NaN.
+        """
         if x.shape[-1] != self.in_features:
-            learnt = f"{self.in_features} features were fitted" if self.in_features else "no training data was seen yet"
+            learnt = (
+                f"{self.in_features} features were fitted"
+                if self.in_features
+                else "no training data was seen yet"
+            )
             raise UserError(f"encoder.features: samples have {x.shape[-1]} features; {learnt}")
         return ((x - self.mean) / self.deviation).nan_to_num(0).clamp(-CLIP, CLIP)
 
@@ -130,7 +145,9 @@ class Standardised(nn.Linear):
 
 
 def as_tensor(raw: Any) -> Tensor:
-    """A raw batch of features as float32 ``[n, d]`` or ``[n, steps, d]``, NaN after the last step of each."""
+    """A raw batch of features as float32 ``[n, d]`` or ``[n, steps, d]``, NaN after
+    the last step of each.
+    """
     if isinstance(raw, Tensor):
         return raw.float()
     parts = [as_float(value) for value in raw]

@@ -51,7 +51,9 @@ class FrameAttention(AttentionEncoder):
         augment: float,
     ):
         super().__init__()
-        require(size >= 16, "encoder.video.size", size, "16 or more: four poolings halve it four times")
+        require(
+            size >= 16, "encoder.video.size", size, "16 or more: four poolings halve it four times"
+        )
         require(frames > 0, "encoder.video.frames", frames, "a positive whole number")
         require(channels > 0, "encoder.video.channels", channels, "a positive whole number")
         self.size, self.frames, self.differences = size, frames, differences
@@ -80,12 +82,16 @@ class FrameAttention(AttentionEncoder):
         return x + self.positions[: real.shape[1]], real.unsqueeze(-1)
 
     def encode(self, raw: Any) -> Tensor:
-        """In evaluation mode, videos of like length together; in training they share batch statistics."""
+        """In evaluation mode, videos of like length together; in training they
+        share batch statistics.
+        """
         return super().encode(raw) if self.training else in_buckets(super().encode, raw, BUCKET)
 
 
 def evenly(video: Any, count: int) -> Any:
-    """At most ``count`` frames of ``[T, …]``, evenly spaced, in order; the first and the last among them."""
+    """At most ``count`` frames of ``[T, …]``, evenly spaced, in order; the first and
+    the last among them.
+    """
     if len(video) <= count:
         return video
     at = torch.linspace(0, len(video) - 1, count).round().long()

@@ -17,12 +17,13 @@ fusions = Registry("fusion", "mmml.encoders")
 class Fusion(nn.Module, ABC):
     """Fuses any subset of the modalities of a run.
 
-    A sample that has none of the modalities shown is embedded at zero, from where all directions are alike.
+    A sample that has none of the modalities shown is embedded at zero, from where all
+    directions are alike.
 
     Args:
         modalities: of the run.
-        dropout: in training, with which probability each modality of a sample is taken for missing, as
-            long as another is left; from 0 to below 1.
+        dropout: in training, with which probability each modality of a sample is taken for missing,
+            as long as another is left; from 0 to below 1.
     """
 
     def __init__(self, modalities: Sequence[str], dropout: float):
@@ -31,9 +32,13 @@ class Fusion(nn.Module, ABC):
         self.modalities, self.dropout = sorted(modalities), dropout
 
     def forward(self, parts: Mapping[str, Column]) -> Tensor:
-        """Embeddings ``[..., width]`` of some modalities, with masks ``[...]`` → ``[..., width]``."""
+        """Embeddings ``[..., width]`` of some modalities, with masks ``[...]``
+        → ``[..., width]``.
+        """
         shown = torch.stack([parts[m].values for m in sorted(parts)], dim=-2)
-        present = torch.stack([is_present(parts[m]) for m in sorted(parts)], dim=-1).to(shown.device)
+        present = torch.stack([is_present(parts[m]) for m in sorted(parts)], dim=-1).to(
+            shown.device
+        )
         if self.training and self.dropout and len(parts) > 1:
             present = self.without_some(present)
         modality_indices = [self.modalities.index(m) for m in sorted(parts)]
@@ -41,7 +46,9 @@ class Fusion(nn.Module, ABC):
         return self.mix(shown, present, modality_indices)
 
     def without_some(self, present: Tensor) -> Tensor:
-        """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same, less some of each sample."""
+        """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same,
+        less some of each sample.
+        """
         luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
         return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))
 
@@ -57,7 +64,9 @@ class Fusion(nn.Module, ABC):
 
 
 def masked_mean(shown: Tensor, present: Tensor) -> Tensor:
-    """The mean over the modalities present, ``[..., M, width]``, ``[..., M]`` → ``[..., width]``."""
+    """The mean over the modalities present, ``[..., M, width]``, ``[..., M]``
+    → ``[..., width]``.
+    """
     return shown.sum(-2) / present.sum(-1, keepdim=True).clamp_min(1)
 
 
@@ -77,7 +86,11 @@ class Mean(Fusion):
             return super().forward(parts)
         (only,) = parts.values()  # the usual case, which needs no copies
         values: Tensor = only.values
-        return values if only.mask is None else values.masked_fill(~only.mask.to(values.device).unsqueeze(-1), 0)
+        return (
+            values
+            if only.mask is None
+            else values.masked_fill(~only.mask.to(values.device).unsqueeze(-1), 0)
+        )
 
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         return masked_mean(shown, present)
@@ -85,7 +98,8 @@ class Mean(Fusion):
 
 @fusions.register("concat")
 class Concat(Fusion):
-    """A linear layer on all embeddings side by side, zeros for what is missing, and on which are there.
+    """A linear layer on all embeddings side by side, zeros for what is missing,
+    and on which are there.
 
     Args:
         width: of the embeddings.
@@ -107,8 +121,9 @@ class Concat(Fusion):
 class Gated(Fusion):
     """Their weighted mean, with weights that depend on the sample: how far to trust each modality.
 
-    Adaptive mixing of modalities (Xing et al., 2019, equation 5; Arevalo et al., 2017), for any number of them: a
-    softmax, over those present, of what a perceptron says of each embedding beside the mean of all.
+    Adaptive mixing of modalities (Xing et al., 2019, equation 5; Arevalo et al., 2017), for any
+    number of them: a softmax, over those present, of what a perceptron says of each embedding
+    beside the mean of all.
 
     Args:
         width: of the embeddings.
@@ -146,7 +161,9 @@ class Attention(Fusion):
         modalities, dropout: see :class:`Fusion`.
     """
 
-    def __init__(self, width: int, modalities: Sequence[str], layers: int, heads: int, dropout: float):
+    def __init__(
+        self, width: int, modalities: Sequence[str], layers: int, heads: int, dropout: float
+    ):
         super().__init__(modalities, dropout)
         require(layers > 0, "encoder.fusion.layers", layers, "a positive whole number")
         ok = heads > 0 and width % heads == 0

@@ -1,4 +1,5 @@
-"""``name: pretrained_text``, ``pretrained_image``, ``pretrained_audio``: models of Hugging Face's transformers.
+"""``name: pretrained_text``, ``pretrained_image``, ``pretrained_audio``: models of Hugging
+Face's transformers.
 
 A model is named as on the hub, or by a local folder, which is read without any network. It may
 be one of a pair that shares a space (CLIP, Radford et al. 2021; SigLIP, Zhai et al. 2023): then
@@ -31,8 +32,10 @@ class Pretrained(Encoder):
     Args:
         width: of the embedding; None takes the model's own.
         model: a local folder or a name on the hub.
-        unfreeze_layers: how many of the last blocks are trained: 0 freezes the model, −1 trains all of it.
-        projection: whether a learned linear layer follows; without it, ``width`` must be the model's own.
+        unfreeze_layers: how many of the last blocks are trained: 0 freezes the model,
+            −1 trains all of it.
+        projection: whether a learned linear layer follows; without it, ``width`` must
+            be the model's own.
     """
 
     has_own_width = True
@@ -108,7 +111,9 @@ class Pretrained(Encoder):
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of the model's weights and config, the preprocessing and the libraries."""
-        return fingerprint(self.trunk, self.processor, self.source, type(self).__name__, *self.reading())
+        return fingerprint(
+            self.trunk, self.processor, self.source, type(self).__name__, *self.reading()
+        )
 
     def frozen_part(self) -> tuple[str, Encoder] | None:
         """The model without the projection."""
@@ -132,7 +137,8 @@ class Pretrained(Encoder):
 
 @encoders.register("pretrained_text")
 class PretrainedText(Pretrained):
-    """A language model: the mean over tokens, or what the folder's own pooling says; or the text side of a pair.
+    """A language model: the mean over tokens, or what the folder's own pooling says;
+    or the text side of a pair.
 
     Args:
         width, model, unfreeze_layers, projection: see :class:`Pretrained`.
@@ -141,7 +147,9 @@ class PretrainedText(Pretrained):
 
     modality = "text"
 
-    def __init__(self, width: int | None, model: str, unfreeze_layers: int, projection: bool, max_length: int):
+    def __init__(
+        self, width: int | None, model: str, unfreeze_layers: int, projection: bool, max_length: int
+    ):
         require(max_length > 0, "encoder.text.max_length", max_length, "a positive whole number")
         super().__init__(width, model, unfreeze_layers, projection)
         self.max_length, self.first_token = max_length, pools_first_token(model)
@@ -169,7 +177,9 @@ class PretrainedText(Pretrained):
         if is_pair(self.trunk):
             # SigLIP reads its padding, as it did in training.
             attention_mask = mask if "attention_mask" in self.processor.model_input_names else None
-            return pooled(self.trunk.get_text_features(input_ids=tokens, attention_mask=attention_mask))
+            return pooled(
+                self.trunk.get_text_features(input_ids=tokens, attention_mask=attention_mask)
+            )
         states = self.trunk(input_ids=tokens, attention_mask=mask).last_hidden_state
         if self.first_token:
             return states[:, 0]
@@ -182,7 +192,9 @@ def tokenizer_facts(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return repr(sorted(tokenizer.get_vocab().items()))
-    facts = {k: v for k, v in json.loads(backend.to_str()).items() if k not in ("truncation", "padding")}
+    facts = {
+        k: v for k, v in json.loads(backend.to_str()).items() if k not in ("truncation", "padding")
+    }
     return json.dumps(facts, sort_keys=True)
 
 
@@ -200,12 +212,18 @@ class PretrainedImage(Pretrained):
 
     def features(self, inputs: Tensor) -> Tensor:
         model: Any = self.trunk
-        return pooled(model.get_image_features(pixel_values=inputs) if is_pair(model) else model(pixel_values=inputs))
+        return pooled(
+            model.get_image_features(pixel_values=inputs)
+            if is_pair(model)
+            else model(pixel_values=inputs)
+        )
 
 
 @encoders.register("pretrained_audio")
 class PretrainedAudio(Pretrained):
-    """A speech or sound model: the mean over time of its last states; or the audio side of a pair."""
+    """A speech or sound model: the mean over time of its last states;
+    or the audio side of a pair.
+    """
 
     modality = "audio"
 
@@ -213,12 +231,15 @@ class PretrainedAudio(Pretrained):
         """One by one: padding would reach through normalisation into what is embedded."""
         if not self.frozen and len({len(clip) for clip in raw}) > 1:
             raise UserError(
-                "encoder.audio.unfreeze_layers: clips of different lengths can only be read by a frozen model"
+                "encoder.audio.unfreeze_layers: clips of different lengths can only be "
+                "read by a frozen model"
             )
         return torch.cat([super(PretrainedAudio, self).prepare(clip) for clip in raw])
 
     def inputs(self, raw: Any) -> Tensor:
-        """One clip ``[samples]`` at 16 kHz as the model's own preprocessing makes it, ``[1, …]``."""
+        """One clip ``[samples]`` at 16 kHz as the model's own preprocessing
+        makes it, ``[1, …]``.
+        """
         from scipy.signal import resample_poly
 
         rate = getattr(self.processor, "sampling_rate", RATE)
@@ -235,7 +256,11 @@ class PretrainedAudio(Pretrained):
         return model(inputs).last_hidden_state.mean(1)
 
 
-PROCESSORS = {"text": "AutoTokenizer", "image": "AutoImageProcessor", "audio": "AutoFeatureExtractor"}
+PROCESSORS = {
+    "text": "AutoTokenizer",
+    "image": "AutoImageProcessor",
+    "audio": "AutoFeatureExtractor",
+}
 
 
 def is_pair(model: nn.Module) -> bool:
@@ -262,7 +287,9 @@ def width_of(model: nn.Module) -> int:
 
 
 def unfreeze(model: nn.Module, modality: str, blocks: int) -> None:
-    """Let the last so many blocks of the longest stack learn, −1 lets everything; of a pair, on its own side only."""
+    """Let the last so many blocks of the longest stack learn, −1 lets everything; of a pair,
+    on its own side only.
+    """
     side = {"text": "text", "image": "vision", "audio": "audio"}[modality]
     part: nn.Module = getattr(model, f"{side}_model", model) if is_pair(model) else model
     if blocks < 0:

@@ -13,13 +13,16 @@ MARGIN = 0.15  # around content, as a share of it
 SMALLEST = 0.35  # side of what is cut out, as a share of the image: a dot stays a dot
 
 
-def as_input(images: Any, size: int, device: torch.device, colour: bool, crop: bool = False) -> Tensor:
+def as_input(
+    images: Any, size: int, device: torch.device, colour: bool, crop: bool = False
+) -> Tensor:
     """A raw batch of images → float ``[n, 3 if colour else 1, size, size]`` in [0, 1].
 
     An image that is not square is squeezed into a square; crop it before if that matters.
 
     Args:
-        images: uint8 ``[n, H, W]`` or ``[n, C, H, W]``, or n arrays ``[C, H, W]`` of any sizes; C is 1 or 3.
+        images: uint8 ``[n, H, W]`` or ``[n, C, H, W]``, or n arrays ``[C, H, W]`` of any sizes;
+            C is 1 or 3.
         size: pixels on each side.
         device: of the result.
         colour: three channels (grey is repeated), or one (colours become their luma).
@@ -51,7 +54,8 @@ def _resized(images: Tensor, size: int, colour: bool, crop: bool) -> Tensor:
 
 
 def content(images: Tensor) -> Tensor:
-    """Where there is something: the box of what differs from the background by more than ``CONTRAST``.
+    """Where there is something: the box of what differs from the background by more
+    than ``CONTRAST``.
 
     The background is the median of the outermost pixels; an image without content is kept whole.
 
@@ -70,16 +74,22 @@ def content(images: Tensor) -> Tensor:
 
 
 def _extent(present: Tensor) -> tuple[Tensor, Tensor]:
-    """First and one past the last of what is present in each row ``[n, length]``; all where nothing is."""
+    """First and one past the last of what is present in each row ``[n, length]``;
+    all where nothing is.
+    """
     present = present | ~present.any(dim=1, keepdim=True)
     return present.int().argmax(dim=1), present.shape[1] - present.flip(1).int().argmax(dim=1)
 
 
 def _crop(x: Tensor, size: int) -> Tensor:
-    """A square around the content of each image, with a margin: ``[n, C, H, W]`` → ``[n, C, size, size]``."""
+    """A square around the content of each image, with a margin: ``[n, C, H, W]`` →
+    ``[n, C, size, size]``.
+    """
     left, top, right, bottom = content(x).T
     height, width = x.shape[-2:]
-    side = (torch.maximum(right - left, bottom - top) * (1 + MARGIN)).clamp(min=SMALLEST * max(height, width))
+    side = (torch.maximum(right - left, bottom - top) * (1 + MARGIN)).clamp(
+        min=SMALLEST * max(height, width)
+    )
     theta = x.new_zeros(len(x), 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = side / width, (left + right) / width - 1
     theta[:, 1, 1], theta[:, 1, 2] = side / height, (top + bottom) / height - 1

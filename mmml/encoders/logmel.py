@@ -54,7 +54,9 @@ def log_mel(waves: Tensor, mels: int, hop: int) -> Tensor:
     """
     wanted = (frames_of(waves.shape[-1], hop) - 1) * hop + WINDOW
     frames = F.pad(waves, (0, wanted - waves.shape[-1])).unfold(-1, WINDOW, hop)
-    power = torch.fft.rfft(frames * torch.hann_window(WINDOW, device=waves.device), FFT).abs().square()
+    power = (
+        torch.fft.rfft(frames * torch.hann_window(WINDOW, device=waves.device), FFT).abs().square()
+    )
     return (power @ mel_filters(mels).to(waves.device)).clamp_min(FLOOR).log()
 
 

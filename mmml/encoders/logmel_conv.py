@@ -33,9 +33,12 @@ class LogMelConv(Encoder):
 
     modality = "audio"
     vectorizes = False
-    shortens: ClassVar[tuple[bool, ...]] = (True,) * 4  # which blocks halve time too, and not the bands alone
+    # Which blocks halve time too, and not the bands alone.
+    shortens: ClassVar[tuple[bool, ...]] = (True,) * 4
 
-    def __init__(self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float):
+    def __init__(
+        self, width: int, mels: int, hop: float, seconds: float, channels: int, augment: float
+    ):
         super().__init__()
         require(8 <= mels <= 64, "encoder.audio.mels", mels, "from 8 to 64")
         require(1 <= hop <= 100, "encoder.audio.hop", hop, "from 1 to 100 (milliseconds)")
@@ -67,7 +70,9 @@ class LogMelConv(Encoder):
         return self.head(torch.cat([mean, x.amax(-1)], dim=1).flatten(1))
 
     def _maps(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """Behind the blocks: ``[n, channels, bands, times]``, 0 on padding, and a mask ``[n, 1, 1, times]``."""
+        """Behind the blocks: ``[n, channels, bands, times]``, 0 on padding, and a mask
+        ``[n, 1, 1, times]``.
+        """
         x, mask = unpad(prepared)
         x, mask = x.mT.unsqueeze(1), mask.mT.unsqueeze(1)  # [n, 1, mels, frames], [n, 1, 1, frames]
         for block in self.blocks:
@@ -75,7 +80,9 @@ class LogMelConv(Encoder):
         return x, mask
 
     def encode(self, raw: Any) -> Tensor:
-        """In evaluation mode, sounds of like length together; in training they share batch statistics."""
+        """In evaluation mode, sounds of like length together; in training they
+        share batch statistics.
+        """
         return super().encode(raw) if self.training else in_buckets(super().encode, raw, BUCKET)
 
 
@@ -94,7 +101,8 @@ class MaskedBlock(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``x`` ``[n, C, mels, frames]``, 0 on padding; ``mask`` ``[n, 1, 1, frames]`` → both at half the size.
+        """``x`` ``[n, C, mels, frames]``, 0 on padding; ``mask`` ``[n, 1, 1, frames]`` →
+        both at half the size.
 
         Halves are rounded up; time stays as it is unless the block shortens it. Padding is 0 again
         in the result, since a maximum with 0 changes nothing that the ReLU would keep.

@@ -13,11 +13,13 @@ from mmml.similarity.dtw import FRAME
 
 @encoders.register("logmel_frames")
 class LogMelFrames(LogMelConv):
-    """Four blocks of convolution as in ``logmel_conv``, but time is halved in the first two alone, and stays.
+    """Four blocks of convolution as in ``logmel_conv``, but time is halved in the first
+    two alone, and stays.
 
-    An embedding is a sequence of frames of ``FRAME`` numbers and length 1, four hops apart, side by side and with
-    NaN after the end of the sound: for ``method/distance=dtw``, ``method/classifier=nearest`` and
-    ``encoder.normalize=false``. Through the distance, the alignment in time is trained along.
+    An embedding is a sequence of frames of ``FRAME`` numbers and length 1, four hops apart,
+    side by side and with NaN after the end of the sound: for ``method/distance=dtw``,
+    ``method/classifier=nearest`` and ``encoder.normalize=false``. Through the distance,
+    the alignment in time is trained along.
 
     Args:
         width: of the embedding, ``FRAME`` × the frames that ``seconds`` have; None takes it.
@@ -29,7 +31,15 @@ class LogMelFrames(LogMelConv):
     has_own_width = True
     shortens = (True, True, False, False)
 
-    def __init__(self, width: int | None, mels: int, hop: float, seconds: float, channels: int, augment: float):
+    def __init__(
+        self,
+        width: int | None,
+        mels: int,
+        hop: float,
+        seconds: float,
+        channels: int,
+        augment: float,
+    ):
         super().__init__(FRAME, mels, hop, seconds, channels, augment)
         self.frames = -(-frames_of(self.samples, self.hop) // 4)
         self.own_width = FRAME * self.frames

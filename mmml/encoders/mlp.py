@@ -1,4 +1,6 @@
-"""``name: mlp_image``, ``mlp_text`` and ``mlp_features``: one perceptron per branch, on flattened inputs."""
+"""``name: mlp_image``, ``mlp_text`` and ``mlp_features``: one perceptron per branch,
+on flattened inputs.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -23,7 +25,8 @@ class MLPImage(Encoder):
         hidden: units of the hidden layer, or of each of several.
         colour: three channels, or one grey one (what runs did before they could say).
         batch_norm: whether batch normalisation comes before each ReLU.
-        ends_linear: whether the last layer, which gives the embedding, is linear; else it is like the others.
+        ends_linear: whether the last layer, which gives the embedding, is linear;
+            else it is like the others.
     """
 
     modality = "image"
@@ -40,9 +43,16 @@ class MLPImage(Encoder):
         super().__init__()
         require(size > 0, "encoder.image.size", size, "a positive whole number")
         sizes = [hidden] if isinstance(hidden, int) else hidden
-        require(all(h > 0 for h in sizes), "encoder.image.hidden", hidden, "a positive whole number, or a list of them")
+        require(
+            all(h > 0 for h in sizes),
+            "encoder.image.hidden",
+            hidden,
+            "a positive whole number, or a list of them",
+        )
         self.size, self.colour = size, colour
-        self.layers = perceptron((3 if colour else 1) * size * size, sizes, width, batch_norm, ends_linear)
+        self.layers = perceptron(
+            (3 if colour else 1) * size * size, sizes, width, batch_norm, ends_linear
+        )
 
     def prepare(self, raw: Any) -> Tensor:
         return as_input(raw, self.size, self.device, self.colour).flatten(1)
@@ -106,7 +116,10 @@ class MLPFeatures(Encoder):
     def prepare(self, raw: Any) -> Tensor:
         x = as_tensor(raw)
         if x.ndim > 2:
-            raise UserError("encoder.features.name=mlp_features reads vectors, not sequences: use feature_transformer")
+            raise UserError(
+                "encoder.features.name=mlp_features reads vectors, not sequences: "
+                "use feature_transformer"
+            )
         return self.first.standardise(x.to(self.device))
 
     def forward(self, prepared: Tensor) -> Tensor:
@@ -116,12 +129,17 @@ class MLPFeatures(Encoder):
 def perceptron(
     inputs: int, hidden: list[int], width: int, batch_norm: bool = False, ends_linear: bool = True
 ) -> nn.Sequential:
-    """Linear layers, each but perhaps the last with ReLU after it; ``[n, inputs]`` → ``[n, width]``."""
+    """Linear layers, each but perhaps the last with ReLU after it; ``[n, inputs]``
+    → ``[n, width]``.
+    """
     sizes = [inputs, *hidden, width]
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(sizes)):
         activated = i < len(hidden) or not ends_linear
         normed = activated and batch_norm  # which has a bias of its own
         layers.append(nn.Linear(before, after, bias=not normed))
-        layers += [*([nn.BatchNorm1d(after)] if normed else []), *([nn.ReLU()] if activated else [])]
+        layers += [
+            *([nn.BatchNorm1d(after)] if normed else []),
+            *([nn.ReLU()] if activated else []),
+        ]
     return nn.Sequential(*layers)

@@ -15,11 +15,13 @@ EDGE = " "  # around a text, so that words at its edges look as those within
 
 @encoders.register("ngrams")
 class NGrams(Encoder):
-    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017), and a linear layer.
+    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017),
+    and a linear layer.
 
     The vectors are summed and divided by the root of their number.
 
-    Before any training texts with common n-grams are near already; training learns which of them matter.
+    Before any training texts with common n-grams are near already; training learns
+    which of them matter.
 
     Args:
         width: of the embedding.
@@ -32,9 +34,15 @@ class NGrams(Encoder):
 
     modality = "text"
 
-    def __init__(self, width: int, longest: int, buckets: int, channels: int, max_length: int, dropout: float):
+    def __init__(
+        self, width: int, longest: int, buckets: int, channels: int, max_length: int, dropout: float
+    ):
         super().__init__()
-        for name, value in (("buckets", buckets), ("channels", channels), ("max_length", max_length)):
+        for name, value in (
+            ("buckets", buckets),
+            ("channels", channels),
+            ("max_length", max_length),
+        ):
             require(value > 0, f"encoder.text.{name}", value, "a positive whole number")
         require(longest >= 2, "encoder.text.longest", longest, "2 or more")
         require(0 <= dropout < 1, "encoder.text.dropout", dropout, "a number from 0 to below 1")
@@ -51,7 +59,8 @@ class NGrams(Encoder):
         return count_bytes(raw), self.max_length - 2  # without the edges
 
     def forward(self, prepared: Tensor) -> Tensor:
-        found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]  # single bytes tell little
+        # Single bytes tell little.
+        found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]
         hashes, present = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         kept = F.dropout(present.float(), self.dropout, self.training)
         weights = kept / present.sum(-1, keepdim=True).clamp_min(1).sqrt()

@@ -24,7 +24,9 @@ CPU = torch.device("cpu")
 
 
 class Raw(Encoder):
-    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared across modalities."""
+    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared
+    across modalities.
+    """
 
     has_fixed_width = False
 
@@ -37,10 +39,11 @@ class Raw(Encoder):
 
 @encoders.register("raw_image")
 class RawImage(Raw):
-    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else 32×32 and less the mean of each channel.
+    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else 32×32 and less the mean
+    of each channel.
 
-    So that neither the background nor the brightness of a picture decides; a grey one has three equal channels
-    (``[n, 3072]``).
+    So that neither the background nor the brightness of a picture decides; a grey one has three
+    equal channels (``[n, 3072]``).
     """
 
     modality = "image"
@@ -56,7 +59,9 @@ class RawImage(Raw):
 
 @encoders.register("raw_ink")
 class RawInk(Raw):
-    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre, of up to 2,560, then NaN."""
+    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre,
+    of up to 2,560, then NaN.
+    """
 
     modality = "image"
     distance = "modified_hausdorff"
@@ -75,7 +80,9 @@ class RawInk(Raw):
 
 @encoders.register("raw_text")
 class RawText(Raw):
-    """How often each trigram of characters occurs, hashed to 1,024 places (Weinberger et al., 2009)."""
+    """How often each trigram of characters occurs, hashed to 1,024 places
+    (Weinberger et al., 2009).
+    """
 
     modality = "text"
     distance = "cosine"
@@ -92,7 +99,8 @@ class RawText(Raw):
 
 @encoders.register("raw_audio")
 class RawAudio(Raw):
-    """A log-mel spectrum, 64 frames × 40 bands flattened, NaN after the end; longer sounds are averaged down.
+    """A log-mel spectrum, 64 frames × 40 bands flattened, NaN after the end; longer sounds
+    are averaged down.
 
     Each band's mean over the clip is removed, as is usual for speech (Atal, 1974).
     """
@@ -115,7 +123,9 @@ class RawAudio(Raw):
 
 @encoders.register("raw_video")
 class RawVideo(Raw):
-    """Eight evenly spaced frames, grey, 16×16, flattened (``[n, 2048]``); of fewer, some come twice."""
+    """Eight evenly spaced frames, grey, 16×16, flattened (``[n, 2048]``);
+    of fewer, some come twice.
+    """
 
     modality = "video"
     distance = "cosine"
@@ -141,7 +151,9 @@ class RawStrokes(Raw):
 
 @encoders.register("raw_features")
 class RawFeatures(Raw):
-    """A vector, or 20 steps flattened: sequences of other lengths are averaged, or repeated, to as many."""
+    """A vector, or 20 steps flattened: sequences of other lengths are averaged,
+    or repeated, to as many.
+    """
 
     modality = "features"
     distance = "cosine"
@@ -152,5 +164,8 @@ class RawFeatures(Raw):
         if x.ndim == 2:
             return x.nan_to_num(0)
         steps = (~x.isnan().all(-1)).sum(1).clamp_min(1).tolist()
-        parts = [F.adaptive_avg_pool1d(s[:n].nan_to_num(0).T, self.steps).T for s, n in zip(x, steps, strict=True)]
+        parts = [
+            F.adaptive_avg_pool1d(s[:n].nan_to_num(0).T, self.steps).T
+            for s, n in zip(x, steps, strict=True)
+        ]
         return torch.stack(parts).flatten(1)

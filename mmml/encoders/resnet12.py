@@ -29,7 +29,9 @@ class ResNet12(Encoder):
 
     def __init__(self, width: int, size: int, channels: list[int], colour: bool, augment: float):
         super().__init__()
-        require(size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times")
+        require(
+            size >= 16, "encoder.image.size", size, "16 or more: four poolings halve it four times"
+        )
         four = len(channels) == 4 and min(channels) > 0
         require(four, "encoder.image.channels", channels, "four positive whole numbers")
         self.size, self.colour = size, colour
@@ -65,4 +67,6 @@ class ResidualBlock(nn.Module):
 
 
 def _normalised(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(
+        outputs
+    )

@@ -10,8 +10,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 def as_float(value: Any) -> Tensor:
-    """A value as the dataset keeps it → float32; arrays are copied, since a column may be read-only."""
-    return value.float() if isinstance(value, Tensor) else torch.from_numpy(np.array(value, np.float32))
+    """A value as the dataset keeps it → float32; arrays are copied, since a column
+    may be read-only.
+    """
+    return (
+        value.float()
+        if isinstance(value, Tensor)
+        else torch.from_numpy(np.array(value, np.float32))
+    )
 
 
 def pad(parts: Sequence[Tensor]) -> Tensor:
@@ -20,7 +26,9 @@ def pad(parts: Sequence[Tensor]) -> Tensor:
 
 
 def unpad(padded: Tensor) -> tuple[Tensor, Tensor]:
-    """``[n, length, d]`` → the same with 0 for NaN, and a mask ``[n, length, 1]``, False on padding."""
+    """``[n, length, d]`` → the same with 0 for NaN, and a mask ``[n, length, 1]``,
+    False on padding.
+    """
     mask = ~padded[..., :1].isnan()
     return padded.masked_fill(~mask, 0), mask
 

@@ -57,18 +57,26 @@ class StrokeTransformer(AttentionEncoder):
         xy, starts = points[..., :2], points[..., 2:]
         if self.training and self.augment > 0:
             xy = warped(xy, self.augment)
-        moves = xy.diff(dim=1, prepend=xy[:, :1]) * (self.points / 8)  # about as large as the places
+        # Moves become about as large as places.
+        moves = xy.diff(dim=1, prepend=xy[:, :1]) * (self.points / 8)
         return torch.cat([xy, moves, starts], dim=-1)
 
     def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         x = F.gelu(self.pieces(prepared.mT).mT) + self.positions
-        return x, torch.ones(*x.shape[:2], 1, dtype=torch.bool, device=x.device)  # all have as many points
+        # All have as many points.
+        return x, torch.ones(*x.shape[:2], 1, dtype=torch.bool, device=x.device)
 
 
 def warped(xy: Tensor, amount: float) -> Tensor:
     """Rotate, scale, shear and jitter each drawing of ``[n, points, 2]`` at random."""
     u = (torch.rand(len(xy), 4, device=xy.device) * 2 - 1) * amount
-    angle, shear, (scale_x, scale_y) = u[:, 0] * 0.26, u[:, 1] * 0.15, (1 + 0.15 * u[:, 2:]).unbind(1)
+    angle, shear, (scale_x, scale_y) = (
+        u[:, 0] * 0.26,
+        u[:, 1] * 0.15,
+        (1 + 0.15 * u[:, 2:]).unbind(1),
+    )
     cos, sin = angle.cos(), angle.sin()
-    matrix = torch.stack([cos * scale_x, sin * scale_x, (shear - sin) * scale_y, cos * scale_y], 1).view(-1, 2, 2)
+    matrix = torch.stack(
+        [cos * scale_x, sin * scale_x, (shear - sin) * scale_y, cos * scale_y], 1
+    ).view(-1, 2, 2)
     return xy @ matrix + torch.randn_like(xy) * 0.03 * amount

@@ -11,7 +11,8 @@ from mmml.encoders.sequences import as_float
 
 
 def resampled(drawings: Iterable[Any], count: int) -> Tensor:
-    """Drawings ``[points, 4]`` of any lengths → ``[n, count, 3]``: x, y and whether a stroke starts.
+    """Drawings ``[points, 4]`` of any lengths → ``[n, count, 3]``: x, y and whether
+    a stroke starts.
 
     Points are evenly spaced along the ink, pen-up moves left out, so that the pen's speed does
     not matter. Drawings are centred and scaled to root mean square 1, aspect ratio kept. One

@@ -1,4 +1,6 @@
-"""``name: torchvision``: any image classifier of torchvision, with or without weights from a file."""
+"""``name: torchvision``: any image classifier of torchvision, with or without
+weights from a file.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,9 @@ class Torchvision(Encoder):
             _load(self.model, expanded(self.weights))
 
     def prepare(self, raw: Any) -> Tensor:
-        return (self.augment(as_input(raw, self.size, self.device, colour=True)) - self.mean) / self.std
+        return (
+            self.augment(as_input(raw, self.size, self.device, colour=True)) - self.mean
+        ) / self.std
 
     def forward(self, prepared: Tensor) -> Tensor:
         return self.model(prepared)
@@ -65,7 +69,10 @@ def _build(name: str, width: int) -> nn.Module:
 
     known = models.list_models(module=models)
     if name not in known:
-        raise UserError(f"encoder.image.model={name}: torchvision has no such classifier{did_you_mean(name, known)}")
+        raise UserError(
+            f"encoder.image.model={name}: torchvision has no such "
+            f"classifier{did_you_mean(name, known)}"
+        )
     return models.get_model(name, weights=None, num_classes=width, **SPECIAL.get(name, {}))
 
 
@@ -75,7 +82,9 @@ def _check_size(model: nn.Module, name: str, size: int) -> None:
         with evaluating(model):
             model(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"encoder.image.size={size}: {name} takes no such images ({error})") from None
+        raise UserError(
+            f"encoder.image.size={size}: {name} takes no such images ({error})"
+        ) from None
 
 
 def _load(model: nn.Module, path: Path) -> None:
@@ -89,8 +98,17 @@ def _load(model: nn.Module, path: Path) -> None:
     if not isinstance(state, dict):
         raise UserError(f"encoder.image.weights={path} cannot be read as a state dict")
     own = model.state_dict()
-    fitting = {k: v for k, v in state.items() if k in own and getattr(v, "shape", None) == own[k].shape}
-    layers = {k.rpartition(".")[0] for k in own.keys() - fitting.keys() if not k.endswith("num_batches_tracked")}
+    fitting = {
+        k: v for k, v in state.items() if k in own and getattr(v, "shape", None) == own[k].shape
+    }
+    layers = {
+        k.rpartition(".")[0]
+        for k in own.keys() - fitting.keys()
+        if not k.endswith("num_batches_tracked")
+    }
     if len(layers) > 1:
-        raise UserError(f"encoder.image.weights={path} does not fit the model: {len(layers)} layers would lack weights")
+        raise UserError(
+            f"encoder.image.weights={path} does not fit the model: {len(layers)} layers "
+            "would lack weights"
+        )
     model.load_state_dict(fitting, strict=False)

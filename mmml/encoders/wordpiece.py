@@ -13,7 +13,8 @@ from mmml.text.wordpiece import PAD, WordPieces
 
 @encoders.register("wordpiece")
 class WordPiece(TextTransformer):
-    """A transformer over word pieces (Devlin et al., 2019), whose vocabulary is trained on the training split.
+    """A transformer over word pieces (Devlin et al., 2019), whose vocabulary is trained on
+    the training split.
 
     The vocabulary is part of the state, so that a checkpoint needs no other file.
 
@@ -38,7 +39,9 @@ class WordPiece(TextTransformer):
         vocabulary: int,
     ):
         require(vocabulary >= 32, "encoder.text.vocabulary", vocabulary, "32 or more")
-        super().__init__(width, channels, layers, heads, max_length, dropout, vocabulary, PAD, stride=1)
+        super().__init__(
+            width, channels, layers, heads, max_length, dropout, vocabulary, PAD, stride=1
+        )
         self.pieces_of: WordPieces | None = None
 
     def fit(self, values: Any) -> None:
@@ -47,7 +50,10 @@ class WordPiece(TextTransformer):
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
         if self.pieces_of is None:
-            raise UserError("encoder.text.name=wordpiece has no vocabulary yet: it is learnt from the training texts")
+            raise UserError(
+                "encoder.text.name=wordpiece has no vocabulary yet: it is learnt from "
+                "the training texts"
+            )
         return self.pieces_of(raw, self.max_length).to(self.device)
 
     def lengths(self, raw: Sequence[str]) -> tuple[list[int], int] | None:

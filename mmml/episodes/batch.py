@@ -24,14 +24,17 @@ class ExampleSet:
 
     Attributes:
         columns: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset keeps
-            them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]`` if some are missing.
+            them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]``
+            if some are missing.
         shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
             n = shots or queries.
-        ragged_labels: only where classes have different numbers of items: the label of every item of each
-            modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what belongs to
-            a class.
-        copies: a modality, another, and where the embedding of the other stands for both, ``[B, ways, n]``.
-        answers: the target of every item, of a column that ``columns`` do not show; None where labels are the targets.
+        ragged_labels: only where classes have different numbers of items: the label of every item
+            of each modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what
+            belongs to a class.
+        copies: a modality, another, and where the embedding of the other stands for both,
+            ``[B, ways, n]``.
+        answers: the target of every item, of a column that ``columns`` do not show;
+            None where labels are the targets.
     """
 
     columns: dict[str, Column]
@@ -42,7 +45,9 @@ class ExampleSet:
 
     @classmethod
     def of(cls, columns: dict[str, Column], **about: Any) -> "ExampleSet":
-        """One set of items without classes, of batches of as many values each; ``about`` as of the class."""
+        """One set of items without classes, of batches of as many values each;
+        ``about`` as of the class.
+        """
         shapes = {m: (1, 1, len(column)) for m, column in columns.items()}
         encoded = {m: shaped(c, shapes[m]) if c.encoded else c for m, c in columns.items()}
         return cls(encoded, shapes, **about)
@@ -66,7 +71,9 @@ class ExampleSet:
         return torch.arange(ways).repeat_interleave(self.per_class).expand(batch, -1)
 
     def items(self, modality: str) -> Tensor:
-        """The embeddings of a modality, those of a class repeated for each of its items: ``[B, ways * n, width]``."""
+        """The embeddings of a modality, those of a class repeated for each of its items:
+        ``[B, ways * n, width]``.
+        """
         embeddings: Tensor = self.shown(modality).values
         return embeddings
 
@@ -81,18 +88,28 @@ class ExampleSet:
         if self.ragged_labels is None:
             return values.expand(-1, -1, self.per_class, *values.shape[3:]).flatten(1, 2)
         each, labels = values.flatten(1, 2), self.labels.to(values.device)
-        return each if each.shape[1] == labels.shape[1] else each[torch.arange(len(each)).unsqueeze(1), labels]
+        return (
+            each
+            if each.shape[1] == labels.shape[1]
+            else each[torch.arange(len(each)).unsqueeze(1), labels]
+        )
 
     def copied(self) -> "ExampleSet":
-        """Encoded examples with copies in their place; for what belongs to a class, that of its first item."""
+        """Encoded examples with copies in their place; for what belongs to a class,
+        that of its first item.
+        """
         columns = dict(self.columns)
         for modality, other, copied in self.copies:
-            columns[modality] = where(copied, first_items(self.columns[other], copied.shape[2]), columns[modality])
+            columns[modality] = where(
+                copied, first_items(self.columns[other], copied.shape[2]), columns[modality]
+            )
         return replace(self, columns=columns, copies=())
 
     def encode(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of what is still raw."""
-        return self.with_embeddings({m: encoder(m, c) for m, c in self.columns.items() if not c.encoded})
+        return self.with_embeddings(
+            {m: encoder(m, c) for m, c in self.columns.items() if not c.encoded}
+        )
 
     def answered(self, encoder: Encode) -> "ExampleSet":
         """Embeddings in place of answers that are still raw."""
@@ -100,7 +117,9 @@ class ExampleSet:
 
     def with_embeddings(self, embeddings: dict[str, Tensor]) -> "ExampleSet":
         """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
-        encoded = {m: shaped(self.columns[m].embedded(v), self.shapes[m]) for m, v in embeddings.items()}
+        encoded = {
+            m: shaped(self.columns[m].embedded(v), self.shapes[m]) for m, v in embeddings.items()
+        }
         return replace(self, columns=self.columns | encoded)
 
     def episode(self, number: int) -> "ExampleSet":
@@ -109,7 +128,9 @@ class ExampleSet:
         columns = {m: c.map(lambda t: t[one]) for m, c in self.columns.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
         ragged_labels = (
-            None if self.ragged_labels is None else {m: labels[one] for m, labels in self.ragged_labels.items()}
+            None
+            if self.ragged_labels is None
+            else {m: labels[one] for m, labels in self.ragged_labels.items()}
         )
         copies = tuple((m, other, copied[one]) for m, other, copied in self.copies)
         answers = None if self.answers is None else self.answers.episode(number)
@@ -119,9 +140,13 @@ class ExampleSet:
         """The same items, showing only these modalities."""
         keep = list(modalities)
         columns, shapes = {m: self.columns[m] for m in keep}, {m: self.shapes[m] for m in keep}
-        ragged_labels = None if self.ragged_labels is None else {m: self.ragged_labels[m] for m in keep}
+        ragged_labels = (
+            None if self.ragged_labels is None else {m: self.ragged_labels[m] for m in keep}
+        )
         copies = tuple(c for c in self.copies if {c[0], c[1]} <= set(keep))
-        return replace(self, columns=columns, shapes=shapes, ragged_labels=ragged_labels, copies=copies)
+        return replace(
+            self, columns=columns, shapes=shapes, ragged_labels=ragged_labels, copies=copies
+        )
 
 
 @dataclass(frozen=True)
@@ -152,9 +177,15 @@ class Batch:
         sides = (self.support, self.query)
         found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for modality in sorted({*self.support.columns, *self.query.columns}):
-            raw = [(s.columns[modality], f) for s, f in zip(sides, found, strict=True) if is_raw(s, modality)]
+            raw = [
+                (s.columns[modality], f)
+                for s, f in zip(sides, found, strict=True)
+                if is_raw(s, modality)
+            ]
             if raw:
-                embeddings = encoder(modality, concat([c for c, _ in raw])).split([len(c) for c, _ in raw])
+                embeddings = encoder(modality, concat([c for c, _ in raw])).split(
+                    [len(c) for c, _ in raw]
+                )
                 for (_, into), embedding in zip(raw, embeddings, strict=True):
                     into[modality] = embedding
         support, query = (s.with_embeddings(f) for s, f in zip(sides, found, strict=True))
@@ -167,7 +198,9 @@ def is_raw(side: ExampleSet, modality: str) -> bool:
 
 
 def shaped(column: Column, shape: tuple[int, ...]) -> Column:
-    """Embeddings ``[B * ways * n, width]`` and their mask as ``[B, ways, n, width]`` and ``[B, ways, n]``."""
+    """Embeddings ``[B * ways * n, width]`` and their mask as ``[B, ways, n, width]``
+    and ``[B, ways, n]``.
+    """
     return column.map(lambda t: t.unflatten(0, shape))
 
 
@@ -176,24 +209,34 @@ def first_items(column: Column, n: int) -> Column:
     return column.map(lambda t: t[:, :, :n])
 
 
-def gather(samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None) -> Batch:
+def gather(
+    samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None
+) -> Batch:
     """Fetch the values of some episodes, corrupted if they are to be.
 
     Args:
         samples: the split that the episodes were drawn from; its columns may be embeddings.
         episodes: row numbers.
         mappings: what will be looked at; only the modalities named there are fetched.
-        target: the column of the answers, which are fetched for both sides; None where labels are the answers.
+        target: the column of the answers, which are fetched for both sides; None where
+            labels are the answers.
     """
     mappings, targets = tuple(mappings), set() if target is None else {target}
-    shown = ({m for mapping in mappings for m in mapping.support}, {m for mapping in mappings for m in mapping.query})
+    shown = (
+        {m for mapping in mappings for m in mapping.support},
+        {m for mapping in mappings for m in mapping.query},
+    )
     modalities = (sorted(m | targets) for m in shown)
     sides = zip(("support", "query"), (episodes.support, episodes.query), modalities, strict=True)
-    support, query = (_side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides)
+    support, query = (
+        _side(samples, episodes, side, rows, fetched) for side, rows, fetched in sides
+    )
     return Batch(support, query, mappings, target)
 
 
-def _side(samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]) -> ExampleSet:
+def _side(
+    samples: Samples, episodes: Episodes, side: str, rows: np.ndarray, modalities: list[str]
+) -> ExampleSet:
     columns, shapes, copies, corrupted = {}, {}, [], episodes.corrupted
     for modality in modalities:
         column = samples.columns[modality]

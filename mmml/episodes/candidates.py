@@ -1,4 +1,6 @@
-"""Candidates: all different answers of an episode's classes but those that its support set shows."""
+"""Candidates: all different answers of an episode's classes but those that
+its support set shows.
+"""
 
 from collections.abc import Iterator
 
@@ -8,11 +10,15 @@ from mmml.data.base import Samples
 from mmml.episodes.sampler import Episodes
 
 
-def candidate_rows(samples: Samples, target: str, drawn: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each episode the rows whose answers are its candidates, ``[n]``, and which of them each query has, ``[q]``.
+def candidate_rows(
+    samples: Samples, target: str, drawn: Episodes
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each episode the rows whose answers are its candidates, ``[n]``, and which of them
+    each query has, ``[q]``.
 
-    Every answer is there once. Left out are the answers of the support set, and of rows of the same groups, but for
-    those that a query has, too. Where some rows may only be queries, the others are no candidates.
+    Every answer is there once. Left out are the answers of the support set, and of rows of the same
+    groups, but for those that a query has, too. Where some rows may only be queries, the others
+    are no candidates.
 
     Args:
         samples: that the episodes were drawn from.

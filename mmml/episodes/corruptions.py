@@ -1,7 +1,8 @@
 """Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
 
-Applied after rows are drawn, by random numbers of the episode's own, so that all learners see the same; what one
-amount corrupts, a larger one corrupts too (but for typos, which are others at each amount).
+Applied after rows are drawn, by random numbers of the episode's own, so that all learners see
+the same; what one amount corrupts, a larger one corrupts too (but for typos, which are others
+at each amount).
 """
 
 import copy
@@ -28,7 +29,9 @@ FIRST = 16  # the purpose of random numbers for the first corruption, see Sample
 
 
 def ends(value: float | list[float]) -> tuple[float, float]:
-    """From where to where a number is drawn: twice the same for a single one, NaN for a list of not two."""
+    """From where to where a number is drawn: twice the same for a single one,
+    NaN for a list of not two.
+    """
     several = value if isinstance(value, list) else [value, value]
     return (several[0], several[1]) if len(several) == 2 else (np.nan, np.nan)
 
@@ -38,7 +41,8 @@ class Corruption:
 
     Args:
         modality: that is corrupted.
-        amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each side of each episode.
+        amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each
+            side of each episode.
         side: ``support``, ``query`` or ``both``.
 
     Class attributes:
@@ -47,7 +51,8 @@ class Corruption:
         removes_values: whether some are not shown at all.
 
     Attributes:
-        of: another modality, whose embeddings stand in place of this one's where ``duplicates`` says so; or None.
+        of: another modality, whose embeddings stand in place of this one's where ``duplicates``
+            says so; or None.
     """
 
     of: str | None = None
@@ -57,7 +62,12 @@ class Corruption:
     removes_values: ClassVar[bool] = False
 
     def __init__(self, modality: str, amount: float | list[float], side: str):
-        require(base_modality(modality) in self.kinds, "modality", modality, f"one of {', '.join(self.kinds)}")
+        require(
+            base_modality(modality) in self.kinds,
+            "modality",
+            modality,
+            f"one of {', '.join(self.kinds)}",
+        )
         low, high = ends(amount)
         ok = 0 <= low <= high <= 1
         require(ok, "amount", amount, "from 0 to 1, or two such numbers, from where to where")
@@ -92,7 +102,9 @@ class Corruption:
         return value
 
     def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
-        """Which items of one side of an episode are embedded as their other modality is, bool ``[items]``."""
+        """Which items of one side of an episode are embedded as their other modality is,
+        bool ``[items]``.
+        """
         return np.zeros(items, bool)
 
 
@@ -110,7 +122,9 @@ class Missing(Corruption):
 
 @corruptions.register("mismatched")
 class Mismatched(Corruption):
-    """Gives a share ``amount`` of the items the value of another of them: the wrong text for an image."""
+    """Gives a share ``amount`` of the items the value of another of them:
+    the wrong text for an image.
+    """
 
     def reindex(
         self, index: np.ndarray, present: np.ndarray, rng: np.random.Generator
@@ -125,7 +139,8 @@ class Mismatched(Corruption):
 
 @corruptions.register("redundant")
 class Redundant(Corruption):
-    """Of a share ``amount`` of the items, gives the modality the embedding of another: it says nothing new.
+    """Of a share ``amount`` of the items, gives the modality the embedding of another:
+    it says nothing new.
 
     Args:
         of: the other modality; where a mapping does not show both, nothing is changed.
@@ -154,8 +169,9 @@ class ValueCorruption(Corruption, ABC):
 class Noise(ValueCorruption):
     """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
 
-    Of images and videos ``amount`` times the whole range from black to white. Of sounds, the signal-to-noise ratio is
-    −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that are zero throughout are missing, and stay so.
+    Of images and videos ``amount`` times the whole range from black to white. Of sounds,
+    the signal-to-noise ratio is −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that
+    are zero throughout are missing, and stay so.
     """
 
     kinds: ClassVar[Sequence[str]] = ("image", "audio", "video", "strokes", "features")
@@ -174,7 +190,9 @@ class Noise(ValueCorruption):
             return value
         noise[~present] = 0
         shown = value[present]  # a single step has no deviation over time
-        return value + ((shown.std(axis=0) if len(shown) > 1 else shown.std()) * noise).astype(value.dtype)
+        return value + ((shown.std(axis=0) if len(shown) > 1 else shown.std()) * noise).astype(
+            value.dtype
+        )
 
 
 @corruptions.register("audio_noise")
@@ -192,7 +210,12 @@ class AudioNoise(Noise):
         super().__init__(modality, 0.0, side)
         self.snr = low, high = ends(snr)
         ok = -LOUDEST <= low <= high <= LOUDEST
-        require(ok, "snr", snr, f"a number of dB from -{LOUDEST} to {LOUDEST}, or two, from where to where")
+        require(
+            ok,
+            "snr",
+            snr,
+            f"a number of dB from -{LOUDEST} to {LOUDEST}, or two, from where to where",
+        )
 
     def in_episode(self, rng: np.random.Generator) -> "Corruption":
         one = copy.copy(self)
@@ -202,14 +225,19 @@ class AudioNoise(Noise):
 
 @corruptions.register("occlusion")
 class Occlusion(ValueCorruption):
-    """Covers a square, a share ``amount`` of the picture, at a random place, with its darkest or palest value."""
+    """Covers a square, a share ``amount`` of the picture, at a random place, with its
+    darkest or palest value.
+    """
 
     kinds = ("image", "video")
 
     def corrupt(self, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = value.shape[-2:]
         sides = [round(side * self.amount**0.5) for side in (height, width)]
-        top, left = (int(rng.random() * (full - s + 1)) for full, s in zip((height, width), sides, strict=True))
+        top, left = (
+            int(rng.random() * (full - s + 1))
+            for full, s in zip((height, width), sides, strict=True)
+        )
         covered = value.copy()
         covered[..., top : top + sides[0], left : left + sides[1]] = 255 * (rng.random() < 0.5)
         return covered
@@ -217,7 +245,9 @@ class Occlusion(ValueCorruption):
 
 @corruptions.register("typos")
 class Typos(ValueCorruption):
-    """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next, or another letter."""
+    """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next,
+    or another letter.
+    """
 
     kinds = ("text",)
 
@@ -228,7 +258,9 @@ class Typos(ValueCorruption):
             if how == 3 and i + 1 < len(characters):
                 characters[i], characters[i + 1] = characters[i + 1], characters[i]
             else:
-                characters[i] = ("", 2 * characters[i], chr(rng.integers(ord("a"), ord("z") + 1)))[how % 3]
+                characters[i] = ("", 2 * characters[i], chr(rng.integers(ord("a"), ord("z") + 1)))[
+                    how % 3
+                ]
         return "".join(characters)
 
 
@@ -249,13 +281,19 @@ class Corrupted:
     numbers: Sequence[int]
     generator: Callable[[int, int], np.random.Generator]
 
-    def reindex(self, index: np.ndarray, side: str, modality: str) -> tuple[np.ndarray, torch.Tensor | None]:
-        """Positions ``[B, ways, n]`` as they are to be shown, and the mask ``[B * ways * n]`` of what is taken away."""
+    def reindex(
+        self, index: np.ndarray, side: str, modality: str
+    ) -> tuple[np.ndarray, torch.Tensor | None]:
+        """Positions ``[B, ways, n]`` as they are to be shown, and the mask ``[B * ways * n]``
+        of what is taken away.
+        """
         shape = index.shape
         index = index.reshape(len(index), -1)
         present = np.ones(index.shape, bool)
         for several in self._on(side, modality, lambda c: not c.corrupts_values):
-            shown = [c.reindex(i, p, rng) for i, p, (c, rng) in zip(index, present, several, strict=True)]
+            shown = [
+                c.reindex(i, p, rng) for i, p, (c, rng) in zip(index, present, several, strict=True)
+            ]
             index, present = map(np.stack, zip(*shown, strict=True))
         return index.reshape(shape), mask_of(present.ravel())
 
@@ -265,29 +303,50 @@ class Corrupted:
             batch = batch.change(partial(_corrupted, several, len(batch)))
         return batch
 
-    def copies(self, shape: Sequence[int], side: str, modality: str) -> list[tuple[str, str, torch.Tensor]]:
-        """Modality, other modality, and where the one is embedded as the other is, bool ``[B, ways, n]``."""
+    def copies(
+        self, shape: Sequence[int], side: str, modality: str
+    ) -> list[tuple[str, str, torch.Tensor]]:
+        """Modality, other modality, and where the one is embedded as the other is,
+        bool ``[B, ways, n]``.
+        """
         found = []
         for several in self._on(side, modality, lambda c: c.of is not None):
             where = np.stack([c.duplicates(shape[1] * shape[2], rng) for c, rng in several])
             found.append((modality, str(several[0][0].of), torch.from_numpy(where.reshape(shape))))
         return found
 
-    def _on(self, side: str, modality: str, wanted: Callable[[Corruption], bool]) -> list[list[SeededCorruption]]:
-        """What corrupts a modality on one side: of each corruption, that of each episode and its random numbers."""
+    def _on(
+        self, side: str, modality: str, wanted: Callable[[Corruption], bool]
+    ) -> list[list[SeededCorruption]]:
+        """What corrupts a modality on one side: of each corruption, that of each episode and
+        its random numbers.
+        """
         found = []
         for k, corruption in enumerate(self.corruptions):
-            if corruption.modality == modality and corruption.side in (side, "both") and wanted(corruption):
-                generators = [self.generator(n, FIRST + 2 * k + SIDES.index(side)) for n in self.numbers]
+            if (
+                corruption.modality == modality
+                and corruption.side in (side, "both")
+                and wanted(corruption)
+            ):
+                generators = [
+                    self.generator(n, FIRST + 2 * k + SIDES.index(side)) for n in self.numbers
+                ]
                 found.append([(corruption.in_episode(rng), rng) for rng in generators])
         return found
 
 
-def _corrupted(corruptions: Sequence[SeededCorruption], items: int, raw: Any, positions: np.ndarray) -> Any:
-    """Raw values at some positions among the items of all episodes, each corrupted as its episode has it."""
+def _corrupted(
+    corruptions: Sequence[SeededCorruption], items: int, raw: Any, positions: np.ndarray
+) -> Any:
+    """Raw values at some positions among the items of all episodes, each corrupted as
+    its episode has it.
+    """
     values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
     several = [corruptions[i] for i in positions * len(corruptions) // items]
-    parts = [corruption.corrupt(value, rng) for value, (corruption, rng) in zip(values, several, strict=True)]
+    parts = [
+        corruption.corrupt(value, rng)
+        for value, (corruption, rng) in zip(values, several, strict=True)
+    ]
     if isinstance(raw, torch.Tensor):
         return torch.from_numpy(np.stack(parts)) if parts else raw
     return objects(parts)
@@ -303,10 +362,17 @@ def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tupl
     found = []
     for i, section in enumerate(sections):
         if not isinstance(section, Mapping):
-            raise UserError(f"{where}={section}: write a list such as [{{name: missing, modality: text, amount: 0.5}}]")
+            raise UserError(
+                f"{where}={section}: write a list such as [{{name: missing, modality: "
+                "text, amount: 0.5}]"
+            )
         try:
-            found.append(corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]"))
+            found.append(
+                corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]")
+            )
         except UserError as error:  # of a value, without its place
             message = str(error)
-            raise UserError(message if message.startswith(where) else f"{where}[{i}].{message}") from None
+            raise UserError(
+                message if message.startswith(where) else f"{where}[{i}].{message}"
+            ) from None
     return tuple(found)

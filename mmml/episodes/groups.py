@@ -1,4 +1,6 @@
-"""Episodes whose sides share no near duplicates: no equal value, and no group (``episode.group_disjoint=true``)."""
+"""Episodes whose sides share no near duplicates: no equal value, and no group
+(``episode.group_disjoint=true``).
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,16 +23,18 @@ def draw_apart(
     query_only: np.ndarray | None = None,
     bound: Sides | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Support and query rows of some classes, such that no number of any numbering is on both sides of the episode.
+    """Support and query rows of some classes, such that no number of any numbering is on both
+    sides of the episode.
 
-    Rows are taken in random order, or number by number where random shots would be some of nearly every
-    number; the first row of a number decides on which side it may stand, in all classes. What does not work
-    out is tried anew.
+    Rows are taken in random order, or number by number where random shots would be some of nearly
+    every number; the first row of a number decides on which side it may stand, in all classes.
+    What does not work out is tried anew.
 
     Args:
         rng: of the episode.
         rows: of each class.
-        numberings: of every row of the split, ``[rows]`` each: their groups, or which rows are duplicates.
+        numberings: of every row of the split, ``[rows]`` each: their groups, or which
+            rows are duplicates.
         shots: rows of each class on the support side.
         queries: rows of each class on the query side.
         query_only: see :class:`mmml.data.base.Samples`.
@@ -39,25 +43,44 @@ def draw_apart(
     Returns:
         ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
     """
-    numbering = next((n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None)
+    numbering = next(
+        (n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None
+    )
     for _ in range(TRIES):
         side = dict(bound or {})
         taken: list[list[list[int]]] = []
         for order in _orders(rng, rows, numbering):
-            parts = (order, order) if query_only is None else (order[~query_only[order]], order[query_only[order]])
-            taken.append([_take(parts[s], numberings, side, s, n) for s, n in ((SUPPORT, shots), (QUERY, queries))])
+            parts = (
+                (order, order)
+                if query_only is None
+                else (order[~query_only[order]], order[query_only[order]])
+            )
+            taken.append(
+                [
+                    _take(parts[s], numberings, side, s, n)
+                    for s, n in ((SUPPORT, shots), (QUERY, queries))
+                ]
+            )
         if all((len(s), len(q)) == (shots, queries) for s, q in taken):
             support, query = (np.array(several, np.int64) for several in zip(*taken, strict=True))
             return support.reshape(len(rows), shots), query.reshape(len(rows), queries)
     return None
 
 
-def _orders(rng: np.random.Generator, rows: Sequence[np.ndarray], numbering: np.ndarray | None) -> Iterator[np.ndarray]:
-    """The rows of each class in random order; those of one number of ``whole`` follow one another, if there is any."""
+def _orders(
+    rng: np.random.Generator, rows: Sequence[np.ndarray], numbering: np.ndarray | None
+) -> Iterator[np.ndarray]:
+    """The rows of each class in random order; those of one number of ``whole`` follow one another,
+    if there is any.
+    """
     turn = None if numbering is None else rng.random(numbering.max() + 1)
     for own in rows:
         mixed = rng.permutation(own)
-        yield mixed if numbering is None or turn is None else mixed[turn[numbering[mixed]].argsort(kind="stable")]
+        yield (
+            mixed
+            if numbering is None or turn is None
+            else mixed[turn[numbering[mixed]].argsort(kind="stable")]
+        )
 
 
 def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
@@ -69,11 +92,14 @@ def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
         queries: see there.
     """
     sizes = np.unique(numbers, return_counts=True)[1]
-    left = float((sizes * (1 - min(shots / len(numbers), 1)) ** sizes).sum())  # expected of numbers without a shot
+    # Expected of numbers without a shot.
+    left = float((sizes * (1 - min(shots / len(numbers), 1)) ** sizes).sum())
     return left < max(queries, min(SPARE * queries, (len(numbers) - shots) / 2))
 
 
-def _take(order: np.ndarray, numberings: Sequence[np.ndarray], side: Sides, which: int, count: int) -> list[int]:
+def _take(
+    order: np.ndarray, numberings: Sequence[np.ndarray], side: Sides, which: int, count: int
+) -> list[int]:
     """The first rows whose numbers may stand on a side; these are then bound to it."""
     taken: list[int] = []
     for row in order.tolist():
@@ -101,4 +127,8 @@ def meeting(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> np.n
 
 def sides_of(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> Sides:
     """What rows that are drawn decide; arguments as of :func:`meeting`."""
-    return {(0, int(n)): which for which, rows in ((SUPPORT, support), (QUERY, query)) for n in numbers[rows].ravel()}
+    return {
+        (0, int(n)): which
+        for which, rows in ((SUPPORT, support), (QUERY, query))
+        for n in numbers[rows].ravel()
+    }

@@ -1,4 +1,6 @@
-"""Mappings: which modalities stand on the support side of an episode, and which on the query side."""
+"""Mappings: which modalities stand on the support side of an episode,
+and which on the query side.
+"""
 
 import collections.abc
 from dataclasses import dataclass
@@ -16,11 +18,14 @@ class Mapping:
 
     @classmethod
     def parse(cls, text: str, where: str = "mapping") -> "Mapping":
-        """Read ``support:query``, each side one modality or several joined by ``+``, in whatever order."""
+        """Read ``support:query``, each side one modality or several joined by ``+``,
+        in whatever order.
+        """
         sides = [tuple(part.strip() for part in side.split("+")) for side in str(text).split(":")]
         if len(sides) != 2 or not all(all(side) for side in sides):
             raise UserError(
-                f"{where}: {text!r} is no mapping; write support:query, such as text:image or image+text:image"
+                f"{where}: {text!r} is no mapping; write support:query, such as text:image "
+                "or image+text:image"
             )
         for side in sides:
             if len(set(side)) < len(side):
@@ -35,7 +40,9 @@ class Mapping:
         """Every modality on either side."""
         return {*self.support, *self.query}
 
-    def check(self, modalities: collections.abc.Mapping[str, Granularity], dataset: str, where: str) -> None:
+    def check(
+        self, modalities: collections.abc.Mapping[str, Granularity], dataset: str, where: str
+    ) -> None:
         """Refuse a modality that the dataset lacks, and one per class that stands on both sides.
 
         If both sides carry what is the same for a whole class, matching it is the answer.
@@ -44,15 +51,15 @@ class Mapping:
             if modality not in modalities:
                 known = ", ".join(modalities)
                 raise UserError(
-                    f"{where}: {self} needs {modality!r}, which dataset {dataset} does not have"
-                    f"{did_you_mean(modality, modalities)} (it has {known}; a command that fits stands in "
-                    f"conf/dataset/{dataset}.yaml)"
+                    f"{where}: {self} needs {modality!r}, which dataset {dataset} does not "
+                    f"have{did_you_mean(modality, modalities)} (it has {known}; a command that "
+                    f"fits stands in conf/dataset/{dataset}.yaml)"
                 )
         both = [m for m in self.support if m in self.query and modalities[m] is Granularity.CLASS]
         if both:
             raise UserError(
-                f"{where}: {self} has {both[0]!r} on both sides, and it is the same for a whole class: "
-                "matching it would be the answer; leave it out on one side"
+                f"{where}: {self} has {both[0]!r} on both sides, and it is the same for a whole "
+                "class: matching it would be the answer; leave it out on one side"
             )
 
     def per_class(self, modalities: collections.abc.Mapping[str, Granularity]) -> tuple[bool, bool]:

@@ -40,7 +40,8 @@ class Episodes:
         query: rows, ``[B, ways, queries]``; none is a support row.
         pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
         corrupted: what corrupts them; None if nothing does.
-        variants: of the images of each class, ``[B, ways]``, see :mod:`mmml.episodes.task_augmentation`; or None.
+        variants: of the images of each class, ``[B, ways]``, see
+            :mod:`mmml.episodes.task_augmentation`; or None.
     """
 
     shape: EpisodeShape
@@ -72,17 +73,17 @@ class RowPool:
     def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:
         """Different rows of each class, ``[classes, k]``."""
         drawn = self.starts[classes][:, None] + distinct(rng, self.counts[classes], k)
-        return self.rows[np.minimum(drawn, len(self.rows) - 1)]  # a class without rows here shows nothing of them
+        # A class without rows here shows nothing of them.
+        return self.rows[np.minimum(drawn, len(self.rows) - 1)]
 
 
 class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split; if they have groups, or duplicates, each of them stands on one side of
-        an episode
-            only; if their classes have superclasses, those of an episode are of one of them; if some are for queries
-            only, the others are for support only.
+        samples: the rows of the split; if they have groups, or duplicates, each of them stands on
+            one side of an episode only; if their classes have superclasses, those of an episode are
+            of one of them; if some are for queries only, the others are for support only.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
@@ -119,22 +120,36 @@ class Sampler:
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
         """Random numbers of episode (or step) i; other purposes have numbers of their own."""
-        return np.random.Generator(np.random.Philox(key=[self.seed, self._key], counter=[0, purpose, 0, i]))
+        return np.random.Generator(
+            np.random.Philox(key=[self.seed, self._key], counter=[0, purpose, 0, i])
+        )
 
     def draw(self, numbers: Iterable[int], shape: EpisodeShape) -> Episodes:
         """The episodes of these numbers, stacked."""
         numbers = [*numbers]
-        corrupted = Corrupted(self.corruptions, numbers, self.generator) if self.corruptions else None
+        corrupted = (
+            Corrupted(self.corruptions, numbers, self.generator) if self.corruptions else None
+        )
         if self.samples.official_episodes is not None:
-            return replace(official_episodes(self.samples.official_episodes, np.array(numbers)), corrupted=corrupted)
+            return replace(
+                official_episodes(self.samples.official_episodes, np.array(numbers)),
+                corrupted=corrupted,
+            )
         parts = [self._one(self.generator(i), shape) for i in numbers]
         classes, support, query, pick = (np.stack(p) for p in zip(*parts, strict=True))
-        return Episodes(shape, classes, support, query, pick, corrupted, self._variants(numbers, shape.ways))
+        return Episodes(
+            shape, classes, support, query, pick, corrupted, self._variants(numbers, shape.ways)
+        )
 
     def _variants(self, numbers: Sequence[int], ways: int) -> np.ndarray | None:
         if not self.task_augmentation:
             return None
-        return np.stack([draw_variants(self.generator(i, VARIANTS), ways, self.task_augmentation) for i in numbers])
+        return np.stack(
+            [
+                draw_variants(self.generator(i, VARIANTS), ways, self.task_augmentation)
+                for i in numbers
+            ]
+        )
 
     def at_most(self, episodes: int) -> int:
         """As many, or all that are prescribed."""
@@ -153,19 +168,26 @@ class Sampler:
         most = max(map(len, self.kinds))
         if shape.ways > most:
             one = "" if samples.superclasses is None else "any one superclass of "
-            raise UserError(f"{where}.ways={shape.ways} is more than the {most} classes of {one}the {self.split} split")
-        for name, n, side in zip(("shots", "queries"), (shape.shots, shape.queries), self.sides, strict=False):
+            raise UserError(
+                f"{where}.ways={shape.ways} is more than the {most} classes of {one}the "
+                f"{self.split} split"
+            )
+        for name, n, side in zip(
+            ("shots", "queries"), (shape.shots, shape.queries), self.sides, strict=False
+        ):
             small = int(self.among[side.counts[self.among].argmin()])
             if side.counts[small] < n:
                 raise UserError(
-                    f"{where}: {name}={n}, but class {samples.classes[small]!r} of the {self.split} split has "
-                    f"{side.counts[small]} samples for that with episode.eval.query_domain"
+                    f"{where}: {name}={n}, but class {samples.classes[small]!r} of the "
+                    f"{self.split} split has {side.counts[small]} samples for that with "
+                    "episode.eval.query_domain"
                 )
         small = int(self.among[samples.counts[self.among].argmin()])
         if samples.counts[small] < need:
             raise UserError(
-                f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples of a class, but class "
-                f"{samples.classes[small]!r} of the {self.split} split has {samples.counts[small]}; ask for fewer"
+                f"{where}: shots={shape.shots} plus queries={shape.queries} need {need} samples "
+                f"of a class, but class {samples.classes[small]!r} of the {self.split} split has "
+                f"{samples.counts[small]}; ask for fewer"
             )
         if samples.groups is not None:
             self._check_apart(self.among, [samples.groups], shape, where)
@@ -174,7 +196,9 @@ class Sampler:
             shared = np.unique(samples.labels[np.bincount(numbers)[numbers] > 1])
             self._check_apart(np.intersect1d(shared, self.among), [numbers], shape, where)
 
-    def _check_apart(self, classes: np.ndarray, numberings: list[np.ndarray], shape: EpisodeShape, where: str) -> None:
+    def _check_apart(
+        self, classes: np.ndarray, numberings: list[np.ndarray], shape: EpisodeShape, where: str
+    ) -> None:
         """Refuse a shape for which the rows of one of these classes cannot be kept apart."""
         for c in classes:
             if self._draw_disjoint(self.generator(0), np.array([c]), shape, numberings) is None:
@@ -188,7 +212,9 @@ class Sampler:
         numberings: list[np.ndarray],
         bound: Sides | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Support and query rows of these classes without a common number; None if none were found."""
+        """Support and query rows of these classes without a common number;
+        None if none were found.
+        """
         starts, query_only = self.samples.starts, self.samples.query_only
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
         return draw_apart(rng, rows, numberings, shape.shots, shape.queries, query_only, bound)
@@ -197,8 +223,9 @@ class Sampler:
         disjoint = {"groups": self.samples.groups, "identical samples": self.samples.duplicates}
         kinds = " and ".join(kind for kind, numbers in disjoint.items() if numbers is not None)
         return (
-            f"{kinds} never stand on both sides of an episode, and the {kinds} of {whose} of the {self.split} split "
-            f"cannot be shared out between shots={shape.shots} and queries={shape.queries}; ask for fewer"
+            f"{kinds} never stand on both sides of an episode, and the {kinds} of {whose} "
+            f"of the {self.split} split cannot be shared out between shots={shape.shots} and "
+            f"queries={shape.queries}; ask for fewer"
         )
 
     def _classes(self, rng: np.random.Generator, ways: int) -> np.ndarray:
@@ -221,11 +248,14 @@ class Sampler:
         """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
         groups, duplicates = self.samples.groups, self.samples.duplicates
         if groups is not None:
-            return self._draw_disjoint(rng, classes, shape, [groups] if duplicates is None else [groups, duplicates])
+            return self._draw_disjoint(
+                rng, classes, shape, [groups] if duplicates is None else [groups, duplicates]
+            )
         support, query = self._any_rows(rng, classes, shape)
         if duplicates is None:
             return support, query
-        enough = self.samples.counts[classes] >= shape.shots + shape.queries  # else some row is on both sides anyway
+        # With fewer samples, some row is on both sides anyway.
+        enough = self.samples.counts[classes] >= shape.shots + shape.queries
         if (again := meeting(duplicates, support, query) & enough).any():
             bound = sides_of(duplicates, support[~again], query[~again])
             found = self._draw_disjoint(rng, classes[again], shape, [duplicates], bound)
@@ -240,7 +270,8 @@ class Sampler:
         """Different rows of each class."""
         if self.sides:
             support, query = (
-                side.draw(rng, classes, n) for side, n in zip(self.sides, (shape.shots, shape.queries), strict=True)
+                side.draw(rng, classes, n)
+                for side, n in zip(self.sides, (shape.shots, shape.queries), strict=True)
             )
             return support, query
         first = self.samples.starts[classes]
@@ -252,18 +283,24 @@ class Sampler:
 def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
     """The episode of one class that shows these rows, ``[s]`` and ``[q]``."""
     shape, nothing = EpisodeShape(1, len(support), len(query)), np.zeros((1, 1))
-    return Episodes(shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing)
+    return Episodes(
+        shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing
+    )
 
 
 def official_episodes(prescribed: OfficialEpisodes, numbers: np.ndarray) -> Episodes:
     """Episodes that a benchmark prescribes; a class shows the first of its own values."""
-    classes, support, query = (rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query))
+    classes, support, query = (
+        rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query)
+    )
     return Episodes(shape_of(prescribed), classes, support, query, np.zeros(classes.shape))
 
 
 def shape_of(prescribed: OfficialEpisodes) -> EpisodeShape:
     """The shape that all episodes of a benchmark have."""
-    return EpisodeShape(prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2])
+    return EpisodeShape(
+        prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2]
+    )
 
 
 def check_official(prescribed: OfficialEpisodes, shape: EpisodeShape, where: str) -> None:
@@ -271,8 +308,9 @@ def check_official(prescribed: OfficialEpisodes, shape: EpisodeShape, where: str
     needed = shape_of(prescribed)
     if shape != needed:
         raise UserError(
-            f"{where}.official_episodes=true: the official episodes have ways={needed.ways}, shots={needed.shots}, "
-            f"queries={needed.queries}; set these, or official_episodes=false"
+            f"{where}.official_episodes=true: the official episodes have ways={needed.ways}, "
+            f"shots={needed.shots}, queries={needed.queries}; set these, "
+            "or official_episodes=false"
         )
 
 

@@ -1,4 +1,6 @@
-"""From the config to episodes: which mappings and shapes are possible, and the batch of each training step."""
+"""From the config to episodes: which mappings and shapes are possible, and the batch
+of each training step.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,13 +21,17 @@ SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
 
 def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> list[EpisodeMapping]:
-    """All mappings of a config, parsed; refuses those in use that the dataset makes impossible, before it is loaded."""
+    """All mappings of a config, parsed; refuses those in use that the dataset makes impossible,
+    before it is loaded.
+    """
     found = []
     for name, texts in (("train", options.train.mappings), ("eval", options.eval.mappings)):
         option = f"episode.{name}.mappings"
         parsed = [EpisodeMapping.parse(text, option) for text in texts]
         if len(set(parsed)) < len(parsed):
-            raise UserError(f"{option} names a mapping twice: the order of modalities makes no difference")
+            raise UserError(
+                f"{option} names a mapping twice: the order of modalities makes no difference"
+            )
         for mapping in parsed if trains or name == "eval" else ():
             mapping.check(dataset.modalities, dataset.name, option)
         found += parsed
@@ -40,13 +46,16 @@ def check_variants(options: TrainEpisodes) -> None:
         for modality in EpisodeMapping.parse(text).modalities:
             if base_modality(modality) != "image":
                 raise UserError(
-                    f"episode.train.task_augmentation={options.task_augmentation} changes images, and "
-                    f"{text} shows {modality} of the same class: use 0, or mappings of images alone"
+                    f"episode.train.task_augmentation={options.task_augmentation} changes images, "
+                    f"and {text} shows {modality} of the same class: use 0, or mappings "
+                    "of images alone"
                 )
 
 
 def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[Corruption, ...]]:
-    """What corrupts the episodes of ``train`` and ``eval``; refuses a modality that no mapping shows."""
+    """What corrupts the episodes of ``train`` and ``eval``; refuses a modality
+    that no mapping shows.
+    """
     found = {}
     for side, part in (("train", options.train), ("eval", options.eval)):
         where = f"episode.{side}.corruptions"
@@ -54,18 +63,28 @@ def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[C
         shown = {m for text in part.mappings for m in EpisodeMapping.parse(text).modalities}
         for i, corruption in enumerate(found[side]):
             for modality in {corruption.modality, corruption.of or corruption.modality} - shown:
-                raise UserError(f"{where}[{i}]: no mapping shows {modality!r}{did_you_mean(modality, shown)}")
+                raise UserError(
+                    f"{where}[{i}]: no mapping shows {modality!r}{did_you_mean(modality, shown)}"
+                )
     return found
 
 
-def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains: bool = True) -> dict[str, Samples]:
-    """The same splits, with those of groups, superclasses and official episodes that a sampler is to heed."""
+def for_episodes(
+    samples: Mapping[str, Samples], options: EpisodeConfig, trains: bool = True
+) -> dict[str, Samples]:
+    """The same splits, with those of groups, superclasses and official episodes that
+    a sampler is to heed.
+    """
     within = dict.fromkeys(samples, options.eval.within_superclass)
     within["train"] = trains and options.train.within_superclass
     found = {}
     for split, part in samples.items():
         heeded = {
-            "groups": ("episode.group_disjoint", options.group_disjoint, "give it a column `group`"),
+            "groups": (
+                "episode.group_disjoint",
+                options.group_disjoint,
+                "give it a column `group`",
+            ),
             "superclasses": ("within_superclass", within[split], "leave it false"),
             "official_episodes": (
                 "episode.eval.official_episodes",
@@ -77,8 +96,12 @@ def for_episodes(samples: Mapping[str, Samples], options: EpisodeConfig, trains:
             if wanted and getattr(part, name) is None:
                 message = name.replace("official_episodes", "official episodes")
                 raise UserError(f"{option}=true needs {message}, and this dataset has none: {hint}")
-        left_out: dict[str, Any] = {name: None for name, (_, wanted, _) in heeded.items() if not wanted}
-        query_only = None if split == "train" else of_domain(part, options, demanded=split == "test")
+        left_out: dict[str, Any] = {
+            name: None for name, (_, wanted, _) in heeded.items() if not wanted
+        }
+        query_only = (
+            None if split == "train" else of_domain(part, options, demanded=split == "test")
+        )
         found[split] = replace(part, query_only=query_only, **left_out)
     return found
 
@@ -93,7 +116,10 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
         return None
     option = f"episode.eval.query_domain={wanted}"
     if domains is None:
-        raise UserError(f"{option} needs domains, and this dataset has none: give it a column `domain`, or use null")
+        raise UserError(
+            f"{option} needs domains, and this dataset has none: give it a column "
+            "`domain`, or use null"
+        )
     if wanted not in domains:
         if not demanded:
             return None
@@ -105,7 +131,10 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
 
 def eval_shapes(options: EvalEpisodes) -> list[EpisodeShape]:
     """The shapes that are judged, the columns of the panel."""
-    return [EpisodeShape(ways, shots, options.queries) for ways, shots in product(options.ways, options.shots)]
+    return [
+        EpisodeShape(ways, shots, options.queries)
+        for ways, shots in product(options.ways, options.shots)
+    ]
 
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
@@ -118,7 +147,12 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     """Refuse the episodes of one split if it cannot fill them."""
     train, evaluated = options.train, options.eval
     if split == "train":
-        shape = EpisodeShape(*(n if isinstance(n, int) else n["max"] for n in (train.ways, train.shots, train.queries)))
+        shape = EpisodeShape(
+            *(
+                n if isinstance(n, int) else n["max"]
+                for n in (train.ways, train.shots, train.queries)
+            )
+        )
     else:
         shape = EpisodeShape(max(evaluated.ways), max(evaluated.shots), evaluated.queries)
     side, mappings = ("train", train.mappings) if split == "train" else ("eval", evaluated.mappings)
@@ -127,20 +161,25 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
     check_filled(sampler, shape, map(EpisodeMapping.parse, mappings), f"episode.{side}")
 
 
-def check_filled(sampler: Sampler, shape: EpisodeShape, mappings: Iterable[EpisodeMapping], where: str) -> None:
+def check_filled(
+    sampler: Sampler, shape: EpisodeShape, mappings: Iterable[EpisodeMapping], where: str
+) -> None:
     """Refuse a shape that the sampler's split cannot fill in one of these mappings."""
     samples, mappings = sampler.samples, list(mappings)
     for mapping in mappings:
         for modality in sorted(mapping.modalities - set(samples.columns)):
             raise UserError(
-                f"{where}.mappings: {mapping} needs {modality!r}, which the {sampler.split} split does not have"
+                f"{where}.mappings: {mapping} needs {modality!r}, which the {sampler.split} "
+                "split does not have"
             )
     for shown in dict.fromkeys(_shown(shape, mapping, samples) for mapping in mappings):
         sampler.check(shown, where)
 
 
 def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> EpisodeShape:
-    """The shape, with 0 shots (queries) if the mapping shows no single samples on the support (query) side."""
+    """The shape, with 0 shots (queries) if the mapping shows no single samples on
+    the support (query) side.
+    """
     shots, queries = (
         n * any(not samples.columns[m].per_class for m in side)
         for n, side in ((shape.shots, mapping.support), (shape.queries, mapping.query))
@@ -149,7 +188,9 @@ def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> Ep
 
 
 def share(classes: list[str], part: list[float]) -> np.ndarray:
-    """The numbers of the classes from one fraction to another, ``[0.0, 0.8]``, in a random order of their own."""
+    """The numbers of the classes from one fraction to another, ``[0.0, 0.8]``, in a random
+    order of their own.
+    """
     first, last = (round(fraction * len(classes)) for fraction in part)
     return np.sort(np.array(shuffled(classes, 0)[first:last], np.int64))
 
@@ -173,13 +214,22 @@ def training_batches(
         target: the column of the answers; None where labels are the answers.
     """
     sampler = Sampler(
-        samples, seed, "train", share(samples.classes, options.class_range), corruptions, options.task_augmentation
+        samples,
+        seed,
+        "train",
+        share(samples.classes, options.class_range),
+        corruptions,
+        options.task_augmentation,
     )
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
 
     def batch(step: int) -> Batch:
         rng = sampler.generator(step, SHAPE)
-        shape = EpisodeShape(*(choose_int(rng, n) for n in (options.ways, options.shots, options.queries)))
-        return gather(samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings, target)
+        shape = EpisodeShape(
+            *(choose_int(rng, n) for n in (options.ways, options.shots, options.queries))
+        )
+        return gather(
+            samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings, target
+        )
 
     return batch

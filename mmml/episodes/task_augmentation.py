@@ -1,7 +1,8 @@
 """Task augmentation: a class in other colours, or mirrored, is another class.
 
-What a learner is to know of a class are its support examples alone, and it sees no class often enough to know it by
-heart if the class looks different in each episode (Ni et al., 2021, task augmentation; Liu et al., 2020).
+What a learner is to know of a class are its support examples alone, and it sees no class often
+enough to know it by heart if the class looks different in each episode (Ni et al., 2021, task
+augmentation; Liu et al., 2020).
 """
 
 from itertools import permutations
@@ -16,7 +17,9 @@ COUNT = 2 * len(COLOURS)
 
 
 def draw_variants(rng: np.random.Generator, ways: int, amount: float) -> np.ndarray:
-    """A variant for a share ``amount`` of the classes, 0 for the others: numbers below ``COUNT``, ``[ways]``."""
+    """A variant for a share ``amount`` of the classes, 0 for the others: numbers below
+    ``COUNT``, ``[ways]``.
+    """
     luck, which = rng.random(ways), rng.integers(COUNT, size=ways)
     return np.where(luck < amount, which, 0)
 

@@ -1,4 +1,6 @@
-"""Evaluation: a list of evaluators, one table of results with intervals, and what a report shows besides."""
+"""Evaluation: a list of evaluators, one table of results with intervals, and what
+a report shows besides.
+"""
 
 from mmml.evaluation.results import Result, ResultKey, Results
 

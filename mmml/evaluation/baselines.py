@@ -13,23 +13,30 @@ from mmml.similarity import distances
 from mmml.tasks import Task
 
 baselines = Registry("baseline", "mmml.evaluation")
-"""Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance stands in every table anyway."""
+"""Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance stands in
+every table anyway.
+"""
 
 FROZEN_CLASSIFIERS = ("prototype", "ridge", "attention")
-TEMPERATURE = 0.07  # of the cosine distance on frozen embeddings; the vote of attention depends on it
+# Of the cosine distance on frozen embeddings; the vote of attention depends on it.
+TEMPERATURE = 0.07
 
 
 @baselines.register("raw/nearest")
 def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
-    """The nearest support item on raw inputs (pixels, for images), by the distance that each raw encoder declares.
+    """The nearest support item on raw inputs (pixels, for images), by the distance that each
+    raw encoder declares.
 
-    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality alone, and what is to
-    be found, if that is embedded. Where both are of one kind, their raw values are compared with one another too.
+    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality
+    alone, and what is to be found, if that is embedded. Where both are of one kind, their raw
+    values are compared with one another too.
     """
     found: list[Learner] = []
     for modality, (encoder, distance) in _raw(modalities).items():
         if not task.embedded_columns:
-            found.append(_untrained("raw", _alone(modality, encoder), task, distance, "nearest", 1.0))
+            found.append(
+                _untrained("raw", _alone(modality, encoder), task, distance, "nearest", 1.0)
+            )
         elif modality not in task.embedded_columns:
             found += _finds(modality, task, modalities)
     return found
@@ -37,7 +44,11 @@ def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learn
 
 def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
     """The encoder of raw values of each modality, and their distance."""
-    names = {m: f"raw_{base_modality(m)}" for m in modalities if f"raw_{base_modality(m)}" in encoders.names()}
+    names = {
+        m: f"raw_{base_modality(m)}"
+        for m in modalities
+        if f"raw_{base_modality(m)}" in encoders.names()
+    }
     return {m: (n, encoders.get(n, n).distance or "cosine") for m, n in names.items()}  # type: ignore[attr-defined]
 
 
@@ -48,7 +59,9 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> 
         return []
     both = {m: {"name": raw[m][0]} for m in (modality, target)}
     embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **both}, both)
-    found: list[Learner] = [NearestPair(embedder, task, distances.get(raw[modality][1], "distance"))]
+    found: list[Learner] = [
+        NearestPair(embedder, task, distances.get(raw[modality][1], "distance"))
+    ]
     if base_modality(modality) == base_modality(target):
         moved = _untrained("raw", embedder, task, "cosine", "attention", TEMPERATURE)
         unmoved = NoSupport(moved)
@@ -59,34 +72,45 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> 
 
 @baselines.register("raw/ink")
 def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
-    """The nearest image by the modified Hausdorff distance between the pixels that hold ink (Lake et al., 2015).
+    """The nearest image by the modified Hausdorff distance between the pixels that hold ink
+    (Lake et al., 2015).
 
     For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
     """
     if "image" not in modalities or task.per_sample_target:
         return []
-    learner = _untrained("raw", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0)
+    learner = _untrained(
+        "raw", _alone("image", "raw_ink"), task, "modified_hausdorff", "nearest", 1.0
+    )
     learner.variant = "ink"
     return [learner]
 
 
 def frozen_classifiers(learner: Learner) -> list[Learner]:
-    """Classifiers that need no training, on what the encoders of a learner give without any training.
+    """Classifiers that need no training, on what the encoders of a learner give
+    without any training.
 
-    If nothing of the embedder is trained, they share it, and what it embedded serves them too. Where
-    projections of frozen models are trained, they take the models' own embeddings. None for raw
-    sequences, which have no mean, and where each sample has a target of its own, which leaves no classes.
+    If nothing of the embedder is trained, they share it, and what it embedded serves them too.
+    Where projections of frozen models are trained, they take the models' own embeddings.
+    None for raw sequences, which have no mean, and where each sample has a target of its own,
+    which leaves no classes.
     """
     embedder = learner.embedder
     if learner.task.per_sample_target or any(e.has_gaps for _, e in embedder.items()):
         return []
     frozen = [embedder] if embedder.frozen else embedder.frozen_parts()
-    return [_untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE) for e in frozen for r in FROZEN_CLASSIFIERS]
+    return [
+        _untrained("frozen", e, learner.task, "cosine", r, TEMPERATURE)
+        for e in frozen
+        for r in FROZEN_CLASSIFIERS
+    ]
 
 
 def _alone(modality: str, encoder: str) -> Embedder:
     """One modality's values as they are."""
-    return build_embedder({"width": 1, "normalize": False, "fusion": "mean", modality: {"name": encoder}}, [modality])
+    return build_embedder(
+        {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": encoder}}, [modality]
+    )
 
 
 def _untrained(

@@ -14,17 +14,28 @@ PAIRS = 10_000_000  # (query, support) pairs
 SMALL = 1_000_000  # pairs for which one thread is enough
 
 
-def few_threads(shape: EpisodeShape, embedded: Samples, learner: Learner) -> AbstractContextManager[None]:
-    """One thread for small episodes; wide ones, inner loops, and values to be encoded, are left all threads."""
+def few_threads(
+    shape: EpisodeShape, embedded: Samples, learner: Learner
+) -> AbstractContextManager[None]:
+    """One thread for small episodes; wide ones, inner loops, and values to be encoded,
+    are left all threads.
+    """
     pairs = max_episodes(shape, learner) * shape.ways**2 * shape.shots * shape.queries
-    light = learner.max_episodes(shape) is None and all(column.encoded for column in embedded.columns.values())
+    light = learner.max_episodes(shape) is None and all(
+        column.encoded for column in embedded.columns.values()
+    )
     small = pairs < SMALL and light
     return one_thread() if small else nullcontext()
 
 
 def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
-    """How many episodes to play at a time: as many as memory should hold, or fewer if the learner wants."""
-    items, pairs = shape.ways * (shape.shots + shape.queries), shape.ways**2 * shape.shots * shape.queries
+    """How many episodes to play at a time: as many as memory should hold, or fewer
+    if the learner wants.
+    """
+    items, pairs = (
+        shape.ways * (shape.shots + shape.queries),
+        shape.ways**2 * shape.shots * shape.queries,
+    )
     fit = max(1, min(ITEMS // items, PAIRS // pairs))
     return min(fit, learner.max_episodes(shape) or fit)
 

@@ -1,4 +1,6 @@
-"""Whether confidence can be believed, and what belongs to no class at all: fitted on validation, used on test."""
+"""Whether confidence can be believed, and what belongs to no class at all: fitted on validation,
+used on test.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +29,8 @@ from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 from mmml.tasks import Metric
 
-COLDEST, HOTTEST = 1e-4, 1e4  # predictions that are never wrong ask for 0, those that say nothing for infinity
+# Predictions that are never wrong ask for 0, those that say nothing for infinity.
+COLDEST, HOTTEST = 1e-4, 1e4
 STEEPEST = 2.0
 SURE = 0.1  # entropies below this, relative to the largest, are all alike
 FLOOR = math.log(np.finfo(np.float32).tiny)  # a log-probability that float32 cannot tell from none
@@ -75,7 +78,9 @@ class Entry:
 
     def false_reject_rate(self, reject: float, ways: int) -> float:
         """The share of queries of known classes that the same threshold rejects, from 0 to 1."""
-        kept = np.interp(self.threshold(reject, ways), self.known, np.linspace(0, 1, len(self.known)))
+        kept = np.interp(
+            self.threshold(reject, ways), self.known, np.linspace(0, 1, len(self.known))
+        )
         return 1 - float(kept)
 
 
@@ -86,7 +91,9 @@ class Calibration:
     entries: tuple[Entry, ...] = ()
 
     def of(self, mapping: EpisodeMapping | str, ways: int, shots: int) -> Entry | None:
-        """The entry of a mapping whose ways and shots are nearest in ratio; None if there is none of that mapping."""
+        """The entry of a mapping whose ways and shots are nearest in ratio; None if there is
+        none of that mapping.
+        """
         wanted = str(EpisodeMapping.parse(str(mapping)))
 
         def far(entry: Entry) -> float:
@@ -97,13 +104,17 @@ class Calibration:
     def notes(self, mappings: Iterable[EpisodeMapping]) -> list[str]:
         """Where confidence in these mappings cannot be trusted, in one sentence each."""
         lacking = ", ".join(str(m) for m in mappings if self.of(m, 1, 1) is None)
-        found = [f"{lacking}: confidence is not calibrated, because validation cannot play it."] if lacking else []
+        found = (
+            [f"{lacking}: confidence is not calibrated, because validation cannot play it."]
+            if lacking
+            else []
+        )
         for entry in self.entries:
             if not COLDEST * CLOSE < entry.temperature < HOTTEST / CLOSE:
                 shape = f"{entry.ways}-way {entry.shots}-shot"
                 found.append(
-                    f"{entry.mapping} {shape}: the temperature {entry.temperature:.0e} is at the end of its range: "
-                    "confidence does not say whether a prediction is right."
+                    f"{entry.mapping} {shape}: the temperature {entry.temperature:.0e} is at "
+                    "the end of its range: confidence does not say whether a prediction is right."
                 )
         return found
 
@@ -119,11 +130,16 @@ class Calibration:
 
 @torch.no_grad()
 def calibrate(
-    learner: Learner, embedded: Samples, sampler: Sampler, settings: Iterable[EvalSetting], episodes: int
+    learner: Learner,
+    embedded: Samples,
+    sampler: Sampler,
+    settings: Iterable[EvalSetting],
+    episodes: int,
 ) -> Calibration:
     """Fit confidences and novelties, a pure function of its arguments.
 
-    Settings of other tasks than classification, and mappings in which the split cannot fill the shape, are left out.
+    Settings of other tasks than classification, and mappings in which the split cannot fill
+    the shape, are left out.
 
     Args:
         learner: finished; its task is classification.
@@ -132,7 +148,9 @@ def calibrate(
         settings: that are played.
         episodes: of each.
     """
-    steady = embed_all(learner, embedded, set(embedded.columns) - corrupted_modalities(sampler.corruptions))
+    steady = embed_all(
+        learner, embedded, set(embedded.columns) - corrupted_modalities(sampler.corruptions)
+    )
     entries, fixed = (
         [],
         replace(embedded, columns={**embedded.columns, **steady.columns}),
@@ -148,7 +166,11 @@ def calibrate(
         for mapping, several in novelties.items():
             known, unknown = (np.quantile(n, LEVELS).tolist() for n in several)
             shape, (temperature, slope) = setting.shape, rescalings[mapping]
-            entries.append(Entry(str(mapping), shape.ways, shape.shots, temperature, known, unknown, met, slope))
+            entries.append(
+                Entry(
+                    str(mapping), shape.ways, shape.shots, temperature, known, unknown, met, slope
+                )
+            )
     return Calibration(tuple(entries))
 
 
@@ -165,15 +187,22 @@ def _rescalings(
 ) -> dict[EpisodeMapping, tuple[float, float]]:
     parts: dict[EpisodeMapping, list[tuple[np.ndarray, np.ndarray]]] = {}
     for played in predict(learner, embedded, sampler, setting, episodes):
-        part = played.predictions.flatten(0, 1).cpu().numpy(), played.targets.flatten().cpu().numpy()
+        part = (
+            played.predictions.flatten(0, 1).cpu().numpy(),
+            played.targets.flatten().cpu().numpy(),
+        )
         parts.setdefault(played.mapping, []).append(part)
-    return {m: fit_rescaling(*map(np.concatenate, zip(*several, strict=True))) for m, several in parts.items()}
+    return {
+        m: fit_rescaling(*map(np.concatenate, zip(*several, strict=True)))
+        for m, several in parts.items()
+    }
 
 
 def _novelties(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting, episodes: int
 ) -> tuple[int, dict[EpisodeMapping, tuple[np.ndarray, np.ndarray]]]:
-    """How many classes a query meets, and the novelty of known and of unknown queries, each ``[n]``.
+    """How many classes a query meets, and the novelty of known and of unknown queries,
+    each ``[n]``.
 
     Episodes have one class more than the setting. Each query meets all of them but its own, when
     it is unknown, and all of them but another one, when it is known. A split without one class
@@ -192,12 +221,15 @@ def _novelties(
             for left_out, found in zip(((own + 1) % wide.ways, own), parts[mapping], strict=True):
                 found.append(distances.scatter(-1, left_out, torch.inf).amin(-1).flatten())
     return wide.ways - 1, {
-        m: (torch.cat(known).cpu().numpy(), torch.cat(unknown).cpu().numpy()) for m, (known, unknown) in parts.items()
+        m: (torch.cat(known).cpu().numpy(), torch.cat(unknown).cpu().numpy())
+        for m, (known, unknown) in parts.items()
     }
 
 
 def class_distances(embedder: Embedder, support: ExampleSet, query: ExampleSet) -> Tensor:
-    """The cosine distance of queries to the mean of the support embeddings of each class, ``[B, q, ways]``."""
+    """The cosine distance of queries to the mean of the support embeddings of each class,
+    ``[B, q, ways]``.
+    """
     s, q = (embedder.fuse(side.encode(embedder.encode)) for side in (support, query))
     return cosine(q, class_means(s, support.labels.to(s.device)))
 
@@ -211,9 +243,13 @@ class Reliability:
 
     def __init__(self, calibration: Calibration):
         self.calibration = calibration
-        self._parts: dict[tuple[EvalSetting, EpisodeMapping], list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._parts: dict[
+            tuple[EvalSetting, EpisodeMapping], list[tuple[np.ndarray, np.ndarray]]
+        ] = {}
 
-    def watch(self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
+    def watch(
+        self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]
+    ) -> None:
         """Take in the predictions of some episodes; what is not calibrated is passed over."""
         mapping, _, predictions, targets = played
         entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)
@@ -223,43 +259,53 @@ class Reliability:
             self._parts.setdefault((setting, mapping), []).append(part)
 
     def results(self, learner: Learner, split: str) -> Results:
-        """A row of the calibration error, over the queries of all episodes, for each that was watched.
+        """A row of the calibration error, over the queries of all episodes, for each
+        that was watched.
 
         There is no score of single episodes.
         """
         results = Results()
         for (setting, mapping), several in self._parts.items():
-            confidence, correct = map(np.concatenate, zip(*several, strict=True))  # [episodes, queries]
+            # [episodes, queries]
+            confidence, correct = map(np.concatenate, zip(*several, strict=True))
             mean, ci95 = calibration_error(confidence, correct)
             about = {"n": len(correct), "mean": mean, "ci95": ci95}
             results.add(setting.result(split, mapping, CALIBRATION_ERROR, learner, **about))
         return results
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> tuple[float, float | None]:
-    """How far confidence is from accuracy, from 0 to 1, and half the width of its 95 % interval (None for one episode).
+def calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = BINS
+) -> tuple[float, float | None]:
+    """How far confidence is from accuracy, from 0 to 1, and half the width of its 95 % interval
+    (None for one episode).
 
-    The root mean square gap between the two, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``, over bins of
-    equally many predictions, debiased (Kumar, Liang and Ma, 2019, section 5): what chance adds to the squares
-    is taken off, so that the squares are right on average, and 0 stands where less than nothing is left.
-    Without that, predictions that are perfectly calibrated would seem not to be. The expected calibration error
-    (Guo et al., 2017, equation 3) is the mean gap, and is not debiased.
+    The root mean square gap between the two, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``,
+    over bins of equally many predictions, debiased (Kumar, Liang and Ma, 2019, section 5): what
+    chance adds to the squares is taken off, so that the squares are right on average, and 0 stands
+    where less than nothing is left. Without that, predictions that are perfectly calibrated would
+    seem not to be. The expected calibration error (Guo et al., 2017, equation 3) is the mean gap,
+    and is not debiased.
 
-    Chance is measured by the spread over episodes, whose queries are not independent; the interval is Student's
-    t for the sum of squares, whose variance that of a quadratic form in normal numbers is, carried over to its
-    root.
+    Chance is measured by the spread over episodes, whose queries are not independent; the interval
+    is Student's t for the sum of squares, whose variance that of a quadratic form in normal numbers
+    is, carried over to its root.
 
     Args:
-        confidence: the probability of the predicted class, ``[episodes, queries]``; NaN where there is none, which is
-            left out.
+        confidence: the probability of the predicted class, ``[episodes, queries]``; NaN where there
+            is none, which is left out.
         correct: whether it was right, likewise.
         bins: at most so many, of ``IN_A_BIN`` predictions or more where there are two.
     """
     known = ~np.isnan(confidence)
     if not known.any():
         return math.nan, math.nan
-    confidence, correct = confidence[known.any(1)], correct[known.any(1)]  # of episodes that did not diverge as a whole
-    (each, counts), episodes = by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN))), len(correct)
+    # Of episodes that did not diverge as a whole.
+    confidence, correct = confidence[known.any(1)], correct[known.any(1)]
+    (each, counts), episodes = (
+        by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN))),
+        len(correct),
+    )
     weights, total = counts.sum(0) / counts.sum(), np.maximum(counts.sum(0), 1)
     gaps = each.sum(0) / total
     if episodes < 2:
@@ -269,14 +315,18 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = B
     squares = max(0.0, float(weights @ (gaps**2 - np.diag(spread))))
     weighted = weights[:, None] * spread
     by_chance = float((weighted * weighted.T).sum())
-    variance = 2 * by_chance + 4 * max(0.0, float((weights * gaps) @ spread @ (weights * gaps)) - by_chance)
+    variance = 2 * by_chance + 4 * max(
+        0.0, float((weights * gaps) @ spread @ (weights * gaps)) - by_chance
+    )
     half = float(stdtrit(episodes - 1, 0.975)) * math.sqrt(variance)
     low, error, high = (math.sqrt(max(0.0, s)) for s in (squares - half, squares, squares + half))
     return error, max(error - low, high - error)
 
 
 def by_bin(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of accuracy less confidence in each bin, and the number of predictions, ``[episodes, bins]`` each."""
+    """The sum of accuracy less confidence in each bin, and the number of predictions,
+    ``[episodes, bins]`` each.
+    """
     known = ~np.isnan(confidence)
     at = np.nonzero(known)[0], bins_of(confidence[known], bins)
     each, counts = (np.zeros((len(correct), int(at[1].max()) + 1)) for _ in range(2))
@@ -286,7 +336,8 @@ def by_bin(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.n
 
 
 def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin of every prediction, ``[n]``, so that bins hold equally many; equal confidences share one.
+    """The bin of every prediction, ``[n]``, so that bins hold equally many;
+    equal confidences share one.
 
     Bins of equal width would leave most of them nearly empty where most predictions are sure.
     """
@@ -306,7 +357,9 @@ def rescale(log_probabilities: Tensor, temperature: float, slope: float = 0.0) -
 
 
 def doubt(logits: Tensor) -> Tensor:
-    """The entropy of each prediction relative to the largest, 0.1 if it is less: ``[…, ways]`` → ``[…]``."""
+    """The entropy of each prediction relative to the largest, 0.1 if it is less:
+    ``[…, ways]`` → ``[…]``.
+    """
     logs = logits.log_softmax(-1)
     return (-(logs.exp() * logs).sum(-1) / math.log(max(2, logits.shape[-1]))).clamp(SURE, 1)
 
@@ -318,8 +371,8 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
     slope is found by Brent's method (1973) on log T, in float64.
 
     Args:
-        log_probabilities: ``[n, ways]``; none (−inf) counts as the smallest of float32. What is NaN, of a task whose
-            adaptation diverged, has no confidence, and is left out.
+        log_probabilities: ``[n, ways]``; none (−inf) counts as the smallest of float32.
+            What is NaN, of a task whose adaptation diverged, has no confidence, and is left out.
         targets: the right class of each, ``[n]``.
 
     Returns:
@@ -343,9 +396,9 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
 def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     """The temperature and the slope of :func:`rescale` at which the right classes are most likely.
 
-    Arguments as of :func:`fit_temperature`, from whose result, at slope 0, L-BFGS-B descends. If no prediction is
-    wrong, the median one counts as wrong once.
-    The slope is from 0 to 2: a sure prediction is never made less sure than a doubtful one.
+    Arguments as of :func:`fit_temperature`, from whose result, at slope 0, L-BFGS-B descends.
+    If no prediction is wrong, the median one counts as wrong once. The slope is from 0 to 2:
+    a sure prediction is never made less sure than a doubtful one.
     """
     from scipy.optimize import minimize
 
@@ -365,7 +418,8 @@ def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[f
 
 
 def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its runner-up as target.
+    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its
+    runner-up as target.
 
     So right predictions alone never make certainty (the rule of succession, Laplace 1774).
     """
@@ -378,7 +432,9 @@ def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
 def _likelihood(
     log_probabilities: np.ndarray, targets: np.ndarray
 ) -> Callable[[float, float], tuple[float, float, float]]:
-    """(log temperature, slope) → the mean negative log-likelihood, and its derivatives by the two."""
+    """(log temperature, slope) → the mean negative log-likelihood, and its
+    derivatives by the two.
+    """
     known = ~np.isnan(log_probabilities).any(-1)
     logits = np.maximum(np.asarray(log_probabilities, np.float64)[known], FLOOR)
     if not len(logits):
@@ -393,6 +449,10 @@ def _likelihood(
         total = weights.sum(-1)
         by_log_temperature = inverse * (right - (weights * logits).sum(-1) / total)
         value = np.log(total) - inverse * right
-        return float(value.mean()), float(by_log_temperature.mean()), float((by_log_temperature * doubts).mean())
+        return (
+            float(value.mean()),
+            float(by_log_temperature.mean()),
+            float((by_log_temperature * doubts).mean()),
+        )
 
     return likelihood

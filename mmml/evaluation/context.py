@@ -1,4 +1,6 @@
-"""What learners of a table share where episodes are played: the dataset, its fixed episodes, controls and baselines."""
+"""What learners of a table share where episodes are played: the dataset, its fixed episodes,
+controls and baselines.
+"""
 
 import logging
 import math
@@ -89,27 +91,38 @@ class EpisodeContext(Context):
 
     def sampler(self, split: str = "test", *more: Corruption) -> Sampler:
         """Of the episodes of a split, with some corruptions after those of the config."""
-        return Sampler(self.samples[split], self.options.seed, split, corruptions=[*self.corruptions, *more])
+        return Sampler(
+            self.samples[split], self.options.seed, split, corruptions=[*self.corruptions, *more]
+        )
 
     def embed(self, learner: Learner, split: str = "test") -> Samples:
-        """The samples of a split with the learner's embeddings, of the modalities that its mappings need.
+        """The samples of a split with the learner's embeddings, of the modalities that
+        its mappings need.
 
         Raw values instead, where embeddings depend on the task or the episode.
         """
-        shown = {m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities}
-        encoded, corrupted = shown | self.task.target_columns, corrupted_modalities(self.corruptions)
+        shown = {
+            m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities
+        }
+        encoded, corrupted = (
+            shown | self.task.target_columns,
+            corrupted_modalities(self.corruptions),
+        )
         return materialize(learner, self.samples[split], encoded, self.options.tta_views, corrupted)
 
     def players(self, learner: Learner, calibration: Calibration | None) -> Iterator[Player]:
         """See :meth:`Context.players`.
 
         Raises:
-            IndependenceError: with ``evaluation.independence_check=true``, if the learner cannot be trusted.
+            IndependenceError: with ``evaluation.independence_check=true``, if the learner
+                cannot be trusted.
         """
         embedded = self.embed(learner)
         if self.options.independence_check:
             shape, views = self.settings[0].shape, self.options.tta_views
-            check_independence(learner, self.samples["test"], embedded, self.sampler(), shape, self.mappings, views)
+            check_independence(
+                learner, self.samples["test"], embedded, self.sampler(), shape, self.mappings, views
+            )
         yield Player(learner, embedded, calibration or Calibration())
         for control in (*self.controls(learner), *constants(learner)):
             yield Player(control, embedded)
@@ -119,19 +132,26 @@ class EpisodeContext(Context):
                 yield Player(baseline, self.embed(baseline))
 
     def controls(self, learner: Learner) -> list[Learner]:
-        """What the learner must beat from its own parameters; of several rates, validation chooses."""
+        """What the learner must beat from its own parameters; of several rates,
+        validation chooses.
+        """
         with evaluating(learner):
             several = learner.controls(self.train) if self.options.controls else []
-            if self.options.permuted_targets and not self.task.per_sample_target:  # else controls have it
+            # Otherwise controls have it.
+            if self.options.permuted_targets and not self.task.per_sample_target:
                 several.append([PermutedTargets(learner)])
             choices = self.options.lr_search_episodes > 0 and any(len(c) > 1 for c in several)
             tuned = choices and self._fills("val")  # else none that has rates
             known = [c for c in several if len(c) == 1 or tuned]
             embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
-            return [control for candidates in known for control in self._chosen(candidates, embedded)]
+            return [
+                control for candidates in known for control in self._chosen(candidates, embedded)
+            ]
 
     def _fills(self, split: str) -> bool:
-        """Whether a split has the samples for the shapes that are played: another split than test may lack them."""
+        """Whether a split has the samples for the shapes that are played: another split than
+        test may lack them.
+        """
         if self.usable(split) is None:
             return False
         sampler = self.sampler(split)
@@ -139,46 +159,73 @@ class EpisodeContext(Context):
             for setting in self.settings:
                 check_filled(sampler, setting.shape, setting.mappings, "episode.eval")
         except UserError as error:
-            log.warning("no rates are chosen and no frozen classifiers calibrated on validation: %s", error)
+            log.warning(
+                "no rates are chosen and no frozen classifiers calibrated on validation: %s", error
+            )
             return False
         return True
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
-        """The best candidates on validation by the headline metric, and by the loss if that is another."""
+        """The best candidates on validation by the headline metric, and by the loss
+        if that is another.
+        """
         if len(candidates) == 1 or embedded is None:
             return candidates
         sampler, episodes = self.sampler("val"), self.options.lr_search_episodes
-        tables = [episode_results(c, embedded, sampler, self.settings, episodes) for c in candidates]
-        scores, losses = ([objective(t, metric) for t in tables] for metric in (self.metric, self.task.loss_metric))
+        tables = [
+            episode_results(c, embedded, sampler, self.settings, episodes) for c in candidates
+        ]
+        scores, losses = (
+            [objective(t, metric) for t in tables]
+            for metric in (self.metric, self.task.loss_metric)
+        )
         ranked = range(len(candidates))
-        best = max(ranked, key=lambda i: (scores[i], losses[i])), max(ranked, key=lambda i: losses[i])
+        best = (
+            max(ranked, key=lambda i: (scores[i], losses[i])),
+            max(ranked, key=lambda i: losses[i]),
+        )
         return [candidates[i] for i in dict.fromkeys(best)]
 
     def _frozen(self, learner: Learner, embedded: Samples, calibrated: bool) -> Iterator[Player]:
         """Classifiers without training on frozen features, each calibrated as the learner is."""
         classifiers = list(frozen_classifiers(learner))
         calibrated = calibrated and bool(classifiers) and self._fills("val")
-        known: dict[Embedder, tuple[Samples, Samples | None]] = {}  # test and validation, each embedded once
+        # Test and validation, each embedded once.
+        known: dict[Embedder, tuple[Samples, Samples | None]] = {}
         for classifier in classifiers:
             if classifier.embedder not in known:
-                test = embedded if classifier.embedder is learner.embedder else self.embed(classifier)
-                known[classifier.embedder] = test, self.embed(classifier, "val") if calibrated else None
+                test = (
+                    embedded if classifier.embedder is learner.embedder else self.embed(classifier)
+                )
+                known[classifier.embedder] = (
+                    test,
+                    self.embed(classifier, "val") if calibrated else None,
+                )
             test, validation = known[classifier.embedder]
             calibration = self.calibrate(classifier, validation) if calibrated else Calibration()
             yield Player(classifier, test, calibration)
 
     def monitors(self, learner: Learner) -> list[str]:
-        """The mean of the validation scores, each, and the mean loss of a learner that descends it."""
+        """The mean of the validation scores, each, and the mean loss of a learner
+        that descends it.
+        """
         pairs = [(m, s.shape) for s in self.settings for m in s.mappings]
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in pairs]
         return ["val/mean", *each, *([LOSS] if learner.has_inner_loop else [])]
 
     def validate(self, learner: Learner) -> dict[str, float]:
-        """The headline metric of every setting and mapping by name, its mean, and the mean loss if any."""
+        """The headline metric of every setting and mapping by name, its mean,
+        and the mean loss if any.
+        """
         with evaluating(learner):
             embedded, episodes = self.embed(learner, "val"), self.options.validation_episodes
-            results = episode_results(learner, embedded, self.sampler("val"), self.settings, episodes)
-        means, losses = ([r.mean for r in results.where(metric=m.name)] for m in (self.metric, self.task.loss_metric))
+            results = episode_results(
+                learner, embedded, self.sampler("val"), self.settings, episodes
+            )
+        means, losses = (
+            [r.mean for r in results.where(metric=m.name)]
+            for m in (self.metric, self.task.loss_metric)
+        )
         values = [sum(means) / len(means), *means] + ([sum(losses) / len(losses)] if losses else [])
         return dict(zip(self.monitors(learner), values, strict=True))
 
@@ -199,7 +246,13 @@ class EpisodeContext(Context):
             return Calibration()
         with evaluating(learner):
             embedded = self.embed(learner, "val") if embedded is None else embedded
-            return calibrate(learner, embedded, self.sampler("val"), self.settings, self.options.validation_episodes)
+            return calibrate(
+                learner,
+                embedded,
+                self.sampler("val"),
+                self.settings,
+                self.options.validation_episodes,
+            )
 
     def doubts(self, calibration: Calibration) -> list[str]:
         several = [s for s in self.settings if not s.task.per_sample_target]
@@ -207,6 +260,8 @@ class EpisodeContext(Context):
 
 
 def objective(results: Results, metric: Metric) -> float:
-    """The mean over all rows of a metric, so that more is better; −inf where it is no finite number."""
+    """The mean over all rows of a metric, so that more is better; −inf where it
+    is no finite number.
+    """
     mean = float(np.mean([r.mean for r in results.where(metric=metric.name)]))
     return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf

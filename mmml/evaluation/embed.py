@@ -22,7 +22,11 @@ from mmml.similarity.distances import unit
 
 
 def materialize(
-    learner: Learner, samples: Samples, modalities: Iterable[str], views: int = 1, corrupted: Collection[str] = ()
+    learner: Learner,
+    samples: Samples,
+    modalities: Iterable[str],
+    views: int = 1,
+    corrupted: Collection[str] = (),
 ) -> Samples:
     """The samples as a learner's episodes are best made of them.
 
@@ -34,7 +38,8 @@ def materialize(
         samples: of one split.
         modalities: to be seen.
         views: see :func:`embed_all`.
-        corrupted: modalities whose values are corrupted in each episode anew, so that they stay raw.
+        corrupted: modalities whose values are corrupted in each episode anew,
+            so that they stay raw.
 
     Raises:
         UserError: several views were asked for, and embeddings depend on the task or the episode.
@@ -44,23 +49,38 @@ def materialize(
         and not any(augments(e) for m, e in learner.embedder.items() if m in set(modalities))
         and not learner.baseline
     ):
-        raise UserError(f"evaluation.tta_views={views}: no encoder of these modalities was trained with augment: use 1")
+        raise UserError(
+            f"evaluation.tta_views={views}: no encoder of these modalities was trained "
+            "with augment: use 1"
+        )
     samples = learner.task.prepare(samples)
-    encoded, raw = sorted(set(modalities) - set(corrupted)), sorted(set(modalities) & set(corrupted))
+    encoded, raw = (
+        sorted(set(modalities) - set(corrupted)),
+        sorted(set(modalities) & set(corrupted)),
+    )
     if views > 1 and (raw or not learner.embeds_once):
-        raise UserError(f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1")
+        raise UserError(
+            f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1"
+        )
     if learner.embeds_once:
         known = embed_all(learner, samples, encoded, views).columns
     else:
         known = dict(
-            cache_features(learner.embedder, samples, [m for m in encoded if m in learner.embedder.encoders]).columns
+            cache_features(
+                learner.embedder, samples, [m for m in encoded if m in learner.embedder.encoders]
+            ).columns
         )
-        known |= embed_all(learner, samples, learner.task.embedded_columns).columns  # answers are not adapted to
-    return replace(samples, columns={**{m: known[m] for m in encoded}, **{m: samples.columns[m] for m in raw}})
+        # Answers are not adapted to.
+        known |= embed_all(learner, samples, learner.task.embedded_columns).columns
+    return replace(
+        samples, columns={**{m: known[m] for m in encoded}, **{m: samples.columns[m] for m in raw}}
+    )
 
 
 @torch.no_grad()
-def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | None = None, views: int = 1) -> Samples:
+def embed_all(
+    learner: Learner, samples: Samples, modalities: Iterable[str] | None = None, views: int = 1
+) -> Samples:
     """The samples with embeddings ``[n, width]`` in place of the values of these modalities.
 
     In evaluation mode and float32, so that each sample is independent of its neighbours. What
@@ -70,8 +90,8 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
         learner: in any mode.
         samples: of one split.
         modalities: None for all columns.
-        views: of each image or video: as it is, and warped as in training, the same for all; the encoder says what
-            they make together, and where embeddings have length 1 so has that.
+        views: of each image or video: as it is, and warped as in training, the same for all; the
+            encoder says what they make together, and where embeddings have length 1 so has that.
     """
     embedder, embedded = learner.embedder, {}
     with evaluating(learner):
@@ -88,14 +108,22 @@ def embed_all(learner: Learner, samples: Samples, modalities: Iterable[str] | No
     return samples.with_embeddings(embedded)
 
 
-def gather_encoded(learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]) -> Batch:
+def gather_encoded(
+    learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]
+) -> Batch:
     """Some episodes, embedded where an embedding does not depend on the task."""
     batch = gather(samples, episodes, mappings, learner.task.target)
     encode = learner.embedder.encode
-    return batch.encode(lambda m, column: in_chunks(partial(encode, m), column)) if learner.embeds_once else batch
+    return (
+        batch.encode(lambda m, column: in_chunks(partial(encode, m), column))
+        if learner.embeds_once
+        else batch
+    )
 
 
-def in_chunks(encode: Callable[[Column], Tensor], column: Column, what: str | None = None) -> Tensor:
+def in_chunks(
+    encode: Callable[[Column], Tensor], column: Column, what: str | None = None
+) -> Tensor:
     """The embeddings of a column, however many: ``[n, …]``, zeros for missing values.
 
     Args:
@@ -106,7 +134,9 @@ def in_chunks(encode: Callable[[Column], Tensor], column: Column, what: str | No
     present = replace(column, values=column.present, mask=None)
     starts = range(0, max(len(present), 1), CHUNK)
     watched = starts if what is None else progress(starts, what, len(starts))
-    return filled(torch.cat([encode(present.take(slice(i, i + CHUNK))) for i in watched]), column.mask)
+    return filled(
+        torch.cat([encode(present.take(slice(i, i + CHUNK))) for i in watched]), column.mask
+    )
 
 
 def encode_views(embedder: Embedder, modality: str, batch: Column, views: int) -> Tensor:

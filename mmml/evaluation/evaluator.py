@@ -1,4 +1,6 @@
-"""An evaluation is a list of evaluators: each measures every learner that plays along, and adds rows to one table."""
+"""An evaluation is a list of evaluators: each measures every learner that plays along,
+and adds rows to one table.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -26,8 +28,10 @@ class Player:
 
     Attributes:
         learner: a :class:`mmml.methods.Learner` where episodes are played.
-        samples: the test split as the learner embeds it; None where problems are made of random numbers.
-        calibration: of its confidence, which may be empty; None where its confidence is not to be measured.
+        samples: the test split as the learner embeds it; None where problems are made
+            of random numbers.
+        calibration: of its confidence, which may be empty; None where its confidence is
+            not to be measured.
     """
 
     learner: Any
@@ -36,7 +40,8 @@ class Player:
 
 
 class Context(ABC):
-    """What all learners of a table share: the data, the options and the fixed episodes (or problems).
+    """What all learners of a table share: the data, the options and the fixed episodes
+    (or problems).
 
     Class attributes:
         what: is played, for messages.
@@ -81,7 +86,9 @@ class Context(ABC):
         """A hash of what validation plays."""
 
     def calibrate(self, learner: Any) -> Calibration:
-        """What the validation split tells of a finished learner's confidence; empty where it has none."""
+        """What the validation split tells of a finished learner's confidence;
+        empty where it has none.
+        """
         return Calibration()
 
     def doubts(self, calibration: Calibration) -> list[str]:
@@ -90,7 +97,8 @@ class Context(ABC):
 
 
 class Evaluator(ABC):
-    """Measures learners. Its options stand at ``evaluation.<name>``, what all evaluators share at ``evaluation``.
+    """Measures learners. Its options stand at ``evaluation.<name>``, what all evaluators share
+    at ``evaluation``.
 
     Class attributes:
         name: as in configs and results.
@@ -144,7 +152,8 @@ def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Eva
         if not issubclass(kind, evaluator.plays):
             fit = [n for n in evaluators.names() if issubclass(kind, evaluators.get(n, n).plays)]  # type: ignore[attr-defined]
             raise UserError(
-                f"evaluation.{name} cannot measure {kind.what}: choose 'evaluation/evaluators=[…]' of {', '.join(fit)}"
+                f"evaluation.{name} cannot measure {kind.what}: choose 'evaluation/evaluators=[…]' "
+                f"of {', '.join(fit)}"
             )
         found.append(evaluator)
     return found
@@ -152,7 +161,10 @@ def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Eva
 
 @torch.no_grad()
 def run_evaluators(
-    learner: Trainable, calibration: Calibration | None, evaluators: Sequence[Evaluator], context: Context
+    learner: Trainable,
+    calibration: Calibration | None,
+    evaluators: Sequence[Evaluator],
+    context: Context,
 ) -> tuple[Results, list[Player]]:
     """All rows of a learner, its controls and its baselines, on the test split.
 
@@ -180,7 +192,9 @@ def run_evaluators(
 
 
 @torch.no_grad()
-def collect_examples(players: Sequence[Player], evaluators: Sequence[Evaluator], context: Context) -> dict[str, Any]:
+def collect_examples(
+    players: Sequence[Player], evaluators: Sequence[Evaluator], context: Context
+) -> dict[str, Any]:
     """What the report shows besides numbers, of the players that :func:`run_evaluators` gave."""
     shown: dict[str, Any] = {}
     with evaluating(players[0].learner):

@@ -1,4 +1,6 @@
-"""Checks that an evaluation can be trusted, run on the learner at hand (``evaluation.independence_check=true``)."""
+"""Checks that an evaluation can be trusted, run on the learner at hand
+(``evaluation.independence_check=true``).
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -73,7 +75,10 @@ def _what_moves(predict: Predictor, query: ExampleSet) -> str | None:
     changes = {
         "permuted": (predict(_take(query, order)), expected[:, order]),
         "predicted one at a time": (alone, expected),
-        "duplicated": (predict(_take(query, torch.arange(n).repeat(2))), torch.cat([expected, expected], dim=1)),
+        "duplicated": (
+            predict(_take(query, torch.arange(n).repeat(2))),
+            torch.cat([expected, expected], dim=1),
+        ),
     }
     for name, (moved, still) in changes.items():
         if not torch.allclose(moved, still, atol=TOLERANCE, rtol=0):
@@ -89,8 +94,12 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, vie
         raw = samples.columns[modality]
         tried = [raw.take(slice(i, i + 1)) for i in range(min(TRIED, len(raw)))]
         alone = [encode_views(learner.embedder, modality, one, views) for one in tried]
-        if not torch.allclose(column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True):
-            raise IndependenceError(f"the encoder of {modality} embeds a sample differently among others than alone")
+        if not torch.allclose(
+            column.values[:TRIED], torch.cat(alone), atol=TOLERANCE, rtol=1e-4, equal_nan=True
+        ):
+            raise IndependenceError(
+                f"the encoder of {modality} embeds a sample differently among others than alone"
+            )
 
 
 def _flat(query: ExampleSet) -> ExampleSet:

@@ -15,7 +15,8 @@ LOOKED_AT = 16  # values of each modality
 
 
 def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
-    """A text that is the same for runs whose validation scores that select the best measure the same.
+    """A text that is the same for runs whose validation scores that select the best
+    measure the same.
 
     Args:
         config: of a run.
@@ -25,13 +26,17 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
         parts = [config.task, config.evaluation.tta_views]
     else:
         parts = [config.problem, config.dataset, config.method["inner_steps"]]
-    return hashlib.sha256(repr([config.trainer.monitor, fingerprint, *parts]).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr([config.trainer.monitor, fingerprint, *parts]).encode()).hexdigest()[
+        :32
+    ]
 
 
 def fingerprint_of(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int) -> str:
-    """A hash of the episodes that are played, row by row, of what corrupts them, and of samples of their values.
+    """A hash of the episodes that are played, row by row, of what corrupts them, and of samples
+    of their values.
 
-    It depends on nothing else: not on where files lie, nor on options by which the same episodes come about.
+    It depends on nothing else: not on where files lie, nor on options by which the same
+    episodes come about.
 
     Args:
         sampler: of the split.
@@ -61,7 +66,9 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
         column = samples.columns[modality]
         yield f"{modality} {len(column)}".encode()
         if len(column):
-            yield from map(content_of, column.take(evenly_spaced(len(column), LOOKED_AT)).present[:])
+            yield from map(
+                content_of, column.take(evenly_spaced(len(column), LOOKED_AT)).present[:]
+            )
 
 
 def _of_corruptions(sampler: Sampler) -> Iterable[bytes]:

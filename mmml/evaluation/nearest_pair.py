@@ -10,9 +10,11 @@ from mmml.tasks import Task
 
 
 class NearestPair(Learner):
-    """Answers are sought where that of the nearest pair lies, so that nothing compares questions with answers.
+    """Answers are sought where that of the nearest pair lies, so that nothing compares
+    questions with answers.
 
-    As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019). Pairs that tie share the say.
+    As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019).
+    Pairs that tie share the say.
 
     Args:
         embedder: of questions and of answers.

@@ -1,7 +1,8 @@
-"""Names with a word that training never saw: only they tell whether more than known words is understood.
+"""Names with a word that training never saw: only they tell whether more than known
+words is understood.
 
-Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that a score over all of them
-says mostly how well words of the training split are put together.
+Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that
+a score over all of them says mostly how well words of the training split are put together.
 """
 
 from collections import defaultdict
@@ -35,15 +36,24 @@ class NewWords:
     def __init__(self, train: Samples | None, test: Samples):
         self._test, self._new = test, {}
         for modality, column in test.columns.items():
-            if train is not None and column.per_class and base_modality(modality) == "text" and not column.encoded:
+            if (
+                train is not None
+                and column.per_class
+                and base_modality(modality) == "text"
+                and not column.encoded
+            ):
                 known = {w for text in train.columns[modality].values[:] for w in words(str(text))}
-                self._new[modality] = np.array([not set(words(str(text))) <= known for text in column.values[:]], bool)
-        self._parts: dict[tuple[EvalSetting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]] = defaultdict(
-            list
-        )
+                self._new[modality] = np.array(
+                    [not set(words(str(text))) <= known for text in column.values[:]], bool
+                )
+        self._parts: dict[
+            tuple[EvalSetting, Mapping], list[tuple[np.ndarray, dict[Metric, Tensor]]]
+        ] = defaultdict(list)
 
     def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:
-        """Which classes have a name with a new word where ``pick`` chooses it; None if no side shows names alone."""
+        """Which classes have a name with a new word where ``pick`` chooses it; None if no side
+        shows names alone.
+        """
         for side in (mapping.support, mapping.query):
             if len(side) == 1 and side[0] in self._new:
                 at = self._test.columns[side[0]].index(classes, classes, pick)
@@ -51,26 +61,37 @@ class NewWords:
         return None
 
     def subset(self, mapping: Mapping, drawn: Episodes) -> dict[str, np.ndarray]:
-        """By the name of the subset, which classes of one episode belong to it; nothing if fewer than two do."""
+        """By the name of the subset, which classes of one episode belong to it;
+        nothing if fewer than two do.
+        """
         new = self.of(mapping, drawn.classes, drawn.pick)
         return {} if new is None or new.sum() < 2 else {NEW_WORDS: new[0]}
 
-    def watch(self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]) -> None:
+    def watch(
+        self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]
+    ) -> None:
         """Take in the scores of every query of some episodes, ``[B, q]``."""
         if setting.task.per_sample_target:
             return
         new = self.of(played.mapping, played.drawn.classes, played.drawn.pick)
         if new is not None:
             counts = np.take_along_axis(new, played.targets.cpu().numpy(), axis=1)
-            self._parts[setting, played.mapping].append((counts, {m: scores[m].cpu() for m in setting.task.metrics}))
+            self._parts[setting, played.mapping].append(
+                (counts, {m: scores[m].cpu() for m in setting.task.metrics})
+            )
 
     def results(self, learner: Learner, split: str) -> Results:
-        """A row of every metric for each that was watched: the mean over episodes that ask for such a name."""
+        """A row of every metric for each that was watched: the mean over episodes that
+        ask for such a name.
+        """
         results = Results()
         for (setting, mapping), several in self._parts.items():
             new = np.concatenate([counts for counts, _ in several])
             some = new.any(1)
-            about = {"subset": NEW_WORDS, "answers": round(new[some].sum(1).mean()) if some.any() else 0}
+            about = {
+                "subset": NEW_WORDS,
+                "answers": round(new[some].sum(1).mean()) if some.any() else 0,
+            }
             for metric in setting.task.metrics if some.sum() > 1 else ():
                 each = torch.cat([scores[metric] for _, scores in several]).double().numpy()
                 scores = np.array([e[n].mean() for e, n in zip(each[some], new[some], strict=True)])

@@ -25,17 +25,22 @@ def from_baselines(results: Results) -> Results:
 
 
 def from_parts(results: Results) -> Results:
-    """Each mapping that fuses modalities less every one that shows fewer of them: what each modality adds.
+    """Each mapping that fuses modalities less every one that shows fewer of them:
+    what each modality adds.
 
     Of learned predictors alone; ``minus`` names the other mapping too.
     """
     found = Results()
     for name in dict.fromkeys(r.key.predictor for r in results if not r.baseline):
         own = results.where(predictor=name)
-        for full, part in permutations(dict.fromkeys(Mapping(r.key.support, r.key.query) for r in own), 2):
+        for full, part in permutations(
+            dict.fromkeys(Mapping(r.key.support, r.key.query) for r in own), 2
+        ):
             if set(part.support) <= set(full.support) and set(part.query) <= set(full.query):
                 other = f"{name}, {part}"
-                of_full, of_part = (own.where(support=m.support, query=m.query) for m in (full, part))
+                of_full, of_part = (
+                    own.where(support=m.support, query=m.query) for m in (full, part)
+                )
                 moved = of_part.keyed(support=full.support, query=full.query, predictor=other)
                 found.extend(differences(Results([*of_full, *moved]), [(name, other)]))
     return found
@@ -47,18 +52,21 @@ def between(results: Results, predictors: Sequence[str]) -> Results:
 
 
 def differences(results: Results, pairs: Iterable[tuple[str, str]]) -> Results:
-    """The score of one predictor less that of another, where both have one, for some pairs of predictors.
+    """The score of one predictor less that of another, where both have one, for some
+    pairs of predictors.
 
     The mean is that of score(predictor) − score(minus) over episodes, its interval that of
-    :func:`mmml.evaluation.statistics.paired_interval`. Left out is what has no score of single episodes (chance,
-    calibration), rankings, whose galleries show the same classes and are not independent, subsets of queries,
-    corrupted episodes, and losses that are not finite.
+    :func:`mmml.evaluation.statistics.paired_interval`. Left out is what has no score of single
+    episodes (chance, calibration), rankings, whose galleries show the same classes and are not
+    independent, subsets of queries, corrupted episodes, and losses that are not finite.
     """
     played: dict[str, dict[ResultKey, Result]] = {}
     for r in results.where(candidates=None, subset=None, corruption=None):
         if len(r.scores) > 1 and np.isfinite(r.scores).all():
             played.setdefault(r.key.predictor, {})[replace(r.key, predictor="")] = r
-    return Results([found for a, b in pairs for found in _less(played.get(a, {}), played.get(b, {}))])
+    return Results(
+        [found for a, b in pairs for found in _less(played.get(a, {}), played.get(b, {}))]
+    )
 
 
 def _less(of_a: dict[ResultKey, Result], of_b: dict[ResultKey, Result]) -> Iterator[Result]:
@@ -66,6 +74,13 @@ def _less(of_a: dict[ResultKey, Result], of_b: dict[ResultKey, Result]) -> Itera
         b = of_b.get(key)
         if b is not None and len(a.scores) == len(b.scores):
             mean, ci95 = paired_interval(a.scores, b.scores, a.answers)
-            wide = None if a.classes is None else class_interval(a.scores - b.scores, a.classes, ci95)
-            numbers: dict[str, Any] = {"mean": mean, "ci95": ci95, "ci95_classes": wide, "answers": None}
+            wide = (
+                None if a.classes is None else class_interval(a.scores - b.scores, a.classes, ci95)
+            )
+            numbers: dict[str, Any] = {
+                "mean": mean,
+                "ci95": ci95,
+                "ci95_classes": wide,
+                "answers": None,
+            }
             yield replace(a, key=replace(a.key, minus=b.key.predictor), **numbers)

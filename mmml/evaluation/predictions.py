@@ -1,4 +1,6 @@
-"""Playing episodes: what a learner predicts on the fixed episodes that all learners share, and its scores."""
+"""Playing episodes: what a learner predicts on the fixed episodes that all learners share,
+and its scores.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -19,7 +21,9 @@ from mmml.tasks import Metric, Task
 
 
 class EpisodePredictions(NamedTuple):
-    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``, the targets ``[B, q, …]``."""
+    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``,
+    the targets ``[B, q, …]``.
+    """
 
     mapping: Mapping
     drawn: Episodes
@@ -40,7 +44,8 @@ def episode_results(
     episodes: int,
     watch: Iterable[Watch] = (),
 ) -> Results:
-    """The mean score of a learner in every setting; mappings that it has no encoder for are left out.
+    """The mean score of a learner in every setting; mappings that it has no encoder
+    for are left out.
 
     Args:
         learner: in any mode.
@@ -52,9 +57,13 @@ def episode_results(
     """
     results = Results()
     for setting in settings:
-        for mapping, (classes, metrics) in score_episodes(learner, embedded, sampler, setting, episodes, watch).items():
+        for mapping, (classes, metrics) in score_episodes(
+            learner, embedded, sampler, setting, episodes, watch
+        ).items():
             for metric, scores in metrics.items():
-                results.add(setting.mean_of(scores, classes, sampler.split, mapping, metric, learner))
+                results.add(
+                    setting.mean_of(scores, classes, sampler.split, mapping, metric, learner)
+                )
     return results
 
 
@@ -67,7 +76,8 @@ def score_episodes(
     episodes: int,
     watch: Iterable[Watch] = (),
 ) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
-    """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores, ``[episodes]``.
+    """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores,
+    ``[episodes]``.
 
     Arguments are those of :func:`episode_results`.
     """
@@ -83,16 +93,27 @@ def score_episodes(
     return {
         mapping: (
             np.concatenate(classes[mapping]),
-            {m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy() for m in several[0]},
+            {
+                m: torch.cat([m.of_episodes(p[m]) for p in several]).cpu().numpy()
+                for m in several[0]
+            },
         )
         for mapping, several in parts.items()
     }
 
 
-def score(task: Task, learner: Learner, embedded: Samples, played: EpisodePredictions) -> dict[Metric, Tensor]:
-    """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner that descends it."""
+def score(
+    task: Task, learner: Learner, embedded: Samples, played: EpisodePredictions
+) -> dict[Metric, Tensor]:
+    """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner
+    that descends it.
+    """
     _, drawn, predictions, targets = played
-    left = {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)} if learner.has_inner_loop else {}
+    left = (
+        {task.loss_metric: task.loss(predictions, targets).unsqueeze(-1)}
+        if learner.has_inner_loop
+        else {}
+    )
     return task.scores_of_episodes(predictions, targets, embedded, drawn) | left
 
 
@@ -109,15 +130,29 @@ def predict(
             support, query = batch.view(mapping)
             predictions = learner.adapt(support)(query)
             targets = setting.task.targets(query.answered(learner.embedder.encode))
-            yield EpisodePredictions(mapping, drawn, predictions, targets.to(learner.embedder.device))
+            yield EpisodePredictions(
+                mapping, drawn, predictions, targets.to(learner.embedder.device)
+            )
 
 
-def chance_results(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any) -> Results:
-    """Guessing: known exactly; of the number of episodes only where they differ in what there is to choose from."""
+def chance_results(
+    sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any
+) -> Results:
+    """Guessing: known exactly; of the number of episodes only where they differ in what there
+    is to choose from.
+    """
     results = Results()
     for setting in settings:
-        guessed = setting.task.chance_of_episodes(setting.shape, sampler, episodes) if setting.mappings else {}
+        guessed = (
+            setting.task.chance_of_episodes(setting.shape, sampler, episodes)
+            if setting.mappings
+            else {}
+        )
         for mapping in setting.mappings:
             for metric, mean in guessed.items():
-                results.add(setting.result(sampler.split, mapping, metric, None, n=0, mean=mean, ci95=0.0, **values))
+                results.add(
+                    setting.result(
+                        sampler.split, mapping, metric, None, n=0, mean=mean, ci95=0.0, **values
+                    )
+                )
     return results

@@ -1,4 +1,6 @@
-"""What rules share where problems are minimised: the family, its fixed problems, and tuned hand-designed rules."""
+"""What rules share where problems are minimised: the family, its fixed problems, and tuned
+hand-designed rules.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,9 +56,13 @@ class ProblemContext(Context):
         return ["val/mean", "val/median", "val/objective"]
 
     def validate(self, learner: Solver) -> dict[str, float]:
-        """Mean, median and the mean of training, after the last step of the horizon, on the same problems each time."""
+        """Mean, median and the mean of training, after the last step of the horizon, on the same
+        problems each time.
+        """
         with evaluating(learner):
-            final = self.solve(learner, "val", self.options.validation_episodes, learner.unroll.inner_steps)[-1]
+            final = self.solve(
+                learner, "val", self.options.validation_episodes, learner.unroll.inner_steps
+            )[-1]
         objective = float(np.mean(final**learner.power) ** (1 / learner.power))
         values = float(final.mean()), float(np.median(final)), objective
         return dict(zip(self.monitors(learner), values, strict=True))
@@ -65,13 +71,17 @@ class ProblemContext(Context):
         return f"{self.options.seed} {self.options.validation_episodes}"
 
     def solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
-        """The losses of the split's first problems, ``[steps + 1, problems]``, so many at a time as a rule likes."""
+        """The losses of the split's first problems, ``[steps + 1, problems]``, so many at
+        a time as a rule likes.
+        """
         size = sum(p.numel() for p in self.family.template().values())
         chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)
         parts = []
         for first in range(0, problems, chunk):
             numbers = range(first, min(first + chunk, problems))
-            drawn = self.family.draw(numbers, self.options.seed, split, self.samples.get(split), self.device)
+            drawn = self.family.draw(
+                numbers, self.options.seed, split, self.samples.get(split), self.device
+            )
             parts.append(solver.solve(drawn, steps).double().cpu().numpy())
         return np.concatenate(parts, axis=1)
 
@@ -83,7 +93,9 @@ class ProblemContext(Context):
 
         def at(exponent: int) -> Solver:
             rate = 0.1 * RATIO**exponent
-            solver = Solver(hand_designed(name, rate), f"{name}, rate {rate:.2g}", unroll).to(self.device)
+            solver = Solver(hand_designed(name, rate), f"{name}, rate {rate:.2g}", unroll).to(
+                self.device
+            )
             solver.role = Role.TUNED
             return solver
 
@@ -91,7 +103,9 @@ class ProblemContext(Context):
 
         def score(exponent: int) -> float:
             if exponent not in known:
-                losses = self.solve(at(exponent), "val", self.options.lr_search_episodes, unroll.inner_steps)[-1]
+                losses = self.solve(
+                    at(exponent), "val", self.options.lr_search_episodes, unroll.inner_steps
+                )[-1]
                 known[exponent] = float(np.nan_to_num(losses.mean(), nan=np.inf))
             return known[exponent]
 

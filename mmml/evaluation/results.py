@@ -1,4 +1,6 @@
-"""One table of results: everything that is printed, compared, ranked, drawn or written comes from it."""
+"""One table of results: everything that is printed, compared, ranked, drawn or
+written comes from it.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +22,8 @@ class ResultKey:
         split: ``test`` or ``val``.
         task: of the episodes.
         predictor: ``metric/prototype``, ``raw/nearest``, ``chance``.
-        support, query: the modalities of the mapping; of problems the name of the family, and nothing.
+        support, query: the modalities of the mapping; of problems the name of the family,
+            and nothing.
         metric: the name of the score.
         ways, shots: of the episodes; 0 for problems.
         target: the modality of the answers; None for classes and scores.
@@ -57,7 +60,11 @@ class ResultKey:
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; what does not apply is left out."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v is not None}
+        return {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in asdict(self).items()
+            if v is not None
+        }
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,10 @@ class Result:
         transductive: whether the queries of an episode may have influenced one another.
         percent: whether the metric is shown times 100.
         higher_is_better: whether more is better.
-        ci95_classes: as ``ci95``, if the classes are taken for a sample too; None where that is not known.
-        answers: of an episode whose score is the share of right answers, how many there are; None for other scores.
+        ci95_classes: as ``ci95``, if the classes are taken for a sample too; None where
+            that is not known.
+        answers: of an episode whose score is the share of right answers, how many there are;
+            None for other scores.
         scores: of each episode, ``[n]``; empty for what is no mean over episodes.
         classes: of each episode, ``[n, ways]``; None where classes are not drawn.
     """
@@ -103,8 +112,15 @@ class Result:
         return replace(self, key=replace(self.key, **values))
 
     def plain(self) -> dict[str, Any]:
-        """A row of ``result.json``: what does not apply is left out; a mean that is no finite number is None."""
-        row = self.key.plain() | {"n": self.n, "unit": self.unit, "role": self.role, "transductive": self.transductive}
+        """A row of ``result.json``: what does not apply is left out; a mean that is
+        no finite number is None.
+        """
+        row = self.key.plain() | {
+            "n": self.n,
+            "unit": self.unit,
+            "role": self.role,
+            "transductive": self.transductive,
+        }
         row |= {"percent": self.percent, "higher_is_better": self.higher_is_better}
         row |= {"mean": finite(self.mean), "ci95": finite(self.ci95)}
         if self.key.minus is not None:

@@ -40,7 +40,12 @@ class EvalSetting:
         return [m for m in self.mappings if m.modalities <= set(learner.embedder.encoders)]
 
     def result(
-        self, split: str, mapping: EpisodeMapping, metric: Metric, learner: Learner | None, **values: Any
+        self,
+        split: str,
+        mapping: EpisodeMapping,
+        metric: Metric,
+        learner: Learner | None,
+        **values: Any,
     ) -> Result:
         """A row of the table; without a learner, of chance.
 
@@ -83,15 +88,27 @@ class EvalSetting:
         learner: Learner,
         **values: Any,
     ) -> Result:
-        """The row of the scores of some episodes, ``[episodes]``, of these classes, ``[episodes, ways]``."""
-        values = {"answers": self.shape.ways * self.shape.queries if metric.share else None} | values
+        """The row of the scores of some episodes, ``[episodes]``, of these classes,
+        ``[episodes, ways]``.
+        """
+        values = {
+            "answers": self.shape.ways * self.shape.queries if metric.share else None
+        } | values
         mean, ci95 = interval(scores, values["answers"])
         wide = None if classes is None else class_interval(scores, classes, ci95)
-        values |= {"mean": mean, "ci95": ci95, "ci95_classes": wide, "scores": scores, "classes": classes}
+        values |= {
+            "mean": mean,
+            "ci95": ci95,
+            "ci95_classes": wide,
+            "scores": scores,
+            "classes": classes,
+        }
         return self.result(split, mapping, metric, learner, n=len(scores), **values)
 
 
-def episode_settings(options: EvalEpisodes, modalities: Mapping[str, Granularity], task: Task) -> list[EvalSetting]:
+def episode_settings(
+    options: EvalEpisodes, modalities: Mapping[str, Granularity], task: Task
+) -> list[EvalSetting]:
     """The settings that a config asks for.
 
     A mapping whose supports are the same for a whole class has one shot only: it stands in the
@@ -100,7 +117,9 @@ def episode_settings(options: EvalEpisodes, modalities: Mapping[str, Granularity
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
     settings = []
     for shape in eval_shapes(options):
-        fit = tuple(m for m in mappings if shape.shots == options.shots[0] or not m.per_class(modalities)[0])
+        fit = tuple(
+            m for m in mappings if shape.shots == options.shots[0] or not m.per_class(modalities)[0]
+        )
         if fit:
             settings.append(EvalSetting("few_shot", task, shape, fit))
     return settings

@@ -23,7 +23,8 @@ class Comparison:
         other: its predictor.
         metric: whose difference it is.
         percent, higher_is_better: of that metric.
-        mean, ci95: of the paired difference; above 0 the learned row is better, also where less is better.
+        mean, ci95: of the paired difference; above 0 the learned row is better, also
+            where less is better.
     """
 
     role: Role
@@ -49,10 +50,11 @@ class Comparison:
 class Verdict:
     """Whether a learned row passes, at the largest support set of a mapping.
 
-    It passes where it is better, by the first metric of its table, than without a support set, with permuted targets,
-    than the best constant answer and than the best row that nobody trained, by paired intervals that exclude
-    zero; and worse than none of these by any other metric of the table. Rows that nobody trained fuse nothing: one of
-    several modalities must beat those of each of them.
+    It passes where it is better, by the first metric of its table, than without a support set,
+    with permuted targets, than the best constant answer and than the best row that nobody trained,
+    by paired intervals that exclude zero; and worse than none of these by any other metric
+    of the table. Rows that nobody trained fuse nothing: one of several modalities must beat those
+    of each of them.
 
     Attributes:
         key: of the row, by the first metric of its table.
@@ -71,7 +73,9 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """See above; a row that diverged in some task passes by no metric."""
-        return not (self.missing or self.losses or self.diverged) and all(c.better for c in self.comparisons)
+        return not (self.missing or self.losses or self.diverged) and all(
+            c.better for c in self.comparisons
+        )
 
     def plain(self) -> dict[str, Any]:
         """For ``result.json``: the fields of the key stand beside the others."""
@@ -87,7 +91,11 @@ def verdicts(results: Results) -> list[Verdict]:
     found = []
     for rows in _learned(results).values():
         first = rows[0]
-        others = [r for r in results if r.role in (*MUST_BEAT, Role.CHANCE) and _is_beside(r.key, first.key, r.role)]
+        others = [
+            r
+            for r in results
+            if r.role in (*MUST_BEAT, Role.CHANCE) and _is_beside(r.key, first.key, r.role)
+        ]
         if not any(r.role is Role.PERMUTED for r in others):
             continue
         head, *rest = [list(_compared(r, others)) for r in rows]
@@ -104,7 +112,9 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _learned(results: Results) -> dict[ResultKey, list[Result]]:
-    """The rows of every learned predictor under every mapping, of the most shots (and ways): one for each metric."""
+    """The rows of every learned predictor under every mapping, of the most shots (and ways):
+    one for each metric.
+    """
 
     def about(key: ResultKey) -> ResultKey:
         return replace(key, metric="", ways=0, shots=0)
@@ -119,11 +129,20 @@ def _learned(results: Results) -> dict[ResultKey, list[Result]]:
 
 
 def _is_beside(other: ResultKey, learned: ResultKey, role: Role) -> bool:
-    """Whether a row stands beside a learned one; untrained rows fuse nothing, and may show a part of its modalities."""
-    same = all(getattr(other, k) == getattr(learned, k) for k in ("evaluator", "task", "target", "ways", "shots"))
+    """Whether a row stands beside a learned one; untrained rows fuse nothing, and may show
+    a part of its modalities.
+    """
+    same = all(
+        getattr(other, k) == getattr(learned, k)
+        for k in ("evaluator", "task", "target", "ways", "shots")
+    )
     same = same and other.subset is None and other.corruption is None
     if role is Role.UNTRAINED:
-        return same and set(other.support) <= set(learned.support) and set(other.query) <= set(learned.query)
+        return (
+            same
+            and set(other.support) <= set(learned.support)
+            and set(other.query) <= set(learned.query)
+        )
     return same and (other.support, other.query) == (learned.support, learned.query)
 
 
@@ -144,14 +163,25 @@ def _compared(learned: Result, others: Iterable[Result]) -> Iterator[Comparison]
             if (found := _difference(learned, best)) is not None:
                 same = best.key.mapping == learned.key.mapping
                 other = best.key.predictor if same else f"{best.key.predictor}, {best.key.mapping}"
-                yield Comparison(role, other, learned.key.metric, learned.percent, learned.higher_is_better, *found)
+                yield Comparison(
+                    role,
+                    other,
+                    learned.key.metric,
+                    learned.percent,
+                    learned.higher_is_better,
+                    *found,
+                )
 
 
 def _difference(learned: Result, other: Result) -> tuple[float, float] | None:
-    """How much better the learned row is, and half the width of the interval of that; None if it is not known."""
+    """How much better the learned row is, and half the width of the interval of that;
+    None if it is not known.
+    """
     sign = 1 if learned.higher_is_better else -1
     if other.role is Role.CHANCE:
-        return (sign * (learned.mean - other.mean), learned.ci95) if learned.ci95 is not None else None
+        return (
+            (sign * (learned.mean - other.mean), learned.ci95) if learned.ci95 is not None else None
+        )
     ours, theirs = learned.scores, other.scores
     if len(ours) != len(theirs) or len(ours) < 2 or not np.isfinite([ours, theirs]).all():
         return None

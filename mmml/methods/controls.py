@@ -29,7 +29,11 @@ class Control(Learner):
         super().__init__()
         self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
         self.name, self.variant = learner.name, f"{learner.variant}, {variant}"
-        self.embeds_once, self.transductive, self.is_small = learner.embeds_once, learner.transductive, learner.is_small
+        self.embeds_once, self.transductive, self.is_small = (
+            learner.embeds_once,
+            learner.transductive,
+            learner.is_small,
+        )
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         return self.learner.max_episodes(shape)
@@ -87,7 +91,9 @@ class Constant(Control):
         targets = task.targets(support.answered(self.embedder.encode)).to(self.embedder.device)
         targets = task.constants[self.variant](targets)
         alike = targets.new_zeros(targets.shape[:2], dtype=torch.float32).log_softmax(-1)
-        return lambda query: task.aggregate(alike.unsqueeze(1).expand(-1, query.labels.shape[1], -1), targets)
+        return lambda query: task.aggregate(
+            alike.unsqueeze(1).expand(-1, query.labels.shape[1], -1), targets
+        )
 
 
 def constants(learner: Learner) -> list[Learner]:
@@ -120,16 +126,22 @@ class TrainSetSupport(Control):
         return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
-        """Rows from all of the training split, evenly, as one support set of one class, embedded."""
+        """Rows from all of the training split, evenly, as one support set
+        of one class, embedded.
+        """
         samples, mapping = self.task.prepare(self.train_samples), Mapping(shown, shown)
         rows = evenly_spaced(len(samples.labels), KNOWN)
-        support, _ = gather(samples, of_one_class(rows, rows[:1]), [mapping], self.task.target).view(mapping)
+        support, _ = gather(
+            samples, of_one_class(rows, rows[:1]), [mapping], self.task.target
+        ).view(mapping)
         return support.encode(self.embedder.encode).answered(self.embedder.encode)
 
 
 def repeated(support: ExampleSet, batch: int) -> ExampleSet:
     """One embedded support set, for each of so many episodes."""
-    columns = {m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()}
+    columns = {
+        m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()
+    }
     shapes = {m: (batch, ways, n) for m, (_, ways, n) in support.shapes.items()}
     answers = None if support.answers is None else repeated(support.answers, batch)
     return replace(support, columns=columns, shapes=shapes, answers=answers)
@@ -139,18 +151,28 @@ def permute_targets(support: ExampleSet) -> ExampleSet:
     """The same items, each with the answer of another."""
     assert support.answers is not None
     answers = support.answers
-    columns = {m: c.map(lambda t: in_wrong_places(t.flatten(1, 2)).view_as(t)) for m, c in answers.columns.items()}
+    columns = {
+        m: c.map(lambda t: in_wrong_places(t.flatten(1, 2)).view_as(t))
+        for m, c in answers.columns.items()
+    }
     return replace(support, answers=replace(answers, columns=columns))
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:
-    """Every class has as many samples of each class, and what belongs to a whole class is the mean of all classes'."""
-    columns = {m: c.map(dealt if support.shapes[m][2] > 1 else class_mean) for m, c in support.columns.items()}
+    """Every class has as many samples of each class, and what belongs to a whole class is
+    the mean of all classes'.
+    """
+    columns = {
+        m: c.map(dealt if support.shapes[m][2] > 1 else class_mean)
+        for m, c in support.columns.items()
+    }
     return replace(support, columns=columns)
 
 
 def class_mean(items: Tensor) -> Tensor:
-    """``[B, ways, 1, …]``: the mean of all classes for each of them; of a mask, whether none is missing."""
+    """``[B, ways, 1, …]``: the mean of all classes for each of them; of a mask,
+    whether none is missing.
+    """
     mean = items.all(1, keepdim=True) if items.dtype == torch.bool else items.mean(1, keepdim=True)
     return mean.expand_as(items)
 
@@ -161,8 +183,12 @@ def dealt(items: Tensor) -> Tensor:
 
 
 def in_wrong_places(items: Tensor) -> Tensor:
-    """``[B, n, …]``, each in the place of another, the same for each n; at random, for neighbours may be alike."""
-    order = torch.randperm(items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])).to(items.device)
+    """``[B, n, …]``, each in the place of another, the same for each n; at random,
+    for neighbours may be alike.
+    """
+    order = torch.randperm(
+        items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])
+    ).to(items.device)
     moved = torch.empty_like(items)
     moved[:, order] = items[:, order.roll(1)]
     return moved

@@ -1,4 +1,6 @@
-"""What the trainer trains, and the one object that evaluation, prediction and the Python API use."""
+"""What the trainer trains, and the one object that evaluation, prediction and
+the Python API use.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,7 +103,8 @@ class Learner(Trainable):
         embeds_once: whether the embedding of a sample does not depend on the task, so that every
             sample needs to be embedded once only.
         ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.Ranking`).
-        descends: whether it adapts by descending the task's loss; tables show what is left of that on queries.
+        descends: whether it adapts by descending the task's loss; tables show what is left
+            of that on queries.
     """
 
     embeds_once: bool = True
@@ -132,7 +135,11 @@ class Learner(Trainable):
             self.embedder.fit(samples)
 
     def cut(self, samples: Samples | None) -> list[str]:
-        return [] if samples is None else self.embedder.cut({m: c.present for m, c in samples.columns.items()})
+        return (
+            []
+            if samples is None
+            else self.embedder.cut({m: c.present for m, c in samples.columns.items()})
+        )
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Refuse training mappings from which an encoder would learn nothing."""
@@ -145,7 +152,9 @@ class Learner(Trainable):
         return self
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
-        """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``: to name the nearest."""
+        """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``:
+        to name the nearest.
+        """
         return cosine(query, support)
 
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
@@ -156,11 +165,14 @@ class Learner(Trainable):
         raise NotImplementedError
 
     def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The loss on the queries of each episode after each step of adaptation, ``[steps + 1, B]``, if it descends."""
+        """The loss on the queries of each episode after each step of adaptation,
+        ``[steps + 1, B]``, if it descends.
+        """
         raise NotImplementedError
 
     def controls(self, train: Samples | None) -> "list[list[Learner]]":
-        """What it must beat, from the same parameters: of each list, validation chooses one for the panel.
+        """What it must beat, from the same parameters: of each list, validation chooses
+        one for the panel.
 
         Args:
             train: samples of training; None if there are none.

@@ -1,4 +1,6 @@
-"""What a support set itself tells of confidence, where no checkpoint does: parts of it are left out and predicted."""
+"""What a support set itself tells of confidence, where no checkpoint does: parts of it are
+left out and predicted.
+"""
 
 from dataclasses import replace
 
@@ -7,7 +9,13 @@ import torch
 
 from mmml.data.base import Samples
 from mmml.episodes import ExampleSet, Mapping
-from mmml.evaluation.calibration import LEVELS, Entry, class_distances, fit_temperature, with_one_wrong
+from mmml.evaluation.calibration import (
+    LEVELS,
+    Entry,
+    class_distances,
+    fit_temperature,
+    with_one_wrong,
+)
 from mmml.methods import Learner
 from mmml.predict.inputs import whole_support
 
@@ -18,8 +26,8 @@ FOLDS = 5
 def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -> Entry | None:
     """The temperature and the novelties of a support set, by cross-validation in up to five folds.
 
-    One more prediction than there are, as sure as the median one, is counted as wrong, so that a few
-    right ones never make certainty.
+    One more prediction than there are, as sure as the median one, is counted as wrong,
+    so that a few right ones never make certainty.
 
     Args:
         learner: a classifier.
@@ -45,11 +53,21 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
     logits, targets = logits[sure], targets[sure]
     temperature = fit_temperature(*with_one_wrong(logits, targets))
     near, far = (np.quantile(n, LEVELS).tolist() for n in (known, unknown))
-    return Entry(str(mapping), len(counts), max(1, round(counts.mean())), temperature, near, far, len(counts) - 1)
+    return Entry(
+        str(mapping),
+        len(counts),
+        max(1, round(counts.mean())),
+        temperature,
+        near,
+        far,
+        len(counts) - 1,
+    )
 
 
 def folds_of(samples: Samples) -> np.ndarray:
-    """The fold of every row, ``[rows]``: by its place in its class, or by its group (near duplicates)."""
+    """The fold of every row, ``[rows]``: by its place in its class, or by its group
+    (near duplicates).
+    """
     if samples.groups is None:
         fold = np.concatenate([np.arange(n) for n in samples.counts])
     else:
@@ -63,8 +81,12 @@ def spared(samples: Samples, held: np.ndarray) -> np.ndarray:
     return held & (left > 0)[samples.labels]
 
 
-def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Predictions for the samples of a mask by the others: log-probabilities, classes, and novelties."""
+def _left_out(
+    learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Predictions for the samples of a mask by the others: log-probabilities,
+    classes, and novelties.
+    """
     support = whole_support(rows_of(samples, ~held), mapping.support)
     rows, columns = np.flatnonzero(held), {m: samples.columns[m] for m in mapping.query}
     query = ExampleSet.of({m: c.take(rows) for m, c in columns.items()})
@@ -77,6 +99,10 @@ def _left_out(learner: Learner, samples: Samples, mapping: Mapping, held: np.nda
 
 def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
     """Some rows of samples; every class keeps its number, and what belongs to classes stays."""
-    columns = {m: c if c.per_class else c.take(np.flatnonzero(mask)) for m, c in samples.columns.items()}
-    starts = np.concatenate([[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))])
+    columns = {
+        m: c if c.per_class else c.take(np.flatnonzero(mask)) for m, c in samples.columns.items()
+    }
+    starts = np.concatenate(
+        [[0], np.cumsum(np.bincount(samples.labels[mask], minlength=len(samples.classes)))]
+    )
     return replace(samples, starts=starts, columns=columns)

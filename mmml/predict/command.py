@@ -18,7 +18,16 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.episodes import Mapping
 from mmml.errors import UserError, did_you_mean
 from mmml.evaluation.calibration import Calibration
-from mmml.files import check_target, destination, expanded, is_device, keep_aside, own_mark, take_place, writing
+from mmml.files import (
+    check_target,
+    destination,
+    expanded,
+    is_device,
+    keep_aside,
+    own_mark,
+    take_place,
+    writing,
+)
 from mmml.predict.inputs import Queries, Reading, Support
 from mmml.predict.model import Adapted, Model, Prediction, limits_of, trained_model, untrained_model
 from mmml.predict.summary import PredictionSummary, answer
@@ -43,7 +52,9 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     output = expanded(options.output)
     check_target(output, "predict.output")
     model = (
-        _trained(checkpoint, others, options) if checkpoint else _untrained(composed, support, query, options, others)
+        _trained(checkpoint, others, options)
+        if checkpoint
+        else _untrained(composed, support, query, options, others)
     )
     queries = Queries(query, model.reading)
     adapted = model.adapt(support, options.mapping, queries)
@@ -52,13 +63,19 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     summary = PredictionSummary(queries, adapted)
     for note in notes(adapted, queries):
         print(f"mmml-predict: {note}", file=sys.stderr)
-    write(output, summary.watch(adapted.predict(queries, options.reject, options.neighbors)), options.neighbors)
+    write(
+        output,
+        summary.watch(adapted.predict(queries, options.reject, options.neighbors)),
+        options.neighbors,
+    )
     summary.show(f"{adapted.mapping}, {model.learner.predictor_name}", output)
     if options.reject is not None and adapted.entry is not None:
-        rejected_known = adapted.entry.false_reject_rate(options.reject, len(adapted.samples.classes))
+        rejected_known = adapted.entry.false_reject_rate(
+            options.reject, len(adapted.samples.classes)
+        )
         print(
-            f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} of the queries of known "
-            "classes, too"
+            f"predict.reject={options.reject} is expected to reject {rejected_known:.0%} "
+            "of the queries of known classes, too"
         )
     return 1 if summary.unread == len(queries) else 0
 
@@ -70,7 +87,10 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     if task.per_sample_target:
         labels = labels_of(rows)
         if len(labels) > 1:
-            message = f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes from all of them"
+            message = (
+                f"{len(labels)} labels, such as {min(labels)!r}, and every answer comes "
+                "from all of them"
+            )
             yield f"the support set has {message}: give the rows of one"
         return
     if len(samples.classes) == 1:
@@ -80,11 +100,17 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
     if rows.has("score"):
         yield "the support set has scores: to predict scores, add task=regression"
     if adapted.entry is None and len(samples.classes) > 1:
-        yield "probabilities are not calibrated: that takes a checkpoint, or two samples of each class"
+        yield (
+            "probabilities are not calibrated: that takes a checkpoint, or two "
+            "samples of each class"
+        )
     elif adapted.entry is not None:
         yield from Calibration((adapted.entry,)).notes([])
     if again := found_again(rows, queries.rows):
-        yield f"{again:,} of the {len(queries):,} queries are in the support set, too: each of them finds itself"
+        yield (
+            f"{again:,} of the {len(queries):,} queries are in the support set, too: "
+            "each of them finds itself"
+        )
     labels = labels_of(queries.rows)
     if labels and not labels & set(samples.classes):
         yield f"no label of the queries, such as {min(labels)!r}, is a class of the support set"
@@ -97,7 +123,9 @@ def notes_on_files(support: ManifestRows, query: ManifestRows) -> Iterator[str]:
         ("query", query, []),  # predictions have a line for each of these
     ):
         yield from (f"{side}: {note}" for note in (rows.count(), *unusable, *rows.notes))
-    if support.meant and (support.has("label") or not query.path.is_relative_to(support.path.parent)):
+    if support.meant and (
+        support.has("label") or not query.path.is_relative_to(support.path.parent)
+    ):
         yield f"support: {support.meant}"
 
 
@@ -125,7 +153,9 @@ def file_paths(rows: ManifestRows, modality: str) -> list[Path | None]:
 
 def _trained(checkpoint: str, overrides: list[str], options: PredictOptions) -> Model:
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
-    config = check_config(apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED))
+    config = check_config(
+        apply_overrides(stored.config, [*overrides, f"trainer.device={options.device}"], FIXED)
+    )
     return trained_model(stored, config, _reading(options, config.dataset))
 
 
@@ -135,17 +165,24 @@ def _reading(options: PredictOptions, trained: dict[str, Any]) -> Reading:
 
 
 def _untrained(
-    sections: dict[str, Any], support: str, query: str, options: PredictOptions, overrides: list[str]
+    sections: dict[str, Any],
+    support: str,
+    query: str,
+    options: PredictOptions,
+    overrides: list[str],
 ) -> Model:
     """A frozen encoder, of the modalities that support and queries share."""
     reading = _reading(options, {})
     if options.mapping is None:
-        both = Support(support, reading, one_way=False).comparable & Queries(query, reading).modalities
+        both = (
+            Support(support, reading, one_way=False).comparable & Queries(query, reading).modalities
+        )
         modalities = {m for m in both if isinstance(sections["encoder"].get(m), dict)}
         if not modalities:
             raise UserError(
-                f"support and query share {', '.join(sorted(both)) or 'no modality'}, and this encoder reads "
-                "none of it; choose an encoder, or say what to compare by predict.mapping=support:query"
+                f"support and query share {', '.join(sorted(both)) or 'no modality'}, and "
+                "this encoder reads none of it; choose an encoder, or say what to compare by "
+                "predict.mapping=support:query"
             )
         if not share_a_space(sections["encoder"], modalities):
             modalities = {next(m for m in (*FILE_MODALITIES, "text") if m in modalities)}
@@ -155,48 +192,64 @@ def _untrained(
     for modality in mapping.modalities:
         if not isinstance(sections["encoder"].get(modality), dict):
             raise UserError(
-                f"predict.mapping={mapping}: this encoder does not read {modality}{did_you_mean(modality, MODALITIES)}"
+                f"predict.mapping={mapping}: this encoder does not read "
+                f"{modality}{did_you_mean(modality, MODALITIES)}"
             )
     if not any(re.match(r"encoder\.(width|\w+\.projection)=", o) for o in overrides):
         _leave_out_projections(sections["encoder"])
     _suit_raw_values(sections, mapping, overrides)
-    values = compose_plain([f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"])
+    values = compose_plain(
+        [f"trainer.device={options.device}", f"episode.eval.mappings=['{options.mapping}']"]
+    )
     values["episode"]["train"]["mappings"] = [options.mapping]
     model = untrained_model(check_config(values | sections), reading)
     if not model.learner.embedder.frozen:
         raise UserError(
-            "this encoder has parameters that nobody has trained: give a checkpoint, or encoder=pretrained as it is "
-            "(tune=0, no projection)"
+            "this encoder has parameters that nobody has trained: give a checkpoint, "
+            "or encoder=pretrained as it is (tune=0, no projection)"
         )
     return model
 
 
 def _leave_out_projections(encoder: dict[str, Any]) -> None:
-    """What nobody has trained would be noise: models give their own embeddings, of their own width."""
-    projected = [section for section in encoder.values() if isinstance(section, dict) and section.get("projection")]
+    """What nobody has trained would be noise: models give their own embeddings,
+    of their own width.
+    """
+    projected = [
+        section
+        for section in encoder.values()
+        if isinstance(section, dict) and section.get("projection")
+    ]
     for section in projected:
         section["projection"] = False
     encoder["width"] = None if projected else encoder["width"]
 
 
 def share_a_space(encoder: dict[str, Any], modalities: Collection[str]) -> bool:
-    """Whether untrained embeddings can be compared: those of one modality, or of the sides of one model."""
+    """Whether untrained embeddings can be compared: those of one modality,
+    or of the sides of one model.
+    """
     models = {encoder[m].get("model") for m in modalities if isinstance(encoder.get(m), dict)}
     return len(modalities) == 1 or (len(models) == 1 and None not in models)
 
 
 def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
-    """Raw values of one modality are compared by the distance and the rule that suit them, unless others are named."""
+    """Raw values of one modality are compared by the distance and the rule that suit them,
+    unless others are named.
+    """
     if not share_a_space(sections["encoder"], mapping.modalities):
         raise UserError(
-            f"without a checkpoint {mapping} compares what has no common space; choose one modality by "
-            "predict.mapping, such as image:image, or a pretrained pair for both"
+            f"without a checkpoint {mapping} compares what has no common space; choose one "
+            "modality by predict.mapping, such as image:image, or a pretrained pair for both"
         )
     if len(mapping.modalities) > 1:
         return
     (modality,) = mapping.modalities
     name = str(sections["encoder"][modality].get("name"))
-    encoder, method = cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")), sections["method"]
+    encoder, method = (
+        cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")),
+        sections["method"],
+    )
     suits = {"distance": encoder.distance, "classifier": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method/{option}=") for o in overrides):
@@ -205,7 +258,15 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
 
 def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int) -> None:
     table = csv.writer(file)
-    table.writerow(["id", "prediction", "probability", *(f"neighbor_{i + 1}" for i in range(neighbors)), "problem"])
+    table.writerow(
+        [
+            "id",
+            "prediction",
+            "probability",
+            *(f"neighbor_{i + 1}" for i in range(neighbors)),
+            "problem",
+        ]
+    )
     for p in predictions:
         near = [*p.neighbors, *[""] * (neighbors - len(p.neighbors))]
         probability = "" if p.probability is None else f"{p.probability:.4f}"
@@ -215,8 +276,8 @@ def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int)
 def write(path: Path, predictions: Iterable[Prediction], neighbors: int) -> None:
     """One line for each query, as soon as it is known; the file gets its name once it is whole.
 
-    An earlier file of that name is kept under another. An interruption leaves what was written so far in a file that
-    ends in ``.part``; a full disk leaves nothing.
+    An earlier file of that name is kept under another. An interruption leaves what was written so
+    far in a file that ends in ``.part``; a full disk leaves nothing.
     """
     path = destination(path)
     if is_device(path):

@@ -10,7 +10,14 @@ import torch
 
 from mmml.data.base import SCORE, Granularity, Samples
 from mmml.data.column import Column
-from mmml.data.manifest.columns import Texts, declared, make_samples, open_sources, report_bad_rows, report_gaps
+from mmml.data.manifest.columns import (
+    Texts,
+    declared,
+    make_samples,
+    open_sources,
+    report_bad_rows,
+    report_gaps,
+)
 from mmml.data.manifest.features import load_matrix, vector_column
 from mmml.data.manifest.meaning import TEXTS
 from mmml.data.manifest.reading import read_rows
@@ -29,7 +36,8 @@ class Reading:
 
     Attributes:
         columns: the tables' own names for columns.
-        features: a ``.npy`` matrix beside each table; None if features come otherwise or not at all.
+        features: a ``.npy`` matrix beside each table; None if features come otherwise
+            or not at all.
         limits: what media are decoded to.
         skip: leave out support samples that cannot be used.
     """
@@ -68,13 +76,19 @@ class Support:
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)
         if one_way:  # a score belongs to a sample, though all show the same
-            self.per = {m: Granularity.SAMPLE for m in self.per if self.rows.has(m) or m == "features"}
+            self.per = {
+                m: Granularity.SAMPLE for m in self.per if self.rows.has(m) or m == "features"
+            }
 
     @property
     def comparable(self) -> set[str]:
-        """The modalities that may stand on both sides: not what is the same for a class of several samples."""
+        """The modalities that may stand on both sides: not what is the same for a class
+        of several samples.
+        """
         several = len(self.codes) > len(self.names)
-        complete = {m for m in self.per if not self.rows.has(m) or self.rows.column(m).null_count == 0}
+        complete = {
+            m for m in self.per if not self.rows.has(m) or self.rows.column(m).null_count == 0
+        }
         return {m for m in complete if self.per[m] is Granularity.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
@@ -90,13 +104,18 @@ class Support:
         report_gaps(self.rows, self.codes, sources, self.per)
         problems = sorted(self.rows.problems.items())
         if problems and (not self.reading.skip or len(problems) == len(self.rows)):
-            (i, why), more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            (i, why), more = (
+                problems[0],
+                f" (and {len(problems) - 1} more)" if len(problems) > 1 else "",
+            )
             hint = "fix it, or leave such rows out by predict.on_bad_sample=skip"
             raise UserError(f"support: {self.rows.name_row(i)}: {why}{more}; {hint}")
         keep = np.delete(np.arange(len(self.rows)), [i for i, _ in problems])
         order = keep[np.argsort(self.codes[keep], kind="stable")]
         present, labels = np.unique(self.codes[order], return_inverse=True)
-        return make_samples(self.rows, order, labels, [self.names[c] for c in present], sources, self.per, scored)
+        return make_samples(
+            self.rows, order, labels, [self.names[c] for c in present], sources, self.per, scored
+        )
 
 
 def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
@@ -114,7 +133,9 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
             index = np.arange(len(column))
         else:
             if (counts == 0).any():
-                raise UserError(f"support: class {samples.classes[int(counts.argmin())]!r} has no {modality}")
+                raise UserError(
+                    f"support: class {samples.classes[int(counts.argmin())]!r} has no {modality}"
+                )
             index, counts = column.starts[:-1], np.ones_like(counts)  # the first of a class's names
         columns[modality] = column.take(index)
         labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
@@ -163,9 +184,13 @@ class Queries:
 
     def texts(self, modalities: Collection[str]) -> dict[str, Texts]:
         """The texts among some modalities."""
-        return {m: Texts(self.rows.column(m)) for m in modalities if m in TEXTS and self.rows.has(m)}
+        return {
+            m: Texts(self.rows.column(m)) for m in modalities if m in TEXTS and self.rows.has(m)
+        }
 
-    def chunks(self, modalities: Collection[str], size: int, like: np.ndarray | None = None) -> Iterator[Chunk]:
+    def chunks(
+        self, modalities: Collection[str], size: int, like: np.ndarray | None = None
+    ) -> Iterator[Chunk]:
         """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile.
 
         Args:
@@ -194,7 +219,9 @@ class Queries:
             return (texts[i : i + 1][0] for i in range(len(self)))
         names, bad = self.rows.column(modality).to_pylist(), set(self.rows.problems)
         files = pool.decode(
-            modality, (self.rows.folder / n for i, n in enumerate(names) if i not in bad), self.reading.limits
+            modality,
+            (self.rows.folder / n for i, n in enumerate(names) if i not in bad),
+            self.reading.limits,
         )
         return (Failure("") if i in bad else next(files) for i in range(len(names)))
 
@@ -207,7 +234,9 @@ class Queries:
                 if why:
                     problems.setdefault(i, f"its {modality}: {why}")
                 elif isinstance(value, np.ndarray) and is_constant(modality, value):
-                    self.constant.setdefault(modality, []).append(self.rows.column(modality)[i].as_py())
+                    self.constant.setdefault(modality, []).append(
+                        self.rows.column(modality)[i].as_py()
+                    )
         good = [k for k, i in enumerate(numbers) if i not in problems]
         raw = {m: Column(as_batch([several[k] for k in good])) for m, several in values.items()}
         return Chunk(rows, ExampleSet.of(raw), problems)
@@ -219,7 +248,10 @@ class Queries:
         self._like = self._like or (value.ndim, value.shape[-1])
         if (value.ndim, value.shape[-1]) == self._like:
             return None
-        return f"it has {value.ndim} dimensions and width {value.shape[-1]} where others have {self._like}"
+        return (
+            f"it has {value.ndim} dimensions and width {value.shape[-1]} where others "
+            f"have {self._like}"
+        )
 
 
 def as_batch(values: list[Any]) -> Any:
@@ -229,4 +261,6 @@ def as_batch(values: list[Any]) -> Any:
     shapes = {tuple(v.shape) for v in values}
     if len(shapes) != 1:
         return objects(values)
-    return torch.stack([v if isinstance(v, torch.Tensor) else torch.from_numpy(np.array(v)) for v in values])
+    return torch.stack(
+        [v if isinstance(v, torch.Tensor) else torch.from_numpy(np.array(v)) for v in values]
+    )

@@ -37,7 +37,9 @@ from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoin
 CHUNK = 512  # queries predicted at a time; the result does not depend on it
 
 Found = tuple[dict[str, Any], list[int]]
-"""What is said of a query, as :class:`Prediction` calls it, and numbers of its nearest support samples."""
+"""What is said of a query, as :class:`Prediction` calls it, and numbers of its
+nearest support samples.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.learner.predictor_name}, {', '.join(map(str, self.mappings))})"
 
-    def adapt(self, support: str, mapping: str | None = None, query: Queries | None = None) -> "Adapted":
+    def adapt(
+        self, support: str, mapping: str | None = None, query: Queries | None = None
+    ) -> "Adapted":
         """Learn the classes of a support set.
 
         Args:
@@ -98,14 +102,21 @@ class Model:
         """
         task = self.learner.task
         if task.embedded_columns:
-            raise UserError(f"task={task.name} ranks the answers of a whole domain, and files have none: use mmml-eval")
+            raise UserError(
+                f"task={task.name} ranks the answers of a whole domain, and files have none: "
+                "use mmml-eval"
+            )
         source = Support(os.fspath(support), self.reading, task.per_sample_target)
         for needed in task.target_columns:
             if not source.rows.has(needed):
-                raise UserError(f"support={support} has no column {needed}, which task={task.name} needs")
+                raise UserError(
+                    f"support={support} has no column {needed}, which task={task.name} needs"
+                )
         chosen = self._choose(mapping, source, query.modalities if query else None)
         samples = source.samples({*chosen.support, *task.target_columns})
-        source.rows.notes += self.learner.embedder.cut({m: samples.columns[m].values for m in chosen.support})
+        source.rows.notes += self.learner.embedder.cut(
+            {m: samples.columns[m].values for m in chosen.support}
+        )
         return Adapted(self, chosen, samples, source.rows)
 
     def _choose(self, text: str | None, source: Support, query: set[str] | None) -> Mapping:
@@ -115,19 +126,28 @@ class Model:
             for modality in mapping.modalities - known:
                 hint = did_you_mean(modality, known)
                 raise UserError(f"predict.mapping={text}: the model does not read {modality}{hint}")
-            for side, shown, has in (("support", mapping.support, support), ("query", mapping.query, query or known)):
+            for side, shown, has in (
+                ("support", mapping.support, support),
+                ("query", mapping.query, query or known),
+            ):
                 for modality in set(shown) - has:
                     available = ", ".join(sorted(has))
-                    raise UserError(f"predict.mapping={text}: the {side} has no {modality} (it has {available})")
+                    raise UserError(
+                        f"predict.mapping={text}: the {side} has no {modality} (it has {available})"
+                    )
             return mapping
         shared = tuple(sorted(known & source.comparable & (query if query is not None else known)))
         candidates = [*self.mappings, *([Mapping(shared, shared)] if shared else [])]
         for mapping in candidates:
-            if set(mapping.support) <= support & known and set(mapping.query) <= (query or known) & known:
+            if (
+                set(mapping.support) <= support & known
+                and set(mapping.query) <= (query or known) & known
+            ):
                 return mapping
         raise UserError(
-            f"the support set has {', '.join(sorted(support))}, the queries {', '.join(sorted(query or known))}, and "
-            f"the model reads {', '.join(sorted(known))}; name what to compare by predict.mapping=support:query"
+            f"the support set has {', '.join(sorted(support))}, the queries "
+            f"{', '.join(sorted(query or known))}, and the model reads {', '.join(sorted(known))}; "
+            "name what to compare by predict.mapping=support:query"
         )
 
 
@@ -149,21 +169,33 @@ class Adapted:
         self.samples = embed_all(learner, samples, mapping.support)
         support = whole_support(self.samples, mapping.support)
         if learner.task.target is not None:
-            support = replace(support, answers=whole_support(learner.task.prepare(samples), [learner.task.target]))
+            support = replace(
+                support, answers=whole_support(learner.task.prepare(samples), [learner.task.target])
+            )
         with torch.no_grad():
-            raw = whole_support(samples, mapping.support)  # of which encoders that adapt make their own embeddings
-            self._predict = learner.adapt(support if learner.embeds_once else replace(raw, answers=support.answers))
+            # Encoders that adapt make their own embeddings of it.
+            raw = whole_support(samples, mapping.support)
+            self._predict = learner.adapt(
+                support if learner.embeds_once else replace(raw, answers=support.answers)
+            )
             self._support = learner.embedder.fuse(support)[0]
         self._labels = support.labels[0]
-        self._means = class_means(self._support[None], self._labels[None].to(self._support.device))[0]
+        self._means = class_means(self._support[None], self._labels[None].to(self._support.device))[
+            0
+        ]
         samples_seen = self.samples if learner.embeds_once else samples
         self.entry = None if learner.task.per_sample_target else self._calibration(samples_seen)
 
     def __repr__(self) -> str:
-        return f"Adapted({self.mapping}, {len(self.samples.classes)} classes, {len(self.samples.labels)} samples)"
+        return (
+            f"Adapted({self.mapping}, {len(self.samples.classes)} classes, "
+            f"{len(self.samples.labels)} samples)"
+        )
 
     def _calibration(self, samples: Samples) -> Entry | None:
-        """What validation told of such episodes, else what the support set tells of itself, as the learner sees it."""
+        """What validation told of such episodes, else what the support set tells of itself,
+        as the learner sees it.
+        """
         calibration = self.model.calibration
         shots = round(len(self._labels) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
@@ -171,9 +203,15 @@ class Adapted:
             return found
         with one_thread():
             own = calibrate_on_support(self.model.learner, samples, self.mapping)
-        return replace(own, known=found.known, unknown=found.unknown, met=found.met) if own and found else own
+        return (
+            replace(own, known=found.known, unknown=found.unknown, met=found.met)
+            if own and found
+            else own
+        )
 
-    def predict(self, query: str | Queries, reject: float | None = None, neighbors: int = 3) -> Iterator[Prediction]:
+    def predict(
+        self, query: str | Queries, reject: float | None = None, neighbors: int = 3
+    ) -> Iterator[Prediction]:
         """Predictions in the order of the queries, read a few hundred at a time.
 
         Args:
@@ -182,13 +220,17 @@ class Adapted:
                 and 1; None labels every query.
             neighbors: how many support samples to name.
         """
-        queries = query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
+        queries = (
+            query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
+        )
         threshold = self.threshold(reject)
         per_class = len(self._labels) == len(self.samples.classes) != len(self.samples.labels)
         names = self.samples.classes if per_class else self.samples.ids.to_pylist()
         for chunk in queries.chunks(self.mapping.query, CHUNK, self._like):
             found = (
-                self._of_chunk(chunk.examples, threshold, neighbors) if len(chunk.problems) < len(chunk.rows) else []
+                self._of_chunk(chunk.examples, threshold, neighbors)
+                if len(chunk.problems) < len(chunk.rows)
+                else []
             )
             remaining = iter(found)
             for i in chunk.rows.tolist():
@@ -200,15 +242,21 @@ class Adapted:
                     yield Prediction(identity, **said, neighbors=tuple(names[n] for n in near))
 
     @torch.no_grad()
-    def _of_chunk(self, examples: ExampleSet, threshold: float | None, neighbors: int) -> list[Found]:
+    def _of_chunk(
+        self, examples: ExampleSet, threshold: float | None, neighbors: int
+    ) -> list[Found]:
         """What is said of each query."""
         learner = self.model.learner
         query = examples.encode(learner.embedder.encode)
         with one_thread():
             predictions = self._predict(query if learner.embeds_once else examples)
-            return self._describe(predictions, learner.embedder.fuse(query)[0], threshold, neighbors)
+            return self._describe(
+                predictions, learner.embedder.fuse(query)[0], threshold, neighbors
+            )
 
-    def _describe(self, predictions: Any, fused: Tensor, threshold: float | None, neighbors: int) -> list[Found]:
+    def _describe(
+        self, predictions: Any, fused: Tensor, threshold: float | None, neighbors: int
+    ) -> list[Found]:
         distances = self.model.learner.compare(fused, self._support)
         near = distances.topk(min(neighbors, distances.shape[1]), largest=False).indices.tolist()
         task = self.model.learner.task
@@ -217,27 +265,35 @@ class Adapted:
         probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
-            far = cosine(fused, self._means).amin(-1) > threshold  # as in mmml.evaluation.calibration
+            # As in mmml.evaluation.calibration.
+            far = cosine(fused, self._means).amin(-1) > threshold
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
         each = zip(labels, probability.tolist(), near, strict=True)
         return [({"label": label, "probability": sure}, n) for label, sure, n in each]
 
     def _probabilities(self, log_probabilities: Tensor) -> Tensor:
-        return (self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()).exp()
+        return (
+            self.entry.apply(log_probabilities) if self.entry else log_probabilities.double()
+        ).exp()
 
     def threshold(self, reject: float | None) -> float | None:
-        """The novelty above which a query is of no class, for a share of unknown ones to reject; None for None."""
+        """The novelty above which a query is of no class, for a share of unknown ones to reject;
+        None for None.
+        """
         if reject is None:
             return None
         if not 0 < reject < 1:
             raise UserError(f"predict.reject={reject} must be between 0 and 1")
         if self.entry is None:
             raise UserError(
-                "predict.reject needs a checkpoint whose calibration knows this mapping, or two samples of each class"
+                "predict.reject needs a checkpoint whose calibration knows this mapping, "
+                "or two samples of each class"
             )
         threshold = self.entry.threshold(reject, len(self.samples.classes))
         if math.isnan(threshold):
-            raise UserError("predict.reject needs embeddings that cosines can compare; these are raw sequences")
+            raise UserError(
+                "predict.reject needs embeddings that cosines can compare; these are raw sequences"
+            )
         return threshold
 
 
@@ -252,7 +308,9 @@ def load(checkpoint: str, device: str = "auto") -> Model:
         UserError: there is no checkpoint, or it cannot be read.
     """
     stored = load_checkpoint(find_checkpoint(checkpoint, "checkpoint", prefer="best"), "checkpoint")
-    config = check_config(stored.config | {"trainer": stored.config["trainer"] | {"device": device}})
+    config = check_config(
+        stored.config | {"trainer": stored.config["trainer"] | {"device": device}}
+    )
     return trained_model(stored, config, Reading(limits=limits_of(config.dataset, {})))
 
 
@@ -273,7 +331,9 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
 
 def untrained_model(config: Config, reading: Reading) -> Model:
     """The learner of a config as it is before training."""
-    mappings = [Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)]
+    mappings = [
+        Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)
+    ]
     learner, _ = build_learner(config, modalities_of(config))
     return Model(learner.eval(), list(dict.fromkeys(mappings)), None, reading)
 
@@ -284,6 +344,7 @@ def limits_of(trained: dict[str, Any], decoding: dict[str, Any]) -> Limits:
     for key in decoding:
         if key not in known:
             raise UserError(
-                f"predict.decoding.{key} is no option{did_you_mean(key, known)} (known: {', '.join(known)})"
+                f"predict.decoding.{key} is no option{did_you_mean(key, known)} (known: "
+                f"{', '.join(known)})"
             )
     return Limits(**{k: v for k, v in trained.items() if k in known} | decoding)

@@ -29,7 +29,8 @@ def answer(p: Prediction) -> str:
 
 
 class PredictionSummary:
-    """Counts what was predicted, and how much of it was right where the queries have labels or scores.
+    """Counts what was predicted, and how much of it was right where the queries have
+    labels or scores.
 
     Args:
         queries: being predicted.
@@ -41,7 +42,11 @@ class PredictionSummary:
         task = adapted.model.learner.task
         self.per_sample_target = task.per_sample_target
         wanted = task.target or "label"
-        self.truth = queries.rows.column(wanted).to_pylist() if queries.rows.has(wanted) else [None] * self.count
+        self.truth = (
+            queries.rows.column(wanted).to_pylist()
+            if queries.rows.has(wanted)
+            else [None] * self.count
+        )
         self.known = set(adapted.samples.classes)
         self.labels: Counter[str] = Counter()
         self.sure: defaultdict[str, float] = defaultdict(float)
@@ -54,7 +59,13 @@ class PredictionSummary:
 
     def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
         """The same predictions, counted, with a progress bar."""
-        bar = tqdm(predictions, total=self.count, desc="predicting", unit="query", disable=not sys.stderr.isatty())
+        bar = tqdm(
+            predictions,
+            total=self.count,
+            desc="predicting",
+            unit="query",
+            disable=not sys.stderr.isatty(),
+        )
         for truth, p in zip(self.truth, bar, strict=True):
             if p.problem is not None:
                 self.unread += 1
@@ -81,7 +92,9 @@ class PredictionSummary:
 
     def show(self, title: str, output: Path) -> None:
         """A table on the terminal, and how much was right."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+        )
         if self.per_sample_target:
             self._list(table)
         else:
@@ -89,16 +102,22 @@ class PredictionSummary:
         console = plain_console()
         console.print(table)
         if self.right:
-            console.print(f"right: {mean_of(self.right):.1%} of the {len(self.right):,} queries with a known label")
+            console.print(
+                f"right: {mean_of(self.right):.1%} of the {len(self.right):,} queries "
+                "with a known label"
+            )
         if self.rejected:
             message = f"{len(self.rejected):,} queries with labels that the support set has not"
             console.print(f"rejected: {mean_of(self.rejected):.1%} of the {message}")
         if self.errors:
             console.print(
-                f"mean absolute error: {mean_of(self.errors):.3f} over {len(self.errors):,} queries with a score"
+                f"mean absolute error: {mean_of(self.errors):.3f} over {len(self.errors):,} "
+                "queries with a score"
             )
         if self.alike:
-            console.print(f"chrF: {mean_of(self.alike):.1%} over {len(self.alike):,} queries with a text")
+            console.print(
+                f"chrF: {mean_of(self.alike):.1%} over {len(self.alike):,} queries with a text"
+            )
         if self.unread:
             console.print(f"could not be read: {self.unread:,} (see the column problem)")
         for modality, names in self.queries.constant.items():
@@ -110,13 +129,18 @@ class PredictionSummary:
         for name in ("query", "prediction"):
             table.add_column(name, overflow="fold")
         for row in self.answers:
-            table.add_row(*map(Text, row))  # as text, since it may hold brackets, which rich reads as markup
+            # As text, since it may hold brackets, which rich reads as markup.
+            table.add_row(*map(Text, row))
         if (more := self.count - self.unread - len(self.answers)) > 0:
             table.add_row(f"… and {more:,} more", "")
 
     def _sum_up(self, table: Table) -> None:
         """How often each label was predicted, and how surely."""
-        for name, side in (("prediction", "left"), ("queries", "right"), ("mean probability", "right")):
+        for name, side in (
+            ("prediction", "left"),
+            ("queries", "right"),
+            ("mean probability", "right"),
+        ):
             table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
         for label, count in self.labels.most_common(SHOWN):
             mean = f"{self.sure[label] / count:.2f}" if label != NONE else ""

@@ -19,37 +19,53 @@ def difference_pivots(differences: list[Row], results: list[Row]) -> list[Pivot]
     names = {c["predictor"]: show.predictor(c) for c in results if not c.get("subset")}
     kinds = dict.fromkeys((d["task"], d["metric"]) for d in differences)
     columns = list(dict.fromkeys(map(show.column, [*results, *differences])))
-    return [_pivot([d for d in differences if (d["task"], d["metric"]) == kind], names, columns) for kind in kinds]
+    return [
+        _pivot([d for d in differences if (d["task"], d["metric"]) == kind], names, columns)
+        for kind in kinds
+    ]
 
 
 def _pivot(cells: list[Row], names: dict[str, str], every_column: list[str]) -> Pivot:
-    known, pairs = set(map(show.column, cells)), list(dict.fromkeys((d["predictor"], d["minus"]) for d in cells))
+    known, pairs = (
+        set(map(show.column, cells)),
+        list(dict.fromkeys((d["predictor"], d["minus"]) for d in cells)),
+    )
     columns = [column for column in every_column if column in known]
     minuends = list(dict.fromkeys(a for a, _ in pairs))
     rows = []
     for mapping in dict.fromkeys(map(show.mapping, cells)):
         for a, b in pairs:
             found = {
-                show.column(d): d for d in cells if (show.mapping(d), d["predictor"], d["minus"]) == (mapping, a, b)
+                show.column(d): d
+                for d in cells
+                if (show.mapping(d), d["predictor"], d["minus"]) == (mapping, a, b)
             }
             if found:
                 less = names.get(b, b)  # which may name another mapping besides
                 name = f"− {less}" if len(minuends) == 1 else f"{names[a]} − {less}"
                 rows.append(Line(mapping, name, False, [found.get(c) for c in columns]))
     second = names[minuends[0]] if len(minuends) == 1 else "a − b"
-    return Pivot(_title(cells[0]), "problems" if show.is_problem(cells[0]) else "support:query", columns, rows, second)
+    return Pivot(
+        _title(cells[0]),
+        "problems" if show.is_problem(cells[0]) else "support:query",
+        columns,
+        rows,
+        second,
+    )
 
 
 def _title(first: Row) -> str:
     side, unit = "above" if first["higher_is_better"] else "below", " %" if first["percent"] else ""
     return (
-        f"{first['task']}, {first['split']} split: difference in {first['metric']}{unit} ± 95 % interval, "
-        f"{first['n']} paired {first['unit']}; {side} 0 the first is better"
+        f"{first['task']}, {first['split']} split: difference in {first['metric']}{unit} ± 95 % "
+        f"interval, {first['n']} paired {first['unit']}; {side} 0 the first is better"
     )
 
 
 def difference_tables(differences: list[Row], results: list[Row]) -> Iterable[Table]:
-    """For a terminal of 80 columns or more: those to the first predictor, each marked if its interval excludes 0."""
+    """For a terminal of 80 columns or more: those to the first predictor, each marked if its
+    interval excludes 0.
+    """
     of_first = [d for d in differences if d["predictor"] == differences[0]["predictor"]]
     for pivot in difference_pivots(of_first, results):
         pivot.title += ", * where the interval excludes 0"
@@ -57,4 +73,5 @@ def difference_tables(differences: list[Row], results: list[Row]) -> Iterable[Ta
 
 
 def _marked(row: Row | None) -> str:
-    return ("*" if show.verdict(row) else "") + show.difference(row)  # in front, where it moves no digit
+    # The mark stands in front, where it moves no digit.
+    return ("*" if show.verdict(row) else "") + show.difference(row)

@@ -28,7 +28,9 @@ STYLE = {
 }
 
 
-def learning_curves(metrics: list[dict[str, Any]], best_step: int | None, score: str, percent: bool) -> str:
+def learning_curves(
+    metrics: list[dict[str, Any]], best_step: int | None, score: str, percent: bool
+) -> str:
     """Training loss and the validation panel against steps; empty if nothing was trained.
 
     Args:
@@ -52,10 +54,12 @@ def learning_curves(metrics: list[dict[str, Any]], best_step: int | None, score:
 
 
 def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
-    """Loss against steps of each optimizer on the same problems: median and quartiles; empty if there are none.
+    """Loss against steps of each optimizer on the same problems: median and quartiles;
+    empty if there are none.
 
     Args:
-        curves: ``name``, ``steps``, ``low``, ``median`` and ``high`` of each, the learned one first.
+        curves: ``name``, ``steps``, ``low``, ``median`` and ``high`` of each,
+            the learned one first.
         trained_to: the steps of the unroll in training.
     """
     if not curves:
@@ -67,9 +71,15 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
         axes = figure.subplots()
         for i, curve in enumerate(curves):
             colour = BLUE if i == 0 else matplotlib.colormaps["Dark2"](i - 1)
-            style = {"linewidth": 2 if i == 0 else 1.1, "marker": "o" if len(curve["steps"]) < 12 else None}
-            low, median, high = (np.array(curve[k], float) for k in ("low", "median", "high"))  # None becomes NaN
-            axes.plot(curve["steps"], median, color=colour, label=curve["name"], markersize=3, **style)
+            style = {
+                "linewidth": 2 if i == 0 else 1.1,
+                "marker": "o" if len(curve["steps"]) < 12 else None,
+            }
+            # None becomes NaN.
+            low, median, high = (np.array(curve[k], float) for k in ("low", "median", "high"))
+            axes.plot(
+                curve["steps"], median, color=colour, label=curve["name"], markersize=3, **style
+            )
             axes.fill_between(curve["steps"], low, high, color=colour, alpha=0.12, linewidth=0)
         axes.set_yscale("log")
         axes.set(xlabel="step of the inner loop", ylabel="loss")
@@ -144,7 +154,9 @@ def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:
     """Mean and median loss, on a log axis."""
     for name, line in zip(("val/mean", "val/median"), LINES, strict=False):
         shown = [(m["step"], m[name]) for m in validations if (m.get(name) or 0) > 0]
-        axes.plot(*zip(*shown, strict=True), line, color=BLUE, label=name.removeprefix("val/")) if shown else None
+        axes.plot(
+            *zip(*shown, strict=True), line, color=BLUE, label=name.removeprefix("val/")
+        ) if shown else None
     axes.set_yscale("log")
     axes.legend(fontsize=8)
 

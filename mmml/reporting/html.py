@@ -41,9 +41,13 @@ def render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=show.value, shade=shade, mapping=show.mapping, column=show.column)
+    environment.filters.update(
+        score=show.value, shade=shade, mapping=show.mapping, column=show.column
+    )
     environment.filters["validation"] = show.validation
-    environment.filters.update(difference=show.difference, verdict=show.verdict, over_classes=show.over_classes)
+    environment.filters.update(
+        difference=show.difference, verdict=show.verdict, over_classes=show.over_classes
+    )
     return environment.get_template(template).render(values)
 
 
@@ -65,7 +69,9 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         "headlines": headlines(results),
         "robustness": robustness_curves(results),
         "areas": area_rows(results),
-        "curves": learning_curves(run.read_metrics(), best.get("step"), score["metric"], score["percent"]),
+        "curves": learning_curves(
+            run.read_metrics(), best.get("step"), score["metric"], score["percent"]
+        ),
         "descent": descent_curves(examples.get("curves") or [], examples.get("trained_to")),
         "examples": examples,
     }

@@ -19,7 +19,9 @@ def quoted(results: Sequence[Row]) -> list[Row]:
 
 
 def robustness_curves(results: Sequence[Row]) -> str:
-    """The score against the amount of each corruption, a line for each mapping (and predictor); or nothing."""
+    """The score against the amount of each corruption, a line for each mapping (and
+    predictor); or nothing.
+    """
     known = [r for r in quoted(results) if "amount" in r and r["mean"] is not None]
     curves: dict[str, dict[str, list[Row]]] = {}
     for point in known:
@@ -33,13 +35,18 @@ def robustness_curves(results: Sequence[Row]) -> str:
         axes = figure.subplots(rows, across, sharey=True, squeeze=False).ravel()
         for axis, (title, lines) in zip(axes, curves.items(), strict=False):
             for line, several in lines.items():
-                x, y = [p["amount"] for p in several], [(100 if percent else 1) * p["mean"] for p in several]
+                x, y = (
+                    [p["amount"] for p in several],
+                    [(100 if percent else 1) * p["mean"] for p in several],
+                )
                 axis.plot(x, y, marker="o", markersize=3, linewidth=1.4, label=line)
             axis.set(xlabel="amount", title=title)
         for axis in axes[len(curves) :]:
             axis.set_visible(False)
         axes[0].set_ylabel(known[0]["metric"] + (", %" if percent else ""))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
+        )
         return as_svg(figure)
 
 
@@ -53,7 +60,10 @@ def area_rows(results: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[s
     """Titles, and a line for each mapping: the areas under its curves, and their mean."""
     areas = [r for r in quoted(results) if "amount" not in r]
     kinds = list(dict.fromkeys((r["modality"], r["corruption"]) for r in areas))
-    titles = ["mean" if modality == corruption else f"{modality}: {corruption}" for modality, corruption in kinds]
+    titles = [
+        "mean" if modality == corruption else f"{modality}: {corruption}"
+        for modality, corruption in kinds
+    ]
     lines = []
     for line in dict.fromkeys(line_of(r, areas) for r in areas):
         found = {(r["modality"], r["corruption"]): r for r in areas if line_of(r, areas) == line}

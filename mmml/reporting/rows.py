@@ -11,7 +11,8 @@ MORE_PLACES = 6  # at most, so that what is marked as clear of zero is seen to b
 
 
 def mapping(row: Row) -> str:
-    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name of a family of problems.
+    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name
+    of a family of problems.
 
     With what was to be found or written, ``image:image → text``.
     """
@@ -30,9 +31,13 @@ def column(row: Row) -> str:
 
 
 def name(row: Row) -> str:
-    """Tells a row from all others of a predictor: mapping, column, and the metric where it is not the usual one."""
+    """Tells a row from all others of a predictor: mapping, column, and the metric where it
+    is not the usual one.
+    """
     extra = (
-        f" {row['metric']}" if is_calibration(row) or row["unit"] not in ("episodes", "galleries", "problems") else ""
+        f" {row['metric']}"
+        if is_calibration(row) or row["unit"] not in ("episodes", "galleries", "problems")
+        else ""
     )
     return f"{mapping(row)} {column(row)}{extra}{_subset(row)}"
 
@@ -73,12 +78,16 @@ def is_difference(row: Row) -> bool:
 
 
 def is_calibration(row: Row) -> bool:
-    """Whether it says how far confidence can be believed, which has a table of its own and is no score."""
+    """Whether it says how far confidence can be believed, which has a table of its
+    own and is no score.
+    """
     return row["metric"] == "calibration error"
 
 
 def value(row: Row | None) -> str:
-    """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing; intervals are rounded up."""
+    """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing;
+    intervals are rounded up.
+    """
     if row is None:
         return ""
     if row["mean"] is None:
@@ -95,7 +104,9 @@ def validation(score: float | None) -> str:
 
 
 def over_classes(row: Row | None) -> str:
-    """``(± 0.9)``: the interval where test classes are taken for a sample too; nothing where it is not known."""
+    """``(± 0.9)``: the interval where test classes are taken for a sample too;
+    nothing where it is not known.
+    """
     if row is None or row.get("ci95_classes") is None or row["mean"] is None or row["n"] == 0:
         return ""
     decimals = decimals_of_difference(row) if is_difference(row) else digits(row)
@@ -113,7 +124,9 @@ def difference(row: Row | None) -> str:
 
 
 def decimals_of_difference(row: Row) -> int:
-    """Behind the point; so many more where else the rounded interval would not exclude 0, and the interval does."""
+    """Behind the point; so many more where else the rounded interval would not exclude 0,
+    and the interval does.
+    """
     usual = _usual_places(row)
     enough = (n for n in range(usual, usual + MORE_PLACES) if _rounded(row, n) > _up(row, n))
     return next(enough, usual + MORE_PLACES) if row["clear"] else usual
@@ -167,7 +180,9 @@ def _decimals(value: float, count: int) -> int:
 
 
 def headlines(rows: list[Row]) -> list[Row]:
-    """What the learned predictor is quoted by: the first metric of a mapping and a task, where most prominent."""
+    """What the learned predictor is quoted by: the first metric of a mapping and a task,
+    where most prominent.
+    """
     chosen: dict[tuple[str, str], Row] = {}
     for row in uncorrupted(rows):
         if not is_baseline(row) and not is_calibration(row) and not row.get("subset"):
@@ -180,7 +195,8 @@ def headlines(rows: list[Row]) -> list[Row]:
 def prominence(row: Row) -> tuple[int, int]:
     """The larger, the sooner a learner is quoted by such episodes.
 
-    Of more ways and fewer shots, which are harder; of one way, where one shot often leaves one answer, of more shots.
+    Of more ways and fewer shots, which are harder; of one way, where one shot often leaves one
+    answer, of more shots.
     """
     return row["ways"], row["shots"] if row["ways"] == 1 else -row["shots"]
 
@@ -191,5 +207,7 @@ def as_csv(rows: list[Row]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: "+".join(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows)
+    writer.writerows(
+        {k: "+".join(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows
+    )
     return out.getvalue()

@@ -13,22 +13,30 @@ WIDE = 90  # characters of titles side by side
 
 
 def shot_curves(results: list[Row]) -> str:
-    """The first metric against shots, a plot for each mapping and number of ways; empty for few shots."""
+    """The first metric against shots, a plot for each mapping and number of ways;
+    empty for few shots.
+    """
     played = [
         c
         for c in show.uncorrupted(results)
         if c["mean"] is not None and not show.is_ranking(c) and not show.is_problem(c)
     ]
-    wanted = [c for c in played if (c["task"], c["metric"]) == (played[0]["task"], played[0]["metric"])]
+    wanted = [
+        c for c in played if (c["task"], c["metric"]) == (played[0]["task"], played[0]["metric"])
+    ]
     plots: dict[tuple[str, int], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in wanted:
         plots[show.mapping(row), row["ways"]][show.predictor(row)].append(row)
-    kept = [(key, lines) for key, lines in plots.items() if max(map(len, lines.values())) >= LEAST][:MOST]
+    kept = [(key, lines) for key, lines in plots.items() if max(map(len, lines.values())) >= LEAST][
+        :MOST
+    ]
     if not kept:
         return ""
     names = list(dict.fromkeys(name for _, lines in kept for name in lines))
     with drawing() as figure:
-        for axes, ((mapping, ways), lines) in zip(figure.subplots(1, len(kept), squeeze=False)[0], kept, strict=True):
+        for axes, ((mapping, ways), lines) in zip(
+            figure.subplots(1, len(kept), squeeze=False)[0], kept, strict=True
+        ):
             for name, line in lines.items():
                 _draw(axes, name, line, names.index(name))
             title = f"{mapping}, {ways}-way"
@@ -36,7 +44,9 @@ def shot_curves(results: list[Row]) -> str:
             axes.set_xlabel("shots")
             _ticks(axes, sorted({c["shots"] for line in lines.values() for c in line}))
         figure.axes[0].set_ylabel(wanted[0]["metric"] + (", %" if wanted[0]["percent"] else ""))
-        shown = {n: h for a in figure.axes for h, n in zip(*a.get_legend_handles_labels(), strict=True)}
+        shown = {
+            n: h for a in figure.axes for h, n in zip(*a.get_legend_handles_labels(), strict=True)
+        }
         figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=8)
         return as_svg(figure)
 
@@ -49,7 +59,9 @@ def _draw(axes: Any, name: str, line: list[Row], number: int) -> None:
     spread = [show.scaled(c, "ci95") if c["ci95"] else 0 for c in line]
     colour = matplotlib.colormaps["Dark2"]((number - 1) % 8) if number else BLUE
     style = {"linestyle": LINES[number // 9 % len(LINES)], "linewidth": 1.1 if number else 2}
-    axes.errorbar(shots, means, spread, color=colour, label=name, marker="o", markersize=3, capsize=2, **style)
+    axes.errorbar(
+        shots, means, spread, color=colour, label=name, marker="o", markersize=3, capsize=2, **style
+    )
 
 
 def _ticks(axes: Any, shots: list[int]) -> None:

@@ -27,7 +27,11 @@ class SeedSummary:
 
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds numbered runs and is no run itself."""
-    return folder.is_dir() and not (folder / "run.json").exists() and any(True for _ in runs_below(folder))
+    return (
+        folder.is_dir()
+        and not (folder / "run.json").exists()
+        and any(True for _ in runs_below(folder))
+    )
 
 
 def summarise(folder: Path) -> SeedSummary:
@@ -45,7 +49,9 @@ def summarise(folder: Path) -> SeedSummary:
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One line of the table: overrides, status, validation and test scores with intervals, seconds."""
+    """One line of the table: overrides, status, validation and test scores with
+    intervals, seconds.
+    """
     result = RunDirectory(path).read_result() or {
         "status": "no result.json was written",
         "overrides": overrides_of(path),
@@ -112,7 +118,11 @@ def short(rows: list[dict[str, Any]]) -> str:
         [r["run"], o, r["status"], number(r["validation"], 4), number(r["seconds"], 0)]
         for r, o in zip(rows, differing, strict=True)
     ]
-    parts = [title(rows), table(["run", "overrides", "status", "validation", "seconds"], body), reasons(rows)]
+    parts = [
+        title(rows),
+        table(["run", "overrides", "status", "validation", "seconds"], body),
+        reasons(rows),
+    ]
     return "\n\n".join(p for p in parts if p)
 
 
@@ -128,7 +138,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     ]
     parts = [
         "# " + title(rows),
-        "Test scores are ± the 95 % interval over episodes (queries, for a ranking); they ranked nothing.",
+        (
+            "Test scores are ± the 95 % interval over episodes (queries, for a ranking); "
+            "they ranked nothing."
+        ),
         f"All runs: `{' '.join(common)}`" if common else "",
         table(["run", "overrides", "status", "validation", *names, "seconds"], body),
         seed_table(rows, names),
@@ -139,7 +152,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 def title(rows: list[dict[str, Any]]) -> str:
     """How many runs completed."""
-    return f"{sum(r['status'] == 'completed' for r in rows)} of {len(rows)} runs completed, ranked by validation score"
+    return (
+        f"{sum(r['status'] == 'completed' for r in rows)} of {len(rows)} runs completed, "
+        "ranked by validation score"
+    )
 
 
 def reasons(rows: list[dict[str, Any]]) -> str:
@@ -153,7 +169,11 @@ def reasons(rows: list[dict[str, Any]]) -> str:
 
 def split_overrides(rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """The overrides of each run that not all share, joined, and those that all share."""
-    common = [o for o in rows[0]["overrides"] if all(o in r["overrides"] for r in rows)] if len(rows) > 1 else []
+    common = (
+        [o for o in rows[0]["overrides"] if all(o in r["overrides"] for r in rows)]
+        if len(rows) > 1
+        else []
+    )
     return [" ".join(o for o in r["overrides"] if o not in common) for r in rows], common
 
 
@@ -162,7 +182,11 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
     groups, common = defaultdict(list), split_overrides(rows)[1]
     for row in rows:
         if row["status"] == "completed":
-            groups[" ".join(o for o in row["overrides"] if not o.startswith("seed=") and o not in common)].append(row)
+            groups[
+                " ".join(
+                    o for o in row["overrides"] if not o.startswith("seed=") and o not in common
+                )
+            ].append(row)
     body = [
         [
             key or "(defaults)",
@@ -175,11 +199,15 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
     ]
     if not body:
         return ""
-    return "## Over seeds: mean (sample deviation)\n\n" + table(["overrides", "seeds", "validation", *names], body)
+    return "## Over seeds: mean (sample deviation)\n\n" + table(
+        ["overrides", "seeds", "validation", *names], body
+    )
 
 
 def spread(cells: list[show.Row]) -> str:
-    """``mean (deviation)`` of the means of some cells, as tables show them; without those that diverged."""
+    """``mean (deviation)`` of the means of some cells, as tables show them;
+    without those that diverged.
+    """
     cells = [c for c in cells if c["mean"] is not None]
     return deviation([show.scaled(c) for c in cells], show.digits(cells[0]) if cells else 1)
 
@@ -195,7 +223,10 @@ def table(head: list[str], body: list[list[str]]) -> str:
     """A Markdown table with aligned columns."""
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     lines = [head, ["-" * w for w in widths], *body]
-    return "\n".join("| " + " | ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) + " |" for row in lines)
+    return "\n".join(
+        "| " + " | ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) + " |"
+        for row in lines
+    )
 
 
 def number(value: float | None, digits: int) -> str:

@@ -36,7 +36,9 @@ class Pivot:
 
 
 def pivots(rows: list[Row]) -> list[Pivot]:
-    """One table for each evaluator, task and metric, one for a ranking; lines ordered by mapping, calibration last."""
+    """One table for each evaluator, task and metric, one for a ranking; lines ordered by mapping,
+    calibration last.
+    """
     shown = show.uncorrupted(rows)
     kinds = sorted(dict.fromkeys(map(_kind, shown)), key=lambda kind: kind[0])
     return [_pivot([r for r in shown if _kind(r) == kind]) for kind in kinds]
@@ -57,7 +59,11 @@ def _pivot(cells: list[Row]) -> Pivot:
     rows = []
     for mapping in dict.fromkeys(map(show.mapping, cells)):
         for predictor, baseline in predictors.items():
-            found = {show.column(c): c for c in cells if (show.mapping(c), show.predictor(c)) == (mapping, predictor)}
+            found = {
+                show.column(c): c
+                for c in cells
+                if (show.mapping(c), show.predictor(c)) == (mapping, predictor)
+            }
             if found:
                 rows.append(Line(mapping, predictor, baseline, [found.get(c) for c in columns]))
     first, number = cells[0], max(c["n"] for c in cells)
@@ -67,12 +73,18 @@ def _pivot(cells: list[Row]) -> Pivot:
         what, head = f"rank among all {first['candidates']}, {galleries}", "query → gallery"
     elif show.is_calibration(first):
         task, head = "calibration", "support:query"
-        what = f"gap between confidence and accuracy % (root mean square, debiased), queries of {number} episodes"
+        what = (
+            "gap between confidence and accuracy % (root mean square, debiased), queries "
+            f"of {number} episodes"
+        )
     elif show.is_problem(first):
         what, head = f"loss of {number} problems, mean ± 95 % interval and median", "problems"
     else:
         unit = " %" if first["percent"] else ""
-        what, head = f"{first['metric']}{unit} ± 95 % interval, {number} {first['unit']} each", "support:query"
+        what, head = (
+            f"{first['metric']}{unit} ± 95 % interval, {number} {first['unit']} each",
+            "support:query",
+        )
     return Pivot(f"{task}, {first['split']} split: {what}", head, columns, rows)
 
 
@@ -82,14 +94,20 @@ def result_tables(results: list[Row]) -> Iterable[Table]:
 
 
 def drawn(pivot: Pivot, shown: Callable[[Row | None], str]) -> Table:
-    """A table for a terminal: mappings stand beside the predictors, or above them where their names are long."""
+    """A table for a terminal: mappings stand beside the predictors, or above them where
+    their names are long.
+    """
     beside = max(len(name) for name in (pivot.second, *(r.predictor for r in pivot.rows))) <= BESIDE
-    table = Table(title=pivot.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+    table = Table(
+        title=pivot.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0
+    )
     table.show_edge = False
     if beside:
         table.add_column(pivot.head, no_wrap=True)
     # As text, since names may hold brackets, which rich reads as markup.
-    table.add_column(Text(pivot.second if beside else f"{pivot.head}\n{pivot.second}"), overflow="fold")
+    table.add_column(
+        Text(pivot.second if beside else f"{pivot.head}\n{pivot.second}"), overflow="fold"
+    )
     for column in pivot.columns:
         table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
     before = None

@@ -1,4 +1,6 @@
-"""Does adaptation help? The verdicts of a ``result.json`` as tables, for HTML and for the terminal."""
+"""Does adaptation help? The verdicts of a ``result.json`` as tables, for HTML
+and for the terminal.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ THAN = {
 
 @dataclass
 class Against:
-    """How much better a learned row is than another: ``+1.2 ± 0.4``, and ``better``, ``worse`` or nothing."""
+    """How much better a learned row is than another: ``+1.2 ± 0.4``, and ``better``,
+    ``worse`` or nothing.
+    """
 
     metric: str
     than: str
@@ -32,7 +36,8 @@ class Against:
 
 @dataclass
 class VerdictItem:
-    """One learned row: what was played, against whom, by other metrics too where it is worse, and what follows.
+    """One learned row: what was played, against whom, by other metrics too where it is worse,
+    and what follows.
 
     ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and empty if that is open.
     """
@@ -72,7 +77,9 @@ def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:
     """For a terminal of 80 columns or more; none where nothing is judged so."""
     for one in verdict_items(verdicts):
         title = f"does adaptation help? {one.outcome}: {one.predictor}, {one.played}"
-        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0
+        )
         table.show_edge = False
         for head in ("better by", "metric", "than", ""):
             table.add_column(head, justify="right" if head == "better by" else "left")

@@ -21,7 +21,9 @@ def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) ->
     queries = max(1, CELLS // (s * cells))
     episodes = max(1, CELLS // (q * s * cells))
     rows = [
-        torch.cat([distance(part, some_support) for part in some_query.split(queries, dim=1)], dim=1)
+        torch.cat(
+            [distance(part, some_support) for part in some_query.split(queries, dim=1)], dim=1
+        )
         for some_query, some_support in zip(
             query.reshape(-1, q, query.shape[-1]).split(episodes),
             support.reshape(-1, s, support.shape[-1]).split(episodes),

@@ -1,4 +1,5 @@
-"""Distances from every query to every support item: ``(query [..., q, d], support [..., s, d]) -> [..., q, s]``.
+"""Distances from every query to every support item:
+``(query [..., q, d], support [..., s, d]) -> [..., q, s]``.
 
 Smaller is nearer. Computed in float32 at least, whatever the precision of the embeddings.
 """
@@ -17,7 +18,9 @@ distances = Registry("distance", "mmml.similarity", functions=True)
 
 
 def of_parts(distance: Distance) -> Distance:
-    """Decorator: the distance compares parts, and embeddings hold them side by side; most do not."""
+    """Decorator: the distance compares parts, and embeddings hold them side by side;
+    most do not.
+    """
     distance.of_parts = True  # type: ignore[attr-defined]
     return distance
 
@@ -31,8 +34,8 @@ def compares_parts(name: str, where: str) -> bool:
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017).
 
-    Float32 holds no squares of differences below 1e-19 or above 1e19: use another distance for such units.
-    Its gradient is right everywhere; its second derivative is 0, and not 2, where q = s.
+    Float32 holds no squares of differences below 1e-19 or above 1e19: use another distance for such
+    units. Its gradient is right everywhere; its second derivative is 0, and not 2, where q = s.
     """
     return euclidean(query, support).square()
 
@@ -41,12 +44,16 @@ def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
 def euclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖, with gradient zero where q = s (the root has none there).
 
-    By differences, and not as |q|² + |s|² − 2qs, which in float32 loses what lies nearer than 2e-4 on unit vectors.
-    Everything is first divided by about the largest number, since float32 holds no squares of 1e-23 or 1e20.
+    By differences, and not as |q|² + |s|² − 2qs, which in float32 loses what lies nearer than 2e-4
+    on unit vectors. Everything is first divided by about the largest number, since float32 holds
+    no squares of 1e-23 or 1e20.
     """
     query, support = at_least_float32(query), at_least_float32(support)
     scale = torch.maximum(power_of_two(query, (-2, -1)), power_of_two(support, (-2, -1)))
-    return torch.cdist(query / scale, support / scale, compute_mode="donot_use_mm_for_euclid_dist") * scale
+    return (
+        torch.cdist(query / scale, support / scale, compute_mode="donot_use_mm_for_euclid_dist")
+        * scale
+    )
 
 
 @distances.register("cosine")
@@ -62,7 +69,8 @@ def unit(x: Tensor) -> Tensor:
 
 
 def power_of_two(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The power of two at or below the largest absolute value along some dimensions, which stay with size 1.
+    """The power of two at or below the largest absolute value along some dimensions,
+    which stay with size 1.
 
     Division by it is exact. 1 where all is zero; has no gradient.
     """

@@ -47,9 +47,12 @@ def _aligned(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _accumulated(costs: Tensor) -> Tensor:
-    """The cheapest way to each cell of ``[P, n, m]``, by anti-diagonals: cell (i, j) is ``[i + j, P, i]``."""
+    """The cheapest way to each cell of ``[P, n, m]``, by anti-diagonals: cell (i,
+    j) is ``[i + j, P, i]``.
+    """
     pairs, n, m = costs.shape
-    # With n more columns cut into rows one shorter, row i moves right by i, and columns are diagonals.
+    # With n more columns cut into rows one shorter, row i moves right by i, and columns
+    # are diagonals.
     slanted = F.pad(costs, (0, n), value=torch.inf).flatten(1)[:, : n * (m + n - 1)]
     diagonals = slanted.view(pairs, n, m + n - 1).permute(2, 0, 1).contiguous()
     nothing = costs.new_full((pairs, n), torch.inf)
@@ -57,5 +60,7 @@ def _accumulated(costs: Tensor) -> Tensor:
     for k in range(1, m + n - 1):
         last, before = sums[-1], sums[-2] if k > 1 else nothing
         straight = torch.minimum(last, F.pad(last, (1, -1), value=torch.inf)) + diagonals[k]
-        sums.append(torch.minimum(straight, F.pad(before, (1, -1), value=torch.inf) + 2 * diagonals[k]))
+        sums.append(
+            torch.minimum(straight, F.pad(before, (1, -1), value=torch.inf) + 2 * diagonals[k])
+        )
     return torch.stack(sums)

@@ -11,11 +11,12 @@ DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIP
 @distances.register("local")
 @of_parts
 def local(query: Tensor, support: Tensor) -> Tensor:
-    """1 − the mean cosine of each place's descriptor with the most alike of the other item, both ways.
+    """1 − the mean cosine of each place's descriptor with the most alike of the other
+    item, both ways.
 
-    Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric, as Dubuisson and Jain (1994)
-    have it for points. Items are descriptors of 64 numbers each (as ``conv4_local`` gives), side by side;
-    from 0 to 2.
+    Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric,
+    as Dubuisson and Jain (1994) have it for points. Items are descriptors of 64 numbers each (as
+    ``conv4_local`` gives), side by side; from 0 to 2.
     """
     query, support = (unit(_patches(at_least_float32(x))) for x in (query, support))
     cells = query.shape[-2] * support.shape[-2]
@@ -28,7 +29,9 @@ def _patches(items: Tensor) -> Tensor:
 
 
 def _patch_distance(query: Tensor, support: Tensor) -> Tensor:
-    """Descriptors of length 1, ``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]`` → ``[B, q, s]``."""
+    """Descriptors of length 1, ``[B, q, places × DESCRIPTOR], [B, s, places × DESCRIPTOR]``
+    → ``[B, q, s]``.
+    """
     q, s = _patches(query), _patches(support)
     cosines = between_parts(lambda a, b: a @ b.mT, q, s)  # [B, q, places, s, places]
     # max and not amax, whose gradient is much slower: it looks for ties

@@ -23,7 +23,12 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        support_labels: Tensor,
+        query: Tensor,
+        query_labels: Tensor,
     ) -> Tensor:
         """The mean loss, a scalar.
 
@@ -37,7 +42,8 @@ class Loss(nn.Module, ABC):
 
 
 class MarginLoss(Loss):
-    """A loss that compares distances with a margin, and whose probabilities are a softmax of the distances as they are.
+    """A loss that compares distances with a margin, and whose probabilities are a softmax
+    of the distances as they are.
 
     Args:
         margin: in the units of the distance; positive.
@@ -69,14 +75,21 @@ class Contrastive(MarginLoss):
         self.squared = squared
 
     def forward(
-        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        support_labels: Tensor,
+        query: Tensor,
+        query_labels: Tensor,
     ) -> Tensor:
         return self.pairs(distance(query, support), same_class(query_labels, support_labels)).mean()
 
     def pairs(self, d: Tensor, same: Tensor) -> Tensor:
         """The loss of each pair, from distances and same-class flags of one shape."""
         if d.shape != same.shape:
-            raise ValueError(f"distances {list(d.shape)} and labels {list(same.shape)} must match pair by pair")
+            raise ValueError(
+                f"distances {list(d.shape)} and labels {list(same.shape)} must match pair by pair"
+            )
         loss = torch.where(same, d, (self.margin - d).clamp_min(0))
         return loss.square() if self.squared else loss
 
@@ -91,8 +104,12 @@ class SoftmaxLoss(Loss):
 
     def __init__(self, temperature: float, learn_temperature: bool):
         super().__init__()
-        require(0 < temperature < math.inf, "method.loss.temperature", temperature, "a positive number")
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
+        require(
+            0 < temperature < math.inf, "method.loss.temperature", temperature, "a positive number"
+        )
+        self.log_temperature = nn.Parameter(
+            torch.tensor(math.log(temperature)), requires_grad=learn_temperature
+        )
 
     @property
     def temperature(self) -> Tensor:
@@ -109,7 +126,12 @@ class InfoNCE(SoftmaxLoss):
     """
 
     def forward(
-        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        support_labels: Tensor,
+        query: Tensor,
+        query_labels: Tensor,
     ) -> Tensor:
         logits = -distance(query, support) / self.temperature
         same = same_class(query_labels, support_labels)
@@ -123,7 +145,12 @@ class Prototypical(SoftmaxLoss):
     """Cross-entropy over distances to class means (Snell, Swersky and Zemel, 2017, equation 2)."""
 
     def forward(
-        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        support_labels: Tensor,
+        query: Tensor,
+        query_labels: Tensor,
     ) -> Tensor:
         logits = -distance(query, class_means(support, support_labels)) / self.temperature
         return nn.functional.cross_entropy(logits.flatten(0, -2), query_labels.flatten())

@@ -23,7 +23,10 @@ class Mahalanobis(nn.Module):
     def __init__(self, width: int | None):
         super().__init__()
         if width is None:
-            raise UserError("method/distance=mahalanobis needs embeddings of one width; choose encoders that have it")
+            raise UserError(
+                "method/distance=mahalanobis needs embeddings of one width; choose "
+                "encoders that have it"
+            )
         self.map = nn.Parameter(torch.eye(width))
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:

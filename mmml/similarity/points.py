@@ -12,7 +12,8 @@ AXES = 2  # numbers that make up a point: items are [points × AXES], NaN after 
 @distances.register("modified_hausdorff")
 @of_parts
 def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
-    """The larger of two means: from each point to the nearest of the other set, in either direction.
+    """The larger of two means: from each point to the nearest of the other set,
+    in either direction.
 
     Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015).
     Items are points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
@@ -31,13 +32,16 @@ def _without_gaps(x: Tensor) -> Tensor:
 def _sets(query: Tensor, support: Tensor) -> Tensor:
     (q, a), (s, b) = (_points(_without_gaps(x)) for x in (query, support))
     between = between_parts(euclidean, q, s)  # [B, q, points, s, points]
-    present = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)  # [B, q, s, points of q]
+    # [B, q, s, points of q]
+    present = between.masked_fill(~b[:, None, None], torch.inf).amin(4).transpose(2, 3)
     back = between.masked_fill(~a[:, :, :, None, None], torch.inf).amin(2)  # [B, q, s, points of s]
     return torch.maximum(_mean(present, a.unsqueeze(2)), _mean(back, b.unsqueeze(1)))
 
 
 def _points(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which there are ``[B, n, points]``."""
+    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which there are
+    ``[B, n, points]``.
+    """
     x = x.unflatten(-1, (-1, AXES))
     return x.nan_to_num(0), ~x[..., 0].isnan()
 

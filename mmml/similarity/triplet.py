@@ -10,14 +10,15 @@ from mmml.similarity.losses import MarginLoss, losses, same_class
 
 @losses.register("triplet")
 class Triplet(MarginLoss):
-    """``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item p of its class and one n of another, averaged.
+    """``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item p of its class and one n
+    of another, averaged.
 
     Schroff, Kalenichenko and Philbin (2015), equation 1, with any distance.
 
     Args:
         margin: m, in the units of the distance.
-        hard_mining: of each query only the farthest p and the nearest n count (Hermans, Beyer and Leibe, 2017,
-            equation 5); else all that violate the margin, whose mean is the loss.
+        hard_mining: of each query only the farthest p and the nearest n count (Hermans, Beyer and
+            Leibe, 2017, equation 5); else all that violate the margin, whose mean is the loss.
     """
 
     def __init__(self, margin: float, hard_mining: bool):
@@ -25,7 +26,12 @@ class Triplet(MarginLoss):
         self.hard_mining = hard_mining
 
     def forward(
-        self, distance: Distance, support: Tensor, support_labels: Tensor, query: Tensor, query_labels: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        support_labels: Tensor,
+        query: Tensor,
+        query_labels: Tensor,
     ) -> Tensor:
         d, same = distance(query, support), same_class(query_labels, support_labels)
         if self.hard_mining:

@@ -42,20 +42,23 @@ class Metric:
 
 
 class Task(ABC):
-    """What the answers of an episode are, how support targets become predictions, and how predictions are scored.
+    """What the answers of an episode are, how support targets become predictions, and how
+    predictions are scored.
 
     Attributes:
-        target: the column that holds the answer of each sample, such as ``score`` or ``text``; None where the answer
-            is the label of the sample's class. Predictions are then log-probabilities of labels, ``[B, q, ways]``.
+        target: the column that holds the answer of each sample, such as ``score`` or ``text``;
+            None where the answer is the label of the sample's class. Predictions are then
+            log-probabilities of labels, ``[B, q, ways]``.
 
     Class attributes:
         name: as in configs and results.
         metrics: the first is the headline, by which validation selects.
         loss_metric: what tables call the loss, where they show it.
-        form: what answers look like: ``label``, ``scalar``, ``embedding`` or ``text``. Methods that compute answers
-            have one way for each form, see :mod:`mmml.methods.learned_optimizer.heads`.
-        constants: baselines that give the same answer to every query: by name, what of the targets of a support set
-            ``[B, s, …]`` is weighted alike, ``[B, s, …]``.
+        form: what answers look like: ``label``, ``scalar``, ``embedding`` or
+            ``text``. Methods that compute answers have one way for each form, see
+            :mod:`mmml.methods.learned_optimizer.heads`.
+        constants: baselines that give the same answer to every query: by name, what of the targets
+            of a support set ``[B, s, …]`` is weighted alike, ``[B, s, …]``.
     """
 
     name: ClassVar[str]
@@ -73,7 +76,9 @@ class Task(ABC):
 
     @property
     def embedded_columns(self) -> set[str]:
-        """The target, if the learner embeds it as it embeds queries; predictions are then embeddings, too."""
+        """The target, if the learner embeds it as it embeds queries; predictions are
+        then embeddings, too.
+        """
         return set()
 
     @property
@@ -90,39 +95,54 @@ class Task(ABC):
         """Refuse a dataset without the answers, before it is loaded."""
         dataset.check()
         if not self.per_sample_target and not dataset.labelled:
-            message = f"classes of dataset={dataset.name} say only what its scores are about, and cannot be told apart"
+            message = (
+                f"classes of dataset={dataset.name} say only what its scores are about, "
+                "and cannot be told apart"
+            )
             raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse too few classes to tell apart, and changed images where answers say what the images show."""
+        """Refuse too few classes to tell apart, and changed images where answers say
+        what the images show.
+        """
         if self.per_sample_target and episodes.train.task_augmentation:
             share = episodes.train.task_augmentation
             raise UserError(
-                f"episode.train.task_augmentation={share} changes images, and not the {self.target} of each: use 0"
+                f"episode.train.task_augmentation={share} changes images, and not "
+                f"the {self.target} of each: use 0"
             )
         for side, ways, least, _ in ways_of(episodes):
             if least < self.min_ways:
-                raise UserError(f"episode.{side}.ways={ways} must be {self.min_ways} or more for task={self.name}")
+                raise UserError(
+                    f"episode.{side}.ways={ways} must be {self.min_ways} or more for "
+                    f"task={self.name}"
+                )
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
         """Refuse samples without the targets that the task needs."""
         for split, part in samples.items() if self.per_sample_target else ():
             column = part.columns.get(str(self.target))
             if column is None:
-                raise UserError(f"task={self.name} needs a {self.target} for each sample; the {split} split has none")
+                raise UserError(
+                    f"task={self.name} needs a {self.target} for each sample; "
+                    f"the {split} split has none"
+                )
             if column.mask is not None:
                 lacking = int((~column.mask).sum())
                 raise UserError(
-                    f"task={self.name} needs a {self.target} for each sample; {lacking} of the {split} split have "
-                    "none: leave these rows out"
+                    f"task={self.name} needs a {self.target} for each sample; {lacking} "
+                    f"of the {split} split have none: leave these rows out"
                 )
 
-    def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]) -> None:
+    def check_mappings(
+        self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]
+    ) -> None:
         """Refuse mappings that the task cannot play."""
         for mapping in mappings if self.per_sample_target else ():
             if any(mapping.per_class(modalities)):
                 raise UserError(
-                    f"{mapping}: task={self.name} needs a value for each sample on both sides, none for a whole class"
+                    f"{mapping}: task={self.name} needs a value for each sample on both sides, "
+                    "none for a whole class"
                 )
 
     def prepare(self, samples: Samples) -> Samples:
@@ -130,7 +150,9 @@ class Task(ABC):
         return samples
 
     def targets(self, examples: ExampleSet) -> Tensor:
-        """The answer of each item: its label, ``[B, items]``, or what the target column holds, ``[B, items, …]``."""
+        """The answer of each item: its label, ``[B, items]``, or what the target column holds,
+        ``[B, items, …]``.
+        """
         if self.target is None:
             return examples.labels
         assert examples.answers is not None
@@ -140,8 +162,8 @@ class Task(ABC):
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         """Predictions from how much each query trusts each support item.
 
-        Where the target is embedded, the targets are how far it lies from the support item, and the result is to be
-        added to the query.
+        Where the target is embedded, the targets are how far it lies from the support item,
+        and the result is to be added to the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
@@ -149,7 +171,9 @@ class Task(ABC):
         """
 
     def output_size(self, support_targets: Tensor) -> int:
-        """How many numbers a model must give for each query, by the targets ``[B, s, …]`` of the support set."""
+        """How many numbers a model must give for each query, by the targets ``[B, s, …]``
+        of the support set.
+        """
         raise NotImplementedError(f"task={self.name} has no outputs of a fixed size")
 
     def decode(self, outputs: Tensor) -> Any:
@@ -161,14 +185,18 @@ class Task(ABC):
         return predictions
 
     def format(self, predictions: Any) -> list[dict[str, Any]]:
-        """The prediction for each query of the first episode, by a field of :class:`mmml.Prediction`.
+        """The prediction for each query of the first episode, by a field of
+        :class:`mmml.Prediction`.
 
         For targets that a file can hold.
         """
         raise NotImplementedError(f"task={self.name} has no answers of its own")
 
-    def answers(self, predictions: Any, samples: Samples, drawn: Episodes) -> Sequence[str | int] | None:
-        """What a report shows as the answers to the queries of one episode: texts or row numbers; None for nothing.
+    def answers(
+        self, predictions: Any, samples: Samples, drawn: Episodes
+    ) -> Sequence[str | int] | None:
+        """What a report shows as the answers to the queries of one episode: texts or row numbers;
+        None for nothing.
 
         Args:
             predictions: of the episode.
@@ -179,7 +207,9 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
-        """What learning descends, the mean over the queries of each episode, ``[B]``; arguments as of ``scores``."""
+        """What learning descends, the mean over the queries of each episode, ``[B]``;
+        arguments as of ``scores``.
+        """
 
     @abstractmethod
     def scores(self, predictions: Any, targets: Tensor) -> dict[Metric, Tensor]:
@@ -193,27 +223,35 @@ class Task(ABC):
     def scores_of_episodes(
         self, predictions: Any, targets: Tensor, samples: Samples, drawn: Episodes
     ) -> dict[Metric, Tensor]:
-        """``scores`` where more than the queries may matter, such as all candidates of the split; else the same.
+        """``scores`` where more than the queries may matter, such as all candidates of the split;
+        else the same.
 
         Args:
             predictions: as of ``scores``.
             targets: as of ``scores``.
-            samples: that the episodes were drawn from, by :func:`mmml.evaluation.embed.materialize`.
+            samples: that the episodes were drawn from, by
+                :func:`mmml.evaluation.embed.materialize`.
             drawn: the episodes.
         """
         return self.scores(predictions, targets)
 
     @abstractmethod
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """What guessing is expected to score in episodes of a shape; empty where that is not known."""
+        """What guessing is expected to score in episodes of a shape;
+        empty where that is not known.
+        """
 
-    def chance_of_episodes(self, shape: EpisodeShape, sampler: Sampler, episodes: int) -> dict[Metric, float]:
+    def chance_of_episodes(
+        self, shape: EpisodeShape, sampler: Sampler, episodes: int
+    ) -> dict[Metric, float]:
         """``chance`` where it depends on the samples of so many episodes."""
         return self.chance(shape)
 
 
 def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
-    """Each choice of ways: of which side of the config, as it was given, and the least and the most."""
+    """Each choice of ways: of which side of the config, as it was given,
+    and the least and the most.
+    """
     train, evaluated = episodes.train.ways, sorted(episodes.eval.ways)
     for side, ways in (("train", train), ("eval", evaluated[0]), ("eval", evaluated[-1])):
         least, most = (ways["min"], ways["max"]) if isinstance(ways, dict) else (ways, ways)

@@ -19,7 +19,9 @@ class Classification(Task):
     loss_metric = LOG_LOSS
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """A vote: the weights of the support items, added up by class; −inf for a class without any weight."""
+        """A vote: the weights of the support items, added up by class; −inf for a class
+        without any weight.
+        """
         ways = self.output_size(support_targets)
         label = support_targets.unsqueeze(-2).expand_as(log_weights)
         none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
@@ -48,7 +50,11 @@ class Classification(Task):
 
         Ties go to the first label: labels are shuffled.
         """
-        return {self.metrics[0]: ((predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)).float()}
+        return {
+            self.metrics[0]: (
+                (predictions.argmax(-1) == targets) & ~predictions.isnan().any(-1)
+            ).float()
+        }
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         return {self.metrics[0]: 1 / shape.ways}

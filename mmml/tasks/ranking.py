@@ -1,6 +1,7 @@
 """A gallery of all classes: at what rank among them does the right one come?
 
-Played by the evaluation across modalities, without any support set; ``task=retrieval`` learns from pairs.
+Played by the evaluation across modalities, without any support set; ``task=retrieval``
+learns from pairs.
 """
 
 from typing import ClassVar
@@ -15,7 +16,9 @@ MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, media
 
 
 class Ranking(Task):
-    """The support set is the gallery; predictions are how well each candidate fits, ``[B, q, s]``."""
+    """The support set is the gallery; predictions are how well each candidate fits,
+    ``[B, q, s]``.
+    """
 
     name = "gallery"
     form: ClassVar[str] = "ranking"
@@ -32,7 +35,8 @@ class Ranking(Task):
         return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is number ``targets``.
+        """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is
+        number ``targets``.
 
         Candidates that tie share their ranks, so a collapsed embedding scores as chance does.
         """
@@ -45,9 +49,9 @@ class Ranking(Task):
 def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
     """Recall at 1, 5 and 10 and the rank (from 1) of the right candidate, ``[…, q]`` each.
 
-    In expectation over the order of candidates that tie: with b that fit better and t others that fit as well,
-    the right one has each of the ranks from b + 1 to b + t + 1 equally often. Where its fit is NaN, it is never
-    found, and last.
+    In expectation over the order of candidates that tie: with b that fit better and t others
+    that fit as well, the right one has each of the ranks from b + 1 to b + t + 1 equally often.
+    Where its fit is NaN, it is never found, and last.
 
     Args:
         fits: how well each candidate fits, ``[…, q, s]``.
@@ -62,4 +66,7 @@ def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
 
 def chance_among_candidates(candidates: int) -> dict[Metric, float]:
     """What a random order of so many candidates is expected to score."""
-    return {**{m: min(1.0, k / candidates) for k, m in RECALLS.items()}, MEDIAN_RANK: (candidates + 1) / 2}
+    return {
+        **{m: min(1.0, k / candidates) for k, m in RECALLS.items()},
+        MEDIAN_RANK: (candidates + 1) / 2,
+    }

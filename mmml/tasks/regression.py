@@ -29,23 +29,34 @@ class Regression(ScoreTarget):
     """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
 
     Args:
-        threshold: above which a score counts as positive, for accuracy and F1; None leaves these out.
+        threshold: above which a score counts as positive, for accuracy and F1;
+            None leaves these out.
     """
 
     name = "regression"
     metrics: ClassVar[tuple[Metric, ...]] = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
     # Of all constants the mean has the least squared error, and the median the least absolute one.
-    constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {"mean": lambda t: t, "median": median}
+    constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {
+        "mean": lambda t: t,
+        "median": median,
+    }
 
     def __init__(self, threshold: float | None = None):
-        require(threshold is None or math.isfinite(threshold), "task.threshold", threshold, "a number, or null")
+        require(
+            threshold is None or math.isfinite(threshold),
+            "task.threshold",
+            threshold,
+            "a number, or null",
+        )
         self.threshold = threshold
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean (Nadaraya 1964; Watson 1964)."""
         if log_weights.shape[-1] != support_targets.shape[-1]:
-            raise ValueError(f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores")
+            raise ValueError(
+                f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores"
+            )
         return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
 
     def output_size(self, support_targets: Tensor) -> int:
@@ -62,13 +73,21 @@ class Regression(ScoreTarget):
         return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """The distance of every prediction from the truth; of every episode the correlation, ``[B, 1]``."""
+        """The distance of every prediction from the truth; of every episode the correlation,
+        ``[B, 1]``.
+        """
         if predictions.shape != targets.shape:
-            raise ValueError(f"predictions {list(predictions.shape)} for targets {list(targets.shape)}")
-        found = {MAE: (predictions - targets).abs(), PEARSON: pearson(predictions, targets).unsqueeze(-1)}
+            raise ValueError(
+                f"predictions {list(predictions.shape)} for targets {list(targets.shape)}"
+            )
+        found = {
+            MAE: (predictions - targets).abs(),
+            PEARSON: pearson(predictions, targets).unsqueeze(-1),
+        }
         if self.threshold is not None:
             true = targets > self.threshold
-            guessed = torch.where(predictions.isnan(), ~true, predictions > self.threshold)  # diverged: wrong
+            # Diverged: wrong.
+            guessed = torch.where(predictions.isnan(), ~true, predictions > self.threshold)
             found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
         return found
 
@@ -78,7 +97,8 @@ class Regression(ScoreTarget):
 
 
 def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1; 0 where either is constant.
+    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1;
+    0 where either is constant.
 
     Constant are numbers that differ by no more than their own rounding, whatever their size.
     """
@@ -87,7 +107,9 @@ def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers less their mean, of length 1, ``[B, q]`` in float64; and whether they are constant, bool ``[B]``."""
+    """Numbers less their mean, of length 1, ``[B, q]`` in float64; and whether they are
+    constant, bool ``[B]``.
+    """
     rounding = 8 * torch.finfo(torch.promote_types(values.dtype, torch.float32)).eps
     largest = values.double().abs().amax(-1, keepdim=True)
     scaled = values.double() / largest.where(largest > 0, 1)  # first, so that squares do not vanish
@@ -97,6 +119,8 @@ def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def f1(guessed: Tensor, true: Tensor) -> Tensor:
-    """Of positives the harmonic mean of precision and recall, bool ``[B, q]`` twice → ``[B]``; 1 if there are none."""
+    """Of positives the harmonic mean of precision and recall, bool ``[B, q]`` twice → ``[B]``;
+    1 if there are none.
+    """
     right, named = (guessed & true).sum(-1), guessed.sum(-1) + true.sum(-1)
     return torch.where(named > 0, 2 * right / named.clamp_min(1), 1.0)

@@ -1,4 +1,6 @@
-"""``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show what belongs together."""
+"""``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show
+what belongs together.
+"""
 
 import math
 from dataclasses import replace
@@ -25,12 +27,13 @@ INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 class Retrieval(ModalityTarget):
     """Predictions are where the answers should lie, ``[B, q, width]``.
 
-    They are learned among the answers to the queries of an episode, and judged among all answers of the domain.
+    They are learned among the answers to the queries of an episode, and judged among all
+    answers of the domain.
 
-    A task is a domain (a language, a topic), its support set some pairs of it. Queries and answers are embedded in
-    one space, which the support set corrects: the metric method adds the mean of how far the answers of
-    the support set lie from its items, weighted by distance (Nadaraya 1964; Watson 1964); the learned optimizer
-    adapts a linear projection of queries.
+    A task is a domain (a language, a topic), its support set some pairs of it. Queries and answers
+    are embedded in one space, which the support set corrects: the metric method adds the mean of
+    how far the answers of the support set lie from its items, weighted by distance (Nadaraya 1964;
+    Watson 1964); the learned optimizer adapts a linear projection of queries.
 
     Args:
         target: the modality of the answers.
@@ -51,14 +54,20 @@ class Retrieval(ModalityTarget):
         return {self.target}
 
     def prepare(self, samples: Samples) -> Samples:
-        """Which rows have equal answers is known of texts, and where rows refer to the same file."""
+        """Which rows have equal answers is known of texts, and where rows
+        refer to the same file.
+        """
         column, numbers = samples.columns[self.target], None
         if base_modality(self.target) == "text" and not column.encoded:
             known: dict[str, int] = {}
-            numbers = np.array([known.setdefault(str(text), len(known)) for text in column.values[:]], np.int64)
+            numbers = np.array(
+                [known.setdefault(str(text), len(known)) for text in column.values[:]], np.int64
+            )
         elif isinstance(column.values, Subset):
             numbers = column.values.rows
-        return replace(samples, columns={**samples.columns, self.target: replace(column, numbers=numbers)})
+        return replace(
+            samples, columns={**samples.columns, self.target: replace(column, numbers=numbers)}
+        )
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
         """Their weighted mean."""
@@ -80,7 +89,9 @@ class Retrieval(ModalityTarget):
         return (directions[0] + directions[1]) / 2
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries of the episode."""
+        """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries
+        of the episode.
+        """
         own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
         return rank_scores(fits(predictions, targets), own)
 
@@ -99,7 +110,9 @@ class Retrieval(ModalityTarget):
         """It depends on how many candidates an episode has."""
         return {}
 
-    def chance_of_episodes(self, shape: EpisodeShape, sampler: Sampler, episodes: int) -> dict[Metric, float]:
+    def chance_of_episodes(
+        self, shape: EpisodeShape, sampler: Sampler, episodes: int
+    ) -> dict[Metric, float]:
         drawn = sampler.draw(range(sampler.at_most(episodes)), shape)
         among = candidate_rows(self.prepare(sampler.samples), self.target, drawn)
         each = [chance_among_candidates(len(rows)) for rows, _ in among]
@@ -107,5 +120,7 @@ class Retrieval(ModalityTarget):
 
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:
-    """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]`` → ``[…, q, n]``."""
+    """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]``
+    → ``[…, q, n]``.
+    """
     return unit(predictions) @ unit(targets).mT.to(predictions.dtype)

@@ -22,13 +22,18 @@ class ScoreTarget(Task):
     def check_dataset(self, dataset: Dataset) -> None:
         super().check_dataset(dataset)
         if not dataset.scored:
-            raise UserError(f"task={self.name} needs a score for each sample, and dataset={dataset.name} has none")
+            raise UserError(
+                f"task={self.name} needs a score for each sample, and dataset={dataset.name} "
+                "has none"
+            )
 
     def check(self, episodes: EpisodeConfig) -> None:
         super().check(episodes)
         for side, _, _, most in ways_of(episodes):
             if most > 1:
-                raise UserError(f"episode.{side}.ways={most} would mix scores of different things: use 1")
+                raise UserError(
+                    f"episode.{side}.ways={most} would mix scores of different things: use 1"
+                )
 
 
 class ModalityTarget(Task):
@@ -36,7 +41,9 @@ class ModalityTarget(Task):
 
     target: str
 
-    def check_mappings(self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]) -> None:
+    def check_mappings(
+        self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]
+    ) -> None:
         mappings = list(mappings)
         if self.target not in modalities:
             known = ", ".join(m for m, per in modalities.items() if per is Granularity.SAMPLE)
@@ -44,11 +51,14 @@ class ModalityTarget(Task):
             raise UserError(f"task.target={self.target}: this dataset has {known}{hint}")
         if modalities[self.target] is Granularity.CLASS:
             raise UserError(
-                f"task.target={self.target} belongs to whole classes here, and task={self.name} needs one for each "
-                "sample: choose another dataset, or other samples of it (dataset.samples)"
+                f"task.target={self.target} belongs to whole classes here, and task={self.name} "
+                "needs one for each sample: choose another dataset, or other samples of it "
+                "(dataset.samples)"
             )
         super().check_mappings(mappings, modalities)
         for mapping in mappings:
             if self.target in mapping.modalities:
-                message = f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
+                message = (
+                    f"{mapping} shows {self.target}, and task.target={self.target} asks for it"
+                )
                 raise UserError(f"{message}: leave it out, or set episode=pairs")

@@ -28,5 +28,7 @@ def hashed_ngrams(tokens: Tensor, present: Tensor, longest: int) -> Iterator[tup
 
 
 def bucket_of(hashes: Tensor, buckets: int) -> Tensor:
-    """From 0 to below ``buckets``; mixed once more, else n-grams that differ in the last token would lie in few."""
+    """From 0 to below ``buckets``; mixed once more, else n-grams that differ in the last
+    token would lie in few.
+    """
     return hashes * MIXING % PRIME % buckets

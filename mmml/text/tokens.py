@@ -65,7 +65,9 @@ class ByteTokens:
     def decode(self, tokens: Tensor) -> list[str]:
         """Bytes that are no character are left out."""
         rows = up_to_end(tokens, self.end)
-        return [bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows]
+        return [
+            bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows
+        ]
 
     def of(self, texts: Tensor) -> Tensor:
         return texts
@@ -99,7 +101,8 @@ class CachedTokenizer(ABC):
 
 
 class PieceTokens(CachedTokenizer):
-    """Word pieces that are learned from the training texts: fewer tokens, of what was seen in training.
+    """Word pieces that are learned from the training texts: fewer tokens, of what was
+    seen in training.
 
     Args:
         vocabulary: tokens at most; 32 or more.
@@ -112,7 +115,12 @@ class PieceTokens(CachedTokenizer):
 
     def __init__(self, vocabulary: int):
         super().__init__()
-        require(vocabulary >= 32, "method.language_model.vocabulary", vocabulary, "32 or more, or null for bytes")
+        require(
+            vocabulary >= 32,
+            "method.language_model.vocabulary",
+            vocabulary,
+            "32 or more, or null for bytes",
+        )
         self.vocabulary = vocabulary
         self.pieces: pieces.WordPieces | None = None
 
@@ -138,7 +146,10 @@ class PieceTokens(CachedTokenizer):
 
     def decode(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
-        return [self.pieces.text([t - 1 for t in row if t > self.end]) for row in up_to_end(tokens, self.end)]
+        return [
+            self.pieces.text([t - 1 for t in row if t > self.end])
+            for row in up_to_end(tokens, self.end)
+        ]
 
 
 class HubTokens(CachedTokenizer):
@@ -164,6 +175,8 @@ class HubTokens(CachedTokenizer):
         return found
 
     def decode(self, tokens: Tensor) -> list[str]:
-        kept = [[token for token in row if token != self.pad] for row in up_to_end(tokens, self.end)]
+        kept = [
+            [token for token in row if token != self.pad] for row in up_to_end(tokens, self.end)
+        ]
         decode = self._tokenizer.batch_decode  # type: ignore[attr-defined]
         return [text.strip() for text in decode(kept, skip_special_tokens=True)]

@@ -27,10 +27,13 @@ class WordPieces:
         self._tokenizer = tokenizers.Tokenizer.from_str(state)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary: int, whole_words: bool = False) -> "WordPieces":
+    def train(
+        cls, texts: Iterable[str], vocabulary: int, whole_words: bool = False
+    ) -> "WordPieces":
         """Learn at most ``vocabulary`` pieces from texts; the same texts give the same pieces.
 
-        With ``whole``, texts can be put together again from their pieces: capitals and spaces are kept.
+        With ``whole``, texts can be put together again from their pieces: capitals
+        and spaces are kept.
 
         A third of them at most are single characters (they count twice: at the start of a word
         and within), the most frequent ones; words with others are unknown.
@@ -77,7 +80,11 @@ class WordPieces:
     def text(self, pieces: Sequence[int]) -> str:
         """A text again, of pieces that were trained ``whole``; unknown ones are left out."""
         tokens = [self._tokenizer.id_to_token(piece) for piece in pieces if piece > UNKNOWN]
-        return "".join(p.removeprefix("##") for p in tokens if p is not None).replace(SPACE, " ").strip()
+        return (
+            "".join(p.removeprefix("##") for p in tokens if p is not None)
+            .replace(SPACE, " ")
+            .strip()
+        )
 
 
 def _empty(vocabulary: dict[str, int], whole_words: bool = False) -> Any:
@@ -87,11 +94,18 @@ def _empty(vocabulary: dict[str, int], whole_words: bool = False) -> Any:
     """
     import tokenizers
 
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN])
+    )
     if whole_words:
-        parts = [tokenizers.pre_tokenizers.Metaspace(replacement=SPACE), tokenizers.pre_tokenizers.Punctuation()]
+        parts = [
+            tokenizers.pre_tokenizers.Metaspace(replacement=SPACE),
+            tokenizers.pre_tokenizers.Punctuation(),
+        ]
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(parts)
         return tokenizer
-    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(
+        lowercase=True, strip_accents=False
+    )
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     return tokenizer

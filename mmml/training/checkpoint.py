@@ -28,7 +28,8 @@ class Checkpoint:
             number, so this integer is the state of both.
         best: ``{"monitor", "value", "step"}`` of the best validation so far, or None.
         seconds: spent in training.
-        calibration: of the finished learner's confidence, see ``mmml.evaluation.calibration``; None before.
+        calibration: of the finished learner's confidence, see ``mmml.evaluation.calibration``;
+            None before.
     """
 
     config: dict[str, Any]
@@ -59,23 +60,37 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
     if not zipfile.is_zipfile(path):  # not given to torch, which would try older formats
-        raise UserError(f"{option}={path} is no checkpoint, or is cut short; a run keeps last.ckpt and best.ckpt")
+        raise UserError(
+            f"{option}={path} is no checkpoint, or is cut short; a run keeps last.ckpt "
+            "and best.ckpt"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise UserError(f"{option}={path} is refused: it holds more than plain data, and code might run") from None
+        raise UserError(
+            f"{option}={path} is refused: it holds more than plain data, and code might run"
+        ) from None
     except Exception as error:  # a damaged file raises many kinds
         raise UserError(f"{option}={path} cannot be read ({first_line(error)})") from None
     found = content.pop("format", None) if isinstance(content, dict) else None
     if found is not None and found != FORMAT:
-        raise UserError(f"{option}={path} is of format {found}, and this mmml reads {FORMAT}: train anew")
+        raise UserError(
+            f"{option}={path} is of format {found}, and this mmml reads {FORMAT}: train anew"
+        )
     if found is None or not _well_formed(content):
         raise UserError(f"{option}={path} is no mmml checkpoint")
     return Checkpoint(**content)
 
 
 def _well_formed(content: dict[str, Any]) -> bool:
-    kinds = {"config": dict, "known_classes": list, "learner": dict, "optimizer": dict, "step": int, "seconds": float}
+    kinds = {
+        "config": dict,
+        "known_classes": list,
+        "learner": dict,
+        "optimizer": dict,
+        "step": int,
+        "seconds": float,
+    }
     calibration = content.setdefault("calibration", None)
     complete = set(content) == set(FIELDS) and isinstance(calibration, dict | None)
     return complete and all(isinstance(content[k], kind) for k, kind in kinds.items())

@@ -37,7 +37,8 @@ class TrainerInputs:
         batches: step number (from 0) → the batch to learn from; a pure function.
         validate: → scores by name, computed on fixed episodes.
         higher_is_better: of those scores.
-        measured: a text that is the same where these scores measure the same, so that the best can be kept.
+        measured: a text that is the same where these scores measure the same, so that
+            the best can be kept.
         config: the resolved config, to be stored in checkpoints.
         known_classes: identifiers of the training and validation classes.
         seed: of the random numbers within steps.
@@ -64,7 +65,12 @@ class Trainer:
     """
 
     def __init__(
-        self, learner: Trainable, parts: TrainerInputs, options: TrainerConfig, numerics: Numerics, run: RunDirectory
+        self,
+        learner: Trainable,
+        parts: TrainerInputs,
+        options: TrainerConfig,
+        numerics: Numerics,
+        run: RunDirectory,
     ):
         self.learner, self.parts, self.options = learner, parts, options
         self.numerics, self.run = numerics, run
@@ -81,13 +87,17 @@ class Trainer:
             self.learner.load_state_dict(checkpoint.learner)
             self.optimizer.load_state_dict(checkpoint.optimizer)
         except (RuntimeError, ValueError):
-            message = "the checkpoint's parameters do not fit; leave the mappings and everything about encoders alone"
+            message = (
+                "the checkpoint's parameters do not fit; leave the mappings and everything "
+                "about encoders alone"
+            )
             raise UserError(message) from None
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
             group["weight_decay"] = decay  # the option's value, which may have changed
         if checkpoint.step > self.options.steps:
             raise UserError(
-                f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps that are done; give more"
+                f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps "
+                "that are done; give more"
             )
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         if checkpoint.best is not None and checkpoint.best.get("measured") == self.parts.measured:
@@ -106,7 +116,13 @@ class Trainer:
         """
         first, steps = self.step, self.options.steps
         self._keep_best_true()
-        bar = tqdm(total=steps, initial=first, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        bar = tqdm(
+            total=steps,
+            initial=first,
+            unit="step",
+            disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
+        )
         threads = one_thread() if self.learner.is_small else nullcontext()
         shown = open_loggers(self.options.loggers, self.run.path, self.parts.config, self.step)
         with bar, threads, shown as tell, stop.after_step():
@@ -116,17 +132,24 @@ class Trainer:
                 loss = self._train_step()
                 self.step += 1
                 self.seconds += time.perf_counter() - started
-                self._record("train", {"loss": loss, "lr": self._lr(), "seconds": round(self.seconds, 3)})
+                self._record(
+                    "train", {"loss": loss, "lr": self._lr(), "seconds": round(self.seconds, 3)}
+                )
                 self._validate_and_save()
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-")
+                bar.set_postfix(
+                    loss=f"{loss:.3f}", val=f"{self.best['value']:.3f}" if self.best else "-"
+                )
                 if stop.requested is not None:
                     self.save_last()
                     log.info(
-                        "stopped at step %d; go on with: mmml-train resume=%s", self.step, shlex.quote(str(self.run))
+                        "stopped at step %d; go on with: mmml-train resume=%s",
+                        self.step,
+                        shlex.quote(str(self.run)),
                     )
                     raise Interrupted(stop.requested)
-            if self.best is None:  # no step was left to take, and the best of before measured something else
+            # No step was left to take, and the best of before measured something else.
+            if self.best is None:
                 self._saved = None
                 self._validate()
         self.save_last()
@@ -135,7 +158,9 @@ class Trainer:
         """The steps of gradient descent on one batch, mostly one; returns their mean loss."""
         torch.manual_seed(step_seed(self.parts.seed, self.step))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * schedule(self.step, self.options.warmup, self.options.steps)
+            group["lr"] = self.options.lr * schedule(
+                self.step, self.options.warmup, self.options.steps
+            )
         self.learner.train()
         losses = self.learner.losses(self.parts.batches(self.step), self.step / self.options.steps)
         descended = []
@@ -184,7 +209,9 @@ class Trainer:
             self.checkpoint().save(self.run.best)
 
     def _keep_best_true(self) -> None:
-        """After a restore: best.ckpt may be missing or of another course if the run was killed while saving."""
+        """After a restore: best.ckpt may be missing or of another course if the run was
+        killed while saving.
+        """
         if self.best is None:
             return
         stored = load_checkpoint(self.run.best, "resume").step if self.run.best.exists() else None
@@ -198,7 +225,11 @@ class Trainer:
     def _improves(self, value: float) -> bool:
         if self.best is None or not math.isfinite(self.best["value"]):
             return True
-        return value > self.best["value"] if self.parts.higher_is_better else value < self.best["value"]
+        return (
+            value > self.best["value"]
+            if self.parts.higher_is_better
+            else value < self.best["value"]
+        )
 
     def checkpoint(self) -> Checkpoint:
         """The present state.
@@ -236,14 +267,18 @@ class Trainer:
             else "no checkpoint was written yet"
         )
         wrong = f"the {what} is {value.item()} at step {self.step + 1}"
-        raise TrainingError(f"{wrong}; {good}; a smaller trainer.lr or trainer.grad_clip_norm may help")
+        raise TrainingError(
+            f"{wrong}; {good}; a smaller trainer.lr or trainer.grad_clip_norm may help"
+        )
 
 
 def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019); only matrices and kernels decay."""
     parameters = [p for p in learner.parameters() if p.requires_grad]
     if not parameters:
-        raise UserError("encoder and method have no parameters to train; evaluate them as a baseline instead")
+        raise UserError(
+            "encoder and method have no parameters to train; evaluate them as a baseline instead"
+        )
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

@@ -34,21 +34,33 @@ class Numerics:
 
     def record(self) -> dict[str, str | bool]:
         """Plain values, for files."""
-        return {"device": str(self.device), "precision": self.precision, "channels_last": self.channels_last}
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "channels_last": self.channels_last,
+        }
 
 
 def choose_numerics(learner: Trainable, options: TrainerConfig) -> Numerics:
     """Apply the rules where an option says ``auto``.
 
-    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: if the learner takes
-    it, on GPUs that have it, and on CPUs with bf16 instructions if convolutions are channels-last
-    (otherwise it is slower than fp32).
+    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: if the learner
+    takes it, on GPUs that have it, and on CPUs with bf16 instructions if convolutions are
+    channels-last (otherwise it is slower than fp32).
     """
     device = choose_device(options.device)
-    takes, convolutions = learner.takes_channels_last(device), any(isinstance(m, nn.Conv2d) for m in learner.modules())
+    takes, convolutions = (
+        learner.takes_channels_last(device),
+        any(isinstance(m, nn.Conv2d) for m in learner.modules()),
+    )
     if options.channels_last is True and not takes:
-        raise UserError("trainer.channels_last=true does not go with all tasks at once: set method.vectorize=false")
-    channels_last = convolutions and takes if options.channels_last == "auto" else bool(options.channels_last)
+        raise UserError(
+            "trainer.channels_last=true does not go with all tasks at once: "
+            "set method.vectorize=false"
+        )
+    channels_last = (
+        convolutions and takes if options.channels_last == "auto" else bool(options.channels_last)
+    )
     precision = options.precision
     if precision == "auto":
         fast = channels_last or device.type != "cpu"
@@ -78,5 +90,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def step_seed(seed: int, step: int) -> int:
-    """The seed of one step's random numbers (dropout, augmentation): a pure function, so resuming needs no state."""
+    """The seed of one step's random numbers (dropout, augmentation): a pure function,
+    so resuming needs no state.
+    """
     return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

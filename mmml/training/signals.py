@@ -23,7 +23,9 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """Signals of the current run: raised at once, or at the end of a step inside :meth:`after_step`."""
+    """Signals of the current run: raised at once, or at the end of a step inside
+    :meth:`after_step`.
+    """
 
     def __init__(self) -> None:
         self.requested: int | None = None
@@ -35,7 +37,10 @@ class Stop:
             raise Interrupted(signum)
         self.requested = signum
         with suppress(OSError):  # the terminal may be closed
-            print("\nstopping after this step, or after this evaluation; once more to stop at once", file=sys.stderr)
+            print(
+                "\nstopping after this step, or after this evaluation; once more to stop at once",
+                file=sys.stderr,
+            )
 
     @contextmanager
     def after_step(self) -> Iterator[None]:
@@ -49,12 +54,15 @@ class Stop:
 
 @contextmanager
 def handle_signals() -> Iterator[Stop]:
-    """Handle ``SIGNALS`` within this block (only possible in the main thread), but for those that are ignored."""
+    """Handle ``SIGNALS`` within this block (only possible in the main thread), but for
+    those that are ignored.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    heard = [s for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    # nohup ignores SIGHUP.
+    heard = [s for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
     before = {s: signal.signal(s, stop) for s in heard}
     try:
         yield stop

@@ -16,7 +16,12 @@ from mmml.methods.learned_optimizer.update_rules.learned_lr import LearnedRates
 
 STEPS, RATE = 3, 0.1
 LOUD = 1e4  # times the loss, so that Adam's ε, which higher adds elsewhere, has no say
-X, Y, ASKED, ANSWERS = numbers(10, 4), numbers(10, 2, seed=1), numbers(7, 4, seed=2), numbers(7, 2, seed=3)
+X, Y, ASKED, ANSWERS = (
+    numbers(10, 4),
+    numbers(10, 2, seed=1),
+    numbers(7, 4, seed=2),
+    numbers(7, 2, seed=3),
+)
 
 
 def network() -> nn.Module:
@@ -33,9 +38,13 @@ def meta_gradient(rule: UpdateRule, first_order: bool = False, scale: float = 1.
     params = {n: p.detach().unsqueeze(0).requires_grad_() for n, p in model.named_parameters()}
 
     def loss(at: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return F.mse_loss(functional_call(model, {n: p[0] for n, p in at.items()}, inputs), targets).unsqueeze(0)
+        return F.mse_loss(
+            functional_call(model, {n: p[0] for n, p in at.items()}, inputs), targets
+        ).unsqueeze(0)
 
-    *_, (end, _) = descend(lambda at, _: scale * loss(at, X, Y), start(params, rule), rule, range(STEPS), first_order)
+    *_, (end, _) = descend(
+        lambda at, _: scale * loss(at, X, Y), start(params, rule), rule, range(STEPS), first_order
+    )
     by = [*params.values(), *rule.parameters()]
     return flat(torch.autograd.grad(loss(end.params, ASKED, ANSWERS).sum(), by))
 
@@ -50,10 +59,15 @@ def by_higher(make: Callable[[Any], torch.optim.Optimizer], scale: float = 1.0) 
     import higher
 
     model = network()
-    with higher.innerloop_ctx(model, make(model.parameters()), copy_initial_weights=False) as (inner, optimizer):
+    with higher.innerloop_ctx(model, make(model.parameters()), copy_initial_weights=False) as (
+        inner,
+        optimizer,
+    ):
         for _ in range(STEPS):
             optimizer.step(scale * F.mse_loss(inner(X), Y))
-        return flat(torch.autograd.grad(F.mse_loss(inner(ASKED), ANSWERS), list(model.parameters())))
+        return flat(
+            torch.autograd.grad(F.mse_loss(inner(ASKED), ANSWERS), list(model.parameters()))
+        )
 
 
 def by_learn2learn(learner: Any) -> Tensor:
@@ -121,7 +135,9 @@ def _() -> Both:
 def _() -> Both:
     import torchopt
 
-    return by_torchopt(lambda m: torchopt.MetaSGD(m, lr=RATE)), meta_gradient(hand_designed("sgd", RATE))
+    return by_torchopt(lambda m: torchopt.MetaSGD(m, lr=RATE)), meta_gradient(
+        hand_designed("sgd", RATE)
+    )
 
 
 @check("through Adam", "torchopt", tolerance=1e-5)  # whose correction of the start is in float32
@@ -160,7 +176,9 @@ def steps_of(name: str) -> Both:
         optimizer.step()
 
     def loss(at: dict[str, Tensor], _: int) -> Tensor:
-        return F.mse_loss(functional_call(model, {n: p[0] for n, p in at.items()}, X), Y).unsqueeze(0)
+        return F.mse_loss(functional_call(model, {n: p[0] for n, p in at.items()}, X), Y).unsqueeze(
+            0
+        )
 
     rule = hand_designed(name, RATE)
     *_, (end, _) = descend(loss, start(before, rule), rule, range(STEPS), first_order=True)

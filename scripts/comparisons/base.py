@@ -38,7 +38,9 @@ def check(
     """Decorator: the function is one of the checks."""
 
     def add(compute: Callable[[], Both]) -> Callable[[], Both]:
-        CHECKS.append(Check(what, library, package or library.replace("-", "_"), tolerance, compute))
+        CHECKS.append(
+            Check(what, library, package or library.replace("-", "_"), tolerance, compute)
+        )
         return compute
 
     return add

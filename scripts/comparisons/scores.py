@@ -91,7 +91,8 @@ def _() -> Both:
     return [found.low, found.high], [m + s * h for m, h in [paired_interval(a, b)] for s in (-1, 1)]
 
 
-@check("Wilson's interval, 3 wrong of 10,000", "scipy", tolerance=1e-6)  # mmml has t, not z, for 9,999
+# mmml has t, not z, for 9,999.
+@check("Wilson's interval, 3 wrong of 10,000", "scipy", tolerance=1e-6)
 def _() -> Both:
     from scipy.stats import binomtest
 
@@ -135,14 +136,18 @@ def _() -> Both:
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer, pairs = RougeScorer(["rougeL"]), list(zip(WRITTEN, ASKED, strict=True))
-    return [scorer.score(a, w)["rougeL"].fmeasure for w, a in pairs], [rouge_l(w, a) for w, a in pairs]
+    return [scorer.score(a, w)["rougeL"].fmeasure for w, a in pairs], [
+        rouge_l(w, a) for w, a in pairs
+    ]
 
 
 @check("mel filters", "librosa", tolerance=1e-5)
 def _() -> Both:
     import librosa
 
-    return librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=MELS, htk=True, norm=None).T, mel_filters(MELS)
+    return librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=MELS, htk=True, norm=None).T, mel_filters(
+        MELS
+    )
 
 
 @check("log-mel spectrum", "librosa", tolerance=1e-3)  # logarithms of sums in float32
@@ -150,8 +155,16 @@ def _() -> Both:
     import librosa
 
     wave = 0.1 * numbers(RATE).float().numpy()
-    shifted = np.pad(wave, ((FFT - WINDOW) // 2, FFT))  # librosa puts the window in the middle of its frame
-    options = {"n_fft": FFT, "win_length": WINDOW, "hop_length": HOP, "n_mels": MELS, "htk": True, "norm": None}
+    # librosa puts the window in the middle of its frame.
+    shifted = np.pad(wave, ((FFT - WINDOW) // 2, FFT))
+    options = {
+        "n_fft": FFT,
+        "win_length": WINDOW,
+        "hop_length": HOP,
+        "n_mels": MELS,
+        "htk": True,
+        "norm": None,
+    }
     power = librosa.feature.melspectrogram(y=shifted, sr=RATE, center=False, **options)
     own = log_mel(torch.from_numpy(wave)[None], MELS, HOP)[0]
     return np.log(np.maximum(power.T[: len(own)], 1e-5)), own

@@ -25,9 +25,16 @@ WAYS, SHOTS, QUERIES, WIDTH = 5, 4, 6, 8
 def episode(shots: int = SHOTS, queries: int = QUERIES) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Support embeddings, their labels, query embeddings, their labels, of one episode."""
     centres = numbers(WAYS, WIDTH)
-    support_labels, query_labels = (torch.arange(WAYS).repeat_interleave(n) for n in (shots, queries))
+    support_labels, query_labels = (
+        torch.arange(WAYS).repeat_interleave(n) for n in (shots, queries)
+    )
     support = centres[support_labels] + numbers(WAYS * shots, WIDTH, seed=1)
-    return support, support_labels, centres[query_labels] + numbers(WAYS * queries, WIDTH, seed=2), query_labels
+    return (
+        support,
+        support_labels,
+        centres[query_labels] + numbers(WAYS * queries, WIDTH, seed=2),
+        query_labels,
+    )
 
 
 def batched(*tensors: Tensor) -> list[Tensor]:
@@ -64,7 +71,9 @@ def _() -> Both:
     support, _, query, _ = episode()
     own = Mahalanobis(WIDTH).double()
     own.map.data = numbers(WIDTH, WIDTH, seed=3)
-    return cdist(query, support, "mahalanobis", VI=(own.map.T @ own.map).detach()), own(query, support).detach()
+    return cdist(query, support, "mahalanobis", VI=(own.map.T @ own.map).detach()), own(
+        query, support
+    ).detach()
 
 
 @check("modified Hausdorff distance", "scipy")
@@ -87,7 +96,9 @@ def _() -> Both:
     plain = LpDistance(normalize_embeddings=False)
     reference = ContrastiveLoss(neg_margin=4.0, distance=plain, reducer=DoNothingReducer())
     pairs = reference(query, query_labels, ref_emb=support, ref_labels=labels)
-    return torch.cat([p["losses"] for p in pairs.values()]).mean(), loss_of(Contrastive(4.0, squared=False), euclidean)
+    return torch.cat([p["losses"] for p in pairs.values()]).mean(), loss_of(
+        Contrastive(4.0, squared=False), euclidean
+    )
 
 
 @check("triplet loss, all that violate", "pytorch-metric-learning")
@@ -116,7 +127,8 @@ def _() -> Both:
     return found, loss_of(Triplet(0.5, hard_mining=True), euclidean)
 
 
-@check("InfoNCE in both directions", "pytorch-metric-learning", tolerance=1e-7)  # temperatures begin in float32
+# Temperatures begin in float32.
+@check("InfoNCE in both directions", "pytorch-metric-learning", tolerance=1e-7)
 def _() -> Both:
     from pytorch_metric_learning.losses import NTXentLoss
 
@@ -149,7 +161,10 @@ def _() -> Both:
 
     a, b = numbers(9, FRAME), numbers(12, FRAME, seed=1)
     costs = euclidean(a, b).numpy()
-    moves = {"step_sizes_sigma": np.array([[1, 1], [0, 1], [1, 0]]), "weights_mul": np.array([2, 1, 1])}
+    moves = {
+        "step_sizes_sigma": np.array([[1, 1], [0, 1], [1, 0]]),
+        "weights_mul": np.array([2, 1, 1]),
+    }
     sums = librosa.sequence.dtw(C=costs, backtrack=False, **moves)
     # Sakoe and Chiba count the first cell twice, as a diagonal step; librosa once.
     reference = (sums[-1, -1] + costs[0, 0]) / (len(a) + len(b))
@@ -159,7 +174,9 @@ def _() -> Both:
 def voted(classifier: Any, distance: Any) -> Tensor:
     """mmml's probabilities of the episode's queries, ``[q, ways]``."""
     support, labels, query, _ = episode()
-    weights = classifier(distance, *batched(support, labels, query), torch.tensor(1.0, dtype=torch.float64))
+    weights = classifier(
+        distance, *batched(support, labels, query), torch.tensor(1.0, dtype=torch.float64)
+    )
     found: Tensor = Classification().aggregate(weights, labels.unsqueeze(0)).exp().squeeze(0)
     return found
 
@@ -183,7 +200,9 @@ def _() -> Both:
     from sklearn.neighbors import NearestCentroid
 
     support, labels, query, _ = episode()
-    return NearestCentroid().fit(support, labels).predict(query), voted(prototype, euclidean).argmax(-1)
+    return NearestCentroid().fit(support, labels).predict(query), voted(
+        prototype, euclidean
+    ).argmax(-1)
 
 
 @check("nearest neighbour", "scikit-learn", package="sklearn")

@@ -56,7 +56,8 @@ ODD_TEXTS = (
 )
 LONE_QUOTES = ('"I said so', '"', '"quoted" and on', 'closed later"', '""', '" blank')
 BLANK = (" ", "\t", "\u00a0", "\u200b")
-MISSING = ("None", "NA", "N/A", "none", "NONE", "-", "?", "nil")  # words, until a user says otherwise
+# Words, until a user says otherwise.
+MISSING = ("None", "NA", "N/A", "none", "NONE", "-", "?", "nil")
 ODD_NUMBERS = (
     "inf",
     "-Infinity",
@@ -102,7 +103,8 @@ NAMES: dict[str, Callable[[int], Any]] = {
     "exponents": lambda i: f"{i}e5",
     "missing words": lambda i: MISSING[i] if i < len(MISSING) else f"na {i}",
     "marks": lambda i: (
-        ("a,b", "a;b", 'a"b', "[red]x[/red]", "=1+1", "a=b", "#", "a|b", "C:\\", "it's")[i % 10] + "'" * (i // 10)
+        ("a,b", "a;b", 'a"b', "[red]x[/red]", "=1+1", "a=b", "#", "a|b", "C:\\", "it's")[i % 10]
+        + "'" * (i // 10)
     ),
     "accents": lambda i: "é" * (i + 1),
     "scripts": lambda i: chr(0x4E00 + i),

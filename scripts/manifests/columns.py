@@ -51,7 +51,9 @@ class Table:
 
 def table(draw: Draw, folder: Path) -> Table:
     """Some columns, in any order."""
-    classes, each = draw.choice([(1, 1), (2, 3), (6, 1), (6, 2), (6, 3), (8, 3), (8, 3), (9, 4), (9, 5), (12, 2)])
+    classes, each = draw.choice(
+        [(1, 1), (2, 3), (6, 1), (6, 2), (6, 3), (8, 3), (8, 3), (9, 4), (9, 5), (12, 2)]
+    )
     kinds = [c for c in range(classes) for _ in range(each)]
     if draw.random() < 0.5:
         draw.shuffle(kinds)
@@ -59,13 +61,24 @@ def table(draw: Draw, folder: Path) -> Table:
     for meaning, chance in {**dict.fromkeys(MAKERS, 0.12), "text": 0.7, "source_text": 0.1}.items():
         if draw.random() < chance:
             add(made, draw, meaning, CELLS[meaning](draw, kinds, folder))
-    if draw.random() < (0.1 if made.columns else 0.8) and not any(c.meaning == "features" for c in made.columns):
+    if draw.random() < (0.1 if made.columns else 0.8) and not any(
+        c.meaning == "features" for c in made.columns
+    ):
         matrix(made, draw)
-    for meaning, chance in {"label": 0.9, "id": 0.35, "split": 0.2, "group": 0.15, "domain": 0.1, "score": 0.2}.items():
+    for meaning, chance in {
+        "label": 0.9,
+        "id": 0.35,
+        "split": 0.2,
+        "group": 0.15,
+        "domain": 0.1,
+        "score": 0.2,
+    }.items():
         if draw.random() < chance:
             add(made, draw, meaning, CELLS[meaning](draw, kinds, folder))
     if draw.random() < 0.3:
-        made.columns.append(Column("", draw.choice(STRANGE), draw.choice([texts, nested])(draw, kinds, folder)))
+        made.columns.append(
+            Column("", draw.choice(STRANGE), draw.choice([texts, nested])(draw, kinds, folder))
+        )
     draw.shuffle(made.columns)
     if draw.random() < 0.1 and kinds:
         twice(made, draw)
@@ -74,23 +87,35 @@ def table(draw: Draw, folder: Path) -> Table:
 
 def add(made: Table, draw: Draw, meaning: str, cells: list[Any]) -> None:
     """A column with some gaps, under a name that is known, or that an option tells."""
-    rate = draw.choice([0] * 8 + [0.1, 0.1, 0.5, 1]) if meaning != "split" else draw.choice([0, 0, 0, 0.1])
+    rate = (
+        draw.choice([0] * 8 + [0.1, 0.1, 0.5, 1])
+        if meaning != "split"
+        else draw.choice([0, 0, 0, 0.1])
+    )
     gap = draw.choice([None, None, *BLANK[: 2 if meaning in MAKERS else None]])
     header = f"{meaning}_file_name" if meaning in MAKERS else meaning
     if meaning in MAKERS and any(isinstance(c, list) for c in cells):
         header += "s"
     elif meaning in MAKERS and all(str(c).lower().endswith(MAKERS[meaning][0]) for c in cells):
         header = (
-            draw.choice([header, "file_name"]) if not any(c.header == "file_name" for c in made.columns) else header
+            draw.choice([header, "file_name"])
+            if not any(c.header == "file_name" for c in made.columns)
+            else header
         )
     way = draw.random()
     if way < 0.15:
         header = draw.choice(
-            [header.upper(), header.capitalize(), f" {header} "] if header != "file_name" else [header]
+            [header.upper(), header.capitalize(), f" {header} "]
+            if header != "file_name"
+            else [header]
         )
     elif way < 0.25 and not header.endswith("s"):
-        header = made.renamed[meaning] = draw.choice(["Mine: {}", "{} (mine)", "my_{}", "ä {}"]).format(meaning)
-    made.columns.append(Column(meaning, header, [gap if draw.random() < rate else c for c in cells]))
+        header = made.renamed[meaning] = draw.choice(
+            ["Mine: {}", "{} (mine)", "my_{}", "ä {}"]
+        ).format(meaning)
+    made.columns.append(
+        Column(meaning, header, [gap if draw.random() < rate else c for c in cells])
+    )
 
 
 def twice(made: Table, draw: Draw) -> None:
@@ -122,7 +147,9 @@ def texts(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 def nested(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
     """What other programs keep beside samples: boxes, scores of annotators."""
-    kind = draw.choice([lambda: {"x": draw.random()}, lambda: [[draw.random()]], lambda: [{"by": text(draw)}]])
+    kind = draw.choice(
+        [lambda: {"x": draw.random()}, lambda: [[draw.random()]], lambda: [{"by": text(draw)}]]
+    )
     return [kind() for _ in kinds]
 
 
@@ -135,7 +162,9 @@ def ids(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 def splits(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
     """One for each class, mostly."""
-    ways = draw.choice([("train", "val", "test"), ("Train", "valid", "TEST"), ("training", "dev", "testing")])
+    ways = draw.choice(
+        [("train", "val", "test"), ("Train", "valid", "TEST"), ("training", "dev", "testing")]
+    )
     odd = 0.05 * (draw.random() < 0.2)
     return [draw.choice(["foo", *ways]) if draw.random() < odd else ways[k % 3] for k in kinds]
 
@@ -151,7 +180,9 @@ def scores(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
     if draw.random() < 0.4:
         return [round(draw.gauss(0, 1), 3) for _ in kinds]
     odd = draw.choice([0, 0, 0.1])
-    return [draw.choice(ODD_NUMBERS) if draw.random() < odd else draw.choice(NUMBERS) for _ in kinds]
+    return [
+        draw.choice(ODD_NUMBERS) if draw.random() < odd else draw.choice(NUMBERS) for _ in kinds
+    ]
 
 
 def files_of(modality: str) -> Callable[[Draw, list[int], Path], list[Any]]:
@@ -185,7 +216,9 @@ def matrix(made: Table, draw: Draw) -> None:
     """Features of all rows beside the table, mostly as many as it has rows."""
     made.features = "features.npy"
     count = made.count
-    shape: tuple[int, ...] = draw.choice([(count, 4), (count, 4), (count, 4), (count, 3, 4), (count,), (count + 1, 4)])
+    shape: tuple[int, ...] = draw.choice(
+        [(count, 4), (count, 4), (count, 4), (count, 3, 4), (count,), (count + 1, 4)]
+    )
     array = noise(draw).normal(size=shape) * draw.choice([1, 1, 1e-21, 1e25, 1e300])
     if draw.random() < 0.2 and count:
         array[draw.randrange(count)] = draw.choice([np.nan, np.inf])

@@ -19,7 +19,13 @@ Said = str | list[str] | None
 
 ENCODINGS = (*["utf-8"] * 6, *["utf-8-sig", "utf-16"] * 2, "utf-16-le", "latin-1")
 NOTHING = ("", "", "", "NaN", "nan", "null", "NULL", "NaT", "<NA>", "#N/A", r"\N")
-VECTORS: tuple[tuple[Any, list[str]], ...] = ((0.5, []), (2, []), (1e300, []), (None, ["vectors"]), ("a", ["vectors"]))
+VECTORS: tuple[tuple[Any, list[str]], ...] = (
+    (0.5, []),
+    (2, []),
+    (1e300, []),
+    (None, ["vectors"]),
+    ("a", ["vectors"]),
+)
 TRUTH = {True: "true", False: "false"}
 
 
@@ -56,7 +62,9 @@ def write(draw: Draw, table: Table) -> Case:
     """Write a table in one of the formats, under one of the names that are found."""
     form = draw.choice([csv, csv, csv, jsonl, parquet])
     case = form(draw, table)
-    known = {c.meaning for c in table.columns if c.meaning and any(has(v) for v in case.cells[c.meaning])}
+    known = {
+        c.meaning for c in table.columns if c.meaning and any(has(v) for v in case.cells[c.meaning])
+    }
     if not known & {*MAKERS, "text", "source_text"} and table.features is None:
         case.flaws.append("has no column with a modality")
     if not any(has(v) for values in case.cells.values() for v in values):
@@ -75,30 +83,49 @@ def has(said: Said) -> bool:
 def named(draw: Draw, table: Table, suffix: str) -> tuple[Path, Path]:
     """The file, and what names it: the file itself or its folder."""
     found = draw.random() < 0.5
-    name = draw.choice(["metadata", "Metadata"]) if found else draw.choice(["t", "my table", "a=b", "[x]"])
+    name = (
+        draw.choice(["metadata", "Metadata"])
+        if found
+        else draw.choice(["t", "my table", "a=b", "[x]"])
+    )
     path = table.folder / f"{name}{draw.choice([suffix, suffix, suffix.upper()])}"
     return path, table.folder if found and draw.random() < 0.7 else path
 
 
 def csv(draw: Draw, table: Table) -> Case:
     """Cells between delimiters."""
-    delimiter, quoting = draw.choice(",,;\t|"), draw.choice(["few", "few", "all", "lone", "formula"])
+    delimiter, quoting = (
+        draw.choice(",,;\t|"),
+        draw.choice(["few", "few", "all", "lone", "formula"]),
+    )
     encoding, end = draw.choice(ENCODINGS), draw.choice(["\n", "\r\n"])
     path, root = named(draw, table, draw.choice([".csv", ".csv", ".tsv"]))
     texts = [c for c in table.columns if c.meaning == "text"]
     damaged = quoting == "lone" and bool(texts) and table.count > 0
     if damaged:
-        texts[0].cells = [draw.choice(LONE_QUOTES) if draw.random() < 0.15 else c for c in texts[0].cells]
+        texts[0].cells = [
+            draw.choice(LONE_QUOTES) if draw.random() < 0.15 else c for c in texts[0].cells
+        ]
     said = {c.header: [as_written(cell) for cell in c.cells] for c in table.columns}
-    said = {n: [c if not isinstance(c, list) else joined(c) for c in cells] for n, cells in said.items()}
+    said = {
+        n: [c if not isinstance(c, list) else joined(c) for c in cells] for n, cells in said.items()
+    }
     nothing = draw.choice(NOTHING)
-    rows = [[nothing if c is None else c for c in row] for row in zip(*said.values(), strict=True)] or []
+    rows = [
+        [nothing if c is None else c for c in row] for row in zip(*said.values(), strict=True)
+    ] or []
     headers = [c.header for c in table.columns]
     if draw.random() < 0.15:
         headers, rows = [*headers, "", ""], [[*row, "", ""] for row in rows]
     kept = [i for i, row in enumerate(rows) if any(row) or len(headers) == 1]
-    rows = [row for row in rows for row in [row] + [[""] * len(row)] * (len(row) > 1 and draw.random() < 0.05)]
-    lines = [delimiter.join(quoted(cell, delimiter, quoting) for cell in row) for row in [headers, *rows]]
+    rows = [
+        row
+        for row in rows
+        for row in [row] + [[""] * len(row)] * (len(row) > 1 and draw.random() < 0.05)
+    ]
+    lines = [
+        delimiter.join(quoted(cell, delimiter, quoting) for cell in row) for row in [headers, *rows]
+    ]
     if draw.random() < 0.1 and delimiter in ",;|":
         lines.insert(0, f"sep={delimiter}")
     full = end.join(lines) + end * draw.choice([0, 1, 1, 1, 3])
@@ -110,17 +137,25 @@ def csv(draw: Draw, table: Table) -> Case:
     path.write_bytes(content)
     decimal = "," if delimiter == ";" else "."
     cells = {
-        c.meaning: [read_csv_cell(said[c.header][i], c, decimal) for i in kept] for c in table.columns if c.meaning
+        c.meaning: [read_csv_cell(said[c.header][i], c, decimal) for i in kept]
+        for c in table.columns
+        if c.meaning
     }
-    how = f"{path.name}, {delimiter!r}, {encoding}, quotes {quoting}, {'CRLF' if len(end) > 1 else 'LF'}"
+    how = (
+        f"{path.name}, {delimiter!r}, {encoding}, quotes {quoting}, "
+        f"{'CRLF' if len(end) > 1 else 'LF'}"
+    )
     return Case(root, how, len(rows), cells, flaws=flaws, damaged=damaged)
 
 
 def flaws_of(full: str, encoding: str, damaged: bool, single: bool) -> list[str]:
     """What a reader may say of such a file."""
-    flaws = ["UTF"] if encoding == "utf-16-le" or (encoding == "latin-1" and not full.isascii()) else []
+    flaws = (
+        ["UTF"] if encoding == "utf-16-le" or (encoding == "latin-1" and not full.isascii()) else []
+    )
     flaws += ["cannot be read as a row|cells where the header"] if damaged else []
-    return flaws + (["cells where the header|is empty"] if single else [])  # any delimiter may be one within a text
+    # Any delimiter may be one within a text.
+    return flaws + (["cells where the header|is empty"] if single else [])
 
 
 def joined(several: list[str]) -> str | None:
@@ -130,7 +165,11 @@ def joined(several: list[str]) -> str | None:
 
 def read_csv_cell(said: str | None, column: Column, decimal: str) -> Said:
     """What a reader of CSV must find: several files are told by their column."""
-    if said is not None and column.meaning in MAKERS and column.header.strip().lower().endswith("names"):
+    if (
+        said is not None
+        and column.meaning in MAKERS
+        and column.header.strip().lower().endswith("names")
+    ):
         return [s.strip() for s in said.split(";") if s.strip()]
     return said.replace(decimal, ".") if said is not None and column.meaning == "score" else said
 
@@ -159,12 +198,22 @@ def jsonl(draw: Draw, table: Table) -> Case:
     path, root = named(draw, table, draw.choice([".jsonl", ".ndjson"]))
     escape, rows = draw.random() < 0.5, []
     for cells in zip(*(c.cells for c in table.columns), strict=True):
-        row = {c.header: v for c, v in zip(table.columns, cells, strict=True) if v is not None or draw.random() < 0.5}
-        rows.append({k: float("nan") if v is None and draw.random() < 0.3 else v for k, v in row.items()})
-    lines = [json.dumps(row, ensure_ascii=escape, default=str) + "\n" * draw.choice([1, 1, 1, 2]) for row in rows]
+        row = {
+            c.header: v
+            for c, v in zip(table.columns, cells, strict=True)
+            if v is not None or draw.random() < 0.5
+        }
+        rows.append(
+            {k: float("nan") if v is None and draw.random() < 0.3 else v for k, v in row.items()}
+        )
+    lines = [
+        json.dumps(row, ensure_ascii=escape, default=str) + "\n" * draw.choice([1, 1, 1, 2])
+        for row in rows
+    ]
     path.write_text("".join(lines), encoding=draw.choice(["utf-8", "utf-8-sig"]))
     cells = {c.meaning: [as_json(v) for v in c.cells] for c in table.columns if c.meaning}
-    flaws = ["has no such column"] if any(not any(c.cells) for c in table.columns) else []  # no line has its key
+    # No line has its key.
+    flaws = ["has no such column"] if any(not any(c.cells) for c in table.columns) else []
     return Case(root, path.name, len(rows), cells, flaws=flaws)
 
 
@@ -179,14 +228,19 @@ def parquet(draw: Draw, table: Table) -> Case:
     """Columns with types."""
     path, root = named(draw, table, ".parquet")
     arrays = {c.header: column_of(draw, c.cells) for c in table.columns}
-    said = {c.meaning: [TYPES.get(type(v), as_written)(v) for v in arrays[c.header].to_pylist()] for c in table.columns}
+    said = {
+        c.meaning: [TYPES.get(type(v), as_written)(v) for v in arrays[c.header].to_pylist()]
+        for c in table.columns
+    }
     full = pa.table(arrays)
     if draw.random() < 0.15 and table.features is None and "features" not in said:
         value, flaws = draw.choice(VECTORS)
         full = full.append_column("features", pa.array([[value] * 4 for _ in range(table.count)]))
         table.flaws += flaws
     pq.write_table(full, path, row_group_size=draw.choice([2, 1000]))
-    return Case(root, f"{path.name}, {full.schema.types}", table.count, {m: v for m, v in said.items() if m})
+    return Case(
+        root, f"{path.name}, {full.schema.types}", table.count, {m: v for m, v in said.items() if m}
+    )
 
 
 TYPES: dict[type, Callable[[Any], Said]] = {

@@ -12,14 +12,19 @@ KINDS = ("words", "zeros", "date texts", "missing words", "accents", "scripts")
 
 def folders(draw: Draw, root: Path) -> Case:
     """Files of one modality, or of two."""
-    name, modalities = NAMES[draw.choice(KINDS)], draw.sample(list(MAKERS), draw.choice([1, 1, 1, 2]))
+    name, modalities = (
+        NAMES[draw.choice(KINDS)],
+        draw.sample(list(MAKERS), draw.choice([1, 1, 1, 2])),
+    )
     nested = draw.random() < 0.3
     cells: dict[str, list[str | None]] = {m: [] for m in (*modalities, "label", "split")}
     stray = 0
     classes = [str(name(c)).replace("/", "-") for c in range(draw.choice([2, 6, 8]))]
     for c, label in enumerate(classes):
         split = ("train", "val", "test")[c % 3] if nested else None
-        folder = root / (split.capitalize() if split and draw.random() < 0.5 else split or "") / label
+        folder = (
+            root / (split.capitalize() if split and draw.random() < 0.5 else split or "") / label
+        )
         folder.mkdir(parents=True, exist_ok=True)
         for i in range(draw.randint(2, 4)):
             modality = draw.choice(modalities)
@@ -34,4 +39,6 @@ def folders(draw: Draw, root: Path) -> Case:
             (folder / draw.choice(STRAY)).write_text("not a sample")
             stray += 1
     rows = len(cells["label"]) + stray
-    return Case(root, f"folders, {'with' if nested else 'without'} splits", rows, cells, sorted=False)
+    return Case(
+        root, f"folders, {'with' if nested else 'without'} splits", rows, cells, sorted=False
+    )

@@ -18,7 +18,9 @@ def picture(path: Path, draw: Draw) -> None:
     if draw.random() < 0.05:
         pixels[:] = 255
     image = (
-        Image.fromarray(pixels[..., 0].astype(np.uint16)) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+        Image.fromarray(pixels[..., 0].astype(np.uint16))
+        if mode == "I;16"
+        else Image.fromarray(pixels).convert(mode)
     )
     image.save(path, format="PNG")
 
@@ -41,7 +43,11 @@ def drawing(path: Path, draw: Draw) -> None:
 def vector(path: Path, draw: Draw) -> None:
     """Four features, of any magnitude."""
     with path.open("wb") as file:  # numpy would change the name
-        np.save(file, noise(draw).normal(size=4).astype(np.float32) * np.float32(draw.choice([1, 1, 1e-21, 1e25])))
+        np.save(
+            file,
+            noise(draw).normal(size=4).astype(np.float32)
+            * np.float32(draw.choice([1, 1, 1e-21, 1e25])),
+        )
 
 
 def noise(draw: Draw) -> np.random.Generator:
@@ -60,7 +66,15 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut short": lambda content: content[: len(content) // 2],
     "other": lambda content: b"not what it says" * 3,
 }
-ODD_PATHS = ("missing.png", "/etc/hostname", "../outside.png", "~/a.png", ".", "x" * 300 + ".png", "http://a.org/b.png")
+ODD_PATHS = (
+    "missing.png",
+    "/etc/hostname",
+    "../outside.png",
+    "~/a.png",
+    ".",
+    "x" * 300 + ".png",
+    "http://a.org/b.png",
+)
 ODD_PATHS += ("a\\b.png", "line\nbreak.png", "C:\\a.png", "folder", "nul\0.png")
 
 

@@ -36,11 +36,12 @@ from mmml.run_directory import RunDirectory
 from mmml.training.signals import Stop
 
 TINY = """
-encoder/text=mlp_text encoder/image=mlp_image encoder.width=8 encoder.text.hidden=8 encoder.image.hidden=8
-encoder.image.size=8 encoder.audio.channels=4 encoder.features.channels=8 encoder.features.layers=1
-encoder.features.heads=2 encoder.strokes.channels=8 encoder.strokes.layers=1 encoder.strokes.heads=2
-encoder.strokes.points=8 trainer.steps=2 trainer.warmup=0 trainer.validate_every=2 trainer.checkpoint_every=2
-trainer.device=cpu evaluation.episodes=2 evaluation.validation_episodes=2 evaluation.controls=false
+encoder/text=mlp_text encoder/image=mlp_image encoder.width=8 encoder.text.hidden=8
+encoder.image.hidden=8 encoder.image.size=8 encoder.audio.channels=4 encoder.features.channels=8
+encoder.features.layers=1 encoder.features.heads=2 encoder.strokes.channels=8
+encoder.strokes.layers=1 encoder.strokes.heads=2 encoder.strokes.points=8 trainer.steps=2
+trainer.warmup=0 trainer.validate_every=2 trainer.checkpoint_every=2 trainer.device=cpu
+evaluation.episodes=2 evaluation.validation_episodes=2 evaluation.controls=false
 evaluation.baselines=[] evaluation/evaluators=[few_shot] dataset.val=0.3 dataset.test=0.3
 """
 
@@ -71,7 +72,9 @@ class Here:
     def __exit__(self, *about: object) -> None:
         """Nothing needs to be stopped."""
 
-    def decode(self, modality: str, paths: Iterable[Path], limits: Limits) -> Iterator[np.ndarray | Failure]:
+    def decode(
+        self, modality: str, paths: Iterable[Path], limits: Limits
+    ) -> Iterator[np.ndarray | Failure]:
         """As a pool does."""
         for path in paths:
             try:
@@ -99,7 +102,9 @@ def compose_quickly(overrides: Iterable[str], name: str = "train") -> dict[str, 
 
 @contextlib.contextmanager
 def quickly() -> Iterator[None]:
-    """Within this block configs are composed, and files decoded, faster than a command does it alone."""
+    """Within this block configs are composed, and files decoded, faster than
+    a command does it alone.
+    """
     with contextlib.ExitStack() as stack:
         for module in ("check.command", "predict.command"):
             stack.enter_context(mock.patch(f"mmml.{module}.compose_plain", compose_quickly))
@@ -109,10 +114,14 @@ def quickly() -> Iterator[None]:
 
 
 def play(case: Case, work: Path) -> Outcome:
-    """Read it and compare, check it, train on it if the check says so, and predict its rows from themselves."""
+    """Read it and compare, check it, train on it if the check says so, and predict its
+    rows from themselves.
+    """
     outcome = Outcome()
     rows = attempt(
-        outcome, case.flaws, lambda: read_rows(str(case.root), "dataset.root", case.columns, bool(case.features))
+        outcome,
+        case.flaws,
+        lambda: read_rows(str(case.root), "dataset.root", case.columns, bool(case.features)),
     )
     if rows is not None:
         outcome.stages.append("read")
@@ -121,7 +130,9 @@ def play(case: Case, work: Path) -> Outcome:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         options = own_options(case, "dataset")
         code = attempt(
-            outcome, case.flaws, lambda: check(str(case.root), str(work / "data.html"), [*options, *TINY.split()])
+            outcome,
+            case.flaws,
+            lambda: check(str(case.root), str(work / "data.html"), [*options, *TINY.split()]),
         )
         trained = None
         if code is not None:
@@ -137,7 +148,9 @@ def play(case: Case, work: Path) -> Outcome:
 
 
 def attempt(outcome: Outcome, deserved: list[str], body: Any) -> Any:
-    """What ``body`` returns; None where it ends in a sentence that the manifest deserves, or in a finding."""
+    """What ``body`` returns; None where it ends in a sentence that the manifest deserves,
+    or in a finding.
+    """
     try:
         return body()
     except ExpectedError as error:
@@ -151,8 +164,16 @@ def attempt(outcome: Outcome, deserved: list[str], body: Any) -> Any:
 
 def place_of(error: Exception) -> str:
     """What was raised, and by which line of mmml."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f"{Path(mmml.__file__).parent}/" in f.filename]
-    where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else "outside of mmml"
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if f"{Path(mmml.__file__).parent}/" in f.filename
+    ]
+    where = (
+        f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
+        if frames
+        else "outside of mmml"
+    )
     return f"{where}\n  {type(error).__name__}: {str(error)[:300]}"
 
 
@@ -166,7 +187,9 @@ def own_options(case: Case, section: str) -> list[str]:
 
 def unaccounted(options: list[str], case: Case) -> Iterator[str]:
     """Rows that are neither samples of a split nor listed as left out."""
-    section = compose_quickly(["dataset=manifest", f"dataset.root={case.root}", "dataset.on_bad_sample=skip", *options])
+    section = compose_quickly(
+        ["dataset=manifest", f"dataset.root={case.root}", "dataset.on_bad_sample=skip", *options]
+    )
     for modality in (dataset := datasets.build_section(section["dataset"], "dataset")).modalities:
         dataset = datasets.build_section(section["dataset"], "dataset")
         try:
@@ -175,7 +198,10 @@ def unaccounted(options: list[str], case: Case) -> Iterator[str]:
             continue
         used = sum(len(s.labels) for s in samples.values())
         if used + len(dataset.skipped) != len(dataset.rows):
-            yield f"{modality}: {len(dataset.rows)} rows, {used} used, {len(dataset.skipped)} listed as left out"
+            yield (
+                f"{modality}: {len(dataset.rows)} rows, {used} used, {len(dataset.skipped)} "
+                "listed as left out"
+            )
 
 
 def train(overrides: list[str], folder: Path) -> Path:
@@ -195,13 +221,19 @@ def attempt_prediction(
     """Predict each row from all of them; every row has a line of its own."""
     options = [*own_options(case, "predict"), f"predict.output={target}", "predict.device=cpu"]
     checkpoint, place = str(trained) if trained else None, str(case.root)
-    code = attempt(outcome, ["" if trained is None else "^$"], lambda: predict(checkpoint, place, place, options))
+    code = attempt(
+        outcome,
+        ["" if trained is None else "^$"],
+        lambda: predict(checkpoint, place, place, options),
+    )
     if code is None:
         return
     outcome.stages.append("predicted")
     with target.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     if rows is not None and [line["id"] for line in lines] != rows.names.to_pylist():
-        outcome.findings["the predictions are not one for each row, in their order, under their ids"] = None
+        outcome.findings[
+            "the predictions are not one for each row, in their order, under their ids"
+        ] = None
     if any(bool(line["prediction"]) == bool(line["problem"]) for line in lines):
         outcome.findings["a row has both a prediction and a problem, or neither"] = None

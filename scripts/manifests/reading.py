@@ -12,7 +12,11 @@ from manifests.dialects import Case, Said, has
 from manifests.media import MAKERS
 from mmml.data.manifest import ManifestRows
 
-SPLITS = {"train": "train training", "val": "val valid validation dev development", "test": "test testing"}
+SPLITS = {
+    "train": "train training",
+    "val": "val valid validation dev development",
+    "test": "test testing",
+}
 UNSEEN = re.compile("[\u200b\u2060\ufeff]")
 SHOWN = 60
 LONG = 255  # characters of a name that no file can have
@@ -29,7 +33,10 @@ def lost(case: Case, rows: ManifestRows) -> Iterator[str]:
     if sum(int(n) for n in re.findall(r"(?:left out:|,) (\d+) ", rows.count())) != left_out:
         yield f"the line says nothing of {left_out} rows: {rows.count()}"
     if case.sorted and not case.damaged:
-        wanted = [max([1, *map(several, row)]) for row in zip(*case.cells.values(), [None] * read, strict=True)]
+        wanted = [
+            max([1, *map(several, row)])
+            for row in zip(*case.cells.values(), [None] * read, strict=True)
+        ]
         if (counts := np.bincount(rows.origin).tolist()) != wanted:
             yield f"rows hold {short(wanted)} things, of which {short(counts)} were read"
         for meaning, written in case.cells.items():
@@ -54,7 +61,10 @@ def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[s
         if meaning == "id" and value not in (None, wanted):
             value = re.sub(r"#\d+$", "", value)
         if value != wanted:
-            yield f"{meaning} of row {origin + 1} was written {short(written[origin])} and read {short(found[place])}"
+            yield (
+                f"{meaning} of row {origin + 1} was written {short(written[origin])} and read "
+                f"{short(found[place])}"
+            )
             return
 
 
@@ -100,7 +110,9 @@ def meant(meaning: str, said: str | None, rows: ManifestRows) -> Any:
 def number(said: str) -> float | None:
     """A finite number in ordinary digits, as a float32 can hold it."""
     try:
-        value = float(said) if said.isascii() and not re.search(r"_|e[+-]?\d{3}", said) else math.nan
+        value = (
+            float(said) if said.isascii() and not re.search(r"_|e[+-]?\d{3}", said) else math.nan
+        )
     except ValueError:
         return None
     return value if abs(value) <= float(np.finfo(np.float32).max) else None
@@ -110,6 +122,8 @@ def changed_files(case: Case, rows: ManifestRows) -> Iterator[str]:
     """Files of class folders, in any order."""
     names = [n for n, values in case.cells.items() if any(values)]
     wanted = sorted(zip(*(map(str, case.cells[n]) for n in names), strict=True))
-    found = sorted(zip(*(map(str, rows.column(n).to_pylist()) for n in names if rows.has(n)), strict=True))
+    found = sorted(
+        zip(*(map(str, rows.column(n).to_pylist()) for n in names if rows.has(n)), strict=True)
+    )
     if wanted != found:
         yield f"files were read otherwise than they lie there: {short(set(wanted) ^ set(found))}"

@@ -62,14 +62,20 @@ def test_kinds_by_size_and_the_oldest_use(folder, capsys):
 
 def test_all_goes_and_is_counted(folder, capsys):
     assert cache(["clean"], []) == 0
-    assert capsys.readouterr().out == f"freed 3.0 MB of {folder}; left: nothing\n" and names(folder) == set()
+    assert (
+        capsys.readouterr().out == f"freed 3.0 MB of {folder}; left: nothing\n"
+        and names(folder) == set()
+    )
 
 
 def test_one_kind_goes(folder, capsys):
     cache(["clean", "glyphs"], [])
     assert names(folder) == {f"glyph-strokes-{KEY}.npz", f"image-{KEY}", f"unpacked-{KEY}"}
     assert "freed 3.0 kB" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"nothing of kind imag; did you mean 'image'\? \(it has glyph-strokes, image"):
+    with pytest.raises(
+        UserError,
+        match=r"nothing of kind imag; did you mean 'image'\? \(it has glyph-strokes, image",
+    ):
         cache(["clean", "imag"], [])
 
 
@@ -121,7 +127,10 @@ def test_what_another_process_writes_stays_for_an_hour(folder, capsys):
     for path in (folder / old, *(folder / old).iterdir()):
         os.utime(path, (time.time() - 3700,) * 2)
     cache(["clean"], [])
-    assert names(folder) == {new} and "left: 7 bytes that a process may be writing" in capsys.readouterr().out
+    assert (
+        names(folder) == {new}
+        and "left: 7 bytes that a process may be writing" in capsys.readouterr().out
+    )
 
 
 def test_downloads_go_only_if_they_are_named_and_nobody_put_them_there(folder, capsys):
@@ -145,12 +154,20 @@ def test_no_cache_is_no_mistake(tmp_path, monkeypatch, capsys, words):
 @pytest.mark.parametrize(
     ("words", "options", "message"),
     [
-        (["clear"], [], r"mmml-data cache clear is no command: use mmml-data cache, or mmml-data cache clean \[KIND\]"),
+        (
+            ["clear"],
+            [],
+            (
+                r"mmml-data cache clear is no command: use mmml-data cache, or mmml-data "
+                r"cache clean \[KIND\]"
+            ),
+        ),
         ([], ["days=3"], "is no command"),
         (["clean", "a", "b"], [], "is no command"),
         (["clean"], ["kind=a"], "is no command"),
         (["clean"], ["days=-1"], "days=-1 must be a whole number, 0 or more"),
-        (["clean"], ["days="], "days= needs a whole number, 0 or more"),  # as of a variable that is not set
+        # As of a variable that is not set.
+        (["clean"], ["days="], "days= needs a whole number, 0 or more"),
         (["clean", ""], [], "is no command: use"),
         ([], ["days=0"], "is no command: use"),
     ],
@@ -168,7 +185,10 @@ def test_what_cannot_be_removed_is_told(folder, monkeypatch, capsys):
     monkeypatch.setattr(module, "remove", refused)
     assert cache(["clean", "image"], []) == 1
     message = capsys.readouterr().out
-    assert "freed 0 bytes" in message and f"image-{KEY} cannot be removed (Permission denied)" in message
+    assert (
+        "freed 0 bytes" in message
+        and f"image-{KEY} cannot be removed (Permission denied)" in message
+    )
 
 
 def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
@@ -185,7 +205,8 @@ def test_an_entry_that_vanishes_meanwhile_is_passed_over(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("size", "message"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2.8e9, "2.8 GB"), (1e14, "100.0 TB")]
+    ("size", "message"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2.8e9, "2.8 GB"), (1e14, "100.0 TB")],
 )
 def test_sizes_are_readable(size, message):
     assert human(size) == message
@@ -202,5 +223,7 @@ def test_what_is_cached_is_known_by_its_form(folder, tmp_path):
 
 def test_a_kind_that_an_empty_cache_does_not_have_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match="nothing of kind bogus .it has nothing that can be removed"):
+    with pytest.raises(
+        UserError, match="nothing of kind bogus .it has nothing that can be removed"
+    ):
         cache(["clean", "bogus"], [])

@@ -1,4 +1,6 @@
-"""What a check says of small tables of texts: what counts, what stops, and which episodes it suggests."""
+"""What a check says of small tables of texts: what counts, what stops, and which
+episodes it suggests.
+"""
 
 import numpy as np
 import pytest
@@ -37,7 +39,13 @@ def suggested(root, rows, task="classification"):
 
 def test_the_smallest_and_the_largest_class_are_named():
     counted = count("val", samples_of(3, 1, 5, 2))
-    assert counted == {"split": "val", "classes": 4, "samples": 11, "smallest": "1 (c1)", "largest": "5 (c2)"}
+    assert counted == {
+        "split": "val",
+        "classes": 4,
+        "samples": 11,
+        "smallest": "1 (c1)",
+        "largest": "5 (c2)",
+    }
     assert count("val", samples_of())["classes"] == 0
 
 
@@ -53,7 +61,11 @@ def test_the_smallest_class_of_all_splits_says_how_many_shots_and_queries(tmp_pa
     keys = ("episode.eval.shots", "episode.eval.queries", "episode.train.queries")
     many, few, two = (suggested(tmp_path, [*rows[:n], *rows[12:]]) for n in (10, 4, 2))
     assert [many[k] for k in keys] == ["[1,5]", "5", "5"]
-    assert [few[k] for k in keys] == ["[1]", "3", "3"] and [two[k] for k in keys] == ["[1]", "1", "1"]
+    assert [few[k] for k in keys] == ["[1]", "3", "3"] and [two[k] for k in keys] == [
+        "[1]",
+        "1",
+        "1",
+    ]
 
 
 def test_scores_leave_as_many_rows_for_queries_as_for_support(tmp_path):
@@ -64,35 +76,48 @@ def test_scores_leave_as_many_rows_for_queries_as_for_support(tmp_path):
 
 def test_what_fits_a_split_is_told():
     message = shape_hint(samples_of(5, 3, 9), "val")
-    assert "the val split can play up to 3 ways, and 2 shots with 1 query" in message and "episode.eval.ways" in message
-    assert "episode.train.ways" in shape_hint(samples_of(2), "train") and "0 ways, and 0 shots" in shape_hint(
-        samples_of(), "test"
+    assert (
+        "the val split can play up to 3 ways, and 2 shots with 1 query" in message
+        and "episode.eval.ways" in message
     )
+    assert "episode.train.ways" in shape_hint(
+        samples_of(2), "train"
+    ) and "0 ways, and 0 shots" in shape_hint(samples_of(), "test")
 
 
 def test_labels_that_differ_in_capitals_are_told(tmp_path):
     labels = ["Positive", "positive", "negative"]
     path = write_csv(
-        tmp_path / "t.csv", [{"text": f"{label} {i}", "label": label} for label in labels for i in range(3)]
+        tmp_path / "t.csv",
+        [{"text": f"{label} {i}", "label": label} for label in labels for i in range(3)],
     )
     (found,) = labels_alike(manifest(path))
-    assert found.what == "1 pair of labels differ in capitals alone, and are different classes" and not found.stops
+    assert (
+        found.what == "1 pair of labels differ in capitals alone, and are different classes"
+        and not found.stops
+    )
     assert found.examples == ("'Positive' and 'positive'",)
 
 
 @pytest.mark.parametrize(
-    ("classes", "hint"), [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")]
+    ("classes", "hint"),
+    [(8, "set dataset.val=0.25 dataset.test=0.25, or"), (5, "6 classes or more")],
 )
 def test_too_few_classes_in_a_split_have_a_hint_that_works(classes, hint):
     names = np.split(np.array([f"c{i}" for i in range(classes)]), [classes - 2, classes - 1])
-    parts = {s: Samples(own.tolist(), np.arange(len(own) + 1), {}) for s, own in zip(SPLITS, names, strict=True)}
+    parts = {
+        s: Samples(own.tolist(), np.arange(len(own) + 1), {})
+        for s, own in zip(SPLITS, names, strict=True)
+    }
     inspection = Inspection("x", samples=parts)
     (few,) = too_few(inspection, 2)
     assert few.hint.startswith(hint)
 
 
 def test_a_split_of_just_as_many_classes_as_are_needed_is_enough():
-    inspection = Inspection("x", samples={"train": samples_of(2, 2, 2), "val": samples_of(2, 2), "test": samples_of(2)})
+    inspection = Inspection(
+        "x", samples={"train": samples_of(2, 2, 2), "val": samples_of(2, 2), "test": samples_of(2)}
+    )
     (few,) = too_few(inspection, 2)
     assert few.what == "an episode needs 2 classes or more, and test has 1" and few.stops
     assert [*too_few(inspection, 1)] == []
@@ -112,13 +137,18 @@ def test_bad_rows_that_are_left_out_do_not_stop(tmp_path):
     rows[0]["split"] = "holdout"
     write_csv(tmp_path / "metadata.csv", rows)
     message = {f.what: f.stops for f in inspected(tmp_path).found}
-    assert message["2 rows cannot be used: it has no label"] and any("its split is none" in what for what in message)
+    assert message["2 rows cannot be used: it has no label"] and any(
+        "its split is none" in what for what in message
+    )
     assert not inspected(tmp_path, skips=True).stops and inspected(tmp_path).stops
 
 
 def test_groups_within_one_split_do_not_straddle(tmp_path):
     rows = split_rows()
-    write_csv(tmp_path / "metadata.csv", [r | {"group": f"{r['split']} {i % 5}"} for i, r in enumerate(rows)])
+    write_csv(
+        tmp_path / "metadata.csv",
+        [r | {"group": f"{r['split']} {i % 5}"} for i, r in enumerate(rows)],
+    )
     assert inspected(tmp_path).found == []
     write_csv(tmp_path / "metadata.csv", [r | {"group": f"{i // 24}"} for i, r in enumerate(rows)])
     (found,) = inspected(tmp_path).found
@@ -164,7 +194,10 @@ def test_what_is_missing_is_told_as_a_share_of_all_samples():
         "train": Column(np.zeros((4, 1)), mask_of(np.array([True, False, True, True]))),
         "val": Column(np.zeros((4, 1))),
     }
-    splits = {split: Samples(["c"], np.array([0, 4]), {"image": column}) for split, column in parts.items()}
+    splits = {
+        split: Samples(["c"], np.array([0, 4]), {"image": column})
+        for split, column in parts.items()
+    }
     assert gaps(splits, "image") == ", missing in 12 %" and gaps(splits, "audio") == ""
 
 
@@ -187,7 +220,14 @@ def test_pairs_without_labels_can_be_trained_on(tmp_path, text, capsys):
 
 @pytest.mark.parametrize("twin", ["c\u0430t flap", "cat  flap", "ca\u200dt flap", "\uff43at flap"])
 def test_labels_that_can_hardly_be_told_apart_are_told(tmp_path, twin):
-    rows = [{"text": f"{label} {i}", "label": label} for label in ("cat flap", twin, "dog") for i in range(3)]
+    rows = [
+        {"text": f"{label} {i}", "label": label}
+        for label in ("cat flap", twin, "dog")
+        for i in range(3)
+    ]
     (found,) = labels_alike(manifest(write_csv(tmp_path / "t.csv", rows)))
-    assert found.what == "1 pair of labels differ in what can hardly be seen, and are different classes"
+    assert (
+        found.what
+        == "1 pair of labels differ in what can hardly be seen, and are different classes"
+    )
     assert found.examples == (f"'cat flap' and {twin!a}",) and not found.stops

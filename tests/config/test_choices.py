@@ -1,4 +1,6 @@
-"""What is chosen together: each experiment by both methods, each dataset by its name alone, and which of them wins."""
+"""What is chosen together: each experiment by both methods, each dataset by its name alone,
+and which of them wins.
+"""
 
 import re
 
@@ -35,7 +37,10 @@ def check(*overrides: str) -> None:
         options = {k: v for k, v in config.problem.items() if k not in ("power", "random_scaling")}
         build_solver(config.method, problems.build_section(options, "problem"))
         return
-    dataset, task = datasets.build_section(config.dataset, "dataset"), tasks.build_section(config.task, "task")
+    dataset, task = (
+        datasets.build_section(config.dataset, "dataset"),
+        tasks.build_section(config.task, "task"),
+    )
     task.check_dataset(dataset)
     mappings = check_mappings(config.episode, dataset, trains=True)
     task.check(config.episode)
@@ -50,7 +55,9 @@ def check(*overrides: str) -> None:
 def test_every_experiment_is_one_of_every_method(experiment, method):
     chosen = [f"experiment={experiment}", f"method={method}"]
     if method == "metric" and compose_plain(chosen[:1])["problem"]:
-        with pytest.raises(UserError, match=r"problem=\w+ method=metric: there is no method for problems"):
+        with pytest.raises(
+            UserError, match=r"problem=\w+ method=metric: there is no method for problems"
+        ):
             check(*chosen)
     else:
         check(*chosen)
@@ -76,11 +83,15 @@ LEVELS = {
 
 
 def test_each_wins_over_the_next(tmp_path):
-    """Command line > what a method needs in an experiment > experiment > preset > dataset > the chosen episode."""
+    """Command line > what a method needs in an experiment > experiment > preset > dataset > the
+    chosen episode.
+    """
     for name, episode in LEVELS.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         dataset = "dataset: {name: glyphs}\n" if name == "dataset/d" else ""
-        (tmp_path / f"{name}.yaml").write_text(f"# @package _global_\n{dataset}episode: {episode}\n")
+        (tmp_path / f"{name}.yaml").write_text(
+            f"# @package _global_\n{dataset}episode: {episode}\n"
+        )
 
     def chosen(*overrides: str) -> list[int]:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -93,11 +104,18 @@ def test_each_wins_over_the_next(tmp_path):
             episode.train.shots,
         ]
 
-    typed = ["dataset=d", "method=learned_optimizer", "method/algorithm=a", "experiment=e", "episode.train.shots=6"]
+    typed = [
+        "dataset=d",
+        "method=learned_optimizer",
+        "method/algorithm=a",
+        "experiment=e",
+        "episode.train.shots=6",
+    ]
     assert chosen() == [192, False, 5, 1, 1]
     assert chosen(typed[0]) == [192, True, 2, 2, 2]
     assert chosen(*typed[:3]) == [192, True, 3, 3, 3]
-    assert chosen(typed[0], typed[3]) == [192, True, 2, 4, 4]  # by the method that needs nothing there
+    # By the method that needs nothing there.
+    assert chosen(typed[0], typed[3]) == [192, True, 2, 4, 4]
     assert chosen(*typed[:4]) == [192, True, 3, 4, 5]
     assert chosen(*typed) == [192, True, 3, 4, 6]
     assert chosen(*typed, "episode.train.ways=7", "episode.eval.queries=7")[::2] == [7, 7, 6]
@@ -108,7 +126,8 @@ def test_of_choices_too_each_wins_over_the_next():
         return compose_plain(list(overrides))["episode"]["train"]["ways"]
 
     assert (ways(), ways("dataset=sinusoid")) == (192, 1)  # episode=many_way, regression
-    assert ways("dataset=sinusoid", "task=classification", "method=learned_optimizer") == 64  # many_way_fused
+    # many_way_fused
+    assert ways("dataset=sinusoid", "task=classification", "method=learned_optimizer") == 64
     assert ways("experiment=sinusoid") == 1  # over episode=five_way of method/algorithm=maml
     assert ways("experiment=sinusoid", "episode=standard") == 20
 
@@ -126,15 +145,27 @@ def test_an_experiment_takes_any_update_rule(experiment, rule):
 
 def test_options_for_another_part_are_left_out_and_what_is_typed_is_not():
     quadratic = ["experiment=quadratic", "method/update_rule=learned_lr"]
-    assert compose_plain(quadratic)["method"]["update_rule"] == {"name": "learned_lr", "inner_lr": 0.1}
-    assert compose_plain([*quadratic[:1], "method/update_rule=rnnprop"])["method"]["update_rule"]["inputs"] == (
-        "gradient+moments+loss"
+    assert compose_plain(quadratic)["method"]["update_rule"] == {
+        "name": "learned_lr",
+        "inner_lr": 0.1,
+    }
+    assert compose_plain([*quadratic[:1], "method/update_rule=rnnprop"])["method"]["update_rule"][
+        "inputs"
+    ] == ("gradient+moments+loss")
+    assert (
+        compose_plain([*quadratic, "method.update_rule.inputs=loss"])["method"]["update_rule"][
+            "inputs"
+        ]
+        == "loss"
     )
-    assert compose_plain([*quadratic, "method.update_rule.inputs=loss"])["method"]["update_rule"]["inputs"] == "loss"
-    image = compose_plain(["experiment=emoji", "method=learned_optimizer", "encoder/image=resnet12"])["encoder"][
-        "image"
-    ]
-    assert (image["name"], image["size"], image["colour"]) == ("resnet12", 64, True) and "elastic" not in image
+    image = compose_plain(
+        ["experiment=emoji", "method=learned_optimizer", "encoder/image=resnet12"]
+    )["encoder"]["image"]
+    assert (image["name"], image["size"], image["colour"]) == (
+        "resnet12",
+        64,
+        True,
+    ) and "elastic" not in image
 
 
 def test_what_is_chosen_as_null_brings_no_section():
@@ -150,14 +181,18 @@ def test_overrides_are_recorded_as_typed():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("experiment", ["smoke", "emoji", "sinusoid", "captioning_topics", "translation"])
+@pytest.mark.parametrize(
+    "experiment", ["smoke", "emoji", "sinusoid", "captioning_topics", "translation"]
+)
 def test_help_marks_what_hydra_chooses(experiment, method):
     typed = [f"experiment={experiment}", f"method={method}"]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         choices = compose("train", typed, return_hydra_config=True).hydra.runtime.choices
     head = help_text(typed).partition("Options (key=value)")[0]
     marked = dict(re.findall(r"^  ([\w/]+)=.*?(\w+)\*", head, re.MULTILINE))
-    assert marked == {k: v for k, v in choices.items() if k.partition("@")[0] in marked and "hydra" not in k}
+    assert marked == {
+        k: v for k, v in choices.items() if k.partition("@")[0] in marked and "hydra" not in k
+    }
 
 
 def test_every_pair_is_one_of_choices_that_there_are():

@@ -1,4 +1,6 @@
-"""The commands that stand in the files of ``conf/``: each is composed, checked, and names options that exist."""
+"""The commands that stand in the files of ``conf/``: each is composed, checked, and names
+options that exist.
+"""
 
 import re
 import shlex
@@ -16,12 +18,16 @@ APART = (" -m", "--multirun", "init_from=", "resume=", "FOLDER", "dataset=manife
 
 
 def commands() -> list[str]:
-    """Every ``mmml-train`` of a file's head; sweeps, starts from other runs and own folders are left out."""
+    """Every ``mmml-train`` of a file's head; sweeps, starts from other runs and own
+    folders are left out.
+    """
     found = []
     for path in sorted(conf_dir().rglob("*.yaml")):
         head = re.sub(r"\\\n\s*", " ", "\n".join(LINE.findall(path.read_text())))
         message = [
-            re.split(r"\s{3,}(?=[a-zA-Z])", line.strip())[0] for line in head.split("\n") if "mmml-train" in line
+            re.split(r"\s{3,}(?=[a-zA-Z])", line.strip())[0]
+            for line in head.split("\n")
+            if "mmml-train" in line
         ]
         found += [re.sub(r"^.*?mmml-train", "", line) for line in message]
     return sorted({line.strip() for line in found if not any(word in line for word in APART)})

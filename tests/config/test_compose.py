@@ -3,7 +3,14 @@ import copy
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mmml.config.compose import apply_overrides, compose_plain, path_list, quote_paths, take_option, with_data
+from mmml.config.compose import (
+    apply_overrides,
+    compose_plain,
+    path_list,
+    quote_paths,
+    take_option,
+    with_data,
+)
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])
@@ -48,9 +55,15 @@ def test_other_arguments_are_left_alone():
 def test_overrides_change_values_in_place():
     before = copy.deepcopy(PLAIN)
     got = apply_overrides(
-        PLAIN, ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.independence_check=true"], FIXED
+        PLAIN,
+        ["trainer.steps=2000", "episode.eval.ways=[3,4]", "evaluation.independence_check=true"],
+        FIXED,
     )
-    assert (got["trainer"]["steps"], got["episode"]["eval"]["ways"], got["evaluation"]["independence_check"]) == (
+    assert (
+        got["trainer"]["steps"],
+        got["episode"]["eval"]["ways"],
+        got["evaluation"]["independence_check"],
+    ) == (
         2000,
         [3, 4],
         True,
@@ -65,8 +78,13 @@ def test_a_group_replaces_its_section():
 
 def test_a_section_keeps_nothing_of_what_was_chosen_before():
     got = apply_overrides(PLAIN, ["method=learned_optimizer"], FIXED)
-    assert got["method"] == compose_plain(["method=learned_optimizer"])["method"] and "distance" not in got["method"]
-    later = apply_overrides(PLAIN, ["episode.eval.ways=7", "episode=standard", "episode.eval.shots=[3]"], FIXED)
+    assert (
+        got["method"] == compose_plain(["method=learned_optimizer"])["method"]
+        and "distance" not in got["method"]
+    )
+    later = apply_overrides(
+        PLAIN, ["episode.eval.ways=7", "episode=standard", "episode.eval.shots=[3]"], FIXED
+    )
     assert later["episode"]["eval"]["ways"] != 7 and later["episode"]["eval"]["shots"] == [3]
 
 
@@ -76,7 +94,10 @@ def test_paths_that_are_stored_do_not_depend_on_the_working_directory(tmp_path, 
         f"dataset.root='{tmp_path}/data'",
         f"init_from='{tmp_path}/run'",
     ]
-    assert quote_paths(["resume=run", "dataset.features=f.npy"]) == ["resume='run'", "dataset.features='f.npy'"]
+    assert quote_paths(["resume=run", "dataset.features=f.npy"]) == [
+        "resume='run'",
+        "dataset.features='f.npy'",
+    ]
 
 
 def test_of_an_option_that_is_given_twice_the_last_counts():
@@ -92,8 +113,14 @@ def test_of_an_option_that_is_given_twice_the_last_counts():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("evaluation.gallery=true", "evaluation.gallery is a section; set an option of it, such as"),
-        ("trainer.stepz=3", r"trainer.stepz is no option of this run; did you mean 'trainer.steps'"),
+        (
+            "evaluation.gallery=true",
+            "evaluation.gallery is a section; set an option of it, such as",
+        ),
+        (
+            "trainer.stepz=3",
+            r"trainer.stepz is no option of this run; did you mean 'trainer.steps'",
+        ),
         ("seed=3", "seed belongs to the finished run and cannot change"),
         ("dataset.val=0.2", "dataset belongs to the finished run"),
         ("trainer.steps=1,2", "plain key=value options only"),
@@ -112,9 +139,18 @@ def test_refuses_what_a_finished_run_cannot_take(override, message):
     ("override", "message"),
     [
         ("trainer.stepz=3", "trainer.stepz is no option; did you mean 'trainer.steps'"),
-        ("method=metrik", r"no such choice; did you mean 'metric'\? \(known: learned_optimizer, metric\)"),
-        ("trainer.steps=abc", "trainer.steps=abc: Value 'abc' of type 'str' could not be converted to Integer"),
-        ("episode.train.wais=3", "episode.train.wais is no option; did you mean 'episode.train.ways'"),
+        (
+            "method=metrik",
+            r"no such choice; did you mean 'metric'\? \(known: learned_optimizer, metric\)",
+        ),
+        (
+            "trainer.steps=abc",
+            "trainer.steps=abc: Value 'abc' of type 'str' could not be converted to Integer",
+        ),
+        (
+            "episode.train.wais=3",
+            "episode.train.wais is no option; did you mean 'episode.train.ways'",
+        ),
         ("metod=metric", "metod is no option; did you mean 'method'"),
         ("trainer.steps={", "cannot be read"),
     ],
@@ -132,8 +168,12 @@ def test_models_are_paths_only_if_they_are(tmp_path, monkeypatch):
     (tmp_path / "my [model]" / "config.json").write_text("{}")
     assert quote_paths(["encoder.image.model=resnet18"]) == ["encoder.image.model=resnet18"]
     assert quote_paths(["encoder.image.model=a,b"]) == ["encoder.image.model=a,b"]  # a sweep
-    assert quote_paths(["encoder.text.model=my [model]"]) == [f"encoder.text.model='{tmp_path}/my [model]'"]
-    assert quote_paths(["encoder.text.model=./resnet18"]) == [f"encoder.text.model='{tmp_path}/resnet18'"]
+    assert quote_paths(["encoder.text.model=my [model]"]) == [
+        f"encoder.text.model='{tmp_path}/my [model]'"
+    ]
+    assert quote_paths(["encoder.text.model=./resnet18"]) == [
+        f"encoder.text.model='{tmp_path}/resnet18'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -184,25 +224,42 @@ def test_data_of_a_finished_run_may_have_moved():
     config = {"dataset": {"name": "manifest", "root": "/old", "val": 0.1}}
     assert apply_overrides(config, ["dataset.root=/new"], ["dataset"])["dataset"]["root"] == "/new"
     config["dataset"]["features"] = "/old/f.npy"
-    assert apply_overrides(config, ["dataset.features=/new/f.npy"], ["dataset"])["dataset"]["features"] == "/new/f.npy"
+    assert (
+        apply_overrides(config, ["dataset.features=/new/f.npy"], ["dataset"])["dataset"]["features"]
+        == "/new/f.npy"
+    )
 
 
 def test_data_that_moved_are_asked_for(tmp_path):
     here = {"dataset": {"name": "manifest", "root": str(tmp_path)}}
-    for config in (here, {"dataset": {"root": None}}, {"dataset": {"name": "glyphs"}}, {"problem": {}}):
+    for config in (
+        here,
+        {"dataset": {"root": None}},
+        {"dataset": {"name": "glyphs"}},
+        {"problem": {}},
+    ):
         assert with_data(config, [], []) == config
-    with pytest.raises(UserError, match=r"dataset\.root=/old/place does not exist: add dataset\.root=NEW"):
+    with pytest.raises(
+        UserError, match=r"dataset\.root=/old/place does not exist: add dataset\.root=NEW"
+    ):
         with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [], [])
-    moved = with_data({"dataset": {"name": "emoji", "root": "/old/place"}}, [f"dataset.root={tmp_path}"], ["dataset"])
+    moved = with_data(
+        {"dataset": {"name": "emoji", "root": "/old/place"}},
+        [f"dataset.root={tmp_path}"],
+        ["dataset"],
+    )
     assert moved["dataset"]["root"] == str(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("encoder", "own", "others"), [("byte_transformer", 512, 80), ("ngrams", 512, 160), ("wordpiece", 128, 40)]
+    ("encoder", "own", "others"),
+    [("byte_transformer", 512, 80), ("ngrams", 512, 160), ("wordpiece", 128, 40)],
 )
 def test_more_is_read_of_texts_of_ones_own(encoder, own, others):
     def limit(*overrides):
-        return compose_plain([f"encoder/text={encoder}", *overrides])["encoder"]["text"]["max_length"]
+        return compose_plain([f"encoder/text={encoder}", *overrides])["encoder"]["text"][
+            "max_length"
+        ]
 
     manifest = ("dataset=manifest", "dataset.root=x")
     assert (limit(*manifest), limit()) == (own, others)
@@ -213,7 +270,8 @@ def test_more_is_read_of_texts_of_ones_own(encoder, own, others):
 @pytest.mark.parametrize("choice", ["encoder=mlp", "encoder=raw", "encoder/text=pretrained_text"])
 def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
     assert (
-        compose_plain([choice, "dataset=manifest", "dataset.root=x"])["encoder"] == compose_plain([choice])["encoder"]
+        compose_plain([choice, "dataset=manifest", "dataset.root=x"])["encoder"]
+        == compose_plain([choice])["encoder"]
     )
 
 
@@ -222,16 +280,23 @@ def test_a_finished_run_takes_another_classifier_with_its_options():
     assert "classifier" not in plain["method"]  # it follows from the task
     changed = apply_overrides(plain, ["method/classifier=ridge"], ("method",))
     assert changed["method"] == plain["method"] | {"classifier": {"name": "ridge"}}
-    with pytest.raises(UserError, match="method/classifier=rigde: there is no such choice; did you mean 'ridge'"):
+    with pytest.raises(
+        UserError, match="method/classifier=rigde: there is no such choice; did you mean 'ridge'"
+    ):
         apply_overrides(plain, ["method/classifier=rigde"], ("method",))
     with pytest.raises(UserError, match="method/loss=triplet: method belongs to the finished run"):
         apply_overrides(plain, ["method/loss=triplet"], ("method",))
 
 
 def test_an_option_that_the_chosen_part_does_not_read_is_refused():
-    with pytest.raises(UserError, match="method.loss.hard_mining belongs to method/loss=triplet, which is not chosen"):
+    with pytest.raises(
+        UserError,
+        match="method.loss.hard_mining belongs to method/loss=triplet, which is not chosen",
+    ):
         compose_plain(["method.loss.hard_mining=true"])
-    assert compose_plain(["method/loss=triplet", "method.loss.hard_mining=true"])["method"]["loss"]["hard_mining"]
+    assert compose_plain(["method/loss=triplet", "method.loss.hard_mining=true"])["method"]["loss"][
+        "hard_mining"
+    ]
 
 
 @pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir", "checkpoint", "init_from"])

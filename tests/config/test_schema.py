@@ -22,13 +22,21 @@ def changed(key, value):
 
 def test_the_defaults_are_valid():
     config = check_config(PLAIN)
-    assert config.seed == 0 and config.episode.eval.ways == [5, 20] and config.dataset["name"] == "glyphs"
+    assert (
+        config.seed == 0
+        and config.episode.eval.ways == [5, 20]
+        and config.dataset["name"] == "glyphs"
+    )
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("episode.eval.ways", -1, "episode.eval.ways=-1 must be a positive whole number, or a list"),
+        (
+            "episode.eval.ways",
+            -1,
+            "episode.eval.ways=-1 must be a positive whole number, or a list",
+        ),
         ("episode.eval.ways", [5, "x"], "episode.eval.ways="),
         ("episode.eval.shots", [], "episode.eval.shots=\\[\\] must"),
         ("episode.eval.queries", 0, "episode.eval.queries=0 must be a positive"),
@@ -47,11 +55,19 @@ def test_the_defaults_are_valid():
         ("evaluation.episodes", 1, "evaluation.episodes=1 must be 2 or more"),
         ("evaluation.independence_check", "flase", "evaluation.independence_check: .*flase"),
         ("evaluation.seed", -1, "evaluation.seed=-1"),
-        ("evaluation.robustness", {"side": "both"}, "no such evaluator is chosen: add robustness to evaluation/eval"),
+        (
+            "evaluation.robustness",
+            {"side": "both"},
+            "no such evaluator is chosen: add robustness to evaluation/eval",
+        ),
         ("seed", -3, "seed=-3 must be from 0"),
         ("episode.train.class_range", [0.5, 0.5], "a smaller and a larger fraction"),
         ("episode.train.class_range", [0.5, 1.5], "a smaller and a larger fraction"),
-        ("episode.train.task_augmentation", 1.5, "episode.train.task_augmentation=1.5 must be from 0 to 1"),
+        (
+            "episode.train.task_augmentation",
+            1.5,
+            "episode.train.task_augmentation=1.5 must be from 0 to 1",
+        ),
         ("episode.eval.mappings", ["image:image", "image:image"], "names no mapping twice"),
         ("evaluation.lr_search_episodes", 1, "evaluation.lr_search_episodes=1 must be 2 or more"),
         ("seed", 2**63, "seed=.* must be from 0"),

@@ -11,7 +11,9 @@ EVERY = 60  # frames
 
 
 def write_eccv16(annotations: Path, target: Path, videos: int | None = None) -> None:
-    """The first feature of a frame is what people think of it, with some noise; the others say nothing."""
+    """The first feature of a frame is what people think of it, with some noise;
+    the others say nothing.
+    """
     rng = np.random.default_rng(0)
     with h5py.File(target, "w") as file:
         for i, video in enumerate(read_annotations(annotations)[:videos]):

@@ -26,9 +26,13 @@ def slice_emoji(data: Path, root: Path, each: int = 8) -> None:
     with zipfile.ZipFile(source / "noto.zip") as archive:
         drawn = [Path(n).stem for n in archive.namelist()]
     groups = ("Food & Drink", "Animals & Nature", "Objects", "Symbols")
-    codes = {c for g in groups for c in [c for c in drawn if listed.get(c, {}).get("group") == g][:each]}
+    codes = {
+        c for g in groups for c in [c for c in drawn if listed.get(c, {}).get("group") == g][:each]
+    }
     for artwork in ARTWORKS:
-        pack_some(source / f"{artwork}.zip", target / f"{artwork}.zip", lambda n: Path(n).stem in codes)
+        pack_some(
+            source / f"{artwork}.zip", target / f"{artwork}.zip", lambda n: Path(n).stem in codes
+        )
     (target / "list.json").write_text(json.dumps(listed))
     pack_some(
         source / "cldr_annotations_24lang.zip",
@@ -53,13 +57,25 @@ def slice_flickr8k(data: Path, root: Path, photographs: int = 24) -> None:
     pack_some(source / "images_224.zip", target / "images_224.zip", some.__contains__)
 
 
-ALPHABETS = ("Balinese", "Early_Aramaic", "Greek", "Korean", "Latin", "Sanskrit", "Atemayar_Qelisayer")
+ALPHABETS = (
+    "Balinese",
+    "Early_Aramaic",
+    "Greek",
+    "Korean",
+    "Latin",
+    "Sanskrit",
+    "Atemayar_Qelisayer",
+)
 OMNIGLOT = 204  # characters of these
 
 
 def slice_omniglot(data: Path, root: Path) -> None:
-    """The five alphabets of the minimal set small1, with strokes, and one for validation and one for test."""
+    """The five alphabets of the minimal set small1, with strokes, and one for validation
+    and one for test.
+    """
     source, target = data / "omniglot", root / "omniglot"
     wanted = tuple(f"/{alphabet}/" for alphabet in ALPHABETS)
-    pack_some(source / "omniglot_images.zip", target / "images.zip", lambda n: any(w in n for w in wanted))
+    pack_some(
+        source / "omniglot_images.zip", target / "images.zip", lambda n: any(w in n for w in wanted)
+    )
     shutil.copy(source / "strokes_background_small1.zip", target)

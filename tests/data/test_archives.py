@@ -17,18 +17,25 @@ def archive(folder):
 
 def test_files_come_from_archives_and_from_beside_them(tmp_path):
     (tmp_path / "d.txt").write_text("D")
-    found = {place.name: data for place, data in members([archive(tmp_path), tmp_path / "d.txt"], ".txt")}
+    found = {
+        place.name: data for place, data in members([archive(tmp_path), tmp_path / "d.txt"], ".txt")
+    }
     assert found == {"a.txt": b"A", "d.txt": b"D"}
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_they_are_unpacked_once_even_if_the_cache_cannot_be_written(tmp_path, monkeypatch, caplog, writable):
+def test_they_are_unpacked_once_even_if_the_cache_cannot_be_written(
+    tmp_path, monkeypatch, caplog, writable
+):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     if not writable:
         (tmp_path / "cache").touch()
     folder = unpacked([archive(tmp_path)], ".txt")
     assert (folder / "one" / "a.txt").read_text() == "A"
-    assert folder.is_relative_to(tmp_path) == writable and ("nothing is cached" in caplog.text) != writable
+    assert (
+        folder.is_relative_to(tmp_path) == writable
+        and ("nothing is cached" in caplog.text) != writable
+    )
     (folder / "one" / "a.txt").write_text("read again")
     again = unpacked([tmp_path / "some.zip"], ".txt")
     assert (again / "one" / "a.txt").read_text() == "read again"
@@ -38,7 +45,9 @@ def test_a_damaged_archive_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     full = archive(tmp_path).read_bytes()
     (tmp_path / "some.zip").write_bytes(full[:60])
-    with pytest.raises(UserError, match=r"some.zip is no whole zip file \(File is not a zip file\): get it anew"):
+    with pytest.raises(
+        UserError, match=r"some.zip is no whole zip file \(File is not a zip file\): get it anew"
+    ):
         unpacked([tmp_path / "some.zip"], ".txt")
     assert not list((tmp_path / "cache").iterdir())
 

@@ -12,7 +12,9 @@ def test_a_word_is_the_beginning_of_one_recording_and_the_end_of_another():
     first, second = ramp(1000, 0), ramp(600, 5000)
     word = joined(first, second)
     assert len(word) == 500 + 300
-    assert np.array_equal(word[: 500 - FADE], first[: 500 - FADE]) and np.array_equal(word[500:], second[300:])
+    assert np.array_equal(word[: 500 - FADE], first[: 500 - FADE]) and np.array_equal(
+        word[500:], second[300:]
+    )
     assert (np.diff(word[500 - FADE : 500]) > 0).all()  # one gives way to the other
     assert joined(first, first).tolist() == first.tolist()
 

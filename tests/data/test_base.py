@@ -48,4 +48,6 @@ def test_classes_that_belong_together_are_in_one_split():
             4 * (n in set(together[part].tolist())) for n in range(50)
         ]
     assert len(parts["test"]) == 4 * round(0.15 * 50)
-    assert split_classes(NAMES, 0, 0.15, 0.15, np.arange(200)) == split_classes(NAMES, 0, 0.15, 0.15)
+    assert split_classes(NAMES, 0, 0.15, 0.15, np.arange(200)) == split_classes(
+        NAMES, 0, 0.15, 0.15
+    )

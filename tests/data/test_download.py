@@ -17,7 +17,9 @@ DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves CONTENT at any address but /missing; breaks off after ``breaks[0]`` bytes, and so on."""
+    """Serves CONTENT at any address but /missing; breaks off after ``breaks[0]``
+    bytes, and so on.
+    """
 
     breaks: list
     queried: list
@@ -85,7 +87,9 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
     server.busy = 2
     assert fetch(at(server), tmp_path).read_bytes() == CONTENT and len(server.asked) == 3
     server.busy = 9
-    with pytest.raises(UserError, match=r"/other cannot be had \(HTTP Error 503: Service Unavailable\)"):
+    with pytest.raises(
+        UserError, match=r"/other cannot be had \(HTTP Error 503: Service Unavailable\)"
+    ):
         fetch(at(server, "other"), tmp_path)
 
 
@@ -108,7 +112,9 @@ def test_a_server_that_cannot_resume_sends_everything_anew(server, tmp_path):
 
 
 def test_other_content_is_refused_and_not_kept(server, tmp_path):
-    with pytest.raises(UserError, match=r"file.bin: its content is not what was expected; try again"):
+    with pytest.raises(
+        UserError, match=r"file.bin: its content is not what was expected; try again"
+    ):
         fetch(at(server, digest="md5:0"), tmp_path)
     assert not list((tmp_path / "inside").iterdir())
     damaged = tmp_path / "inside" / "file.bin"
@@ -130,11 +136,15 @@ def test_without_a_digest_it_must_be_a_whole_zip_file(server, tmp_path, monkeypa
 
 
 def test_what_cannot_be_had_is_told(server, tmp_path):
-    with pytest.raises(UserError, match=r"/missing cannot be had \(404 Not Found\): get it by hand"):
+    with pytest.raises(
+        UserError, match=r"/missing cannot be had \(404 Not Found\): get it by hand"
+    ):
         fetch(at(server, "missing"), tmp_path)
     assert len(server.asked) == 1  # and not asked for again
     server.breaks = [10, 20, 30, 40, 50]
-    with pytest.raises(UserError, match=r"it broke off after 50 of 256,000 bytes.*The same command goes on"):
+    with pytest.raises(
+        UserError, match=r"it broke off after 50 of 256,000 bytes.*The same command goes on"
+    ):
         fetch(at(server), tmp_path)
     assert (tmp_path / "inside" / "file.bin.part").read_bytes() == CONTENT[:50]
 
@@ -166,13 +176,21 @@ def test_without_a_root_data_lie_in_the_cache(monkeypatch):
     from mmml.data.cache import cache_dir
 
     monkeypatch.delenv("MMML_DATA", raising=False)
-    section = {"name": "meld_mustard", "root": None, "train": "emotion", "val": "sentiment", "test": "sarcasm"}
+    section = {
+        "name": "meld_mustard",
+        "root": None,
+        "train": "emotion",
+        "val": "sentiment",
+        "test": "sarcasm",
+    }
     built = datasets.build_section(section, "dataset")
     assert built.folder == cache_dir() / "data" / "text_sentiment"
 
 
 def test_every_file_has_an_address_and_most_a_digest():
-    found = [d for name in datasets.names() for d in getattr(datasets.get(name, ""), "downloads", ())]
+    found = [
+        d for name in datasets.names() for d in getattr(datasets.get(name, ""), "downloads", ())
+    ]
     assert len(found) > 20 and all(d.url.startswith("https://") for d in found)
     assert sum(d.digest is None for d in found) == 1
 

@@ -25,21 +25,32 @@ def test_a_square_is_followed_at_an_even_pace_and_closed():
 
 
 def test_a_curve_passes_half_way_between_its_control_points():
-    drawn = np.array(quadratic(np.array([0.0, 0.0]), [np.array(p, float) for p in ((1, 1), (3, 1), (4, 0))]))
+    drawn = np.array(
+        quadratic(np.array([0.0, 0.0]), [np.array(p, float) for p in ((1, 1), (3, 1), (4, 0))])
+    )
     assert len(drawn) == 16 and drawn[7].tolist() == [2, 1] and drawn[-1].tolist() == [4, 0]
-    assert (drawn[:, 1] <= 1).all() and np.allclose(drawn[3], [1, 0.75])  # ¼, ½, ¼ of its three points
+    # ¼, ½, ¼ of its three points.
+    assert (drawn[:, 1] <= 1).all() and np.allclose(drawn[3], [1, 0.75])
 
 
 def test_a_contour_of_control_points_alone_is_closed():
-    (round_one,) = contours_of([("qCurveTo", ((1, 1), (1, -1), (-1, -1), (-1, 1), None)), ("closePath", ())])
+    (round_one,) = contours_of(
+        [("qCurveTo", ((1, 1), (1, -1), (-1, -1), (-1, 1), None)), ("closePath", ())]
+    )
     radius = np.hypot(*round_one.T)
-    assert radius.min() > 0.95 and radius.max() < 1.1 and round_one[0].tolist() == round_one[-1].tolist() == [0, 1]
+    assert (
+        radius.min() > 0.95
+        and radius.max() < 1.1
+        and round_one[0].tolist() == round_one[-1].tolist() == [0, 1]
+    )
 
 
 def test_outlines_lie_where_the_ink_of_the_drawing_begins():
     face = dejavu_faces()[0]
     characters = ["A", "g", "€", "∞"]
-    for outline, image in zip(draw_outlines(characters, face, FONT_SIZE, SIDE), draw(characters, face), strict=True):
+    for outline, image in zip(
+        draw_outlines(characters, face, FONT_SIZE, SIDE), draw(characters, face), strict=True
+    ):
         x, y = outline[:, :2].T
         inside = np.argwhere(image > 127)
         low, high = inside.min(0), inside.max(0) + 1
@@ -58,7 +69,11 @@ def by_script():
 def test_whole_scripts_are_held_out(by_script):
     scripts = {s: {script_of(n) for n in p.columns["text"].values} for s, p in by_script.items()}
     assert scripts == {"train": {"Armn", "Cyrl", "Geor", "Zyyy"}, "val": {"Grek"}, "test": {"Latn"}}
-    assert {s: len(p.classes) for s, p in by_script.items()} == {"train": 716, "val": 270, "test": 754}
+    assert {s: len(p.classes) for s, p in by_script.items()} == {
+        "train": 716,
+        "val": 270,
+        "test": 754,
+    }
 
 
 def test_strokes_are_those_of_the_face_of_the_row(by_script):
@@ -82,5 +97,6 @@ def test_equal_outlines_are_duplicates(by_script):
 def test_another_way_to_split_is_refused():
     with pytest.raises(UserError, match="dataset.split_by=font must be character or script"):
         datasets.build_section(
-            {"name": "glyphs", "split_seed": 0, "val": 0.1, "test": 0.1, "split_by": "font"}, "dataset"
+            {"name": "glyphs", "split_seed": 0, "val": 0.1, "test": 0.1, "split_by": "font"},
+            "dataset",
         )

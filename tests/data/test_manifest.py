@@ -64,18 +64,27 @@ def test_files_outside_of_folders_have_no_label(tmp_path):
     rows = read_rows(str(tmp_path), "query", {})
     assert rows.column("id").to_pylist() == ["a.png", "b.png"] and not rows.has("label")
     draw(tmp_path / "cat" / "c.png", 0)
-    assert read_rows(str(tmp_path), "query", {}).problems == {0: "it has no label", 1: "it has no label"}
+    assert read_rows(str(tmp_path), "query", {}).problems == {
+        0: "it has no label",
+        1: "it has no label",
+    }
 
 
 def test_split_folders_are_the_splits(tmp_path):
     for split, c in (("train", 0), ("train", 1), ("validation", 2), ("test", 3)):
         draw(tmp_path / split / f"c{c}" / "a.png", c)
     splits = load(tmp_path, "image")
-    assert {s: part.classes for s, part in splits.items()} == {"train": ["c0", "c1"], "val": ["c2"], "test": ["c3"]}
+    assert {s: part.classes for s, part in splits.items()} == {
+        "train": ["c0", "c1"],
+        "val": ["c2"],
+        "test": ["c3"],
+    }
 
 
 def test_a_class_in_two_splits_is_refused(tmp_path):
-    rows = [row | {"split": "test" if i == 3 else "train"} for i, row in enumerate(pictures(tmp_path))]
+    rows = [
+        row | {"split": "test" if i == 3 else "train"} for i, row in enumerate(pictures(tmp_path))
+    ]
     write_csv(tmp_path / "metadata.csv", rows)
     assert "class 'class 0' is in split train and in split test" in refusal(tmp_path, "image")
 
@@ -93,7 +102,11 @@ def test_columns_are_named_on_the_command_line(tmp_path):
     rows = [{"photo": r["image_file_name"], "kind": r["label"]} for r in pictures(tmp_path)]
     write_csv(tmp_path / "metadata.csv", rows)
     options = compose_plain(
-        ["dataset=manifest", f"dataset.root={tmp_path}", "dataset.columns={image: photo, label: kind}"]
+        [
+            "dataset=manifest",
+            f"dataset.root={tmp_path}",
+            "dataset.columns={image: photo, label: kind}",
+        ]
     )["dataset"]
     assert datasets.build_section(options, "dataset").modalities["image"] is Granularity.SAMPLE
 
@@ -102,12 +115,20 @@ def test_without_labels_each_picture_is_a_class_with_its_captions(tmp_path):
     rows = [{"photo": f"c{i}/0.png", "caption": f"{i} {k}"} for i in range(6) for k in range(5)]
     pictures(tmp_path, each=1)
     write_csv(tmp_path / "pairs.csv", rows)
-    splits = load(tmp_path / "pairs.csv", "image", "text", columns={"image": "photo", "text": "caption"})
+    splits = load(
+        tmp_path / "pairs.csv", "image", "text", columns={"image": "photo", "text": "caption"}
+    )
     train = splits["train"]
     assert train.columns["image"].per_class and not train.columns["text"].per_class
-    assert len(train.columns["image"].values) == len(train.classes) == 4 and train.counts.tolist() == [5] * 4
+    assert (
+        len(train.columns["image"].values) == len(train.classes) == 4
+        and train.counts.tolist() == [5] * 4
+    )
     texts = train.columns["text"].values[:]
-    assert all(name == f"c{text[0]}/0.png" for name, text in zip(np.repeat(train.classes, 5), texts, strict=True))
+    assert all(
+        name == f"c{text[0]}/0.png"
+        for name, text in zip(np.repeat(train.classes, 5), texts, strict=True)
+    )
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -133,7 +154,10 @@ def test_numbers_serve_as_labels_in_json(tmp_path):
 
 def test_several_files_are_several_samples_of_one_group(tmp_path):
     pictures(tmp_path)
-    rows = [{"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]} for c in range(6)]
+    rows = [
+        {"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]}
+        for c in range(6)
+    ]
     write_jsonl(tmp_path / "metadata.jsonl", rows)
     train = load(tmp_path, "image")["train"]
     assert train.counts.tolist() == [2] * 4 and len(set(train.groups.tolist())) == 4
@@ -163,10 +187,15 @@ def test_features_in_one_matrix_a_vector_column_or_files(tmp_path, way):
     else:
         for i, vector in enumerate(features):
             np.save(tmp_path / f"{i}.npy", vector)
-        write_csv(tmp_path / "metadata.csv", [r | {"features_file_name": f"{i}.npy"} for i, r in enumerate(rows)])
+        write_csv(
+            tmp_path / "metadata.csv",
+            [r | {"features_file_name": f"{i}.npy"} for i, r in enumerate(rows)],
+        )
     for samples in load(tmp_path, "features", **options).values():
         rows_of = [int(n[1:]) for n in samples.ids.to_pylist()]
-        assert np.array_equal(samples.columns["features"].values[np.arange(len(rows_of))], features[rows_of])
+        assert np.array_equal(
+            samples.columns["features"].values[np.arange(len(rows_of))], features[rows_of]
+        )
 
 
 def test_a_matrix_with_another_number_of_rows_is_refused(tmp_path):
@@ -244,7 +273,9 @@ def test_a_damaged_json_table_is_refused(tmp_path, content, why):
 
 
 def test_a_damaged_parquet_table_is_refused(tmp_path):
-    pq.write_table(pa.table({"label": ["a", "b"], "text": ["x", "y"]}), tmp_path / "metadata.parquet")
+    pq.write_table(
+        pa.table({"label": ["a", "b"], "text": ["x", "y"]}), tmp_path / "metadata.parquet"
+    )
     full = (tmp_path / "metadata.parquet").read_bytes()
     for content in (b"", full[:40], full[:-8], b"PAR1" * 4):
         (tmp_path / "metadata.parquet").write_bytes(content)
@@ -261,7 +292,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
 def test_a_quoted_cell_may_hold_commas_and_line_breaks(tmp_path):
     rows = [row | {"text": f'a, "b"\nand {i}'} for i, row in enumerate(pictures(tmp_path))]
     write_csv(tmp_path / "metadata.csv", rows)
-    texts = [t for s in load(tmp_path, "image", "text").values() for t in s.columns["text"].values[:]]
+    texts = [
+        t for s in load(tmp_path, "image", "text").values() for t in s.columns["text"].values[:]
+    ]
     assert sorted(texts) == sorted(r["text"] for r in rows)
 
 
@@ -297,19 +330,29 @@ def test_a_class_without_a_name_does_not_get_its_neighbours(tmp_path):
     for row in rows[4:8]:
         row["text"] = ""
     write_csv(tmp_path / "metadata.csv", rows)
-    assert "row 5 of" in (message := refusal(tmp_path, "image", "text")) and "its class has no text" in message
+    assert (
+        "row 5 of" in (message := refusal(tmp_path, "image", "text"))
+        and "its class has no text" in message
+    )
     for samples in load(tmp_path, "image", "text", on_bad_sample="skip").values():
         assert "class 1" not in samples.classes
-        assert [f"the name of {c}" for c in samples.classes] == list(samples.columns["text"].values[:])
+        assert [f"the name of {c}" for c in samples.classes] == list(
+            samples.columns["text"].values[:]
+        )
 
 
 def test_an_empty_column_is_no_column(tmp_path):
-    rows = [r | {"text": "", "split": "", "score": "", "group": "", "audio_file_name": ""} for r in pictures(tmp_path)]
+    rows = [
+        r | {"text": "", "split": "", "score": "", "group": "", "audio_file_name": ""}
+        for r in pictures(tmp_path)
+    ]
     write_csv(tmp_path / "metadata.csv", rows)
     assert set(manifest(tmp_path).modalities) == {"image", "text"}  # labels serve as texts
     train = load(tmp_path, "image", "text")["train"]
     assert (
-        list(train.columns["text"].values[:]) == train.classes and "score" not in train.columns and train.groups is None
+        list(train.columns["text"].values[:]) == train.classes
+        and "score" not in train.columns
+        and train.groups is None
     )
 
 
@@ -323,7 +366,9 @@ def test_a_row_without_a_group_is_a_group_of_its_own(tmp_path):
 def test_a_refused_file_is_not_opened(tmp_path, monkeypatch):
     opened = []
     decode = columns.decode_files
-    monkeypatch.setattr(columns, "decode_files", lambda m, p, limits: (opened.extend(p), decode(m, p, limits))[1])
+    monkeypatch.setattr(
+        columns, "decode_files", lambda m, p, limits: (opened.extend(p), decode(m, p, limits))[1]
+    )
     rows = pictures(tmp_path / "set")
     rows[0]["image_file_name"], rows[-1]["image_file_name"] = "", "../secret.png"
     draw(tmp_path / "secret.png", 0)
@@ -334,11 +379,18 @@ def test_a_refused_file_is_not_opened(tmp_path, monkeypatch):
 
 def test_vectors_of_a_table_stay_with_the_rows_that_list_several_files(tmp_path):
     pictures(tmp_path)
-    rows = [{"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]} for c in range(6)]
-    table = pa.Table.from_pylist(rows).append_column("features", pa.array([[float(c)] * 3 for c in range(6)]))
+    rows = [
+        {"id": f"i{c}", "label": f"c{c}", "image_file_names": [f"c{c}/0.png", f"c{c}/1.png"]}
+        for c in range(6)
+    ]
+    table = pa.Table.from_pylist(rows).append_column(
+        "features", pa.array([[float(c)] * 3 for c in range(6)])
+    )
     pq.write_table(table, tmp_path / "metadata.parquet")
     for samples in load(tmp_path, "image", "features").values():
-        values = samples.columns["features"].values[np.arange(len(samples.columns["features"].values))]
+        values = samples.columns["features"].values[
+            np.arange(len(samples.columns["features"].values))
+        ]
         names = samples.ids.to_pylist()
         if samples.columns["features"].per_class:
             names = samples.classes
@@ -387,9 +439,13 @@ def test_a_table_of_one_column_keeps_its_empty_lines(tmp_path):
 
 
 def test_rows_of_one_name_are_told_apart(tmp_path):
-    rows = [{"photo": "c0/0.png", "caption": c} for c in ("a", "b")] + [{"photo": "c1/0.png", "caption": "c"}]
+    rows = [{"photo": "c0/0.png", "caption": c} for c in ("a", "b")] + [
+        {"photo": "c1/0.png", "caption": "c"}
+    ]
     write_csv(tmp_path / "t.csv", rows)
-    found = read_rows(str(tmp_path / "t.csv"), "dataset.root", {"image": "photo", "text": "caption"})
+    found = read_rows(
+        str(tmp_path / "t.csv"), "dataset.root", {"image": "photo", "text": "caption"}
+    )
     assert found.names.to_pylist() == ["c0/0.png", "c0/0.png#2", "c1/0.png"]
 
 
@@ -401,8 +457,13 @@ def test_a_column_of_no_vectors(tmp_path):
 
 def test_numbers_that_float32_cannot_hold(tmp_path):
     np.save(tmp_path / "m.npy", np.array([[1.0], [1e39]] * 12))
-    write_csv(tmp_path / "metadata.csv", [{"label": f"c{i // 4}", "score": "1e30"} for i in range(24)])
-    assert "row 2 of" in (message := refusal(tmp_path, "features", features="m.npy")) and "not finite" in message
+    write_csv(
+        tmp_path / "metadata.csv", [{"label": f"c{i // 4}", "score": "1e30"} for i in range(24)]
+    )
+    assert (
+        "row 2 of" in (message := refusal(tmp_path, "features", features="m.npy"))
+        and "not finite" in message
+    )
 
 
 def test_what_is_left_out_serves_no_class(tmp_path):
@@ -455,9 +516,12 @@ def test_rows_that_lack_one_of_several_modalities_can_be_kept(tmp_path):
     assert "it has no image" in message and "keep what some lack by dataset.missing=keep" in message
     splits = load(tmp_path, "image", "text", missing="keep")
     missing = {
-        m: [(~c.mask).sum() for p in splits.values() if (c := p.columns[m]).mask is not None] for m in ("image", "text")
+        m: [(~c.mask).sum() for p in splits.values() if (c := p.columns[m]).mask is not None]
+        for m in ("image", "text")
     }
-    assert missing == {"image": [1], "text": [1]} and sum(int(p.counts.sum()) for p in splits.values()) == len(rows)
+    assert missing == {"image": [1], "text": [1]} and sum(
+        int(p.counts.sum()) for p in splits.values()
+    ) == len(rows)
     with pytest.raises(UserError, match="row 3 of .*: it has no text"):
         load(tmp_path, "text", missing="keep")
     rows[1]["text"] = ""
@@ -475,7 +539,9 @@ def test_pictures_that_decode_to_nothing_are_named_with_the_mend(tmp_path):
     dark = manifest(tmp_path)
     dark.load({"image"})
     assert dark.notes[0] == f"24 image files read from {tmp_path}"
-    assert dark.notes[1].startswith("24 image files are constant after decoding (c0/0.png, c0/1.png, c0/2.png, …); ")
+    assert dark.notes[1].startswith(
+        "24 image files are constant after decoding (c0/0.png, c0/1.png, c0/2.png, …); "
+    )
     assert "dataset.image_range=each" in dark.notes[1]
     light = manifest(tmp_path, image_range="each")
     light.load({"image"})

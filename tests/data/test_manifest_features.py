@@ -15,7 +15,9 @@ from mmml.errors import UserError
 
 @pytest.mark.parametrize("chunk", [1, 2, 4, 100])
 @pytest.mark.parametrize("shape", [(9, 2), (9, 2, 2)])
-def test_rows_with_any_number_that_is_not_finite_are_found_wherever_they_stand(tmp_path, monkeypatch, chunk, shape):
+def test_rows_with_any_number_that_is_not_finite_are_found_wherever_they_stand(
+    tmp_path, monkeypatch, chunk, shape
+):
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(features, "CHUNK", chunk)
     array = np.ones(shape)
@@ -63,6 +65,8 @@ def test_vectors_whose_copy_is_damaged_are_copied_anew(tmp_path, monkeypatch, st
     copy = vector_column(tmp_path / "t.parquet").path
     full = copy.read_bytes()
     copy.unlink()
-    copy.mkdir() if state == "a folder" else copy.write_bytes(full[: {"empty": 0, "cut": -4}[state]])
+    copy.mkdir() if state == "a folder" else copy.write_bytes(
+        full[: {"empty": 0, "cut": -4}[state]]
+    )
     assert vector_column(tmp_path / "t.parquet")[:].tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert "cannot be read" in caplog.text and (copy.is_dir() or copy.read_bytes() == full)

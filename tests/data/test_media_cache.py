@@ -28,7 +28,9 @@ def test_other_limits_give_other_images(tmp_path):
 def test_other_limits_give_other_sounds(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.sin(np.arange(8000) / 9), 8000)
     lengths = [
-        decode_files("audio", [tmp_path / "a.wav"], Limits(audio_rate=8000, audio_seconds=seconds))[0][:].shape[1]
+        decode_files("audio", [tmp_path / "a.wav"], Limits(audio_rate=8000, audio_seconds=seconds))[
+            0
+        ][:].shape[1]
         for seconds in (0.5, 0.25)
     ]
     assert lengths == [4000, 2000]
@@ -48,7 +50,9 @@ def test_files_that_fail_leave_the_others_in_their_places(tmp_path):
         values, failures, _ = decode_files("image", paths, Limits())
         assert list(failures) == [1] and "no image" in failures[1]
         assert [v.shape for v in values[:]] == [(3, 4, 4), (0, 0, 0), (3, 6, 6)]
-        assert np.array_equal(values[np.array([2])][0], decode_files("image", paths[2:], Limits())[0][:][0])
+        assert np.array_equal(
+            values[np.array([2])][0], decode_files("image", paths[2:], Limits())[0][:][0]
+        )
     with pytest.raises(UserError, match="b.png: it is damaged"):
         decode_whole("image", paths, Limits())
 
@@ -67,7 +71,11 @@ def test_a_damaged_entry_is_made_anew(tmp_path, monkeypatch, damage, content, ca
     (entry,) = (p for p in (tmp_path / "cache").iterdir() if p.name.startswith("image-"))
     (entry / damage).unlink() if content is None else (entry / damage).write_bytes(content)
     again = decode_files("image", [tmp_path / "a.png"], Limits())
-    assert np.array_equal(before, again.values[:].numpy()) and again.failures == {} and again.constant == []
+    assert (
+        np.array_equal(before, again.values[:].numpy())
+        and again.failures == {}
+        and again.constant == []
+    )
     assert "cannot be read" in caplog.text and "is made anew" in caplog.text
 
 

@@ -11,13 +11,17 @@ REVIEWS = {"name": "ict_mmmo"}
 
 
 def load(root, section, *modalities):
-    return datasets.build_section(section | {"root": str(root)}, "dataset").load({*modalities, "score"})
+    return datasets.build_section(section | {"root": str(root)}, "dataset").load(
+        {*modalities, "score"}
+    )
 
 
 def test_traits_are_tasks_over_the_same_clips(real_data):
     parts = load(real_data, TRAITS, "audio_features")
     assert {s: len(p.classes) for s, p in parts.items()} == {"train": 11, "val": 2, "test": 4}
-    assert parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 4
+    assert (
+        parts["train"].counts.tolist() == [600] * 11 and parts["test"].counts.tolist() == [203] * 4
+    )
     features = parts["train"].columns["audio_features"].values[:]
     assert features.shape == (6600, 20, 43)
     assert (features[:600] == features[600:1200]).all()  # the same clips, other scores
@@ -50,8 +54,15 @@ def test_half_of_the_clips_have_no_video(real_data):
 
 def test_reviews_have_one_quantity_and_the_published_splits(real_data):
     parts = load(real_data, REVIEWS, "audio_features", "video_features")
-    assert [p.classes for p in parts.values()] == [["sentiment, train"], ["sentiment, val"], ["sentiment, test"]]
-    assert [parts["test"].columns[m].values[:1].shape[1:] for m in parts["test"].columns] == [(20, 74), (20, 36)]
+    assert [p.classes for p in parts.values()] == [
+        ["sentiment, train"],
+        ["sentiment, val"],
+        ["sentiment, test"],
+    ]
+    assert [parts["test"].columns[m].values[:1].shape[1:] for m in parts["test"].columns] == [
+        (20, 74),
+        (20, 36),
+    ]
     assert sum(int(p.counts[0]) for p in parts.values()) <= 340
     assert scores_of(parts["train"]).min() >= 1 and scores_of(parts["train"]).max() <= 5
 

@@ -25,7 +25,11 @@ def test_arrays_of_differing_shapes_come_as_objects():
 
 def test_rows_pick_and_repeat():
     values = Subset(torch.tensor([10, 20, 30]), np.array([2, 2, 0]))
-    assert len(values) == 3 and values[np.array([2, 1])].tolist() == [10, 30] and values[0:2].tolist() == [30, 30]
+    assert (
+        len(values) == 3
+        and values[np.array([2, 1])].tolist() == [10, 30]
+        and values[0:2].tolist() == [30, 30]
+    )
 
 
 def test_a_matrix_is_read_as_float32(tmp_path):
@@ -35,7 +39,9 @@ def test_a_matrix_is_read_as_float32(tmp_path):
 
 
 def test_objects_of_one_shape_stay_objects():
-    assert objects([np.zeros(2), np.zeros(2)]).shape == (2,) and objects([np.zeros(3)]).shape == (1,)
+    assert objects([np.zeros(2), np.zeros(2)]).shape == (2,) and objects([np.zeros(3)]).shape == (
+        1,
+    )
 
 
 def test_identity_changes_with_the_content():
@@ -57,4 +63,8 @@ def test_identity_of_long_arrays_looks_at_all_of_them():
 def test_positions_are_evenly_spaced_with_both_ends():
     assert evenly_spaced(9, 3).tolist() == [0, 4, 8] and evenly_spaced(3, 5).tolist() == [0, 1, 2]
     assert evenly_spaced(7, 1).tolist() == [0]
-    assert all(len(set(evenly_spaced(n, k).tolist())) == min(n, k) for n in range(1, 30) for k in range(1, 30))
+    assert all(
+        len(set(evenly_spaced(n, k).tolist())) == min(n, k)
+        for n in range(1, 30)
+        for k in range(1, 30)
+    )

@@ -38,7 +38,9 @@ def objects(values) -> np.ndarray:
 
 def stroke(points: int, generator: np.random.Generator) -> np.ndarray:
     positions = generator.normal(size=(points, 2)).cumsum(0)
-    return np.column_stack([positions, np.arange(points), np.arange(points) // 5]).astype(np.float32)
+    return np.column_stack([positions, np.arange(points), np.arange(points) // 5]).astype(
+        np.float32
+    )
 
 
 G = np.random.default_rng(0)
@@ -50,12 +52,19 @@ RAGGED = {
         ]
     ),
     "text": objects(["one", "two words", "", "Ωmega, one that is longer than all", "one"]),
-    "audio": objects([G.normal(0, 0.1, n).astype(np.float32) for n in (4000, 1500, 300, 8000, 2222)]),
+    "audio": objects(
+        [G.normal(0, 0.1, n).astype(np.float32) for n in (4000, 1500, 300, 8000, 2222)]
+    ),
     "video": objects(
-        [G.integers(0, 256, (t, 3, h, w), np.uint8) for t, h, w in ((3, 16, 16), (1, 20, 24), (7, 16, 16), (4, 9, 16))]
+        [
+            G.integers(0, 256, (t, 3, h, w), np.uint8)
+            for t, h, w in ((3, 16, 16), (1, 20, 24), (7, 16, 16), (4, 9, 16))
+        ]
     ),
     "strokes": objects([stroke(n, G) for n in (9, 2, 30, 1, 16)]),
-    "features": objects([G.normal(3, [1, 100, 0.01], (n, 3)).astype(np.float32) for n in (4, 1, 7, 5, 2)]),
+    "features": objects(
+        [G.normal(3, [1, 100, 0.01], (n, 3)).astype(np.float32) for n in (4, 1, 7, 5, 2)]
+    ),
 }
 UNIFORM = {
     "image": torch.from_numpy(G.integers(0, 256, (5, 3, 20, 20), np.uint8)),
@@ -78,7 +87,11 @@ def build(name: str, **changed) -> Encoder:
 
 
 def fresh(name: str, width: int | None = WIDTH, **changed) -> Encoder:
-    return copy.deepcopy(_built(name)) if width == WIDTH and not changed else _build(name, changed, width)
+    return (
+        copy.deepcopy(_built(name))
+        if width == WIDTH and not changed
+        else _build(name, changed, width)
+    )
 
 
 @functools.cache

@@ -15,14 +15,24 @@ def test_log_mel_is_that_of_transformers():
 
     wave = np.random.default_rng(0).normal(0, 0.1, 400 + 160 * 20).astype(np.float32)
     filters = mel_filter_bank(257, 40, 0.0, 8000.0, 16_000, norm=None, mel_scale="htk")
-    options = {"fft_length": 512, "power": 2.0, "center": False, "mel_floor": FLOOR, "log_mel": "log"}
-    theirs = spectrogram(wave, window_function(400, "hann"), 400, 160, mel_filters=filters, **options)
+    options = {
+        "fft_length": 512,
+        "power": 2.0,
+        "center": False,
+        "mel_floor": FLOOR,
+        "log_mel": "log",
+    }
+    theirs = spectrogram(
+        wave, window_function(400, "hann"), 400, 160, mel_filters=filters, **options
+    )
     ours = log_mel(torch.from_numpy(wave)[None], 40, 160)[0]
     assert ours.shape == (21, 40)
     assert torch.allclose(ours.T, torch.from_numpy(theirs).float(), atol=1e-4)
 
 
-@pytest.mark.parametrize(("samples", "frames"), [(0, 1), (1, 1), (400, 1), (401, 2), (560, 2), (561, 3)])
+@pytest.mark.parametrize(
+    ("samples", "frames"), [(0, 1), (1, 1), (400, 1), (401, 2), (560, 2), (561, 3)]
+)
 def test_windows_cover_every_sample(samples, frames):
     assert frames_of(samples, 160) == frames
     spectrum = log_mel_of([torch.ones(samples), torch.ones(5000)], 16, 160, CPU)
@@ -39,7 +49,9 @@ def test_a_pure_tone_is_where_it_should_be():
 def test_loudness_does_not_matter():
     sounds = RAGGED["audio"]
     encoder = build("logmel_conv").eval()
-    assert torch.allclose(encoder.encode(sounds), encoder.encode(objects([s * 3 for s in sounds])), atol=1e-2)
+    assert torch.allclose(
+        encoder.encode(sounds), encoder.encode(objects([s * 3 for s in sounds])), atol=1e-2
+    )
 
 
 def test_silence_is_finite():

@@ -37,7 +37,10 @@ def test_half_of_the_images_are_mirrored_in_training_and_odd_views_in_evaluation
     image = torch.arange(9.0).view(1, 1, 3, 3)
     encoded = augment(image.expand(200, -1, -1, -1))
     turned = (encoded == image.flip(-1)).flatten(1).all(1)
-    assert torch.equal(encoded[~turned], image.expand(int((~turned).sum()), -1, -1, -1)) and 70 < turned.sum() < 130
+    assert (
+        torch.equal(encoded[~turned], image.expand(int((~turned).sum()), -1, -1, -1))
+        and 70 < turned.sum() < 130
+    )
     augment = Augment(1.0, hflip=True).eval()
     views = []
     for augment.view in range(4):
@@ -57,7 +60,8 @@ def test_edges_are_darkened_in_half_of_the_images_in_training():
     assert 0.4 < darker.any(1).float().mean() < 0.6
     columns = (encoded < images - 1e-6).any(0).any(0).any(0)
     assert columns.tolist() == [False] * 3 + [True] * 2 + [False] * 3  # beside the edge alone
-    assert encoded.min() >= 0 and 0.05 < encoded[..., 3].min() / 0.8 + 0.05 < 0.2  # some become nearly black
+    # Some become nearly black.
+    assert encoded.min() >= 0 and 0.05 < encoded[..., 3].min() / 0.8 + 0.05 < 0.2
     assert torch.equal(Augment(0.0, edge_darkening=1.0).eval()(images), images)
     with pytest.raises(UserError, match="encoder.image.edge_darkening=2 must be from 0 to 1"):
         Augment(0.0, edge_darkening=2)

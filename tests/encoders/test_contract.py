@@ -8,7 +8,17 @@ import torch
 
 from mmml.encoders import encoders
 from mmml.similarity import distances
-from tests.encoders.material import LEARNED, RAGGED, RAW, UNIFORM, WIDTH, build, fresh, modality_of, objects
+from tests.encoders.material import (
+    LEARNED,
+    RAGGED,
+    RAW,
+    UNIFORM,
+    WIDTH,
+    build,
+    fresh,
+    modality_of,
+    objects,
+)
 
 BOTH = [*LEARNED, *RAW]
 WITH_TENSORS = [n for n in BOTH if modality_of(n) in UNIFORM]
@@ -42,7 +52,9 @@ def test_tokens_are_as_wide_as_the_embedding_and_one_of_each_sample_is_real(name
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["byte_transformer", "wordpiece", "stroke_transformer", "frame_attention"])
+@pytest.mark.parametrize(
+    "name", ["byte_transformer", "wordpiece", "stroke_transformer", "frame_attention"]
+)
 def test_the_mean_token_is_the_embedding_whatever_the_padding(name):
     encoder, raw = build(name).eval(), RAGGED[modality_of(name)]
     tokens, real = encoder.sequence(encoder.prepare(raw))
@@ -63,7 +75,9 @@ def test_different_samples_differ(name):
 def test_every_parameter_gets_a_gradient(name):
     encoder, raw = build(name), RAGGED[modality_of(name)]
     (encoder.encode(raw) * torch.randn(WIDTH)).sum().backward()
-    lacking = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    lacking = [
+        n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert not lacking
 
 
@@ -71,7 +85,9 @@ def test_every_parameter_gets_a_gradient(name):
 def test_a_tensor_and_an_object_array_of_the_same_content_are_embedded_alike(name):
     encoder, raw = build(name).eval(), UNIFORM[modality_of(name)]
     as_objects = objects([v.numpy() for v in raw])
-    assert torch.allclose(encoder.encode(raw), encoder.encode(as_objects), atol=1e-5, equal_nan=True)
+    assert torch.allclose(
+        encoder.encode(raw), encoder.encode(as_objects), atol=1e-5, equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("name", WITH_TENSORS)
@@ -81,7 +97,9 @@ def test_read_only_values_are_taken(name):
         value.flags.writeable = False
     encoder = build(name).eval()
     writable = objects([v.copy() for v in values])
-    assert torch.equal(encoder.encode(objects(values)).nan_to_num(7), encoder.encode(writable).nan_to_num(7))
+    assert torch.equal(
+        encoder.encode(objects(values)).nan_to_num(7), encoder.encode(writable).nan_to_num(7)
+    )
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -93,7 +111,9 @@ def test_a_checkpoint_holds_all_of_it(name):
     file.seek(0)
     again = fresh(name)
     again.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(again.eval().encode(raw).nan_to_num(7), encoder.eval().encode(raw).nan_to_num(7))
+    assert torch.equal(
+        again.eval().encode(raw).nan_to_num(7), encoder.eval().encode(raw).nan_to_num(7)
+    )
 
 
 @pytest.mark.parametrize("name", LEARNED)

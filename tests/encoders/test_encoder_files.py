@@ -18,7 +18,9 @@ def test_every_section_builds_and_reads_its_modality(choice):
     options = compose_plain([f"encoder={choice}"])["encoder"]
     for modality in RAGGED.keys() & options.keys():
         section = dict(options[modality])
-        encoder = encoders.build(section.pop("name"), section, f"encoder.{modality}", width=options["width"])
+        encoder = encoders.build(
+            section.pop("name"), section, f"encoder.{modality}", width=options["width"]
+        )
         assert encoder.modality == modality
     assert choice == "mlp" or RAGGED.keys() <= options.keys()
 
@@ -39,7 +41,10 @@ def test_each_encoder_is_a_choice_of_its_modality(part):
     assert section["name"] == name and options["width"] == 128
     if not name.startswith("pretrained"):  # which needs a model
         width = None if encoders.get(name, part).has_own_width else 128
-        assert encoders.build(name, _rest(section), f"encoder.{modality}", width=width).modality == modality
+        assert (
+            encoders.build(name, _rest(section), f"encoder.{modality}", width=width).modality
+            == modality
+        )
 
 
 def _rest(section: dict) -> dict:
@@ -48,6 +53,11 @@ def _rest(section: dict) -> dict:
 
 @pytest.mark.parametrize("name", [*OURS, "pretrained", *PARTS])
 def test_it_opens_with_what_it_is_and_a_command(name):
-    comment = [line for line in (FOLDER / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
+    comment = [
+        line for line in (FOLDER / f"{name}.yaml").read_text().splitlines() if line.startswith("#")
+    ]
     group, _, choice = name.rpartition("/")
-    assert any(line.startswith(f"#   mmml-train encoder{'/' if group else ''}{group}={choice}") for line in comment)
+    assert any(
+        line.startswith(f"#   mmml-train encoder{'/' if group else ''}{group}={choice}")
+        for line in comment
+    )

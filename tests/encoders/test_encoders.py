@@ -11,14 +11,17 @@ from mmml.text import PAD, to_bytes
 from tests.conftest import MLP, SMALL
 
 TEXTS = np.array(["a", "GREEK SMALL", "", "Ωmega, one that is longer than all"], dtype=object)
-IMAGES = torch.randint(0, 256, (6, 16, 16), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+IMAGES = torch.randint(0, 256, (6, 16, 16), generator=torch.Generator().manual_seed(1)).to(
+    torch.uint8
+)
 RAW = {"image": IMAGES, "text": TEXTS}
 
 
 def test_after_evaluation_every_part_is_in_the_mode_that_it_was_in():
     learner = torch.nn.Sequential(torch.nn.Dropout())
     with evaluating(learner):
-        control = torch.nn.Sequential(learner)  # wraps what is evaluated, and was never in evaluation mode itself
+        # It wraps what is evaluated, and was never in evaluation mode itself.
+        control = torch.nn.Sequential(learner)
         with evaluating(control):
             assert not any(part.training for part in control.modules())
         assert control.training and not any(part.training for part in learner.modules())
@@ -38,7 +41,10 @@ class TestEveryEncoder:
         embedder.eval()
         together = embedder.encode(modality, Column(RAW[modality]))
         alone = torch.cat(
-            [embedder.encode(modality, Column(RAW[modality][i : i + 1])) for i in range(len(RAW[modality]))]
+            [
+                embedder.encode(modality, Column(RAW[modality][i : i + 1]))
+                for i in range(len(RAW[modality]))
+            ]
         )
         assert torch.allclose(together, alone, atol=1e-5)
 
@@ -46,7 +52,8 @@ class TestEveryEncoder:
         embedder = build_embedder(options, [modality]).eval()
         before = {k: v.clone() for k, v in embedder.state_dict().items()}
         assert torch.equal(
-            embedder.encode(modality, Column(RAW[modality])), embedder.encode(modality, Column(RAW[modality]))
+            embedder.encode(modality, Column(RAW[modality])),
+            embedder.encode(modality, Column(RAW[modality])),
         )
         assert all(torch.equal(v, before[k]) for k, v in embedder.state_dict().items())
 
@@ -54,21 +61,31 @@ class TestEveryEncoder:
         torch.manual_seed(0)
         embedder = build_embedder(options, [modality])
         (embedder.encode(modality, Column(RAW[modality])) * torch.randn(16)).sum().backward()
-        lacking = [n for n, p in embedder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        lacking = [
+            n
+            for n, p in embedder.named_parameters()
+            if p.grad is None or not p.grad.abs().sum() > 0
+        ]
         assert not lacking
 
     def test_normalised_embeddings_have_length_one(self, options, modality):
         embedder = build_embedder(options, [modality]).eval()
-        assert torch.allclose(embedder.encode(modality, Column(RAW[modality])).norm(dim=-1), torch.ones(1))
+        assert torch.allclose(
+            embedder.encode(modality, Column(RAW[modality])).norm(dim=-1), torch.ones(1)
+        )
 
 
 def test_images_of_another_size_are_resized():
-    encoder = encoders.build("conv4", {"size": 32, "channels": 4, "augment": 0.0}, "encoder.image", width=8)
+    encoder = encoders.build(
+        "conv4", {"size": 32, "channels": 4, "augment": 0.0}, "encoder.image", width=8
+    )
     assert encoder.encode(IMAGES).shape == (6, 8)
 
 
 def test_augmentation_is_for_training_only():
-    encoder = encoders.build("conv4", {"size": 16, "channels": 4, "augment": 1.0}, "encoder.image", width=8)
+    encoder = encoders.build(
+        "conv4", {"size": 16, "channels": 4, "augment": 1.0}, "encoder.image", width=8
+    )
     assert not torch.equal(encoder.augment(IMAGES[:, None].float()), IMAGES[:, None].float())
     encoder.eval()
     assert torch.equal(encoder.augment(IMAGES[:, None].float()), IMAGES[:, None].float())
@@ -78,12 +95,20 @@ def test_conv4_may_keep_more_places_and_have_blocks_of_different_widths():
     options = {"size": 28, "channels": [4, 8, 8, 16], "augment": 0.0}
     sizes = {}
     for num_pools in (4, 3):
-        encoder = encoders.build("conv4", {**options, "num_pools": num_pools}, "encoder.image", width=8)
+        encoder = encoders.build(
+            "conv4", {**options, "num_pools": num_pools}, "encoder.image", width=8
+        )
         assert encoder.encode(IMAGES).shape == (6, 8)
         sizes[num_pools] = encoder.head.in_features
     assert sizes == {4: 16, 3: 16 * 9}
-    five = encoders.build("conv4", {**options, "size": 64, "channels": [4, 4, 8, 8, 16]}, "encoder.image", width=8)
-    assert five.encode(IMAGES).shape == (6, 8) and len(five.blocks) == 5 and five.head.in_features == 16 * 16
+    five = encoders.build(
+        "conv4", {**options, "size": 64, "channels": [4, 4, 8, 8, 16]}, "encoder.image", width=8
+    )
+    assert (
+        five.encode(IMAGES).shape == (6, 8)
+        and len(five.blocks) == 5
+        and five.head.in_features == 16 * 16
+    )
     for wrong, message in (
         ({"channels": [4, 0]}, r"channels=\[4, 0\] must be a positive whole number, or a list"),
         ({"num_pools": 5}, "num_pools=5 must be from 1 to 4, the number of blocks"),
@@ -100,13 +125,16 @@ def test_raw_ink_is_where_pixels_are_dark_from_their_centre():
     found = encoders.build("raw_ink", {}, "encoder.image", width=0).encode(paper).view(2, -1, 2)
     assert found[0, :2].tolist() == [[-1, -2], [1, 2]] and found[1, 0].tolist() == [0, 0]
     assert found[0, 2:].isnan().all() and found[1, 1:].isnan().all()
-    full = encoders.build("raw_ink", {}, "encoder.image", width=0).encode(torch.ones(1, 60, 60, dtype=torch.uint8))
+    full = encoders.build("raw_ink", {}, "encoder.image", width=0).encode(
+        torch.ones(1, 60, 60, dtype=torch.uint8)
+    )
     assert full.shape == (1, 5120) and not full.isnan().any()
 
 
 def test_raw_images_are_the_pixels():
     assert torch.equal(
-        encoders.build("raw_image", {}, "encoder.image", width=0).encode(IMAGES), IMAGES.flatten(1) / 255
+        encoders.build("raw_image", {}, "encoder.image", width=0).encode(IMAGES),
+        IMAGES.flatten(1) / 255,
     )
 
 
@@ -145,5 +173,7 @@ def test_a_modality_without_an_encoder_is_named():
 
 
 def test_an_encoder_of_another_modality_is_refused():
-    with pytest.raises(UserError, match=r"encoder.image.name=mlp_text is an encoder of text, not of image"):
+    with pytest.raises(
+        UserError, match=r"encoder.image.name=mlp_text is an encoder of text, not of image"
+    ):
         build_embedder(MLP | {"image": MLP["text"]}, ["image"])

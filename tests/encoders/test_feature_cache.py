@@ -42,5 +42,9 @@ def test_what_is_missing_is_not_read(tmp_path, monkeypatch):
     texts = Column(objects(["a", None, "bcd"]), torch.tensor([True, False, True]))
     embedder = SimpleNamespace(encoders={"text": Lengths()})
     read = cached_features(embedder, "text", texts)
-    assert read.prepared and read.mask is texts.mask and cached_features(embedder, "text", read) is read
+    assert (
+        read.prepared
+        and read.mask is texts.mask
+        and cached_features(embedder, "text", read) is read
+    )
     assert read.take(np.array([2, 1, 0])).values.tolist() == [[3], [0], [1]]

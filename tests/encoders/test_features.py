@@ -26,8 +26,13 @@ def test_outliers_are_clipped_and_constants_survive():
     values[..., 1] = 0.1
     encoder = fresh("feature_transformer")
     encoder.fit(values)
-    prepared = encoder.prepare(torch.tensor([[[255.0, 0.1, -255.0]], [[torch.inf, 0.1, torch.nan]]]))
-    assert prepared[:, 0].tolist() == [[5.0, pytest.approx(0, abs=1e-4), -5.0], [5.0, pytest.approx(0, abs=1e-4), 0.0]]
+    prepared = encoder.prepare(
+        torch.tensor([[[255.0, 0.1, -255.0]], [[torch.inf, 0.1, torch.nan]]])
+    )
+    assert prepared[:, 0].tolist() == [
+        [5.0, pytest.approx(0, abs=1e-4), -5.0],
+        [5.0, pytest.approx(0, abs=1e-4), 0.0],
+    ]
 
 
 def test_missing_steps_count_for_nothing():
@@ -87,7 +92,9 @@ def test_before_fit_and_with_other_features_it_says_what_is_wrong():
 def test_real_features_with_half_of_them_missing(real_data):
     with zipfile.ZipFile(real_data / "pom_traits" / "pom.zip") as archive:
         content = archive.read("pom/video_train.h5")  # one array behind a header of 2,048 bytes
-    values = torch.from_numpy(np.frombuffer(content, offset=2048).astype(np.float32)).view(600, 20, 41)
+    values = torch.from_numpy(np.frombuffer(content, offset=2048).astype(np.float32)).view(
+        600, 20, 41
+    )
     absent = (values == 0).all(-1).all(-1)
     assert absent.float().mean() > 0.5
     encoder = fresh("feature_transformer", steps=20)

@@ -29,7 +29,9 @@ def test_neighbours_do_not_matter():
     encoder, sounds = build().eval(), RAGGED["audio"]
     together = encoder.encode(sounds)
     for i in range(len(sounds)):
-        assert torch.allclose(encoder.encode(sounds[i : i + 1])[0], together[i], atol=1e-5, equal_nan=True)
+        assert torch.allclose(
+            encoder.encode(sounds[i : i + 1])[0], together[i], atol=1e-5, equal_nan=True
+        )
 
 
 def test_the_alignment_is_trained_along():
@@ -44,6 +46,8 @@ def test_the_alignment_is_trained_along():
 
 
 def test_the_width_is_that_of_all_frames():
-    with pytest.raises(UserError, match=r"encoder.width=12 must be null, or 200: 5 frames of 40 numbers"):
+    with pytest.raises(
+        UserError, match=r"encoder.width=12 must be null, or 200: 5 frames of 40 numbers"
+    ):
         build(width=12)
     assert build(width=None).own_width == 200

@@ -20,7 +20,9 @@ MODALITIES = ["audio", "image", "text"]
 def fusion(name, **more):
     torch.manual_seed(0)
     width = {} if name == "mean" else {"width": 4}
-    made = fusions.build(name, OPTIONS[name] | more, "encoder.fusion", modalities=MODALITIES, **width)
+    made = fusions.build(
+        name, OPTIONS[name] | more, "encoder.fusion", modalities=MODALITIES, **width
+    )
     for parameter in made.parameters():  # not as they begin, where some do nothing
         torch.nn.init.normal_(parameter)
     return made.eval()
@@ -61,7 +63,9 @@ def test_modalities_are_missing_sample_by_sample(name):
 def test_what_is_missing_has_no_gradient_and_breaks_none(name):
     fused, image = fusion(name), embeddings("image").requires_grad_()
     fused({"image": missing(image, 0, 0), "text": parts("text")["text"]}).square().sum().backward()
-    assert image.grad.isfinite().all() and (image.grad[0, 0] == 0).all() and (image.grad[1] != 0).any()
+    assert (
+        image.grad.isfinite().all() and (image.grad[0, 0] == 0).all() and (image.grad[1] != 0).any()
+    )
     assert all(p.grad.isfinite().all() for p in fused.parameters())
 
 
@@ -92,7 +96,9 @@ def test_gates_are_shares_of_what_is_there():
 
 def test_modality_dropout_leaves_something_and_is_for_training_alone():
     fused = fusion("mean", dropout=0.9).train()
-    ones = {m: Column(k * torch.ones(1000, 1), encoded=True) for m, k in (("image", 1), ("text", 3))}
+    ones = {
+        m: Column(k * torch.ones(1000, 1), encoded=True) for m, k in (("image", 1), ("text", 3))
+    }
     observed = fused(ones).flatten()
     assert set(observed.tolist()) == {1.0, 2.0, 3.0} and 0 < (observed == 2).float().mean() < 0.2
     assert (fused({"image": ones["image"]}) == 1).all()
@@ -104,7 +110,10 @@ def test_modality_dropout_leaves_something_and_is_for_training_alone():
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_encoder_that_diverged_is_not_taken_for_missing(name, number):
-    known = {"image": Column(torch.full((1, 4), number), encoded=True), "text": Column(torch.ones(1, 4), encoded=True)}
+    known = {
+        "image": Column(torch.full((1, 4), number), encoded=True),
+        "text": Column(torch.ones(1, 4), encoded=True),
+    }
     assert not fusion(name)(known).isfinite().all()
 
 
@@ -113,7 +122,9 @@ def test_what_stands_where_a_value_is_missing_does_not_matter(name):
     for number in (0.0, torch.nan):
         image = embeddings("image")
         image[0, 1] = number
-        fused = fusion(name)({"image": missing(image, 0, 1), "text": Column(embeddings("text"), encoded=True)})
+        fused = fusion(name)(
+            {"image": missing(image, 0, 1), "text": Column(embeddings("text"), encoded=True)}
+        )
         assert fused.isfinite().all()
 
 
@@ -122,14 +133,21 @@ def test_fusions_are_chosen_by_group():
         build_embedder(MLP | {"fusion": "gated"}, ["image"])
     with pytest.raises(UserError, match=r"encoder.fusion.hidden is missing"):
         build_embedder(MLP | {"fusion": {"name": "gated", "dropout": 0.0}}, ["image"])
-    with pytest.raises(UserError, match=r"encoder.fusion.heads=3 must be a divisor of encoder.width"):
-        build_embedder(MLP | {"fusion": {"name": "attention", "layers": 1, "heads": 3, "dropout": 0.0}}, ["image"])
+    with pytest.raises(
+        UserError, match=r"encoder.fusion.heads=3 must be a divisor of encoder.width"
+    ):
+        build_embedder(
+            MLP | {"fusion": {"name": "attention", "layers": 1, "heads": 3, "dropout": 0.0}},
+            ["image"],
+        )
 
 
 def test_what_is_only_found_is_not_fused():
     """Else a part of the fusion would never learn."""
     section = {"name": "mlp_features", "hidden": [8]}
     options = {"width": 8, "normalize": True, "fusion": {"name": "concat", "dropout": 0.0}}
-    made = build_embedder(options | {"features": section}, ["a_features", "b_features"], alone=["b_features"])
+    made = build_embedder(
+        options | {"features": section}, ["a_features", "b_features"], alone=["b_features"]
+    )
     assert set(made.encoders) == {"a_features", "b_features"}
     assert made.fusion.modalities == ["a_features"]

@@ -23,13 +23,18 @@ def test_grey_images_are_repeated_and_colours_become_luma():
 
 
 def test_sizes_are_squeezed_each_in_its_place():
-    values = [np.full((c, h, w), v, np.uint8) for c, h, w, v in ((3, 9, 5, 0), (1, 30, 30, 51), (3, 9, 5, 102))]
+    values = [
+        np.full((c, h, w), v, np.uint8)
+        for c, h, w, v in ((3, 9, 5, 0), (1, 30, 30, 51), (3, 9, 5, 102))
+    ]
     x = as_input(objects(values), 8, CPU, colour=True)
     assert x.shape == (3, 3, 8, 8)
     assert torch.allclose(x.mean((1, 2, 3)), torch.tensor([0.0, 0.2, 0.4]))
 
 
-def square(height: int, width: int, top: int, left: int, side: int, ground: int = 0) -> torch.Tensor:
+def square(
+    height: int, width: int, top: int, left: int, side: int, ground: int = 0
+) -> torch.Tensor:
     image = torch.full((1, 1, height, width), ground, dtype=torch.uint8)
     image[..., top : top + side, left : left + side] = 255 - ground
     return image
@@ -42,7 +47,10 @@ def test_content_is_what_differs_from_the_edge():
 
 
 def test_neither_place_nor_size_of_content_counts_once_it_is_cut():
-    encoded = [as_input(square(*s), 16, CPU, False, crop=True) for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))]
+    encoded = [
+        as_input(square(*s), 16, CPU, False, crop=True)
+        for s in ((64, 64, 4, 9, 40), (64, 32, 39, 11, 20))
+    ]
     assert torch.allclose(*encoded, atol=0.1)  # their edges are blurred differently
     assert encoded[0][0, 0, 8, 8] == 1 and encoded[0][0, 0, 0, 0] < 0.01  # all of it, with a margin
     dot = as_input(square(64, 64, 4, 9, 4), 16, CPU, False, crop=True)
@@ -91,13 +99,17 @@ def test_resnet12_has_the_published_size():
     options = {"size": 84, "channels": [64, 160, 320, 640], "colour": True, "augment": 0.0}
     encoder = encoders.build("resnet12", options, "encoder.image", width=5)
     convolutions = sum(p.numel() for p in encoder.blocks.parameters() if p.ndim == 4)
-    assert convolutions == sum(9 * (i * o + 2 * o * o) + i * o for i, o in ((3, 64), (64, 160), (160, 320), (320, 640)))
+    assert convolutions == sum(
+        9 * (i * o + 2 * o * o) + i * o for i, o in ((3, 64), (64, 160), (160, 320), (320, 640))
+    )
     assert encoder.blocks(torch.zeros(1, 3, 84, 84)).shape == (1, 640, 5, 5)
 
 
 @pytest.mark.parametrize("channels", [[8, 8, 8], [8, 8, 8, 0], []])
 def test_resnet12_wants_four_widths(channels):
-    with pytest.raises(UserError, match=r"encoder.image.channels=.* must be four positive whole numbers"):
+    with pytest.raises(
+        UserError, match=r"encoder.image.channels=.* must be four positive whole numbers"
+    ):
         fresh("resnet12", channels=channels)
 
 
@@ -118,7 +130,9 @@ class TestTorchvision:
         assert encoder.encode(RAGGED["image"]).shape == (5, WIDTH)
 
     def test_an_unknown_model_has_a_nearest(self):
-        with pytest.raises(UserError, match=r"encoder.image.model=resnet19: .* did you mean 'resnet1"):
+        with pytest.raises(
+            UserError, match=r"encoder.image.model=resnet19: .* did you mean 'resnet1"
+        ):
             fresh("torchvision", model="resnet19")
 
     def test_segmentation_is_no_classification(self):
@@ -126,7 +140,9 @@ class TestTorchvision:
             fresh("torchvision", model="fcn_resnet50")
 
     def test_a_size_that_the_model_does_not_take_is_refused(self):
-        with pytest.raises(UserError, match=r"encoder.image.size=8: squeezenet1_1 takes no such images"):
+        with pytest.raises(
+            UserError, match=r"encoder.image.size=8: squeezenet1_1 takes no such images"
+        ):
             fresh("torchvision", size=8)
 
     def test_weights_are_taken_over_but_for_the_last_layer(self, tmp_path):
@@ -140,12 +156,16 @@ class TestTorchvision:
         assert encoder.encode(UNIFORM["image"]).shape == (5, WIDTH)
 
     def test_missing_weights_are_refused_before_training(self, tmp_path):
-        with pytest.raises(UserError, match=r"encoder.image.weights=.*none.pth: there is no such file"):
+        with pytest.raises(
+            UserError, match=r"encoder.image.weights=.*none.pth: there is no such file"
+        ):
             fresh("torchvision", weights=str(tmp_path / "none.pth")).fit(RAGGED["image"])
 
     def test_weights_of_another_model_are_refused(self, tmp_path):
         torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "weights.pth")
-        with pytest.raises(UserError, match=r"does not fit the model: \d+ layers would lack weights"):
+        with pytest.raises(
+            UserError, match=r"does not fit the model: \d+ layers would lack weights"
+        ):
             fresh("torchvision", weights=str(tmp_path / "weights.pth")).fit(RAGGED["image"])
 
     @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04."])
@@ -156,7 +176,9 @@ class TestTorchvision:
 
     @pytest.mark.parametrize("full", [True, False])
     def test_code_in_a_file_of_weights_is_never_run(self, tmp_path, full):
-        """Neither where the file is such code alone, nor where it stands beside weights that would fit."""
+        """Neither where the file is such code alone, nor where it stands beside
+        weights that would fit.
+        """
         state = fresh("torchvision").model.state_dict() if full else {}
         torch.save({**state, "more": Opening(tmp_path / "ran")}, tmp_path / "weights.pth")
         encoder = fresh("torchvision", weights=str(tmp_path / "weights.pth"))
@@ -165,7 +187,9 @@ class TestTorchvision:
         assert not (tmp_path / "ran").exists()
 
     def test_a_finished_run_needs_no_file(self, tmp_path):
-        assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(UNIFORM["image"]).shape == (5, WIDTH)
+        assert fresh("torchvision", weights=str(tmp_path / "gone.pth")).encode(
+            UNIFORM["image"]
+        ).shape == (5, WIDTH)
 
     def test_a_tensor_is_no_state_dict(self, tmp_path):
         torch.save(torch.zeros(3), tmp_path / "weights.pth")
@@ -176,7 +200,11 @@ class TestTorchvision:
 def test_raw_pictures_are_small_and_neither_background_nor_brightness_counts():
     assert RawImage().encode(RAGGED["image"]).shape == (5, 3 * 32 * 32)
     picture = torch.randint(0, 100, (1, 3, 32, 32), dtype=torch.uint8)
-    same, other = RawImage().encode(torch.cat([picture, picture + 50, picture.flip(1)])).split([2, 1])
-    assert torch.allclose(same[0], same[1], atol=1e-5) and not torch.allclose(same[0], other[0], atol=0.1)
+    same, other = (
+        RawImage().encode(torch.cat([picture, picture + 50, picture.flip(1)])).split([2, 1])
+    )
+    assert torch.allclose(same[0], same[1], atol=1e-5) and not torch.allclose(
+        same[0], other[0], atol=0.1
+    )
     grey = RawImage().encode(picture[:, :1]).view(3, -1)
     assert torch.equal(grey[0], grey[2])

@@ -18,7 +18,9 @@ def fsdd(folder):
     with zipfile.ZipFile(folder / "fsdd" / "fsdd_recordings.zip") as archive:
         for digit in (0, 1, 6):
             for take in range(10):
-                _, wave = wavfile.read(io.BytesIO(archive.read(f"recordings/{digit}_george_{take}.wav")))
+                _, wave = wavfile.read(
+                    io.BytesIO(archive.read(f"recordings/{digit}_george_{take}.wav"))
+                )
                 yield np.repeat(wave.astype(np.float32) / 32768, 2)
 
 
@@ -45,7 +47,9 @@ def learns(encoder, values, lr=5e-3, steps=12):
     optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr)
     for _ in range(steps):
         optimizer.zero_grad()
-        F.cross_entropy(head(encoder.encode(train)), torch.arange(3).repeat_interleave(6)).backward()
+        F.cross_entropy(
+            head(encoder.encode(train)), torch.arange(3).repeat_interleave(6)
+        ).backward()
         optimizer.step()
     right = head(encoder.eval().encode(test)).argmax(1) == torch.arange(3).repeat_interleave(4)
     return right.float().mean() >= 0.9
@@ -60,7 +64,14 @@ def test_sounds(real_data):
 
 def test_strokes(real_data):
     torch.manual_seed(0)
-    options = {"points": 32, "channels": 32, "layers": 1, "heads": 2, "dropout": 0.0, "augment": 0.3}
+    options = {
+        "points": 32,
+        "channels": 32,
+        "layers": 1,
+        "heads": 2,
+        "dropout": 0.0,
+        "augment": 0.3,
+    }
     encoder = encoders.build("stroke_transformer", options, "encoder.strokes", width=16)
     assert learns(encoder, list(drawings(real_data)))
 
@@ -74,7 +85,16 @@ def test_videos_that_change_differently():
         return np.uint8(grey[:, None, None, None] + generator.integers(0, 10, (5, 3, 16, 16)))
 
     torch.manual_seed(0)
-    options = {"size": 16, "frames": 5, "differences": True, "channels": 16, "layers": 1, "heads": 2}
+    options = {
+        "size": 16,
+        "frames": 5,
+        "differences": True,
+        "channels": 16,
+        "layers": 1,
+        "heads": 2,
+    }
     options |= {"dropout": 0.0, "augment": 0.0}
     encoder = encoders.build("frame_attention", options, "encoder.video", width=16)
-    assert learns(encoder, [video(step) for step in (-1, 0, 1) for _ in range(10)], lr=2e-2, steps=25)
+    assert learns(
+        encoder, [video(step) for step in (-1, 0, 1) for _ in range(10)], lr=2e-2, steps=25
+    )

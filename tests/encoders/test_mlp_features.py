@@ -4,7 +4,12 @@ import torch
 from mmml.encoders import build_embedder
 from mmml.errors import UserError
 
-MLP = {"width": 4, "normalize": False, "fusion": "mean", "features": {"name": "mlp_features", "hidden": [8, 8]}}
+MLP = {
+    "width": 4,
+    "normalize": False,
+    "fusion": "mean",
+    "features": {"name": "mlp_features", "hidden": [8, 8]},
+}
 
 
 def test_vectors_are_standardised_and_sequences_refused():
@@ -23,7 +28,9 @@ def test_several_kinds_of_features_share_a_section_or_have_their_own():
     both = build_embedder(MLP, ["audio_features", "video_features"])
     assert [m for m, _ in both.items()] == ["audio_features", "video_features"]
     assert both.encoders["audio_features"] is not both.encoders["video_features"]
-    own = build_embedder(MLP | {"video_features": {"name": "mlp_features", "hidden": [3]}}, ["video_features"])
+    own = build_embedder(
+        MLP | {"video_features": {"name": "mlp_features", "hidden": [3]}}, ["video_features"]
+    )
     assert own.encoders["video_features"].first.out_features == 3
     with pytest.raises(UserError, match="encoder.smell is no option"):
         build_embedder(MLP | {"smell": {}}, ["features"])

@@ -18,7 +18,10 @@ def test_texts_with_common_parts_are_near_from_the_start():
 def test_what_pads_a_text_changes_nothing():
     encoder = build("ngrams").eval()
     alone, beside = encoder.encode(["a cat"])[0], encoder.encode(["a cat", "a much longer text"])[0]
-    assert torch.allclose(alone, beside, atol=1e-6) and (encoder.prepare(["a", "abc"])[0, 3:] == PAD).all()
+    assert (
+        torch.allclose(alone, beside, atol=1e-6)
+        and (encoder.prepare(["a", "abc"])[0, 3:] == PAD).all()
+    )
 
 
 def test_training_leaves_some_out():
@@ -29,7 +32,9 @@ def test_training_leaves_some_out():
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("option", [{"longest": 1}, {"buckets": 0}, {"dropout": 1.0}], ids=lambda o: next(iter(o)))
+@pytest.mark.parametrize(
+    "option", [{"longest": 1}, {"buckets": 0}, {"dropout": 1.0}], ids=lambda o: next(iter(o))
+)
 def test_wrong_options_are_refused(option):
     with pytest.raises(UserError, match=f"encoder.text.{next(iter(option))}="):
         build("ngrams", **option)

@@ -24,13 +24,17 @@ def test_values_of_like_length_are_embedded_together_and_come_back_in_their_plac
 
     raw = ["ccc", "a", "dddd", "bb", "eeeee"]
     assert in_buckets(lengths, raw, size).flatten().tolist() == [3, 1, 4, 2, 5]
-    assert [n for some in encoded for n in some] == [1, 2, 3, 4, 5] and max(map(len, encoded)) <= size
+    assert [n for some in encoded for n in some] == [1, 2, 3, 4, 5] and max(
+        map(len, encoded)
+    ) <= size
 
 
 def test_random_changes_go_both_ways_and_are_one_for_all_where_they_are_a_view():
     torch.manual_seed(0)
     own = drawn(2000, (3,), None, CPU)
-    assert own.shape == (2000, 3) and abs(own.mean()) < 0.05 and own.min() < -0.95 and own.max() > 0.95
+    assert (
+        own.shape == (2000, 3) and abs(own.mean()) < 0.05 and own.min() < -0.95 and own.max() > 0.95
+    )
     alike = drawn(5, (200,), torch.Generator().manual_seed(1), CPU)
     assert (alike == alike[0]).all() and alike.min() < -0.9 and alike.max() > 0.9
 
@@ -57,7 +61,9 @@ def test_only_a_last_layer_that_is_to_be_linear_has_no_activation():
     assert [type(m) for m in perceptron(2, [3], 4, ends_linear=False)] == [nn.Linear, nn.ReLU] * 2
     normed = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
     assert [type(m) for m in perceptron(2, [3], 4, batch_norm=True)] == [*normed, nn.Linear]
-    assert [type(m) for m in perceptron(2, [3], 4, batch_norm=True, ends_linear=False)] == normed * 2
+    assert [
+        type(m) for m in perceptron(2, [3], 4, batch_norm=True, ends_linear=False)
+    ] == normed * 2
 
 
 def test_a_residual_block_adds_what_it_is_given():

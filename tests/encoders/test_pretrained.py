@@ -1,4 +1,6 @@
-"""Models of transformers: real MiniLM weights, and tiny models of other families made on the spot."""
+"""Models of transformers: real MiniLM weights, and tiny models of other families
+made on the spot.
+"""
 
 import http.server
 import json
@@ -37,11 +39,22 @@ def clip(tmp_path_factory, minilm) -> str:
 
     folder = str(tmp_path_factory.mktemp("clip"))
     tokenizer = AutoTokenizer.from_pretrained(minilm, local_files_only=True)
-    tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text = tower | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "eos_token_id": 102}
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    text = tower | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 16,
+        "eos_token_id": 102,
+    }
     vision = tower | {"image_size": 32, "patch_size": 8}
     torch.manual_seed(0)
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(
+        folder
+    )
     tokenizer.save_pretrained(folder)
     size = {"height": 32, "width": 32}
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
@@ -55,16 +68,28 @@ def hubert(tmp_path_factory) -> str:
     folder = str(tmp_path_factory.mktemp("hubert"))
     torch.manual_seed(0)
     config = HubertConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=(8, 8),
-        conv_stride=(10, 8), conv_kernel=(20, 8), num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8, 8),
+        conv_stride=(10, 8),
+        conv_kernel=(20, 8),
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+    )
     HubertModel(config).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(folder)
     return folder
 
 
 def text(model: str, width: int | None = None, **changed):
-    options = {"model": model, "unfreeze_layers": 0, "projection": False, "max_length": 32} | changed
+    options = {
+        "model": model,
+        "unfreeze_layers": 0,
+        "projection": False,
+        "max_length": 32,
+    } | changed
     return encoders.build("pretrained_text", options, "encoder.text", width=width)
 
 
@@ -89,9 +114,16 @@ def test_real_sentences_are_embedded_as_the_library_embeds_them(minilm):
 
 def test_neighbours_do_not_matter(minilm, clip, hubert):
     audio = encoders.build(
-        "pretrained_audio", {"model": hubert, "unfreeze_layers": 0, "projection": False}, "encoder.audio", width=None
+        "pretrained_audio",
+        {"model": hubert, "unfreeze_layers": 0, "projection": False},
+        "encoder.audio",
+        width=None,
     )
-    for encoder, raw in ((text(minilm), TEXTS), (image(clip), RAGGED["image"]), (audio, RAGGED["audio"])):
+    for encoder, raw in (
+        (text(minilm), TEXTS),
+        (image(clip), RAGGED["image"]),
+        (audio, RAGGED["audio"]),
+    ):
         encoder.eval()
         together = encoder.encode(raw)
         alone = torch.cat([encoder.encode(raw[i : i + 1]) for i in range(len(raw))])
@@ -107,7 +139,9 @@ def test_both_sides_of_a_pair_share_a_space(clip):
     assert words.own_width == pictures.own_width == 8
     inputs = words.inputs(TEXTS)
     expected = model.get_text_features(input_ids=inputs[:, 0], attention_mask=inputs[:, 1])
-    assert torch.allclose(words.encode(TEXTS), getattr(expected, "pooler_output", expected), atol=1e-5)
+    assert torch.allclose(
+        words.encode(TEXTS), getattr(expected, "pooler_output", expected), atol=1e-5
+    )
     options = {"width": None, "normalize": True, "fusion": "mean"}
     sections = {
         m: {"name": f"pretrained_{m}", "model": clip, "unfreeze_layers": 0, "projection": False}
@@ -136,13 +170,16 @@ def test_some_blocks_or_all_can_be_tuned(minilm):
     encoder.encode(TEXTS).square().sum().backward()
     assert all(p.grad is not None for n, p in encoder.named_parameters() if n in tuned)
     assert all(p.requires_grad for p in text(minilm, unfreeze_layers=-1).trunk.parameters())
-    assert text(minilm).frozen and not any(p.requires_grad for p in text(minilm).trunk.parameters())  # not shared
+    # Not shared.
+    assert text(minilm).frozen and not any(p.requires_grad for p in text(minilm).trunk.parameters())
 
 
 def test_each_sample_is_read_once_and_a_stale_cache_is_impossible(minilm, clip, monkeypatch):
     encoder, read = text(minilm), []
     plain = type(encoder).features
-    monkeypatch.setattr(type(encoder), "features", lambda self, x: read.append(len(x)) or plain(self, x))
+    monkeypatch.setattr(
+        type(encoder), "features", lambda self, x: read.append(len(x)) or plain(self, x)
+    )
     values = objects(["one text", "two texts", "three"])
     first = prepare_once(encoder, values)[np.arange(3)]
     again = prepare_once(text(minilm), values)[np.arange(3)]
@@ -170,19 +207,32 @@ def test_the_key_follows_a_single_weight(minilm):
 
 
 def test_a_learner_sees_the_same_with_and_without_the_cache(minilm):
-    section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": True, "max_length": 32}
-    embedder = build_embedder({"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"])
+    section = {
+        "name": "pretrained_text",
+        "model": minilm,
+        "unfreeze_layers": 0,
+        "projection": True,
+        "max_length": 32,
+    }
+    embedder = build_embedder(
+        {"width": 8, "normalize": True, "fusion": "mean", "text": section}, ["text"]
+    )
     column = Column(TEXTS, starts=np.arange(4))
     samples = Samples(["a", "b", "c"], np.arange(4), {"text": column})
     cached = cache_features(embedder, samples, ["text"])
-    assert cache_features(embedder, cached, ["text"]).columns["text"] is cached.columns["text"]  # read already
+    # Read already.
+    assert cache_features(embedder, cached, ["text"]).columns["text"] is cached.columns["text"]
     batch = cached.columns["text"].take(np.arange(3))
     assert batch.prepared
-    assert torch.allclose(embedder.encode("text", batch), embedder.encode("text", column), atol=1e-5)
+    assert torch.allclose(
+        embedder.encode("text", batch), embedder.encode("text", column), atol=1e-5
+    )
 
 
 def test_widths_that_differ_are_named(minilm, clip):
-    with pytest.raises(UserError, match="gives 384 numbers; set encoder.width=384 or null, or .*projection=true"):
+    with pytest.raises(
+        UserError, match="gives 384 numbers; set encoder.width=384 or null, or .*projection=true"
+    ):
         text(minilm, width=128)
     sections = {
         "text": {
@@ -192,10 +242,17 @@ def test_widths_that_differ_are_named(minilm, clip):
             "projection": False,
             "max_length": 16,
         },
-        "image": {"name": "pretrained_image", "model": clip, "unfreeze_layers": 0, "projection": False},
+        "image": {
+            "name": "pretrained_image",
+            "model": clip,
+            "unfreeze_layers": 0,
+            "projection": False,
+        },
     }
     with pytest.raises(UserError, match=r"the models differ in width \(image 8, text 384\)"):
-        build_embedder({"width": None, "normalize": True, "fusion": "mean", **sections}, ["image", "text"])
+        build_embedder(
+            {"width": None, "normalize": True, "fusion": "mean", **sections}, ["image", "text"]
+        )
 
 
 @pytest.mark.parametrize("name", ["/none/at/all", "./none", "~/none", "a/b/c"])
@@ -210,7 +267,9 @@ def test_a_name_without_a_network_fails_at_once(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"the hub cannot be reached \(Connection refused\); give a local folder"):
+    with pytest.raises(
+        UserError, match=r"the hub cannot be reached \(Connection refused\); give a local folder"
+    ):
         text("nobody/nothing")
 
 
@@ -256,9 +315,9 @@ def test_a_model_is_downloaded_by_name_and_then_kept(minilm, tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = (
-        "from mmml.encoders import encoders; import numpy as np; "
-        "e = encoders.build('pretrained_text', {'model': 'owner/minilm', 'unfreeze_layers': 0, 'projection': False, "
-        "'max_length': 8}, 'encoder.text', width=None).eval(); "
+        "from mmml.encoders import encoders; import numpy as np; e = "
+        "encoders.build('pretrained_text', {'model': 'owner/minilm', 'unfreeze_layers': "
+        "0, 'projection': False, 'max_length': 8}, 'encoder.text', width=None).eval(); "
         "print(e.encode(np.array(['a cat'], object))[0, :4].tolist())"
     )
     env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
@@ -268,16 +327,22 @@ def test_a_model_is_downloaded_by_name_and_then_kept(minilm, tmp_path):
         "HF_HUB_DISABLE_XET": "1",
     }
     try:
-        first = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+        first = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120
+        )
         assert first.returncode == 0, first.stderr[-2000:]
         assert {"model.safetensors", "1_Pooling/config.json"} <= set(Hub.served)
     finally:
         server.shutdown()
         server.server_close()
-    again = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
-    assert again.stdout == first.stdout, again.stderr[-2000:]  # from the cache: nobody serves any more
+    again = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120
+    )
+    # From the cache: nobody serves any more.
+    assert again.stdout == first.stdout, again.stderr[-2000:]
     assert torch.allclose(
-        torch.tensor(json.loads(first.stdout)), text(minilm, max_length=8).eval().encode(objects(["a cat"]))[0, :4]
+        torch.tensor(json.loads(first.stdout)),
+        text(minilm, max_length=8).eval().encode(objects(["a cat"]))[0, :4],
     )
 
 
@@ -321,11 +386,25 @@ def test_a_mask_is_passed_only_where_the_model_was_trained_with_one(clip, monkey
 
 
 def test_what_has_no_parameters_follows_the_device(minilm):
-    section = {"name": "pretrained_text", "model": minilm, "unfreeze_layers": 0, "projection": False, "max_length": 8}
-    embedder = build_embedder({"width": None, "normalize": True, "fusion": "mean", "text": section}, ["text"])
+    section = {
+        "name": "pretrained_text",
+        "model": minilm,
+        "unfreeze_layers": 0,
+        "projection": False,
+        "max_length": 8,
+    }
+    embedder = build_embedder(
+        {"width": None, "normalize": True, "fusion": "mean", "text": section}, ["text"]
+    )
     assert not list(embedder.parameters()) and embedder.device.type == "cpu"
-    raw = build_embedder({"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}, ["image"])
-    assert raw.to("meta").device.type == "meta" and raw.encode("image", Column(UNIFORM_IMAGES)).device.type == "meta"
+    raw = build_embedder(
+        {"width": 1, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}},
+        ["image"],
+    )
+    assert (
+        raw.to("meta").device.type == "meta"
+        and raw.encode("image", Column(UNIFORM_IMAGES)).device.type == "meta"
+    )
 
 
 UNIFORM_IMAGES = torch.zeros(2, 8, 8, dtype=torch.uint8)
@@ -345,12 +424,16 @@ def test_the_folder_says_how_tokens_become_one_embedding(first, minilm, tmp_path
     encoder = text(str(tmp_path / "model")).eval()
     inputs = encoder.inputs(TEXTS[:1])
     states = encoder.trunk(input_ids=inputs[:, 0], attention_mask=inputs[:, 1]).last_hidden_state
-    assert torch.allclose(encoder.encode(TEXTS[:1]), states[:, 0] if first else states.mean(1), atol=1e-5)
+    assert torch.allclose(
+        encoder.encode(TEXTS[:1]), states[:, 0] if first else states.mean(1), atol=1e-5
+    )
 
 
 def test_another_way_to_pool_is_refused(minilm, tmp_path):
     shutil.copytree(minilm, tmp_path / "model")
-    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(
+        json.dumps({"pooling_mode_max_tokens": True})
+    )
     with pytest.raises(UserError, match="asks for pooling_mode_max_tokens"):
         text(str(tmp_path / "model"))
 
@@ -365,7 +448,8 @@ def test_the_frozen_part_of_a_projected_model_is_the_model(minilm, clip):
     (pair,) = build_embedder(options | sections, ["image", "text"]).frozen_parts()
     assert set(pair.encoders) == {"image", "text"} and pair.frozen
     assert torch.allclose(
-        pair.encode("text", Column(TEXTS)), torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS))
+        pair.encode("text", Column(TEXTS)),
+        torch.nn.functional.normalize(text(clip, max_length=16).encode(TEXTS)),
     )
     sections["text"]["model"] = minilm
     separate = build_embedder(options | sections, ["image", "text"]).frozen_parts()

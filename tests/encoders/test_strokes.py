@@ -16,7 +16,8 @@ def test_points_are_even_along_the_ink_whatever_the_speed():
     adapt = drawing([(0, 0), (1, 0), (1, 1)])
     assert torch.allclose(resampled([slow], 21), resampled([adapt], 21), atol=1e-5)
     steps = resampled([adapt], 21)[0, :, :2].diff(dim=0).norm(dim=1)
-    assert ((steps - steps.median()).abs() < 1e-4).sum() >= 17  # all but at the beginning and around the corner
+    # All but at the beginning and around the corner.
+    assert ((steps - steps.median()).abs() < 1e-4).sum() >= 17
 
 
 def test_size_and_place_do_not_matter():
@@ -31,7 +32,8 @@ def test_size_and_place_do_not_matter():
 def test_pen_up_moves_leave_no_points_and_strokes_are_told_apart():
     points = resampled([drawing([(0, 0), (1, 0)], [(0, 5), (1, 5)])], 20)[0]
     assert points[:, 2].sum() == 2 and points[0, 2] == 1
-    assert len(points[:, 1].unique().round(decimals=4).unique()) == 2  # nothing between the two lines
+    # Nothing between the two lines.
+    assert len(points[:, 1].unique().round(decimals=4).unique()) == 2
 
 
 def test_a_dot_is_not_lost():

@@ -20,7 +20,10 @@ def test_differences_show_what_changed():
 def test_augmentation_leaves_padding_and_warps_all_frames_alike():
     encoder = build("frame_attention", differences=False, augment=1.0)
     warped = encoder.prepare(RAGGED["video"])
-    assert torch.equal(warped[:, :, 0, 0, 0].isnan(), encoder.eval().prepare(RAGGED["video"])[:, :, 0, 0, 0].isnan())
+    assert torch.equal(
+        warped[:, :, 0, 0, 0].isnan(),
+        encoder.eval().prepare(RAGGED["video"])[:, :, 0, 0, 0].isnan(),
+    )
     still = torch.full((1, 3, 3, 16, 16), 200, dtype=torch.uint8)
     moved = encoder.train().prepare(still)[0]
     assert torch.equal(moved[0], moved[1])
@@ -28,7 +31,9 @@ def test_augmentation_leaves_padding_and_warps_all_frames_alike():
 
 def test_the_order_of_frames_matters():
     encoder = build("frame_attention", differences=False).eval()
-    assert not torch.allclose(encoder.encode(UNIFORM["video"]), encoder.encode(UNIFORM["video"].flip(1)), atol=1e-5)
+    assert not torch.allclose(
+        encoder.encode(UNIFORM["video"]), encoder.encode(UNIFORM["video"].flip(1)), atol=1e-5
+    )
 
 
 def test_padding_leaves_training_statistics_alone():

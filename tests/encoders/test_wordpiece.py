@@ -38,7 +38,10 @@ def test_before_fit_it_says_what_is_missing():
 
 def test_the_state_is_plain_text_and_shapes_do_not_depend_on_data():
     assert isinstance(build("wordpiece").state_dict()["_extra_state"], str)
-    shapes = [{k: v.shape for k, v in e.named_parameters()} for e in (build("wordpiece"), fresh("wordpiece"))]
+    shapes = [
+        {k: v.shape for k, v in e.named_parameters()}
+        for e in (build("wordpiece"), fresh("wordpiece"))
+    ]
     assert shapes[0] == shapes[1]
 
 

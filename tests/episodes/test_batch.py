@@ -29,20 +29,28 @@ def test_one_episode_of_several(samples, batch):
     _, got = batch
     encoded = got.encode(fingerprint).support
     second = encoded.episode(1)
-    assert second.shapes == {"image": (1, 3, 2), "text": (1, 3, 1)} and all(c.encoded for c in second.columns.values())
+    assert second.shapes == {"image": (1, 3, 2), "text": (1, 3, 1)} and all(
+        c.encoded for c in second.columns.values()
+    )
     assert torch.equal(second.items("text"), encoded.items("text")[1:])
     scored = scored_examples(encoded.columns, {"image": (2, 3, 2)}, torch.arange(12.0))
     labelled = replace(scored, ragged_labels={"image": torch.arange(12).view(2, 6)}).episode(1)
     last = [[6, 7, 8, 9, 10, 11]]
-    assert labelled.answers.items("score").tolist() == last == labelled.ragged_labels["image"].tolist()
+    assert (
+        labelled.answers.items("score").tolist() == last == labelled.ragged_labels["image"].tolist()
+    )
 
 
 def test_gathers_the_rows_that_were_drawn(samples, batch):
     drawn, got = batch
     images = got.support.values["image"]
-    assert torch.equal(images, samples.columns["image"].values[torch.from_numpy(drawn.support.ravel())])
+    assert torch.equal(
+        images, samples.columns["image"].values[torch.from_numpy(drawn.support.ravel())]
+    )
     assert got.support.shapes == {"image": (2, 3, 2), "text": (2, 3, 1)}
-    assert [int(t.split()[1].split(".")[0]) for t in got.support.values["text"]] == drawn.classes.ravel().tolist()
+    assert [
+        int(t.split()[1].split(".")[0]) for t in got.support.values["text"]
+    ] == drawn.classes.ravel().tolist()
 
 
 def test_a_mapping_shows_its_modalities_only(batch):
@@ -68,7 +76,9 @@ def test_encoding_all_at_once_equals_encoding_each_side(batch):
 
 def test_encoded_columns_give_the_same_episodes(samples, batch):
     drawn, got = batch
-    bank = samples.with_embeddings({m: fingerprint(m, samples.columns[m]) for m in ("image", "text")})
+    bank = samples.with_embeddings(
+        {m: fingerprint(m, samples.columns[m]) for m in ("image", "text")}
+    )
     from_bank, directly = gather(bank, drawn, MAPPINGS), got.encode(fingerprint)
     for side in ("support", "query"):
         for modality, values in getattr(directly, side).values.items():
@@ -100,7 +110,9 @@ def test_one_episode_has_the_copies_of_its_own(samples, batch):
     side = replace(encoded, copies=(("text", "image", where),))
     for i in range(2):
         assert torch.equal(side.episode(i).items("text"), side.items("text")[i : i + 1])
-        assert torch.equal(side.episode(i).copied().values["text"], side.copied().values["text"][i : i + 1])
+        assert torch.equal(
+            side.episode(i).copied().values["text"], side.copied().values["text"][i : i + 1]
+        )
 
 
 @pytest.fixture
@@ -116,8 +128,13 @@ def test_masks_go_from_columns_to_items(gaps):
     rows = torch.from_numpy(drawn.support)
     assert got.support.columns["image"].mask.tolist() == (rows.flatten() % 3 > 0).tolist()
     encoded = got.encode(lambda modality, batch: torch.ones(len(batch), 4)).support
-    assert encoded.columns["image"].mask.equal(rows % 3 > 0) and encoded.columns["text"].mask is None
-    assert encoded.shown("image").mask.equal((rows % 3 > 0).flatten(1)) and encoded.shown("text").mask is None
+    assert (
+        encoded.columns["image"].mask.equal(rows % 3 > 0) and encoded.columns["text"].mask is None
+    )
+    assert (
+        encoded.shown("image").mask.equal((rows % 3 > 0).flatten(1))
+        and encoded.shown("text").mask is None
+    )
     assert encoded.episode(1).shown("image").mask.equal((rows % 3 > 0).flatten(1)[1:])
 
 
@@ -148,14 +165,19 @@ def test_a_copy_comes_with_the_mask_of_what_it_copies(samples, batch):
     expected = torch.ones(2, 3, 2, dtype=torch.bool)
     expected[0, 1, 0] = expected[1, 2, 1] = False
     assert side.shown("text").mask.equal(expected.flatten(1))
-    assert side.copied().columns["text"].mask.equal(expected[:, :, :1])  # of the first item of a class
+    # Of the first item of a class.
+    assert side.copied().columns["text"].mask.equal(expected[:, :, :1])
 
 
 def test_names_are_masked_for_all_items_of_their_class():
     texts = Column(torch.ones(2, 4), torch.tensor([True, False]), encoded=True)
     labels = {"image": torch.tensor([[0, 0, 1]]), "text": torch.tensor([[0, 1]])}
-    side = ExampleSet.of({"image": Column(torch.ones(3, 4), encoded=True), "text": texts}, ragged_labels=labels)
+    side = ExampleSet.of(
+        {"image": Column(torch.ones(3, 4), encoded=True), "text": texts}, ragged_labels=labels
+    )
     assert side.shown("text").mask.tolist() == [[True, True, False]]
     even = replace(side, shapes={"image": (1, 2, 3), "text": (1, 2, 1)}, ragged_labels=None)
-    even = replace(even, columns={"text": side.columns["text"].map(lambda t: t.view(1, 2, 1, *t.shape[3:]))})
+    even = replace(
+        even, columns={"text": side.columns["text"].map(lambda t: t.view(1, 2, 1, *t.shape[3:]))}
+    )
     assert even.shown("text").mask.tolist() == [[True] * 3 + [False] * 3]

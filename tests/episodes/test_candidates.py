@@ -32,7 +32,10 @@ def found(samples: Samples, drawn: Episodes) -> tuple[list[str], list[str]]:
 
 
 def test_equal_answers_are_one_candidate(samples):
-    assert found(samples, of_one_class(np.array([1]), np.array([0, 2]))) == (["cat", "hen"], ["hen", "hen"])
+    assert found(samples, of_one_class(np.array([1]), np.array([0, 2]))) == (
+        ["cat", "hen"],
+        ["hen", "hen"],
+    )
 
 
 def test_what_the_support_set_shows_is_none_of_them(samples):
@@ -40,7 +43,10 @@ def test_what_the_support_set_shows_is_none_of_them(samples):
 
 
 def test_what_the_support_set_shows_may_be_asked_for_in_another_row(samples):
-    assert found(samples, of_one_class(np.array([3, 2]), np.array([0]))) == (["dog", "hen"], ["hen"])
+    assert found(samples, of_one_class(np.array([3, 2]), np.array([0]))) == (
+        ["dog", "hen"],
+        ["hen"],
+    )
 
 
 def test_near_duplicates_of_the_support_set_are_none_of_them(samples):
@@ -55,8 +61,16 @@ def test_all_classes_of_an_episode_have_candidates(samples):
 
 
 def test_rows_that_are_no_queries_are_no_candidates(samples):
-    only = Samples(samples.classes, samples.starts, samples.columns, query_only=np.array([0, 1, 1, 0, 1, 1], bool))
-    assert found(TASK.prepare(only), of_one_class(np.array([3]), np.array([1]))) == (["dog", "hen"], ["dog"])
+    only = Samples(
+        samples.classes,
+        samples.starts,
+        samples.columns,
+        query_only=np.array([0, 1, 1, 0, 1, 1], bool),
+    )
+    assert found(TASK.prepare(only), of_one_class(np.array([3]), np.array([1]))) == (
+        ["dog", "hen"],
+        ["dog"],
+    )
 
 
 def test_rows_of_one_file_have_equal_answers():
@@ -64,7 +78,9 @@ def test_rows_of_one_file_have_equal_answers():
     pictures = torch.zeros(2, 4, 4, dtype=torch.uint8)
     columns = {"image": Column(Subset(pictures, np.array([0, 0, 1, 1, 1])))}
     samples = task.prepare(Samples(["a"], np.array([0, 5]), columns))
-    ((rows, right),) = candidate_rows(samples, "image", of_one_class(np.array([0]), np.array([1, 3])))
+    ((rows, right),) = candidate_rows(
+        samples, "image", of_one_class(np.array([0]), np.array([1, 3]))
+    )
     assert rows.tolist() == [0, 2] and right.tolist() == [0, 1]
 
 
@@ -72,5 +88,7 @@ def test_of_what_cannot_be_compared_all_are_different():
     task = tasks.build("retrieval", {"target": "features", "temperature": 0.1}, "task")
     columns = {"features": Column(torch.zeros(3, 2), encoded=True)}
     samples = task.prepare(Samples(["a"], np.array([0, 3]), columns))
-    ((rows, right),) = candidate_rows(samples, "features", of_one_class(np.array([1]), np.array([2])))
+    ((rows, right),) = candidate_rows(
+        samples, "features", of_one_class(np.array([1]), np.array([2]))
+    )
     assert rows.tolist() == [0, 2] and right.tolist() == [1]

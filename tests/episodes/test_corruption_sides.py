@@ -23,7 +23,11 @@ SENTENCE = "a sentence that is the same for every sample of every class"
 def shown(samples: Samples, *sections: dict, mapping: Mapping = IMAGES) -> tuple:
     """What both sides show of 20 episodes: the only modality."""
     corruptions = build_corruptions(sections, "episode.eval.corruptions")
-    batch = gather(samples, Sampler(samples, 0, "test", corruptions=corruptions).draw(range(20), SHAPE), [mapping])
+    batch = gather(
+        samples,
+        Sampler(samples, 0, "test", corruptions=corruptions).draw(range(20), SHAPE),
+        [mapping],
+    )
     return tuple(next(iter(side.columns.values())) for side in (batch.support, batch.query))
 
 
@@ -44,12 +48,17 @@ def alike(samples: Samples) -> Samples:
 def test_the_side_that_is_not_meant_stays_as_it_was(samples, name, side):
     clean = shown(samples)
     found = shown(samples, {"name": name, "modality": "image", "amount": 0.6, "side": side})
-    assert [message(a) == message(b) for a, b in zip(clean, found, strict=True)] == [side != "support", side != "query"]
+    assert [message(a) == message(b) for a, b in zip(clean, found, strict=True)] == [
+        side != "support",
+        side != "query",
+    ]
 
 
 @pytest.mark.parametrize("name", ["missing", "noise", "occlusion"])
 def test_both_sides_are_corrupted_each_in_its_own_way(alike, name):
-    support, query = (message(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5}))
+    support, query = (
+        message(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5})
+    )
     clean, _ = (message(s) for s in shown(alike))
     assert support != clean != query
     assert support != query
@@ -57,17 +66,21 @@ def test_both_sides_are_corrupted_each_in_its_own_way(alike, name):
 
 def test_no_episode_has_the_same_noise_on_both_sides(alike):
     support, query = (
-        s.values.view(20, 8, 8, 8) for s in shown(alike, {"name": "noise", "modality": "image", "amount": 0.5})
+        s.values.view(20, 8, 8, 8)
+        for s in shown(alike, {"name": "noise", "modality": "image", "amount": 0.5})
     )
     assert not any(torch.equal(s[0], q[0]) for s, q in zip(support, query, strict=True))
-    assert len(torch.cat([support, query]).flatten(0, 1).unique(dim=0)) == 320  # nor have two values of any
+    # Nor have two values of any.
+    assert len(torch.cat([support, query]).flatten(0, 1).unique(dim=0)) == 320
 
 
 def test_no_episode_has_the_same_typos_on_both_sides(alike):
     section = {"name": "typos", "modality": "source_text", "amount": 0.5}
     sides = shown(alike, section, mapping=Mapping.parse("source_text:source_text"))
     support, query = (s.values.reshape(20, 8)[:, 0].tolist() for s in sides)
-    assert SENTENCE not in support + query and not any(s == q for s, q in zip(support, query, strict=True))
+    assert SENTENCE not in support + query and not any(
+        s == q for s, q in zip(support, query, strict=True)
+    )
 
 
 def test_an_amount_is_drawn_anew_for_each_side(alike):
@@ -77,9 +90,14 @@ def test_an_amount_is_drawn_anew_for_each_side(alike):
 
 
 def test_what_is_corrupted_twice_is_corrupted_in_two_ways(alike):
-    """Deviations of independent noises add up as squares do; of the same noise they would be added: 15.3."""
+    """Deviations of independent noises add up as squares do; of the same noise they
+    would be added: 15.3.
+    """
     section = {"name": "noise", "modality": "image", "amount": 0.03}
-    once, twice = (shown(alike, *several)[0].values.float().std().item() for several in ([section], [section] * 2))
+    once, twice = (
+        shown(alike, *several)[0].values.float().std().item()
+        for several in ([section], [section] * 2)
+    )
     assert once == pytest.approx(7.65, rel=0.03) and twice == pytest.approx(7.65 * 2**0.5, rel=0.03)
 
 
@@ -89,7 +107,11 @@ def test_every_corruption_of_every_side_has_random_numbers_of_its_own():
     sections = [{"name": "noise", "modality": "image", "amount": 0.5}] * 3
     made = build_corruptions(sections, "episode.eval.corruptions")
     numbers = range(2)
-    corrupts = Corrupted(made, numbers, lambda n, purpose: (queried.append((n, purpose)), np.random.default_rng(0))[1])
+    corrupts = Corrupted(
+        made,
+        numbers,
+        lambda n, purpose: (queried.append((n, purpose)), np.random.default_rng(0))[1],
+    )
     for side in ("support", "query"):
         corrupts.corrupt(Column(GREY[:4]), side, "image")
     assert len(queried) == len(set(queried)) == 3 * 2 * 2

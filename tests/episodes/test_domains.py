@@ -32,7 +32,9 @@ def test_queries_are_of_one_domain_and_support_of_the_others(drawn):
         assert (drawn.labels[episodes.query] == episodes.classes[..., None]).all()
         assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()
         assert (episodes.support[..., 0] != episodes.support[..., 1]).all()
-        assert set(episodes.query.ravel().tolist()) == {int(s) + i for s in drawn.starts[:-1] for i in (0, 1)}
+        assert set(episodes.query.ravel().tolist()) == {
+            int(s) + i for s in drawn.starts[:-1] for i in (0, 1)
+        }
     assert found["train"].query_only is None
     assert all(part.query_only is None for part in for_episodes(splits, options(None)).values())
 
@@ -41,17 +43,26 @@ def test_a_domain_may_be_of_the_test_alone(drawn):
     """A speaker who is heard in no other split: validation then asks about any."""
     others = replace(drawn, domains=np.full(39, "photograph"))
     found = for_episodes({"train": others, "val": others, "test": drawn}, options("sketch"))
-    assert found["val"].query_only is None and found["test"].query_only.sum() == (drawn.domains == "sketch").sum()
+    assert (
+        found["val"].query_only is None
+        and found["test"].query_only.sum() == (drawn.domains == "sketch").sum()
+    )
 
 
 def test_what_cannot_be_is_refused(drawn, samples):
     splits = dict.fromkeys(("train", "val", "test"), drawn)
-    with pytest.raises(UserError, match="query_domain=sketsh is none of photograph, sketch; did you mean 'sketch'"):
+    with pytest.raises(
+        UserError, match="query_domain=sketsh is none of photograph, sketch; did you mean 'sketch'"
+    ):
         for_episodes(splits, options("sketsh"))
-    with pytest.raises(UserError, match="needs domains, and this dataset has none: give it a column `domain`"):
+    with pytest.raises(
+        UserError, match="needs domains, and this dataset has none: give it a column `domain`"
+    ):
         for_episodes(dict.fromkeys(splits, samples), options("sketch"))
     wanting = options("sketch", queries=3)
-    with pytest.raises(UserError, match="queries=3, but class 'class 0' of the val split has 2 samples for that"):
+    with pytest.raises(
+        UserError, match="queries=3, but class 'class 0' of the val split has 2 samples for that"
+    ):
         check_shapes(wanting, for_episodes(splits, wanting), trains=True)
 
 
@@ -73,9 +84,12 @@ def test_near_duplicates_of_two_domains_are_kept_apart_too(drawn, numbering):
     splits = dict.fromkeys(("train", "val", "test"), replace(drawn, **{numbering: numbers}))
     found = for_episodes(splits, options("sketch", group_disjoint=numbering == "groups"))["test"]
     episodes = Sampler(found, 0, "test").draw(range(300), EpisodeShape(3, 1, 1))
-    assert (drawn.domains[episodes.query] == "sketch").all() and (drawn.domains[episodes.support] == "photograph").all()
+    assert (drawn.domains[episodes.query] == "sketch").all() and (
+        drawn.domains[episodes.support] == "photograph"
+    ).all()
     assert (drawn.labels[episodes.support] == episodes.classes[..., None]).all()
     for support, query in zip(numbers[episodes.support], numbers[episodes.query], strict=True):
         assert not set(support.ravel()) & set(query.ravel())
     queried = set(episodes.query.ravel().tolist())
-    assert {int(s) for s in drawn.starts[:-1]} <= queried  # their twins are passed over, not they themselves
+    # Their twins are passed over, not they themselves.
+    assert {int(s) for s in drawn.starts[:-1]} <= queried

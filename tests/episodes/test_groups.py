@@ -15,7 +15,9 @@ from mmml.errors import UserError
 def of_groups(groups: list[list[int]]) -> Samples:
     """A class for each list, a row for each of its groups."""
     flat = np.array([g for several in groups for g in several])
-    return Samples([f"c{i}" for i in range(len(groups))], np.cumsum([0, *map(len, groups)]), {}, groups=flat)
+    return Samples(
+        [f"c{i}" for i in range(len(groups))], np.cumsum([0, *map(len, groups)]), {}, groups=flat
+    )
 
 
 def options(group_disjoint):
@@ -55,7 +57,9 @@ def test_an_episode_is_a_pure_function_of_its_number():
 
 def test_a_class_of_one_group_is_named_before_training():
     samples = of_groups([[0, 1, 2, 3], [4, 4, 4, 4], [0, 1, 2, 3]])
-    with pytest.raises(UserError, match="groups of 'c1' of the val split cannot be shared out between shots=1"):
+    with pytest.raises(
+        UserError, match="groups of 'c1' of the val split cannot be shared out between shots=1"
+    ):
         Sampler(samples, 0, "val").check(EpisodeShape(2, 1, 1), "episode.eval")
 
 
@@ -64,7 +68,9 @@ def test_a_side_of_many_rows_takes_whole_groups_where_single_rows_would_take_som
     sampler, shape = Sampler(samples, 0, "test"), EpisodeShape(1, 60, 24)
     sampler.check(shape, "episode.eval")
     drawn = sampler.draw(range(5), shape)
-    for support, query in zip(samples.groups[drawn.support], samples.groups[drawn.query], strict=True):
+    for support, query in zip(
+        samples.groups[drawn.support], samples.groups[drawn.query], strict=True
+    ):
         assert (len(set(support.ravel())), len(set(query.ravel()))) == (5, 2)
         assert not set(support.ravel()) & set(query.ravel())
     assert len({tuple(sorted(set(s.ravel()))) for s in samples.groups[drawn.support]}) > 1
@@ -86,14 +92,20 @@ def test_training_and_the_check_before_it_keep_groups_apart(samples):
     grouped = replace(samples, groups=np.arange(len(samples.labels)) % 2)
     batch = training_batches(grouped, options(True).train, size=1, seed=0)(0)
     drawn = Sampler(grouped, 0, "train").draw([0], EpisodeShape(2, 1, 1))
-    assert batch.support.values["image"].equal(grouped.columns["image"].values[drawn.support.ravel()])
+    assert batch.support.values["image"].equal(
+        grouped.columns["image"].values[drawn.support.ravel()]
+    )
     one_group = replace(samples, groups=np.zeros(len(samples.labels), int))
     with pytest.raises(UserError, match="of the val split cannot be shared out"):
-        check_shapes(options(True), {"train": grouped, "val": one_group, "test": grouped}, trains=True)
+        check_shapes(
+            options(True), {"train": grouped, "val": one_group, "test": grouped}, trains=True
+        )
 
 
 def test_other_classes_are_drawn_where_groups_cannot_be_kept_apart():
-    """Any two of these three classes share a speaker, in such a way that some pairs cannot be played."""
+    """Any two of these three classes share a speaker, in such a way that some
+    pairs cannot be played.
+    """
     samples = of_groups([[0, 0, 1, 1], [1, 1, 2, 2], [0, 0, 1, 1], [3, 3, 4, 4], [5, 5, 6, 6]])
     sampler = Sampler(samples, 0, "test")
     drawn = sampler.draw(range(50), EpisodeShape(2, 2, 2))

@@ -18,14 +18,19 @@ def test_the_order_of_fused_modalities_makes_no_difference():
     assert Mapping.parse("text+image:image") == Mapping.parse("image+text:image")
 
 
-@pytest.mark.parametrize("text", ["image", "image:", ":image", "a:b:c", "image+:text", "image+image:text"])
+@pytest.mark.parametrize(
+    "text", ["image", "image:", ":image", "a:b:c", "image+:text", "image+image:text"]
+)
 def test_refuses_what_is_no_mapping(text):
     with pytest.raises(UserError, match="option: "):
         Mapping.parse(text, "option")
 
 
 def test_refuses_an_unknown_modality_with_the_nearest():
-    with pytest.raises(UserError, match=r"needs 'imgae', which dataset glyphs does not have; did you mean 'image'\?"):
+    with pytest.raises(
+        UserError,
+        match=r"needs 'imgae', which dataset glyphs does not have; did you mean 'image'\?",
+    ):
         Mapping.parse("imgae:text").check(MODALITIES, "glyphs", "option")
 
 

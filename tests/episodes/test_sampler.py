@@ -27,7 +27,8 @@ def test_every_episode_is_well_formed(counts, seed, number, data):
     assert drawn.support.shape == (1, ways, shots) and drawn.query.shape == (1, ways, queries)
     assert len(set(drawn.classes[0].tolist())) == ways
     rows = np.concatenate([drawn.support, drawn.query], axis=2)
-    assert len(set(rows.ravel().tolist())) == rows.size  # no sample twice: not in support and query either
+    # No sample twice: not in support and query either.
+    assert len(set(rows.ravel().tolist())) == rows.size
     assert (samples.labels[rows] == drawn.classes[..., None]).all()
     assert (drawn.pick >= 0).all() and (drawn.pick < 1).all()
 
@@ -38,7 +39,12 @@ def test_an_episode_is_a_pure_function_of_seed_split_and_number(samples):
         return np.concatenate([drawn.support, drawn.query], axis=2).tolist()
 
     assert rows(0, "test", [5, 3]) == [rows(0, "test", [5])[0], rows(0, "test", [3])[0]]
-    different = [rows(0, "test", [5]), rows(1, "test", [5]), rows(0, "val", [5]), rows(0, "test", [6])]
+    different = [
+        rows(0, "test", [5]),
+        rows(1, "test", [5]),
+        rows(0, "val", [5]),
+        rows(0, "test", [6]),
+    ]
     assert len({str(r) for r in different}) == 4
 
 
@@ -61,12 +67,16 @@ def test_all_samples_of_a_class_can_be_used():
 
 
 def test_too_many_ways_names_the_number_of_classes(samples):
-    with pytest.raises(UserError, match=r"episode.eval.ways=7 is more than the 6 classes of the test split"):
+    with pytest.raises(
+        UserError, match=r"episode.eval.ways=7 is more than the 6 classes of the test split"
+    ):
         Sampler(samples, 0, "test").check(EpisodeShape(7, 1, 1), "episode.eval")
 
 
 def test_too_small_a_class_is_named(samples):
-    with pytest.raises(UserError, match="need 5 samples of a class, but class 'class 0' of the test split has 4"):
+    with pytest.raises(
+        UserError, match="need 5 samples of a class, but class 'class 0' of the test split has 4"
+    ):
         Sampler(samples, 0, "test").check(EpisodeShape(2, 3, 2), "episode.eval")
 
 

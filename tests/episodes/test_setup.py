@@ -34,9 +34,15 @@ def test_a_range_of_ways_is_used(samples):
 
 def test_shares_of_the_training_classes_do_not_meet(samples):
     def classes(part):
-        options = TrainEpisodes(ways=3, shots=1, queries=1, mappings=["text:image"], class_range=part)
+        options = TrainEpisodes(
+            ways=3, shots=1, queries=1, mappings=["text:image"], class_range=part
+        )
         batches = training_batches(samples, options, size=4, seed=0)
-        return {text.split(".")[0] for step in range(20) for text in batches(step).support.values["text"]}
+        return {
+            text.split(".")[0]
+            for step in range(20)
+            for text in batches(step).support.values["text"]
+        }
 
     first, rest = classes([0.0, 0.5]), classes([0.5, 1.0])
     assert len(first) == len(rest) == 3 and not first & rest
@@ -44,7 +50,9 @@ def test_shares_of_the_training_classes_do_not_meet(samples):
 
 
 def test_a_share_that_is_too_small_is_refused_before_training(samples):
-    train = TrainEpisodes(ways=4, shots=1, queries=1, mappings=["image:image"], class_range=[0.0, 0.5])
+    train = TrainEpisodes(
+        ways=4, shots=1, queries=1, mappings=["image:image"], class_range=[0.0, 0.5]
+    )
     options = EpisodeConfig(train=train, eval=EVAL)
     with pytest.raises(UserError, match="episode.train.ways=4 is more than the 3 classes"):
         check_shapes(options, dict.fromkeys(("train", "val", "test"), samples), trains=True)
@@ -56,7 +64,9 @@ def test_a_mapping_may_not_come_twice_in_another_order(samples):
     class Both:
         name, modalities = "both", {"image": Granularity.SAMPLE, "text": Granularity.SAMPLE}
 
-    judged = EvalEpisodes(ways=[2], shots=[1], queries=2, mappings=["image+text:image", "text+image:image"])
+    judged = EvalEpisodes(
+        ways=[2], shots=[1], queries=2, mappings=["image+text:image", "text+image:image"]
+    )
     with pytest.raises(UserError, match="episode.eval.mappings names a mapping twice"):
         check_mappings(EpisodeConfig(train=TRAIN, eval=judged), Both(), trains=True)
 
@@ -78,19 +88,37 @@ def test_only_what_is_used_must_fit(samples):
     ],
 )
 def test_the_largest_shape_that_is_judged_must_fit(samples, shape, message):
-    judged = EvalEpisodes(**{"ways": [2], "shots": [1], "queries": 2, "mappings": ["image:image"], **shape})
+    judged = EvalEpisodes(
+        **{"ways": [2], "shots": [1], "queries": 2, "mappings": ["image:image"], **shape}
+    )
     with pytest.raises(UserError, match=message):
-        check_shapes(EpisodeConfig(train=TRAIN, eval=judged), dict.fromkeys(("train", "val", "test"), samples), True)
+        check_shapes(
+            EpisodeConfig(train=TRAIN, eval=judged),
+            dict.fromkeys(("train", "val", "test"), samples),
+            True,
+        )
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ({"ways": {"min": 2, "max": 7}}, "episode.train.ways=7 is more than the 6 classes of the train split"),
-        ({"shots": {"min": 1, "max": 4}}, "episode.train: shots=4 plus queries=2 need 6 samples of a class"),
+        (
+            {"ways": {"min": 2, "max": 7}},
+            "episode.train.ways=7 is more than the 6 classes of the train split",
+        ),
+        (
+            {"shots": {"min": 1, "max": 4}},
+            "episode.train: shots=4 plus queries=2 need 6 samples of a class",
+        ),
     ],
 )
 def test_the_largest_shape_of_training_must_fit(samples, part, message):
-    train = TrainEpisodes(**{"ways": 2, "shots": 1, "queries": 2, "mappings": ["image:image"], **part})
+    train = TrainEpisodes(
+        **{"ways": 2, "shots": 1, "queries": 2, "mappings": ["image:image"], **part}
+    )
     with pytest.raises(UserError, match=message):
-        check_shapes(EpisodeConfig(train=train, eval=EVAL), dict.fromkeys(("train", "val", "test"), samples), True)
+        check_shapes(
+            EpisodeConfig(train=train, eval=EVAL),
+            dict.fromkeys(("train", "val", "test"), samples),
+            True,
+        )

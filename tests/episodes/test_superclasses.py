@@ -10,7 +10,9 @@ from mmml.episodes.setup import check_shapes, for_episodes
 from mmml.errors import UserError
 
 RUNS = OfficialEpisodes(
-    np.array([[4, 2], [0, 3]]), np.array([[[22], [9]], [[0], [15]]]), np.array([[[23], [10]], [[1], [16]]])
+    np.array([[4, 2], [0, 3]]),
+    np.array([[[22], [9]], [[0], [15]]]),
+    np.array([[[23], [10]], [[1], [16]]]),
 )
 
 
@@ -19,7 +21,12 @@ def options(train=False, judged=False, official_episodes=False):
     return EpisodeConfig(
         train=TrainEpisodes(ways=2, shots=1, queries=1, mappings=mappings, within_superclass=train),
         eval=EvalEpisodes(
-            [2], [1], queries=1, mappings=mappings, within_superclass=judged, official_episodes=official_episodes
+            [2],
+            [1],
+            queries=1,
+            mappings=mappings,
+            within_superclass=judged,
+            official_episodes=official_episodes,
         ),
     )
 
@@ -31,7 +38,9 @@ def kinds(samples):
 
 
 def test_the_classes_of_an_episode_are_of_one_superclass(kinds):
-    drawn = Sampler(replace(kinds, official_episodes=None), 0, "val").draw(range(200), EpisodeShape(2, 1, 1))
+    drawn = Sampler(replace(kinds, official_episodes=None), 0, "val").draw(
+        range(200), EpisodeShape(2, 1, 1)
+    )
     found = kinds.superclasses[drawn.classes]
     assert (found == found[:, :1]).all() and set(found[:, 0].tolist()) == {0, 1}
     assert 70 < (found[:, 0] == 0).sum() < 130
@@ -40,17 +49,20 @@ def test_the_classes_of_an_episode_are_of_one_superclass(kinds):
 
 def test_of_a_share_of_the_classes_those_of_a_superclass_are_drawn(kinds):
     sampler = Sampler(replace(kinds, official_episodes=None), 0, "train", among=np.array([2, 3, 5]))
-    assert {frozenset(c) for c in sampler.draw(range(20), EpisodeShape(2, 1, 1)).classes.tolist()} == {
-        frozenset([3, 5])
-    }
+    assert {
+        frozenset(c) for c in sampler.draw(range(20), EpisodeShape(2, 1, 1)).classes.tolist()
+    } == {frozenset([3, 5])}
     assert set(sampler.draw(range(40), EpisodeShape(1, 1, 1)).classes.ravel().tolist()) == {2, 3, 5}
 
 
 def test_more_ways_than_any_superclass_has_are_refused(kinds):
     with pytest.raises(
-        UserError, match="episode.eval.ways=4 is more than the 3 classes of any one superclass of the val"
+        UserError,
+        match="episode.eval.ways=4 is more than the 3 classes of any one superclass of the val",
     ):
-        Sampler(replace(kinds, official_episodes=None), 0, "val").check(EpisodeShape(4, 1, 1), "episode.eval")
+        Sampler(replace(kinds, official_episodes=None), 0, "val").check(
+            EpisodeShape(4, 1, 1), "episode.eval"
+        )
 
 
 def test_what_is_not_asked_for_is_not_heeded(kinds):
@@ -66,9 +78,13 @@ def test_what_is_not_asked_for_is_not_heeded(kinds):
 
 def test_a_dataset_that_has_none_is_refused(samples):
     splits = dict.fromkeys(("train", "val", "test"), samples)
-    with pytest.raises(UserError, match="within_superclass=true needs superclasses, and this dataset has none"):
+    with pytest.raises(
+        UserError, match="within_superclass=true needs superclasses, and this dataset has none"
+    ):
         for_episodes(splits, options(judged=True))
-    with pytest.raises(UserError, match="episode.eval.official_episodes=true needs official episodes"):
+    with pytest.raises(
+        UserError, match="episode.eval.official_episodes=true needs official episodes"
+    ):
         for_episodes(splits, options(official_episodes=True))
     assert for_episodes(splits, options(train=True), trains=False)["train"].superclasses is None
 
@@ -77,16 +93,23 @@ def test_published_episodes_are_played_as_they_are(kinds):
     sampler = Sampler(kinds, 0, "test")
     drawn = sampler.draw([1, 0], EpisodeShape(2, 1, 1))
     assert drawn.classes.tolist() == [[0, 3], [4, 2]]
-    assert drawn.support.tolist() == [[[0], [15]], [[22], [9]]] and drawn.query.tolist() == [[[1], [16]], [[23], [10]]]
+    assert drawn.support.tolist() == [[[0], [15]], [[22], [9]]] and drawn.query.tolist() == [
+        [[1], [16]],
+        [[23], [10]],
+    ]
     assert (
-        sampler.at_most(1000) == 2 and Sampler(replace(kinds, official_episodes=None), 0, "test").at_most(1000) == 1000
+        sampler.at_most(1000) == 2
+        and Sampler(replace(kinds, official_episodes=None), 0, "test").at_most(1000) == 1000
     )
 
 
 def test_published_episodes_have_their_own_shape(kinds):
-    splits = for_episodes(dict.fromkeys(("train", "val", "test"), kinds), options(official_episodes=True))
+    splits = for_episodes(
+        dict.fromkeys(("train", "val", "test"), kinds), options(official_episodes=True)
+    )
     check_shapes(options(official_episodes=True), splits, trains=True)
     with pytest.raises(
-        UserError, match=r"official_episodes=true: the official episodes have ways=2, shots=1, queries=1; set"
+        UserError,
+        match=r"official_episodes=true: the official episodes have ways=2, shots=1, queries=1; set",
     ):
         Sampler(kinds, 0, "test").check(EpisodeShape(3, 1, 1), "episode.eval")

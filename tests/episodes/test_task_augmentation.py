@@ -40,7 +40,8 @@ def test_a_share_of_the_classes_has_a_variant():
     rng = np.random.default_rng(0)
     assert not draw_variants(rng, 50, 0.0).any()
     drawn = draw_variants(rng, 10_000, 0.6)
-    assert 0.53 < (drawn > 0).mean() < 0.57 and set(drawn) == set(range(COUNT))  # a twelfth of the 60 % stays as it is
+    # A twelfth of the 60 % stays as it is.
+    assert 0.53 < (drawn > 0).mean() < 0.57 and set(drawn) == set(range(COUNT))
 
 
 @pytest.fixture
@@ -52,12 +53,16 @@ def samples():
 def test_both_sides_of_a_class_show_the_same_variant(samples):
     """Otherwise the same drawings, so that classes, rows and order are as without variants."""
     shape, mapping = EpisodeShape(3, 2, 2), [Mapping.parse("image:image")]
-    plain, varied = (Sampler(samples, 0, "train", task_augmentation=v).draw(range(8), shape) for v in (0.0, 1.0))
+    plain, varied = (
+        Sampler(samples, 0, "train", task_augmentation=v).draw(range(8), shape) for v in (0.0, 1.0)
+    )
     assert plain.variants is None and np.array_equal(plain.support, varied.support)
     shown, as_it_is = gather(samples, varied, mapping), gather(samples, plain, mapping)
     assert varied.variants.any()
     for side in ("support", "query"):
-        values, original = (getattr(b, side).values["image"].view(8, 3, 2, 3, 2, 2) for b in (shown, as_it_is))
+        values, original = (
+            getattr(b, side).values["image"].view(8, 3, 2, 3, 2, 2) for b in (shown, as_it_is)
+        )
         for i, c in np.ndindex(8, 3):
             variant = np.full(2, varied.variants[i, c])
             assert torch.equal(values[i, c], vary(original[i, c], variant))
@@ -65,12 +70,17 @@ def test_both_sides_of_a_class_show_the_same_variant(samples):
 
 def test_episodes_are_the_same_whatever_came_before(samples):
     sampler = Sampler(samples, 0, "train", task_augmentation=0.5)
-    several, alone = sampler.draw(range(6), EpisodeShape(3, 1, 1)), sampler.draw([4], EpisodeShape(3, 1, 1))
+    several, alone = (
+        sampler.draw(range(6), EpisodeShape(3, 1, 1)),
+        sampler.draw([4], EpisodeShape(3, 1, 1)),
+    )
     assert np.array_equal(several.variants[4], alone.variants[0])
 
 
 def test_training_shows_variants_and_validation_none(samples):
-    values = compose_plain(["episode.train.task_augmentation=1.0", "episode.train.mappings=[image:image]"])
+    values = compose_plain(
+        ["episode.train.task_augmentation=1.0", "episode.train.mappings=[image:image]"]
+    )
     options = check_config(values).episode
     options.train.ways, options.train.shots, options.train.queries = 3, 1, 1
     batch = training_batches(samples, options.train, 4, 0)(0)
@@ -82,7 +92,9 @@ def test_training_shows_variants_and_validation_none(samples):
 
 def test_variants_beside_names_are_refused():
     config = check_config(compose_plain(["episode.train.task_augmentation=0.5"]))
-    with pytest.raises(UserError, match=r"task_augmentation=0.5 changes images, and text:image shows text"):
+    with pytest.raises(
+        UserError, match=r"task_augmentation=0.5 changes images, and text:image shows text"
+    ):
         check_mappings(config.episode, Glyphs(), trains=True)
 
 

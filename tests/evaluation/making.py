@@ -17,13 +17,20 @@ OPTIONS = EvaluationConfig(20, 20, 0, [], False)
 
 
 def settings_of(modalities=MODALITIES, task=CLASSIFICATION, **shape):
-    shape = {"ways": [3], "shots": [1, 2], "queries": 2, "mappings": ["image:image", "text:image"]} | shape
+    shape = {
+        "ways": [3],
+        "shots": [1, 2],
+        "queries": 2,
+        "mappings": ["image:image", "text:image"],
+    } | shape
     return episode_settings(EvalEpisodes(**shape), modalities, task)
 
 
 def context_of(samples, settings=None, modalities=MODALITIES, **options):
     settings = settings_of(modalities) if settings is None else settings
-    return EpisodeContext(modalities, settings, replace(OPTIONS, **options), {"val": samples, "test": samples})
+    return EpisodeContext(
+        modalities, settings, replace(OPTIONS, **options), {"val": samples, "test": samples}
+    )
 
 
 def measure(context, learner, calibration=None, evaluators=None):

@@ -38,9 +38,13 @@ def raw_smell(monkeypatch):
 
 
 def test_each_modality_is_compared_by_its_own_distance(raw_smell):
-    found = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, CLASSIFICATION)
+    found = baselines.get("raw/nearest", "")(
+        {"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, CLASSIFICATION
+    )
     assert [set(raw.embedder.encoders) for raw in found] == [{"image"}, {"audio"}]
-    assert {raw.predictor_name for raw in found} == {"raw/nearest"} and all(raw.baseline for raw in found)
+    assert {raw.predictor_name for raw in found} == {"raw/nearest"} and all(
+        raw.baseline for raw in found
+    )
     (audio,) = found[1:]
     support, query = torch.tensor([[[1.0, 9.0], [3.0, 0.0]]]), torch.tensor([[[2.5, 9.0]]])
     assert audio._distance(query, support).tolist() == [[[1.5, 0.5]]]
@@ -48,7 +52,9 @@ def test_each_modality_is_compared_by_its_own_distance(raw_smell):
 
 def test_a_modality_without_raw_encoder_has_no_baseline(monkeypatch):
     monkeypatch.delitem(encoders._parts, f"raw_{encoders.names() and 'text'}", raising=False)
-    found = baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "text": Granularity.CLASS}, CLASSIFICATION)
+    found = baselines.get("raw/nearest", "")(
+        {"image": Granularity.SAMPLE, "text": Granularity.CLASS}, CLASSIFICATION
+    )
     assert [set(raw.embedder.encoders) for raw in found] == [{"image"}]
 
 
@@ -61,6 +67,12 @@ def test_rules_on_frozen_features_share_the_embedder():
     learner.embedder.requires_grad_(False)
     learner.train()
     found = frozen_classifiers(learner)
-    assert [r.predictor_name for r in found] == ["frozen/prototype", "frozen/ridge", "frozen/attention"]
-    assert all(r.embedder is learner.embedder and r.baseline and r.task is learner.task for r in found)
+    assert [r.predictor_name for r in found] == [
+        "frozen/prototype",
+        "frozen/ridge",
+        "frozen/attention",
+    ]
+    assert all(
+        r.embedder is learner.embedder and r.baseline and r.task is learner.task for r in found
+    )
     assert learner.embedder.training  # and leave its mode alone

@@ -10,7 +10,14 @@ from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, ExampleSet, Mapping, Sampler
 from mmml.episodes.corruptions import build_corruptions
 from mmml.errors import UserError
-from mmml.evaluation.calibration import Calibration, Entry, Reliability, calibrate, calibration_error, class_distances
+from mmml.evaluation.calibration import (
+    Calibration,
+    Entry,
+    Reliability,
+    calibrate,
+    calibration_error,
+    class_distances,
+)
 from mmml.evaluation.predictions import episode_results
 from mmml.evaluation.setting import EvalSetting
 from mmml.tasks import tasks
@@ -40,7 +47,8 @@ def test_the_error_is_the_gap_in_each_bin_squared_and_weighted_by_its_size():
 def test_bins_hold_equally_many():
     confidence = np.array([0.5, 0.91, 0.92, 0.93])
     correct = np.array([0, 1, 1, 1])
-    # Two and two: (0 + 1 − 0.5 − 0.91) / 2 and (2 − 0.92 − 0.93) / 2; equal widths would take the first alone.
+    # Two and two: (0 + 1 − 0.5 − 0.91) / 2 and (2 − 0.92 − 0.93) / 2; equal widths would
+    # take the first alone.
     assert gap(confidence, correct, bins=2) == pytest.approx(((0.205**2 + 0.075**2) / 2) ** 0.5)
 
 
@@ -51,7 +59,9 @@ def test_equal_confidences_share_a_bin_whatever_their_order():
 
 
 def test_what_chance_adds_to_the_squares_is_taken_off():
-    """Two episodes, one bin: a gap of 0.1 in the mean, ± 0.2 in each, whose variance over episodes is 0.2² · 2 / 2²."""
+    """Two episodes, one bin: a gap of 0.1 in the mean, ± 0.2 in each, whose variance over
+    episodes is 0.2² · 2 / 2².
+    """
     confidence, correct = np.full((2, 10), 0.5), np.repeat([[1], [0]], 10, axis=1)
     correct[0, :2], correct[1, :4] = 0, 1
     mean, half = calibration_error(confidence, correct)
@@ -62,7 +72,9 @@ def test_what_chance_adds_to_the_squares_is_taken_off():
 
 @pytest.mark.parametrize("answers", [10, 100])
 def test_perfect_calibration_is_seen_to_be_possible(answers):
-    """Which a plain sum of gaps is not: it is above zero by chance alone, and its interval excludes zero."""
+    """Which a plain sum of gaps is not: it is above zero by chance alone, and its
+    interval excludes zero.
+    """
     rng, plain, found = np.random.default_rng(0), [], []
     for _ in range(60):
         confidence = rng.uniform(0.4, 1, (300, answers))
@@ -78,7 +90,9 @@ def test_the_error_of_confidence_that_is_too_high_is_found_and_covered():
     rng, found = np.random.default_rng(1), []
     for _ in range(60):
         confidence = rng.uniform(0.4, 1, (300, 25))
-        found.append(calibration_error(confidence, rng.random(confidence.shape) < confidence - 0.05))
+        found.append(
+            calibration_error(confidence, rng.random(confidence.shape) < confidence - 0.05)
+        )
     means, halves = map(np.array, zip(*found, strict=True))
     assert abs(means.mean() - 0.05) < 0.002
     assert (abs(means - 0.05) <= halves).mean() > 0.9
@@ -93,7 +107,9 @@ def test_the_interval_is_over_episodes():
     assert mean == pytest.approx(gap(confidence.ravel(), separate.ravel()), abs=1e-3)
     assert half == pytest.approx(1.97 * 0.5 / 4000**0.5, rel=0.15)
     # Queries of an episode that are right or wrong together tell as much as one of them.
-    assert calibration_error(confidence, together)[1] == pytest.approx(1.97 * 0.5 / 400**0.5, rel=0.25)
+    assert calibration_error(confidence, together)[1] == pytest.approx(
+        1.97 * 0.5 / 400**0.5, rel=0.25
+    )
     assert calibration_error(confidence[:1], separate[:1])[1] is None
 
 
@@ -114,7 +130,8 @@ def test_episodes_that_diverged_as_a_whole_are_no_episodes():
     holes = np.concatenate([confidence, np.full((5, 10), np.nan)])
     wrong = np.concatenate([correct, np.zeros((5, 10), bool)])
     assert calibration_error(holes, wrong) == calibration_error(confidence, correct)
-    assert calibration_error(holes[5:], wrong[5:])[1] is None  # one is left, which says nothing of chance
+    # One is left, which says nothing of chance.
+    assert calibration_error(holes[5:], wrong[5:])[1] is None
 
 
 @pytest.mark.parametrize(("episodes", "answers"), [(20, 1), (5, 5), (10, 5), (100, 1)])
@@ -128,7 +145,13 @@ def test_few_predictions_seem_no_worse_calibrated_than_they_are(episodes, answer
 
 
 def entry(mapping="image:image", ways=5, shots=1, **values):
-    defaults = {"temperature": 2.0, "slope": 0.0, "known": QUARTERS, "unknown": [1.0, 1.25, 1.5, 1.75, 2.0], "met": 5}
+    defaults = {
+        "temperature": 2.0,
+        "slope": 0.0,
+        "known": QUARTERS,
+        "unknown": [1.0, 1.25, 1.5, 1.75, 2.0],
+        "met": 5,
+    }
     return Entry(mapping, ways, shots, **(defaults | values))
 
 
@@ -145,7 +168,9 @@ def test_a_threshold_rejects_the_share_asked_for():
 
 
 def test_the_nearest_entry_of_a_mapping_is_nearest_in_ratio():
-    entries = [entry(ways=w, shots=s) for w in (5, 20) for s in (1, 5)] + [entry("image+text:image", 5, 1)]
+    entries = [entry(ways=w, shots=s) for w in (5, 20) for s in (1, 5)] + [
+        entry("image+text:image", 5, 1)
+    ]
     calibration = Calibration(tuple(entries))
     assert calibration.of("image:image", 9, 2) is entries[0]
     assert calibration.of(IMAGES, 11, 3) is entries[3]
@@ -172,10 +197,16 @@ def test_a_calibration_is_plain_data():
 
 
 def test_novelty_is_the_distance_to_the_nearest_class_mean(learner):
-    support = torch.tensor([[[[1.0, 0.0], [1.0, 2.0]], [[0.0, -1.0], [0.0, -3.0]]]])  # means: up right, and down
+    # Means: up right, and down.
+    support = torch.tensor([[[[1.0, 0.0], [1.0, 2.0]], [[0.0, -1.0], [0.0, -3.0]]]])
     query = torch.tensor([[[[2.0, 2.0]], [[-1.0, 0.0]]]])
-    sides = (ExampleSet({"image": Column(v, encoded=True)}, {"image": tuple(v.shape[:3])}) for v in (support, query))
-    assert class_distances(learner.embedder, *sides)[0].amin(-1).tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    sides = (
+        ExampleSet({"image": Column(v, encoded=True)}, {"image": tuple(v.shape[:3])})
+        for v in (support, query)
+    )
+    assert class_distances(learner.embedder, *sides)[0].amin(-1).tolist() == pytest.approx(
+        [0.0, 1.0], abs=1e-6
+    )
 
 
 def directions(classes=6, noise=0.0):
@@ -189,7 +220,13 @@ def directions(classes=6, noise=0.0):
 
 def calibrated(samples, *shapes, episodes=60, classifier="prototype"):
     settings = [EvalSetting("few_shot", CLASSIFICATION, shape, (IMAGES,)) for shape in shapes]
-    return calibrate(make_learner(MLP, classifier=classifier), samples, Sampler(samples, 0, "val"), settings, episodes)
+    return calibrate(
+        make_learner(MLP, classifier=classifier),
+        samples,
+        Sampler(samples, 0, "val"),
+        settings,
+        episodes,
+    )
 
 
 def test_known_and_unknown_queries_are_told_apart():
@@ -212,12 +249,16 @@ def test_the_threshold_holds_on_other_episodes():
     ).entries[0]
     rejected = 1 - np.interp(found.threshold(0.9, 4), again.unknown, np.linspace(0, 1, 101))
     assert rejected == pytest.approx(0.9, abs=0.03)
-    assert again.false_reject_rate(0.9, 4) == pytest.approx(found.false_reject_rate(0.9, 4), abs=0.05)
+    assert again.false_reject_rate(0.9, 4) == pytest.approx(
+        found.false_reject_rate(0.9, 4), abs=0.05
+    )
 
 
 def test_the_threshold_holds_for_more_classes_than_it_was_measured_with():
     samples = directions(40, noise=0.6)
-    (few,), (many,) = (calibrated(samples, EpisodeShape(w, 1, 4), episodes=200).entries for w in (3, 12))
+    (few,), (many,) = (
+        calibrated(samples, EpisodeShape(w, 1, 4), episodes=200).entries for w in (3, 12)
+    )
     assert (few.met, many.met) == (3, 12)
     rejected = 1 - np.interp(few.threshold(0.9, 12), many.unknown, np.linspace(0, 1, 101))
     uncorrected = 1 - np.interp(few.threshold(0.9, 3), many.unknown, np.linspace(0, 1, 101))
@@ -244,7 +285,9 @@ def test_it_is_a_pure_function():
 def test_shapes_that_validation_cannot_fill_are_left_out():
     assert [
         e.ways
-        for e in calibrated(directions(6), EpisodeShape(3, 1, 2), EpisodeShape(7, 1, 2), EpisodeShape(3, 8, 2)).entries
+        for e in calibrated(
+            directions(6), EpisodeShape(3, 1, 2), EpisodeShape(7, 1, 2), EpisodeShape(3, 8, 2)
+        ).entries
     ] == [3]
 
 
@@ -253,16 +296,25 @@ def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
     image = Column(torch.eye(8), encoded=True)
     text = Column(torch.eye(8), starts=np.arange(9), encoded=True)
     samples = Samples([*"abcdefgh"], np.arange(9), {"image": image, "text": text})
-    setting = EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image")))
-    (found,) = calibrate(make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20).entries
+    setting = EvalSetting(
+        "few_shot", CLASSIFICATION, EpisodeShape(3, 1, 1), (IMAGES, Mapping.parse("text:image"))
+    )
+    (found,) = calibrate(
+        make_learner(MLP), samples, Sampler(samples, 0, "val"), [setting], 20
+    ).entries
     assert (found.mapping, found.ways, found.shots) == ("text:image", 3, 1)
 
 
 def test_what_was_not_calibrated_has_no_calibration_error():
-    samples, setting = directions(12), EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,))
+    samples, setting = (
+        directions(12),
+        EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,)),
+    )
     reliability = Reliability(Calibration((entry("text:image"),)))
     learner = make_learner(MLP)
-    episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch])
+    episode_results(
+        learner, samples, Sampler(samples, 0, "test"), [setting], 5, [reliability.watch]
+    )
     assert not len(reliability.results(learner, "test"))
 
 
@@ -270,8 +322,8 @@ def test_a_temperature_at_the_end_of_its_range_is_told():
     hot = replace(entry(), temperature=9999.0)
     assert not Calibration((entry(),)).notes([IMAGES])
     assert Calibration((hot,)).notes([IMAGES]) == [
-        "image:image 5-way 1-shot: the temperature 1e+04 is at the end of its range: confidence does not say "
-        "whether a prediction is right."
+        "image:image 5-way 1-shot: the temperature 1e+04 is at the end of its range: "
+        "confidence does not say whether a prediction is right."
     ]
 
 
@@ -281,12 +333,21 @@ def test_calibrated_confidence_is_nearer_to_accuracy(classifier):
     learner = make_learner(MLP, classifier=classifier)
     calibration = calibrated(samples, shape, episodes=200, classifier=classifier)
     errors = []
-    as_it_is = Calibration(tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries))
+    as_it_is = Calibration(
+        tuple(replace(e, temperature=1.0, slope=0.0) for e in calibration.entries)
+    )
     for given in (as_it_is, calibration):
         reliability = Reliability(given)
         setting = EvalSetting("few_shot", CLASSIFICATION, shape, (IMAGES,))
-        episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch])
+        episode_results(
+            learner, samples, Sampler(samples, 0, "test"), [setting], 200, [reliability.watch]
+        )
         (row,) = reliability.results(learner, "test")
-        assert (row.key.metric, row.percent, row.n, len(row.scores)) == ("calibration error", True, 200, 0)
+        assert (row.key.metric, row.percent, row.n, len(row.scores)) == (
+            "calibration error",
+            True,
+            200,
+            0,
+        )
         errors.append(row.mean)
     assert errors[1] < 0.05 < errors[0]

@@ -52,7 +52,9 @@ def test_rules_on_frozen_features_embed_nothing_again(context, frozen, samples, 
     encoded = counted(frozen, monkeypatch)
     results = measure(context, frozen)
     assert sum(encoded) == sum(len(c.values) for c in samples.columns.values())
-    rows = {(r.key.predictor, r.key.mapping, r.key.shots) for r in results if r.key.metric == "accuracy"}
+    rows = {
+        (r.key.predictor, r.key.mapping, r.key.shots) for r in results if r.key.metric == "accuracy"
+    }
     assert rows >= {
         (f"frozen/{classifier}", *where)
         for classifier in ("prototype", "ridge", "attention")
@@ -64,7 +66,8 @@ def test_rules_on_frozen_features_embed_nothing_again(context, frozen, samples, 
 def test_the_same_rule_on_the_same_features_has_the_same_score(context, frozen):
     results = measure(context, frozen).where(metric="accuracy")
     learned, untrained = (
-        [r.mean for r in results.where(predictor=p)] for p in ("metric/prototype", "frozen/prototype")
+        [r.mean for r in results.where(predictor=p)]
+        for p in ("metric/prototype", "frozen/prototype")
     )
     assert learned == untrained and len(learned) == 3
 
@@ -99,7 +102,8 @@ def test_frozen_classifiers_are_calibrated_as_the_learner_is(context, frozen):
 
     (classifier,) = [r for r in frozen_classifiers(frozen) if r.predictor_name == "frozen/ridge"]
     before = FewShot().run(
-        Player(classifier, context.embed(classifier), as_it_is(context.calibrate(classifier))), context
+        Player(classifier, context.embed(classifier), as_it_is(context.calibrate(classifier))),
+        context,
     )
     after = measure(context, frozen, context.calibrate(frozen))
     assert len(errors(after)) == 3
@@ -132,17 +136,25 @@ def test_evaluation_changes_no_parameter_and_no_mode(context, frozen):
 
 def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(context, learner):
     settings = settings_of(ways=[2], mappings=["image:image"])
-    queried = replace(context, settings=settings, options=replace(context.options, permuted_targets=True))
-    assert [control.predictor_name for control in queried.controls(learner)] == ["metric/prototype, permuted targets"]
+    queried = replace(
+        context, settings=settings, options=replace(context.options, permuted_targets=True)
+    )
+    assert [control.predictor_name for control in queried.controls(learner)] == [
+        "metric/prototype, permuted targets"
+    ]
     permuted = measure(queried, learner).where(predictor="metric/prototype, permuted targets")
     assert {r.key.shots for r in permuted} == {2}
     assert not context.controls(learner)
 
 
-def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(context, frozen, samples, caplog, monkeypatch):
+def test_nothing_is_chosen_by_a_split_that_cannot_fill_the_episodes(
+    context, frozen, samples, caplog, monkeypatch
+):
     most = int(samples.counts.min())
     context.settings = settings_of(shots=[1], queries=most, mappings=["image:image"])
-    assert not context._fills("val") and f"plus queries={most} need {most + 1} samples" in caplog.text
+    assert (
+        not context._fills("val") and f"plus queries={most} need {most + 1} samples" in caplog.text
+    )
     monkeypatch.setattr(EpisodeContext, "calibrate", None)
     players = list(context._frozen(frozen, context.embed(frozen), calibrated=True))
     assert "frozen/ridge" in {p.learner.predictor_name for p in players}

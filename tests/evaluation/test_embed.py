@@ -15,7 +15,8 @@ def images_of(embedded):
 
 def test_several_views_are_averaged_and_the_first_is_the_image_itself(learner, samples):
     one, four = (embed_all(learner, samples, ["image", "text"], views) for views in (1, 4))
-    assert torch.equal(one.columns["text"].values, four.columns["text"].values)  # only images have views
+    # Only images have views.
+    assert torch.equal(one.columns["text"].values, four.columns["text"].values)
     encoder, raw = learner.embedder.encoders["image"].eval(), samples.columns["image"].values
     encoded = []
     with torch.no_grad():
@@ -44,7 +45,8 @@ def with_images(samples, raw):
 def test_views_need_embeddings_that_do_not_depend_on_the_task(learner, samples, monkeypatch):
     monkeypatch.setattr(type(learner), "embeds_once", False)
     with pytest.raises(
-        UserError, match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1"
+        UserError,
+        match="evaluation.tta_views=8 needs embeddings that do not depend on the task: use 1",
     ):
         materialize(learner, samples, ["image"], 8)
 

@@ -11,13 +11,23 @@ from tests.conftest import MLP, SMALL, make_learner
 from tests.evaluation.making import context_of, measure, settings_of
 from tests.methods.learned_optimizer.making import make
 
-MAPPINGS = [Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")]
+MAPPINGS = [
+    Mapping.parse(m) for m in ("image:image", "text:image", "image:text", "image+text:image")
+]
 
 
 def check(learner, samples, views=1):
     learner.eval()
     embedded = embed_all(learner, samples, ["image", "text"], views)
-    check_independence(learner, samples, embedded, Sampler(samples, 0, "test"), EpisodeShape(4, 2, 2), MAPPINGS, views)
+    check_independence(
+        learner,
+        samples,
+        embedded,
+        Sampler(samples, 0, "test"),
+        EpisodeShape(4, 2, 2),
+        MAPPINGS,
+        views,
+    )
 
 
 @pytest.mark.parametrize("encoder", [SMALL, MLP], ids=["small", "mlp"])
@@ -29,8 +39,16 @@ def test_every_encoder_and_rule_passes(samples, encoder, classifier):
 def test_queries_that_repeat_another_modality_pass(samples):
     learner = make_learner().eval()
     embedded = embed_all(learner, samples, ["image", "text"])
-    section = {"name": "redundant", "modality": "text", "of": "image", "amount": 0.5, "side": "query"}
-    sampler = Sampler(samples, 0, "test", corruptions=build_corruptions([section], "episode.eval.corruptions"))
+    section = {
+        "name": "redundant",
+        "modality": "text",
+        "of": "image",
+        "amount": 0.5,
+        "side": "query",
+    }
+    sampler = Sampler(
+        samples, 0, "test", corruptions=build_corruptions([section], "episode.eval.corruptions")
+    )
     mappings = [Mapping.parse("image:image+text")]
     check_independence(learner, samples, embedded, sampler, EpisodeShape(4, 2, 2), mappings)
 
@@ -45,7 +63,8 @@ def test_batch_statistics_at_evaluation_are_caught(samples):
         if isinstance(module, nn.BatchNorm2d):
             module.track_running_stats, module.running_mean, module.running_var = False, None, None
     with pytest.raises(
-        IndependenceError, match="the encoder of image embeds a sample differently among others than alone"
+        IndependenceError,
+        match="the encoder of image embeds a sample differently among others than alone",
     ):
         check(learner, samples)
 
@@ -64,10 +83,13 @@ def leaky(learner):
 
 @pytest.mark.parametrize("classifier", ["metric/prototype", "learned_optimizer/sgd"])
 def test_predictions_normalised_over_queries_are_caught(samples, classifier):
-    learner = make_learner(MLP) if classifier == "metric/prototype" else make(update_rule="sgd", ways=4)
+    learner = (
+        make_learner(MLP) if classifier == "metric/prototype" else make(update_rule="sgd", ways=4)
+    )
     check(learner, samples)
     with pytest.raises(
-        IndependenceError, match=f"{classifier} on image:image: predictions change when the queries are"
+        IndependenceError,
+        match=f"{classifier} on image:image: predictions change when the queries are",
     ):
         check(leaky(learner), samples)
 
@@ -105,14 +127,20 @@ def test_predictions_that_move_a_little_are_caught(samples):
 
     def swayed(support, task=None):
         predict = adapt(support, task)
-        return lambda query: (predict(query) + 0.001 * torch.eye(4)[0] * query.per_class).log_softmax(-1)
+        return lambda query: (
+            predict(query) + 0.001 * torch.eye(4)[0] * query.per_class
+        ).log_softmax(-1)
 
     learner.adapt = swayed
-    with pytest.raises(IndependenceError, match="predictions change when the queries are predicted one at a time"):
+    with pytest.raises(
+        IndependenceError, match="predictions change when the queries are predicted one at a time"
+    ):
         check(learner, samples)
 
 
-@pytest.mark.parametrize("made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)])
+@pytest.mark.parametrize(
+    "made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)]
+)
 def test_evaluation_checks_it_where_it_is_asked_to(samples, made):
     settings, few = (
         settings_of(ways=[4], shots=[1], mappings=["image:image"]),

@@ -20,14 +20,23 @@ NOISE = [{"name": "noise", "modality": "image", "amount": 0.1}]
 
 
 def playing(samples, episodes=20, seed=0, **shape):
-    return context_of(samples, settings_of(**shape), validation_episodes=episodes, seed=seed, baselines=["raw/nearest"])
+    return context_of(
+        samples,
+        settings_of(**shape),
+        validation_episodes=episodes,
+        seed=seed,
+        baselines=["raw/nearest"],
+    )
 
 
 def test_it_is_the_same_for_the_same_episodes(samples):
-    copied = replace(samples, columns=dict(samples.columns), superclasses=np.zeros(6, int), domains=None)
+    copied = replace(
+        samples, columns=dict(samples.columns), superclasses=np.zeros(6, int), domains=None
+    )
     assert playing(samples).fingerprint() == playing(copied).fingerprint()
     one_group_each = replace(samples, groups=np.arange(len(samples.labels)))
-    assert playing(samples).fingerprint() != playing(one_group_each).fingerprint()  # drawn otherwise
+    # Drawn otherwise.
+    assert playing(samples).fingerprint() != playing(one_group_each).fingerprint()
 
 
 def test_it_changes_with_whatever_changes_what_is_played(samples):
@@ -47,7 +56,9 @@ def test_it_changes_with_whatever_changes_what_is_played(samples):
         playing(with_scores(samples, np.zeros(len(samples.labels)))),
         replace(playing(samples), corruptions=build_corruptions(NOISE, "episode.eval.corruptions")),
     ]
-    assert len({context.fingerprint() for context in [playing(samples), *others]}) == 1 + len(others)
+    assert len({context.fingerprint() for context in [playing(samples), *others]}) == 1 + len(
+        others
+    )
 
 
 def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
@@ -56,14 +67,18 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
         images[row] = 255 - images[row]
         return playing(replace(samples, columns={**samples.columns, "image": Column(images)}))
 
-    assert len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
+    assert (
+        len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
+    )
 
 
 def test_how_much_is_corrupted_matters(samples):
     some, more = (
         replace(
             playing(samples),
-            corruptions=build_corruptions([NOISE[0] | {"amount": amount}], "episode.eval.corruptions"),
+            corruptions=build_corruptions(
+                [NOISE[0] | {"amount": amount}], "episode.eval.corruptions"
+            ),
         )
         for amount in (0.1, 0.2)
     )
@@ -75,12 +90,20 @@ def test_scores_of_other_monitors_tasks_views_and_problems_are_not_compared():
     run = check_run(plain)
     tasks = [plain["task"], {"name": "retrieval", "target": "text", "temperature": 0.1}]
     other = replace(run, trainer=replace(run.trainer, monitor="val/loss"))
-    runs = [run, other, replace(run, task=tasks[1]), replace(run, evaluation=replace(run.evaluation, tta_views=2))]
+    runs = [
+        run,
+        other,
+        replace(run, task=tasks[1]),
+        replace(run, evaluation=replace(run.evaluation, tta_views=2)),
+    ]
     steps = check_run(problem | {"method": problem["method"] | {"inner_steps": 7}})
     dimensions = check_run(problem | {"problem": problem["problem"] | {"dimensions": 7}})
     found = [measured(r, "these") for r in (*runs, check_run(problem), steps, dimensions)]
     assert len({*found, measured(run, "those")}) == 8
-    assert measured(replace(run, seed=5, evaluation=replace(run.evaluation, episodes=7)), "these") == found[0]
+    assert (
+        measured(replace(run, seed=5, evaluation=replace(run.evaluation, episodes=7)), "these")
+        == found[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +118,9 @@ def test_scores_of_other_monitors_tasks_views_and_problems_are_not_compared():
     ],
 )
 def test_a_resumed_run_begins_its_best_anew_just_where_it_should(smoke_run, tmp_path, option, kept):
-    """The best of the first run is made better than any can be, so that it stays wherever it is kept."""
+    """The best of the first run is made better than any can be, so that it stays
+    wherever it is kept.
+    """
     copy = shutil.copytree(smoke_run, tmp_path / "run")
     done = command("train", f"resume={copy}", option, "trainer.steps=5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,10 @@ def pairs_of(shown, answers):
 
 def found_for(modalities):
     return [
-        b.predictor_name for b in baselines.get("raw/nearest", "")(dict.fromkeys(modalities, Granularity.SAMPLE), TASK)
+        b.predictor_name
+        for b in baselines.get("raw/nearest", "")(
+            dict.fromkeys(modalities, Granularity.SAMPLE), TASK
+        )
     ]
 
 
@@ -34,7 +37,9 @@ def test_answers_are_sought_where_that_of_the_nearest_pair_lies():
     support = pairs_of([[1.0, 0.0], [0.0, 1.0]], ["red", "blue"])
     query = pairs_of([[0.9, 0.1], [0.2, 0.9], [1.0, 1.0]], ["?", "?", "?"])
     red, blue = learner.embedder.encode("text", Column(objects(["red", "blue"])))
-    torch.testing.assert_close(learner.adapt(support)(query), torch.stack([red, blue, (red + blue) / 2])[None])
+    torch.testing.assert_close(
+        learner.adapt(support)(query), torch.stack([red, blue, (red + blue) / 2])[None]
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,10 @@ def test_answers_are_sought_where_that_of_the_nearest_pair_lies():
     [
         (["image", "text"], ["raw/nearest pair"]),
         (["audio", "text"], ["raw/nearest pair"]),  # by time warping
-        (["source_text", "text"], ["raw/nearest pair", "raw/attention", "raw/attention, no support"]),
+        (
+            ["source_text", "text"],
+            ["raw/nearest pair", "raw/attention", "raw/attention, no support"],
+        ),
         (["text"], []),
     ],
 )
@@ -52,9 +60,16 @@ def test_what_is_found_without_training(modalities, names):
 
 def test_nothing_compares_what_has_gaps_by_the_cosine():
     task = tasks.build("retrieval", {"target": "audio", "temperature": 0.1}, "task")
-    assert baselines.get("raw/nearest", "")({"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, task) == []
+    assert (
+        baselines.get("raw/nearest", "")(
+            {"image": Granularity.SAMPLE, "audio": Granularity.SAMPLE}, task
+        )
+        == []
+    )
 
 
 def test_all_of_them_are_untrained():
-    found = baselines.get("raw/nearest", "")({"source_text": Granularity.SAMPLE, "text": Granularity.SAMPLE}, TASK)
+    found = baselines.get("raw/nearest", "")(
+        {"source_text": Granularity.SAMPLE, "text": Granularity.SAMPLE}, TASK
+    )
     assert {b.role for b in found} == {Role.UNTRAINED}

@@ -28,7 +28,9 @@ TEST = [["small a"], ["letter schwa", "small e"], ["capital sign"], ["kra"]]
 
 def named(names, images=2):
     count = len(names)
-    pictures = torch.randint(0, 256, (count * images, 16, 16), generator=torch.Generator().manual_seed(0))
+    pictures = torch.randint(
+        0, 256, (count * images, 16, 16), generator=torch.Generator().manual_seed(0)
+    )
     columns = {"image": Column(pictures.to(torch.uint8)), "text": Column.of_texts(names)}
     return Samples([n[0] for n in names], np.arange(count + 1) * images, columns)
 
@@ -41,14 +43,21 @@ def new():
 def test_names_of_a_manifest_are_read_as_those_in_memory():
     def stored(samples):
         text = samples.columns["text"]
-        return replace(samples, columns={**samples.columns, "text": replace(text, values=Texts(pa.array(text.values)))})
+        return replace(
+            samples,
+            columns={**samples.columns, "text": replace(text, values=Texts(pa.array(text.values)))},
+        )
 
     found = NewWords(stored(named(TRAIN)), stored(named(TEST)))
     classes = np.arange(4)[None]
-    assert found.of(Mapping.parse("text:image"), classes, np.zeros((1, 4))).tolist() == [[False, True, False, True]]
+    assert found.of(Mapping.parse("text:image"), classes, np.zeros((1, 4))).tolist() == [
+        [False, True, False, True]
+    ]
 
 
-@pytest.mark.parametrize(("pick", "expected"), [(0.0, [False, True, False, True]), (0.9, [False, False, False, True])])
+@pytest.mark.parametrize(
+    ("pick", "expected"), [(0.0, [False, True, False, True]), (0.9, [False, False, False, True])]
+)
 def test_of_several_names_the_one_that_is_shown_counts(new, pick, expected):
     classes = np.arange(4)[None]
     for mapping in ("text:image", "image:text"):
@@ -67,14 +76,21 @@ def test_the_score_is_that_of_queries_about_such_names_alone(new):
     object.__setattr__(drawn, "pick", np.zeros((3, 2)))
     targets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
     scores = {TASK.metrics[0]: torch.tensor([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 0, 0, 0]])}
-    new.watch(setting, EpisodePredictions(setting.mappings[0], drawn, torch.empty(0), targets), scores)
+    new.watch(
+        setting, EpisodePredictions(setting.mappings[0], drawn, torch.empty(0), targets), scores
+    )
     (row,) = new.results(make_learner(), "test")
     assert row.scores.tolist() == [0.5, 0.75]  # of the third episode no name has a new word
     assert (row.mean, row.n, row.key.subset, row.answers) == (0.625, 2, NEW_WORDS, 3)
 
 
 def test_without_a_training_split_nothing_is_known():
-    assert NewWords(None, named(TEST)).of(Mapping.parse("text:image"), np.zeros((1, 1), int), np.zeros((1, 1))) is None
+    assert (
+        NewWords(None, named(TEST)).of(
+            Mapping.parse("text:image"), np.zeros((1, 1), int), np.zeros((1, 1))
+        )
+        is None
+    )
 
 
 def test_rankings_have_rows_of_their_own(new):
@@ -99,9 +115,14 @@ def test_one_class_is_no_subset(new, classes, some):
 def test_they_are_told_apart_and_nothing_is_quoted_or_compared_by_them(new):
     samples, learner = named(TEST, images=3), make_learner()
     setting = EvalSetting("few_shot", TASK, EpisodeShape(4, 1, 2), (Mapping.parse("text:image"),))
-    results = episode_results(learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch])
+    results = episode_results(
+        learner, samples, Sampler(samples, 0, "test"), [setting], 5, [new.watch]
+    )
     results.extend(new.results(learner, "test"))
     plain = json.loads(json.dumps(results.plain()))
-    assert [show.predictor(r) for r in plain] == ["metric/prototype", f"metric/prototype, {NEW_WORDS}"]
+    assert [show.predictor(r) for r in plain] == [
+        "metric/prototype",
+        f"metric/prototype, {NEW_WORDS}",
+    ]
     assert len({show.name(r) for r in plain}) == 2 and show.headlines(plain) == plain[:1]
     assert len(differences(results, [("metric/prototype", "metric/prototype")])) == 1

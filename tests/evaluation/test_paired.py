@@ -16,10 +16,24 @@ THEIRS = [0.1, 0.7, 0.3, 0.6]  # always a little less, though the episodes diffe
 
 def row(scores, predictor="ours", classes=None, **changes):
     """A row of the table, other than usual in some fields of the row or of its key."""
-    key = ResultKey("few_shot", "test", "classification", predictor, ("text",), ("image",), "accuracy", ways=5, shots=1)
-    key = replace(key, **{k: changes.pop(k) for k in list(changes) if k in ResultKey.__dataclass_fields__})
+    key = ResultKey(
+        "few_shot",
+        "test",
+        "classification",
+        predictor,
+        ("text",),
+        ("image",),
+        "accuracy",
+        ways=5,
+        shots=1,
+    )
+    key = replace(
+        key, **{k: changes.pop(k) for k in list(changes) if k in ResultKey.__dataclass_fields__}
+    )
     role = Role.LEARNED if predictor == "ours" else Role.UNTRAINED
-    made = Result(key, mean=0.5, ci95=0.1, n=4, unit="episodes", role=role, scores=np.array(scores, float))
+    made = Result(
+        key, mean=0.5, ci95=0.1, n=4, unit="episodes", role=role, scores=np.array(scores, float)
+    )
     return replace(made, classes=classes, **changes)
 
 
@@ -27,7 +41,8 @@ def test_the_interval_is_that_of_the_differences():
     (found,) = from_baselines(Results([row(OURS), row(THEIRS, "raw")]))
     assert (found.key.predictor, found.key.minus, found.n) == ("ours", "raw", 4)
     assert found.mean == pytest.approx(0.125)
-    assert found.ci95 == pytest.approx(3.1824 * 0.05 / 2, rel=1e-4)  # of 0.1, 0.2, 0.1, 0.1: t(3) · s / √4
+    # Of 0.1, 0.2, 0.1, 0.1: t(3) · s / √4.
+    assert found.ci95 == pytest.approx(3.1824 * 0.05 / 2, rel=1e-4)
     assert found.clear
     assert interval(np.array(OURS))[1] > 3 * found.ci95  # which the spread of scores would hide
 
@@ -38,9 +53,22 @@ def test_episodes_are_paired_by_their_number():
 
 
 def test_what_is_not_scored_alike_is_not_compared():
-    others = [{"ways": 20}, {"shots": 5}, {"metric": "F1"}, {"support": ("image",)}, {"task": "other"}]
+    others = [
+        {"ways": 20},
+        {"shots": 5},
+        {"metric": "F1"},
+        {"support": ("image",)},
+        {"task": "other"},
+    ]
     others += [{"split": "val"}, {"step": 10}, {"evaluator": "other"}]
-    assert len(from_baselines(Results([row(OURS), *(row(THEIRS, "raw", **change) for change in others)]))) == 0
+    assert (
+        len(
+            from_baselines(
+                Results([row(OURS), *(row(THEIRS, "raw", **change) for change in others)])
+            )
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +83,16 @@ def test_what_is_not_scored_alike_is_not_compared():
         ({}, [0.1, np.inf, 0.3, 0.6], [0.1, np.inf, 0.3, 0.6]),
         ({"corruption": "noise", "modality": "image", "amount": 0.5}, OURS, THEIRS),
     ],
-    ids=["ranking", "calibration", "chance", "lengths", "one episode", "diverged", "both diverged", "corrupted"],
+    ids=[
+        "ranking",
+        "calibration",
+        "chance",
+        "lengths",
+        "one episode",
+        "diverged",
+        "both diverged",
+        "corrupted",
+    ],
 )
 def test_what_has_no_pairs_is_left_out(changes, ours, theirs):
     assert len(from_baselines(Results([row(ours, **changes), row(theirs, "raw", **changes)]))) == 0
@@ -93,7 +130,11 @@ def test_a_fused_mapping_less_each_of_its_parts():
     found = from_parts(rows)
     keys = [(d.key.predictor, d.key.minus, d.key.support, d.key.query) for d in found]
     assert keys[0] == ("ours", "ours, image:image", both, both)
-    assert [minus for _, minus, _, _ in keys] == ["ours, image:image", "ours, text:image+text", "ours, image:text"]
+    assert [minus for _, minus, _, _ in keys] == [
+        "ours, image:image",
+        "ours, text:image+text",
+        "ours, image:text",
+    ]
     assert all(d.mean == pytest.approx(0.125) for d in found)
 
 
@@ -130,7 +171,9 @@ def test_plain_says_whether_it_is_clear():
 
 
 def test_classes_that_differ_make_a_difference_less_certain():
-    """Three languages in which one predictor is better than another by 0.1, 0.2 and 0.3, each played 20 times."""
+    """Three languages in which one predictor is better than another by 0.1, 0.2 and 0.3,
+    each played 20 times.
+    """
     classes, better = np.arange(60)[:, None] % 3, 0.1 + 0.1 * (np.arange(60) % 3)
     rows = Results([row(better, classes=classes), row(np.zeros(60), "raw", classes)])
     (found,) = differences(rows, [("ours", "raw")])
@@ -138,7 +181,9 @@ def test_classes_that_differ_make_a_difference_less_certain():
 
 
 def test_classes_that_are_hard_for_both_do_not_matter():
-    """Of three languages one is harder than another, yet one predictor is better by an eighth in each."""
+    """Of three languages one is harder than another, yet one predictor is better
+    by an eighth in each.
+    """
     classes, scores = np.arange(60)[:, None] % 3, 0.25 * (np.arange(60) % 3)
     rows = Results([row(scores + 0.125, classes=classes), row(scores, "raw", classes)])
     (found,) = differences(rows, [("ours", "raw")])
@@ -146,13 +191,17 @@ def test_classes_that_are_hard_for_both_do_not_matter():
 
 
 def test_a_learner_is_compared_with_every_baseline_that_played_its_episodes(samples):
-    """Frozen prototypes are the learner itself here: on identical episodes nothing is left between them."""
+    """Frozen prototypes are the learner itself here: on identical episodes nothing
+    is left between them.
+    """
     learner = make_learner(MLP)
     learner.embedder.requires_grad_(False)
     results = measure(context_of(samples, baselines=["raw/nearest"]), learner)
     found = from_baselines(results)
     assert {d.key.predictor for d in found} == {"metric/prototype"}
-    assert {d.key.minus for d in found} == {r.key.predictor for r in results if r.baseline} - {"chance"}
+    assert {d.key.minus for d in found} == {r.key.predictor for r in results if r.baseline} - {
+        "chance"
+    }
     assert {d.mean for d in found.where(minus="frozen/prototype")} == {0.0}  # the same parameters
     found = found.where(minus="raw/nearest")
     assert {(d.key.support[0], d.key.shots) for d in found} == {("image", 1), ("image", 2)}

@@ -24,7 +24,9 @@ def columns(ways=(2, 4), shots=(1, 2), mappings=MAPPINGS):
 
 def results_of(learner, samples, seed=0, episodes=30, **shape):
     embedded = embed_all(learner, samples, ["image", "text"])
-    return episode_results(learner, embedded, Sampler(samples, seed, "test"), columns(**shape), episodes)
+    return episode_results(
+        learner, embedded, Sampler(samples, seed, "test"), columns(**shape), episodes
+    )
 
 
 def test_every_mapping_has_the_columns_that_apply():
@@ -44,7 +46,11 @@ def test_rows_are_means_of_their_episodes(samples, learner):
         assert row.n == len(row.scores) == 30
         assert row.mean == pytest.approx(row.scores.mean())
         assert 0 <= row.mean <= 1 and row.ci95 >= 0
-        assert (row.key.split, row.key.predictor, row.key.candidates) == ("test", "metric/prototype", None)
+        assert (row.key.split, row.key.predictor, row.key.candidates) == (
+            "test",
+            "metric/prototype",
+            None,
+        )
 
 
 def test_small_episodes_of_embeddings_take_one_thread_and_give_the_others_back(samples, learner):
@@ -94,7 +100,8 @@ def test_all_learners_meet_the_same_episodes(samples):
     a, b = make_learner(MLP), make_learner(MLP, classifier="nearest")
     one, other = results_of(a, samples), results_of(a, samples)
     assert one.same_as(other)
-    # One shot: prototype and nearest are the same rule, so identical episodes give identical scores.
+    # One shot: prototype and nearest are the same rule, so identical episodes give
+    # identical scores.
     for x, y in zip(one, results_of(b, samples), strict=True):
         if x.key.shots == 1:
             assert np.array_equal(x.scores, y.scores)
@@ -110,19 +117,28 @@ def test_a_learner_adapts_to_the_support_and_is_asked_the_queries(samples, learn
     monkeypatch.setattr(learner, "adapt", watched)
     got = results_of(learner, samples, episodes=2, shots=[1, 3], mappings=["image:image"])
     assert met == {(1, 2), (3, 2)}
-    assert [(c.key.ways, c.key.shots, c.answers) for c in got] == [(2, 1, 4), (2, 3, 4), (4, 1, 8), (4, 3, 8)]
+    assert [(c.key.ways, c.key.shots, c.answers) for c in got] == [
+        (2, 1, 4),
+        (2, 3, 4),
+        (4, 1, 8),
+        (4, 3, 8),
+    ]
 
 
 def test_every_row_says_whether_queries_may_see_one_another(samples, learner):
     assert {c.transductive for c in results_of(learner, samples, episodes=2)} == {False}
     learner.transductive = True
     assert {c.transductive for c in results_of(learner, samples, episodes=2)} == {True}
-    galleries = Gallery(12).run(Player(learner, embed_all(learner, samples)), context_of(samples, columns()))
+    galleries = Gallery(12).run(
+        Player(learner, embed_all(learner, samples)), context_of(samples, columns())
+    )
     assert {r.transductive for r in galleries} == {True}
 
 
 def test_an_untrained_learner_on_noise_is_at_chance(samples):
-    got = results_of(make_learner(MLP), samples, episodes=400, ways=[4], shots=[1], mappings=["text:image"])
+    got = results_of(
+        make_learner(MLP), samples, episodes=400, ways=[4], shots=[1], mappings=["text:image"]
+    )
     assert abs(got.rows[0].mean - 0.25) < 0.06
 
 
@@ -135,13 +151,19 @@ def test_raw_pixels_find_a_copy():
     from mmml.data.base import Samples
     from mmml.data.column import Column
 
-    images = torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
+    images = (
+        torch.randint(0, 256, (5, 1, 8, 8)).expand(5, 6, 8, 8).reshape(30, 8, 8).to(torch.uint8)
+    )
     copies = Samples([str(i) for i in range(5)], np.arange(6) * 6, {"image": Column(images)})
     learners = baselines.get("raw/nearest", "")(MODALITIES, CLASSIFICATION)
     assert all(raw.predictor_name == "raw/nearest" and raw.baseline for raw in learners)
     (learner,) = [raw for raw in learners if set(raw.embedder.encoders) == {"image"}]
     got = episode_results(
-        learner, embed_all(learner, copies, ["image"]), Sampler(copies, 0, "test"), columns(mappings=MAPPINGS), 10
+        learner,
+        embed_all(learner, copies, ["image"]),
+        Sampler(copies, 0, "test"),
+        columns(mappings=MAPPINGS),
+        10,
     )
     assert {c.key.mapping for c in got} == {"image:image"}
     assert all(c.mean == 1.0 for c in got)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmml.evaluation.calibration import COLDEST, HOTTEST, doubt, fit_rescaling, fit_temperature, rescale
+from mmml.evaluation.calibration import (
+    COLDEST,
+    HOTTEST,
+    doubt,
+    fit_rescaling,
+    fit_temperature,
+    rescale,
+)
 
 
 def sampled(n=20_000, ways=5, seed=0):
@@ -75,7 +82,8 @@ def test_sure_predictions_may_be_cooled_more_than_doubtful_ones():
     temperature, slope = fit_rescaling(given, targets)
     assert temperature == pytest.approx(2, rel=0.05) and slope == pytest.approx(0.5, abs=0.05)
     one, two = (
-        rescale(torch.from_numpy(given), *t) for t in ((fit_temperature(given, targets),), (temperature, slope))
+        rescale(torch.from_numpy(given), *t)
+        for t in ((fit_temperature(given, targets),), (temperature, slope))
     )
     assert loss(two.numpy(), targets) < loss(one.numpy(), targets) - 0.001
 

@@ -22,7 +22,9 @@ def test_one_score_has_no_interval():
     assert interval(np.array([0.5])) == (0.5, None)
 
 
-@pytest.mark.parametrize(("n", "ways", "less"), [(6, 1, 0.5), (40, 5, 0.5), (40, 20, 0.5), (600, 5, 0.8)])
+@pytest.mark.parametrize(
+    ("n", "ways", "less"), [(6, 1, 0.5), (40, 5, 0.5), (40, 20, 0.5), (600, 5, 0.8)]
+)
 def test_an_interval_over_classes_covers_the_mean_of_all_classes_there_could_be(n, ways, less):
     """Of 300 test splits of n classes, each as hard as chance made it, played in 500 episodes."""
     rng = np.random.default_rng(0)
@@ -56,7 +58,10 @@ def test_episodes_of_all_classes_tell_nothing_of_others():
 def test_nor_do_episodes_within_alphabets():
     rng = np.random.default_rng(0)
     classes = np.stack([rng.choice(30, 5, replace=False) + 30 * (i % 4) for i in range(200)])
-    assert class_interval(rng.random(200), classes) is None and class_interval(rng.random(50), classes[::4]) > 0
+    assert (
+        class_interval(rng.random(200), classes) is None
+        and class_interval(rng.random(50), classes[::4]) > 0
+    )
 
 
 def wilson(right, count, t):
@@ -81,7 +86,9 @@ def test_a_few_wrong_answers_have_the_interval_of_wilson():
     assert mean == pytest.approx(1 - 3 / 7500)
     assert half == pytest.approx(wilson(7497, 7500, stats.t.ppf(0.975, 299)), rel=1e-3)
     scores[[5, 50, 200]] = 1, 1, 22 / 25  # as many, but in one episode: worth as little as one
-    assert interval(scores, 25)[1] == pytest.approx(wilson(2499, 2500, stats.t.ppf(0.975, 299)), rel=1e-2)
+    assert interval(scores, 25)[1] == pytest.approx(
+        wilson(2499, 2500, stats.t.ppf(0.975, 299)), rel=1e-2
+    )
 
 
 def test_where_many_are_wrong_the_interval_is_students():
@@ -94,7 +101,9 @@ def test_scores_that_are_no_shares_and_scores_that_diverged_have_students_interv
     assert np.isnan(interval(np.array([np.nan, 1.0]), 25)[0])
 
 
-@pytest.mark.parametrize(("truth", "n"), [(0.9995, 100), (0.9995, 300), (0.997, 300), (0.99, 1000), (0.8, 100)])
+@pytest.mark.parametrize(
+    ("truth", "n"), [(0.9995, 100), (0.9995, 300), (0.997, 300), (0.99, 1000), (0.8, 100)]
+)
 def test_an_accuracy_is_covered_near_the_ceiling_too(truth, n):
     rng = np.random.default_rng(0)
     found = [interval(rng.binomial(25, truth, n) / 25, 25) for _ in range(600)]
@@ -118,7 +127,9 @@ def test_five_answers_more_tell_nothing_and_seven_do():
     assert paired_interval(a, b, 25)[1] > 2 * 7 / 2500
 
 
-@pytest.mark.parametrize(("only_a", "only_b", "n"), [(0.0005, 0, 300), (0.001, 0, 100), (0.002, 0.001, 300)])
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "n"), [(0.0005, 0, 300), (0.001, 0, 100), (0.002, 0.001, 300)]
+)
 def test_small_differences_are_covered(only_a, only_b, n):
     rng, truth = np.random.default_rng(0), only_a - only_b
     found = []
@@ -129,7 +140,9 @@ def test_small_differences_are_covered(only_a, only_b, n):
 
 
 def test_answers_that_come_together_count_once():
-    """Of ten episodes of five answers one differs, in all of its answers: t(9) · √(0.1² + 2 · (5 / 50)²)."""
+    """Of ten episodes of five answers one differs, in all of its answers:
+    t(9) · √(0.1² + 2 · (5 / 50)²).
+    """
     ours, theirs = np.eye(10)[0], np.zeros(10)
     mean, ci95 = paired_interval(ours, theirs, 5)
     assert (mean, ci95) == (pytest.approx(0.1), pytest.approx(2.262157 * 0.03**0.5, rel=1e-5))

@@ -49,21 +49,33 @@ def test_one_rate_is_chosen_for_each_metric(monkeypatch, samples, settings, scor
 
 def test_what_diverges_is_none_in_json(settings):
     (row,) = chance_results(SimpleNamespace(split="val"), settings, 0)
-    assert [replace(row, mean=np.inf, ci95=np.nan).plain()[k] for k in ("mean", "ci95")] == [None, None]
+    assert [replace(row, mean=np.inf, ci95=np.nan).plain()[k] for k in ("mean", "ci95")] == [
+        None,
+        None,
+    ]
     losses = np.array([[1.0, 2.0], [np.inf, np.inf]])
     assert curve("x", losses)["median"] == [1.5, None]
 
 
 def test_a_learner_is_tested_in_evaluation_mode_and_given_back_as_it_was(samples, settings):
-    """Encoders that adapt are shown raw values: augmentation and dropout would otherwise change their scores."""
+    """Encoders that adapt are shown raw values: augmentation and dropout would otherwise
+    change their scores.
+    """
     context = context_of(samples, settings, **FEW)
     learner = make(SMALL, update_rule="sgd", adapt="all", **GENTLE).train()
     first, second = (measure(context, learner).plain() for _ in range(2))
     assert first == second == measure(context, learner.eval()).plain() and not learner.training
     scores = context.validate(learner.train())
     assert scores == context.validate(learner) and learner.training
-    assert list(scores) == context.monitors(learner) and list(scores)[-1] == "val/loss" and scores["val/loss"] > 0
-    assert not context.metric_of("val/loss").higher_is_better and context.metric_of("val/mean").higher_is_better
+    assert (
+        list(scores) == context.monitors(learner)
+        and list(scores)[-1] == "val/loss"
+        and scores["val/loss"] > 0
+    )
+    assert (
+        not context.metric_of("val/loss").higher_is_better
+        and context.metric_of("val/mean").higher_is_better
+    )
 
 
 def test_the_independence_check_plays_learners_that_adapt_encoders(samples, settings):
@@ -74,7 +86,10 @@ def test_the_independence_check_plays_learners_that_adapt_encoders(samples, sett
 
 def test_what_is_left_of_the_loss_is_shown_of_learners_that_descend_it(samples, settings):
     sampler = Sampler(samples, 0, "val")
-    learned, metric = (episode_results(x.eval(), samples, sampler, settings, 6) for x in (make(), make_learner(MLP)))
+    learned, metric = (
+        episode_results(x.eval(), samples, sampler, settings, 6)
+        for x in (make(), make_learner(MLP))
+    )
     assert [r.key.metric for r in metric] == ["accuracy"]
     assert [r.key.metric for r in learned] == ["accuracy", "log loss"]
     loss = learned.rows[1]

@@ -21,7 +21,14 @@ ROLES = {
     "frozen": Role.UNTRAINED,
     "tuned": Role.TUNED,
 }
-USUAL = {"learned": 0.5, "no support": 0.2, "permuted": 0.3, "constant": 0.35, "other constant": 0.1, "raw": 0.4}
+USUAL = {
+    "learned": 0.5,
+    "no support": 0.2,
+    "permuted": 0.3,
+    "constant": 0.35,
+    "other constant": 0.1,
+    "raw": 0.4,
+}
 
 
 def table(means, metric=CHRF, shots=5, task="generation"):
@@ -31,7 +38,12 @@ def table(means, metric=CHRF, shots=5, task="generation"):
     for predictor, mean in means.items():
         scores = mean + HARD + np.random.default_rng(len(predictor)).normal(0, 0.01, 200)
         about = {"task": task, "ways": 1, "shots": shots, "metric": name, "target": "text"}
-        about |= {"role": ROLES[predictor], "n": 200, "higher_is_better": higher, "mean": float(scores.mean())}
+        about |= {
+            "role": ROLES[predictor],
+            "n": 200,
+            "higher_is_better": higher,
+            "mean": float(scores.mean()),
+        }
         rows.append(row(scores, predictor, **about))
     return Results(rows)
 
@@ -63,7 +75,11 @@ def test_a_row_fails_that_is_no_better_than_one_of_them(control, mean):
 
 def test_the_best_untrained_row_is_the_one_to_beat():
     (verdict,) = verdicts(table(USUAL | {"frozen": 0.55}))
-    assert not verdict.passed and verdict.comparisons[-1].other == "frozen" and verdict.comparisons[-1].worse
+    assert (
+        not verdict.passed
+        and verdict.comparisons[-1].other == "frozen"
+        and verdict.comparisons[-1].worse
+    )
 
 
 def test_rules_that_are_tuned_need_not_be_beaten():
@@ -72,7 +88,9 @@ def test_rules_that_are_tuned_need_not_be_beaten():
 
 
 def test_a_row_fails_that_is_worse_by_another_metric():
-    """At 100 pairs a translation had 1.4 chrF more than the nearest by n-grams, and 4.9 BLEU less."""
+    """At 100 pairs a translation had 1.4 chrF more than the nearest by n-grams,
+    and 4.9 BLEU less.
+    """
     other = USUAL | {"raw": 0.55}
     (verdict,) = verdicts(together(table(USUAL), table(other, BLEU)))
     assert not verdict.passed and all(c.better for c in verdict.comparisons)
@@ -83,7 +101,11 @@ def test_a_row_fails_that_is_worse_by_another_metric():
 
 def test_chance_stands_for_nothing_else():
     known = table({name: USUAL[name] for name in ("learned", "permuted", "constant", "no support")})
-    known.add(replace(known.rows[0].keyed(predictor="chance"), role=Role.CHANCE, mean=0.1, scores=np.empty(0)))
+    known.add(
+        replace(
+            known.rows[0].keyed(predictor="chance"), role=Role.CHANCE, mean=0.1, scores=np.empty(0)
+        )
+    )
     (verdict,) = verdicts(known)
     assert verdict.missing == (Role.UNTRAINED,) and not verdict.passed
 
@@ -93,13 +115,24 @@ def test_the_same_scores_are_neither_better_nor_worse():
     equal.rows[-1] = replace(equal.rows[-1], scores=equal.rows[0].scores.copy())
     (verdict,) = verdicts(equal)
     same = verdict.comparisons[-1]
-    assert (same.mean, same.ci95, same.better, same.worse) == (0, 0, False, False) and not verdict.passed
+    assert (same.mean, same.ci95, same.better, same.worse) == (
+        0,
+        0,
+        False,
+        False,
+    ) and not verdict.passed
 
 
 def test_worse_is_what_is_clearly_worse():
     of = {"percent": False, "higher_is_better": True, "ci95": 0.1}
-    lost, level, won = (Comparison(Role.UNTRAINED, "raw", "chrF", mean=m, **of) for m in (-0.2, -0.05, 0.2))
-    assert [(c.better, c.worse) for c in (lost, level, won)] == [(False, True), (False, False), (True, False)]
+    lost, level, won = (
+        Comparison(Role.UNTRAINED, "raw", "chrF", mean=m, **of) for m in (-0.2, -0.05, 0.2)
+    )
+    assert [(c.better, c.worse) for c in (lost, level, won)] == [
+        (False, True),
+        (False, False),
+        (True, False),
+    ]
 
 
 def test_a_part_of_the_queries_decides_nothing():
@@ -120,7 +153,9 @@ def test_less_is_better_of_errors():
 
 
 def test_the_largest_support_set_decides():
-    (verdict,) = verdicts(together(table(USUAL | {"learned": 0.1}, shots=1), table(USUAL, shots=20)))
+    (verdict,) = verdicts(
+        together(table(USUAL | {"learned": 0.1}, shots=1), table(USUAL, shots=20))
+    )
     assert verdict.key.shots == 20 and verdict.passed
 
 
@@ -132,13 +167,18 @@ def test_nothing_is_claimed_without_a_row_of_each_role(control):
 
 
 def test_chance_stands_for_a_constant_and_for_no_support():
-    classes = table({name: USUAL[name] for name in ("learned", "permuted", "raw")}, ("accuracy", True))
+    classes = table(
+        {name: USUAL[name] for name in ("learned", "permuted", "raw")}, ("accuracy", True)
+    )
     chance = {"role": Role.CHANCE, "mean": 0.2, "n": 0, "ci95": 0.0, "scores": np.empty(0)}
     classes.add(replace(classes.rows[0].keyed(predictor="chance"), **chance))
     classes.rows[0] = replace(classes.rows[0], ci95=0.03)
     (verdict,) = verdicts(classes)
     assert verdict.passed
-    assert [(c.other, round(c.mean, 1)) for c in verdict.comparisons[::2]] == [("chance", 0.3), ("chance", 0.3)]
+    assert [(c.other, round(c.mean, 1)) for c in verdict.comparisons[::2]] == [
+        ("chance", 0.3),
+        ("chance", 0.3),
+    ]
     assert verdict.comparisons[0].ci95 == 0.03
     classes.rows[0] = replace(classes.rows[0], ci95=0.31)
     assert not verdicts(classes)[0].passed
@@ -148,7 +188,9 @@ def test_chance_stands_for_a_constant_and_for_no_support():
 def test_a_row_of_several_modalities_must_beat_untrained_rows_of_each_of_them(part, counts):
     fused = table(USUAL)
     sides = [(part,) if r.role is Role.UNTRAINED else ("audio", "image") for r in fused]
-    fused = Results([r.keyed(support=shown, query=shown) for r, shown in zip(fused, sides, strict=True)])
+    fused = Results(
+        [r.keyed(support=shown, query=shown) for r, shown in zip(fused, sides, strict=True)]
+    )
     (verdict,) = verdicts(fused)
     assert verdict.passed == counts and (Role.UNTRAINED in verdict.missing) != counts
     if counts:

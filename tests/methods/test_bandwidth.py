@@ -21,7 +21,9 @@ def test_it_may_fall_as_support_items_become_more():
     with torch.no_grad():
         made.level.fill_(math.log(2) / RATE)
         made.power.fill_(-1 / RATE)
-    assert [made(torch.tensor(0.1), n).item() for n in (1, 10, 100)] == pytest.approx([2.0, 0.2, 0.02])
+    assert [made(torch.tensor(0.1), n).item() for n in (1, 10, 100)] == pytest.approx(
+        [2.0, 0.2, 0.02]
+    )
 
 
 def test_it_stays_where_training_saw_no_such_number():
@@ -32,19 +34,28 @@ def test_it_stays_where_training_saw_no_such_number():
         made(torch.tensor(1.0), items)
     own = Bandwidth(True).eval()
     own.load_state_dict(made.state_dict())
-    assert [own(torch.tensor(1.0), n).item() for n in (5, 20, 25, 50, 500)] == pytest.approx([0.5, 0.5, 0.4, 0.2, 0.2])
+    assert [own(torch.tensor(1.0), n).item() for n in (5, 20, 25, 50, 500)] == pytest.approx(
+        [0.5, 0.5, 0.4, 0.2, 0.2]
+    )
 
 
 def test_both_numbers_learn_unless_they_are_to_stay():
     made = Bandwidth(True)
     made(torch.tensor(1.0), 20).backward()
-    assert made.level.grad.item() == pytest.approx(RATE) and made.power.grad.item() == pytest.approx(RATE * math.log(2))
+    assert made.level.grad.item() == pytest.approx(
+        RATE
+    ) and made.power.grad.item() == pytest.approx(RATE * math.log(2))
     assert not any(p.requires_grad for p in Bandwidth(False).parameters())
 
 
 def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     """The number of support items counts, and not that of support sets."""
-    sections = {"width": 1, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
+    sections = {
+        "width": 1,
+        "normalize": False,
+        "fusion": "mean",
+        "features": {"name": "raw_features"},
+    }
     task = tasks.build("regression", {}, "task")
     embedder = build_embedder(sections, ["features"])
     learner = metric_learner(embedder, task, "euclidean", temperature=0.5).eval()
@@ -64,4 +75,6 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
         found.append(learner.adapt(shown)(queried))
     distances = (torch.arange(2.0)[:, None] - torch.arange(5.0)).abs()
     expected = (-distances / (0.5 * 10 / 5)).softmax(-1) @ torch.arange(5.0)
-    assert torch.allclose(found[0][0], expected, atol=1e-5) and torch.allclose(found[1], expected, atol=1e-5)
+    assert torch.allclose(found[0][0], expected, atol=1e-5) and torch.allclose(
+        found[1], expected, atol=1e-5
+    )

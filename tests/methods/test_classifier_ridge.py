@@ -29,8 +29,14 @@ def reference(support, labels, query, **options):
     """The same by scikit-learn."""
     x, y = support[0].double().numpy(), F.one_hot(labels)[0].double().numpy()
     unit = ((x - x.mean(0)) ** 2).sum(1).mean()
-    model = (Ridge(alpha=options["strength"] * unit) if options else RidgeCV(np.array(STRENGTHS) * unit)).fit(x, y)
-    return torch.from_numpy(model.predict(query[0].double().numpy())).log_softmax(-1).float(), model, unit
+    model = (
+        Ridge(alpha=options["strength"] * unit) if options else RidgeCV(np.array(STRENGTHS) * unit)
+    ).fit(x, y)
+    return (
+        torch.from_numpy(model.predict(query[0].double().numpy())).log_softmax(-1).float(),
+        model,
+        unit,
+    )
 
 
 def rule(support, labels, query, distance="euclidean", temperature=1.0):
@@ -51,7 +57,9 @@ def test_one_shot_has_the_strength_of_one(distance):
     support, labels, query = episode([2, 0, 1])
     expected, _, _ = reference(support, labels, query, strength=STRENGTHS[ONE_SHOT])
     assert STRENGTHS[ONE_SHOT] == 1
-    assert torch.allclose(scores_of(rule(support, labels, query, distance), labels), expected, atol=1e-4)
+    assert torch.allclose(
+        scores_of(rule(support, labels, query, distance), labels), expected, atol=1e-4
+    )
 
 
 def test_cosine_takes_directions_alone():
@@ -60,7 +68,9 @@ def test_cosine_takes_directions_alone():
     lengths = torch.tensor([0.5, 3.0, 1.0, 2.0, 7.0, 0.1])[None, :, None]
     assert torch.allclose(rule(support, labels, query * lengths, "cosine"), directions, atol=1e-5)
     bound = distances.build("cosine", {}, "method.distance")
-    assert torch.allclose(ridge(bound, support, labels, query, torch.tensor(1.0)), directions, atol=1e-5)
+    assert torch.allclose(
+        ridge(bound, support, labels, query, torch.tensor(1.0)), directions, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("units", [1e-30, 1e-21, 1e-3, 1e25, 1e30])
@@ -77,7 +87,9 @@ def errors_by_refitting(support, labels, strength, unit, counted):
     total = 0.0
     for i in counted:
         kept = [j for j in range(len(x)) if j != i]
-        total += ((Ridge(alpha=strength * unit).fit(x[kept], y[kept]).predict(x[i : i + 1]) - y[i]) ** 2).sum()
+        total += (
+            (Ridge(alpha=strength * unit).fit(x[kept], y[kept]).predict(x[i : i + 1]) - y[i]) ** 2
+        ).sum()
     return total
 
 
@@ -88,17 +100,24 @@ def errors_by_refitting(support, labels, strength, unit, counted):
 )
 def test_leaving_one_out_is_what_refitting_gives(labels, counted):
     support, labels, _ = episode(labels)
-    x, members = support.double() - support.double().mean(1, keepdim=True), F.one_hot(labels).double()
+    x, members = (
+        support.double() - support.double().mean(1, keepdim=True),
+        F.one_hot(labels).double(),
+    )
     unit = float(x.square().sum(-1).mean())
     values, vectors = torch.linalg.eigh(x @ x.mT)
     rotated = vectors.mT @ (members - members.mean(1, keepdim=True))
     spare = torch.zeros(labels.shape, dtype=torch.double)
     spare[:, list(counted)] = 1
-    got = press(values.clamp_min(0), vectors, rotated, unit * torch.tensor([STRENGTHS]).double(), spare)
+    got = press(
+        values.clamp_min(0), vectors, rotated, unit * torch.tensor([STRENGTHS]).double(), spare
+    )
     expected = [errors_by_refitting(support, labels, s, unit, counted) for s in STRENGTHS]
     assert got[0].numpy() == pytest.approx(np.array(expected), rel=1e-6)
     best = unit * STRENGTHS[int(np.argmin(expected))]
-    dual = torch.linalg.solve(x @ x.mT + best * torch.eye(labels.shape[1]), members - members.mean(1, keepdim=True))
+    dual = torch.linalg.solve(
+        x @ x.mT + best * torch.eye(labels.shape[1]), members - members.mean(1, keepdim=True)
+    )
     assert torch.allclose(fit(x @ x.mT, members), dual, atol=1e-6)
 
 
@@ -117,7 +136,9 @@ def test_one_shot_and_many_shots_mix_in_a_batch():
     support, _, query = episode([0, 0, 1, 1])
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 2, 3]])
     both = rule(support.expand(2, -1, -1), labels, query.expand(2, -1, -1))
-    assert torch.allclose(scores_of(both[1:], labels[1:]), scores_of(rule(support, labels[1:], query), labels[1:]))
+    assert torch.allclose(
+        scores_of(both[1:], labels[1:]), scores_of(rule(support, labels[1:], query), labels[1:])
+    )
 
 
 def test_a_collapsed_space_is_told_nothing():
@@ -127,5 +148,7 @@ def test_a_collapsed_space_is_told_nothing():
 
 def test_temperature_divides_the_scores():
     support, labels, query = episode(UNEQUAL)
-    warm, cold = (scores_of(rule(support, labels, query, temperature=t), labels) for t in (1.0, 0.1))
+    warm, cold = (
+        scores_of(rule(support, labels, query, temperature=t), labels) for t in (1.0, 0.1)
+    )
     assert torch.allclose(cold, (10 * warm).log_softmax(-1), atol=1e-4)

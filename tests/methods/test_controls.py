@@ -35,12 +35,21 @@ def scored() -> Samples:
 
 def learner(task=None):
     task = task or tasks.build("regression", {}, "task")
-    sections = {"width": 4, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return metric_learner(build_embedder(sections, ["features"]), task, "euclidean", temperature=0.01)
+    sections = {
+        "width": 4,
+        "normalize": False,
+        "fusion": "mean",
+        "features": {"name": "raw_features"},
+    }
+    return metric_learner(
+        build_embedder(sections, ["features"]), task, "euclidean", temperature=0.01
+    )
 
 
 def view(samples, target="score"):
-    return gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING], target).view(MAPPING)
+    return gather(samples, Sampler(samples, 0, "test").draw([0, 1], SHAPE), [MAPPING], target).view(
+        MAPPING
+    )
 
 
 def scores_of(examples):
@@ -68,7 +77,9 @@ def test_scores_of_whole_videos_in_the_order_of_time_are_wrong_too(videos):
 def test_no_answer_stays_with_its_item():
     for items in range(2, 60):
         positions = torch.arange(items)[None]
-        assert (in_wrong_places(positions) != positions).all() and in_wrong_places(positions).unique().numel() == items
+        assert (in_wrong_places(positions) != positions).all() and in_wrong_places(
+            positions
+        ).unique().numel() == items
 
 
 def test_answers_of_a_modality_are_moved_within_their_episode(scored):
@@ -100,20 +111,30 @@ def test_classes_are_dealt_to_one_another():
 def test_a_name_that_a_class_has_alone_says_nothing():
     names = ExampleSet({"text": Column(torch.randn(1, 5, 1, 4), encoded=True)}, {"text": (1, 5, 1)})
     dealt_names = shuffled_classes(names).values["text"]
-    assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(dealt_names, dealt_names[:, :1].expand_as(dealt_names))
+    assert dealt_names.shape == (1, 5, 1, 4) and torch.equal(
+        dealt_names, dealt_names[:, :1].expand_as(dealt_names)
+    )
 
 
 def test_what_is_missing_is_dealt_too():
     mask = torch.ones(1, 2, 2, dtype=torch.bool)
     mask[0, 1, 1] = False
-    images = ExampleSet({"image": Column(torch.ones(1, 2, 2, 4), mask, encoded=True)}, {"image": (1, 2, 2)})
-    assert shuffled_classes(images).columns["image"].mask.tolist() == [[[True, False], [True, True]]]
-    names = ExampleSet({"text": Column(torch.ones(1, 2, 1, 4), mask[:, :, 1:], encoded=True)}, {"text": (1, 2, 1)})
-    assert not shuffled_classes(names).columns["text"].mask.any()  # a mean of which a part is missing is missing
+    images = ExampleSet(
+        {"image": Column(torch.ones(1, 2, 2, 4), mask, encoded=True)}, {"image": (1, 2, 2)}
+    )
+    assert shuffled_classes(images).columns["image"].mask.tolist() == [
+        [[True, False], [True, True]]
+    ]
+    names = ExampleSet(
+        {"text": Column(torch.ones(1, 2, 1, 4), mask[:, :, 1:], encoded=True)}, {"text": (1, 2, 1)}
+    )
+    # A mean of which a part is missing is missing.
+    assert not shuffled_classes(names).columns["text"].mask.any()
 
 
 @pytest.mark.parametrize(
-    ("ways", "shots", "even"), [(2, 6, True), (5, 5, True), (2, 5, False), (5, 2, False), (5, 6, False)]
+    ("ways", "shots", "even"),
+    [(2, 6, True), (5, 5, True), (2, 5, False), (5, 2, False), (5, 6, False)],
 )
 def test_classes_that_cannot_be_dealt_evenly_are_not_played(ways, shots, even):
     own = learner(tasks.build("classification", {}, "task"))
@@ -127,19 +148,28 @@ def test_samples_in_wrong_classes_leave_chance():
         {"features": Column(torch.eye(2).repeat_interleave(12, 0))},
     )
     shape = EpisodeShape(2, 6, 6)
-    drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(MAPPING)
+    drawn = gather(samples, Sampler(samples, 0, "test").draw([0, 1], shape), [MAPPING]).view(
+        MAPPING
+    )
     own = learner(tasks.build("classification", {}, "task"))
     right, wrong = (one.adapt(drawn[0])(drawn[1]).exp() for one in (own, PermutedTargets(own)))
     assert right.amax(-1).min() > 0.99 and torch.allclose(wrong, torch.tensor(0.5))
-    assert not PermutedTargets(own).can_play(EpisodeShape(2, 1, 6)) and PermutedTargets(own).can_play(shape)
+    assert not PermutedTargets(own).can_play(EpisodeShape(2, 1, 6)) and PermutedTargets(
+        own
+    ).can_play(shape)
 
 
 def test_wrong_pairs_corrupt_a_learner(scored):
     support, query = view(scored)
     own = learner()
-    right, wrong = (own.task.targets(query) - one.adapt(support)(query) for one in (own, PermutedTargets(own)))
+    right, wrong = (
+        own.task.targets(query) - one.adapt(support)(query) for one in (own, PermutedTargets(own))
+    )
     assert right.abs().max() < 0.1 < 0.5 < wrong.abs().mean()
-    assert PermutedTargets(own).baseline and PermutedTargets(own).predictor_name == "metric/attention, permuted targets"
+    assert (
+        PermutedTargets(own).baseline
+        and PermutedTargets(own).predictor_name == "metric/attention, permuted targets"
+    )
 
 
 def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
@@ -152,7 +182,9 @@ def test_what_is_known_from_training_does_not_depend_on_the_support_set(scored):
 
 
 def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
-    """Of more samples than are shown, those that are shown lie evenly among all, from the first to the last."""
+    """Of more samples than are shown, those that are shown lie evenly among all,
+    from the first to the last.
+    """
     monkeypatch.setattr("mmml.methods.controls.KNOWN", 4)
     train = with_scores(scored, np.arange(24))
     shown = TrainSetSupport(learner(), train)._support(("features",))
@@ -162,7 +194,10 @@ def test_what_is_known_from_training_is_of_all_of_it(scored, monkeypatch):
 
 def test_texts_that_training_knows_are_answers_in_any_language(scored):
     kinds = np.arange(24) % 4
-    names = {"train": objects([f"kind {k}" for k in kinds]), "test": objects([f"art {k}" for k in kinds])}
+    names = {
+        "train": objects([f"kind {k}" for k in kinds]),
+        "test": objects([f"art {k}" for k in kinds]),
+    }
     parts = {
         split: Samples(["a"], scored.starts, {**scored.columns, "text": Column(texts)})
         for split, texts in names.items()
@@ -176,6 +211,10 @@ def test_texts_that_training_knows_are_answers_in_any_language(scored):
 
 
 def test_where_nothing_is_shown_answers_are_sought_where_the_query_is(scored):
-    own = learner(tasks.build("retrieval", {"target": "found_features", "temperature": 0.1}, "task"))
+    own = learner(
+        tasks.build("retrieval", {"target": "found_features", "temperature": 0.1}, "task")
+    )
     support, query = view(scored)
-    assert torch.equal(NoSupport(own).adapt(support)(query), own.embedder.fuse(query.encode(own.embedder.encode)))
+    assert torch.equal(
+        NoSupport(own).adapt(support)(query), own.embedder.fuse(query.encode(own.embedder.encode))
+    )

@@ -1,4 +1,6 @@
-"""What is left out of a support set, and what it tells; on unit vectors, whose cosine distances are 0 and 1."""
+"""What is left out of a support set, and what it tells; on unit vectors, whose cosine
+distances are 0 and 1.
+"""
 
 from functools import cache
 
@@ -54,8 +56,20 @@ def test_without_groups_each_class_is_spread_over_the_folds():
 
 def test_a_class_keeps_a_sample():
     samples = samples_of([0, 1], [2], [3, 4])
-    assert spared(samples, np.array([1, 0, 1, 1, 1], bool)).tolist() == [True, False, False, False, False]
-    assert spared(samples, np.array([0, 1, 0, 0, 1], bool)).tolist() == [False, True, False, False, True]
+    assert spared(samples, np.array([1, 0, 1, 1, 1], bool)).tolist() == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert spared(samples, np.array([0, 1, 0, 0, 1], bool)).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_classes_keep_their_numbers_when_rows_are_left_out():
@@ -85,7 +99,10 @@ def test_the_unknown_are_far_from_the_other_classes_alone():
 
 def test_rules_are_cross_validated_as_they_are():
     """Of samples whose nearest neighbour is of the other class, nothing is sure."""
-    wrong, right = told_of(samples_of([0, 1], [1, 0]), "nearest"), told_of(samples_of([0, 0], [1, 1]), "nearest")
+    wrong, right = (
+        told_of(samples_of([0, 1], [1, 0]), "nearest"),
+        told_of(samples_of([0, 0], [1, 1]), "nearest"),
+    )
     assert right.temperature < 20 and wrong.temperature == HOTTEST
 
 
@@ -99,10 +116,15 @@ def test_the_median_prediction_is_counted_once_more_with_its_runner_up():
 
 def test_a_few_right_predictions_make_no_certainty():
     """Six sure and right ones, and one of them that is wrong: odds of 6 to 1."""
-    odds = 1 / learner_of("prototype")._loss.temperature.item()  # in logarithms, of a distance of 0 to one of 1
-    assert told_of(samples_of([0] * 3, [1] * 3)).temperature == pytest.approx(odds / np.log(6), rel=1e-3)
+    # In logarithms, of a distance of 0 to one of 1.
+    odds = 1 / learner_of("prototype")._loss.temperature.item()
+    assert told_of(samples_of([0] * 3, [1] * 3)).temperature == pytest.approx(
+        odds / np.log(6), rel=1e-3
+    )
 
 
-@pytest.mark.parametrize("classes", [[[0], [1], [2]], [[0, 1, 2]]], ids=["one of each", "one class"])
+@pytest.mark.parametrize(
+    "classes", [[[0], [1], [2]], [[0, 1, 2]]], ids=["one of each", "one class"]
+)
 def test_nothing_is_told_where_nothing_can_be_left_out(classes):
     assert told_of(samples_of(*classes)) is None

@@ -1,4 +1,6 @@
-"""How rows of the user's become support sets and queries, where the order and the number of rows matter."""
+"""How rows of the user's become support sets and queries, where the order and the number
+of rows matter.
+"""
 
 import json
 
@@ -20,14 +22,18 @@ MATRIX = Reading(features="f.npy")
 def numbered(root, rows):
     """A table whose row i has the features [i, 1]."""
     write_csv(root / "metadata.csv", rows)
-    np.save(root / "f.npy", np.stack([np.arange(len(rows)), np.ones(len(rows))], 1).astype(np.float32))
+    np.save(
+        root / "f.npy", np.stack([np.arange(len(rows)), np.ones(len(rows))], 1).astype(np.float32)
+    )
     return str(root)
 
 
 def test_rows_are_sorted_by_class_and_keep_what_belongs_to_them(tmp_path):
     labels = ["b", "a", "c", "b", "a", "b"]
     rows = [{"id": f"s{i}", "label": label, "score": i / 2} for i, label in enumerate(labels)]
-    samples = Support(numbered(tmp_path, rows), MATRIX, one_way=False).samples(["features", "score"])
+    samples = Support(numbered(tmp_path, rows), MATRIX, one_way=False).samples(
+        ["features", "score"]
+    )
     assert samples.classes == ["b", "a", "c"] and samples.starts.tolist() == [0, 3, 5, 6]
     assert samples.columns["features"].values[np.arange(6)][:, 0].tolist() == [0, 3, 5, 1, 4, 2]
     assert samples.ids.to_pylist() == ["s0", "s3", "s5", "s1", "s4", "s2"]
@@ -42,7 +48,9 @@ def test_a_class_whose_rows_are_all_left_out_moves_no_other(tmp_path):
     np.save(tmp_path / "f.npy", matrix)
     with pytest.raises(UserError, match="row 2 of"):
         Support(root, MATRIX, one_way=False).samples(["features"])
-    samples = Support(root, Reading(features="f.npy", skip=True), one_way=False).samples(["features"])
+    samples = Support(root, Reading(features="f.npy", skip=True), one_way=False).samples(
+        ["features"]
+    )
     assert samples.classes == ["b", "c"] and samples.starts.tolist() == [0, 2, 3]
     assert samples.columns["features"].values[np.arange(3)][:, 0].tolist() == [0, 3, 2]
 
@@ -55,7 +63,10 @@ def test_what_is_the_same_for_a_class_of_several_stands_on_one_side(tmp_path):
     names = [{"label": label, "text": f"a {label}"} for label in "xyz"]
     assert comparable(names) == {"text"} and comparable(names * 2) == set()
     assert comparable([*names, {"label": "x", "text": "another x"}]) == {"text"}
-    gap = [{"label": label, "text": t, "source_text": f"{i}"} for i, (label, t) in enumerate([("x", "x"), ("y", "")])]
+    gap = [
+        {"label": label, "text": t, "source_text": f"{i}"}
+        for i, (label, t) in enumerate([("x", "x"), ("y", "")])
+    ]
     assert comparable(gap) == {"source_text"}
 
 
@@ -66,7 +77,11 @@ def test_a_class_shows_the_first_of_its_names_once():
     support = whole_support(samples, ["text", "features"])
     assert support.values["text"].tolist() == ["one", "two", "three"]
     assert support.ragged_labels["text"].tolist() == [[0, 1, 2]]
-    assert support.ragged_labels["features"].tolist() == [[0, 0, 0, 1, 2, 2]] == support.labels.tolist()
+    assert (
+        support.ragged_labels["features"].tolist()
+        == [[0, 0, 0, 1, 2, 2]]
+        == support.labels.tolist()
+    )
     assert support.values["features"].shape == (1, 1, 6, 2) and support.shapes["text"] == (1, 1, 3)
 
 
@@ -94,6 +109,13 @@ def test_the_files_of_one_row_share_its_features(tmp_path):
 
 
 def test_values_of_one_shape_are_a_tensor_and_others_are_not():
-    same, other = as_batch([np.zeros((2, 3)), np.ones((2, 3))]), as_batch([torch.zeros(2), torch.zeros(3)])
-    assert same.shape == (2, 2, 3) and [len(v) for v in other] == [2, 3] and isinstance(other, np.ndarray)
+    same, other = (
+        as_batch([np.zeros((2, 3)), np.ones((2, 3))]),
+        as_batch([torch.zeros(2), torch.zeros(3)]),
+    )
+    assert (
+        same.shape == (2, 2, 3)
+        and [len(v) for v in other] == [2, 3]
+        and isinstance(other, np.ndarray)
+    )
     assert as_batch(["a", "bb"]).tolist() == objects(["a", "bb"]).tolist()

@@ -12,7 +12,12 @@ from mmml.reporting.shots import _draw, shot_curves
 from tests.reporting.test_report import CELL
 from tests.reporting.test_shots import LINE
 
-POINT = CELL | {"evaluator": "robustness", "corruption": "noise", "modality": "image", "amount": 0.5}
+POINT = CELL | {
+    "evaluator": "robustness",
+    "corruption": "noise",
+    "modality": "image",
+    "amount": 0.5,
+}
 AREA = {k: v for k, v in POINT.items() if k != "amount"}
 
 
@@ -31,33 +36,50 @@ def test_smoothing_remembers_nine_tenths():
 
 
 def test_validation_is_drawn_at_its_steps_and_in_percent():
-    metrics = [{"step": s, "val/mean": 9, "val/a:b/5-way": s / 10, "val/a:b/2-way": None} for s in (2, 4)]
+    metrics = [
+        {"step": s, "val/mean": 9, "val/a:b/5-way": s / 10, "val/a:b/2-way": None} for s in (2, 4)
+    ]
     (first, y), (_, diverged) = lines_of(_draw_validation, metrics, 100)
     assert first == [2, 4] and y.tolist() == pytest.approx([20, 40]) and np.isnan(diverged).all()
 
 
 def test_losses_that_a_log_axis_cannot_show_are_left_out():
-    metrics = [{"step": s, "val/mean": v, "val/median": 1.0} for s, v in ((1, 2.0), (2, None), (3, 0.0), (4, 0.5))]
+    metrics = [
+        {"step": s, "val/mean": v, "val/median": 1.0}
+        for s, v in ((1, 2.0), (2, None), (3, 0.0), (4, 0.5))
+    ]
     mean, median = lines_of(_draw_problems, metrics)
     assert (mean[0], mean[1].tolist()) == ([1, 4], [2.0, 0.5]) and median[0] == [1, 2, 3, 4]
 
 
 def test_shots_are_drawn_in_percent_with_the_interval_around_them():
-    line = [CELL | {"shots": 1, "mean": 0.5, "ci95": 0.1}, CELL | {"shots": 5, "mean": 0.75, "ci95": None}]
+    line = [
+        CELL | {"shots": 1, "mean": 0.5, "ci95": 0.1},
+        CELL | {"shots": 5, "mean": 0.75, "ci95": None},
+    ]
     means, lower, upper = lines_of(_draw, "ours", line, 0)
     assert means[0] == [1, 5] and means[1].tolist() == [50, 75]
-    assert (lower[1].tolist(), upper[1].tolist()) == (pytest.approx([40, 75]), pytest.approx([60, 75]))
+    assert (lower[1].tolist(), upper[1].tolist()) == (
+        pytest.approx([40, 75]),
+        pytest.approx([60, 75]),
+    )
 
 
 def test_other_metrics_and_other_tasks_are_no_points_of_a_curve():
-    others = [c | other for c in LINE for other in ({"metric": "F1", "mean": 0.9}, {"task": "summary", "mean": 0.8})]
+    others = [
+        c | other
+        for c in LINE
+        for other in ({"metric": "F1", "mean": 0.9}, {"task": "summary", "mean": 0.8})
+    ]
     assert shot_curves([*LINE, *others]) == shot_curves(LINE) != ""
 
 
 def test_robustness_is_that_of_the_episodes_that_a_learner_is_quoted_by():
     shapes = [{"ways": ways, "shots": shots} for ways in (5, 20) for shots in (1, 5)]
     points = [p | shape for p in (POINT, AREA) for shape in shapes]
-    assert quoted(points) == [p | {"ways": 20, "shots": 1} for p in (POINT, AREA)] and quoted([]) == []
+    assert (
+        quoted(points) == [p | {"ways": 20, "shots": 1} for p in (POINT, AREA)] and quoted([]) == []
+    )
 
 
 def test_areas_are_those_of_each_mapping_and_corruption():
@@ -75,7 +97,10 @@ def test_areas_are_those_of_each_mapping_and_corruption():
     areas += [area("c:d", "mean", 0.5, "mean")]
     titles, rows = area_rows([POINT, *areas])
     assert titles == ["image: noise", "image: missing", "mean"]
-    assert rows == [("a:b", ["10.0 ± 0.2", "20.0 ± 0.2", ""]), ("c:d", ["30.0 ± 0.2", "", "50.0 ± 0.2"])]
+    assert rows == [
+        ("a:b", ["10.0 ± 0.2", "20.0 ± 0.2", ""]),
+        ("c:d", ["30.0 ± 0.2", "", "50.0 ± 0.2"]),
+    ]
     (table,) = area_table([POINT, *areas])
     assert len(table.rows) == 2 and area_table([POINT]) == []
 

@@ -31,9 +31,23 @@ CLEAR = {
     "clear": True,
 }
 OPEN = CLEAR | {"shots": 5, "mean": -0.0123, "ci95": 0.0301, "clear": False}
-ERROR = CLEAR | {"metric": "MAE", "percent": False, "higher_is_better": False, "mean": -0.25, "ci95": 0.1}
+ERROR = CLEAR | {
+    "metric": "MAE",
+    "percent": False,
+    "higher_is_better": False,
+    "mean": -0.25,
+    "ci95": 0.1,
+}
 NAMES = [f"metric/prototype ({n}-22-31-glyphs-metric)" for n in (13, 14, 15)]
-RESULT = {"schema": 2, "status": "completed", "steps": 3, "seconds": 1.0, "overrides": [], "best": None, "error": None}
+RESULT = {
+    "schema": 2,
+    "status": "completed",
+    "steps": 3,
+    "seconds": 1.0,
+    "overrides": [],
+    "best": None,
+    "error": None,
+}
 RESULT |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
 
@@ -83,9 +97,9 @@ def test_what_is_printed_is_clear_of_zero_just_where_the_difference_is(percent):
         mean, ratio = rng.normal() * 10.0 ** rng.integers(-4, 0), 1 + rng.normal() / 10
         ci95 = abs(mean) * abs(ratio)
         clear = abs(mean) > ci95
-        printed, interval = difference(CLEAR | {"mean": mean, "ci95": ci95, "clear": clear, "percent": percent}).split(
-            " ± "
-        )
+        printed, interval = difference(
+            CLEAR | {"mean": mean, "ci95": ci95, "clear": clear, "percent": percent}
+        ).split(" ± ")
         assert (abs(float(printed.replace("−", "-"))) > float(interval)) == clear
 
 
@@ -96,14 +110,20 @@ def test_nothing_is_shown_of_no_difference():
 def test_rows_say_what_is_taken_from_what():
     (table,) = difference_pivots([CLEAR, OPEN], PANEL)
     assert (table.second, table.columns) == ("metric/prototype", ["20-way 1-shot", "20-way 5-shot"])
-    assert [(r.mapping, r.predictor, r.cells) for r in table.rows] == [("text:image", "− raw/nearest", [CLEAR, OPEN])]
+    assert [(r.mapping, r.predictor, r.cells) for r in table.rows] == [
+        ("text:image", "− raw/nearest", [CLEAR, OPEN])
+    ]
     assert "above 0 the first is better" in table.title and "1000 paired episodes" in table.title
 
 
 def test_pairs_of_several_are_named_in_full():
     pairs = [CLEAR | {"predictor": a, "minus": b} for a, b in ("xy", "xz", "yz")]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    assert [r.predictor for r in table.rows] == ["x − y", "x − z", "y − z"] and table.second == "a − b"
+    assert [r.predictor for r in table.rows] == [
+        "x − y",
+        "x − z",
+        "y − z",
+    ] and table.second == "a − b"
 
 
 def test_each_row_shows_its_own_mapping_and_pair():
@@ -126,7 +146,10 @@ def test_each_row_shows_its_own_mapping_and_pair():
 def test_metrics_stand_apart_and_an_error_is_better_below_zero():
     tables = difference_pivots([CLEAR, ERROR], PANEL)
     assert [t.title.partition("in ")[2].partition(" ±")[0] for t in tables] == ["accuracy %", "MAE"]
-    assert "above 0 the first is better" in tables[0].title and "below 0 the first is better" in tables[1].title
+    assert (
+        "above 0 the first is better" in tables[0].title
+        and "below 0 the first is better" in tables[1].title
+    )
 
 
 def test_what_is_transductive_is_marked():
@@ -143,7 +166,14 @@ def test_the_terminal_shows_the_differences_to_the_first_in_eighty_columns():
     pairs = [(0, 1), (0, 2), (1, 2)]
     shapes = [(ways, shots) for ways in (5, 20) for shots in (1, 5)]
     many = [
-        CLEAR | {"predictor": NAMES[a], "minus": NAMES[b], "ways": w, "shots": s, "mean": -0.111 * (a + b)}
+        CLEAR
+        | {
+            "predictor": NAMES[a],
+            "minus": NAMES[b],
+            "ways": w,
+            "shots": s,
+            "mean": -0.111 * (a + b),
+        }
         for a, b in pairs
         for w, s in shapes
     ]
@@ -151,7 +181,8 @@ def test_the_terminal_shows_the_differences_to_the_first_in_eighty_columns():
     assert "…" not in text and max(map(len, text.splitlines())) <= 80
     assert text.count("−11.1 ± 0.4") == 4 and text.count("−22.2 ± 0.4") == 4 and "−33.3" not in text
     lines = [line.strip() for line in text.splitlines()]
-    assert "(14-22-31-glyphs-metric)" in lines and "text:image" in lines  # no name is cut within a word
+    # No name is cut within a word.
+    assert "(14-22-31-glyphs-metric)" in lines and "text:image" in lines
 
 
 def test_brackets_in_a_name_are_shown():
@@ -195,7 +226,9 @@ def page(folder, **values):
 
 
 def test_the_page_sets_clear_differences_off(tmp_path):
-    text = page(tmp_path, results=PANEL, differences=[CLEAR, OPEN, CLEAR | {"ways": 5, "mean": -0.05}])
+    text = page(
+        tmp_path, results=PANEL, differences=[CLEAR, OPEN, CLEAR | {"ways": 5, "mean": -0.05}]
+    )
     assert '<td class="better">+1.2 ± 0.4</td>' in text
     assert '<td class="open">−1.2 ± 3.1</td>' in text
     assert '<td class="worse">−5.0 ± 0.4</td>' in text
@@ -204,5 +237,7 @@ def test_the_page_sets_clear_differences_off(tmp_path):
 
 def test_columns_stand_in_the_order_of_the_panel():
     panel = [c | {"shots": n} for n in (1, 5) for c in PANEL]
-    (pivot,) = difference_pivots([OPEN | {"minus": "metric/prototype, permuted targets"}, CLEAR], panel)
+    (pivot,) = difference_pivots(
+        [OPEN | {"minus": "metric/prototype, permuted targets"}, CLEAR], panel
+    )
     assert pivot.columns == ["20-way 1-shot", "20-way 5-shot"]

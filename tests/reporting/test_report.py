@@ -38,13 +38,18 @@ def test_cells_show_intervals_rounded_up():
     assert value(CELL) == "98.8 ± 0.2"
     assert value(CELL | {"predictor": "chance", "n": 0, "mean": 0.05, "ci95": 0.0}) == "5.0"
     assert value(CELL | {"mean": 1.0, "ci95": 0.0}) == "100.0 ± 0.0"
-    assert value(RANKED | {"metric": "median rank", "percent": False, "mean": 3.25, "ci95": None}) == "3.2"
+    assert (
+        value(RANKED | {"metric": "median rank", "percent": False, "mean": 3.25, "ci95": None})
+        == "3.2"
+    )
     assert value(None) == ""
 
 
 def test_headlines_are_the_hardest_learned_cells():
     easy, raw = CELL | {"ways": 5}, CELL | {"predictor": "ours", "role": "untrained", "ways": 50}
-    assert headlines([easy, CELL, CELL | {"shots": 5}, raw, RANKED, RANKED | {"metric": "R@5"}]) == [CELL, RANKED]
+    assert headlines(
+        [easy, CELL, CELL | {"shots": 5}, raw, RANKED, RANKED | {"metric": "R@5"}]
+    ) == [CELL, RANKED]
 
 
 def text_of(panel, width=80):
@@ -75,7 +80,9 @@ def run(finished, tmp_path):
 def test_the_page_is_self_contained_and_escaped(run):
     page = write_report(run).read_text()
     outside = [
-        u for u in re.findall(r"""(?:src|href|url\()=?["']?([^"' )>]+)""", page) if not u.startswith(("data:", "#"))
+        u
+        for u in re.findall(r"""(?:src|href|url\()=?["']?([^"' )>]+)""", page)
+        if not u.startswith(("data:", "#"))
     ]
     assert not outside
     assert "run &lt;b&gt;&amp;" in page and "<b>&<" not in page

@@ -2,7 +2,16 @@
 
 import pytest
 
-from mmml.reporting.rows import digits, headlines, mapping, over_classes, predictor, prominence, validation, value
+from mmml.reporting.rows import (
+    digits,
+    headlines,
+    mapping,
+    over_classes,
+    predictor,
+    prominence,
+    validation,
+    value,
+)
 from tests.reporting.test_difference_tables import CLEAR
 from tests.reporting.test_report import CELL, RANKED
 
@@ -25,7 +34,9 @@ def test_three_digits_count_of_the_larger_of_a_number_and_its_interval(mean, ci9
 
 
 def test_an_interval_is_never_rounded_down():
-    assert [value(CELL | {"ci95": c}) for c in (0.0011, 0.00201, 0.0029)] == [f"98.8 ± 0.{n}" for n in (2, 3, 3)]
+    assert [value(CELL | {"ci95": c}) for c in (0.0011, 0.00201, 0.0029)] == [
+        f"98.8 ± 0.{n}" for n in (2, 3, 3)
+    ]
 
 
 def test_what_diverged_has_no_digits():
@@ -36,14 +47,20 @@ def test_what_diverged_has_no_digits():
 
 def test_the_interval_over_classes_is_its_own():
     assert over_classes(CELL | {"ci95_classes": 0.0101}) == "(± 1.1)"
-    assert over_classes(CLEAR | {"mean": 0.0004, "ci95": 0.0003, "ci95_classes": 0.00021}) == "(± 0.03)"
+    assert (
+        over_classes(CLEAR | {"mean": 0.0004, "ci95": 0.0003, "ci95_classes": 0.00021})
+        == "(± 0.03)"
+    )
     assert over_classes(CELL) == over_classes(CELL | {"ci95_classes": None}) == ""
     assert over_classes(CELL | {"ci95_classes": 0.1, "n": 0}) == ""
 
 
 def test_a_ranking_is_read_from_query_to_gallery_and_an_episode_from_support_to_query():
     sides = {"support": ["text"], "query": ["audio", "image"]}
-    assert (mapping(CELL | sides), mapping(RANKED | sides)) == ("text:audio+image", "audio+image → text")
+    assert (mapping(CELL | sides), mapping(RANKED | sides)) == (
+        "text:audio+image",
+        "audio+image → text",
+    )
     assert mapping(CELL | sides | {"target": "text"}) == "text:audio+image → text"
 
 
@@ -63,7 +80,10 @@ def test_of_several_metrics_the_first_is_quoted_and_of_several_tasks_each():
 
 def test_a_row_says_what_is_transductive_and_which_queries_count():
     marked = CELL | {"predictor": "maml", "transductive": True, "subset": "new words"}
-    assert (predictor(marked), predictor(CELL)) == ("maml (transductive), new words", "metric/prototype")
+    assert (predictor(marked), predictor(CELL)) == (
+        "maml (transductive), new words",
+        "metric/prototype",
+    )
 
 
 def test_percentages_have_one_digit_behind_the_point():

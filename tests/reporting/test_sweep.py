@@ -12,7 +12,14 @@ def write(folder, number, overrides, value, mean=0.8, status="completed", error=
     run.mkdir(parents=True)
     panel = [CELL | {"mean": mean}, RANKED] if status == "completed" else []
     best = {"monitor": "val/mean", "value": value, "step": 4} if value is not None else None
-    result = {"schema": 2, "status": status, "steps": 4, "seconds": 9.5, "overrides": overrides, "error": error}
+    result = {
+        "schema": 2,
+        "status": status,
+        "steps": 4,
+        "seconds": 9.5,
+        "overrides": overrides,
+        "error": error,
+    }
     (run / "result.json").write_text(json.dumps(result | {"best": best, "results": panel}))
     (run / "run.json").write_text("{}")
 
@@ -22,7 +29,14 @@ def sweep(tmp_path):
     write(tmp_path, 0, ["seed=0", "method/loss=infonce"], 0.70, mean=0.95)
     write(tmp_path, 1, ["seed=1", "method/loss=infonce"], 0.80, mean=0.93)
     write(tmp_path, 2, ["seed=0", "method/loss=contrastive"], 0.90, mean=0.50)
-    write(tmp_path, 10, ["seed=1", "method/loss=broken"], None, status="failed", error={"message": "no\nsuch loss"})
+    write(
+        tmp_path,
+        10,
+        ["seed=1", "method/loss=broken"],
+        None,
+        status="failed",
+        error={"message": "no\nsuch loss"},
+    )
     (tmp_path / "11" / ".hydra").mkdir(parents=True)
     (tmp_path / "11" / ".hydra" / "overrides.yaml").write_text("- seed=9\n")
     return tmp_path
@@ -32,7 +46,8 @@ def test_validation_ranks_and_nothing_is_hidden(sweep):
     summary = summarise(sweep)
     assert (summary.runs, summary.failed) == (5, 2)
     rows = list(csv.DictReader((sweep / "summary.csv").read_text().splitlines()))
-    assert [r["run"] for r in rows] == ["2", "1", "0", "10", "11"]  # 2 is best on validation, worst on test
+    # 2 is best on validation, worst on test.
+    assert [r["run"] for r in rows] == ["2", "1", "0", "10", "11"]
     assert [r["status"] for r in rows[3:]] == ["failed", "no result.json was written"]
     assert rows[3]["error"] == "no such loss" and rows[4]["overrides"] == "seed=9"
     assert float(rows[0]["text:image 20-way 1-shot ci95"]) == pytest.approx(0.00121)
@@ -46,12 +61,17 @@ def test_a_second_metric_does_not_take_the_place_of_the_first(tmp_path):
     (tmp_path / "0" / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
-    assert float(row["text:image 20-way 1-shot"]) == 0.25 and float(row["text:image 20-way 1-shot log loss"]) == 1.5
+    assert (
+        float(row["text:image 20-way 1-shot"]) == 0.25
+        and float(row["text:image 20-way 1-shot log loss"]) == 1.5
+    )
     assert "| 25.0 ±" in (tmp_path / "summary.md").read_text()
 
 
 def test_runs_that_were_interrupted_come_after_those_that_completed(tmp_path):
-    for number, (value, status) in enumerate([(0.5, "completed"), (0.9, "interrupted"), (0.7, "completed")]):
+    for number, (value, status) in enumerate(
+        [(0.5, "completed"), (0.9, "interrupted"), (0.7, "completed")]
+    ):
         write(tmp_path, number, ["method/loss=infonce", f"seed={number}"], value, status=status)
     summary = summarise(tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
@@ -65,7 +85,12 @@ def test_the_scores_are_those_of_the_learned_row(tmp_path):
     result = json.loads((tmp_path / "0" / "result.json").read_text())
     others = {"predictor": "frozen/ridge", "role": "untrained", "mean": 0.75}
     alone = CELL | others | {"ways": 7, "predictor": "chance"}
-    result["results"] = [CELL | others, alone, *result["results"], CELL | others | {"predictor": "raw/nearest"}]
+    result["results"] = [
+        CELL | others,
+        alone,
+        *result["results"],
+        CELL | others | {"predictor": "raw/nearest"},
+    ]
     (tmp_path / "0" / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     (row,) = csv.DictReader((tmp_path / "summary.csv").read_text().splitlines())
@@ -86,7 +111,9 @@ def test_errors_are_ranked_the_smaller_the_better(tmp_path):
         write(tmp_path, number, [f"seed={number}"], value)
         result = json.loads((tmp_path / str(number) / "result.json").read_text())
         result["best"]["higher_is_better"] = False
-        result["results"] = [CELL | {"metric": "MAE", "percent": False, "mean": value / 2, "ci95": 0.01}]
+        result["results"] = [
+            CELL | {"metric": "MAE", "percent": False, "mean": value / 2, "ci95": 0.01}
+        ]
         (tmp_path / str(number) / "result.json").write_text(json.dumps(result))
     summarise(tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
@@ -97,7 +124,11 @@ def test_errors_are_ranked_the_smaller_the_better(tmp_path):
 def test_seeds_are_grouped_with_their_own_spread(sweep):
     summarise(sweep)
     text = (sweep / "summary.md").read_text()
-    (group,) = [line for line in text.split("## Over seeds")[1].splitlines() if "method/loss=infonce" in line]
+    (group,) = [
+        line
+        for line in text.split("## Over seeds")[1].splitlines()
+        if "method/loss=infonce" in line
+    ]
     assert "| 2 " in group and "0.7500 (0.0707)" in group and "94.0 (1.4)" in group
     assert "contrastive" not in text.split("## Over seeds")[1]  # one seed has no spread
     assert "run 10: failed, no such loss" in text and "run 11: no result.json was written" in text
@@ -107,7 +138,11 @@ def test_the_terminal_shows_what_differs(tmp_path):
     write(tmp_path, 0, ["trainer.steps=9", "seed=0"], 0.7)
     write(tmp_path, 1, ["trainer.steps=9", "seed=1"], 0.8)
     short = summarise(tmp_path).short
-    assert "trainer.steps" not in short and "seed=1" in short and max(map(len, short.splitlines())) < 80
+    assert (
+        "trainer.steps" not in short
+        and "seed=1" in short
+        and max(map(len, short.splitlines())) < 80
+    )
     assert "All runs: `trainer.steps=9`" in (tmp_path / "summary.md").read_text()
 
 

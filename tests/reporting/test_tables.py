@@ -24,14 +24,18 @@ def test_calibration_has_a_table_of_its_own_after_the_scores():
 def test_each_row_shows_its_own_mapping_predictor_and_shape():
     sides = {"text:image": {}, "image:image": {"support": ["image"]}}
     panel = [
-        CELL | side | {"predictor": who, "ways": ways, "mean": (10 * number + 100 * len(who) + ways) / 1000}
+        CELL
+        | side
+        | {"predictor": who, "ways": ways, "mean": (10 * number + 100 * len(who) + ways) / 1000}
         for number, side in enumerate(sides.values())
         for who in ("a", "bcd")
         for ways in (5, 6)
     ]
     (table,) = pivots(panel)
     assert table.columns == ["5-way 1-shot", "6-way 1-shot"]
-    message = [(r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows]
+    message = [
+        (r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows
+    ]
     assert message == [
         ("text:image", "a", [105, 106]),
         ("text:image", "bcd", [305, 306]),
@@ -46,12 +50,18 @@ def test_what_was_not_measured_is_empty_and_moves_nothing():
 
 
 def test_a_title_counts_the_episodes_of_what_was_played():
-    assert all("1000 episodes" in t.title for t in (*pivots([CELL, CHANCE]), *pivots([CHANCE, CELL])))
+    assert all(
+        "1000 episodes" in t.title for t in (*pivots([CELL, CHANCE]), *pivots([CHANCE, CELL]))
+    )
 
 
 def test_it_is_shown_in_percent_and_its_interval():
     text = text_of(PANEL)
-    assert "3.1 ± 0.2" in text and "98.8 ± 0.2" in text and "confidence and accuracy %" in " ".join(text.split())
+    assert (
+        "3.1 ± 0.2" in text
+        and "98.8 ± 0.2" in text
+        and "confidence and accuracy %" in " ".join(text.split())
+    )
 
 
 def test_metrics_of_one_task_do_not_hide_one_another():
@@ -61,7 +71,12 @@ def test_metrics_of_one_task_do_not_hide_one_another():
 
 def test_summaries_of_videos_are_not_taken_for_scores_of_frames():
     score = CELL | {"task": "regression", "metric": "MAE", "ways": 1}
-    assert len({name(c) for c in (score, score | {"task": "summary", "metric": "F", "unit": "videos"})}) == 2
+    assert (
+        len(
+            {name(c) for c in (score, score | {"task": "summary", "metric": "F", "unit": "videos"})}
+        )
+        == 2
+    )
 
 
 def test_it_is_no_headline_and_no_colour():
@@ -81,7 +96,14 @@ def test_a_sweep_keeps_the_two_apart(tmp_path):
 def test_mappings_stand_above_long_names_so_that_eighty_columns_suffice():
     names = ["metric/prototype (13-22-31-glyphs-metric)", "learned_optimizer/adam, rate 1"]
     shapes = [{"ways": ways, "shots": shots} for ways in (5, 20) for shots in (1, 5)]
-    lines = text_of([CELL | shape | {"predictor": n} for n in names for shape in shapes]).splitlines()
+    lines = text_of(
+        [CELL | shape | {"predictor": n} for n in names for shape in shapes]
+    ).splitlines()
     assert max(map(len, lines)) <= 80 and "text:image" in [line.strip() for line in lines]
-    assert [line.split("  98")[0].strip() for line in lines if "98.8" in line] == ["metric/prototype", names[1]]
-    assert any(line.startswith("text:image  ") and "98.8" in line for line in text_of([CELL]).splitlines())
+    assert [line.split("  98")[0].strip() for line in lines if "98.8" in line] == [
+        "metric/prototype",
+        names[1],
+    ]
+    assert any(
+        line.startswith("text:image  ") and "98.8" in line for line in text_of([CELL]).splitlines()
+    )

@@ -12,7 +12,12 @@ def compared(role, other, mean, metric="chrF", percent=True):
     return about | {"role": role, "other": other, "mean": mean, "ci95": 0.002}
 
 
-ABOUT = {"predictor": "metric/attention", "task": "generation", "support": ["image"], "query": ["image"]}
+ABOUT = {
+    "predictor": "metric/attention",
+    "task": "generation",
+    "support": ["image"],
+    "query": ["image"],
+}
 PASSED = ABOUT | {
     "target": "text",
     "ways": 1,
@@ -29,20 +34,34 @@ PASSED = ABOUT | {
     ],
 }
 LOST = PASSED | {"passed": False, "losses": [compared("untrained", "raw/nearest", -0.049, "BLEU")]}
-OPEN = PASSED | {"passed": False, "missing": ["untrained"], "comparisons": PASSED["comparisons"][:3]}
+OPEN = PASSED | {
+    "passed": False,
+    "missing": ["untrained"],
+    "comparisons": PASSED["comparisons"][:3],
+}
 
 
 def test_the_row_to_beat_is_named_and_what_follows():
     (one,) = verdict_items([PASSED])
-    assert one.played == "image:image → text, 1-way 100-shot" and (one.outcome, one.verdict) == ("passed", "better")
+    assert one.played == "image:image → text, 1-way 100-shot" and (one.outcome, one.verdict) == (
+        "passed",
+        "better",
+    )
     last = one.against[-1]
-    assert (last.outcome, last.than, last.other) == ("+1.4 ± 0.2", "the best untrained row", "raw/nearest")
+    assert (last.outcome, last.than, last.other) == (
+        "+1.4 ± 0.2",
+        "the best untrained row",
+        "raw/nearest",
+    )
     assert last.verdict == "better"
 
 
 def test_what_is_worse_by_another_metric_is_named():
     (one,) = verdict_items([LOST])
-    assert one.outcome == "not passed" and (one.against[-1].metric, one.against[-1].outcome) == ("BLEU", "−4.9 ± 0.2")
+    assert one.outcome == "not passed" and (one.against[-1].metric, one.against[-1].outcome) == (
+        "BLEU",
+        "−4.9 ± 0.2",
+    )
     assert one.against[-1].verdict == "worse"
 
 
@@ -59,9 +78,13 @@ def test_only_clear_differences_are_marked():
 
 
 def test_the_page_and_the_terminal_show_them(tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"results": [], "verdicts": [PASSED, LOST]}))
+    (tmp_path / "result.json").write_text(
+        json.dumps(RESULT | {"results": [], "verdicts": [PASSED, LOST]})
+    )
     page = write_report(tmp_path).read_text()
-    assert "Does adaptation help?" in page and '<td class="worse">−4.9 ± 0.2</td><td>BLEU</td>' in page
+    assert (
+        "Does adaptation help?" in page and '<td class="worse">−4.9 ± 0.2</td><td>BLEU</td>' in page
+    )
     console = Console(width=80, record=True)
     for table in verdict_table([PASSED, LOST]):
         console.print(table)
@@ -71,4 +94,7 @@ def test_the_page_and_the_terminal_show_them(tmp_path):
 
 def test_no_verdicts_make_no_section(tmp_path):
     (tmp_path / "result.json").write_text(json.dumps(RESULT | {"results": []}))
-    assert "Does adaptation help?" not in write_report(tmp_path).read_text() and [*verdict_table([])] == []
+    assert (
+        "Does adaptation help?" not in write_report(tmp_path).read_text()
+        and [*verdict_table([])] == []
+    )

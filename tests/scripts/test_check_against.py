@@ -11,10 +11,15 @@ def made(own, tolerance=0.1, package="math"):
 
 def test_mmml_agrees_with_the_libraries_that_it_is_tested_with(capsys):
     assert check_against.main(list(INSTALLED)) == 0
-    assert f"{sum(c.library in INSTALLED for c in CHECKS)} checks done, 0 beyond tolerance" in capsys.readouterr().out
+    assert (
+        f"{sum(c.library in INSTALLED for c in CHECKS)} checks done, 0 beyond tolerance"
+        in capsys.readouterr().out
+    )
 
 
-@pytest.mark.parametrize(("own", "code"), [([1.0, 2.05], 0), ([1.0, 2.5], 1), ([1.0, float("nan")], 1)])
+@pytest.mark.parametrize(
+    ("own", "code"), [([1.0, 2.05], 0), ([1.0, 2.5], 1), ([1.0, float("nan")], 1)]
+)
 def test_a_difference_beyond_tolerance_or_a_nan_fails(own, code, monkeypatch, capsys):
     monkeypatch.setattr(check_against, "CHECKS", [made([1.0, 2.0]), made(own)])
     assert check_against.main([]) == code
@@ -25,7 +30,9 @@ def test_libraries_that_are_missing_are_told_and_left_out(monkeypatch, capsys):
     missing = made([9.0, 9.0], package="no_such_package")
     monkeypatch.setattr(check_against, "CHECKS", [missing, made([1.0, 2.0])])
     assert check_against.main([]) == 0
-    assert "not installed" in (message := capsys.readouterr().out) and "1 of 2 checks done" in message
+    assert (
+        "not installed" in (message := capsys.readouterr().out) and "1 of 2 checks done" in message
+    )
     monkeypatch.setattr(check_against, "CHECKS", [missing])
     assert check_against.main([]) == 2
 

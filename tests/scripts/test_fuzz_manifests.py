@@ -11,7 +11,8 @@ from mmml.data.manifest import ManifestRows, read_rows
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))  # as the script sets it for its own process
+    # As the script sets it for its own process.
+    monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -19,7 +20,11 @@ def elsewhere(tmp_path, monkeypatch):
 def test_thirty_manifests_are_read_as_they_are_written(elsewhere, capsys):
     assert fuzz_manifests.fuzz(range(30), seed=0) == 0, capsys.readouterr().out
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("30 manifests, seed 0: ") and last.endswith("0 findings") and " 0 trained" not in last
+    assert (
+        last.startswith("30 manifests, seed 0: ")
+        and last.endswith("0 findings")
+        and " 0 trained" not in last
+    )
 
 
 def files(folder):
@@ -35,7 +40,9 @@ def test_a_manifest_is_a_function_of_seed_and_number(tmp_path, number):
 
 def found(tmp_path, **cells):
     columns = {m: pa.array(v, pa.large_string()) for m, v in cells.items()}
-    return ManifestRows(tmp_path / "t.csv", "dataset.root", pa.table(columns), np.arange(len(cells["id"])))
+    return ManifestRows(
+        tmp_path / "t.csv", "dataset.root", pa.table(columns), np.arange(len(cells["id"]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +57,11 @@ def found(tmp_path, **cells):
             ["text of row 1 was written ' a' and read 'a'"],
         ),
         ({"text": ["a", "b"]}, {"id": ["1", "2"]}, ["text of row 1 was written 'a' and read None"]),
-        ({"text": ["a", "b", "c"]}, {"id": ["1", "2"]}, ["3 rows in the file, 2 read, 0 left out ({})"]),
+        (
+            {"text": ["a", "b", "c"]},
+            {"id": ["1", "2"]},
+            ["3 rows in the file, 2 read, 0 left out ({})"],
+        ),
     ],
 )
 def test_what_was_lost_or_changed_is_told(tmp_path, written, read, message):
@@ -69,12 +80,15 @@ def test_rows_that_are_left_out_count(tmp_path):
 
 def test_findings_are_printed_with_the_command_that_repeats_them(elsewhere, monkeypatch, capsys):
     outcome = Outcome(["read"], ["a sentence of 3 words"], {"a row is lost": None})
-    monkeypatch.setattr(fuzz_manifests, "one", lambda number, seed, work: (Case(work, "t.csv", 1, {}), outcome))
+    monkeypatch.setattr(
+        fuzz_manifests, "one", lambda number, seed, work: (Case(work, "t.csv", 1, {}), outcome)
+    )
     assert fuzz_manifests.main(["2", "5"]) == 1
     message = capsys.readouterr().out
     assert "a row is lost\n  python scripts/fuzz_manifests.py 1 5 --only 1\n" in message
     assert message.endswith(
-        "2 read, 0 checked, 0 trained, 0 predicted, 2 refused (2 a sentence of … words); 2 findings\n"
+        "2 read, 0 checked, 0 trained, 0 predicted, 2 refused (2 a sentence of … words); "
+        "2 findings\n"
     )
 
 

@@ -16,7 +16,8 @@ def execute(name, words, folder):
 def test_numbers_are_what_they_were(name, tmp_path):
     wanted = golden.read_kept(name)
     found = golden.kept(golden.play(execute, KEPT[name], SHARED, golden.Names(), tmp_path))
-    assert golden.differences(wanted, found, tolerance=1e-3, floor=1.0)[0] == []  # processors differ
+    # Processors differ.
+    assert golden.differences(wanted, found, tolerance=1e-3, floor=1.0)[0] == []
 
 
 def test_kept_runs_need_no_real_data_and_have_their_numbers():
@@ -29,7 +30,9 @@ def test_rows_are_compared_by_what_they_are_about():
         {"mapping": "a:b", "shots": 1, "mean": 0.5, "candidates": None},
         {"mapping": "a:a", "shots": 1, "mean": 0.75},
     ]
-    found = dict(golden.flat("panel", {"seconds": 3, "rows": rows, "status": "completed"}, golden.Names()))
+    found = dict(
+        golden.flat("panel", {"seconds": 3, "rows": rows, "status": "completed"}, golden.Names())
+    )
     assert found == {
         "panel rows[mapping=a:b,shots=1] mean": 0.5,
         "panel rows[mapping=a:b,shots=1] candidates": None,
@@ -59,7 +62,11 @@ def test_differences(base, head, lines):
 
 def test_what_was_called_otherwise_is_read_in_names_of_today():
     names = golden.Names(
-        {"method/classifier=": "method.rule="}, {"by": "predictor", "old": ""}, {"no step": "no adaptation"}
+        {"method/classifier=": "method.rule="},
+        {"by": "predictor", "old": ""},
+        {"no step": "no adaptation"},
     )
     assert names.command("mmml-train method/classifier=ridge") == "mmml-train method.rule=ridge"
-    assert names.result({"by": "metric, no step", "old": 3}) == {"predictor": "metric, no adaptation"}
+    assert names.result({"by": "metric, no step", "old": 3}) == {
+        "predictor": "metric, no adaptation"
+    }

@@ -21,8 +21,16 @@ def test_six_kills_break_nothing(tmp_path):
     process.join(900)
     message = (tmp_path / "told.txt").read_text().splitlines()
     assert process.exitcode == 0, message
-    assert [line.split(":")[0] for line in message] == ["train", "eval", "predict", "check", "report"]
-    assert message[0].startswith("train: 2 kills") and all(line.endswith(" 0 broken") for line in message)
+    assert [line.split(":")[0] for line in message] == [
+        "train",
+        "eval",
+        "predict",
+        "check",
+        "report",
+    ]
+    assert message[0].startswith("train: 2 kills") and all(
+        line.endswith(" 0 broken") for line in message
+    )
 
 
 BROKEN = {
@@ -50,11 +58,18 @@ def test_times_are_not_compared():
 
 @pytest.fixture
 def trials(tmp_path):
-    """With one old file that is kept under another name, one that is replaced, and one that stays."""
+    """With one old file that is kept under another name, one that is replaced,
+    and one that stays.
+    """
     trials = kill.Trials.__new__(kill.Trials)
     trials.here, trials.counts, trials.broken = tmp_path, kill.Counter(), []
     trials.old = {"p.csv": b"a\nold\n", "d.html": b"old</html>", "s.json": b"1"}
-    trials.new = {"p.1.csv": b"a\nold\n", "p.csv": b"a\nnew\n", "d.html": b"new</html>", "s.json": b"1"}
+    trials.new = {
+        "p.1.csv": b"a\nold\n",
+        "p.csv": b"a\nnew\n",
+        "d.html": b"new</html>",
+        "s.json": b"1",
+    }
     return trials
 
 
@@ -75,7 +90,9 @@ def test_what_was_there_must_be_there_or_replaced(trials, files, lost):
     assert trials.broken == [f"a kill: {name} is lost" for name in lost]
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["x"], 2), (["0"], 2), (["3", "4"], 2)])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["x"], 2), (["0"], 2), (["3", "4"], 2)]
+)
 def test_what_is_no_number_of_kills_gets_the_help(arguments, code, capsys):
     assert kill.main(arguments) == code
     assert "[COUNT]" in capsys.readouterr().out

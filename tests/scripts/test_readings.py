@@ -14,7 +14,12 @@ from mmml.job import write_scores
 from mmml.methods import Role
 from mmml.run_directory import SCHEMA
 
-KEY = {"evaluator": "few_shot", "split": "test", "task": "classification", "predictor": "metric/prototype"}
+KEY = {
+    "evaluator": "few_shot",
+    "split": "test",
+    "task": "classification",
+    "predictor": "metric/prototype",
+}
 KEY |= {"support": ("image",), "query": ("image",), "metric": "accuracy", "ways": 20, "shots": 1}
 IN_KEY = {field.name for field in fields(ResultKey)}
 BOTH = {"support": ("image", "strokes"), "query": ("image", "strokes")}
@@ -23,7 +28,9 @@ BOTH = {"support": ("image", "strokes"), "query": ("image", "strokes")}
 def row(mean, ci95=0.01, n=9, **more):
     """A row of results; ``more`` are fields of its key, or others."""
     key = KEY | {k: more.pop(k) for k in list(more) if k in IN_KEY}
-    return Result(ResultKey(**key), mean, ci95, n, **{"unit": "episodes", "role": Role.LEARNED} | more)
+    return Result(
+        ResultKey(**key), mean, ci95, n, **{"unit": "episodes", "role": Role.LEARNED} | more
+    )
 
 
 def wrote(folder, scores, **more):
@@ -49,7 +56,11 @@ def test_errors_are_means_over_seeds_with_the_gain_over_each_baseline(tmp_path):
         wrote(tmp_path / str(seed), [raw, raw], predictor="raw/nearest", role=Role.UNTRAINED)
         found.append(ran(tmp_path / str(seed), str(seed)))
     (figure,) = Score("image:image", "20-way 1-shot", error=True)(found)
-    assert (figure.what, figure.metric, figure.unit) == ("`image:image`, 20-way 1-shot", "error", "%")
+    assert (figure.what, figure.metric, figure.unit) == (
+        "`image:image`, 20-way 1-shot",
+        "error",
+        "%",
+    )
     assert not figure.higher_is_better and figure.episodes == 2
     assert (figure.value, figure.interval, figure.each) == (15.0, 64.0, {"0": 10.0, "1": 20.0})
     assert figure.baselines == [Baseline("`raw/nearest`", 40.0, 127.0, 25.0, 64.0)]
@@ -80,7 +91,9 @@ def test_rows_of_a_single_run_are_compared_in_the_same_episodes(tmp_path):
     wrote(tmp_path / "b", [0.5, 0.8, 0.9], **BOTH)
     found = [ran(tmp_path / "a", group="a"), ran(tmp_path / "b", group="b")]
     which = "image+strokes:image+strokes"
-    (figure,) = Score(which, "20-way 1-shot", group="a", beside=("image:image",), against=("b",))(found)
+    (figure,) = Score(which, "20-way 1-shot", group="a", beside=("image:image",), against=("b",))(
+        found
+    )
     assert (figure.value, figure.interval, figure.over) == (80.0, 1.0, "episodes")
     mapping, other = figure.baselines
     assert (mapping.name, mapping.gain, mapping.gain_interval) == ("`image:image`", 10.0, 25.0)
@@ -99,17 +112,26 @@ def test_tuned_rates_may_differ_between_seeds(tmp_path):
 
 def test_a_row_that_is_not_there_is_named(tmp_path):
     wrote(tmp_path, [0.5])
-    with pytest.raises(LookupError, match=r"no result\.json has text:image, 20-way 1-shot, the learned row"):
+    with pytest.raises(
+        LookupError, match=r"no result\.json has text:image, 20-way 1-shot, the learned row"
+    ):
         Score("text:image", "20-way 1-shot")([ran(tmp_path)])
 
 
 def test_corrupted_episodes_and_other_evaluators_are_rows_of_their_own(tmp_path):
-    corrupted = {"evaluator": "robustness", "corruption": "noise", "modality": "image", "amount": 0.5}
+    corrupted = {
+        "evaluator": "robustness",
+        "corruption": "noise",
+        "modality": "image",
+        "amount": 0.5,
+    }
     wrote(tmp_path, [0.1, 0.2, 0.3], **corrupted)
     wrote(tmp_path, [0.5, 0.7, 0.9])
     wrote(tmp_path, [0.4, 0.7, 0.7], predictor="raw/nearest", role=Role.UNTRAINED)
     (figure,) = Score("image:image", "20-way 1-shot")([ran(tmp_path)])
-    assert figure.value == 70.0 and figure.baselines == [Baseline("`raw/nearest`", 60.0, 1.0, 10.0, 25.0)]
+    assert figure.value == 70.0 and figure.baselines == [
+        Baseline("`raw/nearest`", 60.0, 1.0, 10.0, 25.0)
+    ]
 
 
 def test_runs_of_another_version_are_refused(tmp_path):
@@ -125,7 +147,13 @@ def test_runs_of_another_version_are_refused(tmp_path):
 def test_the_calibration_error_is_of_the_worst_column(tmp_path):
     for seed, errors in ((0, (0.02, 0.03)), (1, (0.01, 0.02))):
         for ways, error in enumerate(errors, 2):
-            wrote(tmp_path / str(seed), [error], metric="calibration error", higher_is_better=False, ways=ways)
+            wrote(
+                tmp_path / str(seed),
+                [error],
+                metric="calibration error",
+                higher_is_better=False,
+                ways=ways,
+            )
     (figure,) = Calibration()([ran(tmp_path / "0", "0"), ran(tmp_path / "1", "1")])
     assert figure.value == 2.5 and figure.each == {"0": 3.0, "1": 2.0}
 
@@ -137,7 +165,14 @@ def comparison(role, other, metric, mean, ci95):
 
 def verdict(folder, losses=()):
     """A run that is better than four rows by chrF."""
-    played = {"task": "generation", "support": ("text",), "query": ("text",), "target": "text", "ways": 1, "shots": 5}
+    played = {
+        "task": "generation",
+        "support": ("text",),
+        "query": ("text",),
+        "target": "text",
+        "ways": 1,
+        "shots": 5,
+    }
     ours = row(0.5, predictor="metric", metric="chrF", **played)
     beside = [
         row(0.2, predictor="metric", metric="BLEU", **played),
@@ -145,11 +180,17 @@ def verdict(folder, losses=()):
     ]
     compared = [comparison("no support", "unadapted", "chrF", 0.1, 0.02)]
     compared += [comparison("untrained", "raw/nearest", "chrF", 0.03, 0.02)]
-    about = ours.key.plain() | {"comparisons": compared, "losses": list(losses), "passed": not losses}
+    about = ours.key.plain() | {
+        "comparisons": compared,
+        "losses": list(losses),
+        "passed": not losses,
+    }
     about |= {"missing": [], "diverged": []}
     corrupted = ours.keyed(evaluator="robustness", corruption="noise", modality="text", amount=0.0)
     rows = Results([corrupted, ours, *beside]).plain()
-    (folder / "result.json").write_text(json.dumps({"schema": SCHEMA, "results": rows, "verdicts": [about]}))
+    (folder / "result.json").write_text(
+        json.dumps({"schema": SCHEMA, "results": rows, "verdicts": [about]})
+    )
     return Verdicts()([ran(folder)])
 
 
@@ -168,7 +209,13 @@ def test_where_another_metric_is_worse_it_is_named_and_adaptation_does_not_help(
 
 def point(mapping, mean, amount=None, corruption="all", **more):
     support, query = (tuple(side.split("+")) for side in mapping.split(":"))
-    key = {"evaluator": "robustness", "support": support, "query": query, "corruption": corruption, "amount": amount}
+    key = {
+        "evaluator": "robustness",
+        "support": support,
+        "query": query,
+        "corruption": corruption,
+        "amount": amount,
+    }
     return row(mean, **key, modality="all", n=200, **more)
 
 
@@ -191,7 +238,10 @@ def test_areas_are_over_all_corruptions_where_shots_are_most(tmp_path):
 
 def fusions(tmp_path, metric="accuracy", scale=1.0):
     """Four fusions on validation; two of them on test, with three seeds."""
-    validation, test = {"mean": 0.6, "concat": 0.61, "gated": 0.65, "attention": 0.64}, {"gated": 0.7, "concat": 0.66}
+    validation, test = (
+        {"mean": 0.6, "concat": 0.61, "gated": 0.65, "attention": 0.64},
+        {"gated": 0.7, "concat": 0.66},
+    )
     found, more = [], {"metric": metric, "percent": metric == "accuracy"}
     tested = more | {"higher_is_better": metric == "accuracy"}
     for fusion, score in validation.items():
@@ -202,7 +252,10 @@ def fusions(tmp_path, metric="accuracy", scale=1.0):
                 both = [point("a:a", 0.5, **more), point("a+b:a+b", score * scale, **more)]
                 folders["robust-val"] = robust(positions / "val", both)
             if fusion in test:
-                singles = [point("a:a", 0.5 + seed / 100, **tested), point("b:b", 0.6 + seed / 100, **tested)]
+                singles = [
+                    point("a:a", 0.5 + seed / 100, **tested),
+                    point("b:b", 0.6 + seed / 100, **tested),
+                ]
                 full = point("a+b:a+b", (test[fusion] + 2 * seed / 100) * scale, **tested)
                 folders["robust-test"] = robust(positions / "test", [*singles, full])
             found.append(Ran(str(seed), fusion, folders))
@@ -216,7 +269,11 @@ def test_the_chosen_fusion_stands_beside_concat_and_one_modality(tmp_path):
     )
     assert (validated.value, validated.each, len(validated.baselines)) == (65.0, None, 3)
     assert tested.what == "`a+b:a+b`, gated, beside concat" and tested.metric == "area, accuracy"
-    assert (tested.value, tested.interval, tested.each) == (72.0, 5.0, {"0": 70.0, "1": 72.0, "2": 74.0})
+    assert (tested.value, tested.interval, tested.each) == (
+        72.0,
+        5.0,
+        {"0": 70.0, "1": 72.0, "2": 74.0},
+    )
     (concat,) = tested.baselines
     assert (concat.name, concat.value, concat.gain) == ("concat fusion", 68.0, pytest.approx(4.0))
     best = alone.best_baseline
@@ -226,4 +283,7 @@ def test_the_chosen_fusion_stands_beside_concat_and_one_modality(tmp_path):
 def test_of_errors_less_is_better(tmp_path):
     (figure,) = Areas("gated", "one modality")(fusions(tmp_path, "MAE", 0.1))
     assert not figure.higher_is_better and figure.unit == "" and figure.value == 0.072
-    assert figure.best_baseline.name == "`a:a` alone" and figure.best_baseline.gain == pytest.approx(0.438)
+    assert (
+        figure.best_baseline.name == "`a:a` alone"
+        and figure.best_baseline.gain == pytest.approx(0.438)
+    )

@@ -19,37 +19,58 @@ ERROR = Figure("image:image", "error", "%", higher_is_better=False, value=5.0)
 def test_what_is_reproduced_are_runs_that_exist(name):
     wanted = REPRODUCTIONS[name]
     scores = [reading for reading in wanted.figures if isinstance(reading, Score)]
-    examples = {cell.group: cell for cell in wanted.cells.values()}  # other seeds and speakers differ in values alone
+    # Other seeds and speakers differ in values alone.
+    examples = {cell.group: cell for cell in wanted.cells.values()}
     for group, cell in examples.items():
         config = check_run(compose_plain(list(cell.options)))
         for options in cell.evaluations.values():
             check_run(compose_plain([*cell.options, *options]))
-        played = [config.problem["name"]] if isinstance(config, ProblemConfig) else mappings_of(config)
+        played = (
+            [config.problem["name"]] if isinstance(config, ProblemConfig) else mappings_of(config)
+        )
         for score in (s for s in scores if s.group == group):
             assert " → " in score.mapping or {score.mapping, *score.beside} <= {*played}
-            assert {*score.evaluations} <= {"test", *cell.evaluations} and {*score.against} <= {*examples}
-    others = [option.split("/")[1] for cell in wanted.cells.values() for option in cell.options if "HOME/" in option]
+            assert {*score.evaluations} <= {"test", *cell.evaluations} and {*score.against} <= {
+                *examples
+            }
+    others = [
+        option.split("/")[1]
+        for cell in wanted.cells.values()
+        for option in cell.options
+        if "HOME/" in option
+    ]
     assert {*others} <= {*wanted.cells}
 
 
 def mappings_of(config):
-    return [*config.episode.eval.mappings, *config.evaluation.evaluators.get("matching", {}).get("mappings", [])]
+    return [
+        *config.episode.eval.mappings,
+        *config.evaluation.evaluators.get("matching", {}).get("mappings", []),
+    ]
 
 
-@pytest.mark.parametrize("name", [n for n, r in REPRODUCTIONS.items() if r.topic.startswith("applications")])
+@pytest.mark.parametrize(
+    "name", [n for n, r in REPRODUCTIONS.items() if r.topic.startswith("applications")]
+)
 def test_every_application_is_a_command_that_its_experiment_names(name):
     """The header of the experiment shows each option."""
     (cell,) = REPRODUCTIONS[name].cells.values()
     experiment = next(o for o in cell.options if o.startswith("experiment="))
     files = [CONF / f"{e}.yaml" for e in experiment[11:].strip("[]").split(",")]
-    head = "".join(line for file in files for line in file.read_text().splitlines(True) if line.startswith("#"))
-    assert [o for o in cell.options if not o.startswith("encoder.text.model=") and o not in head] == []
+    head = "".join(
+        line for file in files for line in file.read_text().splitlines(True) if line.startswith("#")
+    )
+    assert [
+        o for o in cell.options if not o.startswith("encoder.text.model=") and o not in head
+    ] == []
 
 
 def test_every_speaker_is_left_out_with_every_digit():
     cells = REPRODUCTIONS["fsdd"].cells
     assert len(cells) == 30 and len({c.unit for c in cells.values()}) == 6
-    assert sorted("".join(name.split("-")[1] for name in cells if name.startswith("theo-"))) == [*"0123456789"]
+    assert sorted("".join(name.split("-")[1] for name in cells if name.startswith("theo-"))) == [
+        *"0123456789"
+    ]
 
 
 def test_fusions_are_all_validated_and_two_are_tested_with_five_seeds():
@@ -74,16 +95,22 @@ def test_what_was_interrupted_goes_on_or_is_done_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce.subprocess, "run", lambda command, check: ran.append(command[1:]))
     cell = GridCell(["experiment=x", "init_from=HOME/first"], {"views": ["evaluation.tta_views=8"]})
     run = tmp_path / "seed0"
-    (run / "eval" / "views").mkdir(parents=True)  # before its first checkpoint, and in an evaluation
+    # Before its first checkpoint, and in an evaluation.
+    (run / "eval" / "views").mkdir(parents=True)
     (run / "run.json").touch()
     reproduce.play(run, cell)
     assert ran.pop(0) == ["experiment=x", f"init_from={tmp_path}/first", f"hydra.run.dir={run}"]
-    assert ran.pop(0) == [f"checkpoint={run}", "name=views", "evaluation.tta_views=8"] and not run.exists()
+    assert (
+        ran.pop(0) == [f"checkpoint={run}", "name=views", "evaluation.tta_views=8"]
+        and not run.exists()
+    )
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.ckpt").touch()
     (run / "eval" / "views").mkdir(parents=True)
     reproduce.play(run, cell)
-    assert ran.pop(0) == [f"resume={run}"] and run.exists() and not (run / "eval" / "views").exists()
+    assert (
+        ran.pop(0) == [f"resume={run}"] and run.exists() and not (run / "eval" / "views").exists()
+    )
     (run / "result.json").write_text('{"status": "completed"}')
     reproduce.play(run, cell)
     assert [command[0] for command in ran] == [f"checkpoint={run}"] * 2
@@ -103,7 +130,11 @@ def two_seeds(tmp_path, monkeypatch):
     cells = {f"seed{s}": GridCell([f"seed={s}"], unit=str(s)) for s in range(2)}
 
     def reading(found):
-        return [Figure("a", "error", "%", False, 4.0 + len(found), published=Published(5.5, None, "they"))]
+        return [
+            Figure(
+                "a", "error", "%", False, 4.0 + len(found), published=Published(5.5, None, "they")
+            )
+        ]
 
     monkeypatch.setitem(REPRODUCTIONS, "x", Reproduction("topic", "try", cells, [reading]))
     return tmp_path / "x.json"
@@ -126,4 +157,7 @@ def test_a_part_of_the_cells_is_shown_and_not_recorded(two_seeds, capsys):
 @pytest.mark.parametrize("arguments", [["glyph"], ["glyphs", "none"], ["glyphs", "0"]])
 def test_what_cannot_be_meant_is_refused(arguments, capsys):
     assert reproduce.main(arguments) == 2
-    assert "is nothing to reproduce" in (err := capsys.readouterr().err) or "is no number of cells" in err
+    assert (
+        "is nothing to reproduce" in (err := capsys.readouterr().err)
+        or "is no number of cells" in err
+    )

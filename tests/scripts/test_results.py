@@ -38,7 +38,9 @@ def test_files_have_the_schema(name):
         for interval in (figure.interval, *(b.interval for b in figure.baselines)):
             assert interval is None or interval >= 0
         if figure.each:  # which were rounded as they were written down
-            assert sum(figure.each.values()) / len(figure.each) == pytest.approx(figure.value, rel=0.01, abs=0.06)
+            assert sum(figure.each.values()) / len(figure.each) == pytest.approx(
+                figure.value, rel=0.01, abs=0.06
+            )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in REPRODUCTIONS])
@@ -58,7 +60,9 @@ def test_tables_are_those_of_the_files():
 
 
 def test_figures_of_the_readme_are_those_of_the_file():
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
     shown = {row[1:] for row in rows if "±" in row[1]}
     measured = set()
     for figure in load(FOLDER / "glyphs.json").figures:
@@ -70,19 +74,39 @@ def test_figures_of_the_readme_are_those_of_the_file():
 
 def test_fusions_are_those_that_validation_chose():
     for name in ("robust-glyphs", "robust-emoji", "robust-traits"):
-        (figure,) = (f for f in load(FOLDER / f"{name}.json").figures if f.what.endswith(", validation"))
+        (figure,) = (
+            f for f in load(FOLDER / f"{name}.json").figures if f.what.endswith(", validation")
+        )
         assert all(figure.gain(baseline) >= 0 for baseline in figure.baselines)
 
 
 def test_what_is_written_is_read_back(tmp_path, monkeypatch):
     monkeypatch.setattr("results.FOLDER", tmp_path)
     published = Published(79.0, None, "they")
-    figures = [Figure("a", "b", "", True, 1.0), Figure("a", "b", "%", False, 1.0, each={"0": 1.0}, published=published)]
-    figures += [Figure("a", "b", "", True, 1.0, baselines=[Baseline("c", 2.0)], adaptation_helps=False, worse_by=["d"])]
+    figures = [
+        Figure("a", "b", "", True, 1.0),
+        Figure("a", "b", "%", False, 1.0, each={"0": 1.0}, published=published),
+    ]
+    figures += [
+        Figure(
+            "a",
+            "b",
+            "",
+            True,
+            1.0,
+            baselines=[Baseline("c", 2.0)],
+            adaptation_helps=False,
+            worse_by=["d"],
+        )
+    ]
     result = Result("topic", "try", "command", [0], "0123456", None, None, None, figures)
     save("x", result)
-    assert load(tmp_path / "x.json") == Result(**{**vars(result), "figures": [*map(listed, figures)]})
-    (tmp_path / "x.json").write_text((tmp_path / "x.json").read_text().replace('"topic"', '"topics"'))
+    assert load(tmp_path / "x.json") == Result(
+        **{**vars(result), "figures": [*map(listed, figures)]}
+    )
+    (tmp_path / "x.json").write_text(
+        (tmp_path / "x.json").read_text().replace('"topic"', '"topics"')
+    )
     with pytest.raises(TypeError, match="topics"):
         load(tmp_path / "x.json")
 
@@ -96,7 +120,9 @@ def test_the_strongest_baseline_is_shown_with_its_paired_gain():
     weak, strong = Baseline("weak", 10.0), Baseline("strong", 79.0, 1.0, 1.0, 0.5)
     figure = Figure(**{**vars(ACCURACY), "baselines": [weak, strong]})
     assert figure.best_baseline is strong
-    error = Figure("a", "error", "%", False, 5.0, baselines=[Baseline("a", 7.0), Baseline("b", 6.0)])
+    error = Figure(
+        "a", "error", "%", False, 5.0, baselines=[Baseline("a", 7.0), Baseline("b", 6.0)]
+    )
     assert error.best_baseline.name == "b" and error.gain(error.best_baseline) == 1.0
     result = Result("t", "try", "c", [0, 1, 2], "0123456", None, None, None, [figure, ACCURACY])
     first, second = table({"x": result}, ["x"]).splitlines()[2:]
@@ -112,7 +138,9 @@ def test_a_verdict_has_a_column_of_its_own():
     helps = Figure("a", "chrF", "", True, 1.0, adaptation_helps=False)
     result = Result("t", "try", "c", [], "0123456", None, None, None, [helps])
     head, _, row = table({"x": result}, ["x"]).splitlines()
-    assert head.endswith("| adaptation helps |") and row.endswith("| – | [`x`](results/x.json) | 0123456 | no |")
+    assert head.endswith("| adaptation helps |") and row.endswith(
+        "| – | [`x`](results/x.json) | 0123456 | no |"
+    )
 
 
 def test_a_topic_needs_a_place_in_the_page():

@@ -17,8 +17,12 @@ def get(name):
 
 
 def test_values_are_per_pair():
-    assert torch.allclose(get("sqeuclidean")(Q, S), torch.tensor([[[25.0, 1.0, 100.0], [0.0, 18.0, 25.0]]]), atol=1e-4)
-    assert torch.allclose(get("euclidean")(Q, S), torch.tensor([[[5.0, 1.0, 10.0], [0.0, 18**0.5, 5.0]]]), atol=1e-4)
+    assert torch.allclose(
+        get("sqeuclidean")(Q, S), torch.tensor([[[25.0, 1.0, 100.0], [0.0, 18.0, 25.0]]]), atol=1e-4
+    )
+    assert torch.allclose(
+        get("euclidean")(Q, S), torch.tensor([[[5.0, 1.0, 10.0], [0.0, 18**0.5, 5.0]]]), atol=1e-4
+    )
     assert torch.allclose(get("cosine")(Q[:, 1:], S), torch.tensor([[[0.0, 0.2, 0.0]]]), atol=1e-6)
 
 
@@ -54,7 +58,10 @@ def test_what_lies_near_is_not_at_distance_zero(size):
     found = get("euclidean")(q, s).diagonal(dim1=-2, dim2=-1).double()
     assert truth.max() < 3 * size and torch.allclose(found, truth, rtol=1e-5, atol=0)
     assert torch.allclose(
-        get("sqeuclidean")(q, s).diagonal(dim1=-2, dim2=-1).double(), truth.square(), rtol=1e-5, atol=0
+        get("sqeuclidean")(q, s).diagonal(dim1=-2, dim2=-1).double(),
+        truth.square(),
+        rtol=1e-5,
+        atol=0,
     )
 
 
@@ -86,7 +93,9 @@ def test_mahalanobis_maps_by_rows():
 
 
 def test_a_learned_distance_needs_a_width():
-    with pytest.raises(UserError, match="method/distance=mahalanobis needs embeddings of one width"):
+    with pytest.raises(
+        UserError, match="method/distance=mahalanobis needs embeddings of one width"
+    ):
         distances.build("mahalanobis", {}, "method.distance", width=None)
 
 
@@ -97,7 +106,9 @@ def test_local_compares_each_place_with_the_most_alike_both_ways():
     one, other = torch.cat([place(0), 3 * place(0.1)]), torch.cat([place(math.pi / 2), place(0)])
     expected = 1 - ((1 + math.cos(0.1)) / 2 + (1 + math.cos(math.pi / 2 - 0.1)) / 2) / 2
     assert local(one.view(1, -1), other.view(1, -1)).item() == pytest.approx(expected, abs=1e-6)
-    assert local(one.view(1, -1), torch.cat([place(0.1), place(0)]).view(1, -1)).item() == pytest.approx(0, abs=1e-6)
+    assert local(
+        one.view(1, -1), torch.cat([place(0.1), place(0)]).view(1, -1)
+    ).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_local_is_the_same_a_few_pairs_at_a_time_and_learns(monkeypatch):
@@ -119,14 +130,19 @@ def test_units_change_nothing(name, units):
     width = {"local": 128, "dtw": 80}.get(name, 7)
     g = torch.Generator().manual_seed(0)
     q, s = torch.randn(2, 3, width, generator=g), torch.randn(2, 4, width, generator=g)
-    torch.testing.assert_close(distance(q * units, s * units) / units**power, distance(q, s), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        distance(q * units, s * units) / units**power, distance(q, s), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("units", [1e-17, 1e-9, 1e9, 1e17])
 def test_units_square_with_the_distance(units):
     q, s = torch.randn(2, 3, 7), torch.randn(2, 4, 7)
     torch.testing.assert_close(
-        sqeuclidean(q * units, s * units).double() / units**2, sqeuclidean(q, s).double(), rtol=1e-5, atol=1e-6
+        sqeuclidean(q * units, s * units).double() / units**2,
+        sqeuclidean(q, s).double(),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
@@ -138,11 +154,14 @@ def test_scaling_changes_no_bit():
     assert torch.equal(euclidean(x[:9], x[9:20]), exact)
     exponents = torch.arange(-126.0, 128.0)
     assert torch.equal(
-        power_of_two(torch.exp2(exponents).unsqueeze(-1) * 1.5, (-1,)).squeeze(-1), torch.exp2(exponents)
+        power_of_two(torch.exp2(exponents).unsqueeze(-1) * 1.5, (-1,)).squeeze(-1),
+        torch.exp2(exponents),
     )
 
 
 def test_the_gradient_of_a_direction_knows_its_unit():
     x = torch.tensor([[3e-25, 4e-25]], requires_grad=True)
     (gradient,) = torch.autograd.grad(unit(x)[0, 0], x)
-    torch.testing.assert_close(gradient.double() * 5e-25, torch.tensor([[0.64, -0.48]]).double(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        gradient.double() * 5e-25, torch.tensor([[0.64, -0.48]]).double(), rtol=1e-5, atol=0
+    )

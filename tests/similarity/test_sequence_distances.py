@@ -45,7 +45,9 @@ CASES = [("dtw", FRAME, plain_dtw), ("modified_hausdorff", 2, plain_hausdorff)]
 @pytest.mark.parametrize(("name", "size", "plain"), CASES)
 def test_it_is_the_plain_formula(name, size, plain):
     q, s = items((2, 3, 6), size, 0), items((2, 4, 9), size, 1)
-    expected = torch.stack([torch.stack([torch.stack([plain(a, b) for b in s[i]]) for a in q[i]]) for i in range(2)])
+    expected = torch.stack(
+        [torch.stack([torch.stack([plain(a, b) for b in s[i]]) for a in q[i]]) for i in range(2)]
+    )
     assert torch.allclose(get(name)(q, s), expected, atol=1e-9)
     assert torch.allclose(get(name)(q.float(), s.float()), expected.float(), atol=1e-3)
 
@@ -84,4 +86,7 @@ def test_dtw_forgives_another_speed_and_hausdorff_another_order():
     adapt = slow[::3]
     assert get("dtw")(slow.flatten()[None], adapt.flatten()[None]).item() < 2e-3
     points = torch.randn(9, 2)
-    assert get("modified_hausdorff")(points.flatten()[None], points.flip(0).flatten()[None]).item() < 2e-3
+    assert (
+        get("modified_hausdorff")(points.flatten()[None], points.flip(0).flatten()[None]).item()
+        < 2e-3
+    )

@@ -1,4 +1,6 @@
-"""Texts as answers: those of the support set, those that a language model writes, and their scores."""
+"""Texts as answers: those of the support set, those that a language model writes,
+and their scores.
+"""
 
 from dataclasses import replace
 
@@ -62,13 +64,20 @@ def task():
 
 def embedder():
     torch.manual_seed(0)
-    return build_embedder({"width": 8, "normalize": True, "fusion": "mean", "features": MLP}, ["features"])
+    return build_embedder(
+        {"width": 8, "normalize": True, "fusion": "mean", "features": MLP}, ["features"]
+    )
 
 
 def learned(language_model=None, **options):
-    """The learned optimizer with a language model: another one, or the small one with some other options."""
+    """The learned optimizer with a language model: another one, or the small one with
+    some other options.
+    """
     model = language_model or {}
-    section = {"language_model": model if "name" in model else LANGUAGE_MODEL | model, "vectorize": "auto"}
+    section = {
+        "language_model": model if "name" in model else LANGUAGE_MODEL | model,
+        "vectorize": "auto",
+    }
     parts = {"embedder": embedder(), "task": task(), "ways": 1}
     return methods.build("learned_optimizer", RULE | section | options, "method", **parts).eval()
 
@@ -85,14 +94,18 @@ def metric(classifier="attention", **options):
 def named() -> Samples:
     """Four kinds of things, called by name; in the second language every name has an ending."""
     kinds = np.arange(40) % 4
-    values = torch.eye(4)[kinds] + 0.05 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    values = torch.eye(4)[kinds] + 0.05 * torch.randn(
+        40, 4, generator=torch.Generator().manual_seed(0)
+    )
     names = objects([WORDS[k] + ("" if i < 20 else "o") for i, k in enumerate(kinds)])
     columns = {"features": Column(values), "text": Column(names)}
     return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
 
 
 def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
-    few, some, many = (learned().max_episodes(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000))
+    few, some, many = (
+        learned().max_episodes(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000)
+    )
     assert few == 16 and 1 < some < few and many == 1
     assert learned({"vocabulary": 1000}).max_episodes(EpisodeShape(1, 500, 6)) <= some
 
@@ -100,7 +113,9 @@ def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
 def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
     learner = learned(adapt="all")
     learner.fit(named)
-    assert len(materialize(learner, named, ["features", "text"]).columns["text"].values) == len(named.labels)
+    assert len(materialize(learner, named, ["features", "text"]).columns["text"].values) == len(
+        named.labels
+    )
 
 
 class TestPieces:
@@ -132,19 +147,28 @@ class TestKnown:
         assert torch.allclose(likeness.diagonal(), torch.ones(3))
         assert 1 > likeness[0, 1] > 0.7 > 0.3 > likeness[0, 2] >= 0
 
-    @pytest.mark.parametrize(("weights", "best"), [([0, 0, 1.0], 2), ([0.4, 0.35, 0.25], 0), ([1 / 3] * 3, 0)])
+    @pytest.mark.parametrize(
+        ("weights", "best"), [([0, 0, 1.0], 2), ([0.4, 0.35, 0.25], 0), ([1 / 3] * 3, 0)]
+    )
     def test_what_is_most_like_all_by_weight_is_chosen(self, weights, best):
         known = SupportTexts(torch.tensor([[weights]]).log(), self.texts)
         assert torch.equal(known.chosen()[0, 0], self.texts[0, best])
 
     def test_the_loss_is_that_of_what_would_be_chosen(self):
-        answer, weights = self.texts[:, 2:], torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log()
+        answer, weights = (
+            self.texts[:, 2:],
+            torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log(),
+        )
         good, bad = (SupportTexts(w[None], self.texts).loss(answer) for w in weights)
         assert good.item() == pytest.approx(0, abs=0.01)
-        assert bad.item() == pytest.approx(1 - alike(self.texts, self.texts)[0, 0, 2].item(), abs=0.01)
+        assert bad.item() == pytest.approx(
+            1 - alike(self.texts, self.texts)[0, 0, 2].item(), abs=0.01
+        )
 
     def test_weights_are_learned_by_what_comes_of_them(self):
-        """The choice is softened: a little more weight on what is like the answer is a little less risk."""
+        """The choice is softened: a little more weight on what is like the answer is
+        a little less risk.
+        """
         weights = torch.tensor([[[0.3, 0.3, 0.4]]]).log().requires_grad_()
         SupportTexts(weights, self.texts).loss(self.texts[:, 2:]).sum().backward()
         assert weights.grad[0, 0, 2] < 0 < weights.grad[0, 0, 0]
@@ -154,8 +178,11 @@ class TestScores:
     def test_values(self):
         assert scores.chrf("a red cat", "a red cat") == 1.0
         assert scores.chrf("xyz", "a red cat") == 0.0
-        assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(1.0)
-        assert scores.rouge_l("a cat, here.", "A cat here!") == 1.0  # punctuation is no part of words
+        assert scores.bleu(["the cat sat on the mat"], ["the cat sat on the mat"]) == pytest.approx(
+            1.0
+        )
+        # Punctuation is no part of words.
+        assert scores.rouge_l("a cat, here.", "A cat here!") == 1.0
         assert scores.rouge_l("кіт сірий", "сірий кіт") == 0.5  # nor are other alphabets nothing
         assert scores.rouge_l("the cat sat", "a cat that sat") == pytest.approx(2 * 2 / 7)
         assert scores.rouge_l("", "a") == 0.0
@@ -196,7 +223,11 @@ def descend(learner, samples, steps):
 def judged(learner, samples):
     encoded = materialize(learner, samples, ["features", "text"])
     panel = episode_results(
-        learner, encoded, Sampler(samples, 0, "test"), [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))], 10
+        learner,
+        encoded,
+        Sampler(samples, 0, "test"),
+        [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))],
+        10,
     )
     return {c.key.metric: c.mean for c in panel.rows}
 
@@ -206,7 +237,8 @@ def test_the_metric_method_answers_with_known_texts(named):
     losses = descend(learner, named, 60)
     assert losses[-1] < 0.7 * losses[0]
     found = judged(learner, named)
-    assert found["chrF"] > 0.5 and found["exact match"] > 0.4  # not every kind is among four supports
+    # Not every kind is among four supports.
+    assert found["chrF"] > 0.5 and found["exact match"] > 0.4
     (constant,) = constants(learner)
     assert judged(constant, named)["exact match"] < 0.4
 
@@ -229,7 +261,11 @@ def test_another_instance_of_the_task_scores_alike(named):
     stranger = learned().task
     encoded = materialize(learner, named, ["features", "text"])
     panel = episode_results(
-        learner, encoded, Sampler(named, 0, "test"), [EvalSetting("few_shot", stranger, SHAPE, (MAPPING,))], 10
+        learner,
+        encoded,
+        Sampler(named, 0, "test"),
+        [EvalSetting("few_shot", stranger, SHAPE, (MAPPING,))],
+        10,
     )
     assert {c.key.metric: c.mean for c in panel.rows} == own
 
@@ -244,5 +280,7 @@ def test_queries_do_not_influence_one_another(named):
 
 
 def test_heads_computed_of_the_support_set_are_refused():
-    with pytest.raises(UserError, match="method.init=prototype computes a head, and there is none for texts"):
+    with pytest.raises(
+        UserError, match="method.init=prototype computes a head, and there is none for texts"
+    ):
         learned(init="prototype")

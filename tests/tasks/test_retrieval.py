@@ -45,7 +45,9 @@ UNROLL = {
 
 @pytest.fixture
 def pairs() -> Samples:
-    """Two domains, in which what is found lies where it is sought, but for a step of the domain's own."""
+    """Two domains, in which what is found lies where it is sought, but for a step
+    of the domain's own.
+    """
     rng = torch.Generator().manual_seed(0)
     values = torch.randn(80, 6, generator=rng)
     steps = 3 * torch.randn(2, 6, generator=rng)
@@ -93,7 +95,13 @@ def test_the_panel_ranks_among_all_answers_of_the_domain_less_the_support_set(pa
     (cell,) = chance(pairs)
     assert cell.mean == 1 / 35 and cell.key.target == TARGET and cell.key.candidates is None
     played = next(
-        predict(metric(), pairs, Sampler(pairs, 0, "test"), EvalSetting("few_shot", TASK, SHAPE, (MAPPING,)), 60)
+        predict(
+            metric(),
+            pairs,
+            Sampler(pairs, 0, "test"),
+            EvalSetting("few_shot", TASK, SHAPE, (MAPPING,)),
+            60,
+        )
     )
     answers = pairs.columns[TARGET].values
     for b, (rows, right) in enumerate(candidate_rows(pairs, TARGET, played.drawn)):
@@ -113,7 +121,9 @@ class Opposite(Control):
 
 
 def chance(samples):
-    cells = chance_results(Sampler(samples, 0, "test"), [EvalSetting("few_shot", TASK, SHAPE, (MAPPING,))], 20)
+    cells = chance_results(
+        Sampler(samples, 0, "test"), [EvalSetting("few_shot", TASK, SHAPE, (MAPPING,))], 20
+    )
     return [c for c in cells if c.key.metric == "R@1"]
 
 
@@ -126,10 +136,14 @@ def test_the_loss_is_lowest_where_every_answer_is_found():
 def test_the_loss_is_contrastive_in_both_directions_and_of_directions_alone():
     predictions, answers = torch.tensor([[[1.0, 0], [0.6, 0.8]]]), torch.eye(2)[None]
     logits = torch.tensor([[10.0, 0], [6, 8]])  # cosines at a temperature of 0.1
-    queries, found = (torch.nn.functional.cross_entropy(x, torch.arange(2)) for x in (logits, logits.T))
+    queries, found = (
+        torch.nn.functional.cross_entropy(x, torch.arange(2)) for x in (logits, logits.T)
+    )
     expected = (queries + found).item() / 2
     for scale in (1, 5):
-        assert TASK.loss(scale * predictions, answers / scale).item() == pytest.approx(expected, rel=1e-4)
+        assert TASK.loss(scale * predictions, answers / scale).item() == pytest.approx(
+            expected, rel=1e-4
+        )
 
 
 def test_among_more_answers_each_episode_has_candidates_of_its_own(pairs, monkeypatch):
@@ -139,14 +153,19 @@ def test_among_more_answers_each_episode_has_candidates_of_its_own(pairs, monkey
     among = [(np.array([0, 1, 2]), np.array([1, 2])), (np.array([3, 2]), np.array([0, 1]))]
     monkeypatch.setattr("mmml.tasks.retrieval.candidate_rows", lambda *_: among)
     samples = replace(pairs, columns={TARGET: Column(answers, encoded=True)})
-    scores = {m.name: s.tolist() for m, s in TASK.scores_of_episodes(predictions, answers, samples, None).items()}
+    scores = {
+        m.name: s.tolist()
+        for m, s in TASK.scores_of_episodes(predictions, answers, samples, None).items()
+    }
     assert scores["median rank"] == [[1, 2], [1, 2]] and scores["R@1"] == [[1, 0], [1, 0]]
 
 
 def test_a_first_projection_changes_nothing():
     embedded = torch.randn(2, 5, 6)
     head = heads.build("embedding", {}, "method", width=6, init="prototype", scale=1.7)
-    assert torch.allclose(head(head.initial(embedded, embedded, 6), embedded).float(), embedded, atol=1e-6)
+    assert torch.allclose(
+        head(head.initial(embedded, embedded, 6), embedded).float(), embedded, atol=1e-6
+    )
 
 
 @torch.no_grad()
@@ -170,10 +189,14 @@ def test_training_reaches_the_encoders_of_both_sides(name, pairs):
         section = RULE | UNROLL | {"vectorize": "auto"}
     learner = methods.build(name, section, "method", embedder=embedder(), task=TASK, ways=1)
     learner.fit(raw)
-    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0)
+    (loss,) = learner.losses(
+        gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0
+    )
     loss.backward()
     for modality, encoder in learner.embedder.items():
-        assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, modality
+        assert sum(p.grad.abs().sum() for p in encoder.parameters() if p.grad is not None) > 0, (
+            modality
+        )
 
 
 def test_adapted_projections_beat_standing_still(pairs):
@@ -186,36 +209,59 @@ def test_adapted_projections_beat_standing_still(pairs):
 
 def test_encoders_may_adapt_too(pairs):
     raw = replace(pairs, columns={m: Column(c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "inner_steps": 2}
-    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
+    section = (
+        RULE | UNROLL | {"vectorize": "auto", "adapt": "all", "init": "learned", "inner_steps": 2}
+    )
+    learner = methods.build(
+        "learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1
+    )
     learner.fit(raw)
     encoded = materialize(learner, raw, ["features", TARGET])
-    assert encoded.columns[TARGET].encoded and not encoded.columns["features"].encoded  # answers are not adapted to
+    # Answers are not adapted to.
+    assert encoded.columns[TARGET].encoded and not encoded.columns["features"].encoded
     assert 0 < judged(learner, encoded)["R@10"] <= 1
 
 
 def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     raw = replace(pairs, columns={m: Column(c.values) for m, c in pairs.columns.items()})
-    section = RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "inner_steps": 2}
-    learner = methods.build("learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1)
+    section = (
+        RULE | UNROLL | {"vectorize": False, "adapt": "all", "init": "learned", "inner_steps": 2}
+    )
+    learner = methods.build(
+        "learned_optimizer", section, "method", embedder=embedder(), task=TASK, ways=1
+    )
     learner.fit(raw)
-    (loss,) = learner.losses(gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0)
+    (loss,) = learner.losses(
+        gather(raw, Sampler(raw, 0, "train").draw([0, 1], SHAPE), [MAPPING], TARGET), 0.0
+    )
     loss.backward()
     grads = {n: p.grad for n, p in learner.named_parameters() if p.requires_grad}
     assert all(g is not None and g.abs().sum() > 0 for g in grads.values()), grads.keys()
 
 
 def test_no_head_begins_nowhere():
-    with pytest.raises(UserError, match="method.init=zero points nowhere, and this task compares directions"):
-        methods.build("learned_optimizer", RULE | UNROLL | {"vectorize": "auto", "init": "zero"}, "method",
-                      embedder=embedder(), task=TASK, ways=1)  # fmt: skip
+    with pytest.raises(
+        UserError, match="method.init=zero points nowhere, and this task compares directions"
+    ):
+        methods.build(
+            "learned_optimizer",
+            RULE | UNROLL | {"vectorize": "auto", "init": "zero"},
+            "method",
+            embedder=embedder(),
+            task=TASK,
+            ways=1,
+        )
 
 
 @pytest.mark.parametrize(
     ("mapping", "modalities", "message"),
     [
         ("features:features", {"features": Granularity.SAMPLE}, "this dataset has features"),
-        ("features:features", {"features": Granularity.SAMPLE, TARGET: Granularity.CLASS}, "belongs to whole classes"),
+        (
+            "features:features",
+            {"features": Granularity.SAMPLE, TARGET: Granularity.CLASS},
+            "belongs to whole classes",
+        ),
         (
             f"features+{TARGET}:features",
             {"features": Granularity.SAMPLE, TARGET: Granularity.SAMPLE},
@@ -223,7 +269,11 @@ def test_no_head_begins_nowhere():
         ),
         (
             "features:image",
-            {"features": Granularity.SAMPLE, "image": Granularity.CLASS, TARGET: Granularity.SAMPLE},
+            {
+                "features": Granularity.SAMPLE,
+                "image": Granularity.CLASS,
+                TARGET: Granularity.SAMPLE,
+            },
             "for each sample",
         ),
     ],
@@ -234,5 +284,7 @@ def test_what_does_not_fit_is_refused(mapping, modalities, message):
 
 
 def test_rules_of_classes_are_refused():
-    with pytest.raises(UserError, match="task=retrieval has none: leave it out, or set method/classifier=attention"):
+    with pytest.raises(
+        UserError, match="task=retrieval has none: leave it out, or set method/classifier=attention"
+    ):
         metric("prototype")

@@ -31,7 +31,9 @@ def test_a_class_without_any_weight_has_none():
 
 def test_accuracy_is_per_query():
     predictions = torch.tensor([[[0.9, 0.1], [0.4, 0.6]]]).log()
-    assert named(classification.scores(predictions, torch.tensor([[0, 0]])))["accuracy"].tolist() == [[1.0, 0.0]]
+    assert named(classification.scores(predictions, torch.tensor([[0, 0]])))[
+        "accuracy"
+    ].tolist() == [[1.0, 0.0]]
 
 
 def test_predictions_that_are_no_numbers_are_wrong():
@@ -39,7 +41,9 @@ def test_predictions_that_are_no_numbers_are_wrong():
     nan, ways = torch.full((1, 3, 3), torch.nan), torch.arange(3)[None]
     assert named(classification.scores(nan, ways))["accuracy"].tolist() == [[0.0, 0.0, 0.0]]
     some = torch.tensor([[[torch.nan, -1.0], [-0.1, torch.nan], [-0.1, -2.0]]])
-    assert named(classification.scores(some, torch.tensor([[0, 1, 0]])))["accuracy"].tolist() == [[0.0, 0.0, 1.0]]
+    assert named(classification.scores(some, torch.tensor([[0, 1, 0]])))["accuracy"].tolist() == [
+        [0.0, 0.0, 1.0]
+    ]
 
 
 def test_ranks_and_recall():
@@ -54,7 +58,9 @@ def test_a_collapsed_embedding_ranks_as_chance_does():
     fits = torch.zeros(1, 101, 101)
     scores = named(gallery.scores(fits, torch.arange(101)[None]))
     for name, found in scores.items():
-        assert found.double().mean().item() == pytest.approx(named(gallery.chance(EpisodeShape(101, 1, 1)))[name]), name
+        assert found.double().mean().item() == pytest.approx(
+            named(gallery.chance(EpisodeShape(101, 1, 1)))[name]
+        ), name
     assert (
         scores["median rank"].unique().tolist()
         == [51.0]
@@ -71,7 +77,12 @@ def test_chance_names_the_same_metrics(task):
 
 def test_chance_values():
     assert named(classification.chance(EpisodeShape(5, 1, 1))) == {"accuracy": 0.2}
-    assert named(gallery.chance(EpisodeShape(4, 1, 1))) == {"R@1": 0.25, "R@5": 1.0, "R@10": 1.0, "median rank": 2.5}
+    assert named(gallery.chance(EpisodeShape(4, 1, 1))) == {
+        "R@1": 0.25,
+        "R@5": 1.0,
+        "R@10": 1.0,
+        "median rank": 2.5,
+    }
 
 
 def test_a_median_metric_takes_the_median_of_queries():
@@ -97,18 +108,30 @@ def test_predictions_that_are_no_numbers_rank_last():
 
 CLIPS = "episode.train.mappings=[video:video] episode.eval.mappings=[video:video]"
 IMPOSSIBLE = {
-    "task=regression episode=regression": "task=regression needs a score for each sample, and dataset=glyphs has none",
-    "dataset=sinusoid task=classification": "task=classification: classes of dataset=sinusoid say only what its scores "
-    "are about, .* set task=regression episode=regression",
-    "dataset=sinusoid task=classification episode=regression": "classes of dataset=sinusoid say only",
-    "dataset=sinusoid task=regression episode=regression method/classifier=prototype": "=prototype needs classes",
-    "dataset=moving_domains task=regression episode=regression": "and dataset=moving_domains has none",
+    "task=regression episode=regression": (
+        "task=regression needs a score for each sample, and dataset=glyphs has none"
+    ),
+    "dataset=sinusoid task=classification": (
+        "task=classification: classes of dataset=sinusoid say only what its scores are about, "
+        ".* set task=regression episode=regression"
+    ),
+    "dataset=sinusoid task=classification episode=regression": (
+        "classes of dataset=sinusoid say only"
+    ),
+    "dataset=sinusoid task=regression episode=regression method/classifier=prototype": (
+        "=prototype needs classes"
+    ),
+    "dataset=moving_domains task=regression episode=regression": (
+        "and dataset=moving_domains has none"
+    ),
     "dataset=moving_domains task=generation episode.eval.mappings=[image:image]": (
         "'image', which dataset moving_domains does not have"
     ),
     f"dataset=moving_glyphs task=generation episode=pairs {CLIPS}": "belongs to whole classes here",
     "task=generation method/classifier=attention": "task.target=text belongs to whole classes here",
-    f"dataset=moving_domains task=retrieval method/classifier=prototype episode=pairs {CLIPS}": "needs classes",
+    f"dataset=moving_domains task=retrieval method/classifier=prototype episode=pairs {CLIPS}": (
+        "needs classes"
+    ),
 }
 
 

@@ -16,9 +16,13 @@ def test_ngrams_are_counted_and_the_same_wherever_they_stand():
 
 
 def test_buckets_are_made_use_of():
-    """Of all pairs and triples of letters: nearly as many as by chance, which would be 716 and 12,525."""
+    """Of all pairs and triples of letters: nearly as many as by chance, which would
+    be 716 and 12,525.
+    """
     letters = "abcdefghijklmnopqrstuvwxyz "
     for n, least in ((2, 700), (3, 12_000)):
         texts = ["".join(several) for several in itertools.product(letters, repeat=n)]
-        *_, (hashes, _) = hashed_ngrams(to_bytes(texts, 9), torch.ones(len(texts), n, dtype=torch.bool), n)
+        *_, (hashes, _) = hashed_ngrams(
+            to_bytes(texts, 9), torch.ones(len(texts), n, dtype=torch.bool), n
+        )
         assert len(bucket_of(hashes[:, -1], 20_000).unique()) > least

@@ -40,7 +40,9 @@ class TestPieces:
         assert torch.equal(other.encode(self.texts), tokens.encode(self.texts))
 
     def test_too_few_are_refused(self):
-        with pytest.raises(UserError, match=r"method.language_model.vocabulary=8 must be 32 or more"):
+        with pytest.raises(
+            UserError, match=r"method.language_model.vocabulary=8 must be 32 or more"
+        ):
             PieceTokens(8)
 
 
@@ -61,5 +63,7 @@ def test_no_piece_is_taken_for_the_end():
     own = PieceTokens(64)
     own.fit(["a cat", "a hat", "a b"] * 3)
     read = own.encode(["a  cat", "b"])
-    assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][1] == own.end
+    assert (read == own.end).sum(-1).tolist() == [1, 1] and own.pieces(["a  cat"], 9)[0][
+        1
+    ] == own.end
     assert own.decode(read) == ["a  cat", "b"]

@@ -7,7 +7,9 @@ def test_the_most_frequent_characters_are_known():
     """Of 30 characters in the alphabet of these texts the vocabulary holds ten at most."""
     rare = [chr(0x4E00 + i) for i in range(28)]
     pieces = WordPieces.train([*["ab"] * 40, *rare], 32)
-    assert UNKNOWN not in pieces(["ab", "a", "b"], 9) and pieces([rare[-1]], 9).tolist() == [[UNKNOWN]]
+    assert UNKNOWN not in pieces(["ab", "a", "b"], 9) and pieces([rare[-1]], 9).tolist() == [
+        [UNKNOWN]
+    ]
 
 
 def test_whole_texts_come_back_and_what_is_unknown_is_left_out():

@@ -13,7 +13,13 @@ from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoin
 def checkpoint(step=3):
     weights = {"w": torch.arange(6.0)}
     return Checkpoint(
-        {"seed": 0, "method": {"classifier": "prototype"}}, ["glyphs/A"], weights, {"state": {}}, step, None, 1.5
+        {"seed": 0, "method": {"classifier": "prototype"}},
+        ["glyphs/A"],
+        weights,
+        {"state": {}},
+        step,
+        None,
+        1.5,
     )
 
 
@@ -42,10 +48,13 @@ def test_comes_back_as_it_was(tmp_path):
 
 
 def test_every_part_comes_back_with_the_calibration_and_the_best(tmp_path):
-    best, calibration = {"monitor": "val/mean", "value": 0.5, "step": 2}, {"entries": [{"temperature": 2.0}]}
-    replace(checkpoint(), best=best, calibration=calibration, optimizer={"state": {0: {"step": 7}}}).save(
-        tmp_path / "a"
+    best, calibration = (
+        {"monitor": "val/mean", "value": 0.5, "step": 2},
+        {"entries": [{"temperature": 2.0}]},
     )
+    replace(
+        checkpoint(), best=best, calibration=calibration, optimizer={"state": {0: {"step": 7}}}
+    ).save(tmp_path / "a")
     back = load_checkpoint(tmp_path / "a", "checkpoint")
     assert (back.best, back.calibration, back.known_classes) == (best, calibration, ["glyphs/A"])
     assert back.optimizer == {"state": {0: {"step": 7}}}
@@ -80,7 +89,9 @@ def test_a_pickled_payload_is_refused_and_nothing_runs(tmp_path, monkeypatch):
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"weights": torch.zeros(2)}, {"format": 2, "step": 3}, STRING])
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"weights": torch.zeros(2)}, {"format": 2, "step": 3}, STRING]
+)
 def test_other_files_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match="is no mmml checkpoint"):

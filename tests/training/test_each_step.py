@@ -1,4 +1,6 @@
-"""What one step of training does, and what is written first; literally, where a step can be done by hand."""
+"""What one step of training does, and what is written first; literally, where a step
+can be done by hand.
+"""
 
 import pytest
 import torch
@@ -54,7 +56,10 @@ def test_a_resumed_run_goes_on_with_the_optimizer_the_time_and_the_best(samples,
     before, after = (t.optimizer.state_dict()["state"] for t in (trainer, resumed))
     assert before.keys() == after.keys() and all(same(before[k], after[k]) for k in before)
     resumed.fit(Stop())
-    assert resumed.seconds > trainer.seconds and resumed.run.read_metrics()[-2]["seconds"] >= trainer.seconds
+    assert (
+        resumed.seconds > trainer.seconds
+        and resumed.run.read_metrics()[-2]["seconds"] >= trainer.seconds
+    )
 
 
 def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp_path):
@@ -66,7 +71,10 @@ def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp
         encoded.append({m.training for m in [trainer.learner, *modules]})
         return batches(step)
 
-    trainer.parts.batches, trainer.parts.validate = batch, lambda: (trainer.learner.eval(), {"val/mean": 0.5})[1]
+    trainer.parts.batches, trainer.parts.validate = (
+        batch,
+        lambda: (trainer.learner.eval(), {"val/mean": 0.5})[1],
+    )
     trainer.learner.eval()
     trainer.fit(Stop())
     assert modules and encoded == [{True}] * 6
@@ -95,7 +103,10 @@ def test_three_steps_are_three_steps_of_adamw_by_hand(samples, tmp_path, encoder
     trainer = make_trainer(samples, tmp_path / "a", encoder, precision="fp32", grad_clip_norm=0.5)
     hand = make_trainer(samples, tmp_path / "b", encoder, precision="fp32")
     learner = hand.learner
-    decays = [p for p in learner.parameters() if p.ndim > 1], [p for p in learner.parameters() if p.ndim < 2]
+    decays = (
+        [p for p in learner.parameters() if p.ndim > 1],
+        [p for p in learner.parameters() if p.ndim < 2],
+    )
     groups = [{"params": p, "weight_decay": d} for p, d in zip(decays, (0.1, 0.0), strict=True)]
     optimizer = torch.optim.AdamW(groups)
     for step in range(3):
@@ -111,7 +122,9 @@ def test_three_steps_are_three_steps_of_adamw_by_hand(samples, tmp_path, encoder
     assert same(state(trainer), state(hand))
 
 
-def test_the_loss_of_a_step_of_several_descents_is_their_mean_and_each_is_followed_by_one(samples, tmp_path):
+def test_the_loss_of_a_step_of_several_descents_is_their_mean_and_each_is_followed_by_one(
+    samples, tmp_path
+):
     trainer = make_trainer(samples, tmp_path, MLP)
     weight = next(p for p in trainer.learner.parameters() if p.requires_grad)
     before, met = [], []
@@ -119,12 +132,21 @@ def test_the_loss_of_a_step_of_several_descents_is_their_mean_and_each_is_follow
     def losses(batch, progress):
         for factor in (1.0, 3.0, 8.0):
             before.append(weight.detach().clone())
-            yield factor + 0 * sum(p.sum() for p in trainer.learner.parameters()) + weight.sum() - weight.sum().detach()
+            yield (
+                factor
+                + 0 * sum(p.sum() for p in trainer.learner.parameters())
+                + weight.sum()
+                - weight.sum().detach()
+            )
         met.append(progress)
 
     trainer.learner.losses, trainer.step = losses, 3
     assert trainer._train_step() == pytest.approx(4.0)
-    assert met == [0.5] and not torch.equal(before[0], before[1]) and not torch.equal(before[1], before[2])
+    assert (
+        met == [0.5]
+        and not torch.equal(before[0], before[1])
+        and not torch.equal(before[1], before[2])
+    )
 
 
 def test_the_last_checkpoint_is_written_before_the_best(samples, tmp_path):
@@ -145,12 +167,16 @@ def test_the_last_checkpoint_is_written_before_the_best(samples, tmp_path):
 
 def test_of_equal_scores_the_first_is_the_best(samples, tmp_path):
     for higher in (True, False):
-        trainer = make_trainer(samples, tmp_path / str(higher), MLP, scores=[0.5, 0.5, 0.5], higher=higher)
+        trainer = make_trainer(
+            samples, tmp_path / str(higher), MLP, scores=[0.5, 0.5, 0.5], higher=higher
+        )
         trainer.fit(Stop())
         assert trainer.best["step"] == load_checkpoint(trainer.run.best, "x").step == 2
 
 
 def test_the_last_step_is_validated_and_saved_whatever_the_intervals(samples, tmp_path):
-    trainer = make_trainer(samples, tmp_path, MLP, steps=3, validate_every=2, checkpoint_every=2, scores=[0.1, 0.9])
+    trainer = make_trainer(
+        samples, tmp_path, MLP, steps=3, validate_every=2, checkpoint_every=2, scores=[0.1, 0.9]
+    )
     trainer.fit(Stop())
     assert trainer.best["step"] == load_checkpoint(trainer.run.last, "x").step == 3

@@ -14,14 +14,18 @@ def curves(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    return {
+        name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]
+    }
 
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory):
     """A run that both loggers saw, resumed for two more steps."""
     cwd = tmp_path_factory.mktemp("tracked")
-    done = command("train", *SMOKE, "trainer.loggers=[tensorboard,wandb]", cwd=cwd, WANDB_MODE="offline")
+    done = command(
+        "train", *SMOKE, "trainer.loggers=[tensorboard,wandb]", cwd=cwd, WANDB_MODE="offline"
+    )
     assert done.returncode == 0, done.stderr
     run = only_run(cwd)
     done = command("train", f"resume={run}", "trainer.steps=6", cwd=cwd, WANDB_MODE="offline")
@@ -51,7 +55,11 @@ def test_what_is_done_again_replaces_what_was_shown(tmp_path, again):
         with open_loggers(["tensorboard"], tmp_path, {}, step) as tell:
             for i, value in enumerate(values):
                 tell({"step": step + i + 1, "split": "train", "loss": value})
-    assert curves(tmp_path / "tensorboard")["train/loss"] == [*[(1, 1.0)][:again], (again + 1, 5.0), (again + 2, 6.0)]
+    assert curves(tmp_path / "tensorboard")["train/loss"] == [
+        *[(1, 1.0)][:again],
+        (again + 1, 5.0),
+        (again + 2, 6.0),
+    ]
 
 
 def test_all_are_told_and_closed_whatever_happens(monkeypatch, tmp_path):
@@ -81,10 +89,14 @@ def test_names_begin_with_their_split():
 
 
 def test_what_is_not_there_is_told(monkeypatch):
-    with pytest.raises(UserError, match="trainer.loggers=tensorbord: there is no logger of that name; did you mean"):
+    with pytest.raises(
+        UserError, match="trainer.loggers=tensorbord: there is no logger of that name; did you mean"
+    ):
         check_loggers(["tensorbord"])
     monkeypatch.setattr(package.base, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"wandb needs the package wandb: pip install 'mmml\[wandb\]'"):
+    with pytest.raises(
+        UserError, match=r"wandb needs the package wandb: pip install 'mmml\[wandb\]'"
+    ):
         check_loggers(["wandb"])
 
 
@@ -117,4 +129,7 @@ def test_a_run_goes_on_without_a_tracker_that_cannot_write(monkeypatch, tmp_path
         for step in (1, 2):
             tell({"step": step, "split": "train", "loss": 0.5})
     assert message == ["tried", 1, 2, "closed"]
-    assert "Full cannot write ([Errno 28] No space left on device): the run goes on without it" in caplog.text
+    assert (
+        "Full cannot write ([Errno 28] No space left on device): the run goes on without it"
+        in caplog.text
+    )

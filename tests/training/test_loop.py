@@ -38,13 +38,18 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
     numerics.move(learner)
-    sampler, mappings = Sampler(samples, 0, "train"), [Mapping.parse("image:image"), Mapping.parse("text:image")]
+    sampler, mappings = (
+        Sampler(samples, 0, "train"),
+        [Mapping.parse("image:image"), Mapping.parse("text:image")],
+    )
 
     def episodes(step):
         return gather(samples, sampler.draw([step], EpisodeShape(4, 1, 2)), mappings)
 
     values = iter(scores or [])
-    parts = TrainerInputs(episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0)
+    parts = TrainerInputs(
+        episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0
+    )
     return Trainer(learner, parts, options, numerics, RunDirectory(folder))
 
 
@@ -103,7 +108,9 @@ def test_a_best_score_that_measured_something_else_is_forgotten(samples, tmp_pat
     assert again.best == BEST | {"value": 0.1, "step": 8, "measured": "episodes by group"}
 
 
-def test_without_a_step_to_take_validation_chooses_anew_what_measured_something_else(samples, tmp_path):
+def test_without_a_step_to_take_validation_chooses_anew_what_measured_something_else(
+    samples, tmp_path
+):
     trainer = make_trainer(samples, tmp_path, MLP, scores=[0.9, 0.9, 0.9])
     trainer.fit(Stop())
     again = make_trainer(samples, tmp_path, MLP, scores=[0.1])
@@ -112,14 +119,19 @@ def test_without_a_step_to_take_validation_chooses_anew_what_measured_something_
     again.fit(Stop())
     anew = BEST | {"value": 0.1, "step": 6, "measured": "episodes by group"}
     assert again.best == anew
-    assert [load_checkpoint(file, "x").best for file in (again.run.last, again.run.best)] == [anew, anew]
+    assert [load_checkpoint(file, "x").best for file in (again.run.last, again.run.best)] == [
+        anew,
+        anew,
+    ]
 
 
 def test_fewer_steps_than_done_are_refused(samples, tmp_path):
     trainer = make_trainer(samples, tmp_path, MLP)
     trainer.fit(Stop())
     with pytest.raises(UserError, match="trainer.steps=3 is less than the 6 steps that are done"):
-        make_trainer(samples, tmp_path, MLP, steps=3).restore(load_checkpoint(trainer.run.last, "x"))
+        make_trainer(samples, tmp_path, MLP, steps=3).restore(
+            load_checkpoint(trainer.run.last, "x")
+        )
 
 
 def test_best_is_the_lowest_where_lower_is_better(samples, tmp_path):
@@ -160,7 +172,9 @@ def test_a_non_finite_value_names_the_step_and_the_last_good_checkpoint(samples,
         return bad if what == "loss" else NanGradient.apply(value)
 
     trainer.learner.loss = broken
-    with pytest.raises(TrainingError, match=rf"the {what} is nan at step 4; the last good .*last.ckpt \(step 2\)"):
+    with pytest.raises(
+        TrainingError, match=rf"the {what} is nan at step 4; the last good .*last.ckpt \(step 2\)"
+    ):
         trainer.fit(Stop())
     kept = load_checkpoint(trainer.run.last, "x").learner
     assert all(torch.isfinite(v).all() for v in kept.values())
@@ -224,7 +238,9 @@ def test_the_schedule_warms_up_and_ends_at_zero():
 def test_only_matrices_decay():
     groups = build_optimizer(make_learner(), TrainerConfig(**OPTIONS)).param_groups
     assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
-    assert all(p.ndim >= 2 for p in groups[0]["params"]) and all(p.ndim < 2 for p in groups[1]["params"])
+    assert all(p.ndim >= 2 for p in groups[0]["params"]) and all(
+        p.ndim < 2 for p in groups[1]["params"]
+    )
 
 
 def test_steps_and_seeds_have_their_own_random_numbers():

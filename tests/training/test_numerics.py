@@ -16,12 +16,20 @@ def choose(encoder, monkeypatch, bf16=True, **changes):
 
 
 def test_convolutions_on_a_cpu_with_bf16(monkeypatch):
-    assert choose(SMALL, monkeypatch).record() == {"device": "cpu", "precision": "bf16", "channels_last": True}
+    assert choose(SMALL, monkeypatch).record() == {
+        "device": "cpu",
+        "precision": "bf16",
+        "channels_last": True,
+    }
 
 
 def test_never_bf16_without_channels_last_on_a_cpu(monkeypatch):
     assert choose(SMALL, monkeypatch, channels_last=False).precision == "fp32"
-    assert choose(MLP, monkeypatch).record() == {"device": "cpu", "precision": "fp32", "channels_last": False}
+    assert choose(MLP, monkeypatch).record() == {
+        "device": "cpu",
+        "precision": "fp32",
+        "channels_last": False,
+    }
 
 
 def test_never_bf16_where_it_is_emulated(monkeypatch):
@@ -43,7 +51,10 @@ def test_place_makes_kernels_channels_last(monkeypatch):
 def test_no_bf16_where_inner_loops_are_float32(monkeypatch):
     monkeypatch.setattr(numerics, "has_bf16", lambda device: True)
     head, full = make(SMALL, update_rule="sgd"), make(SMALL, update_rule="sgd", adapt="all")
-    assert [choose_numerics(x, TrainerConfig(**OPTIONS)).precision for x in (head, full)] == ["bf16", "fp32"]
+    assert [choose_numerics(x, TrainerConfig(**OPTIONS)).precision for x in (head, full)] == [
+        "bf16",
+        "fp32",
+    ]
     with pytest.raises(UserError, match="trainer.precision=bf16: its inner loops are float32"):
         choose_numerics(full, TrainerConfig(**(OPTIONS | {"precision": "bf16"})))
 
@@ -53,8 +64,14 @@ def test_not_channels_last_under_vmap():
     options = TrainerConfig(**OPTIONS)
     assert choose_numerics(make(SMALL, **maml), options).channels_last
     assert not choose_numerics(make(SMALL, **maml, vectorize=True), options).channels_last
-    with pytest.raises(UserError, match=r"trainer.channels_last=true does not go with all tasks at once: set method"):
-        choose_numerics(make(SMALL, **maml, vectorize=True), TrainerConfig(**(OPTIONS | {"channels_last": True})))
+    with pytest.raises(
+        UserError,
+        match=r"trainer.channels_last=true does not go with all tasks at once: set method",
+    ):
+        choose_numerics(
+            make(SMALL, **maml, vectorize=True),
+            TrainerConfig(**(OPTIONS | {"channels_last": True})),
+        )
 
 
 def test_a_device_that_is_not_there():

@@ -54,12 +54,18 @@ class EmojiFiles(OnDisk):
         super().__init__(root)
         self.languages, self.size = languages, size
         require(8 <= size <= SIDE, "dataset.size", size, f"from 8 to {SIDE} pixels")
-        require(bool(languages), "dataset.languages", languages, "a list of languages, such as [en]")
+        require(
+            bool(languages), "dataset.languages", languages, "a list of languages, such as [en]"
+        )
 
     def listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
-        """Name and group of every emoji that all artworks draw, by code points such as ``1f600``."""
+        """Name and group of every emoji that all artworks draw, by code points
+        such as ``1f600``.
+        """
         listed = json.loads(self.find("list.json")[0].read_text())
-        return {code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))}
+        return {
+            code: listed[code] for code in sorted(set.intersection(*map(set, files)) & set(listed))
+        }
 
     def files(self, artwork: str) -> dict[str, Path]:
         """An artwork's drawings, by code points."""
@@ -89,13 +95,15 @@ class Emoji(EmojiFiles):
 
     Args:
         root: the folder that holds ``emoji/``.
-        samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names belong to
-            classes. ``names``: a sample is a name (``text``), its domain the language; held-out emoji that have the
-            same name in two of the languages are left out, since to know one would be to know the other. ``both``: a
-            sample is a drawing and a name, one for each language, which is its domain; the artworks take turns, where
-            Unicode has no name in a language the name is missing, what ``names`` leaves out is left out, and a group
-            is a drawing.
-        languages: of the names, such as ``[en, de]``; an emoji that has no name in any of them is left out.
+        samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names
+            belong to classes. ``names``: a sample is a name (``text``), its domain the language;
+            held-out emoji that have the same name in two of the languages are left out, since
+            to know one would be to know the other. ``both``: a sample is a drawing and a name,
+            one for each language, which is its domain; the artworks take turns, where Unicode
+            has no name in a language the name is missing, what ``names`` leaves out is left out,
+            and a group is a drawing.
+        languages: of the names, such as ``[en, de]``; an emoji that has no name in any
+            of them is left out.
         keywords: whether what Unicode lists as keywords serves as names too, in training.
         size: images are reduced to this many pixels on each side.
         split_seed: which emoji are held out.
@@ -122,7 +130,9 @@ class Emoji(EmojiFiles):
         self.samples, self.modalities = samples, KINDS[samples]
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case as Unicode has them."""
+        """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case
+        as Unicode has them.
+        """
         files = [self.files(artwork) for artwork in ARTWORKS]
         listed = self.listed(files)
         names, keywords = self.names(listed)
@@ -134,16 +144,25 @@ class Emoji(EmojiFiles):
         for split, part in parts.items():
             texts_of = keywords if self.keywords and split == "train" else names
             strict = split != "train" and self.samples != "artworks"
-            numbers = [i for i in part if texts_of[known[i]] and (differ(texts_of[known[i]]) or not strict)]
+            numbers = [
+                i for i in part if texts_of[known[i]] and (differ(texts_of[known[i]]) or not strict)
+            ]
             codes = [known[i] for i in numbers]
-            classes, own = [f"{listed[c]['name']} ({c})" for c in codes], [texts_of[c] for c in codes]
+            classes, own = (
+                [f"{listed[c]['name']} ({c})" for c in codes],
+                [texts_of[c] for c in codes],
+            )
             samples = self._rows(classes, own, numbers, images)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses, kept_apart=codes)
         return found
 
     def _rows(
-        self, classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+        self,
+        classes: list[str],
+        names: list[list[tuple[str, str]]],
+        numbers: list[int],
+        images: Values | None,
     ) -> Samples:
         if self.samples == "names":
             return of_names(classes, names)
@@ -158,7 +177,10 @@ def differ(named: list[tuple[str, str]]) -> bool:
 
 
 def of_artworks(
-    classes: list[str], names: list[list[tuple[str, str]]], numbers: list[int], images: Values | None
+    classes: list[str],
+    names: list[list[tuple[str, str]]],
+    numbers: list[int],
+    images: Values | None,
 ) -> Samples:
     """A row for each drawing.
 
@@ -168,7 +190,10 @@ def of_artworks(
         numbers: of each among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
     """
-    columns, duplicates = {"text": Column.of_texts([[text for _, text in several] for several in names])}, None
+    columns, duplicates = (
+        {"text": Column.of_texts([[text for _, text in several] for several in names])},
+        None,
+    )
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
         columns["image"] = Column(Subset(images, rows.ravel()))
@@ -183,7 +208,9 @@ def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
     flat = [pair for several in names for pair in several]
     columns = {"text": Column(objects([text for _, text in flat]))}
     starts = np.cumsum([0, *map(len, names)])
-    return Samples(classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str))
+    return Samples(
+        classes, starts, columns, domains=np.array([language for language, _ in flat], dtype=str)
+    )
 
 
 def of_both(
@@ -193,18 +220,32 @@ def of_both(
     images: Values | None,
     languages: list[str],
 ) -> Samples:
-    """A row for each language: a name, and one of the drawings; arguments as of :func:`of_artworks`."""
+    """A row for each language: a name, and one of the drawings; arguments as
+    of :func:`of_artworks`.
+    """
     each, columns = len(languages), {}
-    looks = np.arange(len(ARTWORKS) * (max(numbers, default=0) + 1)) if images is None else identical(images)
-    drawing = np.array([d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64)
-    texts_of = [dict(reversed(several)).get(language) for several in names for language in languages]
+    looks = (
+        np.arange(len(ARTWORKS) * (max(numbers, default=0) + 1))
+        if images is None
+        else identical(images)
+    )
+    drawing = np.array(
+        [d for i, n in enumerate(numbers) for d in in_turn(n, i, each, looks)], np.int64
+    )
+    texts_of = [
+        dict(reversed(several)).get(language) for several in names for language in languages
+    ]
     present = np.array([text is not None for text in texts_of], bool)
     columns["text"] = Column(objects(texts_of), mask_of(present))
     if images is not None:
         columns["image"] = Column(Subset(images, drawing))
-    starts, domains = np.arange(len(classes) + 1) * each, np.array(languages * len(classes), dtype=str)
+    starts, domains = (
+        np.arange(len(classes) + 1) * each,
+        np.array(languages * len(classes), dtype=str),
+    )
     look = looks[drawing]
-    duplicates = None if images is None else if_any(look)  # of more languages than artworks, some share a drawing
+    # Of more languages than artworks, some share a drawing.
+    duplicates = None if images is None else if_any(look)
     return Samples(classes, starts, columns, duplicates=duplicates, groups=look, domains=domains)
 
 
@@ -246,11 +287,14 @@ def read_names(archives: list[Path], languages: list[str]) -> Names:
         content = next(iter(json.loads(data).values()))["annotations"]
         for emoji, entry in content.items():
             texts = [*entry.get("tts", []), *entry.get("default", [])]
-            found.setdefault(emoji.replace(VARIANT, ""), {}).setdefault(language, list(dict.fromkeys(texts)))
+            found.setdefault(emoji.replace(VARIANT, ""), {}).setdefault(
+                language, list(dict.fromkeys(texts))
+            )
     for language in languages:
         if language not in spoken:
             known = sorted(spoken)
             raise UserError(
-                f"dataset.languages: {language} is none of {', '.join(known)}{did_you_mean(language, known)}"
+                f"dataset.languages: {language} is none of "
+                f"{', '.join(known)}{did_you_mean(language, known)}"
             )
     return found

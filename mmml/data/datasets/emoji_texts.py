@@ -1,4 +1,6 @@
-"""``dataset=emoji_texts``: the same emoji, where a class is a language, or a topic, and a sample one emoji in it."""
+"""``dataset=emoji_texts``: the same emoji, where a class is a language, or a topic,
+and a sample one emoji in it.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -12,23 +14,28 @@ from mmml.data.values import Subset, Values, objects
 from mmml.errors import UserError, require
 
 Pairs = dict[str, list[tuple[str, str, str]]]
-"""By class, the code points of an emoji, a text, and the one that it is a translation of (empty if of none)."""
+"""By class, the code points of an emoji, a text, and the one that it is a translation
+of (empty if of none).
+"""
 
 
 @datasets.register("emoji_texts")
 class EmojiTexts(EmojiFiles):
     """What emoji are called, to be told of other emoji in a new language or on a new topic.
 
-    A sample is a drawing (``image``, the artworks take turns), what it is called (``text``) and, with ``source``, what
-    it is called in another language (``source_text``). The emoji of a topic belong to its split; those of languages
-    are split as ``dataset=emoji`` splits them, or are the same in all languages.
+    A sample is a drawing (``image``, the artworks take turns), what it is called (``text``) and,
+    with ``source``, what it is called in another language (``source_text``). The emoji of a topic
+    belong to its split; those of languages are split as ``dataset=emoji`` splits them, or are
+    the same in all languages.
 
     Args:
         root: the folder that holds ``emoji/``.
-        classes: ``languages``, or ``topics``: the subgroups that Unicode puts emoji in, in the first language.
+        classes: ``languages``, or ``topics``: the subgroups that Unicode puts emoji in,
+            in the first language.
         languages: of the names.
         val_languages, test_languages: of these, those that validation and test are about.
-        disjoint_items: whether the emoji of the languages of validation and test are held out besides those languages.
+        disjoint_items: whether the emoji of the languages of validation and test are held out
+            besides those languages.
         source: the language of ``source_text``, which is then no class; None for none.
         keywords: whether each of what Unicode lists as keywords makes a sample too, in training.
         min_class_size: topics of fewer emoji are left out.
@@ -56,16 +63,30 @@ class EmojiTexts(EmojiFiles):
         val: float,
         test: float,
     ):
-        super().__init__(root, languages if source in (None, *languages) else [*languages, str(source)], size)
-        require(classes in ("languages", "topics"), "dataset.classes", classes, "languages or topics")
-        self.classes, self.source, self.keywords, self.min_class_size = classes, source, keywords, min_class_size
+        super().__init__(
+            root, languages if source in (None, *languages) else [*languages, str(source)], size
+        )
+        require(
+            classes in ("languages", "topics"), "dataset.classes", classes, "languages or topics"
+        )
+        self.classes, self.source, self.keywords, self.min_class_size = (
+            classes,
+            source,
+            keywords,
+            min_class_size,
+        )
         self.disjoint_items = disjoint_items or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}
         if classes == "topics" and source == languages[0]:
-            raise UserError(f"dataset.source={source} is what dataset.languages asks for: choose another, or null")
+            raise UserError(
+                f"dataset.source={source} is what dataset.languages asks for: "
+                "choose another, or null"
+            )
         if classes == "languages":
-            check_held_out(val_languages, test_languages, [n for n in languages if n != source], "languages")
+            check_held_out(
+                val_languages, test_languages, [n for n in languages if n != source], "languages"
+            )
         self.modalities: Mapping[str, Granularity] = dict.fromkeys(
             ("image", "text", *(["source_text"] if source else [])), Granularity.SAMPLE
         )
@@ -83,7 +104,11 @@ class EmojiTexts(EmojiFiles):
         for split, part in parts.items():
             codes = [list(listed)[i] for i in part]
             named = keywords if self.keywords and split == "train" else names
-            pairs = self._by_topic(codes, named, listed) if by_topic else self._by_language(codes, named, split)
+            pairs = (
+                self._by_topic(codes, named, listed)
+                if by_topic
+                else self._by_language(codes, named, split)
+            )
             found[split] = self._samples(pairs, number, images)
         return found
 
@@ -102,11 +127,15 @@ class EmojiTexts(EmojiFiles):
         split = split_classes(topics, self.split_seed, self.val, self.test)
         return {name: [i for t in part for i in of[topics[t]]] for name, part in split.items()}
 
-    def _by_topic(self, codes: Sequence[str], named: Named, listed: Mapping[str, Mapping[str, str]]) -> Pairs:
+    def _by_topic(
+        self, codes: Sequence[str], named: Named, listed: Mapping[str, Mapping[str, str]]
+    ) -> Pairs:
         pairs: Pairs = {listed[code]["subgroup"]: [] for code in codes}
         for code in codes:
             texts = [text for language, text in named[code] if language == self.languages[0]]
-            pairs[listed[code]["subgroup"]] += [(code, text, self._source(named[code])) for text in texts]
+            pairs[listed[code]["subgroup"]] += [
+                (code, text, self._source(named[code])) for text in texts
+            ]
         return pairs
 
     def _by_language(self, codes: Sequence[str], named: Named, split: str) -> Pairs:
@@ -124,13 +153,18 @@ class EmojiTexts(EmojiFiles):
         return next((text for language, text in named if language == self.source), "")
 
     def _samples(self, pairs: Pairs, number: Mapping[str, int], images: Values | None) -> Samples:
-        """The rows of a split; a class's drawings begin with another artwork than the last one's."""
+        """The rows of a split; a class's drawings begin with another artwork
+        than the last one's.
+        """
         flat = [(turn, *pair) for turn, several in enumerate(pairs.values()) for pair in several]
         columns = {"text": Column(objects([text for _, _, text, _ in flat]))}
         if self.source:
             columns["source_text"] = Column(objects([source for *_, source in flat]))
         if images is not None:
-            rows = [number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS) for turn, c, _, _ in flat]
+            rows = [
+                number[c] * len(ARTWORKS) + (number[c] + turn) % len(ARTWORKS)
+                for turn, c, _, _ in flat
+            ]
             columns["image"] = Column(Subset(images, np.array(rows, np.int64)))
         starts = np.cumsum([0, *map(len, pairs.values())])
         emoji = sorted({code for _, code, _, _ in flat}) if self.disjoint_items else []

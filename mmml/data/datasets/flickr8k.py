@@ -1,4 +1,6 @@
-"""``dataset=flickr8k``: photographs, each with five English captions and a sentence in each of four languages."""
+"""``dataset=flickr8k``: photographs, each with five English captions and a sentence in each
+of four languages.
+"""
 
 import gzip
 from collections import defaultdict
@@ -20,7 +22,9 @@ from mmml.errors import UserError, require
 
 MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1"
 DIGESTS = {
-    "image_splits/train.txt": "sha256:97ee57e160a46c7d0e75298ebf57967e1245698a6f8806436ff07e61d1a41221",
+    "image_splits/train.txt": (
+        "sha256:97ee57e160a46c7d0e75298ebf57967e1245698a6f8806436ff07e61d1a41221"
+    ),
     "raw/train.cs.gz": "sha256:a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
     "raw/train.de.gz": "sha256:726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
     "raw/train.en.gz": "sha256:d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
@@ -34,9 +38,13 @@ class Flickr8kFiles(OnDisk):
     """Photographs and what is said of them, on disk."""
 
     folder_name = "flickr8k_multi30k"
-    downloads = tuple(Download(f"{MULTI30K}/{path}", path, digest) for path, digest in DIGESTS.items())
+    downloads = tuple(
+        Download(f"{MULTI30K}/{path}", path, digest) for path, digest in DIGESTS.items()
+    )
     by_hand: ClassVar[Mapping[str, str]] = {
-        "*images*.zip": "images.zip, the photographs of Flickr8k, for non-commercial research and education",
+        "*images*.zip": (
+            "images.zip, the photographs of Flickr8k, for non-commercial research and education"
+        ),
         "captions_en.token.txt": "captions_en.token.txt, which is Flickr8k's Flickr8k.token.txt",
     }
 
@@ -46,7 +54,9 @@ class Flickr8kFiles(OnDisk):
         return {path.stem: path for path in folder.rglob("*.jpg")}
 
     def aligned(self, language: str) -> dict[str, str]:
-        """Multi30k's sentence of each photograph of its list, whose name begins as Flickr8k's does."""
+        """Multi30k's sentence of each photograph of its list, whose name begins
+        as Flickr8k's does.
+        """
         listed = self.find("**/image_splits_train.txt", "**/image_splits/train.txt")[0]
         sentences = self.find(f"**/train.{language}.gz")[0]
         names = [Path(line.strip()).stem for line in listed.read_text().split()]
@@ -59,14 +69,16 @@ class Flickr8kFiles(OnDisk):
 
 @datasets.register("flickr8k")
 class Flickr8k(Flickr8kFiles):
-    """Photographs of Flickr8k (Hodosh et al., 2013) that are in Multi30k too (Elliott et al., 2016).
+    """Photographs of Flickr8k (Hodosh et al., 2013) that are in Multi30k too (Elliott
+    et al., 2016).
 
-    A class is a photograph, ``image`` its one sample, ``text`` what is said of it; splits hold out photographs.
+    A class is a photograph, ``image`` its one sample, ``text`` what is said of it;
+    splits hold out photographs.
 
     Args:
         root: the folder that holds ``flickr8k_multi30k/``.
-        sentences: what serves as text: ``captions``, the five in English, and any of ``en``, ``de``, ``fr`` and
-            ``cs``, the aligned sentences.
+        sentences: what serves as text: ``captions``, the five in English, and any of ``en``,
+            ``de``, ``fr`` and ``cs``, the aligned sentences.
         size: images are reduced so that their longer side has this many pixels.
         split_seed: which photographs are held out.
         val, test: the fractions of the photographs held out for validation and test.
@@ -75,7 +87,15 @@ class Flickr8k(Flickr8kFiles):
     name = "flickr8k"
     modalities: Mapping[str, Granularity] = {"image": Granularity.SAMPLE, "text": Granularity.CLASS}
 
-    def __init__(self, root: str | None, sentences: list[str], size: int, split_seed: int, val: float, test: float):
+    def __init__(
+        self,
+        root: str | None,
+        sentences: list[str],
+        size: int,
+        split_seed: int,
+        val: float,
+        test: float,
+    ):
         super().__init__(root)
         self.sentences, self.size = sentences, size
         self.split_seed, self.val, self.test = split_seed, val, test
@@ -90,18 +110,25 @@ class Flickr8k(Flickr8kFiles):
         names = sorted(set(files) & set(texts))
         columns = {}
         if "image" in modalities:
-            columns["image"] = decode_whole("image", [files[n] for n in names], Limits(image_side=self.size))
+            columns["image"] = decode_whole(
+                "image", [files[n] for n in names], Limits(image_side=self.size)
+            )
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             own = {"text": Column.of_texts([texts[names[i]] for i in part])}
             own |= {m: Column(Subset(values, np.array(part))) for m, values in columns.items()}
             numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k calls them
-            found[split] = Samples([names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers)
+            found[split] = Samples(
+                [names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers
+            )
         return found
 
     def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:
         """What is said of each photograph for which there is something of all kinds."""
-        kinds = [self._captions() if kind == CAPTIONS else self._aligned(kind, photographs) for kind in self.sentences]
+        kinds = [
+            self._captions() if kind == CAPTIONS else self._aligned(kind, photographs)
+            for kind in self.sentences
+        ]
         common = set.intersection(*map(set, kinds))
         return {name: [text for kind in kinds for text in kind[name]] for name in common}
 

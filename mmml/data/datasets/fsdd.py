@@ -28,22 +28,25 @@ NAME = re.compile(r"(\d)_(\w+?)_(\d+)")  # digit, speaker, take
 class FSDD(OnDisk):
     """The Free Spoken Digit Dataset: a class is a digit, a group (and a domain) a speaker.
 
-    ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other people's hands), no
-    image is of two takes: where images are used there are as many samples of a digit as it has images.
+    ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other
+    people's hands), no image is of two takes: where images are used there are as many samples
+    of a digit as it has images.
 
     Args:
         root: the folder that holds ``fsdd/``.
         val_digits, test_digits: held out for validation and test, numbers from 0 to 9.
         speaker: who is tested on, and heard in no other split; null for all in all splits.
-        test_speakers: ``own``: the test split is of that speaker alone; ``all``: it has what the others say
-            too, to ask about one voice after examples of others (``episode.eval.query_domain``).
-        concat_augmentation: training also has words made of halves of two digits, and all words played
-            backwards; so are images, where backwards is mirrored.
+        test_speakers: ``own``: the test split is of that speaker alone; ``all``:
+            it has what the others say too, to ask about one voice after examples of others
+            (``episode.eval.query_domain``).
+        concat_augmentation: training also has words made of halves of two digits, and all words
+            played backwards; so are images, where backwards is mirrored.
     """
 
     name = "fsdd"
     folder_name = "fsdd"
-    downloads = (Download(HOME, "recordings.zip"),)  # packed anew for each download, so that its bytes may change
+    # Packed anew for each download, so that its bytes may change.
+    downloads = (Download(HOME, "recordings.zip"),)
     modalities: Mapping[str, Granularity] = {
         "audio": Granularity.SAMPLE,
         "image": Granularity.SAMPLE,
@@ -60,31 +63,44 @@ class FSDD(OnDisk):
         concat_augmentation: bool = False,
     ):
         super().__init__(root)
-        require(test_speakers in ("own", "all"), "dataset.test_speakers", test_speakers, "own or all")
+        require(
+            test_speakers in ("own", "all"), "dataset.test_speakers", test_speakers, "own or all"
+        )
         if test_speakers == "all" and speaker is None:
             raise UserError(
-                "dataset.test_speakers=all is about one speaker, who is tested on: name one, dataset.speaker=theo"
+                "dataset.test_speakers=all is about one speaker, who is tested on: name one, "
+                "dataset.speaker=theo"
             )
         for option, digits in (("val_digits", val_digits), ("test_digits", test_digits)):
             ok = set(digits) <= set(range(10)) and len(set(digits)) == len(digits)
             require(ok, f"dataset.{option}", digits, "a list of different numbers from 0 to 9")
         if both := sorted(set(val_digits) & set(test_digits)):
-            raise UserError(f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; each has one split")
+            raise UserError(
+                f"dataset.test_digits: {both[0]} is one of dataset.val_digits too; "
+                "each has one split"
+            )
         self.digits_of = {"val": val_digits, "test": test_digits}
         self.digits_of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
-        self.speaker, self.test_speakers, self.concat_augmentation = speaker, test_speakers, concat_augmentation
+        self.speaker, self.test_speakers, self.concat_augmentation = (
+            speaker,
+            test_speakers,
+            concat_augmentation,
+        )
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
         archives = self.find("*recordings*.zip", wanted="recordings.zip")
-        found = {m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))}
+        found = {
+            m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))
+        }
         takes = sorted(found, key=lambda m: (int(m[1]), m[2], int(m[3])))
         sounds = decode_whole("audio", [found[m] for m in takes], Limits())
         digits, speakers = np.array([int(m[1]) for m in takes]), np.array([m[2] for m in takes])
         if self.speaker is not None and self.speaker not in speakers:
             known = sorted(set(speakers.tolist()))
             raise UserError(
-                f"dataset.speaker={self.speaker} is none of {', '.join(known)}{did_you_mean(self.speaker, known)}"
+                f"dataset.speaker={self.speaker} is none of "
+                f"{', '.join(known)}{did_you_mean(self.speaker, known)}"
             )
         images = digit_images() if "image" in modalities else None
         samples = {}
@@ -95,7 +111,9 @@ class FSDD(OnDisk):
             if images is not None:
                 takes_of, drawn = illustrated(self.digits_of[split], takes_of, images, len(takes))
             made = words if self.concat_augmentation and split == "train" else digits_alone
-            part = made(takes_of, [DIGITS[d] for d in self.digits_of[split]], sounds, speakers, drawn)
+            part = made(
+                takes_of, [DIGITS[d] for d in self.digits_of[split]], sounds, speakers, drawn
+            )
             samples[split] = replace(part, kept_apart=self._kept_apart(speakers[heard], split))
         return samples
 
@@ -139,7 +157,11 @@ def illustrated(
 
 
 def digits_alone(
-    takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray, drawn: np.ndarray | None
+    takes: list[np.ndarray],
+    names: list[str],
+    sounds: Values,
+    speakers: np.ndarray,
+    drawn: np.ndarray | None,
 ) -> Samples:
     """Digits as they are said, and drawn."""
     rows = np.concatenate([np.zeros(0, np.int64), *takes])
@@ -148,9 +170,15 @@ def digits_alone(
 
 
 def words(
-    takes: list[np.ndarray], names: list[str], sounds: Values, speakers: np.ndarray, drawn: np.ndarray | None
+    takes: list[np.ndarray],
+    names: list[str],
+    sounds: Values,
+    speakers: np.ndarray,
+    drawn: np.ndarray | None,
 ) -> Samples:
-    """Digits, halves of two joined, and all that backwards; images are joined from left and right, and mirrored."""
+    """Digits, halves of two joined, and all that backwards; images are joined from left and
+    right, and mirrored.
+    """
     rows, backwards, counts = words_of(takes, speakers)
     said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
     classes = said + [f"{word} backwards" for word in said]
@@ -158,11 +186,17 @@ def words(
     if drawn is not None:
         images = np.concatenate([drawn[rows[:, 0], :, :4], drawn[rows[:, 1], :, 4:]], axis=2)
         images[backwards] = images[backwards, :, ::-1]
-    return samples_of(classes, counts, Spliced(sounds, rows, backwards), speakers[rows[:, 0]], images)
+    return samples_of(
+        classes, counts, Spliced(sounds, rows, backwards), speakers[rows[:, 0]], images
+    )
 
 
 def samples_of(
-    classes: list[str], counts: Sequence[int], sounds: Values, speakers: np.ndarray, images: np.ndarray | None
+    classes: list[str],
+    counts: Sequence[int],
+    sounds: Values,
+    speakers: np.ndarray,
+    images: np.ndarray | None,
 ) -> Samples:
     """What is said, class after class, by the speakers of all rows."""
     columns = {"audio": Column(sounds), "text": Column.of_texts([[name] for name in classes])}

@@ -1,11 +1,12 @@
 """``dataset=glyphs``: the characters of the DejaVu fonts, paired with their Unicode names.
 
 Needs no download: the fonts come with matplotlib. A class is a character that all 12 faces
-hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode name. Characters
-that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
+hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode
+name. Characters that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
 
-Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are duplicates, which
-never stand on both sides of an episode, and characters that are drawn alike in nearly all faces are left out.
+Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are
+duplicates, which never stand on both sides of an episode, and characters that are drawn alike in
+nearly all faces are left out.
 """
 
 import hashlib
@@ -37,16 +38,17 @@ UNLIKE = 5  # faces that draw a character otherwise than so many others do; else
 
 @datasets.register("glyphs")
 class Glyphs(Dataset):
-    """1,873 characters × 12 faces, 32×32, with their outlines and names; splits are disjoint by character.
+    """1,873 characters × 12 faces, 32×32, with their outlines and names; splits are
+    disjoint by character.
 
-    A superclass is a script (of what is in several, the first). Characters that share a drawing in any face are in one
-    split.
+    A superclass is a script (of what is in several, the first). Characters that share a drawing in
+    any face are in one split.
 
     Args:
         split_seed: which characters, or scripts, are held out.
         val, test: the fractions of the characters, or scripts, held out for validation and test.
-        split_by: ``character``, or ``script``: whole scripts are held out; a character that looks the same in scripts
-            of different splits is left out.
+        split_by: ``character``, or ``script``: whole scripts are held out; a character that looks
+            the same in scripts of different splits is left out.
     """
 
     name = "glyphs"
@@ -57,15 +59,22 @@ class Glyphs(Dataset):
     }
 
     def __init__(self, split_seed: int, val: float, test: float, split_by: str = "character"):
-        require(split_by in ("character", "script"), "dataset.split_by", split_by, "character or script")
+        require(
+            split_by in ("character", "script"), "dataset.split_by", split_by, "character or script"
+        )
         self.split_seed, self.val, self.test, self.split_by = split_seed, val, test, split_by
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; strokes in pixels; the rows of a class are its faces."""
+        """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; strokes in pixels; the rows
+        of a class are its faces.
+        """
         fonts = dejavu_faces()
         key = cache_key(fonts)
         arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
-        images, names = torch.from_numpy(arrays["images"]), [str(n).split("\n") for n in arrays["names"]]
+        images, names = (
+            torch.from_numpy(arrays["images"]),
+            [str(n).split("\n") for n in arrays["names"]],
+        )
         alike = arrays["alike"]
         drawn = strokes_of([n[0] for n in names], fonts, key) if "strokes" in modalities else None
         found = {}
@@ -78,9 +87,13 @@ class Glyphs(Dataset):
     def _split(self, names: list[list[str]], together: np.ndarray) -> dict[str, list[int]]:
         """The characters of each split; those of one number in ``together`` share a drawing."""
         if self.split_by == "character":
-            return split_classes([n[0] for n in names], self.split_seed, self.val, self.test, together)
+            return split_classes(
+                [n[0] for n in names], self.split_seed, self.val, self.test, together
+            )
         own = [{script_of(n) for n in several} for several in names]
-        of = [set.union(*(own[i] for i in np.flatnonzero(together == number))) for number in together]
+        of = [
+            set.union(*(own[i] for i in np.flatnonzero(together == number))) for number in together
+        ]
         scripts = sorted(set.union(*of))
         held = split_classes(scripts, self.split_seed, self.val, self.test)
         kept = {split: {scripts[s] for s in held[split]} for split in SPLITS}
@@ -88,13 +101,17 @@ class Glyphs(Dataset):
 
 
 def script_of(name: str) -> str:
-    """The script of the character of a name, such as ``Grek``; ``Zyyy`` is what many scripts share."""
+    """The script of the character of a name, such as ``Grek``; ``Zyyy`` is what
+    many scripts share.
+    """
     from fontTools import unicodedata as scripts
 
     return str(scripts.script(unicodedata.lookup(name)))
 
 
-def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]], alike: np.ndarray) -> Samples:
+def _samples(
+    images: torch.Tensor, strokes: Subset | None, names: list[list[str]], alike: np.ndarray
+) -> Samples:
     classes, faces = images.shape[:2]
     columns = {"image": Column(images.flatten(0, 1)), "text": Column.of_texts(names)}
     same = linked(alike.ravel())
@@ -106,7 +123,9 @@ def _samples(images: torch.Tensor, strokes: Subset | None, names: list[list[str]
         starts=np.arange(classes + 1) * faces,
         columns=columns,
         duplicates=if_any(same),
-        superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[1],
+        superclasses=np.unique([script_of(several[0]) for several in names], return_inverse=True)[
+            1
+        ],
     )
 
 
@@ -160,8 +179,9 @@ def draw_classes(fonts: list[Path]) -> dict[str, np.ndarray]:
     """What is drawn of all characters.
 
     Returns:
-        ``images`` ``[classes, faces, 32, 32]``, ``names`` ``[classes]``, newline between names, and ``alike``
-        ``[classes, faces]``: a number, the same for drawings with the same pixels or the same outline.
+        ``images`` ``[classes, faces, 32, 32]``, ``names`` ``[classes]``, newline between names,
+        and ``alike`` ``[classes, faces]``: a number, the same for drawings with the same pixels
+        or the same outline.
     """
     characters = shared_characters(fonts)
     drawings = np.stack([draw(characters, font) for font in fonts], axis=1)
@@ -170,15 +190,21 @@ def draw_classes(fonts: list[Path]) -> dict[str, np.ndarray]:
     groups = merge_lookalikes(drawings)
     firsts = [g[0] for g in groups]
     images = drawings[firsts]
-    outlines = np.stack([outlines_as_text([characters[i] for i in firsts], font) for font in fonts], axis=1)
-    alike = linked(identical(images.reshape(-1, SIDE, SIDE)), identical(outlines.ravel())).reshape(len(images), -1)
+    outlines = np.stack(
+        [outlines_as_text([characters[i] for i in firsts], font) for font in fonts], axis=1
+    )
+    alike = linked(identical(images.reshape(-1, SIDE, SIDE)), identical(outlines.ravel())).reshape(
+        len(images), -1
+    )
     kept = np.flatnonzero([tells_faces_apart(faces) for faces in alike])
     names = np.array(["\n".join(unicodedata.name(characters[i]) for i in groups[k]) for k in kept])
     return {"images": images[kept], "names": names, "alike": alike[kept]}
 
 
 def tells_faces_apart(alike: np.ndarray) -> bool:
-    """Whether some ``UNLIKE`` faces draw a character otherwise than ``UNLIKE`` others do; ``[faces]`` as above."""
+    """Whether some ``UNLIKE`` faces draw a character otherwise than ``UNLIKE`` others do;
+    ``[faces]`` as above.
+    """
     sums = {0}
     for count in np.unique(alike, return_counts=True)[1].tolist():
         sums |= {s + count for s in sums}
@@ -186,7 +212,9 @@ def tells_faces_apart(alike: np.ndarray) -> bool:
 
 
 def classes_of(alike: np.ndarray) -> np.ndarray:
-    """A number for each class, ``[classes]``, the same for classes that share a drawing; ``[classes, faces]``."""
+    """A number for each class, ``[classes]``, the same for classes that share a drawing;
+    ``[classes, faces]``.
+    """
     classes, faces = alike.shape
     return linked(np.arange(classes).repeat(faces), alike.ravel())[::faces]
 
@@ -205,7 +233,9 @@ def shared_characters(fonts: list[Path]) -> list[str]:
 
 
 def outlines_as_text(characters: list[str], font: Path) -> np.ndarray:
-    """The outline of each character, as texts ``[characters]``: equal where outlines are, and their places."""
+    """The outline of each character, as texts ``[characters]``: equal where outlines are,
+    and their places.
+    """
     from fontTools.ttLib import TTFont
 
     with TTFont(font) as face:

@@ -26,11 +26,12 @@ DIGESTS = {
 
 @datasets.register("ict_mmmo")
 class IctMmmo(Streams):
-    """ICT-MMMO (Wöllmer et al., 2013): 340 reviews with a sentiment from 1 to 5; for ``task=regression``.
+    """ICT-MMMO (Wöllmer et al., 2013): 340 reviews with a sentiment from 1 to 5;
+    for ``task=regression``.
 
-    There is one quantity, so that what is new in an episode is reviews, not the task; a class is the sentiment of
-    the reviews of a split. Splits are the published ones. ``audio_features`` have 74 numbers a step, ``video_features``
-    36, ``text_features`` 300 (GloVe vectors).
+    There is one quantity, so that what is new in an episode is reviews, not the task; a class is
+    the sentiment of the reviews of a split. Splits are the published ones. ``audio_features`` have
+    74 numbers a step, ``video_features`` 36, ``text_features`` 300 (GloVe vectors).
 
     Args:
         root: the folder that holds ``mmmo_trimodal/``.
@@ -38,7 +39,11 @@ class IctMmmo(Streams):
 
     name = "ict_mmmo"
     folder_name = "mmmo_trimodal"
-    files: ClassVar[Mapping[str, str]] = {"audio": "audio_{}.h5", "video": "video_{}.h5", "text": "text_{}_emb.h5"}
+    files: ClassVar[Mapping[str, str]] = {
+        "audio": "audio_{}.h5",
+        "video": "video_{}.h5",
+        "text": "text_{}_emb.h5",
+    }
     downloads = downloads_of("mmmo", DIGESTS)
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:

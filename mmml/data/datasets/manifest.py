@@ -1,4 +1,6 @@
-"""``dataset=manifest``: samples of your own, with splits that have no class, or no sample, in common."""
+"""``dataset=manifest``: samples of your own, with splits that have no class,
+or no sample, in common.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -18,7 +20,14 @@ from mmml.data.manifest.features import load_matrix, vector_column
 from mmml.data.manifest.reading import read_rows
 from mmml.data.manifest.rows import ManifestRows
 from mmml.data.manifest.sheet import TEXT
-from mmml.data.manifest.splitting import BY_SAMPLE, by_class, by_sample, declared, refuse_straddling, unspread
+from mmml.data.manifest.splitting import (
+    BY_SAMPLE,
+    by_class,
+    by_sample,
+    declared,
+    refuse_straddling,
+    unspread,
+)
 from mmml.data.media import Limits
 from mmml.data.values import Matrix
 from mmml.errors import UserError, many
@@ -39,11 +48,13 @@ class Manifest(Dataset):
             for each of its rows; null if features come otherwise or not at all.
         on_bad_sample: ``error``, or ``skip`` the rows that cannot be used.
         split_seed, val, test: as for every dataset; used where the table has no ``split``.
-        split_by: ``class``: no class is in two splits; or ``sample``: all splits have the same classes, and no row, no
-            copy of a row and no group is in two of them. Rows with a score and no label are then of one class.
+        split_by: ``class``: no class is in two splits; or ``sample``: all splits have the same
+            classes, and no row, no copy of a row and no group is in two of them. Rows with a score
+            and no label are then of one class.
         image_side, audio_seconds, video_frames, video_side: what media are decoded to;
             see :class:`mmml.data.media.Limits`.
-        missing: ``error`` where a row lacks one of the modalities in use, or ``keep`` what has any of them.
+        missing: ``error`` where a row lacks one of the modalities in use, or ``keep``
+            what has any of them.
         image_range, image_background, audio_channel: how they are decoded; see there.
     """
 
@@ -85,7 +96,9 @@ class Manifest(Dataset):
 
     @property
     def identity(self) -> str:
-        """One for all manifests: a class of that name may have been seen, wherever its files lie now."""
+        """One for all manifests: a class of that name may have been seen,
+        wherever its files lie now.
+        """
         return self.name
 
     @cached_property
@@ -132,13 +145,16 @@ class Manifest(Dataset):
         """Splits as the table's column ``split`` has them, else made by class.
 
         Raises:
-            UserError: a row cannot be used (and is not to be skipped), or a class or a group is in two splits.
+            UserError: a row cannot be used (and is not to be skipped), or a class or a group
+                is in two splits.
         """
         scored = SCORE in modalities
         sources = open_sources(self.rows, {*modalities} - {SCORE}, self.limits, self.matrix)
         if scored:
             self.rows.report(pc.is_null(self.rows.column(SCORE)), "it has no score")
-        report_gaps(self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep")
+        report_gaps(
+            self.rows, self.labels[0], sources, self.modalities, keep=self.missing == "keep"
+        )
         keep, shown = self._usable(), telling(sources, self.modalities)
         numbers = copies(shown, len(self.rows))
         splits = self._by_class(keep) if self.new_classes else self._by_sample(keep, numbers)
@@ -155,10 +171,14 @@ class Manifest(Dataset):
         if messages and self.on_bad_sample == "error":
             more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
             lacks = next(iter(problems.values())) in {f"it has no {m}" for m in self.modalities}
-            kept = ", or keep what some lack by dataset.missing=keep" if lacks and self.missing == "error" else ""
+            kept = (
+                ", or keep what some lack by dataset.missing=keep"
+                if lacks and self.missing == "error"
+                else ""
+            )
             raise UserError(
-                f"{messages[0]}{more}; fix it, or leave such rows out by dataset.on_bad_sample=skip{kept} "
-                f"(mmml-data check {self.root} lists them)"
+                f"{messages[0]}{more}; fix it, or leave such rows out by "
+                f"dataset.on_bad_sample=skip{kept} (mmml-data check {self.root} lists them)"
             )
         self.skipped = messages
         return np.delete(np.arange(len(rows)), list(problems))
@@ -170,14 +190,16 @@ class Manifest(Dataset):
             return by_class(keep, codes, names, self.split_seed, self.val, self.test)
         splits = declared(self.rows.column("split"), keep)
         hint = (
-            "give each class one split, leave the column out and have the classes split by dataset.split_seed, or set "
-            f"{BY_SAMPLE} to test new samples of known classes"
+            "give each class one split, leave the column out and have the classes split by "
+            f"dataset.split_seed, or set {BY_SAMPLE} to test new samples of known classes"
         )
         refuse_straddling({s: codes[rows] for s, rows in splits.items()}, names, "class", hint)
         return splits
 
     def _by_sample(self, keep: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of each split, where rows are held out; copies have the same of these numbers."""
+        """The rows of each split, where rows are held out; copies have the same
+        of these numbers.
+        """
         rows = self.rows
         groups, names = rows.codes("group") if rows.has("group") else (np.full(len(rows), -1), None)
         units = linked(numbers, np.where(groups < 0, len(groups) + np.arange(len(groups)), groups))
@@ -185,7 +207,10 @@ class Manifest(Dataset):
             splits = self._spread(keep, units, self.test)
             while len(lacking := unspread(splits, self.labels[0])):
                 for c in lacking.tolist():
-                    why = f"its class, {self.labels[1][c].as_py()!r}, needs three rows or groups for {BY_SAMPLE}"
+                    why = (
+                        f"its class, {self.labels[1][c].as_py()!r}, needs three rows or "
+                        f"groups for {BY_SAMPLE}"
+                    )
                     rows.report(self.labels[0] == c, why)
                 splits = self._spread(self._usable(), units, self.test)
             return splits
@@ -195,36 +220,64 @@ class Manifest(Dataset):
             refuse_straddling({s: groups[part] for s, part in splits.items()}, names, "group", hint)
         if not len(splits["val"]):
             splits |= {**self._spread(splits["train"], units, 0), "test": splits["test"]}
-            rows.notes.append(f"no row has the split val; {len(splits['val']):,} of train are used for validation")
-        if again := int(np.isin(numbers[splits["test"]], numbers[np.r_[splits["train"], splits["val"]]]).sum()):
-            rows.notes.append(f"copies of rows of train or val in {many(again, 'row')} of test; leave them out")
+            rows.notes.append(
+                f"no row has the split val; {len(splits['val']):,} of train are used for validation"
+            )
+        if again := int(
+            np.isin(numbers[splits["test"]], numbers[np.r_[splits["train"], splits["val"]]]).sum()
+        ):
+            rows.notes.append(
+                f"copies of rows of train or val in {many(again, 'row')} of test; leave them out"
+            )
         return splits
 
     def _spread(self, keep: np.ndarray, units: np.ndarray, test: float) -> dict[str, np.ndarray]:
         check_fractions(self.val, self.test)
-        return by_sample(keep, self.labels[0], units, self.rows.names.to_pylist(), self.split_seed, self.val, test)
+        return by_sample(
+            keep,
+            self.labels[0],
+            units,
+            self.rows.names.to_pylist(),
+            self.split_seed,
+            self.val,
+            test,
+        )
 
-    def _kept_apart(self, splits: Mapping[str, np.ndarray], own: Mapping[str, Source]) -> dict[str, list[str]]:
-        """By split, what a run that was trained on it must not be tested on: whole classes, or all that rows show.
+    def _kept_apart(
+        self, splits: Mapping[str, np.ndarray], own: Mapping[str, Source]
+    ) -> dict[str, list[str]]:
+        """By split, what a run that was trained on it must not be tested on: whole classes,
+        or all that rows show.
 
         All of it, since a run that looks at less may have other splits.
         """
-        full = {s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()}
+        full = {
+            s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()
+        }
         if self.new_classes:
             return full | {"test": []}
         known = contents(own)
-        rows_of = {s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d} for s, r in splits.items()}
+        rows_of = {
+            s: {f"{m} {d.decode()}" for m, of in known.items() for d in of[r] if d}
+            for s, r in splits.items()
+        }
         new = rows_of["test"] - rows_of["train"] - rows_of["val"]
-        return {s: sorted(rows_of[s]) for s in ("train", "val")} | {"test": [*sorted(new), *full["test"]]}
+        return {s: sorted(rows_of[s]) for s in ("train", "val")} | {
+            "test": [*sorted(new), *full["test"]]
+        }
 
     def _classes_of(self, rows: np.ndarray) -> list[str]:
         codes, names = self.labels
         found: list[str] = names.take(pa.array(np.unique(codes[rows]))).to_pylist()
         return found
 
-    def _split(self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray, scored: bool) -> Samples:
+    def _split(
+        self, rows: np.ndarray, sources: Mapping[str, Source], numbers: np.ndarray, scored: bool
+    ) -> Samples:
         codes = self.labels[0]
         order = rows[np.argsort(codes[rows], kind="stable")]
         labels = np.unique(codes[order], return_inverse=True)[1]
-        made = make_samples(self.rows, order, labels, self._classes_of(rows), sources, self.modalities, scored)
+        made = make_samples(
+            self.rows, order, labels, self._classes_of(rows), sources, self.modalities, scored
+        )
         return replace(made, duplicates=if_any(numbers[order]))

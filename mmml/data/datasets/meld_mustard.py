@@ -1,4 +1,6 @@
-"""``dataset=meld_mustard``: utterances of television series, with emotion, sentiment and sarcasm."""
+"""``dataset=meld_mustard``: utterances of television series, with emotion,
+sentiment and sarcasm.
+"""
 
 import csv
 import json
@@ -48,38 +50,58 @@ class Utterance:
 class MeldMustard(OnDisk):
     """MELD (Poria et al., 2019), split by dialogue, and MUStARD (Castro et al., 2019).
 
-    A class is an answer to a question (``emotion/joy``), its superclass the question; a group is a dialogue, a
-    domain a speaker. Each question is asked in one split only, so what is tested is a task that was never seen; or
-    training and test ask for different emotions.
+    A class is an answer to a question (``emotion/joy``), its superclass the question; a group is
+    a dialogue, a domain a speaker. Each question is asked in one split only, so what is tested is
+    a task that was never seen; or training and test ask for different emotions.
 
     Args:
         root: the folder that holds ``text_sentiment/``.
-        train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment`` (three) or
-            ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them, but for
-            the scenes of the series that MELD transcribes: many are the same.
-        held_out: emotions that training does not ask for; where test asks for emotions, it asks for these.
+        train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment``
+            (three) or ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them,
+            but for the scenes of the series that MELD transcribes: many are the same.
+        held_out: emotions that training does not ask for; where test asks for emotions,
+            it asks for these.
     """
 
     name = "meld_mustard"
     folder_name = "text_sentiment"
     downloads = (
-        *(Download(f"{MELD}/{word}_sent_emo.csv", f"MELD/{word}_sent_emo.csv", digest) for word, digest in DIGESTS),
+        *(
+            Download(f"{MELD}/{word}_sent_emo.csv", f"MELD/{word}_sent_emo.csv", digest)
+            for word, digest in DIGESTS
+        ),
         Download(f"{MUSTARD}/sarcasm_data.json", "MUStARD/sarcasm_data.json", SARCASM_DIGEST),
     )
     modalities: Mapping[str, Granularity] = {"text": Granularity.SAMPLE}
 
-    def __init__(self, root: str | None, train: str, val: str, test: str, held_out: Sequence[str] = ()):
+    def __init__(
+        self, root: str | None, train: str, val: str, test: str, held_out: Sequence[str] = ()
+    ):
         super().__init__(root)
-        require(set(held_out) < set(EMOTIONS), "dataset.held_out", held_out, f"some of {', '.join(EMOTIONS)}")
+        require(
+            set(held_out) < set(EMOTIONS),
+            "dataset.held_out",
+            held_out,
+            f"some of {', '.join(EMOTIONS)}",
+        )
         self.held_out = frozenset(held_out)
         self.questions = {"train": train, "val": val, "test": test}
         for split, question in self.questions.items():
-            require(question in QUESTIONS, f"dataset.{split}", question, f"one of {', '.join(QUESTIONS)}")
-        asked_once = [q for s, q in self.questions.items() if not (s == "test" and q == "emotion" and held_out)]
+            require(
+                question in QUESTIONS,
+                f"dataset.{split}",
+                question,
+                f"one of {', '.join(QUESTIONS)}",
+            )
+        asked_once = [
+            q
+            for s, q in self.questions.items()
+            if not (s == "test" and q == "emotion" and held_out)
+        ]
         if len(set(asked_once)) < len(asked_once):
             raise UserError(
-                "dataset.train, .val and .test: each question has one split; name three different ones, "
-                "or emotions of test in dataset.held_out"
+                "dataset.train, .val and .test: each question has one split; name three different "
+                "ones, or emotions of test in dataset.held_out"
             )
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
@@ -107,14 +129,18 @@ class MeldMustard(OnDisk):
 
     def _meld(self, split: str) -> Iterator[Utterance]:
         name = f"{FILES[split]}_sent_emo.csv"
-        with self.find(f"**/{name}", wanted=f"MELD/{name}")[0].open(encoding="utf-8", newline="") as file:
+        with self.find(f"**/{name}", wanted=f"MELD/{name}")[0].open(
+            encoding="utf-8", newline=""
+        ) as file:
             for row in csv.DictReader(file):
                 answers = {"emotion": row["Emotion"], "sentiment": row["Sentiment"]}
                 yield Utterance(row["Utterance"], answers, row["Speaker"], row["Dialogue_ID"])
 
     def _sarcastic(self) -> Iterator[Utterance]:
         name = "sarcasm_data.json"
-        every = json.loads(self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")).values()
+        every = json.loads(
+            self.find(f"**/{name}", wanted=f"MUStARD/{name}")[0].read_text("utf-8")
+        ).values()
         items = [item for item in every if item["show"] != MELDS]
         for item, scene in zip(items, scenes(items), strict=True):
             answers = {"sarcasm": "sarcastic" if item["sarcasm"] else "sincere"}
@@ -122,7 +148,9 @@ class MeldMustard(OnDisk):
 
 
 def scenes(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The scene that each utterance of MUStARD is from, a number: those that share a line of some length are one."""
+    """The scene that each utterance of MUStARD is from, a number: those that share a line
+    of some length are one.
+    """
     lines: dict[tuple[str, ...], int] = {}
     said = []
     for i, item in enumerate(items):
@@ -131,5 +159,7 @@ def scenes(items: Sequence[Mapping[str, Any]]) -> list[str]:
             if len(words) >= TOLD_APART:
                 said.append((i, len(items) + lines.setdefault((item["show"], *words), len(lines))))
     utterance, line_of = np.array(said, np.int64).reshape(-1, 2).T
-    links = coo_array((np.ones(len(said)), (utterance, line_of)), shape=(len(items) + len(lines),) * 2)
+    links = coo_array(
+        (np.ones(len(said)), (utterance, line_of)), shape=(len(items) + len(lines),) * 2
+    )
     return [str(scene) for scene in connected_components(links, directed=False)[1][: len(items)]]

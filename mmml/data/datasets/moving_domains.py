@@ -1,4 +1,6 @@
-"""``dataset=moving_domains``: videos as of ``dataset=moving_glyphs``, where a class is what all of its videos share."""
+"""``dataset=moving_domains``: videos as of ``dataset=moving_glyphs``, where a class is what all
+of its videos share.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,19 +23,21 @@ SPREAD = 1.0  # frames beside a key frame that matter nearly as much
 
 @datasets.register("moving_domains")
 class MovingDomains(Dataset):
-    """A class is one character in many scenes, or one pair of motions of many characters; a sample a scene or a frame.
+    """A class is one character in many scenes, or one pair of motions of many characters;
+    a sample a scene or a frame.
 
     Characters of validation and test are held out; pairs of motions are if they are the classes.
 
     Args:
         split_seed: what is held out.
         classes: ``characters`` or ``motions``.
-        samples: ``videos``, each with the true sentence (``text``); or ``frames``, each shown as a window of five
-            frames (``video``), whose score says how near it is to a true key frame, from 0 to 1.
+        samples: ``videos``, each with the true sentence (``text``); or ``frames``, each shown
+            as a window of five frames (``video``), whose score says how near it is to a true key
+            frame, from 0 to 1.
         domains: classes of training at most; validation and test have a sixth of it each.
         videos: of each class.
-        change_frames: the first and the last frame, from 0, in which a second motion may begin: the wider apart
-            they are, the less time alone tells of what matters.
+        change_frames: the first and the last frame, from 0, in which a second motion may begin:
+            the wider apart they are, the less time alone tells of what matters.
     """
 
     name = "moving_domains"
@@ -53,9 +57,18 @@ class MovingDomains(Dataset):
         require(domains >= 12, "dataset.domains", domains, "12 or more")
         require(2 <= videos <= 50, "dataset.videos", videos, "from 2 to 50")
         fits = len(change_frames) == 2 and 2 <= change_frames[0] <= change_frames[-1] <= FRAMES - 2
-        require(fits, "dataset.change_frames", change_frames, f"two frames from 2 to {FRAMES - 2}, such as [5, 7]")
+        require(
+            fits,
+            "dataset.change_frames",
+            change_frames,
+            f"two frames from 2 to {FRAMES - 2}, such as [5, 7]",
+        )
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
-        self.domains, self.videos, self.change_frames = domains, videos, (change_frames[0], change_frames[1])
+        self.domains, self.videos, self.change_frames = (
+            domains,
+            videos,
+            (change_frames[0], change_frames[1]),
+        )
         modalities = ("video", "text") if samples == "videos" else ("video",)
         self.scored = samples == "frames"
         self.modalities: Mapping[str, Granularity] = dict.fromkeys(modalities, Granularity.SAMPLE)
@@ -91,12 +104,16 @@ class MovingDomains(Dataset):
                 moves = rng.choice(len(pairs["train"]), self.videos, replace=False).tolist()
                 yield names[actor], [scene(actor, pairs["train"][m]) for m in moves]
 
-    def _samples(self, classes: list[str], names: list[str], scenes: list[Scene], videos: Videos) -> Samples:
+    def _samples(
+        self, classes: list[str], names: list[str], scenes: list[Scene], videos: Videos
+    ) -> Samples:
         number = np.arange(len(scenes))
         rows = number * SAMPLES + number % SAMPLES  # one video of each scene, in all fonts
         starts = np.arange(len(classes) + 1) * self.videos
         keyframes = videos.keyframes[rows]
-        kept_apart = sorted({names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes))
+        kept_apart = sorted(
+            {names[i] for scene in scenes for i in (scene.actor, scene.other)} - set(classes)
+        )
         if self.samples == "videos":
             sentences = objects([scene.sentence(names) for scene in scenes])
             columns = {
@@ -105,8 +122,14 @@ class MovingDomains(Dataset):
             }
             return Samples(classes, starts, columns, keyframes=keyframes, kept_apart=kept_apart)
         importance = nearness(keyframes)
-        columns = {"video": Column(Windows(videos, rows)), SCORE: Column.of_scores(importance.ravel())}
-        footage = [of_frames(scene.sentence(names), i, importance[i], keyframes[i]) for i, scene in enumerate(scenes)]
+        columns = {
+            "video": Column(Windows(videos, rows)),
+            SCORE: Column.of_scores(importance.ravel()),
+        }
+        footage = [
+            of_frames(scene.sentence(names), i, importance[i], keyframes[i])
+            for i, scene in enumerate(scenes)
+        ]
         return Samples(
             classes,
             starts * FRAMES,
@@ -118,17 +141,32 @@ class MovingDomains(Dataset):
 
 
 def nearness(keyframes: np.ndarray) -> np.ndarray:
-    """How near each frame is to a key frame, bool ``[videos, frames]`` → float32, 1 for those themselves."""
+    """How near each frame is to a key frame, bool ``[videos, frames]`` → float32,
+    1 for those themselves.
+    """
     frames = np.arange(keyframes.shape[1])
-    found = [np.exp(-0.5 * ((frames[:, None] - np.flatnonzero(k)) / SPREAD) ** 2).max(1) for k in keyframes]
+    found = [
+        np.exp(-0.5 * ((frames[:, None] - np.flatnonzero(k)) / SPREAD) ** 2).max(1)
+        for k in keyframes
+    ]
     return np.array(found, np.float32)
 
 
 def of_frames(name: str, number: int, importance: np.ndarray, keyframes: np.ndarray) -> Footage:
-    """Video ``number`` of those whose frames are samples; its one annotator knows the key frames."""
+    """Video ``number`` of those whose frames are samples; its one annotator
+    knows the key frames.
+    """
     every = np.arange(FRAMES)
     segments, budget = np.stack([every, every], axis=1), keyframes.sum() / FRAMES
-    return Footage(name, number * FRAMES + every, every, importance[None], segments, keyframes[None], float(budget))
+    return Footage(
+        name,
+        number * FRAMES + every,
+        every,
+        importance[None],
+        segments,
+        keyframes[None],
+        float(budget),
+    )
 
 
 class Windows:

@@ -1,6 +1,7 @@
 """``dataset=moving_glyphs``: short videos of characters that move, and the sentences that say how.
 
-Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn when it is asked for.
+Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn when
+it is asked for.
 """
 
 import sys
@@ -40,7 +41,8 @@ MOTIONS = {
     "meet": "meets {}",
 }
 NEVER_SECOND, NEVER_FIRST = ("appear",), ("vanish",)
-OPPOSITE = {"left": "right", "up": "down", "turn": "back", "grow": "shrink"}  # which would only undo the first
+# A second motion that is the opposite would only undo the first.
+OPPOSITE = {"left": "right", "up": "down", "turn": "back", "grow": "shrink"}
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,14 @@ class Scene:
 
 @datasets.register("moving_glyphs")
 class MovingGlyphs(Dataset):
-    """Scenes of two motions, twelve videos of each; ``text`` is the true sentence, ``keyframes`` the true key frames.
+    """Scenes of two motions, twelve videos of each; ``text`` is the true sentence, ``keyframes``
+    the true key frames.
 
     Args:
         split_seed: which characters and which pairs of motions are held out.
-        held_out: what is new in validation and test: ``characters`` (those of ``dataset=glyphs`` that are held out
-            there), ``motions`` (a pair of motions, each of which is known from other pairs), or ``both``.
+        held_out: what is new in validation and test: ``characters`` (those of ``dataset=glyphs``
+            that are held out there), ``motions`` (a pair of motions, each of which is known from
+            other pairs), or ``both``.
         scenes: of training; validation and test have a sixth of it each.
     """
 
@@ -79,7 +83,10 @@ class MovingGlyphs(Dataset):
 
     def __init__(self, split_seed: int, held_out: str, scenes: int):
         require(
-            held_out in ("characters", "motions", "both"), "dataset.held_out", held_out, "characters, motions or both"
+            held_out in ("characters", "motions", "both"),
+            "dataset.held_out",
+            held_out,
+            "characters, motions or both",
         )
         require(scenes >= 60, "dataset.scenes", scenes, "60 or more")
         self.split_seed, self.held_out, self.scenes = split_seed, held_out, scenes
@@ -103,8 +110,13 @@ class MovingGlyphs(Dataset):
                 "video": Column(videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
-            starts, kept_apart = np.arange(count + 1) * SAMPLES, self._kept_apart(split, names, scenes)
-            found[split] = Samples(sentences, starts, columns, keyframes=videos.keyframes, kept_apart=kept_apart)
+            starts, kept_apart = (
+                np.arange(count + 1) * SAMPLES,
+                self._kept_apart(split, names, scenes),
+            )
+            found[split] = Samples(
+                sentences, starts, columns, keyframes=videos.keyframes, kept_apart=kept_apart
+            )
         return found
 
     def _kept_apart(self, split: str, names: list[str], scenes: list[Scene]) -> list[str]:
@@ -120,20 +132,30 @@ def split_pairs(seed: int) -> dict[str, list[tuple[str, str]]]:
     pairs = [
         (a, b)
         for a, b in product(MOTIONS, MOTIONS)
-        if a != b and a not in NEVER_FIRST and b not in NEVER_SECOND and OPPOSITE.get(a) != b and OPPOSITE.get(b) != a
+        if a != b
+        and a not in NEVER_FIRST
+        and b not in NEVER_SECOND
+        and OPPOSITE.get(a) != b
+        and OPPOSITE.get(b) != a
     ]
     order = [pairs[i] for i in shuffled([f"{a} {b}" for a, b in pairs], seed)]
     val, test = len(order) // 8, len(order) // 5
     return {"val": order[:val], "test": order[val : val + test], "train": order[val + test :]}
 
 
-def choose_scenes(split: str, cast: int, pairs: list[tuple[str, str]], count: int, seed: int) -> list[Scene]:
+def choose_scenes(
+    split: str, cast: int, pairs: list[tuple[str, str]], count: int, seed: int
+) -> list[Scene]:
     """Different scenes, in random order."""
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     chosen = rng.choice(cast * len(pairs), count, replace=False)
     others = rng.integers(1, cast, count)
     return [
-        Scene(int(n) // len(pairs), (int(n) // len(pairs) + int(o)) % cast, *pairs[int(n) % len(pairs)])
+        Scene(
+            int(n) // len(pairs),
+            (int(n) // len(pairs) + int(o)) % cast,
+            *pairs[int(n) % len(pairs)],
+        )
         for n, o in zip(chosen, others, strict=True)
     ]
 
@@ -149,11 +171,17 @@ class Videos:
     """
 
     def __init__(
-        self, faces: Tensor, scenes: list[Scene], seed: tuple[int, ...], change_frames: tuple[int, int] = MIDDLE
+        self,
+        faces: Tensor,
+        scenes: list[Scene],
+        seed: tuple[int, ...],
+        change_frames: tuple[int, int] = MIDDLE,
     ):
         self.faces, self.scenes = faces, scenes
         code = code_of(sys.modules[__name__])
-        self.identity = key_of([identity_of(faces), [astuple(scene) for scene in scenes], seed, change_frames, code])
+        self.identity = key_of(
+            [identity_of(faces), [astuple(scene) for scene in scenes], seed, change_frames, code]
+        )
         rng = np.random.default_rng([*seed, len(scenes)])
         count = len(scenes) * SAMPLES
         self.change_frames = rng.integers(
@@ -188,7 +216,9 @@ class Videos:
         return ink.unsqueeze(2).expand(-1, -1, 3, -1, -1)
 
     def _states(self, scene: Scene, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the actor and the other, in each frame: x and y of the centre, angle, size and how visible, ``[T, 5]``."""
+        """Of the actor and the other, in each frame: x and y of the centre, angle, size and how
+        visible, ``[T, 5]``.
+        """
         change_frames, states = int(self.change_frames[row]), []
         for t in range(FRAMES):
             shares = {
@@ -200,7 +230,9 @@ class Videos:
         return np.array(actors), np.array(others)
 
 
-def state_after(shares: Mapping[str, float], position: np.ndarray, size: float) -> tuple[list[float], list[float]]:
+def state_after(
+    shares: Mapping[str, float], position: np.ndarray, size: float
+) -> tuple[list[float], list[float]]:
     """Where, how and how large the two characters are when a share of each motion is done."""
     of = {motion: shares.get(motion, 0.0) for motion in MOTIONS}
     x = position[0] + 0.45 * (of["right"] - of["left"])
@@ -208,7 +240,8 @@ def state_after(shares: Mapping[str, float], position: np.ndarray, size: float) 
     angle = np.pi / 2 * (of["turn"] - of["back"])
     size *= SIZE * (1 + 0.7 * of["grow"]) * (1 - 0.5 * of["shrink"])
     visible = (of["appear"] if "appear" in shares else 1.0) * (1 - of["vanish"])
-    side = -1.0 if position[0] > 0 else 1.0  # the other comes from where there is room, and stays on that side
+    # The other comes from where there is room, and stays on that side.
+    side = -1.0 if position[0] > 0 else 1.0
     other = [x + side * (1.4 - 0.8 * of["meet"]), y, 0.0, size, float(of["meet"] > 0)]
     return [x, y, angle, size, visible], other
 
@@ -218,8 +251,12 @@ def drawn(faces: Tensor, states: Tensor) -> Tensor:
     x, y, angle, size, visible = states.flatten(0, 1).T
     cos, sin = angle.cos() / size, angle.sin() / size
     # From a place on the canvas to one in the drawing: back to its centre, turned back, enlarged.
-    theta = torch.stack([cos, sin, -(cos * x + sin * y), -sin, cos, sin * x - cos * y], dim=1).view(-1, 2, 3)
-    images = faces.float().unsqueeze(1).expand(-1, states.shape[1], -1, -1).flatten(0, 1).unsqueeze(1)
+    theta = torch.stack([cos, sin, -(cos * x + sin * y), -sin, cos, sin * x - cos * y], dim=1).view(
+        -1, 2, 3
+    )
+    images = (
+        faces.float().unsqueeze(1).expand(-1, states.shape[1], -1, -1).flatten(0, 1).unsqueeze(1)
+    )
     grid = F.affine_grid(theta, [len(theta), 1, SIDE, SIDE], align_corners=False)
     ink = F.grid_sample(images, grid, align_corners=False).squeeze(1) * visible.view(-1, 1, 1)
     return ink.round().to(torch.uint8).unflatten(0, states.shape[:2])

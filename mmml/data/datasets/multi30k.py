@@ -1,4 +1,6 @@
-"""``dataset=multi30k``: sentences in four languages and photographs; a class is a language, or a direction."""
+"""``dataset=multi30k``: sentences in four languages and photographs; a class is a language,
+or a direction.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -17,9 +19,10 @@ from mmml.errors import UserError, require
 class Multi30k(Flickr8kFiles):
     """Multi30k (Elliott et al., 2016): a sample is what is said of one photograph.
 
-    Of a language, such as ``de``, a sentence (``text``) and the photograph (``image``), where that is one of Flickr8k's
-    on disk; of a direction, such as ``en-de``, a sentence (``source_text``) and its translation (``text``). A group is
-    a photograph. Splits hold out photographs, and the languages or directions that are named.
+    Of a language, such as ``de``, a sentence (``text``) and the photograph (``image``), where that
+    is one of Flickr8k's on disk; of a direction, such as ``en-de``, a sentence (``source_text``)
+    and its translation (``text``). A group is a photograph. Splits hold out photographs, and
+    the languages or directions that are named.
 
     Args:
         root: the folder that holds ``flickr8k_multi30k/``.
@@ -48,39 +51,64 @@ class Multi30k(Flickr8kFiles):
         self.size, self.split_seed, self.val, self.test = size, split_seed, val, test
         directed = {"-" in name for several in self.parts.values() for name in several}
         for split, several in self.parts.items():
-            known = bool(several) and all(set(name.split("-")) <= set(LANGUAGES) for name in several)
+            known = bool(several) and all(
+                set(name.split("-")) <= set(LANGUAGES) for name in several
+            )
             message = f"languages, or directions such as en-de, of {', '.join(LANGUAGES)}"
             require(known and len(directed) == 1, f"dataset.{split}_languages", several, message)
         if twice := sorted(set(test_languages) & {*train_languages, *val_languages}):
-            raise UserError(f"dataset.test_languages={test_languages}: {twice[0]} is in another split too")
+            raise UserError(
+                f"dataset.test_languages={test_languages}: {twice[0]} is in another split too"
+            )
         require(size >= 16, "dataset.size", size, "16 pixels or more")
         self.directed = directed == {True}
         shown = "source_text" if self.directed else "image"
-        self.modalities: Mapping[str, Granularity] = {shown: Granularity.SAMPLE, "text": Granularity.SAMPLE}
+        self.modalities: Mapping[str, Granularity] = {
+            shown: Granularity.SAMPLE,
+            "text": Granularity.SAMPLE,
+        }
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
-        languages = {language for several in self.parts.values() for name in several for language in name.split("-")}
+        languages = {
+            language
+            for several in self.parts.values()
+            for name in several
+            for language in name.split("-")
+        }
         said = {language: self.aligned(language) for language in sorted(languages)}
-        photographs = {} if self.directed else {n.split("_")[0]: p for n, p in self.photographs().items()}
+        photographs = (
+            {} if self.directed else {n.split("_")[0]: p for n, p in self.photographs().items()}
+        )
         names = sorted(n for n in next(iter(said.values())) if self.directed or n in photographs)
         images = None
         if "image" in modalities and not self.directed:
-            images = decode_whole("image", [photographs[n] for n in names], Limits(image_side=self.size))
+            images = decode_whole(
+                "image", [photographs[n] for n in names], Limits(image_side=self.size)
+            )
         found = {}
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             classes = self.parts[split]
             columns = texts_of(classes, [names[i] for i in part], said)
-            starts, photograph = np.arange(len(classes) + 1) * len(part), np.tile(part, len(classes))
+            starts, photograph = (
+                np.arange(len(classes) + 1) * len(part),
+                np.tile(part, len(classes)),
+            )
             if images is not None:
                 columns["image"] = Column(Subset(images, photograph))
             found[split] = Samples(
-                list(classes), starts, columns, groups=photograph, kept_apart=[names[i] for i in part]
+                list(classes),
+                starts,
+                columns,
+                groups=photograph,
+                kept_apart=[names[i] for i in part],
             )
         return found
 
 
-def texts_of(classes: Sequence[str], names: Sequence[str], said: Mapping[str, Mapping[str, str]]) -> dict[str, Column]:
+def texts_of(
+    classes: Sequence[str], names: Sequence[str], said: Mapping[str, Mapping[str, str]]
+) -> dict[str, Column]:
     """What is said of some photographs in each language, or in each direction."""
     sides = {"text": [c.split("-")[-1] for c in classes]}
     if "-" in classes[0]:

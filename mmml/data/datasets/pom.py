@@ -25,11 +25,13 @@ DIGESTS = {
 
 @datasets.register("pom")
 class Pom(Streams):
-    """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7; for ``task=regression``.
+    """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7;
+    for ``task=regression``.
 
-    A class is a trait, numbered as in the files, and a sample a clip with its score on it: 17 regression tasks over
-    the same clips, which are its groups. Splits are disjoint by trait and, as published, by clip. ``audio_features``
-    have 43 numbers a step, ``video_features``, which half of the clips lack, 41.
+    A class is a trait, numbered as in the files, and a sample a clip with its score on it:
+    17 regression tasks over the same clips, which are its groups. Splits are disjoint by trait and,
+    as published, by clip. ``audio_features`` have 43 numbers a step, ``video_features``, which half
+    of the clips lack, 41.
 
     Args:
         root: the folder that holds ``pom_traits/``.
@@ -54,7 +56,9 @@ class Pom(Streams):
         for split, clips in self.read(modalities).items():
             held, n = chosen[split], len(clips.scores)
             clip = np.tile(np.arange(n), len(held))
-            columns = clips.columns(clip) | {SCORE: Column.of_scores(clips.scores[:, held].T.ravel())}
+            columns = clips.columns(clip) | {
+                SCORE: Column.of_scores(clips.scores[:, held].T.ravel())
+            }
             starts = np.arange(len(held) + 1) * n
             found[split] = Samples([traits[i] for i in held], starts, columns, groups=clip)
         return found

@@ -12,7 +12,8 @@ from mmml.errors import require
 
 @datasets.register("sinusoid")
 class Sinusoid(Dataset):
-    """``y = A sin(x − φ)``, with A from 0.1 to 5, φ from 0 to π, x from −5 to 5 (Finn, Abbeel and Levine, 2017, 5.1).
+    """``y = A sin(x − φ)``, with A from 0.1 to 5, φ from 0 to π, x from −5 to 5 (Finn,
+    Abbeel and Levine, 2017, 5.1).
 
     A class is a wave, and a sample a point of it, its score y. No noise.
 

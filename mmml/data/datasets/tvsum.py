@@ -39,11 +39,13 @@ class Annotated:
 
 @datasets.register("tvsum")
 class TVSum(OnDisk):
-    """TVSum50 (Song et al., 2015): 50 videos of ten categories; a class is a category, a sample a frame.
+    """TVSum50 (Song et al., 2015): 50 videos of ten categories; a class is a category,
+    a sample a frame.
 
-    Features are the user's, in the layout of ``eccv16_dataset_tvsum_google_pool5.h5`` (Zhang et al., 2016): for each
-    video ``features``, ``picks``, ``n_frames``, ``change_points`` and ``user_summary``. A frame's score is the mean of
-    the annotators', from 0 to 1; all frames of a video are one group.
+    Features are the user's, in the layout of ``eccv16_dataset_tvsum_google_pool5.h5`` (Zhang
+    et al., 2016): for each video ``features``, ``picks``, ``n_frames``, ``change_points`` and
+    ``user_summary``. A frame's score is the mean of the annotators', from 0 to 1; all frames
+    of a video are one group.
 
     Args:
         root: the folder that holds ``tvsum_annotations/``.
@@ -72,10 +74,19 @@ class TVSum(OnDisk):
         for split in SPLITS:
             held = [c for several in self.held_out.values() for c in several]
             classes = self.held_out.get(split, [c for c in CATEGORIES if c not in held])
-            videos = [(annotated[i], stored[name]) for i, name in of.items() if annotated[i].category in classes]
+            videos = [
+                (annotated[i], stored[name])
+                for i, name in of.items()
+                if annotated[i].category in classes
+            ]
             if not videos:
-                raise UserError(f"dataset.root has no video of {', '.join(classes)} for {split}: name other categories")
-            found[split] = samples_of([c for c in classes if any(v.category == c for v, _ in videos)], videos)
+                raise UserError(
+                    f"dataset.root has no video of {', '.join(classes)} for {split}: "
+                    "name other categories"
+                )
+            found[split] = samples_of(
+                [c for c in classes if any(v.category == c for v, _ in videos)], videos
+            )
         return found
 
     def annotations(self) -> Path:
@@ -89,8 +100,13 @@ class TVSum(OnDisk):
             for video, content in file.items():
                 for name in wanted:
                     if name not in content:
-                        raise UserError(f"{path}: {video} has no {name}, which the layout of eccv16 has")
-            return {video: {name: content[name][()] for name in wanted} for video, content in file.items()}
+                        raise UserError(
+                            f"{path}: {video} has no {name}, which the layout of eccv16 has"
+                        )
+            return {
+                video: {name: content[name][()] for name in wanted}
+                for video, content in file.items()
+            }
 
 
 def opened(path: Path) -> Any:
@@ -120,7 +136,9 @@ def read_annotations(path: Path) -> list[Annotated]:
         ]
 
 
-def match(annotated: list[Annotated], stored: Mapping[str, Mapping[str, np.ndarray]]) -> dict[int, str]:
+def match(
+    annotated: list[Annotated], stored: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[int, str]:
     """Which stored video is which annotated one: the number of frames tells, since names do not.
 
     Raises:
@@ -132,13 +150,16 @@ def match(annotated: list[Annotated], stored: Mapping[str, Mapping[str, np.ndarr
         frames = int(content["n_frames"])
         if lengths.count(frames) != 1:
             raise UserError(
-                f"dataset.root: {name} has {frames} frames, as {lengths.count(frames)} annotated videos have"
+                f"dataset.root: {name} has {frames} frames, as {lengths.count(frames)} "
+                "annotated videos have"
             )
         found[lengths.index(frames)] = name
     return dict(sorted(found.items()))
 
 
-def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str, np.ndarray]]]) -> Samples:
+def samples_of(
+    classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str, np.ndarray]]]
+) -> Samples:
     """The frames of the videos of some categories."""
     features, scores, groups, footage, starts, first = [], [], [], [], [0], 0
     for category in classes:
@@ -148,7 +169,10 @@ def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str
             picks = content["picks"].astype(np.int64)
             own = annotated.importance[:, picks]
             rows = first + np.arange(len(picks))
-            segments, shown = content["change_points"].astype(np.int64), content["user_summary"].astype(bool)
+            segments, shown = (
+                content["change_points"].astype(np.int64),
+                content["user_summary"].astype(bool),
+            )
             footage.append(Footage(annotated.title, rows, picks, own, segments, shown, BUDGET))
             features.append(content["features"].astype(np.float32))
             scores.append((own.mean(0) - 1) / (LEVELS - 1))
@@ -159,4 +183,6 @@ def samples_of(classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str
         "features": Column(torch.from_numpy(np.concatenate(features))),
         SCORE: Column.of_scores(np.concatenate(scores)),
     }
-    return Samples(list(classes), np.array(starts), columns, groups=np.concatenate(groups), footage=footage)
+    return Samples(
+        list(classes), np.array(starts), columns, groups=np.concatenate(groups), footage=footage
+    )

@@ -58,7 +58,9 @@ class Source:
 def open_sources(
     rows: ManifestRows, modalities: Collection[str], limits: Limits, matrix: Matrix | None
 ) -> dict[str, Source]:
-    """Decode what these modalities need; rows whose values cannot be used are noted in ``rows.problems``."""
+    """Decode what these modalities need; rows whose values cannot be used are noted
+    in ``rows.problems``.
+    """
     return {m: _open(rows, m, limits, matrix) for m in sorted(modalities)}
 
 
@@ -71,7 +73,8 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
         return Source(Texts(texts), codes)
     assert modality in FILE_MODALITIES
     codes, names = rows.codes(modality)
-    wanted = np.zeros(len(names), bool)  # not files of rows that are refused already, perhaps for their path
+    # Files of rows that are refused already, perhaps for their path, are not wanted.
+    wanted = np.zeros(len(names), bool)
     kept = np.delete(codes, list(rows.problems))
     wanted[kept[kept >= 0]] = True
     paths = [rows.folder / names[i].as_py() for i in np.flatnonzero(wanted)]
@@ -93,11 +96,14 @@ def report_gaps(
     per: Mapping[str, Granularity],
     keep: bool = False,
 ) -> None:
-    """Note the rows without a value, and the rows of classes without any value of what belongs to classes.
+    """Note the rows without a value, and the rows of classes without any value of what
+    belongs to classes.
 
     With ``keep``, only rows that have none of the modalities that belong to samples.
     """
-    lacking = {m: source.of_row < 0 for m, source in sources.items() if per[m] is Granularity.SAMPLE}
+    lacking = {
+        m: source.of_row < 0 for m, source in sources.items() if per[m] is Granularity.SAMPLE
+    }
     if keep and lacking:
         lacking = {" or ".join(lacking): np.all([*lacking.values()], axis=0)}
     for modality, where in lacking.items():
@@ -110,15 +116,20 @@ def report_gaps(
 
 
 def unserved(labels: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1) are not among them."""
-    served = np.zeros(labels.max(initial=-1) + 2, bool)  # the last place is for rows without a class
+    """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1)
+    are not among them.
+    """
+    # The last place is for rows without a class.
+    served = np.zeros(labels.max(initial=-1) + 2, bool)
     served[labels[present]] = True
     return ~served[labels] & (labels >= 0)
 
 
 def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:
     """Note the rows whose features hold NaN or an infinite number."""
-    rows.report(np.isin(rows.origin, bad_rows(matrix)), "its features hold a number that is not finite")
+    rows.report(
+        np.isin(rows.origin, bad_rows(matrix)), "its features hold a number that is not finite"
+    )
 
 
 def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:
@@ -128,11 +139,18 @@ def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> 
         return {}
     widths, counts = np.unique(shapes[good, -1], return_counts=True)
     usual = widths[counts.argmax()]
-    return {i: f"it has width {shapes[i, -1]} where most have {usual}" for i in good if shapes[i, -1] != usual}
+    return {
+        i: f"it has width {shapes[i, -1]} where most have {usual}"
+        for i in good
+        if shapes[i, -1] != usual
+    }
 
 
-def declared(rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None) -> dict[str, Granularity]:
-    """The modalities of a manifest, each per class if it is the same for all rows of a class, else per sample.
+def declared(
+    rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None
+) -> dict[str, Granularity]:
+    """The modalities of a manifest, each per class if it is the same for all rows of a class,
+    else per sample.
 
     Labels serve as texts where there is no column of texts.
 
@@ -155,13 +173,17 @@ def _per(labels: np.ndarray, codes: np.ndarray) -> Granularity:
     return Granularity.CLASS if len(pairs) == len(np.unique(labels[known])) else Granularity.SAMPLE
 
 
-def _column(values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity) -> Column:
+def _column(
+    values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity
+) -> Column:
     """Of rows that own these values (−1: none), sorted by class."""
     present = own >= 0
     if per is Granularity.SAMPLE:
         return Column(Subset(values, own), mask_of(present))
     pairs = np.unique(np.stack([labels, own])[:, present], axis=1)
-    return Column(Subset(values, pairs[1]), starts=np.searchsorted(pairs[0], np.arange(classes + 1)))
+    return Column(
+        Subset(values, pairs[1]), starts=np.searchsorted(pairs[0], np.arange(classes + 1))
+    )
 
 
 def make_samples(
@@ -184,13 +206,17 @@ def make_samples(
         per: what each modality belongs to.
         scored: whether they have scores.
     """
-    columns = {m: _column(s.values, s.of_row[order], labels, len(names), per[m]) for m, s in sources.items()}
+    columns = {
+        m: _column(s.values, s.of_row[order], labels, len(names), per[m])
+        for m, s in sources.items()
+    }
     extra: dict[str, Any] = {}
     if scored:
         columns[SCORE] = Column.of_scores(rows.column(SCORE).to_numpy(zero_copy_only=False)[order])
     if rows.has("group"):
         codes = rows.codes("group")[0][order]
-        alone = codes.max(initial=-1) + 1 + np.arange(len(codes))  # a row without a group is one of its own
+        # A row without a group is one of its own.
+        alone = codes.max(initial=-1) + 1 + np.arange(len(codes))
         extra["groups"] = np.where(codes < 0, alone, codes)
     if rows.has("domain"):
         domains = rows.column("domain").take(pa.array(order)).to_pylist()

@@ -15,14 +15,16 @@ from mmml.data.values import Matrix, Values
 def telling(sources: Mapping[str, Source], per: Mapping[str, Granularity]) -> dict[str, Source]:
     """The modalities by which rows can be told apart.
 
-    Texts are among them only where rows show nothing else: a short text recurs by chance, a photograph does not.
+    Texts are among them only where rows show nothing else: a short text recurs by chance,
+    a photograph does not.
     """
     own = {m: s for m, s in sources.items() if per[m] is Granularity.SAMPLE}
     return {m: s for m, s in own.items() if m not in TEXTS} or own
 
 
 def copies(sources: Mapping[str, Source], rows: int) -> np.ndarray:
-    """A number for each row, ``[rows]``: one for rows that show the same of any modality, and for chains of such.
+    """A number for each row, ``[rows]``: one for rows that show the same of any modality,
+    and for chains of such.
 
     Args:
         sources: see :func:`telling`.
@@ -39,10 +41,14 @@ def copies(sources: Mapping[str, Source], rows: int) -> np.ndarray:
 
 def _numbers(values: Values) -> np.ndarray:
     if isinstance(values, Matrix):  # large, and read for nothing else before training
-        return cached_arrays("copies", {"matrix": values.identity}, lambda: {"of": identical(values)})["of"]
+        return cached_arrays(
+            "copies", {"matrix": values.identity}, lambda: {"of": identical(values)}
+        )["of"]
     return identical(values)
 
 
 def contents(sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
-    """A hash of what each row shows, hexadecimal bytes ``[rows]`` by modality, empty where a row has none."""
+    """A hash of what each row shows, hexadecimal bytes ``[rows]`` by modality,
+    empty where a row has none.
+    """
     return {m: np.append(digests(s.values), b"")[s.of_row] for m, s in sources.items()}

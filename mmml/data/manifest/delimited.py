@@ -16,7 +16,8 @@ from mmml.data.manifest.sheet import Sheet, assemble, portions
 from mmml.errors import UserError, many
 
 DELIMITERS = ",;\t|"
-MISSING = ("NaN", "nan", "null", "NULL", "NAN", "-nan", "NaT", "<NA>", "#N/A", r"\N")  # as programs write it
+# As programs write what is missing.
+MISSING = ("NaN", "nan", "null", "NULL", "NAN", "-nan", "NaT", "<NA>", "#N/A", r"\N")
 FORMULA = r'(?s)^="(.*)"$'  # how people make a spreadsheet keep 007 as a text
 SPACED = r'(?s)^ +"([^"]*)" *$'  # a cell in quotation marks where a blank follows each delimiter
 SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that spreadsheets understand
@@ -26,7 +27,8 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_csv(path: Path) -> Sheet:
-    """Texts only; quoted cells may hold delimiters, line breaks, and quotation marks that are doubled.
+    """Texts only; quoted cells may hold delimiters, line breaks, and quotation marks
+    that are doubled.
 
     UTF-8, or UTF-16 with its mark. Lines without any value are no rows.
 
@@ -38,14 +40,18 @@ def read_csv(path: Path) -> Sheet:
         first = file.read(4)
     encoding = "utf-16" if first[:2] in UTF_16 and first[2:] != b"\0\0" else "utf-8-sig"
     if 0 in first and encoding == "utf-8-sig":
-        raise UserError(f"{path}: it looks like UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8")
+        raise UserError(
+            f"{path}: it looks like UTF-16 without a byte order mark, or UTF-32; "
+            "save the file as UTF-8"
+        )
     try:
         with path.open(encoding=encoding, newline="") as text:
             return _sheet(_Lines(path, text))
     except UnicodeError:
         line = _undecodable(path) if encoding == "utf-8-sig" else "it"
         raise UserError(
-            f"{path}: {line} is not {encoding.removesuffix('-sig').upper()}; save the file as UTF-8 (Excel: CSV UTF-8)"
+            f"{path}: {line} is not {encoding.removesuffix('-sig').upper()}; save the file as "
+            "UTF-8 (Excel: CSV UTF-8)"
         ) from None
 
 
@@ -66,7 +72,9 @@ class _Lines:
         if not stated:
             self.file.seek(0)
         self.delimiter = (
-            stated[1] if stated else max(DELIMITERS, key=lambda d: len(next(csv.reader([first], delimiter=d), [])))
+            stated[1]
+            if stated
+            else max(DELIMITERS, key=lambda d: len(next(csv.reader([first], delimiter=d), [])))
         )
         self.reader = csv.reader(self.file, delimiter=self.delimiter, strict=True)
         self.names = self._header()
@@ -83,8 +91,9 @@ class _Lines:
         except csv.Error as error:
             where = f"line {start}" if self.line == start else f"lines {start} to {self.line}"
             raise UserError(
-                f"{self.path}: {where} cannot be read as a row ({error}): a cell that begins with a quotation mark "
-                "ends with the next single one; double those within it, or leave none at its beginning"
+                f"{self.path}: {where} cannot be read as a row ({error}): a cell that begins "
+                "with a quotation mark ends with the next single one; double those within it, "
+                "or leave none at its beginning"
             ) from None
 
     def _header(self) -> list[str]:
@@ -111,12 +120,14 @@ class _Lines:
             else:
                 yield from ([""] for _ in range(gap))
                 number, gap = number + gap, 0
-                # Nothing may follow the last column; where a row is one cell, "yes," is a text with a comma.
+                # Nothing may follow the last column; where a row is one cell, "yes," is
+                # a text with a comma.
                 if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
-                        f"{self.path}: row {number + 1} (line {start}) has {len(cells)} cells where the header "
-                        f"names {width}; quote a cell that holds {self.delimiter!r}, without a blank before the "
-                        "mark, and double a quotation mark within quotes"
+                        f"{self.path}: row {number + 1} (line {start}) has {len(cells)} "
+                        f"cells where the header names {width}; quote a cell that holds "
+                        f"{self.delimiter!r}, without a blank before the mark, and double "
+                        "a quotation mark within quotes"
                     )
                 if self.line > start:
                     self.several[number] = (start, self.line)
@@ -131,20 +142,30 @@ def _names(cells: list[str]) -> list[str]:
 
 
 def _sheet(lines: _Lines) -> Sheet:
-    parts = (dict(zip(lines.names, zip(*some, strict=True), strict=True)) for some in portions(lines.rows()))
+    parts = (
+        dict(zip(lines.names, zip(*some, strict=True), strict=True))
+        for some in portions(lines.rows())
+    )
     table = assemble(parts)
     sheet = Sheet(table, decimal="," if lines.delimiter == ";" else ".")
     kinds = _kinds(table) if lines.several else {}
     sheet.problems = {i: why for i in lines.several if (why := _swallows(table, i, lines, kinds))}
     cells = {name: _meant(table[name]) for name in table.column_names}
     spelt = [word for _, words in cells.values() for word in words.to_pylist()]
-    spaced = sum(int(pc.sum(pc.match_substring_regex(column, SPACED)).as_py() or 0) for column in table.columns)
-    sheet.table = pa.table({name: values for name, (values, _) in cells.items() if _is_column(name, values)})
+    spaced = sum(
+        int(pc.sum(pc.match_substring_regex(column, SPACED)).as_py() or 0)
+        for column in table.columns
+    )
+    sheet.table = pa.table(
+        {name: values for name, (values, _) in cells.items() if _is_column(name, values)}
+    )
     sheet.left_out = dict(+lines.left_out)
     if lines.longer:
         sheet.notes.append(f"empty cells after the last column in {many(lines.longer, 'row')}")
     if spaced:
-        sheet.notes.append(f"{many(spaced, 'cell')} in quotation marks after a space, read without both")
+        sheet.notes.append(
+            f"{many(spaced, 'cell')} in quotation marks after a space, read without both"
+        )
     if spelt:
         words = ", ".join(dict.fromkeys(spelt))
         sheet.notes.append(f"{words} in {many(len(spelt), 'cell')}, taken as missing")
@@ -166,9 +187,16 @@ def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
 
 
 def _kinds(table: pa.Table) -> dict[int, str]:
-    """What all cells of a column are, by its place, where that is more than texts: a pattern of ``KINDS``."""
+    """What all cells of a column are, by its place, where that is more than texts:
+    a pattern of ``KINDS``.
+    """
     cells = {i: column.filter(pc.not_equal(column, "")) for i, column in enumerate(table.columns)}
-    alike = ((i, kind) for i, column in cells.items() for kind in KINDS if len(column) and _all_match(column, kind))
+    alike = (
+        (i, kind)
+        for i, column in cells.items()
+        for kind in KINDS
+        if len(column) and _all_match(column, kind)
+    )
     return dict(alike)
 
 
@@ -177,7 +205,9 @@ def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
 
 
 def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -> str | None:
-    """Why a row over several lines is suspect: further lines in one of its cells look like rows of the table."""
+    """Why a row over several lines is suspect: further lines in one of its cells look like
+    rows of the table.
+    """
     width, (first, last) = len(lines.names), lines.several[row]
     for column, name in enumerate(lines.names):
         parts = re.split(r"\r\n|\r|\n", table[name][row].as_py())
@@ -190,8 +220,8 @@ def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -
         known = shaped and width > 1 and any(_is_known(table, c, column) for c in rows)
         if known or (shaped and all(_is_alike(c, column, certain) for c in middle or found)):
             return (
-                f"its {name} (lines {first} to {last} of the file) holds what looks like {len(found)} more rows; is "
-                "the quotation mark at its beginning never closed?"
+                f"its {name} (lines {first} to {last} of the file) holds what looks like "
+                f"{len(found)} more rows; is the quotation mark at its beginning never closed?"
             )
     return None
 
@@ -206,8 +236,11 @@ def _is_known(table: pa.Table, cells: list[str], column: int) -> bool:
 
 def _is_alike(cells: list[str], column: int, kinds: dict[int, str]) -> bool:
     """Whether the cells beside a place, some at least, are of the kinds that their columns have."""
-    alike = [re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != column and i in kinds]
-    decimal = re.search(r"\d$", cells[column]) and re.match(r"\d", "".join(cells[column + 1 :]))  # "it is 5,99"
+    alike = [
+        re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != column and i in kinds
+    ]
+    # Such as "it is 5,99".
+    decimal = re.search(r"\d$", cells[column]) and re.match(r"\d", "".join(cells[column + 1 :]))
     return bool(alike) and all(alike) and not decimal
 
 

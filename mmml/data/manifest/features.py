@@ -22,22 +22,28 @@ CHUNK = 65_536  # rows looked at together
 
 
 def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
-    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read; one row for each of the table's."""
+    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read; one row for
+    each of the table's.
+    """
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
     try:
         matrix = Matrix(path)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{option}={path} is no .npy matrix ({' '.join(str(error).split())[:120]})") from None
+        raise UserError(
+            f"{option}={path} is no .npy matrix ({' '.join(str(error).split())[:120]})"
+        ) from None
     array = matrix.array
     if not isinstance(array, np.ndarray):
         raise UserError(
-            f"{option}={path} is an archive of arrays, not one matrix: save the right one by numpy.save, as .npy"
+            f"{option}={path} is an archive of arrays, not one matrix: save the right one "
+            "by numpy.save, as .npy"
         )
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or 0 in array.shape[1:]:
         shape = "×".join(map(str, array.shape))
         raise UserError(
-            f"{option}={path} holds {array.dtype} {shape}; numbers [rows, width] or [rows, steps, width] are needed"
+            f"{option}={path} holds {array.dtype} {shape}; numbers [rows, width] or [rows, "
+            "steps, width] are needed"
         )
     count = int(rows.origin.max(initial=-1)) + 1
     if len(matrix) != count:
@@ -46,7 +52,9 @@ def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
 
 
 def vector_column(path: Path) -> Matrix | None:
-    """The column ``features`` of a Parquet file (lists of one length), copied once to a matrix in the cache."""
+    """The column ``features`` of a Parquet file (lists of one length), copied once
+    to a matrix in the cache.
+    """
     import pyarrow.parquet as pq
 
     if not has_vectors(path):
@@ -77,9 +85,15 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
     """The vectors of some rows at a time, ``[n, width]``."""
     width = None
     kind = file.schema_arrow.field(VECTORS).type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise UserError(f"{path}: column {VECTORS!r} holds {kind}, and not vectors (lists of numbers)")
+    lists = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+    if not lists or not (
+        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+    ):
+        raise UserError(
+            f"{path}: column {VECTORS!r} holds {kind}, and not vectors (lists of numbers)"
+        )
     for batch in file.iter_batches(columns=[VECTORS], batch_size=CHUNK):
         column = batch.column(0)
         lengths = {*pc.list_value_length(column).to_pylist()} | ({width} if width else set())
@@ -87,8 +101,14 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
             message = "have different lengths, or some are missing or empty"
             raise UserError(f"{path}: the vectors in column {VECTORS!r} {message}")
         width = lengths.pop()
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported
-            yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), width).astype(np.float32)
+        # What float32 cannot hold becomes infinite, and is reported.
+        with np.errstate(over="ignore"):
+            yield (
+                column.flatten()
+                .to_numpy(zero_copy_only=False)
+                .reshape(len(batch), width)
+                .astype(np.float32)
+            )
 
 
 def bad_rows(matrix: Matrix) -> np.ndarray:

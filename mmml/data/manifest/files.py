@@ -21,7 +21,8 @@ READERS = {
 
 
 def find(root: str, option: str) -> Path:
-    """The manifest that a path means: the file itself, the one in a folder, or the folder if it has none.
+    """The manifest that a path means: the file itself, the one in a folder, or the folder
+    if it has none.
 
     Links and ``..`` on the way to its folder are resolved once, here, so that a file has one path.
 
@@ -34,14 +35,22 @@ def find(root: str, option: str) -> Path:
             raise UserError(f"{option}={root}: there is no such file or folder")
         if given.is_file():
             if given.suffix.lower() not in READERS:
-                raise UserError(f"{option}={root}: a manifest is a {', '.join(TABLES)} file, or a folder")
+                raise UserError(
+                    f"{option}={root}: a manifest is a {', '.join(TABLES)} file, or a folder"
+                )
             return given.parent.resolve() / given.name
         path = given.resolve()
-        found = sorted(p for p in path.iterdir() if p.stem.lower() == "metadata" and p.suffix.lower() in READERS)
+        found = sorted(
+            p
+            for p in path.iterdir()
+            if p.stem.lower() == "metadata" and p.suffix.lower() in READERS
+        )
     except OSError as error:  # its name is too long, or it may not be read
         raise UserError(f"{option}={root}: {error.strerror}") from None
     if len(found) > 1:
-        raise UserError(f"{option}={root} has {found[0].name} and {found[1].name}; name the file to be read")
+        raise UserError(
+            f"{option}={root} has {found[0].name} and {found[1].name}; name the file to be read"
+        )
     return found[0] if found else path
 
 

@@ -1,4 +1,6 @@
-"""Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix tells the modality."""
+"""Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix
+tells the modality.
+"""
 
 import os
 import re
@@ -18,18 +20,25 @@ SPLITS = {
 SPLIT_OF_NAME = {name: split for split, names in SPLITS.items() for name in names.split()}
 SET = re.compile(r"[ _-]?(set|split|data)$")  # as in test_set
 SUFFIXES = {
-    "image": ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 .avif .heic .heif",
+    "image": (
+        ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 "
+        ".avif .heic .heif"
+    ),
     "audio": ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .aif .aiff .au .wma .caf .amr",
     "video": ".mp4 .m4v .mkv .webm .avi .mov .mpg .mpeg .ogv .wmv .flv .3gp .3g2 .mts .m2ts",
     "strokes": ".json",
     "features": ".npy",
 }
-MODALITY_OF_SUFFIX = {suffix: modality for modality, several in SUFFIXES.items() for suffix in several.split()}
+MODALITY_OF_SUFFIX = {
+    suffix: modality for modality, several in SUFFIXES.items() for suffix in several.split()
+}
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # what a table can be
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name stands for, in any capitals, as a set or not; None if it stands for none."""
+    """The split that a name stands for, in any capitals, as a set or not;
+    None if it stands for none.
+    """
     return SPLIT_OF_NAME.get(SET.sub("", name.strip().lower()))
 
 
@@ -53,12 +62,17 @@ def read_folders(path: Path, option: str) -> Sheet:
     else:
         rows = _rows(path, path, {}, left_out)
         if nested and len({split_of(p.name) for p in splits}) > 1:
-            what = f"{' and '.join(p.name for p in splits)} are read as classes, as {other} stands beside them"
+            what = (
+                f"{' and '.join(p.name for p in splits)} are read as classes, as {other} "
+                "stands beside them"
+            )
             notes.append(f"{what}; if they are splits, move it elsewhere")
     if not rows:
         raise UserError(f"{option}={path} {_nothing(path, option, left_out)}")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    table = assemble({name: [row.get(name) for row in some] for name in names} for some in portions(rows))
+    table = assemble(
+        {name: [row.get(name) for row in some] for name in names} for some in portions(rows)
+    )
     return Sheet(table, left_out=dict(+left_out), notes=notes)
 
 
@@ -67,17 +81,29 @@ def _nothing(path: Path, option: str, left_out: Counter[str]) -> str:
     hint = f"; name the table: {option}={path / tables[0]}" if tables else ""
     counts = ", ".join(f"{many(count, 'file')} {why}" for why, count in (+left_out).items())
     found = f" ({counts})" if left_out else ""
-    what = "has no metadata.csv, .jsonl or .parquet, no media files, and no folders of them for each class"
+    what = (
+        "has no metadata.csv, .jsonl or .parquet, no media files, and no folders "
+        "of them for each class"
+    )
     return f"{what}{found}{hint}"
 
 
 def _rows(
-    path: Path, top: Path, also: dict[str, str], left_out: Counter[str], without: Collection[Path] = ()
+    path: Path,
+    top: Path,
+    also: dict[str, str],
+    left_out: Counter[str],
+    without: Collection[Path] = (),
 ) -> list[dict[str, str]]:
-    """A row for each media file below ``top``, its name relative to ``path``; counts the other files."""
+    """A row for each media file below ``top``, its name relative to ``path``;
+    counts the other files.
+    """
     rows = []
     for file in _files_below(top, (), left_out, without):
-        modality, folders = MODALITY_OF_SUFFIX.get(file.suffix.lower()), file.relative_to(top).parts[:-1]
+        modality, folders = (
+            MODALITY_OF_SUFFIX.get(file.suffix.lower()),
+            file.relative_to(top).parts[:-1],
+        )
         if not _is_text(str(file.relative_to(path))):
             left_out["whose names are not UTF-8"] += 1
         elif file.name.startswith("."):
@@ -102,7 +128,8 @@ def _is_text(name: str) -> bool:
 def _files_below(
     folder: Path, above: tuple[Path, ...], left_out: Counter[str], without: Collection[Path] = ()
 ) -> Iterator[Path]:
-    """All files, sorted; a link to a folder is followed, unless it leads back to one that it lies in.
+    """All files, sorted; a link to a folder is followed, unless it leads back to one
+    that it lies in.
 
     Args:
         folder: where to look.
@@ -114,8 +141,12 @@ def _files_below(
     if real in above:
         return
     with os.scandir(folder) as found:
-        entries = [(entry.name, _is_folder(entry)) for entry in sorted(found, key=lambda entry: entry.name)]
-    left_out["as broken links, pipes or the like"] += sum(is_folder is None for _, is_folder in entries)
+        entries = [
+            (entry.name, _is_folder(entry)) for entry in sorted(found, key=lambda entry: entry.name)
+        ]
+    left_out["as broken links, pipes or the like"] += sum(
+        is_folder is None for _, is_folder in entries
+    )
     yield from (folder / name for name, is_folder in entries if is_folder is False)
     for path in (folder / name for name, is_folder in entries if is_folder):
         if path.name.startswith("."):
@@ -125,7 +156,9 @@ def _files_below(
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool | None:
-    """Whether an entry is a folder; None if it is no file either, such as a link that leads nowhere, or in a circle."""
+    """Whether an entry is a folder; None if it is no file either, such as a link that leads
+    nowhere, or in a circle.
+    """
     with suppress(OSError):
         return entry.is_dir() or (False if entry.is_file() else None)
     return None

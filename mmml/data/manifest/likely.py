@@ -1,4 +1,5 @@
-"""The folder that was meant, where the class folders lie one level below the one that was named, or above it.
+"""The folder that was meant, where the class folders lie one level below the one that was
+named, or above it.
 
 Nothing is chosen silently: a message names the folder, once it has been found that it can be read.
 """
@@ -47,13 +48,16 @@ def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
     Args:
         rows: of a manifest or folder.
         sheet: the same as it is written.
-        matrix: whether features come in a file of their own: files may then be paired with them, without labels.
+        matrix: whether features come in a file of their own: files may then be paired with them,
+            without labels.
     """
     path, option, labels = rows.path, rows.option, set[str]()
     if not path.is_dir() or option == "query":  # queries may lie anywhere below
         return
     if not rows.has("label") and (table := _table_in(path)):
-        rows.meant = f"the table {table.name} in {path} was not read; did you mean {naming(option, table)}?"
+        rows.meant = (
+            f"the table {table.name} in {path} was not read; did you mean {naming(option, table)}?"
+        )
         return
     if matrix:
         return
@@ -65,9 +69,15 @@ def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
         rows.meant = f"{path} has one class, {labels.pop()!r}; did you mean {names}?"
     elif folders:
         deep = ", ".join(str(folder.relative_to(path)) for folder in folders[:SHOWN])
-        rows.notes.append(f"{deep}: folders and no files; if these folders are the classes: {names}")
-    elif not labels and (parent := classes_above(path, [m for m in FILE_MODALITIES if rows.has(m)])):
-        rows.meant = f"{path} is one folder of files without labels; did you mean {naming(option, parent)}?"
+        rows.notes.append(
+            f"{deep}: folders and no files; if these folders are the classes: {names}"
+        )
+    elif not labels and (
+        parent := classes_above(path, [m for m in FILE_MODALITIES if rows.has(m)])
+    ):
+        rows.meant = (
+            f"{path} is one folder of files without labels; did you mean {naming(option, parent)}?"
+        )
 
 
 def naming(option: str, folder: Path) -> str:
@@ -79,8 +89,9 @@ def naming(option: str, folder: Path) -> str:
 def classes_below(path: Path, sheet: Sheet) -> list[Path]:
     """Folders that were read as classes, and probably hold the class folders or a table.
 
-    That is the case for the only class if it holds folders or a table, for one class of several if it holds at least as
-    many folders as there are classes, and for several classes if they hold folders of the same names.
+    That is the case for the only class if it holds folders or a table, for one class of several
+    if it holds at least as many folders as there are classes, and for several classes if they hold
+    folders of the same names.
     """
     table = sheet.table
     if "split" in table.column_names or "label" not in table.column_names:
@@ -92,7 +103,9 @@ def classes_below(path: Path, sheet: Sheet) -> list[Path]:
                 folders.setdefault(label, set()).add(name.rpartition("/")[0])
     tops = {label: os.path.commonpath(several) for label, several in folders.items()}
     parted = [label for label, top in tops.items() if top not in folders[label]]
-    inner = [{Path(f).relative_to(tops[label]).parts[0] for f in folders[label]} for label in parted]
+    inner = [
+        {Path(f).relative_to(tops[label]).parts[0] for f in folders[label]} for label in parted
+    ]
     if len(folders) == 1:
         (top,) = map(Path, tops.values())
         tables = [p for p in (*reversed(top.parents), top) if p.parts and _has_table(path / p)]
@@ -100,12 +113,18 @@ def classes_below(path: Path, sheet: Sheet) -> list[Path]:
     elif len(parted) == 1:
         found = [Path(tops[parted[0]])] if len(inner[0]) >= len(folders) else []
     else:
-        found = [Path(tops[label]) for label in parted] if parted and len(set.intersection(*inner)) > 1 else []
+        found = (
+            [Path(tops[label]) for label in parted]
+            if parted and len(set.intersection(*inner)) > 1
+            else []
+        )
     return [path / folder for folder in found if is_readable(path / folder)]
 
 
 def classes_above(path: Path, modalities: Collection[str]) -> Path | None:
-    """The folder above a folder of files, if it holds a table of these files, or mostly folders of such files."""
+    """The folder above a folder of files, if it holds a table of these files, or mostly
+    folders of such files.
+    """
     parent = path.parent
     if _has_table(parent):
         return parent if is_readable(parent) and _names_files_of(parent, path.name) else None
@@ -121,9 +140,18 @@ def _names_files_of(parent: Path, folder: str) -> bool:
 
 
 def table_below(path: Path) -> Path | None:
-    """The only manifest in the folders below, or two levels below: its folder, or the table itself."""
-    for folders in (list(_folders(path)), [f for folder in _folders(path) for f in _folders(folder)]):
-        found = [table for folder in folders[:LOOKED_AT] if (table := _table_in(folder)) and is_readable(table)]
+    """The only manifest in the folders below, or two levels below: its folder,
+    or the table itself.
+    """
+    for folders in (
+        list(_folders(path)),
+        [f for folder in _folders(path) for f in _folders(folder)],
+    ):
+        found = [
+            table
+            for folder in folders[:LOOKED_AT]
+            if (table := _table_in(folder)) and is_readable(table)
+        ]
         if found:
             return found[0] if len(found) == 1 else None
     return None
@@ -163,9 +191,15 @@ def _entries(folder: Path) -> list[Path]:
 
 def _folders(path: Path) -> Iterator[Path]:
     """The folders in a folder, without hidden ones and what macOS leaves in archives."""
-    yield from (p for p in _entries(path) if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
+    yield from (
+        p for p in _entries(path) if p.is_dir() and not p.name.startswith((".", "__MACOSX"))
+    )
 
 
 def _holds(folder: Path, modalities: Collection[str]) -> bool:
     """Whether files of some modalities lie in a folder itself."""
-    return any(MODALITY_OF_SUFFIX.get(p.suffix.lower()) in modalities for p in _entries(folder) if p.is_file())
+    return any(
+        MODALITY_OF_SUFFIX.get(p.suffix.lower()) in modalities
+        for p in _entries(folder)
+        if p.is_file()
+    )

@@ -22,11 +22,24 @@ KEYS = ("label", "split", "group", "domain")  # what makes samples alike
 TARGETS = (*KEYS, "score")
 PLAIN = ("id", *TARGETS, *TEXTS)
 KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
-DOUBTFUL = ("nan", "null", "none", "na", "n/a", "<na>", "nat")  # words for what is missing, and words
+# Words for what is missing, and words.
+DOUBTFUL = ("nan", "null", "none", "na", "n/a", "<na>", "nat")
 MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-VECTORS = "vectors are read from a column called features of a Parquet file, or from a matrix beside the table"
-UNSEEN = (0xAD, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+VECTORS = (
+    "vectors are read from a column called features of a Parquet file, or from a matrix "
+    "beside the table"
+)
+UNSEEN = (
+    0xAD,
+    0x180E,
+    0x200B,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x206A),
+    0xFEFF,
+)
 BLANKS = dict.fromkeys((*UNSEEN, 0xFE0E, 0xFE0F))  # and the selectors of a colour for a character
 BLANKS |= dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
 
@@ -43,30 +56,39 @@ def interpret(
         where: the option that gave ``columns``.
 
     Returns:
-        Texts or lists of texts by ``label``, ``text``, …, and by modality for the names of files; and the names
-        of the columns that mean nothing.
+        Texts or lists of texts by ``label``, ``text``, …, and by modality for the names of files;
+        and the names of the columns that mean nothing.
     """
     names = table.column_names
     meanings = {name: name for name in PLAIN}
-    meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {f"{m}_file_names": m for m in FILE_MODALITIES}
+    meanings |= {f"{m}_file_name": m for m in FILE_MODALITIES} | {
+        f"{m}_file_names": m for m in FILE_MODALITIES
+    }
     meanings |= {name: meanings[_plain(name)] for name in names if _is_known(name, names, meanings)}
     if "file_name" in names and (modality := _modality_of(table["file_name"])):
         meanings["file_name"] = modality
     for meaning, name in columns.items():
         if meaning not in (*PLAIN, *FILE_MODALITIES):
             raise UserError(
-                f"{where}.{meaning} is no kind of column{did_you_mean(meaning, (*PLAIN, *FILE_MODALITIES))}"
+                f"{where}.{meaning} is no kind of "
+                f"column{did_you_mean(meaning, (*PLAIN, *FILE_MODALITIES))}"
             )
         if name not in names:
-            raise UserError(f"{where}.{meaning}={name}: {path} has no such column{did_you_mean(name, names)}")
+            raise UserError(
+                f"{where}.{meaning}={name}: {path} has no such column{did_you_mean(name, names)}"
+            )
         if meaning in FILE_MODALITIES and holds_vectors(table[name]):
-            raise UserError(f"{where}.{meaning}={name}: {path} has vectors there, and not names of files; {VECTORS}")
+            raise UserError(
+                f"{where}.{meaning}={name}: {path} has vectors there, and not names "
+                f"of files; {VECTORS}"
+            )
         meanings = {k: v for k, v in meanings.items() if v != meaning} | {name: meaning}
     found: dict[str, pa.Array] = {}
     for name in (n for n in names if n in meanings):
         if meanings[name] in found:
             raise UserError(
-                f"{path} has two columns for {meanings[name]}; say which it is by {where}.{meanings[name]}="
+                f"{path} has two columns for {meanings[name]}; say which it is by "
+                f"{where}.{meanings[name]}="
             )
         values = table[name].combine_chunks()
         found[meanings[name]] = _split(values) if _plain(name).endswith("_file_names") else values
@@ -76,7 +98,9 @@ def interpret(
 def holds_vectors(values: pa.ChunkedArray) -> bool:
     """Whether a column has lists of numbers, going by the first."""
     first = values.drop_null()[:1].to_pylist() if values.type == LIST else []
-    return bool(first) and len(first[0]) > 1 and all(re.fullmatch(NUMBER, text) for text in first[0])
+    return (
+        bool(first) and len(first[0]) > 1 and all(re.fullmatch(NUMBER, text) for text in first[0])
+    )
 
 
 def _plain(name: str) -> str:
@@ -86,7 +110,9 @@ def _plain(name: str) -> str:
 def _is_known(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
     """Whether a column, and no other, has a known name apart from capitals and blanks."""
     plain = _plain(name)
-    return name not in meanings and plain in meanings and [_plain(n) for n in names].count(plain) == 1
+    return (
+        name not in meanings and plain in meanings and [_plain(n) for n in names].count(plain) == 1
+    )
 
 
 def _modality_of(files: pa.ChunkedArray) -> str | None:
@@ -102,50 +128,67 @@ def _split(values: pa.Array) -> pa.Array:
     """Several files in one text, with ``;`` between them, as a list."""
     if values.type == LIST:
         return values
-    return pa.array([v and [f.strip() for f in v.split(";") if f.strip()] for v in values.to_pylist()], LIST)
+    return pa.array(
+        [v and [f.strip() for f in v.split(";") if f.strip()] for v in values.to_pylist()], LIST
+    )
 
 
-def explode(named: dict[str, pa.Array], count: int) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
+def explode(
+    named: dict[str, pa.Array], count: int
+) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
     """A row with several files or texts → a row for each; several files are of one group.
 
-    A list of one goes with each of a longer list; where lists are of different lengths, the rest is missing.
+    A list of one goes with each of a longer list; where lists are of different lengths,
+    the rest is missing.
 
     Returns:
-        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several labels, or
-        others of the values that a row has once, ``[rows]``.
+        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several
+        labels, or others of the values that a row has once, ``[rows]``.
     """
     lists = {n: v.to_pylist() for n, v in named.items() if v.type == LIST}
     if not lists:
         return named, np.arange(count), np.zeros(count, bool)
     single = {n for n in lists if n in (*TARGETS, "id")}
     wrong = np.array([any(len(lists[n][i] or ()) > 1 for n in single) for i in range(count)], bool)
-    lengths = [max([1, *(len(lists[n][i] or ()) for n in lists if n not in single)]) for i in range(count)]
+    lengths = [
+        max([1, *(len(lists[n][i] or ()) for n in lists if n not in single)]) for i in range(count)
+    ]
     origin = np.repeat(np.arange(count), lengths)
     exploded = {n: v.take(pa.array(origin)) for n, v in named.items() if n not in lists}
     for n, rows in lists.items():
-        cells = [c for row, k in zip(rows, lengths, strict=True) for c in _stretched(row or [], k, n in single)]
+        cells = [
+            c
+            for row, k in zip(rows, lengths, strict=True)
+            for c in _stretched(row or [], k, n in single)
+        ]
         exploded[n] = pa.array([c or None for c in cells], TEXT)
     if "group" not in named and any(n in FILE_MODALITIES for n in lists):
         exploded["group"] = pa.array(origin).cast(TEXT)
     if "id" in named and len(origin) > count:
         numbers = pa.array(np.concatenate([np.arange(k) for k in lengths])).cast(TEXT)
         numbered = pc.binary_join_element_wise(exploded["id"], numbers, pa.scalar("#", TEXT))
-        several = pc.and_(pa.array(np.repeat(np.array(lengths) > 1, lengths)), _says(exploded["id"]))
+        several = pc.and_(
+            pa.array(np.repeat(np.array(lengths) > 1, lengths)), _says(exploded["id"])
+        )
         exploded["id"] = pc.if_else(several, numbered, exploded["id"])
     return exploded, origin, wrong[origin]
 
 
 def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
-    """``count`` cells: the first repeated if it is or should be the only one, else what is missing as None."""
+    """``count`` cells: the first repeated if it is or should be the only one, else what
+    is missing as None.
+    """
     if single or len(cells) == 1:
         return [cells[0] if cells else None] * count
     return [*cells, *[None] * (count - len(cells))]
 
 
 def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
-    """Blank cells become missing, keys that look alike one key, and file names those of files that exist.
+    """Blank cells become missing, keys that look alike one key, and file names those
+    of files that exist.
 
-    Ids and texts stay as they are written; a column without any value is dropped. Also returns notes on the keys.
+    Ids and texts stay as they are written; a column without any value is dropped.
+    Also returns notes on the keys.
     """
     found: dict[str, pa.Array] = {}
     notes = []
@@ -179,20 +222,31 @@ def _files(values: pa.Array, folder: Path) -> pa.Array:
 
 
 def _doubtful(name: str, text: str) -> str:
-    return f"{text!r} is read as a {name} like any other; leave the cell empty (or null) where there is none"
+    return (
+        f"{text!r} is read as a {name} like any other; leave the cell empty (or null) "
+        "where there is none"
+    )
 
 
 def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
     """Keys in one spelling (Unicode's NFC, ordinary blanks), and which were written in several."""
     encoded = values.dictionary_encode()
     written = encoded.dictionary.to_pylist()
-    spelt = [unicodedata.normalize("NFC", text.translate(BLANKS)).strip() or None for text in written]
+    spelt = [
+        unicodedata.normalize("NFC", text.translate(BLANKS)).strip() or None for text in written
+    ]
     ways: dict[str | None, list[Any]] = defaultdict(list)
     for text, key in zip(written, spelt, strict=True):
         ways[key].append(text)
     several = [key for key, texts in ways.items() if key and len(texts) > 1]
-    notes = [_doubtful(name, key) for key in sorted({k for k in spelt if k and k.lower() in DOUBTFUL})]
+    notes = [
+        _doubtful(name, key) for key in sorted({k for k in spelt if k and k.lower() in DOUBTFUL})
+    ]
     if several:
-        written_in = f"{'is' if len(several) == 1 else 'are'} written in several ways that look alike"
-        notes.append(f"{many(len(several), name)} {written_in}, such as {several[0]!r}; each counts as one")
+        written_in = (
+            f"{'is' if len(several) == 1 else 'are'} written in several ways that look alike"
+        )
+        notes.append(
+            f"{many(len(several), name)} {written_in}, such as {several[0]!r}; each counts as one"
+        )
     return pa.array(spelt, TEXT).take(encoded.indices), notes

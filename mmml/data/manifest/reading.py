@@ -50,7 +50,9 @@ def read_rows(
     path, sheet = read_named(root, option)
     where = "predict.columns" if option in ("support", "query") else "dataset.columns"
     if not targets:  # those that queries may lack
-        columns = {m: n for m, n in columns.items() if n in sheet.table.column_names or m not in TARGETS}
+        columns = {
+            m: n for m, n in columns.items() if n in sheet.table.column_names or m not in TARGETS
+        }
     named, ignored = interpret(sheet.table, columns, path, where)
     named = {n: values for n, values in named.items() if values.null_count < len(values)}
     named, origin, several = explode(named, len(sheet.table))
@@ -75,7 +77,11 @@ def read_rows(
 
 
 def _unread(sheet: Sheet, ignored: list[str]) -> list[str]:
-    return [f"column {name!r} holds vectors; {VECTORS}" for name in ignored if holds_vectors(sheet.table[name])]
+    return [
+        f"column {name!r} holds vectors; {VECTORS}"
+        for name in ignored
+        if holds_vectors(sheet.table[name])
+    ]
 
 
 def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa.Array:
@@ -94,8 +100,9 @@ def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> Us
     option = where.replace("columns", "features")
     beside = f"; to use the matrix beside it, add {option}={matrices[0].name}" if matrices else ""
     return UserError(
-        f"{path} has no column with a modality, such as image_file_name or text{hints[0] if hints else ''} "
-        f"(it has {', '.join(sheet.table.column_names)}; name another by {where}='{{text: NAME}}'{notes}{beside})"
+        f"{path} has no column with a modality, such as image_file_name or "
+        f"text{hints[0] if hints else ''} (it has {', '.join(sheet.table.column_names)}; "
+        f"name another by {where}='{{text: NAME}}'{notes}{beside})"
     )
 
 
@@ -104,19 +111,31 @@ def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
     for modality in modalities:
         path = rows.column(modality)
         outside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
-        rows.report(outside, f"its {modality} file lies outside of the folder; paths are relative to it")
-        why = f"its {modality} file name holds a line break or another control character; {UNCLOSED}"
+        rows.report(
+            outside, f"its {modality} file lies outside of the folder; paths are relative to it"
+        )
+        why = (
+            f"its {modality} file name holds a line break or another control character; {UNCLOSED}"
+        )
         rows.report(pc.match_substring_regex(path, CONTROL), why)
     for name in rows.table.column_names:
-        rows.report(pc.greater(pc.binary_length(rows.column(name)), CELL), f"its {name} is over a million bytes long")
+        rows.report(
+            pc.greater(pc.binary_length(rows.column(name)), CELL),
+            f"its {name} is over a million bytes long",
+        )
 
 
 def _check_targets(rows: ManifestRows, several: np.ndarray, bad_scores: np.ndarray) -> None:
-    rows.report(several, "it lists several labels, scores, splits, groups or domains, but a row has only one")
+    rows.report(
+        several,
+        "it lists several labels, scores, splits, groups or domains, but a row has only one",
+    )
     if rows.has("label"):
         label = rows.column("label")
         rows.report(pc.is_null(label), "it has no label")
-        rows.report(pc.match_substring_regex(label, CONTROL), f"its label holds a line break; {UNCLOSED}")
+        rows.report(
+            pc.match_substring_regex(label, CONTROL), f"its label holds a line break; {UNCLOSED}"
+        )
     _check_split(rows)
     rows.report(bad_scores, "its score is no number")
 
@@ -136,17 +155,24 @@ def _check_split(rows: ManifestRows) -> None:
     canonical = [split_of(t) for t in texts.to_pylist()]
     known = np.array([c is not None for c in canonical] + [False])
     rows.report(~known[codes], "its split is none of train, val and test")
-    rows.replace("split", pa.array([*canonical, None], TEXT).take(pa.array(codes % (len(canonical) + 1))))
+    rows.replace(
+        "split", pa.array([*canonical, None], TEXT).take(pa.array(codes % (len(canonical) + 1)))
+    )
 
 
 def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
-    """Make the scores numbers, null where they are none; returns which rows had something else there."""
+    """Make the scores numbers, null where they are none; returns which rows had
+    something else there.
+    """
     if not rows.has("score"):
         return np.zeros(len(rows), bool)
     texts = pc.utf8_trim_whitespace(rows.column("score"))
-    if decimal != "." and pc.any(pc.match_substring(texts, decimal)).as_py():  # then 1.234 may be a thousand and more
+    # With another decimal sign, 1.234 may be a thousand and more.
+    if decimal != "." and pc.any(pc.match_substring(texts, decimal)).as_py():
         texts = pc.replace_substring(pc.replace_substring(texts, ".", "?"), decimal, ".")
-    number = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False)
+    number = pc.fill_null(
+        pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"), False
+    )
     values = pc.if_else(number, texts, None).cast(pa.float64())
     fits = pc.fill_null(pc.less_equal(pc.abs(values), float(np.finfo(np.float32).max)), False)
     rows.replace("score", pc.if_else(fits, values, None))

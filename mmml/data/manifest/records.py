@@ -15,7 +15,8 @@ VECTORS = "features"  # the column of a Parquet file that holds them
 
 
 def read_jsonl(path: Path) -> Sheet:
-    """One JSON object a line; a key that a line lacks is missing there. Numbers stay as they are written.
+    """One JSON object a line; a key that a line lacks is missing there. Numbers stay
+    as they are written.
 
     Raises:
         UserError: naming the line that is none.
@@ -45,7 +46,9 @@ def _objects(path: Path, problems: dict[int, str]) -> Iterator[dict[str, Any]]:
             values = {key: as_text(value) for key, value in row.items()}
             if any(map(_is_broken, [*values, *values.values()])):
                 problems[count] = "it holds half of a character (a lone surrogate)"
-                values = {k: None if _is_broken(v) else v for k, v in values.items() if not _is_broken(k)}
+                values = {
+                    k: None if _is_broken(v) else v for k, v in values.items() if not _is_broken(k)
+                }
             yield values
             count += 1
 
@@ -67,7 +70,9 @@ def _constant(name: str) -> Numeral | None:
     return None if name == "NaN" else Numeral(name)
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Numeral, parse_int=Numeral, parse_constant=_constant)
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=Numeral, parse_int=Numeral, parse_constant=_constant
+)
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -83,7 +88,11 @@ def as_text(value: Any, within: bool = False) -> Any:
         return str(value)
     if isinstance(value, list) and not within:
         return [as_text(v, within=True) or "" for v in value]
-    return _as_json(value) if isinstance(value, list | tuple | dict | bool | int | float) else str(value)
+    return (
+        _as_json(value)
+        if isinstance(value, list | tuple | dict | bool | int | float)
+        else str(value)
+    )
 
 
 def _as_json(value: Any) -> str:
@@ -108,7 +117,9 @@ def _is_broken(value: Any) -> bool:
 
 
 def read_parquet(path: Path) -> Sheet:
-    """All columns but a vector column ``features``, which :mod:`mmml.data.manifest.features` reads in parts."""
+    """All columns but a vector column ``features``, which :mod:`mmml.data.manifest.features`
+    reads in parts.
+    """
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, columns=[n for n in pq.read_schema(path).names if n != VECTORS])
@@ -116,14 +127,24 @@ def read_parquet(path: Path) -> Sheet:
     for name in table.column_names:
         try:
             texts[name] = _texts(table[name])
-        except (pa.ArrowException, ValueError, OverflowError) as error:  # such as times beyond those of Python
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            # Such as times beyond those of Python.
             why = " ".join(str(error).split())[:100]
-            notes.append(f"column {name!r} of type {table[name].type} cannot be read, and is left out ({why})")
+            notes.append(
+                f"column {name!r} of type {table[name].type} cannot be read, "
+                f"and is left out ({why})"
+            )
         else:
             if texts[name] is None:
-                what = "the bytes of files, which are not read: save each as a file, and name these in a column"
+                what = (
+                    "the bytes of files, which are not read: save each as a file, "
+                    "and name these in a column"
+                )
                 notes.append(f"column {name!r} holds {what}")
-    return Sheet(pa.table({name: values for name, values in texts.items() if values is not None}), notes=notes)
+    return Sheet(
+        pa.table({name: values for name, values in texts.items() if values is not None}),
+        notes=notes,
+    )
 
 
 def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -144,12 +165,22 @@ def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
     except pa.ArrowException:
         pass
     found = values.to_pylist()
-    return None if any(map(_holds_bytes, found)) else assemble([{"": [as_text(value) for value in found]}])[""]
+    return (
+        None
+        if any(map(_holds_bytes, found))
+        else assemble([{"": [as_text(value) for value in found]}])[""]
+    )
 
 
 def _has_texts(kind: pa.DataType) -> bool:
-    """Whether Arrow writes a type's values as they are: not spans of time as bare numbers, nor UUIDs as bytes."""
-    return not (pa.types.is_nested(kind) or pa.types.is_duration(kind) or isinstance(kind, pa.BaseExtensionType))
+    """Whether Arrow writes a type's values as they are: not spans of time as bare numbers,
+    nor UUIDs as bytes.
+    """
+    return not (
+        pa.types.is_nested(kind)
+        or pa.types.is_duration(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+    )
 
 
 def _holds_bytes(value: Any) -> bool:

@@ -30,10 +30,12 @@ class ManifestRows:
     Attributes:
         path: of the manifest, or of the folder whose subfolders are the classes.
         option: that named it: ``dataset.root``, ``support`` or ``query``.
-        table: ``id`` always, and those of ``label``, ``text``, ``source_text``, ``score``, ``split``, ``group``,
-            ``domain`` and the modalities of files (paths relative to the folder) that the manifest has; all
-            are texts, null where empty, but ``score``, which is a number.
-        origin: the row of the file that each row comes from, from 0; several if a row lists several files.
+        table: ``id`` always, and those of ``label``, ``text``, ``source_text``, ``score``,
+            ``split``, ``group``, ``domain`` and the modalities of files (paths relative
+            to the folder) that the manifest has; all are texts, null where empty, but ``score``,
+            which is a number.
+        origin: the row of the file that each row comes from, from 0; several if a row
+            lists several files.
         ignored: names of columns that mean nothing to mmml.
         problems: why a row cannot be used, by its position.
         left_out: what was found in the file or folder and is no row, by the reason.
@@ -88,11 +90,17 @@ class ManifestRows:
     def name_row(self, i: int) -> str:
         """How a message names a row: its number from 1 (the header does not count) and its id."""
         name = self.table["id"][i].as_py()
-        return f"{name} of {self.path}" if self.path.is_dir() else f"row {self.origin[i] + 1} of {self.path} ({name})"
+        return (
+            f"{name} of {self.path}"
+            if self.path.is_dir()
+            else f"row {self.origin[i] + 1} of {self.path} ({name})"
+        )
 
     @cached_property
     def names(self) -> pa.Array:
-        """What each row is called: its id, with a number behind it where several rows have the same."""
+        """What each row is called: its id, with a number behind it where several
+        rows have the same.
+        """
         codes, ids = self.codes("id")
         if len(ids) == len(codes):
             return self.column("id")
@@ -105,18 +113,27 @@ class ManifestRows:
 
     def count(self) -> str:
         """How many rows there are, and what else was found and left out, in one line."""
-        counts = {m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)}
+        counts = {
+            m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)
+        }
         files = " and ".join(many(n, f"{m} file") for m, n in counts.items())
         what = files if self.path.is_dir() else many(len(self), "row")
         left_out = [f"{count:,} {why}" for why, count in self.left_out.items()]
-        return f"{what} read from {self.path}" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+        return f"{what} read from {self.path}" + (
+            f"; left out: {', '.join(left_out)}" if left_out else ""
+        )
 
     def unusable(self, option: str) -> list[str]:
-        """How many rows are left out as unusable, with the first of them, in one sentence; nothing if none are."""
+        """How many rows are left out as unusable, with the first of them, in one sentence;
+        nothing if none are.
+        """
         if not self.problems:
             return []
         first, count = min(self.problems), len(self.problems)
-        what = f"{many(count, 'row')} that cannot be used {'is' if count == 1 else 'are'} left out ({option}=skip)"
+        what = (
+            f"{many(count, 'row')} that cannot be used {'is' if count == 1 else 'are'} left "
+            f"out ({option}=skip)"
+        )
         return [f"{what}, such as {self.name_row(first)}: {self.problems[first]}"]
 
     def note_constant(self, modality: str, names: list[str]) -> None:
@@ -126,24 +143,34 @@ class ManifestRows:
 
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
         """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
-        mask = mask if isinstance(mask, np.ndarray) else pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
+        mask = (
+            mask
+            if isinstance(mask, np.ndarray)
+            else pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
+        )
         for i in np.flatnonzero(mask).tolist():
             self.problems.setdefault(i, why)
 
 
 def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
     encoded = values.dictionary_encode()
-    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(
+        np.int64
+    ), encoded.dictionary
 
 
 def constant_files(modality: str, names: list[str], option: str) -> str:
     """A sentence about files of one value throughout, with what may help."""
     of_dataset = option == "dataset.root"
     mends = [
-        f"dataset.{setting.replace(': ', '=')} {why}" if of_dataset else f"predict.decoding={{{setting}}} {why}"
+        f"dataset.{setting.replace(': ', '=')} {why}"
+        if of_dataset
+        else f"predict.decoding={{{setting}}} {why}"
         for setting, why in MENDS.get(modality, ())
     ]
     files = f"{many(len(names), f'{modality} file')} {'is' if len(names) == 1 else 'are'}"
     what = "silent" if modality == "audio" else "constant"
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"{files} {what} after decoding ({shown})" + (f"; try {', or '.join(mends)}" if mends else "")
+    return f"{files} {what} after decoding ({shown})" + (
+        f"; try {', or '.join(mends)}" if mends else ""
+    )

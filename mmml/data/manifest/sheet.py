@@ -1,7 +1,8 @@
 """A table as it is written: columns of texts, and of lists of texts.
 
-Nothing is guessed: ``007``, ``2021-01-01`` and 12345678901234567890 stay what they are. NaN, null and empty are one
-thing: missing. Everything stays in columnar memory (Apache Arrow): a million rows are some 100 MB.
+Nothing is guessed: ``007``, ``2021-01-01`` and 12345678901234567890 stay what they are.
+NaN, null and empty are one thing: missing. Everything stays in columnar memory (Apache Arrow):
+a million rows are some 100 MB.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,8 @@ class Sheet:
     """What a file or a folder holds, before its columns are interpreted.
 
     Attributes:
-        table: columns of texts (``large_string``) or of lists of texts, null where there is nothing.
+        table: columns of texts (``large_string``) or of lists of texts, null where
+            there is nothing.
         problems: why a row cannot be taken as it stands, by its position from 0.
         left_out: how many rows or files were found that are no rows of the table, by the reason.
         notes: what else is worth knowing, in one sentence each.
@@ -47,7 +49,8 @@ def assemble(parts: Iterable[Mapping[str, Sequence[Any]]]) -> pa.Table:
     """A table of parts that follow one another.
 
     Args:
-        parts: columns of texts, lists of texts and None, by name; what a part lacks is missing there.
+        parts: columns of texts, lists of texts and None, by name; what a part lacks
+            is missing there.
     """
     tables = [pa.table({name: _array(cells) for name, cells in part.items()}) for part in parts]
     names = dict.fromkeys(name for table in tables for name in table.column_names)
@@ -56,16 +59,23 @@ def assemble(parts: Iterable[Mapping[str, Sequence[Any]]]) -> pa.Table:
 
 def _array(cells: Sequence[Any]) -> pa.Array:
     if any(isinstance(cell, list) for cell in cells):
-        return pa.array([cell if cell is None or isinstance(cell, list) else [cell] for cell in cells], LIST)
+        return pa.array(
+            [cell if cell is None or isinstance(cell, list) else [cell] for cell in cells], LIST
+        )
     return pa.array(cells, TEXT)
 
 
 def _part(table: pa.Table, name: str) -> pa.Array:
-    return table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), TEXT)
+    return (
+        table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), TEXT)
+    )
 
 
 def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:
     """Lists throughout, if some part has lists."""
     kind = LIST if any(part.type == LIST for part in parts) else TEXT
-    lists = [part if part.type == kind else pa.array([c and [c] for c in part.to_pylist()], kind) for part in parts]
+    lists = [
+        part if part.type == kind else pa.array([c and [c] for c in part.to_pylist()], kind)
+        for part in parts
+    ]
     return pa.chunked_array(lists, kind)

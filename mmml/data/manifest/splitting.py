@@ -18,7 +18,10 @@ UNDECIDED = -1
 def declared(split: pa.Array, keep: np.ndarray) -> dict[str, np.ndarray]:
     """The rows of each split, of those to ``keep``, as the column ``split`` has them."""
     of_row = split.take(pa.array(keep))
-    return {s: keep[pc.fill_null(pc.equal(of_row, s), False).to_numpy(zero_copy_only=False)] for s in SPLITS}
+    return {
+        s: keep[pc.fill_null(pc.equal(of_row, s), False).to_numpy(zero_copy_only=False)]
+        for s in SPLITS
+    }
 
 
 def by_class(
@@ -37,8 +40,8 @@ def by_class(
     present = np.unique(codes[keep])
     if len(present) < len(SPLITS):
         raise UserError(
-            f"{len(present)} classes cannot be split into train, val and test; give more of them, or split the rows "
-            f"of each class by {BY_SAMPLE}"
+            f"{len(present)} classes cannot be split into train, val and test; give more of them, "
+            f"or split the rows of each class by {BY_SAMPLE}"
         )
     split_of = np.zeros(len(names), np.int8)
     chosen = split_classes([names[int(c)].as_py() for c in present], seed, val, test)
@@ -48,9 +51,16 @@ def by_class(
 
 
 def by_sample(
-    keep: np.ndarray, codes: np.ndarray, units: np.ndarray, ids: Sequence[str], seed: int, val: float, test: float
+    keep: np.ndarray,
+    codes: np.ndarray,
+    units: np.ndarray,
+    ids: Sequence[str],
+    seed: int,
+    val: float,
+    test: float,
 ) -> dict[str, np.ndarray]:
-    """Splits that share all classes, but no unit; each class gives about these fractions of its units.
+    """Splits that share all classes, but no unit; each class gives about these fractions
+    of its units.
 
     Args:
         keep: positions of the rows that can be used.
@@ -68,7 +78,8 @@ def by_sample(
     of_class = np.unique(np.stack([codes[keep], unit]), axis=1)  # each class with each of its units
     starts = np.flatnonzero(np.diff(of_class[0], prepend=-1))
     split_of = np.full(len(first), UNDECIDED)
-    for own in sorted(np.split(of_class[1], starts[1:]), key=len):  # the smallest first: it has the least choice
+    # The smallest first: it has the least choice.
+    for own in sorted(np.split(of_class[1], starts[1:]), key=len):
         free = own[split_of[own] == UNDECIDED]
         free = free[rank[free].argsort()]
         for number, fraction in ((TEST, test), (VAL, val)):
@@ -86,8 +97,11 @@ def unspread(splits: Mapping[str, np.ndarray], codes: np.ndarray) -> np.ndarray:
     return classes[count < len(present)]
 
 
-def refuse_straddling(numbers: Mapping[str, np.ndarray], names: pa.Array, what: str, hint: str) -> None:
-    """Refuse a class or a group with rows in two splits: what is tested must never have been trained on.
+def refuse_straddling(
+    numbers: Mapping[str, np.ndarray], names: pa.Array, what: str, hint: str
+) -> None:
+    """Refuse a class or a group with rows in two splits: what is tested must never have
+    been trained on.
 
     Args:
         numbers: of the classes (or groups) of the rows of each split; −1 for none.

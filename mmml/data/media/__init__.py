@@ -11,7 +11,13 @@ import numpy as np
 from mmml.data.media import audio, features, images, strokes, video
 from mmml.data.media.base import VERSION, Limits, MediaError, opened
 
-_MODULES = {"image": images, "audio": audio, "video": video, "strokes": strokes, "features": features}
+_MODULES = {
+    "image": images,
+    "audio": audio,
+    "video": video,
+    "strokes": strokes,
+    "features": features,
+}
 FILE_MODALITIES = tuple(_MODULES)
 
 __all__ = ["FILE_MODALITIES", "VERSION", "Limits", "MediaError", "decode", "is_constant", "probe"]
@@ -44,8 +50,14 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
 
 
 def is_constant(modality: str, array: np.ndarray) -> bool:
-    """Whether a picture, a clip or a sound has one value throughout, so that nothing can be told from it."""
-    return modality in ("image", "video", "audio") and array.size > 0 and bool((array == array.flat[0]).all())
+    """Whether a picture, a clip or a sound has one value throughout, so that nothing
+    can be told from it.
+    """
+    return (
+        modality in ("image", "video", "audio")
+        and array.size > 0
+        and bool((array == array.flat[0]).all())
+    )
 
 
 def probe(modality: str, path: Path) -> dict[str, float | int | str]:

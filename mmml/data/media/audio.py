@@ -1,4 +1,6 @@
-"""Sound → float32 ``[samples]``, by soundfile, and by PyAV what soundfile had better not (MP3, M4A)."""
+"""Sound → float32 ``[samples]``, by soundfile, and by PyAV what soundfile had
+better not (MP3, M4A).
+"""
 
 import math
 from typing import Any, BinaryIO
@@ -18,9 +20,13 @@ Signal = tuple[int, NDArray[np.float32]]  # rate in Hz, mono samples
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """One channel, or the mean of all, at ``audio_rate``: its first ``audio_seconds``, clipped to [-1, 1]."""
+    """One channel, or the mean of all, at ``audio_rate``: its first ``audio_seconds``,
+    clipped to [-1, 1].
+    """
     seconds = limits.audio_seconds + MARGIN
-    rate, signal = _soundfile(file, seconds, limits.audio_channel) or _ffmpeg(file, seconds, limits.audio_channel)
+    rate, signal = _soundfile(file, seconds, limits.audio_channel) or _ffmpeg(
+        file, seconds, limits.audio_channel
+    )
     if not signal.size:
         raise MediaError("it holds no sound (0 samples)")
     if not np.isfinite(signal).all():
@@ -34,9 +40,17 @@ def probe(file: BinaryIO) -> dict[str, float | int | str]:
     sound = _sound(file)
     if sound:
         with sound:
-            return {"seconds": sound.frames / sound.samplerate, "rate": sound.samplerate, "channels": sound.channels}
+            return {
+                "seconds": sound.frames / sound.samplerate,
+                "rate": sound.samplerate,
+                "channels": sound.channels,
+            }
     with demuxed(file, "audio", CONTAINERS) as (container, stream):
-        return {"seconds": (container.duration or 0) / 1e6, "rate": stream.rate, "channels": stream.channels}
+        return {
+            "seconds": (container.duration or 0) / 1e6,
+            "rate": stream.rate,
+            "channels": stream.channels,
+        }
 
 
 def _sound(file: BinaryIO) -> Any:
@@ -62,7 +76,10 @@ def _soundfile(file: BinaryIO, seconds: float, channel: int | None) -> Signal | 
     with sound:
         _check(sound.samplerate, sound.channels, channel)
         wanted = min(sound.frames, math.ceil(seconds * sound.samplerate))
-        blocks = [_mono(b.T, channel) for b in sound.blocks(BLOCK, frames=wanted, dtype="float32", always_2d=True)]
+        blocks = [
+            _mono(b.T, channel)
+            for b in sound.blocks(BLOCK, frames=wanted, dtype="float32", always_2d=True)
+        ]
         return sound.samplerate, np.concatenate([np.zeros(0, np.float32), *blocks])
 
 

@@ -17,12 +17,13 @@ MAX_FRAME_PIXELS = 8192 * 4320  # 8K: what FFmpeg may be asked to decode at once
 
 @dataclass(frozen=True)
 class Limits:
-    """How media become canonical arrays, and how large these may get; sizes, rates and times are positive.
+    """How media become canonical arrays, and how large these may get; sizes, rates and
+    times are positive.
 
     Attributes:
         image_side: pixels; a larger image is shrunk (antialiased) so that its longer side is this.
-        image_range: which values of more than 8 bits become 0 and 255: ``full`` (all that 16 bits hold), ``each`` (the
-            least and the greatest of each picture), or two numbers.
+        image_range: which values of more than 8 bits become 0 and 255: ``full`` (all that 16 bits
+            hold), ``each`` (the least and the greatest of each picture), or two numbers.
         image_background: ``white`` or ``black``, which is seen where a picture is transparent.
         audio_rate: Hz, to which mono audio is resampled.
         audio_seconds: what is longer is cut off.
@@ -43,11 +44,24 @@ class Limits:
     def __post_init__(self) -> None:
         low_high = self.image_range
         pair = not isinstance(low_high, str) and len(low_high) == 2 and low_high[0] < low_high[1]
-        require(pair or low_high in ("full", "each"), "image_range", low_high, "full, each, or two numbers [low, high]")
         require(
-            self.image_background in ("white", "black"), "image_background", self.image_background, "white or black"
+            pair or low_high in ("full", "each"),
+            "image_range",
+            low_high,
+            "full, each, or two numbers [low, high]",
         )
-        require((self.audio_channel or 0) >= 0, "audio_channel", self.audio_channel, "0 or more, or null for the mean")
+        require(
+            self.image_background in ("white", "black"),
+            "image_background",
+            self.image_background,
+            "white or black",
+        )
+        require(
+            (self.audio_channel or 0) >= 0,
+            "audio_channel",
+            self.audio_channel,
+            "0 or more, or null for the mean",
+        )
 
 
 class MediaError(UserError):
@@ -91,7 +105,9 @@ def demuxed(file: BinaryIO, kind: str, formats: str) -> Iterator[tuple[Any, Any]
 
     file.seek(0)
     try:
-        container = av.open(file, options={"format_whitelist": formats, "max_pixels": str(MAX_FRAME_PIXELS)})
+        container = av.open(
+            file, options={"format_whitelist": formats, "max_pixels": str(MAX_FRAME_PIXELS)}
+        )
     except av.FFmpegError:
         raise MediaError(f"it is damaged, or no {kind} file of a known format") from None
     with container:

@@ -11,24 +11,29 @@ from mmml.data.media.base import Limits, MediaError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")  # others (EPS) run programs
+# Others (EPS) run programs.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")
 MAX_PIXELS = 100_000_000
-MAX_NOTES = 1 << 26  # bytes of a text or a colour profile in a PNG, which Pillow unpacks though nobody looks at it
+# Bytes of a text or a colour profile in a PNG, which Pillow unpacks though nobody looks at it.
+MAX_NOTES = 1 << 26
 GREY = ("1", "L", "LA", "La")
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
     """The first picture of a file, upright, its longer side at most ``image_side``.
 
-    Greys of more than 8 bits become those of 8 as ``image_range`` says. Where a picture is transparent,
-    ``image_background`` is seen; one that is transparent throughout is taken as opaque. CMYK becomes RGB without a
-    colour profile.
+    Greys of more than 8 bits become those of 8 as ``image_range`` says. Where a picture is
+    transparent, ``image_background`` is seen; one that is transparent throughout is taken as
+    opaque. CMYK becomes RGB without a colour profile.
     """
     side = limits.image_side
     with _opened(file) as image:
-        image.draft(None, (2 * side, 2 * side))  # large JPEGs shrink while they are decoded, to no less
+        # Large JPEGs shrink while they are decoded, to no less.
+        image.draft(None, (2 * side, 2 * side))
         image.load()
-        canvas = _opaque(_eight_bits(_upright(image), image.format, limits.image_range), limits.image_background)
+        canvas = _opaque(
+            _eight_bits(_upright(image), image.format, limits.image_range), limits.image_background
+        )
         canvas.thumbnail((side, side), reducing_gap=None)
         pixels = np.asarray(canvas)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
@@ -49,12 +54,16 @@ def _opened(file: BinaryIO) -> Iterator["Image"]:
     try:
         image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        raise MediaError(f"it is damaged, or no image of a known format ({', '.join(FORMATS)})") from None
+        raise MediaError(
+            f"it is damaged, or no image of a known format ({', '.join(FORMATS)})"
+        ) from None
     except Image.DecompressionBombError:
         raise MediaError(f"it has more than {MAX_PIXELS:,} pixels") from None
     with image:
         if image.width * image.height > MAX_PIXELS:
-            raise MediaError(f"it has more than {MAX_PIXELS:,} pixels ({image.width:,} × {image.height:,})")
+            raise MediaError(
+                f"it has more than {MAX_PIXELS:,} pixels ({image.width:,} × {image.height:,})"
+            )
         yield image
 
 
@@ -76,12 +85,15 @@ def _eight_bits(image: "Image", stored_as: str | None, values: str | Sequence[fl
     if values == "full":
         if image.mode == "F" or (image.mode == "I" and stored_as == "TIFF"):
             raise MediaError(
-                "its pixels are 32-bit numbers, whose range is not known; image_range=each takes each picture's"
+                "its pixels are 32-bit numbers, whose range is not known; image_range=each "
+                "takes each picture's"
             )
         return Image.fromarray((pixels >> 8).astype(np.uint8))
     if not np.isfinite(pixels).all():
         raise MediaError("its pixels are not all finite")
-    low, high = (float(pixels.min()), float(pixels.max())) if values == "each" else map(float, values)
+    low, high = (
+        (float(pixels.min()), float(pixels.max())) if values == "each" else map(float, values)
+    )
     shares = (pixels.astype(np.float64) - low) / ((high - low) or 1)
     return Image.fromarray((shares.clip(0, 1) * 255).round().astype(np.uint8))
 

@@ -54,7 +54,11 @@ class Worker:
         except (EOFError, OSError, pickle.UnpicklingError):
             late = not timer.is_alive()
             self.stop()
-            why = f"decoding it takes over {SECONDS:.0f} seconds" if late else "decoding it crashes the decoder"
+            why = (
+                f"decoding it takes over {SECONDS:.0f} seconds"
+                if late
+                else "decoding it crashes the decoder"
+            )
             return Failure(why, lasting=False)
         finally:
             timer.cancel()
@@ -66,7 +70,11 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+                    "OMP_NUM_THREADS": "1",
+                },
             )
         return self.process
 
@@ -101,14 +109,21 @@ class Pool:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._threads.shutdown(wait=kind is None, cancel_futures=True)
         for worker in self.workers:
             worker.stop()
 
-    def decode(self, modality: str, paths: Iterable[Path], limits: Limits) -> Iterator[np.ndarray | Failure]:
-        """For each file, in order, its array or why there is none; never far ahead of the reader."""
+    def decode(
+        self, modality: str, paths: Iterable[Path], limits: Limits
+    ) -> Iterator[np.ndarray | Failure]:
+        """For each file, in order, its array or why there is none;
+        never far ahead of the reader.
+        """
         waiting: deque[Future[np.ndarray | Failure]] = deque()
         for path in paths:
             waiting.append(self._threads.submit(self._one, modality, path, limits))

@@ -52,7 +52,10 @@ def _strokes(file: BinaryIO) -> list[list[list[float]]]:
         for j, point in enumerate(stroke):
             length = length or _length(point)
             if not length or _length(point) != length:
-                raise MediaError(f"point {j} of stroke {i} is not [x, y] or [x, y, t] in numbers, as all should be")
+                raise MediaError(
+                    f"point {j} of stroke {i} is not [x, y] or [x, y, t] in numbers, "
+                    "as all should be"
+                )
     return strokes
 
 

@@ -13,7 +13,8 @@ MAX_PIXELS = 20_000_000_000  # in all frames of a clip: 9,600 frames of 1920 × 
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """Frames from the middles of equal parts of the clip, upright, at most ``video_side`` wide and high.
+    """Frames from the middles of equal parts of the clip, upright, at most ``video_side``
+    wide and high.
 
     Frames are counted, not timed. All are decoded, but only those chosen are kept.
     """
@@ -30,8 +31,17 @@ def probe(file: BinaryIO) -> dict[str, float | int | str]:
     """Seconds, frames (packets, rather: none is decoded), width and height in pixels as stored."""
     frames = _count_packets(file)
     with demuxed(file, "video", CONTAINERS) as (container, stream):
-        seconds = container.duration / 1e6 if container.duration else float(frames / (stream.average_rate or 25))
-        return {"seconds": seconds, "frames": frames, "width": stream.width, "height": stream.height}
+        seconds = (
+            container.duration / 1e6
+            if container.duration
+            else float(frames / (stream.average_rate or 25))
+        )
+        return {
+            "seconds": seconds,
+            "frames": frames,
+            "width": stream.width,
+            "height": stream.height,
+        }
 
 
 def _count_packets(file: BinaryIO) -> int:
@@ -47,10 +57,13 @@ def _choose(file: BinaryIO, count: int, limits: Limits) -> tuple[list[NDArray[np
     with demuxed(file, "video", CONTAINERS) as (container, stream):
         most = _most_frames(stream.width, stream.height)
         size = _fit(stream.width, stream.height, limits.video_side)
-        stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # it may grow on the way
+        # A frame may grow on the way.
+        stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         for decoded, frame in enumerate(container.decode(stream), start=1):
             if max(count, decoded) > most:
-                raise MediaError(f"it is too long: more than {most:,} frames of {stream.width} × {stream.height}")
+                raise MediaError(
+                    f"it is too long: more than {most:,} frames of {stream.width} × {stream.height}"
+                )
             if decoded - 1 in wanted:
                 kept.append(_small(frame, *size))
     return kept, decoded
@@ -58,7 +71,10 @@ def _choose(file: BinaryIO, count: int, limits: Limits) -> tuple[list[NDArray[np
 
 def _most_frames(width: int, height: int) -> int:
     if not 0 < width * height <= MAX_FRAME_PIXELS:
-        raise MediaError(f"its frames of {width:,} × {height:,} pixels are not between 1 and {MAX_FRAME_PIXELS:,}")
+        raise MediaError(
+            f"its frames of {width:,} × {height:,} pixels are not between 1 and "
+            f"{MAX_FRAME_PIXELS:,}"
+        )
     return min(MAX_FRAMES, MAX_PIXELS // (width * height))
 
 

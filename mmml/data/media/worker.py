@@ -17,7 +17,9 @@ MEMORY = 8 << 30  # bytes of address space that a decoder may take
 
 
 def main() -> None:
-    """Answer pickled ``(modality, path, limits)`` on stdin with an array, or with why there is none."""
+    """Answer pickled ``(modality, path, limits)`` on stdin with an array,
+    or with why there is none.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(ValueError, OSError):  # not every system lets itself be limited
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))

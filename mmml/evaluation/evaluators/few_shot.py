@@ -1,4 +1,6 @@
-"""``few_shot``: the mean score of test episodes, in each mapping, number of ways and number of shots."""
+"""``few_shot``: the mean score of test episodes, in each mapping, number of ways
+and number of shots.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,8 +23,8 @@ from mmml.methods import Role
 class FewShot(Evaluator):
     """Scores with intervals over episodes, the same for all learners.
 
-    Of learners with calibrated confidence also the calibration error, and of what was learned also the score of
-    queries about names with a word that training never saw.
+    Of learners with calibrated confidence also the calibration error, and of what was learned also
+    the score of queries about names with a word that training never saw.
     """
 
     name = "few_shot"
@@ -37,7 +39,9 @@ class FewShot(Evaluator):
         if learner.role is Role.LEARNED:
             observers.append(NewWords(context.train, context.samples["test"]))
         watch, episodes = [o.watch for o in observers], context.options.episodes
-        results = episode_results(learner, samples, context.sampler(), context.settings, episodes, watch)
+        results = episode_results(
+            learner, samples, context.sampler(), context.settings, episodes, watch
+        )
         for observer in observers:
             results.extend(observer.results(learner, "test"))
         return results
@@ -52,5 +56,6 @@ class FewShot(Evaluator):
         assert embedded is not None
         return class_examples(learners[0], samples, embedded, sampler, settings) | {
             "curves": descents(learners, embedded, sampler, settings[0]),
-            "answers": answer_examples(learners, samples, embedded, sampler, settings[-1]),  # of the most shots
+            # Of the most shots.
+            "answers": answer_examples(learners, samples, embedded, sampler, settings[-1]),
         }

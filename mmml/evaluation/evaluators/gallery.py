@@ -1,4 +1,6 @@
-"""``gallery``: ranking across modalities. At what rank among all test classes does the right one come?"""
+"""``gallery``: ranking across modalities. At what rank among all test classes does
+the right one come?
+"""
 
 from collections.abc import Sequence
 from itertools import product
@@ -27,12 +29,14 @@ SHOWN, RETRIEVED = 12, 6  # queries in a report, and what they find
 
 @evaluators.register("gallery")
 class Gallery(Evaluator):
-    """R@1, R@5, R@10 and the median rank for each mapping of one modality on each side, two different ones.
+    """R@1, R@5, R@10 and the median rank for each mapping of one modality on each side,
+    two different ones.
 
-    As everywhere the support side comes first: ``image:text`` is a gallery of images that is searched by texts.
-    Each gallery shows another sample of every class, and scores are averaged over galleries. The interval of a
-    recall is over queries, each averaged over galleries first: the galleries show the same classes and are not
-    independent. Queries about names with a word that training never saw have rows of their own besides.
+    As everywhere the support side comes first: ``image:text`` is a gallery of images that is
+    searched by texts. Each gallery shows another sample of every class, and scores are averaged
+    over galleries. The interval of a recall is over queries, each averaged over galleries first:
+    the galleries show the same classes and are not independent. Queries about names with a word
+    that training never saw have rows of their own besides.
 
     Args:
         galleries: at most; 1 or more.
@@ -49,18 +53,37 @@ class Gallery(Evaluator):
     def run(self, player: Player, context: EpisodeContext) -> Results:
         learner, embedded, setting = player.learner, player.samples, self.setting(context)
         assert embedded is not None
-        new = NewWords(context.train, context.samples["test"]) if learner.role is Role.LEARNED else None
+        new = (
+            NewWords(context.train, context.samples["test"])
+            if learner.role is Role.LEARNED
+            else None
+        )
         number = min(self.galleries, int(embedded.counts.min()))
         results = Results()
         for mapping in setting.known_to(learner) if learner.ranks else ():
-            parts = [setting.task.scores(*rank(learner, embedded, mapping, g)) for g in range(number)]
+            parts = [
+                setting.task.scores(*rank(learner, embedded, mapping, g)) for g in range(number)
+            ]
             every = np.ones(len(embedded.classes), bool)
-            subsets = {None: every} | ({} if new is None else new.subset(mapping, gallery(embedded, 0)))
+            subsets = {None: every} | (
+                {} if new is None else new.subset(mapping, gallery(embedded, 0))
+            )
             for (subset, queries), metric in product(subsets.items(), setting.task.metrics):
-                by_query = torch.cat([p[metric] for p in parts]).double()[:, queries]  # [galleries, queries]
+                # [galleries, queries]
+                by_query = torch.cat([p[metric] for p in parts]).double()[:, queries]
                 scores = metric.of_episodes(by_query).numpy()
-                mean, ci95 = (float(scores.mean()), None) if metric.median else interval(by_query.mean(0).numpy(), 1)
-                about = {"n": number, "unit": "galleries", "mean": mean, "ci95": ci95, "scores": scores}
+                mean, ci95 = (
+                    (float(scores.mean()), None)
+                    if metric.median
+                    else interval(by_query.mean(0).numpy(), 1)
+                )
+                about = {
+                    "n": number,
+                    "unit": "galleries",
+                    "mean": mean,
+                    "ci95": ci95,
+                    "scores": scores,
+                }
                 about |= {"candidates": setting.shape.ways, "subset": subset}
                 results.add(setting.result("test", mapping, metric, learner, **about))
         return results
@@ -81,19 +104,29 @@ class Gallery(Evaluator):
     def setting(self, context: EpisodeContext) -> EvalSetting:
         """All classes are candidates; no mapping where each sample has a target of its own."""
         mappings = [] if context.task.per_sample_target else context.mappings
-        pairs = tuple(m for m in mappings if len(m.support) == len(m.query) == 1 and m.support != m.query)
-        return EvalSetting(self.name, Ranking(), EpisodeShape(len(context.samples["test"].classes), 1, 1), pairs)
+        pairs = tuple(
+            m for m in mappings if len(m.support) == len(m.query) == 1 and m.support != m.query
+        )
+        return EvalSetting(
+            self.name, Ranking(), EpisodeShape(len(context.samples["test"].classes), 1, 1), pairs
+        )
 
 
 def gallery(samples: Samples, number: int) -> Episodes:
-    """The episode of all classes in order that shows sample ``number`` of every class, and its first name."""
+    """The episode of all classes in order that shows sample ``number`` of every class,
+    and its first name.
+    """
     classes = np.arange(len(samples.classes))[None]
     rows = (samples.starts[:-1] + number)[None, :, None]
     return Episodes(EpisodeShape(classes.size, 1, 1), classes, rows, rows, np.zeros(classes.shape))
 
 
-def rank(learner: Learner, embedded: Samples, mapping: Mapping, number: int) -> tuple[Tensor, Tensor]:
-    """How well every candidate of a gallery fits every query, ``[1, queries, candidates]``, and the right ones."""
+def rank(
+    learner: Learner, embedded: Samples, mapping: Mapping, number: int
+) -> tuple[Tensor, Tensor]:
+    """How well every candidate of a gallery fits every query, ``[1, queries, candidates]``,
+    and the right ones.
+    """
     support, query = gather(embedded, gallery(embedded, number), [mapping]).view(mapping)
     return learner.adapt(support, Ranking())(query).cpu(), query.labels
 

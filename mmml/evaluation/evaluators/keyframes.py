@@ -1,7 +1,9 @@
-"""``keyframes``: summaries of videos. How well does what is predicted of each frame agree with people?
+"""``keyframes``: summaries of videos. How well does what is predicted of each frame
+agree with people?
 
-From a few videos of a class, whose frames have scores, those of every frame of another video are predicted. Random
-summaries overlap much with those of people, so that correlations say more (Otani et al., 2019).
+From a few videos of a class, whose frames have scores, those of every frame of another video
+are predicted. Random summaries overlap much with those of people, so that correlations say more
+(Otani et al., 2019).
 """
 
 import warnings
@@ -56,7 +58,12 @@ class KeyFrames(Evaluator):
     plays = EpisodeContext
 
     def __init__(self, shots: list[int]):
-        require(bool(shots) and all(map(is_count, shots)), OPTION, shots, "a list of positive whole numbers")
+        require(
+            bool(shots) and all(map(is_count, shots)),
+            OPTION,
+            shots,
+            "a list of positive whole numbers",
+        )
         self.shots = shots
 
     def check(self, learner: Learner, context: EpisodeContext) -> None:
@@ -70,8 +77,8 @@ class KeyFrames(Evaluator):
         samples, option = context.samples["test"], f"{OPTION}={self.shots}"
         if samples.footage is None:
             raise UserError(
-                "evaluation.keyframes needs samples that are frames of videos, and this dataset has none: "
-                "leave keyframes out of evaluation/evaluators"
+                "evaluation.keyframes needs samples that are frames of videos, and this dataset "
+                "has none: leave keyframes out of evaluation/evaluators"
             )
         fewest = min(len(videos) for videos in by_class(samples).values())
         if max(self.shots) >= fewest:
@@ -85,7 +92,9 @@ class KeyFrames(Evaluator):
         for setting in self.settings(context):
             for mapping in setting.known_to(learner):
                 drawn = draws(embedded, setting.shape.shots, context.options.seed)
-                every = [(v, predicted(learner, embedded, mapping, v, support)) for v, support in drawn]
+                every = [
+                    (v, predicted(learner, embedded, mapping, v, support)) for v, support in drawn
+                ]
                 scores = np.array([agreement(importance, video) for video, importance in every])
                 scores = scores.reshape(-1, DRAWS, len(VideoSummary.metrics)).mean(1)
                 results.extend(rows(setting, mapping, learner, scores))
@@ -96,12 +105,17 @@ class KeyFrames(Evaluator):
 
         People only where there are several annotators, time only where there is a training split.
         """
-        rng, footage = np.random.default_rng(context.options.seed), context.samples["test"].footage or ()
+        rng, footage = (
+            np.random.default_rng(context.options.seed),
+            context.samples["test"].footage or (),
+        )
         known = {"chance": np.array([at_random(v, rng) for v in footage])}
         if context.train is not None:
             curve = by_time(context.train)
             curves = [np.interp(np.linspace(0, 1, len(v.rows)), PLACES, curve) for v in footage]
-            known["position prior"] = np.array([agreement(t, v) for t, v in zip(curves, footage, strict=True)])
+            known["position prior"] = np.array(
+                [agreement(t, v) for t, v in zip(curves, footage, strict=True)]
+            )
         if all(len(v.annotations) > 1 for v in footage):
             known["human agreement"] = np.array([people(v) for v in footage])
         results = Results()
@@ -114,31 +128,55 @@ class KeyFrames(Evaluator):
 
     @torch.no_grad()
     def examples(self, players: Sequence[Player], context: EpisodeContext) -> dict[str, Any]:
-        learner, embedded, setting = players[0].learner, players[0].samples, self.settings(context)[-1]
+        learner, embedded, setting = (
+            players[0].learner,
+            players[0].samples,
+            self.settings(context)[-1],
+        )
         assert embedded is not None
         every = list(draws(embedded, setting.shape.shots, context.options.seed))[::DRAWS]
         chosen = [every[i] for i in evenly_spaced(len(every), SHOWN)]
         mapping = setting.mappings[0]
-        found = [(video, predicted(learner, embedded, mapping, video, support)) for video, support in chosen]
+        found = [
+            (video, predicted(learner, embedded, mapping, video, support))
+            for video, support in chosen
+        ]
         return {"keyframes": video_examples(context.samples["test"], found)}
 
     def settings(self, context: EpisodeContext) -> list[EvalSetting]:
         """As many shots as videos in the support set."""
         mappings = tuple(context.mappings)
-        return [EvalSetting(self.name, VideoSummary(), EpisodeShape(1, count, 1), mappings) for count in self.shots]
+        return [
+            EvalSetting(self.name, VideoSummary(), EpisodeShape(1, count, 1), mappings)
+            for count in self.shots
+        ]
 
 
 def rows(
-    setting: EvalSetting, mapping: Mapping, learner: Learner | None, scores: np.ndarray, **values: Any
+    setting: EvalSetting,
+    mapping: Mapping,
+    learner: Learner | None,
+    scores: np.ndarray,
+    **values: Any,
 ) -> Iterator[Result]:
-    """The rows of the scores of videos, ``[videos, metrics]``, of a learner, or of what ``values`` name."""
+    """The rows of the scores of videos, ``[videos, metrics]``, of a learner,
+    or of what ``values`` name.
+    """
     for metric, each in zip(setting.task.metrics, scores.T, strict=True):
         mean, ci95 = interval(each)
-        about = {"n": len(each), "unit": "videos", "mean": mean, "ci95": ci95, "scores": each} | values
+        about = {
+            "n": len(each),
+            "unit": "videos",
+            "mean": mean,
+            "ci95": ci95,
+            "scores": each,
+        } | values
         yield setting.result("test", mapping, metric, learner, **about)
 
 
-def predicted(learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray) -> np.ndarray:
+def predicted(
+    learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray
+) -> np.ndarray:
     """How much each frame of a video matters, ``[f]``, by frames of others."""
     drawn = of_one_class(support, video.rows)
     shown, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
@@ -155,7 +193,9 @@ def by_class(samples: Samples) -> dict[int, list[Footage]]:
 
 
 def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, np.ndarray]]:
-    """Each video ``DRAWS`` times, with the frames of others of its class, the same for all learners."""
+    """Each video ``DRAWS`` times, with the frames of others of its class,
+    the same for all learners.
+    """
     rng = np.random.default_rng([seed, several])
     for videos in by_class(samples).values():
         for i, video in enumerate(videos):
@@ -166,7 +206,8 @@ def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, 
 
 
 def agreement(importance: np.ndarray, video: Footage) -> tuple[float, float, float]:
-    """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean over annotators.
+    """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean
+    over annotators.
 
     Where all frames matter alike, any summary is as good, and random scores stand for them.
     """
@@ -182,7 +223,9 @@ def overlap_with_people(importance: np.ndarray, video: Footage) -> float:
 
 
 def correlations(importance: np.ndarray, annotations: np.ndarray) -> tuple[float, float]:
-    """Kendall's τ-b and Spearman's ρ, the mean over annotators; 0 where one of the two is constant."""
+    """Kendall's τ-b and Spearman's ρ, the mean over annotators; 0 where one
+    of the two is constant.
+    """
     from scipy.stats import kendalltau, spearmanr
 
     with warnings.catch_warnings():
@@ -205,18 +248,31 @@ def people(video: Footage) -> tuple[float, float, float]:
     for i in every:
         rest = [k for k in every if k != i]
         overlaps = [overlap(video.summaries[i], video.summaries[k]) for k in rest]
-        found.append([*correlations(video.annotations[i], video.annotations[rest]), float(np.mean(overlaps))])
+        found.append(
+            [*correlations(video.annotations[i], video.annotations[rest]), float(np.mean(overlaps))]
+        )
     tau, rho, f = np.mean(found, axis=0)
     return float(tau), float(rho), float(f)
 
 
 def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, float]:
     """Random scores: no correlation, but some overlap."""
-    return 0.0, 0.0, float(np.mean([overlap_with_people(rng.random(len(video.rows)), video) for _ in range(DRAWS)]))
+    return (
+        0.0,
+        0.0,
+        float(
+            np.mean([overlap_with_people(rng.random(len(video.rows)), video) for _ in range(DRAWS)])
+        ),
+    )
 
 
 def by_time(train: Samples) -> np.ndarray:
-    """How much frames of the training split matter by their place in a video alone, from its first to its last."""
-    curves = [np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0)) for v in train.footage or ()]
+    """How much frames of the training split matter by their place in a video alone,
+    from its first to its last.
+    """
+    curves = [
+        np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0))
+        for v in train.footage or ()
+    ]
     found: np.ndarray = np.mean(curves, axis=0)
     return found

@@ -1,8 +1,9 @@
-"""``matching``: across modalities by pairs, one example of each class in both, and nothing that compares the two.
+"""``matching``: across modalities by pairs, one example of each class in both, and nothing
+that compares the two.
 
-Which image belongs to what is said? What is said resembles the sound of one of the pairs, and the image of that pair
-resembles one of the candidates (Eloff, Engelbrecht and Kamper, 2019). No common space of the modalities is
-needed, so that it works for classes whose pairing was never learned.
+Which image belongs to what is said? What is said resembles the sound of one of the pairs, and the
+image of that pair resembles one of the candidates (Eloff, Engelbrecht and Kamper, 2019). No common
+space of the modalities is needed, so that it works for classes whose pairing was never learned.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ class MatchingByPairs(Evaluator):
     """The accuracy of matching, in episodes of the shapes that are played anyway.
 
     Args:
-        mappings: such as ``image:audio``. As everywhere the support side, the candidates, comes first.
+        mappings: such as ``image:audio``. As everywhere the support side, the candidates,
+            comes first.
     """
 
     name = "matching"
@@ -54,26 +56,41 @@ class MatchingByPairs(Evaluator):
             )
         played = {m for mapping in context.mappings for m in mapping.modalities}
         for mapping in self.mappings:
-            if len(mapping.support) > 1 or len(mapping.query) > 1 or mapping.support == mapping.query:
-                raise UserError(f"{OPTION}: {mapping} is not one modality on each side, two different ones")
+            if (
+                len(mapping.support) > 1
+                or len(mapping.query) > 1
+                or mapping.support == mapping.query
+            ):
+                raise UserError(
+                    f"{OPTION}: {mapping} is not one modality on each side, two different ones"
+                )
             for modality in sorted(mapping.modalities):
                 if modality not in played:
                     hint = f"name it in episode.eval.mappings too, as {modality}:{modality}"
-                    raise UserError(f"{OPTION}: {mapping} needs {modality}, which no mapping has: {hint}")
+                    raise UserError(
+                        f"{OPTION}: {mapping} needs {modality}, which no mapping has: {hint}"
+                    )
                 if context.modalities[modality] is Granularity.CLASS:
-                    message = "it is the same for a whole class, so that a pair and a candidate would be one"
+                    message = (
+                        "it is the same for a whole class, so that a pair and "
+                        "a candidate would be one"
+                    )
                     raise UserError(f"{OPTION}: {mapping} cannot match {modality}: {message}")
 
     def run(self, player: Player, context: EpisodeContext) -> Results:
         return self.of([player], context) if player.learner.role is Role.LEARNED else Results()
 
     def references(self, context: EpisodeContext) -> Results:
-        """Chance, and baselines, each of which knows one modality: those of one name match together."""
+        """Chance, and baselines, each of which knows one modality: those of one
+        name match together.
+        """
         results = Results()
         for name in context.options.baselines:
             known = baselines.get(name, "evaluation.baselines")(context.modalities, context.task)
             results.extend(self.of([Player(b, context.embed(b)) for b in known], context))
-        results.extend(chance_results(context.sampler(), self.settings(context), context.options.episodes))
+        results.extend(
+            chance_results(context.sampler(), self.settings(context), context.options.episodes)
+        )
         return results
 
     def settings(self, context: EpisodeContext) -> list[EvalSetting]:
@@ -83,14 +100,24 @@ class MatchingByPairs(Evaluator):
 
     @torch.no_grad()
     def of(self, known: Sequence[Player], context: EpisodeContext) -> Results:
-        """The rows of players that match together; what is not known in both modalities is left out."""
+        """The rows of players that match together; what is not known in both
+        modalities is left out.
+        """
         results, sampler = Results(), context.sampler()
         for setting in self.settings(context):
             for mapping in setting.mappings:
-                queries, candidates = (of_modality(known, side[0]) for side in (mapping.query, mapping.support))
+                queries, candidates = (
+                    of_modality(known, side[0]) for side in (mapping.query, mapping.support)
+                )
                 if queries and candidates:
-                    scores, classes = matched(queries, candidates, mapping, sampler, setting, context.options.episodes)
-                    results.add(setting.mean_of(scores, classes, sampler.split, mapping, MATCHING, queries.learner))
+                    scores, classes = matched(
+                        queries, candidates, mapping, sampler, setting, context.options.episodes
+                    )
+                    results.add(
+                        setting.mean_of(
+                            scores, classes, sampler.split, mapping, MATCHING, queries.learner
+                        )
+                    )
         return results
 
 
@@ -100,7 +127,12 @@ def of_modality(known: Sequence[Player], modality: str) -> Player | None:
 
 
 def matched(
-    queries: Player, candidates: Player, mapping: EpisodeMapping, sampler: Sampler, setting: EvalSetting, episodes: int
+    queries: Player,
+    candidates: Player,
+    mapping: EpisodeMapping,
+    sampler: Sampler,
+    setting: EvalSetting,
+    episodes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The score of each episode, ``[episodes]``, and its classes, ``[episodes, ways]``."""
     assert queries.samples is not None and candidates.samples is not None
@@ -109,9 +141,12 @@ def matched(
     for numbers in progress(parts, f"matching {mapping}", len(parts)):
         drawn = sampler.draw(numbers, setting.shape)
         query_batch = alike(queries.samples, drawn, mapping.query)
-        candidate_batch = alike(candidates.samples, replace(drawn, query=drawn.query[..., :1]), mapping.support)
+        candidate_batch = alike(
+            candidates.samples, replace(drawn, query=drawn.query[..., :1]), mapping.support
+        )
         right = setting.task.scores(
-            match(queries.learner, candidates.learner, query_batch, candidate_batch), query_batch.query.labels
+            match(queries.learner, candidates.learner, query_batch, candidate_batch),
+            query_batch.query.labels,
         )
         scores.append(MATCHING.of_episodes(right[MATCHING]).numpy())
         classes.append(drawn.classes)
@@ -132,7 +167,8 @@ def match(first: Learner, second: Learner, queries: Batch, candidates: Batch) ->
         queries: pairs and queries, as the first modality shows them.
         candidates: pairs and one candidate of each class, as the second shows them.
     """
-    pair = first.adapt(queries.support)(queries.query).argmax(-1).cpu()  # the class whose pair a query resembles
+    # The class whose pair a query resembles.
+    pair = first.adapt(queries.support)(queries.query).argmax(-1).cpu()
     onwards = second.adapt(candidates.query)(candidates.support).cpu()  # [B, ways * shots, ways]
     of_class = onwards.unflatten(1, (onwards.shape[-1], -1)).exp().mean(2).log()
     return of_class.gather(1, pair.unsqueeze(-1).expand(-1, -1, of_class.shape[-1]))

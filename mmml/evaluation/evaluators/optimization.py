@@ -1,4 +1,6 @@
-"""``optimization``: the loss of problems after so many steps of a rule, beside tuned hand-designed rules."""
+"""``optimization``: the loss of problems after so many steps of a rule, beside tuned
+hand-designed rules.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,33 +24,51 @@ class Optimization(Evaluator):
     """Mean and median loss on test problems after each horizon, and the curves of the loss.
 
     Args:
-        horizon_multiples: problems are followed for so many times the steps of training (``method.inner_steps``),
-            each 1 or more.
+        horizon_multiples: problems are followed for so many times the steps of training
+            (``method.inner_steps``), each 1 or more.
     """
 
     name = "optimization"
     plays = ProblemContext
 
     def __init__(self, horizon_multiples: list[int]):
-        option, ok = "evaluation.optimization.horizon_multiples", all(map(is_count, horizon_multiples))
-        require(bool(horizon_multiples) and ok, option, horizon_multiples, "a list of positive whole numbers")
+        option, ok = (
+            "evaluation.optimization.horizon_multiples",
+            all(map(is_count, horizon_multiples)),
+        )
+        require(
+            bool(horizon_multiples) and ok,
+            option,
+            horizon_multiples,
+            "a list of positive whole numbers",
+        )
         self.horizon_multiples = horizon_multiples
         self._curves: list[Curve] = []  # kept for the report, since to follow problems takes long
 
     def run(self, player: Player, context: ProblemContext) -> Results:
         solver, horizon = player.learner, player.learner.unroll.inner_steps
-        losses = context.solve(solver, "test", context.options.episodes, horizon * max(self.horizon_multiples))
+        losses = context.solve(
+            solver, "test", context.options.episodes, horizon * max(self.horizon_multiples)
+        )
         if not solver.baseline:
             self._curves.clear()
         self._curves.append(curve(solver.predictor_name, losses))
         results = Results()
         for step in (horizon * multiple for multiple in self.horizon_multiples):
             mean, ci95 = interval(losses[step])
-            results.add(self._row(player, context, LOSS, step, mean=mean, ci95=ci95, scores=losses[step]))
-            results.add(self._row(player, context, MEDIAN, step, mean=float(np.median(losses[step])), ci95=None))
+            results.add(
+                self._row(player, context, LOSS, step, mean=mean, ci95=ci95, scores=losses[step])
+            )
+            results.add(
+                self._row(
+                    player, context, MEDIAN, step, mean=float(np.median(losses[step])), ci95=None
+                )
+            )
         return results
 
-    def _row(self, player: Player, context: ProblemContext, metric: Metric, step: int, **values: Any) -> Result:
+    def _row(
+        self, player: Player, context: ProblemContext, metric: Metric, step: int, **values: Any
+    ) -> Result:
         key = ResultKey(
             evaluator=self.name,
             split="test",

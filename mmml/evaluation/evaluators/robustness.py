@@ -37,11 +37,15 @@ class Robustness(Evaluator):
     name = "robustness"
     plays = EpisodeContext
 
-    def __init__(self, corruptions: list[str], amounts: list[float], side: str, split: str, episodes: int):
+    def __init__(
+        self, corruptions: list[str], amounts: list[float], side: str, split: str, episodes: int
+    ):
         require(episodes > 0, f"{OPTION}.episodes", episodes, "a positive whole number")
         ok = len(set(amounts)) > 1 and all(0 <= a <= 1 for a in amounts)
         require(ok, f"{OPTION}.amounts", amounts, "a list of several numbers from 0 to 1")
-        require(side in ("support", "query", "both"), f"{OPTION}.side", side, "support, query or both")
+        require(
+            side in ("support", "query", "both"), f"{OPTION}.side", side, "support, query or both"
+        )
         require(split in ("val", "test"), f"{OPTION}.split", split, "val or test")
         self.corruptions, self.amounts, self.side, self.split, self.episodes = (
             corruptions,
@@ -55,22 +59,35 @@ class Robustness(Evaluator):
         option = f"{OPTION}.corruptions=[{','.join(self.corruptions)}]"
         if context.options.tta_views > 1:
             raise UserError(
-                f"evaluation.tta_views={context.options.tta_views} must be 1 where robustness is measured: "
-                "what is corrupted has one view"
+                f"evaluation.tta_views={context.options.tta_views} must be 1 where robustness is "
+                "measured: what is corrupted has one view"
             )
         modalities = sorted({m for mapping in context.mappings for m in mapping.modalities})
-        kinds = {name: corruptions.get(name, option) for name in (*self.corruptions, *corruptions.names())}
-        plain = [name for name in kinds if set(corruptions.options_of(name, option)) == {"modality", "amount", "side"}]
+        kinds = {
+            name: corruptions.get(name, option)
+            for name in (*self.corruptions, *corruptions.names())
+        }
+        plain = [
+            name
+            for name in kinds
+            if set(corruptions.options_of(name, option)) == {"modality", "amount", "side"}
+        ]
         for name in self.corruptions:
             if name not in plain:
-                raise UserError(f"{option}: {name} needs options of its own; ask for it by episode.eval.corruptions")
+                raise UserError(
+                    f"{option}: {name} needs options of its own; ask for it by "
+                    "episode.eval.corruptions"
+                )
             if not learner.embeds_once and getattr(kinds[name], "removes_values", False):
                 raise UserError(
-                    f"{option}: with method.adapt=all encoders cannot adapt to what is {name}; leave it out"
+                    f"{option}: with method.adapt=all encoders cannot adapt to what is {name}; "
+                    "leave it out"
                 )
         if not applicable(self.corruptions, modalities):
             fit = [name for name in plain if applicable([name], modalities)]
-            raise UserError(f"{option}: none can corrupt {', '.join(modalities)}; choose of {', '.join(fit)}")
+            raise UserError(
+                f"{option}: none can corrupt {', '.join(modalities)}; choose of {', '.join(fit)}"
+            )
 
     def check_samples(self, context: EpisodeContext) -> None:
         sampler = context.sampler(self.split)
@@ -81,18 +98,26 @@ class Robustness(Evaluator):
         if player.learner.role is not Role.LEARNED:
             return Results()
         learner, embedded = player.learner, context.embed(player.learner, self.split)
-        untouched = self._under(context, learner, embedded, None) if 0 in self.amounts else Results()
+        untouched = (
+            self._under(context, learner, embedded, None) if 0 in self.amounts else Results()
+        )
         shown = [m for m in embedded.columns if m not in context.task.target_columns]
         points = Results()
         for name, modality in applicable(self.corruptions, shown):
             for amount in self.amounts:
-                made = corruptions.build(name, {"modality": modality, "amount": amount, "side": self.side}, OPTION)
+                made = corruptions.build(
+                    name, {"modality": modality, "amount": amount, "side": self.side}, OPTION
+                )
                 found = self._under(context, learner, embedded, made) if amount else untouched
                 points.extend(found.keyed(corruption=name, modality=modality, amount=amount))
         return Results([*points, *areas(points)])
 
     def _under(
-        self, context: EpisodeContext, learner: Learner, embedded: Samples, corruption: Corruption | None
+        self,
+        context: EpisodeContext,
+        learner: Learner,
+        embedded: Samples,
+        corruption: Corruption | None,
     ) -> Results:
         """The learner's headline scores under one corruption, or none."""
         if corruption and corruption.corrupts_values:
@@ -106,12 +131,16 @@ class Robustness(Evaluator):
 
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:
     """Corruptions by name, each with every modality that it can corrupt."""
-    kinds = {name: getattr(corruptions.get(name, f"{OPTION}.corruptions"), "kinds", ()) for name in names}
+    kinds = {
+        name: getattr(corruptions.get(name, f"{OPTION}.corruptions"), "kinds", ()) for name in names
+    }
     return [(name, m) for m in modalities for name in kinds if base_modality(m) in kinds[name]]
 
 
 def areas(points: Results) -> list[Result]:
-    """The area under each curve, the mean score over all amounts (by the trapezoid rule), and the mean of the areas."""
+    """The area under each curve, the mean score over all amounts (by the trapezoid rule),
+    and the mean of the areas.
+    """
     curves: dict[ResultKey, list[Result]] = {}
     for point in points:
         curves.setdefault(replace(point.key, amount=None), []).append(point)
@@ -119,19 +148,27 @@ def areas(points: Results) -> list[Result]:
     of_key: dict[ResultKey, tuple[Result, list[np.ndarray]]] = {}
     for key, unsorted in curves.items():
         several = sorted(unsorted, key=lambda p: p.key.amount or 0.0)
-        area = area_under([p.key.amount or 0.0 for p in several], np.stack([p.scores for p in several]))
+        area = area_under(
+            [p.key.amount or 0.0 for p in several], np.stack([p.scores for p in several])
+        )
         found.append(area_result(several[0], key, area))
         together = replace(key, corruption=ALL, modality=ALL)
         of_key.setdefault(together, (several[0], []))[1].append(area)
-    return found + [area_result(first, key, np.mean(each, axis=0)) for key, (first, each) in of_key.items()]
+    return found + [
+        area_result(first, key, np.mean(each, axis=0)) for key, (first, each) in of_key.items()
+    ]
 
 
 def area_result(point: Result, key: ResultKey, scores: np.ndarray) -> Result:
     """The row of the mean of some areas, ``[episodes]``; all else is as of a point of a curve."""
     mean, ci95 = interval(scores)
-    return replace(point, key=key, mean=mean, ci95=ci95, ci95_classes=None, answers=None, scores=scores)
+    return replace(
+        point, key=key, mean=mean, ci95=ci95, ci95_classes=None, answers=None, scores=scores
+    )
 
 
 def area_under(amounts: Sequence[float], scores: np.ndarray) -> np.ndarray:
-    """The mean score from the first amount to the last, ``[amounts, episodes]`` → ``[episodes]``."""
+    """The mean score from the first amount to the last, ``[amounts, episodes]``
+    → ``[episodes]``.
+    """
     return np.trapezoid(scores, amounts, axis=0) / (amounts[-1] - amounts[0])

@@ -1,4 +1,6 @@
-"""What was asked for beside what was given: examples for the report, of tasks that find or write something."""
+"""What was asked for beside what was given: examples for the report, of tasks that find
+or write something.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,9 +20,14 @@ LOOKED_AT = 200  # episodes, to find some of different classes
 
 @torch.no_grad()
 def answer_examples(
-    learners: Sequence[Learner], samples: Samples, embedded: Samples, sampler: Sampler, setting: EvalSetting
+    learners: Sequence[Learner],
+    samples: Samples,
+    embedded: Samples,
+    sampler: Sampler,
+    setting: EvalSetting,
 ) -> dict[str, Any] | None:
-    """Some queries of some episodes with what each learner answers, as JSON values; None where a task shows no answers.
+    """Some queries of some episodes with what each learner answers, as JSON values;
+    None where a task shows no answers.
 
     Args:
         learners: on the same samples.
@@ -35,16 +42,27 @@ def answer_examples(
         return None
     episodes = []
     for number in of_different_classes(sampler, setting):
-        episode = _episode(learners, samples, embedded, sampler.draw([number], setting.shape), setting)
+        episode = _episode(
+            learners, samples, embedded, sampler.draw([number], setting.shape), setting
+        )
         if episode is None:
             return None
         episodes.append(episode)
     names = [learner.predictor_name for learner in learners]
-    return {"mapping": f"{mapping} → {target}", "shots": setting.shape.shots, "by": names, "episodes": episodes}
+    return {
+        "mapping": f"{mapping} → {target}",
+        "shots": setting.shape.shots,
+        "by": names,
+        "episodes": episodes,
+    }
 
 
 def _episode(
-    learners: Sequence[Learner], samples: Samples, embedded: Samples, drawn: Episodes, setting: EvalSetting
+    learners: Sequence[Learner],
+    samples: Samples,
+    embedded: Samples,
+    drawn: Episodes,
+    setting: EvalSetting,
 ) -> dict[str, Any] | None:
     """One episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
@@ -86,7 +104,9 @@ def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[
     """What a row shows, less what it lacks: texts, or pictures."""
     found = [(m, samples.columns[m].take(slice(row, row + 1)).present[:]) for m in modalities]
     return [
-        {"text": str(value[0])} if base_modality(m) == "text" else picture(base_modality(m), value[0])
+        {"text": str(value[0])}
+        if base_modality(m) == "text"
+        else picture(base_modality(m), value[0])
         for m, value in found
         if len(value)
     ]

@@ -23,7 +23,11 @@ CONFUSIONS, EPISODES, POINTS = 24, 500, 400
 
 @torch.no_grad()
 def class_examples(
-    learner: Learner, samples: Samples, embedded: Samples, sampler: Sampler, settings: Sequence[EvalSetting]
+    learner: Learner,
+    samples: Samples,
+    embedded: Samples,
+    sampler: Sampler,
+    settings: Sequence[EvalSetting],
 ) -> dict[str, Any]:
     """All examples of one learner on one split, as JSON values.
 
@@ -45,11 +49,16 @@ def class_examples(
 
 def in_space(learner: Learner, samples: Samples) -> Samples:
     """The samples with what the learner embeds, and nothing else."""
-    return replace(samples, columns={m: c for m, c in samples.columns.items() if m in learner.embedder.encoders})
+    return replace(
+        samples,
+        columns={m: c for m, c in samples.columns.items() if m in learner.embedder.encoders},
+    )
 
 
 def _item(samples: Samples, number: int) -> dict[str, Any]:
-    """How a class is shown: its identifier and, of the modality that shows it best, a picture of the first value."""
+    """How a class is shown: its identifier and, of the modality that shows it best, a picture
+    of the first value.
+    """
     item: dict[str, Any] = {"label": samples.classes[number]}
     if (texts := samples.columns.get("text")) is not None and texts.starts is not None:
         first = texts.values[texts.starts[number] : texts.starts[number] + 1]
@@ -64,7 +73,9 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
     return item
 
 
-def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting) -> dict[str, Any]:
+def _confusions(
+    learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting
+) -> dict[str, Any]:
     """The pairs of classes most often taken for one another, under the setting's first mapping."""
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
@@ -72,7 +83,10 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
     for numbers in chunks(sampler.at_most(EPISODES), shape, learner):
         drawn = sampler.draw(numbers, shape)
         support, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
-        guesses, labels = learner.adapt(support)(query).argmax(-1).cpu().numpy(), query.labels.numpy()
+        guesses, labels = (
+            learner.adapt(support)(query).argmax(-1).cpu().numpy(),
+            query.labels.numpy(),
+        )
         truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (labels, guesses))
         pairs = np.sort(np.stack([truth, guessed], axis=-1)[truth != guessed], axis=-1)
         both.update(map(tuple, pairs.tolist()))
@@ -89,7 +103,8 @@ def _confusions(learner: Learner, embedded: Samples, sampler: Sampler, setting: 
 
 
 def _map(embedded: Samples) -> dict[str, Any]:
-    """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der Maaten and Hinton 2008).
+    """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der
+    Maaten and Hinton 2008).
 
     Modalities of another width than the first share no space with it and are left out.
     """
@@ -101,9 +116,16 @@ def _map(embedded: Samples) -> dict[str, Any]:
     modalities = [m for m, width in widths.items() if width == next(iter(widths.values()))]
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])
     spread = means.std(axis=0)
-    if len(means) < 5 or not np.isfinite(means).all() or (spread > 1e-6).sum() < 2:  # nothing to lay out
+    # Nothing to lay out.
+    if len(means) < 5 or not np.isfinite(means).all() or (spread > 1e-6).sum() < 2:
         return {"modalities": [], "points": {}, "classes": []}
-    tsne = TSNE(perplexity=min(30, (len(means) - 1) / 3), init="pca", random_state=0, metric="cosine", max_iter=500)
+    tsne = TSNE(
+        perplexity=min(30, (len(means) - 1) / 3),
+        init="pca",
+        random_state=0,
+        metric="cosine",
+        max_iter=500,
+    )
     with threadpool_limits(1):  # on so few points, more threads wait for one another
         layout = tsne.fit_transform(means)
     layout = (layout - layout.min(0)) / (np.ptp(layout, axis=0) + 1e-9)

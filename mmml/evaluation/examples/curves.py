@@ -21,8 +21,11 @@ TRACED = 200  # episodes whose losses are followed step by step
 
 
 @torch.no_grad()
-def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: EvalSetting) -> list[Curve]:
-    """The loss on queries against steps of adaptation, of those that take steps: median and quartiles over episodes.
+def descents(
+    learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: EvalSetting
+) -> list[Curve]:
+    """The loss on queries against steps of adaptation, of those that take steps: median and
+    quartiles over episodes.
 
     Args:
         learners: on the same samples.
@@ -36,7 +39,9 @@ def descents(learners: Iterable[Learner], embedded: Samples, sampler: Sampler, s
             continue
         parts = []
         for numbers in chunks(sampler.at_most(TRACED), setting.shape, learner):
-            batch = gather_encoded(learner, embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1])
+            batch = gather_encoded(
+                learner, embedded, sampler.draw(numbers, setting.shape), setting.mappings[:1]
+            )
             parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
         losses = np.concatenate(parts, axis=1)
         if len(losses) > 1:  # else it takes no step
@@ -50,4 +55,6 @@ def curve(name: str, losses: np.ndarray, points: int = 200) -> Curve:
     with np.errstate(invalid="ignore"):  # of losses that are infinite
         low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
     levels = {"low": low, "median": median, "high": high}
-    return {"name": name, "steps": shown.tolist()} | {k: [finite(x) for x in v.tolist()] for k, v in levels.items()}
+    return {"name": name, "steps": shown.tolist()} | {
+        k: [finite(x) for x in v.tolist()] for k, v in levels.items()
+    }

@@ -13,7 +13,8 @@ COLOUR = "#3a6fd8"
 
 
 def picture(modality: str, value: Any) -> dict[str, Any]:
-    """``{"image": data URI, "ink": whether it may be inverted on a dark page}``; of a video also ``face``, one frame.
+    """``{"image": data URI, "ink": whether it may be inverted on a dark
+    page}``; of a video also ``face``, one frame.
 
     Args:
         modality: of the value, one of ``ORDER``.
@@ -21,7 +22,11 @@ def picture(modality: str, value: Any) -> dict[str, Any]:
     """
     array = np.asarray(value)
     if modality == "image":
-        return {"image": ink(array), "ink": True} if array.ndim == 2 else {"image": thumbnail(array), "ink": False}
+        return (
+            {"image": ink(array), "ink": True}
+            if array.ndim == 2
+            else {"image": thumbnail(array), "ink": False}
+        )
     if modality == "video":
         frames = array[np.linspace(0, len(array) - 1, 4).round().astype(int)]
         film = thumbnail(np.concatenate(list(frames), axis=2), SIDE * 3)
@@ -56,8 +61,14 @@ def drawing(strokes: np.ndarray) -> str:
     xy = strokes[:, :2] - strokes[:, :2].min(0)
     xy = xy / max(float(xy.max()), 1e-9) * 90 + 5
     parts = [xy[strokes[:, 3] == s] for s in np.unique(strokes[:, 3])]
-    lines = "".join(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in part)}"/>' for part in parts)
-    return _svg(100, 100, f'<g fill="none" stroke="{COLOUR}" stroke-width="4" stroke-linecap="round">{lines}</g>')
+    lines = "".join(
+        f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in part)}"/>' for part in parts
+    )
+    return _svg(
+        100,
+        100,
+        f'<g fill="none" stroke="{COLOUR}" stroke-width="4" stroke-linecap="round">{lines}</g>',
+    )
 
 
 def waveform(clip: np.ndarray, bars: int = 48) -> str:
@@ -65,7 +76,8 @@ def waveform(clip: np.ndarray, bars: int = 48) -> str:
     peaks = [float(np.abs(part).max(initial=0)) for part in np.array_split(clip, bars)]
     top = max(*peaks, 1e-6)
     body = "".join(
-        f'<rect x="{i * 4}" y="{20 - 18 * p / top:.1f}" width="3" height="{max(1.0, 36 * p / top):.1f}"/>'
+        f'<rect x="{i * 4}" y="{20 - 18 * p / top:.1f}" width="3" '
+        f'height="{max(1.0, 36 * p / top):.1f}"/>'
         for i, p in enumerate(peaks)
     )
     return _svg(bars * 4, 40, f'<g fill="{COLOUR}">{body}</g>')
@@ -78,7 +90,9 @@ def heat(features: np.ndarray, columns: int = 48) -> str:
     rows = np.atleast_2d(features)[:, : columns * 8]
     low, high = np.percentile(rows, (2, 98))
     scaled = np.clip((rows - low) / max(float(high - low), 1e-9) * 255, 0, 255).astype(np.uint8)
-    page = Image.fromarray(scaled).resize((SIDE * 2, max(12, min(SIDE, len(rows) * 6))), Image.Resampling.NEAREST)
+    page = Image.fromarray(scaled).resize(
+        (SIDE * 2, max(12, min(SIDE, len(rows) * 6))), Image.Resampling.NEAREST
+    )
     return _png(page)
 
 

@@ -16,8 +16,11 @@ FRAMES = 24  # of each video at most
 SIDE, DURATION = 96, 500  # pixels of the animation's longer side, and milliseconds of a frame
 
 
-def video_examples(samples: Samples, predicted: Iterable[tuple[Footage, np.ndarray]]) -> list[dict[str, Any]]:
-    """Videos with what is predicted of each frame, what people say, and what a summary shows, as JSON values.
+def video_examples(
+    samples: Samples, predicted: Iterable[tuple[Footage, np.ndarray]]
+) -> list[dict[str, Any]]:
+    """Videos with what is predicted of each frame, what people say, and what a summary shows,
+    as JSON values.
 
     Args:
         samples: of the split, to show them.
@@ -41,7 +44,10 @@ def _sheet(samples: Samples, video: Footage, importance: np.ndarray) -> dict[str
     frames = [np.asarray(clip)[len(clip) // 2] for clip in clips]
     kept = evenly_spaced(len(frames), FRAMES)
     strip = [{"image": thumbnail(frames[i]), "shown": bool(shown[i])} for i in kept]
-    return sheet | {"frames": strip, "animation": animation([f for f, s in zip(frames, shown, strict=True) if s])}
+    return sheet | {
+        "frames": strip,
+        "animation": animation([f for f, s in zip(frames, shown, strict=True) if s]),
+    }
 
 
 def _scaled(values: np.ndarray) -> list[float]:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 
 def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
-    """A loss of the same value and the same gradient, once, which holds the gradient in place of its graph.
+    """A loss of the same value and the same gradient, once, which holds the gradient in
+    place of its graph.
 
     Args:
         loss: a number.
@@ -17,12 +18,16 @@ def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
     if not loss.requires_grad:
         return loss
     wanted = [p for p in parameters if p.requires_grad]
-    return _Settled.apply(loss.detach(), torch.autograd.grad(loss, wanted, allow_unused=True), *wanted)
+    return _Settled.apply(
+        loss.detach(), torch.autograd.grad(loss, wanted, allow_unused=True), *wanted
+    )
 
 
 class _Settled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, loss: Tensor, gradients: tuple[Tensor | None, ...], *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, loss: Tensor, gradients: tuple[Tensor | None, ...], *parameters: Tensor
+    ) -> Tensor:
         ctx.gradients = gradients
         return loss.clone()
 

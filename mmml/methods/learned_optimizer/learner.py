@@ -1,4 +1,6 @@
-"""The learned optimizer: a support set becomes adapted parameters by an update rule that is learned across tasks."""
+"""The learned optimizer: a support set becomes adapted parameters by an update rule that is
+learned across tasks.
+"""
 
 import copy
 import logging
@@ -18,7 +20,14 @@ from mmml.methods.controls import PermutedTargets
 from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
 from mmml.methods.learned_optimizer.heads import Head, heads
 from mmml.methods.learned_optimizer.models import EncodedSet, FullModel, HeadModel, Model
-from mmml.methods.learned_optimizer.unroll import ORDERS, InnerState, Unroll, descend, divergence, start
+from mmml.methods.learned_optimizer.unroll import (
+    ORDERS,
+    InnerState,
+    Unroll,
+    descend,
+    divergence,
+    start,
+)
 from mmml.methods.learned_optimizer.update_rules import UpdateRule, update_rules
 from mmml.methods.learned_optimizer.update_rules.hand_designed import hand_designed
 from mmml.methods.learner import Learner, Predictor, Role, methods
@@ -29,26 +38,30 @@ log = logging.getLogger(__name__)
 
 @methods.register("learned_optimizer")
 class LearnedOptimizer(Learner):
-    """Adapts a model to each task by gradient steps; ``L_meta = Σ_i L_i(M(O(L_i)))``, the query loss of what comes out.
+    """Adapts a model to each task by gradient steps; ``L_meta = Σ_i L_i(M(O(L_i)))``, the query
+    loss of what comes out.
 
     Args:
         embedder: the encoders and their fusion.
         task: what the predictions are.
         ways: classes of a training episode, at most.
-        update_rule: the name and the options of a part of ``mmml.methods.learned_optimizer.update_rules``.
+        update_rule: the name and the options of a part of
+            ``mmml.methods.learned_optimizer.update_rules``.
         init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
         adapt: what is adapted: ``head``, or ``all``, the encoders too.
-        first_order: whether the meta-gradient takes the inner gradients as constants (yes) or follows them back (no).
+        first_order: whether the meta-gradient takes the inner gradients as constants (yes)
+            or follows them back (no).
         inner_steps: of the inner loop in training.
         eval_inner_steps: of the inner loop afterwards; None for as many.
         truncation_length, step_loss_weights, curriculum: of the unrolling, see
             :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
         head_scale: what the head's outputs are multiplied by; training changes it.
-        transductive: with ``adapt=all``, whether batch normalisation sees all queries at once, as in
-            published MAML.
-        vectorize: ``auto``, true or false, see :class:`mmml.methods.learned_optimizer.models.FullModel`.
-        language_model: the name and the options of a part of ``mmml.methods.learned_optimizer.language_models``, for
-            tasks whose answers are texts.
+        transductive: with ``adapt=all``, whether batch normalisation sees all queries at once,
+            as in published MAML.
+        vectorize: ``auto``, true or false, see
+            :class:`mmml.methods.learned_optimizer.models.FullModel`.
+        language_model: the name and the options of a part of
+            ``mmml.methods.learned_optimizer.language_models``, for tasks whose answers are texts.
     """
 
     name = "learned_optimizer"
@@ -76,7 +89,9 @@ class LearnedOptimizer(Learner):
     ):
         super().__init__()
         require(adapt in ("head", "all"), "method.adapt", adapt, "head or all")
-        require(vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false")
+        require(
+            vectorize in ("auto", True, False), "method.vectorize", vectorize, "auto, true or false"
+        )
         require(
             eval_inner_steps is None or eval_inner_steps >= 0,
             "method.eval_inner_steps",
@@ -85,14 +100,20 @@ class LearnedOptimizer(Learner):
         )
         refuse_misfits(embedder, adapt, transductive)
         self.task, self.adapted, self.transductive = task, adapt, transductive
-        self._unroll = Unroll(inner_steps, truncation_length, first_order, step_loss_weights, curriculum)
+        self._unroll = Unroll(
+            inner_steps, truncation_length, first_order, step_loss_weights, curriculum
+        )
         self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
         options = {} if language_model is None else {"language_model": language_model}
         about = {"width": known_width(embedder), "init": init, "scale": head_scale, "ways": ways}
-        head: Head = heads.build(task.form, options, "method", named_by=f"task={task.name}, form", **about)
+        head: Head = heads.build(
+            task.form, options, "method", named_by=f"task={task.name}, form", **about
+        )
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = (
-            FullModel(embedder, head, first_order, choice) if adapt == "all" else HeadModel(embedder, head)
+            FullModel(embedder, head, first_order, choice)
+            if adapt == "all"
+            else HeadModel(embedder, head)
         )
         self.optimizer: UpdateRule = update_rules.build_section(update_rule, "method.update_rule")
         self.variant = str(update_rule["name"])
@@ -126,15 +147,21 @@ class LearnedOptimizer(Learner):
         queried = {m for mapping in mappings for m in mapping.query}
         never_queried = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [
-            m for m, e in self.embedder.items() if m in never_queried and any(p.requires_grad for p in e.parameters())
+            m
+            for m, e in self.embedder.items()
+            if m in never_queried and any(p.requires_grad for p in e.parameters())
         ]
         head = self.model.head
-        if trained and self._unroll.first_order and not (head.init == "prototype" and head.shows_support):
+        if (
+            trained
+            and self._unroll.first_order
+            and not (head.init == "prototype" and head.shows_support)
+        ):
             other = " or method.init=prototype" if head.shows_support else ""
             raise UserError(
-                f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it is never queried, and "
-                f"with method.first_order=true and method.init={head.init} supports have no gradient; "
-                f"set method.first_order=false{other}"
+                f"episode.train.mappings: the encoder of {trained[0]} would learn nothing: it "
+                f"is never queried, and with method.first_order=true and method.init={head.init} "
+                f"supports have no gradient; set method.first_order=false{other}"
             )
 
     def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
@@ -149,15 +176,23 @@ class LearnedOptimizer(Learner):
 
     def max_episodes(self, shape: EpisodeShape) -> int:
         body, head = (
-            sum(p.numel() for p in part.values()) for part in (self.model.template(), self.model.head.template())
+            sum(p.numel() for p in part.values())
+            for part in (self.model.template(), self.model.head.template())
         )
         most = self.optimizer.coordinates_at_once(self.embedder.device)
-        return max(1, min(most // (body + (shape.ways - 1) * head), self.model.head.max_episodes(shape) or most))
+        return max(
+            1,
+            min(
+                most // (body + (shape.ways - 1) * head),
+                self.model.head.max_episodes(shape) or most,
+            ),
+        )
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         if task not in (None, self.task):
             raise UserError(
-                f"method=learned_optimizer adapts to task={self.task.name}, for which it was trained, alone"
+                f"method=learned_optimizer adapts to task={self.task.name}, for which it "
+                "was trained, alone"
             )
         side, descended = self._encode(support), []
         point = self._start(side)
@@ -189,7 +224,8 @@ class LearnedOptimizer(Learner):
                 for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
                     loss, point = self._segment(support, query, points.get(i), segment)
                     points[i] = point.detached()
-                    # Embeddings, of answers too, are shared with the other pieces; else only parameters are.
+                    # Embeddings, of answers too, are shared with the other pieces;
+                    # else only parameters are.
                     shared = self.embeds_once or bool(self.task.embedded_columns)
                     parts.append(loss if shared else cache_gradient(loss, self.parameters()))
                 total = torch.stack(parts).mean()
@@ -223,22 +259,31 @@ class LearnedOptimizer(Learner):
     def _encode(self, examples: ExampleSet) -> EncodedSet:
         examples = examples.answered(self.embedder.encode)
         targets = self.task.targets(examples).to(self.embedder.device)
-        return EncodedSet(self.model.encode(examples), targets, self.model.head.output_size(self.task, targets))
+        return EncodedSet(
+            self.model.encode(examples), targets, self.model.head.output_size(self.task, targets)
+        )
 
     def _pieces(self, side: EncodedSet) -> list[EncodedSet]:
         pieces = self.model.split_tasks(side.inputs)
         targets = side.targets.chunk(len(pieces))
-        return [EncodedSet(s, t, side.outputs, i) for i, (s, t) in enumerate(zip(pieces, targets, strict=True))]
+        return [
+            EncodedSet(s, t, side.outputs, i)
+            for i, (s, t) in enumerate(zip(pieces, targets, strict=True))
+        ]
 
     def _start(self, support: EncodedSet) -> InnerState:
-        return start(self.model.initial(support.inputs, support.targets, support.outputs), self.optimizer)
+        return start(
+            self.model.initial(support.inputs, support.targets, support.outputs), self.optimizer
+        )
 
     def _descend(
         self, support: EncodedSet, point: InnerState, steps: Iterable[int]
     ) -> Iterator[tuple[InnerState, Tensor]]:
         task, model = self.task, self.model
         return descend(
-            lambda params, step: task.loss(model.head.decode(task, model(params, support.inputs)), support.targets),
+            lambda params, step: task.loss(
+                model.head.decode(task, model(params, support.inputs)), support.targets
+            ),
             point,
             self.optimizer,
             steps,
@@ -247,7 +292,9 @@ class LearnedOptimizer(Learner):
 
     def _query_loss(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
         """The loss of adapted parameters on each episode's queries, ``[B]``."""
-        return self.task.loss(self._answer(point.params, query.inputs, support.inputs), query.targets)
+        return self.task.loss(
+            self._answer(point.params, query.inputs, support.inputs), query.targets
+        )
 
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Any:
         """The task's predictions for queries, by adapted parameters."""
@@ -255,17 +302,23 @@ class LearnedOptimizer(Learner):
         return self.model.head.decode(self.task, outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters, at every rate."""
+        """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters,
+        at every rate.
+        """
         standing = self._variant("no adaptation", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
             [
-                self._variant(f"{name}, rate {inner_lr:g}", hand_designed(name, inner_lr), self._steps)
+                self._variant(
+                    f"{name}, rate {inner_lr:g}", hand_designed(name, inner_lr), self._steps
+                )
                 for inner_lr in RATES
             ]
             for name in ("sgd", "adam")
         ]
         alone: list[list[Learner]] = [[self.inductive()]] if self.transductive else []
-        wrong: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
+        wrong: list[list[Learner]] = (
+            [[PermutedTargets(self)]] if self.task.per_sample_target else []
+        )
         return [*alone, [standing], *wrong, *tuned]
 
     def inductive(self) -> "LearnedOptimizer":
@@ -276,7 +329,9 @@ class LearnedOptimizer(Learner):
         twin.transductive = False
         return twin
 
-    def _variant(self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED) -> "LearnedOptimizer":
+    def _variant(
+        self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED
+    ) -> "LearnedOptimizer":
         """The same model, adapted by another rule."""
         twin = copy.deepcopy(self, {id(shared): shared for shared in (self.task, self.model)})
         twin.variant, twin.role, twin._steps = name, role, steps
@@ -290,9 +345,15 @@ RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, 
 def refuse_misfits(embedder: Embedder, adapt: str, transductive: bool) -> None:
     """Refuse choices that do not fit together."""
     if transductive and adapt != "all":
-        raise UserError("method.transductive=true needs method.adapt=all: with fixed encoders no query sees another")
+        raise UserError(
+            "method.transductive=true needs method.adapt=all: with fixed encoders "
+            "no query sees another"
+        )
     if adapt == "all" and embedder.frozen:
-        raise UserError("method.adapt=all adapts encoders, and encoder.frozen=true keeps them: set method.adapt=head")
+        raise UserError(
+            "method.adapt=all adapts encoders, and encoder.frozen=true keeps them: "
+            "set method.adapt=head"
+        )
 
 
 def known_width(embedder: Embedder) -> int:

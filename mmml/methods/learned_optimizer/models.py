@@ -15,7 +15,12 @@ from mmml.encoders import Embedder, Encoder
 from mmml.episodes import ExampleSet
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.heads import Head
-from mmml.methods.learned_optimizer.norm import Statistics, has_task_norms, inside_task, with_task_norms
+from mmml.methods.learned_optimizer.norm import (
+    Statistics,
+    has_task_norms,
+    inside_task,
+    with_task_norms,
+)
 from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.similarity.distances import unit
 
@@ -116,11 +121,12 @@ class FullModel(Model):
     """Encoders and head are fast; the encoders' own parameters are the initialisation.
 
     Args:
-        embedder: its batch normalisations are replaced, see :mod:`mmml.methods.learned_optimizer.norm`.
+        embedder: its batch normalisations are replaced, see
+            :mod:`mmml.methods.learned_optimizer.norm`.
         head: from embeddings to outputs.
         first_order: if not, needs attention that can be differentiated twice.
-        vectorize: all tasks at once, or one after the other; None leaves it to a static rule: all at
-            once, unless there are convolutions on a CPU.
+        vectorize: all tasks at once, or one after the other; None leaves it to a static rule:
+            all at once, unless there are convolutions on a CPU.
     """
 
     embeds_once = False
@@ -130,7 +136,8 @@ class FullModel(Model):
         self._one_by_one = [m for m, e in embedder.items() if not vectorizes(e)]
         if vectorize and self._one_by_one:
             raise UserError(
-                f"method.vectorize=true: encoder.{self._one_by_one[0]} cannot compute all tasks at once; use auto"
+                f"method.vectorize=true: encoder.{self._one_by_one[0]} cannot compute all "
+                "tasks at once; use auto"
             )
         with_task_norms(embedder)
         self.first_order, self._vectorize = first_order, vectorize
@@ -145,11 +152,17 @@ class FullModel(Model):
         if self._vectorize is not None:
             return self._vectorize
         slow = LOOPED if device.type == "cpu" else ()
-        return not self._one_by_one and not any(isinstance(m, slow) for m in self.embedder.modules())
+        return not self._one_by_one and not any(
+            isinstance(m, slow) for m in self.embedder.modules()
+        )
 
     def split_tasks(self, inputs: ExampleSet) -> list[ExampleSet]:
-        """Task by task, if that is how they are computed: nothing is stacked, and what a task needs stays in caches."""
-        return [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
+        """Task by task, if that is how they are computed: nothing is stacked, and what a task
+        needs stays in caches.
+        """
+        return (
+            [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
+        )
 
     def get_extra_state(self) -> dict[str, bool]:
         """Kept in checkpoints: how a run computed is how it goes on."""
@@ -161,7 +174,11 @@ class FullModel(Model):
             self._vectorize = state["vectorize"]
 
     def _fast(self) -> dict[str, nn.Parameter]:
-        return {f"encoders.{n}": p for n, p in self.embedder.encoders.named_parameters() if p.requires_grad}
+        return {
+            f"encoders.{n}": p
+            for n, p in self.embedder.encoders.named_parameters()
+            if p.requires_grad
+        }
 
     def template(self) -> Params:
         return {n: p.detach() for n, p in self._fast().items()} | self.head.template()
@@ -173,7 +190,8 @@ class FullModel(Model):
     def track(self, inputs: ExampleSet) -> None:
         for modality, encoder in self.embedder.items():
             if modality in inputs.values and has_task_norms(encoder):
-                encoder(inputs.values[modality][0].flatten(0, 1))  # of one task: over many steps, as good as of all
+                # Of one task: over many steps, as good as of all.
+                encoder(inputs.values[modality][0].flatten(0, 1))
 
     def initial(self, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
         batch = len(targets)
@@ -181,7 +199,9 @@ class FullModel(Model):
         embedded = self._embed(params, support, None) if self.head.init == "prototype" else None
         return params | self.head.initial(embedded, targets, outputs)
 
-    def forward(self, params: Params, inputs: ExampleSet, support: ExampleSet | None = None) -> Tensor:
+    def forward(
+        self, params: Params, inputs: ExampleSet, support: ExampleSet | None = None
+    ) -> Tensor:
         return self.head(params, self._embed(params, inputs, support))
 
     def _embed(self, params: Params, inputs: ExampleSet, support: ExampleSet | None) -> Tensor:
@@ -201,11 +221,17 @@ class FullModel(Model):
                 embedded = per_task(encoder, mine, batches, statistics, self.vectorize)
             embeddings[modality] = unit(embedded) if self.embedder.normalize else embedded
         with self._attention():
-            return self.embedder.fuse(inputs.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()}))
+            return self.embedder.fuse(
+                inputs.with_embeddings({m: e.flatten(0, 1) for m, e in embeddings.items()})
+            )
 
     def _attention(self) -> AbstractContextManager[None]:
         """Fused attention has no second derivative, nor is it made for all tasks at once."""
-        return sdpa_kernel(SDPBackend.MATH) if not self.first_order or self.vectorize else nullcontext()
+        return (
+            sdpa_kernel(SDPBackend.MATH)
+            if not self.first_order or self.vectorize
+            else nullcontext()
+        )
 
 
 def vectorizes(encoder: Encoder) -> bool:
@@ -214,7 +240,11 @@ def vectorizes(encoder: Encoder) -> bool:
 
 
 def per_task(
-    module: nn.Module, params: Params, batches: Sequence[Tensor], statistics: Statistics, vectorize: bool
+    module: nn.Module,
+    params: Params,
+    batches: Sequence[Tensor],
+    statistics: Statistics,
+    vectorize: bool,
 ) -> Tensor:
     """Apply a module to the items of each task with that task's parameters, batch after batch.
 
@@ -233,18 +263,29 @@ def per_task(
     if vectorize:
         return vmap(one, randomness="different")(without_padding(module, params), *batches)
     if len(batches[-1]) == 1:  # views, in place of the copies that stack makes
-        return one({n: p.squeeze(0) for n, p in params.items()}, *(x.squeeze(0) for x in batches)).unsqueeze(0)
+        return one(
+            {n: p.squeeze(0) for n, p in params.items()}, *(x.squeeze(0) for x in batches)
+        ).unsqueeze(0)
     parts = {n: p.unbind(0) for n, p in params.items()}
     return torch.stack(
-        [one({n: p[b] for n, p in parts.items()}, *(x[b] for x in batches)) for b in range(len(batches[-1]))]
+        [
+            one({n: p[b] for n, p in parts.items()}, *(x[b] for x in batches))
+            for b in range(len(batches[-1]))
+        ]
     )
 
 
 def without_padding(module: nn.Module, params: Params) -> Params:
-    """The same, where an embedding's row for padding has no gradient: vmap forgets it, but for the first task."""
+    """The same, where an embedding's row for padding has no gradient: vmap forgets it,
+    but for the first task.
+    """
     fixed = {}
     for name, layer in module.named_modules():
-        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None and f"{name}.weight" in params:
+        if (
+            isinstance(layer, nn.Embedding)
+            and layer.padding_idx is not None
+            and f"{name}.weight" in params
+        ):
             weight = params[f"{name}.weight"]
             rows = torch.arange(weight.shape[1], device=weight.device) == layer.padding_idx
             fixed[f"{name}.weight"] = torch.where(rows.unsqueeze(-1), weight.detach(), weight)

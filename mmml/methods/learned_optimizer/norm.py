@@ -44,7 +44,9 @@ class TaskNorm(nn.Module):
         if statistics is Statistics.OWN:
             return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)
         if statistics is Statistics.RUNNING:
-            return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+            return F.batch_norm(
+                x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps
+            )
         if self.first is None:
             variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
             self.first = mean, (variance + norm.eps).sqrt()

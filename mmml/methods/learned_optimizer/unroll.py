@@ -1,4 +1,6 @@
-"""The inner loop: an update rule followed for some steps, so that its gradients can be followed back."""
+"""The inner loop: an update rule followed for some steps, so that its gradients
+can be followed back.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,8 +31,12 @@ class InnerState:
     state: State
 
     def detached(self) -> "InnerState":
-        """The same values without their history: parameters and state, so that neither is followed back."""
-        return InnerState(detached(self.params), {name: detached(part) for name, part in self.state.items()})
+        """The same values without their history: parameters and state, so that neither
+        is followed back.
+        """
+        return InnerState(
+            detached(self.params), {name: detached(part) for name, part in self.state.items()}
+        )
 
 
 def start(params: Params, rule: UpdateRule) -> InnerState:
@@ -48,22 +54,26 @@ def descend(
 ) -> Iterator[tuple[InnerState, Tensor]]:
     """Take steps, and tell of each where it led and the losses where it began, ``[B]``.
 
-    Gradients are followed where they are enabled outside; else nothing is kept of a step but its end.
+    Gradients are followed where they are enabled outside; else nothing is kept
+    of a step but its end.
 
     Args:
         objective: what is descended.
         point: where from.
         rule: that turns gradients into steps.
         steps: their numbers.
-        first_order: whether gradients, and losses that the rule sees, are constants (yes) or followed back
-            through themselves (no).
+        first_order: whether gradients, and losses that the rule sees, are constants (yes) or
+            followed back through themselves (no).
         connected: whether the losses that are descended will be followed back too.
     """
     recorded = torch.is_grad_enabled()
     for t in steps:
         with torch.enable_grad():
             follow = recorded and (connected or not first_order)
-            at = {n: p if follow and p.requires_grad else p.detach().requires_grad_() for n, p in point.params.items()}
+            at = {
+                n: p if follow and p.requires_grad else p.detach().requires_grad_()
+                for n, p in point.params.items()
+            }
             losses = objective(at, t)
             grads = torch.autograd.grad(
                 losses.sum(),
@@ -75,12 +85,16 @@ def descend(
             )
         observed = losses if recorded and not first_order else losses.detach()
         params = at if follow else point.params
-        updates, state = rule.update(dict(zip(at, grads, strict=True)), point.state, params, observed)
+        updates, state = rule.update(
+            dict(zip(at, grads, strict=True)), point.state, params, observed
+        )
         point = InnerState({n: p + updates[n].to(p.dtype) for n, p in params.items()}, state)
         yield point, losses if follow else observed
 
 
-def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0) -> str | None:
+def divergence(
+    losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0
+) -> str | None:
     """Which inner loop left the finite numbers, and where; None if none did.
 
     Args:
@@ -89,7 +103,11 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
         rule: that was followed.
         first_task: number of the first of these tasks.
     """
-    wrong = ~torch.isfinite(torch.stack([loss.detach() for loss in losses])) if losses else torch.zeros(0, 0)
+    wrong = (
+        ~torch.isfinite(torch.stack([loss.detach() for loss in losses]))
+        if losses
+        else torch.zeros(0, 0)
+    )
     if not wrong.any():
         return None
     step, task = wrong.nonzero()[0].tolist()
@@ -100,8 +118,9 @@ def divergence(losses: Sequence[Tensor], first: int, rule: UpdateRule, first_tas
         else (f" at method.update_rule.inner_lr={inner_lr}", "method.update_rule.inner_lr")
     )
     return (
-        f"the inner loop of task {first_task + task} diverged: its loss is {losses[step][task].item()} before step "
-        f"{first + step + 1}{at}; a smaller {smaller} or fewer method.inner_steps may help"
+        f"the inner loop of task {first_task + task} diverged: its loss is "
+        f"{losses[step][task].item()} before step {first + step + 1}{at}; a smaller {smaller} or "
+        "fewer method.inner_steps may help"
     )
 
 
@@ -113,7 +132,8 @@ class Unroll:
         inner_steps: in all.
         truncation_length: steps that are followed back at a time; None for all of them.
         first_order: see :func:`descend`.
-        step_loss_weights: of the losses after each step in the meta-loss: ``last``, ``uniform`` or ``linear``.
+        step_loss_weights: of the losses after each step in the meta-loss: ``last``,
+            ``uniform`` or ``linear``.
         curriculum: the share of the training, from 0 to 1, over which the horizon grows from one
             truncation to ``steps``.
     """
@@ -125,7 +145,9 @@ class Unroll:
     curriculum: float
 
     def __post_init__(self) -> None:
-        require(self.inner_steps > 0, "method.inner_steps", self.inner_steps, "a positive whole number")
+        require(
+            self.inner_steps > 0, "method.inner_steps", self.inner_steps, "a positive whole number"
+        )
         known = ("last", "uniform", "linear")
         require(
             self.step_loss_weights in known,
@@ -162,5 +184,7 @@ class Unroll:
         stacked = torch.stack(losses)
         if self.step_loss_weights == "uniform":
             return stacked.mean(0)
-        weights = torch.arange(segment.start + 1, segment.stop + 1, dtype=stacked.dtype, device=stacked.device)
+        weights = torch.arange(
+            segment.start + 1, segment.stop + 1, dtype=stacked.dtype, device=stacked.device
+        )
         return (stacked * (weights / weights.sum()).view(-1, *[1] * (stacked.ndim - 1))).sum(0)

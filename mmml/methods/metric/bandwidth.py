@@ -5,16 +5,18 @@ import math
 import torch
 from torch import Tensor, nn
 
-RATE = 10.0  # at which it is learned, times that of other parameters: few steps have to find its order of magnitude
+# It is learned at this rate, times that of other parameters: few steps have to find its
+# order of magnitude.
+RATE = 10.0
 USUAL = 10  # support items at which the power makes no difference
 
 
 class Bandwidth(nn.Module):
     """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
 
-    Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both numbers are learned; at 0,
-    where they begin, it is the loss's temperature T. Beyond the numbers of items that training saw it stays as it
-    is there.
+    Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both
+    numbers are learned; at 0, where they begin, it is the loss's temperature T. Beyond the numbers
+    of items that training saw it stays as it is there.
 
     Args:
         learned: else they stay there.
@@ -22,7 +24,9 @@ class Bandwidth(nn.Module):
 
     def __init__(self, learned: bool):
         super().__init__()
-        self.level, self.power = (nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2))
+        self.level, self.power = (
+            nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2)
+        )
         self.item_range: Tensor  # the fewest and the most items, 0: none yet
         self.register_buffer("item_range", torch.zeros(2, dtype=torch.int64))
 

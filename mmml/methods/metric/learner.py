@@ -1,4 +1,6 @@
-"""The metric learner: distances in the embedding space, turned into weights on the support items."""
+"""The metric learner: distances in the embedding space, turned into weights
+on the support items.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,15 +26,16 @@ CLASSIFIER = "method.classifier.name"
 
 @methods.register("metric")
 class MetricLearner(Learner):
-    """Siamese encoders trained by a loss on distances; a classifier turns distances into predictions.
+    """Siamese encoders trained by a loss on distances; a classifier turns distances
+    into predictions.
 
     Args:
         embedder: the encoders and their fusion.
         task: what the predictions are.
         distance: the name and the options of a part of ``mmml.similarity.distances``.
         loss: the same of ``mmml.similarity.losses``.
-        classifier: the same of ``mmml.methods.metric.classifiers``; None for ``prototype``, or ``attention`` where
-            each sample has a target of its own.
+        classifier: the same of ``mmml.methods.metric.classifiers``; None for ``prototype``,
+            or ``attention`` where each sample has a target of its own.
     """
 
     name = "metric"
@@ -66,13 +69,16 @@ class MetricLearner(Learner):
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
-        per_sample_target = task.per_sample_target  # a score, say, belongs to a sample and not to one of its modalities
+        # A score, say, belongs to a sample and not to one of its modalities.
+        per_sample_target = task.per_sample_target
         embedded, labels = self._items(support, fuse=self._fuses or per_sample_target)
         targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
 
         def predict(query: ExampleSet) -> Any:
             queries = self._embed(query)
-            weights = self._classifier(self._distance, embedded, labels, queries, self._temperature(embedded))
+            weights = self._classifier(
+                self._distance, embedded, labels, queries, self._temperature(embedded)
+            )
             return combined(task, weights, embedded, targets, queries)
 
         return predict
@@ -81,8 +87,12 @@ class MetricLearner(Learner):
         return self._distance(query, support)
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Where samples have targets of their own: itself with wrong pairs, and with no pair of the task."""
-        found: list[list[Learner]] = [[PermutedTargets(self)]] if self.task.per_sample_target else []
+        """Where samples have targets of their own: itself with wrong pairs, and with
+        no pair of the task.
+        """
+        found: list[list[Learner]] = (
+            [[PermutedTargets(self)]] if self.task.per_sample_target else []
+        )
         if self.task.embedded_columns:
             return [*found, [NoSupport(self)]]
         return [*found, [TrainSetSupport(self, train)]] if found and train is not None else found
@@ -91,7 +101,9 @@ class MetricLearner(Learner):
         batch = batch.encode(self.embedder.encode)
         # Only encoders gain from bf16; products inside of distances would lose digits to it.
         with torch.autocast(self.embedder.device.type, enabled=False):
-            return torch.stack([self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]).mean()
+            return torch.stack(
+                [self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]
+            ).mean()
 
     def _mapping_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
         if self.task.per_sample_target:
@@ -100,10 +112,14 @@ class MetricLearner(Learner):
         return self._loss(self._distance, s, labels, q, query.labels.to(q.device))
 
     def _item_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The task's own loss of what attention predicts, since the weights of a nearest item have no gradient."""
+        """The task's own loss of what attention predicts, since the weights of a nearest
+        item have no gradient.
+        """
         (s, labels), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, labels, q, self._temperature(s))
-        targets, queries = (self._targets(self.task, side).to(q.device) for side in (support, query))
+        targets, queries = (
+            self._targets(self.task, side).to(q.device) for side in (support, query)
+        )
         return self.task.loss(combined(self.task, weights, s, targets, q), queries).mean()
 
     def _temperature(self, support: Tensor) -> Tensor:
@@ -115,7 +131,9 @@ class MetricLearner(Learner):
         return task.targets(examples.answered(self.embedder.encode))
 
     def _items(self, support: ExampleSet, fuse: bool) -> tuple[Tensor, Tensor]:
-        """What queries are compared with: embeddings ``[B, s, width]`` and their labels ``[B, s]``."""
+        """What queries are compared with: embeddings ``[B, s, width]`` and their
+        labels ``[B, s]``.
+        """
         if fuse:
             embedded, labels = self._embed(support), support.labels
         else:
@@ -126,10 +144,13 @@ class MetricLearner(Learner):
         return self.embedder.fuse(examples.encode(self.embedder.encode))
 
 
-def combined(task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, queries: Tensor) -> Any:
+def combined(
+    task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, queries: Tensor
+) -> Any:
     """The task's predictions from the weights ``[B, q, s]`` of support items with these targets.
 
-    Where targets are embedded too, how far they lie from their items is what queries have to be moved by.
+    Where targets are embedded too, how far they lie from their items is what queries
+    have to be moved by.
     """
     if task.embedded_columns:
         return queries + task.aggregate(log_weights, targets - items)
@@ -149,32 +170,46 @@ def as_items(support: ExampleSet, fuse: Callable[[ExampleSet], Tensor]) -> tuple
     """
     copied = support.copied()
     parts = [copied.only([m]) for m in sorted(support.values)]
-    return torch.cat([fuse(part) for part in parts], dim=1), torch.cat([part.labels for part in parts], dim=1)
+    return torch.cat([fuse(part) for part in parts], dim=1), torch.cat(
+        [part.labels for part in parts], dim=1
+    )
 
 
 def made_for(distance: str, modality: str) -> list[str]:
     """The encoders of a modality whose embeddings are to be compared by a distance."""
     known: dict[str, Any] = {name: encoders.get(name, "encoder") for name in encoders.names()}
-    return [n for n, e in known.items() if e.modality == base_modality(modality) and e.distance == distance]
+    return [
+        n
+        for n, e in known.items()
+        if e.modality == base_modality(modality) and e.distance == distance
+    ]
 
 
 def refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
-    """Embeddings with gaps make any distance but their own NaN; distances of parts read embeddings made for them."""
+    """Embeddings with gaps make any distance but their own NaN; distances of parts read
+    embeddings made for them.
+    """
     for modality, encoder in embedder.items():
         if encoder.has_gaps and needs_vectors(classifier, CLASSIFIER):
             raise UserError(
-                f"method/classifier={classifier} computes with what encoder.{modality} gives, which has gaps: "
-                "set method/classifier=nearest or attention"
+                f"method/classifier={classifier} computes with what encoder.{modality} gives, "
+                "which has gaps: set method/classifier=nearest or attention"
             )
-        if encoder.distance != distance and (encoder.has_gaps or compares_parts(distance, "method.distance")):
+        if encoder.distance != distance and (
+            encoder.has_gaps or compares_parts(distance, "method.distance")
+        ):
             fit = made_for(distance, modality)
-            other = f", or encoder/{modality}={fit[0]}" if fit else f", or leave {modality} out of the mappings"
+            other = (
+                f", or encoder/{modality}={fit[0]}"
+                if fit
+                else f", or leave {modality} out of the mappings"
+            )
             raise UserError(
                 f"method/distance={distance} cannot compare what encoder.{modality} gives: "
                 f"set method/distance={encoder.distance or 'cosine'}{other}"
             )
         if encoder.has_gaps and embedder.normalize:
             raise UserError(
-                f"encoder.normalize=true cannot scale what encoder.{modality} gives, which has gaps: "
-                "set encoder.normalize=false"
+                f"encoder.normalize=true cannot scale what encoder.{modality} gives, which has "
+                "gaps: set encoder.normalize=false"
             )

@@ -20,9 +20,11 @@ def bleu(written: Sequence[str], reference: Sequence[str]) -> float:
 
 
 def rouge_l(written: str, reference: str) -> float:
-    """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1; 0 without words.
+    """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1;
+    0 without words.
 
-    Words are letters and digits of any alphabet, in lower case: of English as rouge-score has it, which knows no other.
+    Words are letters and digits of any alphabet, in lower case: of English as rouge-score has it,
+    which knows no other.
     """
     return float(rouge().score(reference, written)["rougeL"].fmeasure)
 
@@ -41,7 +43,9 @@ def rouge() -> Any:
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError:
-        raise UserError("task=generation needs the package rouge-score: pip install 'mmml[generation]'") from None
+        raise UserError(
+            "task=generation needs the package rouge-score: pip install 'mmml[generation]'"
+        ) from None
     return RougeScorer(["rougeL"], tokenizer=Words())
 
 
@@ -50,5 +54,7 @@ def sacrebleu() -> Any:
     try:
         import sacrebleu as library
     except ImportError:
-        raise UserError("task=generation needs the package sacrebleu: pip install 'mmml[generation]'") from None
+        raise UserError(
+            "task=generation needs the package sacrebleu: pip install 'mmml[generation]'"
+        ) from None
     return library

@@ -26,9 +26,11 @@ class SupportTexts:
     support_texts: Tensor
 
     def chosen(self) -> Tensor:
-        """The text most like all others, by weight: that of minimum Bayes risk (Kumar and Byrne, 2004).
+        """The text most like all others, by weight: that of minimum Bayes risk (Kumar
+        and Byrne, 2004).
 
-        ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best constant answer.
+        ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best
+        constant answer.
         """
         best = self._expected().argmax(-1, keepdim=True)
         return self.support_texts.gather(1, best.expand(-1, -1, self.support_texts.shape[-1]))
@@ -42,9 +44,11 @@ class SupportTexts:
         return self.log_weights.exp()
 
     def loss(self, targets: Tensor) -> Tensor:
-        """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1: ``[B, q]``.
+        """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1:
+        ``[B, q]``.
 
-        The choice is softened, so that weights can be learned by what comes of them (Shen et al., 2016, equation 8).
+        The choice is softened, so that weights can be learned by what comes of them (Shen et al.,
+        2016, equation 8).
         """
         chosen = (SHARPNESS * self._expected()).softmax(-1)
         return 1 - (chosen * alike(targets, self.support_texts)).sum(-1)
@@ -55,12 +59,16 @@ class SupportTexts:
 
 
 def alike(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of the counts of n-grams, ``[B, m, bytes], [B, n, bytes]`` → ``[B, m, n]``, from 0 to 1."""
+    """The cosine of the counts of n-grams, ``[B, m, bytes], [B, n, bytes]`` → ``[B, m, n]``,
+    from 0 to 1.
+    """
     return F.normalize(counts(a), dim=-1) @ F.normalize(counts(b), dim=-1).mT
 
 
 def counts(texts: Tensor) -> Tensor:
-    """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``; −1 is none."""
+    """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``;
+    −1 is none.
+    """
     found = []
     for hashes, complete in hashed_ngrams(texts, texts >= 0, LONGEST):
         bins = torch.zeros(*texts.shape[:-1], BINS, device=texts.device)

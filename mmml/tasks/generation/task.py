@@ -21,7 +21,9 @@ EXACT = Metric("exact match", share=True)
 
 
 class TextPredictions(Protocol):
-    """What a method predicts of texts: :class:`SupportTexts`, or the prefixes of a language model."""
+    """What a method predicts of texts: :class:`SupportTexts`, or the prefixes
+    of a language model.
+    """
 
     def texts(self) -> list[list[str]]:
         """The text of every query of every episode."""
@@ -38,7 +40,8 @@ class TextPredictions(Protocol):
 
 @tasks.register("generation")
 class Generation(ModalityTarget):
-    """A text is written about each query; the support set shows some, in the same language or of the same domain.
+    """A text is written about each query; the support set shows some, in the same language
+    or of the same domain.
 
     Targets are texts as bytes, ``[B, items, bytes]``, −1 where there are none.
 
@@ -53,7 +56,12 @@ class Generation(ModalityTarget):
     constants = {"medoid": lambda targets: targets}  # noqa: RUF012 (the text that is most like the others)
 
     def __init__(self, target: str):
-        require(base_modality(target) == "text", "task.target", target, "a text, such as text or source_text")
+        require(
+            base_modality(target) == "text",
+            "task.target",
+            target,
+            "a text, such as text or source_text",
+        )
         scores.sacrebleu(), scores.rouge()  # else they would be missed after training began
         self.target = target
 
@@ -61,7 +69,10 @@ class Generation(ModalityTarget):
         """The texts as bytes ``[n, longest]``, −1 where there are none."""
         column = samples.columns[self.target]
         texts = BYTES.encode([str(text) for text in column.values[:]])
-        return replace(samples, columns={**samples.columns, self.target: replace(column, values=texts, encoded=True)})
+        return replace(
+            samples,
+            columns={**samples.columns, self.target: replace(column, values=texts, encoded=True)},
+        )
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> SupportTexts:
         """One of the support texts for each query."""
@@ -77,16 +88,29 @@ class Generation(ModalityTarget):
         return predictions.texts()[0]
 
     def loss(self, predictions: TextPredictions, targets: Tensor) -> Tensor:
-        """Less the log-likelihood, in nats a token; of support texts the risk of choosing by their weights."""
+        """Less the log-likelihood, in nats a token; of support texts the risk of choosing
+        by their weights.
+        """
         return predictions.loss(targets).mean(-1)
 
     def scores(self, predictions: TextPredictions, targets: Tensor) -> dict[Metric, Tensor]:
-        """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode BLEU, ``[B, 1]``."""
+        """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode
+        BLEU, ``[B, 1]``.
+        """
         written, reference = predictions.texts(), [BYTES.decode(t) for t in targets]
         both = [list(zip(w, a, strict=True)) for w, a in zip(written, reference, strict=True)]
-        single = {CHRF: scores.chrf, ROUGE: scores.rouge_l, EXACT: lambda w, a: float(w.strip() == a.strip())}
-        found = {m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both]) for m, score in single.items()}
-        together = torch.tensor([[scores.bleu(w, a)] for w, a in zip(written, reference, strict=True)])
+        single = {
+            CHRF: scores.chrf,
+            ROUGE: scores.rouge_l,
+            EXACT: lambda w, a: float(w.strip() == a.strip()),
+        }
+        found = {
+            m: torch.tensor([[score(w, a) for w, a in pairs] for pairs in both])
+            for m, score in single.items()
+        }
+        together = torch.tensor(
+            [[scores.bleu(w, a)] for w, a in zip(written, reference, strict=True)]
+        )
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:

@@ -1,4 +1,6 @@
-"""Loggers: programs that show a run's metrics elsewhere, beside ``metrics.jsonl``, which is the truth."""
+"""Loggers: programs that show a run's metrics elsewhere, beside ``metrics.jsonl``,
+which is the truth.
+"""
 
 from mmml.training.loggers.base import Logger, check_loggers, loggers, open_loggers
 

@@ -53,7 +53,10 @@ def check_loggers(names: Sequence[str]) -> None:
         logger = loggers.get(name, "trainer.loggers")
         package: str = logger.package  # type: ignore[attr-defined]
         if find_spec(package) is None:
-            raise UserError(f"trainer.loggers: {name} needs the package {package}: pip install 'mmml[{package}]'")
+            raise UserError(
+                f"trainer.loggers: {name} needs the package {package}: pip install "
+                f"'mmml[{package}]'"
+            )
 
 
 @contextmanager
@@ -77,7 +80,11 @@ def open_loggers(
             opened.append(logger)
 
         def tell(line: Line) -> None:
-            scores = {full_name(k, line["split"]): v for k, v in line.items() if k not in ("step", "split")}
+            scores = {
+                full_name(k, line["split"]): v
+                for k, v in line.items()
+                if k not in ("step", "split")
+            }
             opened[:] = [t for t in opened if _tell(t, partial(t.log, line["step"], scores))]
 
         yield tell
@@ -89,7 +96,11 @@ def _tell(logger: Logger, write: Callable[[], None]) -> bool:
         write()
     except OSError as error:
         name = type(logger).__name__
-        log.warning("%s cannot write (%s): the run goes on without it, and metrics.jsonl has all scores", name, error)
+        log.warning(
+            "%s cannot write (%s): the run goes on without it, and metrics.jsonl has all scores",
+            name,
+            error,
+        )
         return False
     return True
 

@@ -9,7 +9,9 @@ from mmml.training.loggers.base import Logger, loggers
 
 @loggers.register("tensorboard")
 class TensorBoard(Logger):
-    """Writes event files to ``tensorboard/`` in the run directory; what a resumed run does again replaces the old."""
+    """Writes event files to ``tensorboard/`` in the run directory; what a resumed run does
+    again replaces the old.
+    """
 
     package = "tensorboard"
 

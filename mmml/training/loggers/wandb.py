@@ -12,10 +12,12 @@ from mmml.training.loggers.base import Logger, loggers
 
 @loggers.register("wandb")
 class WandB(Logger):
-    """Sends metrics to the project ``mmml``, or keeps them in the run directory where ``WANDB_MODE=offline``.
+    """Sends metrics to the project ``mmml``, or keeps them in the run directory where
+    ``WANDB_MODE=offline``.
 
-    A resumed run goes on with its page: the page's id lies in the run directory. Curves are drawn over ``step``, so
-    that what is done again after an interruption is drawn over what was done before.
+    A resumed run goes on with its page: the page's id lies in the run directory. Curves are
+    drawn over ``step``, so that what is done again after an interruption is drawn over what
+    was done before.
     """
 
     package = "wandb"
@@ -36,10 +38,12 @@ class WandB(Logger):
                 config=dict(config),
                 settings=wandb.Settings(silent=True),
             )
-        except (wandb.errors.Error, ValueError) as error:  # no login, no network, or settings that it does not know
+        except (wandb.errors.Error, ValueError) as error:
+            # No login, no network, or settings that it does not know.
             message = " ".join(str(error).split())[:200]
             raise UserError(
-                f"trainer.loggers=[wandb]: {message}; log in by wandb login, or set WANDB_MODE=offline"
+                f"trainer.loggers=[wandb]: {message}; log in by wandb login, or set "
+                "WANDB_MODE=offline"
             ) from None
         self.page.define_metric("*", step_metric="step")
 

@@ -15,7 +15,12 @@ def root(emoji_root):
 
 
 def build(root, **options):
-    section = {"name": "emoji", "root": root and str(root), "samples": "artworks", "languages": ["en"]}
+    section = {
+        "name": "emoji",
+        "root": root and str(root),
+        "samples": "artworks",
+        "languages": ["en"],
+    }
     section |= {"keywords": False, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
     return datasets.build_section(section | options, "dataset")
 
@@ -28,14 +33,21 @@ def test_a_class_has_a_drawing_in_each_artwork_and_its_name(root):
     assert images[:8].shape == (8, 3, 16, 16) and len(images) == 80 and (train.counts == 4).all()
     assert train.domains.tolist()[:5] == [*ARTWORKS, "blob"]
     assert text.per_class and len(text.values) == 20
-    names = dict(zip([c for s in EVERY for c in parts[s].classes],
-                     [t for s in EVERY for t in parts[s].columns["text"].values], strict=True))  # fmt: skip
+    names = dict(
+        zip(
+            [c for s in EVERY for c in parts[s].classes],
+            [t for s in EVERY for t in parts[s].columns["text"].values],
+            strict=True,
+        )
+    )
     assert names["taco (1f32e)"] == "taco" and names["keycap: 1 (0031-fe0f-20e3)"] == "keycap: 1"
     assert character("1f347") == "🍇" and character("0023-fe0f-20e3") == "#️⃣"
 
 
 def test_drawings_of_a_class_show_the_same(root):
-    """In colour: another artwork's drawing of an emoji is nearer, on average, than those of others."""
+    """In colour: another artwork's drawing of an emoji is nearer, on average,
+    than those of others.
+    """
     train = build(root).load(["image"])["train"]
     pixels = train.columns["image"].values[:].float().flatten(1)
     separate = (pixels[:, None] - pixels).abs().mean(-1)
@@ -55,7 +67,11 @@ def test_names_are_samples_of_their_language(root):
     full, train = build(root).load([]), parts["train"]
     assert train.classes == full["train"].classes
     assert not train.columns["text"].per_class and (train.counts == 2).all()
-    message = {(d, t) for s in EVERY for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)}
+    message = {
+        (d, t)
+        for s in EVERY
+        for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)
+    }
     assert {("en", "tulip"), ("de", "Tulpe")} <= message
     left_out = {c for s in EVERY[1:] for c in set(full[s].classes) - set(parts[s].classes)}
     assert any(c.startswith("taco") for c in {*left_out, *train.classes})  # in German Taco
@@ -69,11 +85,16 @@ def test_drawings_and_names_together_are_samples_of_a_language(root):
     train, drawn = parts["train"], build(root).load(["image"])["train"]
     assert (train.counts == 2).all() and train.domains.tolist()[:2] == ["en", "de"]
     texts, images = train.columns["text"].values, train.columns["image"].values
-    message = dict(zip(zip(train.labels.tolist(), train.domains.tolist(), strict=True), texts[:], strict=True))
+    message = dict(
+        zip(zip(train.labels.tolist(), train.domains.tolist(), strict=True), texts[:], strict=True)
+    )
     english = [message[c, "en"] for c in range(len(train.classes))]
     assert english == list(drawn.columns["text"].values)
     for c in range(3):  # the artworks take turns
-        mine, all_four = images[np.arange(2 * c, 2 * c + 2)], drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)]
+        mine, all_four = (
+            images[np.arange(2 * c, 2 * c + 2)],
+            drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)],
+        )
         assert (mine == all_four[(c + np.arange(2)) % 4]).all()
     assert len(set(train.groups.tolist())) == len(images)
     names = build(root, samples="names", languages=["en", "de"]).load(["text"])
@@ -87,7 +108,9 @@ def test_a_drawing_that_returns_is_in_a_group():
 
 
 def test_drawings_that_look_alike_never_stand_on_both_sides():
-    """Of five languages and four artworks, two samples share a drawing; blob and noto may draw one alike besides."""
+    """Of five languages and four artworks, two samples share a drawing; blob and noto may
+    draw one alike besides.
+    """
     images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 4, 4).clone()
     images[1] = images[0]
     samples = of_both(["a", "b"], [[], []], [0, 1], images, ["en", "de", "fr", "es", "it"])
@@ -97,9 +120,14 @@ def test_drawings_that_look_alike_never_stand_on_both_sides():
 
 
 def test_a_name_that_is_not_known_in_a_language_is_missing():
-    samples = of_both(["a", "b"], [[("en", "cat"), ("en", "pet")], [("de", "Hund")]], [0, 1], None, ["en", "de"])
+    samples = of_both(
+        ["a", "b"], [[("en", "cat"), ("en", "pet")], [("de", "Hund")]], [0, 1], None, ["en", "de"]
+    )
     texts = samples.columns["text"]
-    assert texts.mask.tolist() == [True, False, False, True] and texts.present[:].tolist() == ["cat", "Hund"]
+    assert texts.mask.tolist() == [True, False, False, True] and texts.present[:].tolist() == [
+        "cat",
+        "Hund",
+    ]
 
 
 def test_keywords_and_languages_are_more_names(root):
@@ -107,14 +135,20 @@ def test_keywords_and_languages_are_more_names(root):
     more = build(root, languages=["de", "en"], keywords=True).load([])["train"].columns["text"]
     assert len(more.values) > 4 * len(plain.values)
     assert set(plain.values) < set(more.values)
-    held = [build(root, keywords=k).load([])["test"].columns["text"].values.tolist() for k in (True, False)]
+    held = [
+        build(root, keywords=k).load([])["test"].columns["text"].values.tolist()
+        for k in (True, False)
+    ]
     assert held[0] == held[1]  # which are names alone
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"languages": ["eng"]}, "dataset.languages: eng is none of de, en, es, fr; did you mean 'en'?"),
+        (
+            {"languages": ["eng"]},
+            "dataset.languages: eng is none of de, en, es, fr; did you mean 'en'?",
+        ),
         ({"languages": []}, "dataset.languages=[] must be a list of languages"),
         ({"samples": "drawings"}, "dataset.samples=drawings must be one of artworks, names, both"),
         ({"size": 500}, "dataset.size=500 must be from 8 to 112 pixels"),
@@ -128,7 +162,9 @@ def test_mistakes_are_told(root, options, message):
 
 def test_what_is_missing_is_told(tmp_path):
     (tmp_path / "emoji").mkdir()
-    with pytest.raises(UserError, match=r"has no blob\.zip: put there blob\.zip, .* blob .*RealityRipple/emoji"):
+    with pytest.raises(
+        UserError, match=r"has no blob\.zip: put there blob\.zip, .* blob .*RealityRipple/emoji"
+    ):
         build(tmp_path).load([])
 
 
@@ -151,7 +187,9 @@ def test_the_real_artworks_share_some_drawings(real_data):
     parts = build(real_data, size=64, val=0.15, test=0.25).load(["image"])
     shared = [np.bincount(p.duplicates).tolist().count(2) for p in parts.values()]
     assert sum(shared) == 15 and parts["test"].duplicates is not None
-    both = build(real_data, samples="both", languages=["en", "de"], size=64).load(["image", "text"])["test"]
+    both = build(real_data, samples="both", languages=["en", "de"], size=64).load(
+        ["image", "text"]
+    )["test"]
     images = both.columns["image"].values[:]
     for first in both.starts[:-1]:
         assert not torch.equal(images[first], images[first + 1])

@@ -21,7 +21,14 @@ def build(root, **options):
         "source": None,
         "disjoint_items": True,
     }
-    section |= {"keywords": False, "min_class_size": 4, "size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
+    section |= {
+        "keywords": False,
+        "min_class_size": 4,
+        "size": 16,
+        "split_seed": 0,
+        "val": 0.2,
+        "test": 0.2,
+    }
     return datasets.build_section(section | options, "dataset")
 
 
@@ -38,7 +45,13 @@ def test_languages_and_emoji_are_held_out(root):
 
 
 def test_the_emoji_are_split_as_the_dataset_of_classes_splits_them(root):
-    section = {"name": "emoji", "root": str(root), "samples": "artworks", "languages": ["en"], "keywords": False}
+    section = {
+        "name": "emoji",
+        "root": str(root),
+        "samples": "artworks",
+        "languages": ["en"],
+        "keywords": False,
+    }
     section |= {"size": 16, "split_seed": 0, "val": 0.2, "test": 0.2}
     other = datasets.build_section(section, "dataset").load([])
     assert build(root).identity == "emoji"
@@ -54,7 +67,9 @@ def test_emoji_may_be_the_same_in_all_languages(root):
 
 
 def test_a_translation_has_its_source_which_is_no_class(root):
-    parts = build(root, source="en", val_languages=["de"], test_languages=["fr"], languages=["de", "fr"]).load(["text"])
+    parts = build(
+        root, source="en", val_languages=["de"], test_languages=["fr"], languages=["de", "fr"]
+    ).load(["text"])
     assert [parts[s].classes for s in EVERY] == [[], ["de"], ["fr"]]
     test = parts["test"]
     both = list(zip(test.columns["source_text"].values, test.columns["text"].values, strict=True))
@@ -62,7 +77,9 @@ def test_a_translation_has_its_source_which_is_no_class(root):
 
 
 def test_topics_are_held_out_whole(root):
-    parts = build(root, classes="topics", languages=["en"], val_languages=[], test_languages=[]).load(["image"])
+    parts = build(
+        root, classes="topics", languages=["en"], val_languages=[], test_languages=[]
+    ).load(["image"])
     topics = [set(parts[s].classes) for s in EVERY]
     assert all(topics) and not topics[0] & topics[1] | topics[0] & topics[2] | topics[1] & topics[2]
     assert all((parts[s].counts >= 4).all() for s in EVERY)
@@ -81,7 +98,10 @@ def test_keywords_are_texts_too_in_training_alone(root):
         ({"val_languages": []}, "dataset.val_languages"),
         ({"val_languages": ["fr"]}, "fr is among dataset.val_languages too"),
         ({"source": "fr"}, "dataset.test_languages"),
-        ({"classes": "topics", "source": "en"}, "dataset.source=en is what dataset.languages asks for"),
+        (
+            {"classes": "topics", "source": "en"},
+            "dataset.source=en is what dataset.languages asks for",
+        ),
         ({"classes": "words"}, "languages or topics"),
     ],
 )

@@ -10,7 +10,13 @@ def root(flickr8k_root):
 
 
 def build(root, **options):
-    section = {"name": "flickr8k", "root": str(root), "sentences": ["captions"], "size": 32, "split_seed": 0}
+    section = {
+        "name": "flickr8k",
+        "root": str(root),
+        "sentences": ["captions"],
+        "size": 32,
+        "split_seed": 0,
+    }
     return datasets.build_section(section | {"val": 0.25, "test": 0.25} | options, "dataset")
 
 
@@ -36,8 +42,12 @@ def test_sentences_of_other_languages_are_of_the_same_photograph(root):
 
 
 def test_mistakes_are_told(root, tmp_path):
-    with pytest.raises(UserError, match=r"dataset.sentences=\['es'\] must be a list of captions, en, de, fr, cs"):
+    with pytest.raises(
+        UserError, match=r"dataset.sentences=\['es'\] must be a list of captions, en, de, fr, cs"
+    ):
         build(root, sentences=["es"])
     (tmp_path / "flickr8k_multi30k").mkdir()
-    with pytest.raises(UserError, match=r"has no images.zip: put there images.zip, the photographs"):
+    with pytest.raises(
+        UserError, match=r"has no images.zip: put there images.zip, the photographs"
+    ):
         build(tmp_path).load(["text"])

@@ -17,7 +17,12 @@ def root(real_data, tmp_path_factory):
 
 
 def build(root, **options):
-    section = {"name": "fsdd", "root": root and str(root), "val_digits": [6, 7], "test_digits": [8, 9]}
+    section = {
+        "name": "fsdd",
+        "root": root and str(root),
+        "val_digits": [6, 7],
+        "test_digits": [8, 9],
+    }
     return datasets.build_section(section | {"speaker": None} | options, "dataset")
 
 
@@ -29,7 +34,8 @@ def test_digits_are_split_and_speakers_are_groups(root):
     assert (test.counts == 24).all() and test.domains.tolist()[:5] == [*["george"] * 4, "jackson"]
     assert test.groups.tolist()[:5] == [0, 0, 0, 0, 1]
     sound = test.columns["audio"].values[:2]
-    assert all(s.dtype == "float32" and 2000 < len(s) < 20000 for s in sound)  # a word takes up to a second
+    # A word takes up to a second.
+    assert all(s.dtype == "float32" and 2000 < len(s) < 20000 for s in sound)
     assert test.columns["text"].values.tolist() == ["eight", "nine"]
 
 
@@ -42,9 +48,14 @@ def test_a_speaker_who_is_left_out_is_heard_in_the_test_only(root):
 
 def test_a_run_that_heard_a_speaker_is_not_tested_on_them(root):
     heard = build(root, speaker="theo").load(["audio"])
-    assert [*heard["test"].kept_apart] == ["speaker theo"] and "speaker theo" not in heard["train"].kept_apart
-    assert {*build(root, speaker="george").load(["audio"])["test"].kept_apart} < {*heard["train"].kept_apart}
-    assert [*build(root).load(["audio"])["test"].kept_apart] == []  # where all may be heard in all splits
+    assert [*heard["test"].kept_apart] == ["speaker theo"] and "speaker theo" not in heard[
+        "train"
+    ].kept_apart
+    assert {*build(root, speaker="george").load(["audio"])["test"].kept_apart} < {
+        *heard["train"].kept_apart
+    }
+    # Where all may be heard in all splits.
+    assert [*build(root).load(["audio"])["test"].kept_apart] == []
 
 
 def test_other_voices_may_give_the_examples(root):
@@ -60,14 +71,18 @@ def test_words_nobody_said_are_trained_on_only(root):
     assert len(train.classes) == 72 and (train.counts == 20).all()
     assert train.classes[:2] == ["zero", "zero-one"] and train.classes[-1] == "five backwards"
     plain = build(root, speaker="theo").load(["audio"])["train"]
-    assert np.array_equal(train.columns["audio"].values[:20][3], plain.columns["audio"].values[:20][3])
+    assert np.array_equal(
+        train.columns["audio"].values[:20][3], plain.columns["audio"].values[:20][3]
+    )
     assert parts["test"].classes == ["eight", "nine"]
 
 
 def test_images_are_spliced_with_the_words(root):
     train = build(root, concat_augmentation=True).load(["audio", "image"])["train"]
     images = train.columns["image"].values
-    of = {name: images[train.starts[c] : train.starts[c + 1]] for c, name in enumerate(train.classes)}
+    of = {
+        name: images[train.starts[c] : train.starts[c + 1]] for c, name in enumerate(train.classes)
+    }
     zeros, ones, both = of["zero"], of["one"], of["zero-one"]
     assert torch.equal(both[:, :, :4], zeros[:, :, :4])
     assert all((half == ones[:, :, 4:]).all((1, 2)).any() for half in both[:, :, 4:])
@@ -90,9 +105,15 @@ def test_images_are_of_the_same_digit_and_none_is_used_twice(root):
     [
         ({"speaker": "theodor"}, "dataset.speaker=theodor is none of george, jackson"),
         ({"test_digits": [7, 8]}, "dataset.test_digits: 7 is one of dataset.val_digits too"),
-        ({"test_digits": [8, 8]}, "dataset.test_digits=[8, 8] must be a list of different numbers from 0 to 9"),
+        (
+            {"test_digits": [8, 8]},
+            "dataset.test_digits=[8, 8] must be a list of different numbers from 0 to 9",
+        ),
         ({"test_speakers": "mine"}, "dataset.test_speakers=mine must be own or all"),
-        ({"val_digits": [10]}, "dataset.val_digits=[10] must be a list of different numbers from 0 to 9"),
+        (
+            {"val_digits": [10]},
+            "dataset.val_digits=[10] must be a list of different numbers from 0 to 9",
+        ),
     ],
 )
 def test_mistakes_are_told(root, options, message):

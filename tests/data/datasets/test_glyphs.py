@@ -18,7 +18,8 @@ from mmml.episodes import EpisodeShape, Sampler
 def test_sizes(glyphs):
     classes = {split: len(s.classes) for split, s in glyphs.items()}
     assert 1800 < sum(classes.values()) < 2000
-    assert abs(classes["val"] - 0.15 * sum(classes.values())) < 5  # characters that share a drawing stay together
+    # Characters that share a drawing stay together.
+    assert abs(classes["val"] - 0.15 * sum(classes.values())) < 5
     assert abs(classes["test"] - 0.15 * sum(classes.values())) < 5
     for samples in glyphs.values():
         image = samples.columns["image"].values
@@ -45,7 +46,9 @@ def test_lookalikes_keep_all_their_names(glyphs):
 
 
 def test_no_drawing_is_shared_between_classes_in_most_faces(glyphs):
-    images = torch.cat([s.columns["image"].values.view(-1, 12, 1024) for s in glyphs.values()]).numpy()
+    images = torch.cat(
+        [s.columns["image"].values.view(-1, 12, 1024) for s in glyphs.values()]
+    ).numpy()
     for a in range(0, len(images), 97):
         same = (images[a] == images).all(-1).sum(-1)
         same[a] = 0
@@ -53,16 +56,23 @@ def test_no_drawing_is_shared_between_classes_in_most_faces(glyphs):
 
 
 def test_equal_drawings_are_duplicates_and_no_split_shares_one(glyphs):
-    prints = {split: [image.numpy().tobytes() for image in s.columns["image"].values] for split, s in glyphs.items()}
+    prints = {
+        split: [image.numpy().tobytes() for image in s.columns["image"].values]
+        for split, s in glyphs.items()
+    }
     for split, samples in glyphs.items():
         by_pixels = identical(samples.columns["image"].values)
         for number in np.flatnonzero(np.bincount(by_pixels) > 1):
             assert len(set(samples.duplicates[by_pixels == number].tolist())) == 1
-        assert not any(set(prints[split]) & set(prints[other]) for other in prints if other != split)
+        assert not any(
+            set(prints[split]) & set(prints[other]) for other in prints if other != split
+        )
 
 
 def test_outlines_that_are_moved_within_a_pixel_are_duplicates_too(glyphs):
-    """The plus sign of the serif face is the same in its italic one, but drawn half a pixel beside it."""
+    """The plus sign of the serif face is the same in its italic one, but drawn half
+    a pixel beside it.
+    """
     samples = glyphs["train"]
     first = samples.starts[samples.classes.index("PLUS SIGN")]
     upright, italic = first + 8, first + 10
@@ -87,9 +97,13 @@ def test_characters_whose_faces_are_too_alike_are_left_out(glyphs):
     known = {name for s in glyphs.values() for name in s.columns["text"].values}
     assert "BOX DRAWINGS LIGHT HORIZONTAL" not in known and "FULL BLOCK" not in known
     assert "LATIN SMALL LETTER A" in known and "MEDIUM SHADE" in known
-    assert tells_faces_apart(np.array([0] * 6 + [1] * 6)) and tells_faces_apart(np.array([0] * 7 + [1] * 5))
+    assert tells_faces_apart(np.array([0] * 6 + [1] * 6)) and tells_faces_apart(
+        np.array([0] * 7 + [1] * 5)
+    )
     assert tells_faces_apart(np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3]))
-    assert not tells_faces_apart(np.array([0] * 8 + [1] * 4)) and not tells_faces_apart(np.zeros(12, int))
+    assert not tells_faces_apart(np.array([0] * 8 + [1] * 4)) and not tells_faces_apart(
+        np.zeros(12, int)
+    )
     assert not tells_faces_apart(np.array([0] * 4 + [1] * 4 + [2] * 4))
 
 
@@ -100,7 +114,9 @@ def test_classes_that_share_a_drawing_are_linked():
 
 def test_scripts_that_share_a_drawing_are_held_out_together_or_the_characters_left_out():
     splits = Glyphs(0, 0.15, 0.15, "script").load()
-    prints = [{image.numpy().tobytes() for image in s.columns["image"].values} for s in splits.values()]
+    prints = [
+        {image.numpy().tobytes() for image in s.columns["image"].values} for s in splits.values()
+    ]
     assert all(len(p) > 100 for p in prints)
     assert not prints[0] & prints[1] and not prints[0] & prints[2] and not prints[1] & prints[2]
 

@@ -12,8 +12,15 @@ EVERY = ("train", "val", "test")
 
 
 def build(**options):
-    section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
-    return datasets.build_section(section | {"domains": 12, "videos": 4, "change_frames": [5, 7]} | options, "dataset")
+    section = {
+        "name": "moving_domains",
+        "split_seed": 0,
+        "classes": "characters",
+        "samples": "videos",
+    }
+    return datasets.build_section(
+        section | {"domains": 12, "videos": 4, "change_frames": [5, 7]} | options, "dataset"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +47,9 @@ def test_the_videos_of_a_class_are_of_one_pair_of_motions():
     assert not set(parts["train"].classes) & set(parts["test"].classes)
     assert not set(parts["train"].kept_apart) & set(parts["test"].kept_apart)  # characters
     met = [t for t in parts["train"].columns["text"].values if "meets " in t]
-    assert met and all(any(name in t.partition("meets ")[2] for name in parts["train"].kept_apart) for t in met)
+    assert met and all(
+        any(name in t.partition("meets ")[2] for name in parts["train"].kept_apart) for t in met
+    )
     first = parts["test"].columns["text"].values[:4]
     assert len(set(first)) == 4
 
@@ -60,25 +69,40 @@ def test_a_frame_is_shown_with_those_around_it(frames):
 def test_scores_say_how_near_a_key_frame_is(frames):
     test = frames["test"]
     video = test.footage[3]
-    assert video.rows.tolist() == list(range(3 * FRAMES, 4 * FRAMES)) and set(test.groups[video.rows]) == {3}
+    assert video.rows.tolist() == list(range(3 * FRAMES, 4 * FRAMES)) and set(
+        test.groups[video.rows]
+    ) == {3}
     scores = scores_of(test)[video.rows]
-    assert (np.flatnonzero(scores == 1) == np.flatnonzero(video.summaries[0])).all() and video.summaries.sum() == 2
+    assert (
+        np.flatnonzero(scores == 1) == np.flatnonzero(video.summaries[0])
+    ).all() and video.summaries.sum() == 2
     assert video.budget == 2 / FRAMES and (video.annotations[0] == scores).all()
-    assert nearness(np.array([[False, True, False, False]]))[0] == pytest.approx(np.exp([-0.5, 0, -0.5, -2]))
+    assert nearness(np.array([[False, True, False, False]]))[0] == pytest.approx(
+        np.exp([-0.5, 0, -0.5, -2])
+    )
 
 
 @pytest.mark.parametrize(("change_frames", "latest"), [([2, 10], 11), ([5, 7], 9), ([5, 5], 8)])
 def test_the_second_motion_begins_within_some_frames(change_frames, latest):
-    train = build(classes="motions", samples="frames", videos=12, change_frames=change_frames).load(["video"])["train"]
+    train = build(classes="motions", samples="frames", videos=12, change_frames=change_frames).load(
+        ["video"]
+    )["train"]
     shown = np.array([video.summaries[0] for video in train.footage])
-    assert shown.sum(1).tolist() == [2] * len(shown) and np.flatnonzero(shown.any(0)).max() == latest
+    assert (
+        shown.sum(1).tolist() == [2] * len(shown) and np.flatnonzero(shown.any(0)).max() == latest
+    )
     begun = train.columns["video"].values.videos.change_frames
     assert (begun.min(), begun.max()) == tuple(change_frames)
 
 
 def test_runs_from_before_turning_was_an_option_meant_the_middle():
     older = build()
-    section = {"name": "moving_domains", "split_seed": 0, "classes": "characters", "samples": "videos"}
+    section = {
+        "name": "moving_domains",
+        "split_seed": 0,
+        "classes": "characters",
+        "samples": "videos",
+    }
     assert (
         datasets.build_section(section | {"domains": 12, "videos": 4}, "dataset").change_frames
         == older.change_frames

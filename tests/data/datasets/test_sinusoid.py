@@ -15,7 +15,10 @@ def load(**options):
 def test_a_class_is_a_wave_and_a_score_a_point_of_it():
     parts = load(points=200)
     assert {s: len(p.classes) for s, p in parts.items()} == {"train": 10, "val": 2, "test": 2}
-    x, y = parts["train"].columns["features"].values[:200, 0].numpy(), scores_of(parts["train"])[:200]
+    x, y = (
+        parts["train"].columns["features"].values[:200, 0].numpy(),
+        scores_of(parts["train"])[:200],
+    )
     message = parts["train"].classes[0]
     amplitude, phase = (float(message.partition(": ")[2].split(" ")[i].strip(")")) for i in (0, 3))
     assert np.allclose(y, amplitude * np.sin(x - phase), atol=1e-3)
@@ -32,11 +35,17 @@ def test_waves_are_the_same_every_time_and_others_in_each_split():
 
 
 def test_no_wave_and_no_point_is_in_two_splits():
-    """Those of validation and test are as many, so that the same random numbers would make the same waves."""
+    """Those of validation and test are as many, so that the same random numbers would
+    make the same waves.
+    """
     parts = load(waves=50)
     message = {s: {c.partition(": ")[2] for c in p.classes} for s, p in parts.items()}
     amplitudes = {s: {c.partition(" ")[0] for c in several} for s, several in message.items()}
     points = {s: set(p.columns["features"].values.flatten().tolist()) for s, p in parts.items()}
     scores = {s: set(scores_of(p).tolist()) for s, p in parts.items()}
     for of in (message, amplitudes, points, scores):
-        assert not of["train"] & of["val"] and not of["train"] & of["test"] and not of["val"] & of["test"]
+        assert (
+            not of["train"] & of["val"]
+            and not of["train"] & of["test"]
+            and not of["val"] & of["test"]
+        )

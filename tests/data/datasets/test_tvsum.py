@@ -22,7 +22,12 @@ def root(real_data, tmp_path_factory):
 
 
 def build(root, **options):
-    section = {"name": "tvsum", "root": str(root), "val_categories": ["BK"], "test_categories": ["DS", "VT"]}
+    section = {
+        "name": "tvsum",
+        "root": str(root),
+        "val_categories": ["BK"],
+        "test_categories": ["DS", "VT"],
+    }
     return datasets.build_section(section | options, "dataset")
 
 
@@ -30,8 +35,13 @@ def test_fifty_videos_of_ten_categories(root):
     videos = read_annotations(root / "tvsum_annotations" / "ydata-tvsum50.mat")
     assert len(videos) == 50 and {v.category for v in videos} == set(CATEGORIES)
     first = videos[0]
-    assert first.title.startswith("#1306 How to change tires") and first.importance.shape == (20, 10_597)
-    assert {v.importance.min() for v in videos} == {1.0} and {v.importance.max() for v in videos} == {5.0}
+    assert first.title.startswith("#1306 How to change tires") and first.importance.shape == (
+        20,
+        10_597,
+    )
+    assert {v.importance.min() for v in videos} == {1.0} and {
+        v.importance.max() for v in videos
+    } == {5.0}
 
 
 def test_frames_of_a_split_are_of_its_categories(root):
@@ -43,7 +53,11 @@ def test_frames_of_a_split_are_of_its_categories(root):
     assert (test.labels[video.rows] == 1).all() and len(set(test.groups[video.rows])) == 1
     assert scores_of(test)[video.rows] == pytest.approx((video.annotations.mean(0) - 1) / 4)
     assert scores_of(test).min() >= 0 and scores_of(test).max() <= 1
-    assert len(test.labels) == sum(len(v.rows) for v in test.footage) == len(test.columns["features"].values)
+    assert (
+        len(test.labels)
+        == sum(len(v.rows) for v in test.footage)
+        == len(test.columns["features"].values)
+    )
     assert video.frames == video.segments[-1, 1] + 1 == video.spread(video.annotations).shape[1]
 
 
@@ -95,7 +109,9 @@ class TestSummary:
     segments = np.array([[0, 1], [2, 5], [6, 6], [7, 9]])
     importance = np.array([4, 4, 5, 5, 5, 5, 9, 1, 1, 1.0])
 
-    @pytest.mark.parametrize(("budget", "frames"), [(0.1, [6]), (0.3, [0, 1, 6]), (0.5, [2, 3, 4, 5, 6]), (0.05, [])])
+    @pytest.mark.parametrize(
+        ("budget", "frames"), [(0.1, [6]), (0.3, [0, 1, 6]), (0.5, [2, 3, 4, 5, 6]), (0.05, [])]
+    )
     def test_the_best_segments_that_fit_are_shown(self, budget, frames):
         assert np.flatnonzero(summary(self.importance, self.segments, budget)).tolist() == frames
 

@@ -41,10 +41,18 @@ def test_what_is_missing_is_missing_however_it_is_spelt(tmp_path, spelt):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_dialects_of_spreadsheets(tmp_path, delimiter, end, encoding):
-    lines = ["label", "text", "score"], ["ä", f'"x{delimiter} ""y"""', "1"], ["b", '"two\nlines"', "2"]
+    lines = (
+        ["label", "text", "score"],
+        ["ä", f'"x{delimiter} ""y"""', "1"],
+        ["b", '"two\nlines"', "2"],
+    )
     text = end.join(delimiter.join(line) for line in lines) + end
     found = cells(tmp_path, text, encoding)
-    assert found == {"label": ["ä", "b"], "text": [f'x{delimiter} "y"', "two\nlines"], "score": ["1", "2"]}
+    assert found == {
+        "label": ["ä", "b"],
+        "text": [f'x{delimiter} "y"', "two\nlines"],
+        "score": ["1", "2"],
+    }
 
 
 def test_a_first_line_may_name_the_delimiter(tmp_path):
@@ -54,7 +62,10 @@ def test_a_first_line_may_name_the_delimiter(tmp_path):
 
 
 def test_a_number_that_a_spreadsheet_was_told_is_a_text(tmp_path):
-    assert cells(tmp_path, 'id,text\n"=""007""",a\n="08",=b\n') == {"id": ["007", "08"], "text": ["a", "=b"]}
+    assert cells(tmp_path, 'id,text\n"=""007""",a\n="08",=b\n') == {
+        "id": ["007", "08"],
+        "text": ["a", "=b"],
+    }
 
 
 def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
@@ -65,7 +76,9 @@ def test_empty_columns_behind_the_last_and_empty_rows(tmp_path):
 
 
 def test_a_text_alone_keeps_its_comma_or_is_refused(tmp_path):
-    assert "row 2 (line 3) has 2 cells where the header names 1" in refusal(tmp_path, "text\nno\nyes,\n")
+    assert "row 2 (line 3) has 2 cells where the header names 1" in refusal(
+        tmp_path, "text\nno\nyes,\n"
+    )
     assert cells(tmp_path, 'text\n"yes,"\n') == {"text": ["yes,"]}
 
 
@@ -78,13 +91,17 @@ def test_a_column_without_a_name_that_holds_something_is_one(tmp_path):
 
 
 def test_quotation_marks_within_a_cell_stay(tmp_path):
-    assert cells(tmp_path, 'label,text\na,a 5" screen\nb,so "he" said\n')["text"] == ['a 5" screen', 'so "he" said']
+    assert cells(tmp_path, 'label,text\na,a 5" screen\nb,so "he" said\n')["text"] == [
+        'a 5" screen',
+        'so "he" said',
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "lines"),
     [
-        (['c0,"I said so', "c0,text", 'c1,"and so did I', "c1,text"], "lines 2 to 4"),  # as cases of no quoting have it
+        # As cases of no quoting have it.
+        (['c0,"I said so', "c0,text", 'c1,"and so did I', "c1,text"], "lines 2 to 4"),
         (["c0,text", 'c1,"never closed', "c2,text"], "lines 3 to 4"),
         (['c0,"quoted" and on'], "line 2"),
         (['c0,"quoted" ,c1'], "line 2"),
@@ -100,14 +117,21 @@ def test_rows_within_a_cell_are_reported(tmp_path):
     found = sheet(tmp_path, "label,text\n" + "\n".join(rows) + "\n")
     assert found.table.num_rows == 2
     assert found.problems == {
-        0: "its text (lines 2 to 4 of the file) holds what looks like 2 more rows; is the quotation mark at its "
-        "beginning never closed?"
+        0: (
+            "its text (lines 2 to 4 of the file) holds what looks like 2 more rows; "
+            "is the quotation mark at its beginning never closed?"
+        )
     }
 
 
 @pytest.mark.parametrize(
     "text",
-    ["Dear Sir,\nthanks, bye", "Roses are red,\nviolets are blue,\nso am I", "one\ntwo\nthree", "x\ny,z,w\nv"],
+    [
+        "Dear Sir,\nthanks, bye",
+        "Roses are red,\nviolets are blue,\nso am I",
+        "one\ntwo\nthree",
+        "x\ny,z,w\nv",
+    ],
 )
 def test_texts_of_several_lines_are_no_rows(tmp_path, text):
     found = sheet(tmp_path, f'label,text\na,"{text}"\nb,other\n')
@@ -116,7 +140,8 @@ def test_texts_of_several_lines_are_no_rows(tmp_path, text):
 
 def test_swallowed_rows_in_a_column_before_the_last(tmp_path):
     rows = ['1,"x,a', '2,y",b', "3,z,b"]
-    assert list(sheet(tmp_path, "id,text,label\n" + "\n".join(rows) + "\n").problems) == []  # one cell over two lines
+    # One cell over two lines.
+    assert list(sheet(tmp_path, "id,text,label\n" + "\n".join(rows) + "\n").problems) == []
     rows = ['1,"x,a', "2,y,b", '3,z",b', "4,w,b"]
     assert list(sheet(tmp_path, "id,text,label\n" + "\n".join(rows) + "\n").problems) == [0]
 
@@ -148,7 +173,9 @@ def test_what_no_utf_8_is_is_named_by_its_line(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
 def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode(encoding))
-    with pytest.raises(UserError, match="UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"):
+    with pytest.raises(
+        UserError, match="UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"
+    ):
         read_csv(tmp_path / "t.csv")
 
 
@@ -160,7 +187,11 @@ def test_wide_characters_without_a_mark_are_named(tmp_path, encoding):
         ("text,image_file_name", ["x,a.png", '"y,b.png', "z,c.png", '5",d.png', "w,e.png"], [1]),
         ("text,score", ["x,1.5", '"y,2.5', "z,3", '5",4', "w,5"], [1]),
         ("text,score", ["x,1.5", '"it is 5,99', "and 6,50", 'or more",4', "w,5"], []),
-        ("image_file_name,text", ["a.png,x", 'b.png,"Dear Sir,', "thank you, so", 'much, bye"'], []),
+        (
+            "image_file_name,text",
+            ["a.png,x", 'b.png,"Dear Sir,', "thank you, so", 'much, bye"'],
+            [],
+        ),
     ],
 )
 def test_rows_that_share_no_cell_with_others_are_known_by_kinds(tmp_path, header, rows, problems):
@@ -171,7 +202,8 @@ def test_a_header_that_comes_again_is_no_row(tmp_path):
     found = sheet(tmp_path, "text,label\na,b\n\ufefftext,label\nc,d\n")
     assert found.table.to_pydict() == {"text": ["a", "c"], "label": ["b", "d"]}
     assert found.left_out == {"repeating the header": 1}
-    assert cells(tmp_path, "text\na\ntext\n") == {"text": ["a", "text"]}  # a row of one cell may say anything
+    # A row of one cell may say anything.
+    assert cells(tmp_path, "text\na\ntext\n") == {"text": ["a", "text"]}
 
 
 def test_quotation_marks_behind_a_blank_are_none_of_the_cell(tmp_path):
@@ -188,6 +220,8 @@ def test_what_is_missing_may_have_blanks_or_other_spellings(tmp_path, spelt):
 
 def test_utf_32_is_named_and_a_second_mark_is_none_of_the_name(tmp_path):
     (tmp_path / "t.csv").write_bytes("label,text\na,b\n".encode("utf-32"))
-    with pytest.raises(UserError, match="UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"):
+    with pytest.raises(
+        UserError, match="UTF-16 without a byte order mark, or UTF-32; save the file as UTF-8"
+    ):
         read_csv(tmp_path / "t.csv")
     assert cells(tmp_path, "\ufeff\ufefftext\na\n") == {"text": ["a"]}

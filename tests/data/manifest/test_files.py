@@ -6,7 +6,9 @@ from mmml.errors import UserError
 TABLE = "label,text\na,b\n"
 
 
-@pytest.mark.parametrize("name", ["metadata.csv", "Metadata.CSV", "METADATA.csv", "metadata.tsv", "metadata.ndjson"])
+@pytest.mark.parametrize(
+    "name", ["metadata.csv", "Metadata.CSV", "METADATA.csv", "metadata.tsv", "metadata.ndjson"]
+)
 def test_the_table_of_a_folder_in_any_capitals(tmp_path, name):
     (tmp_path / name).write_text("" if name.endswith("ndjson") else TABLE)
     assert find(str(tmp_path), "dataset.root").name == name
@@ -36,7 +38,10 @@ def test_a_table_that_is_a_link_belongs_to_the_folder_that_it_lies_in(tmp_path):
     (tmp_path / "blobs" / "f00").write_text(TABLE)
     (tmp_path / "snapshot").mkdir()
     (tmp_path / "snapshot" / "metadata.csv").symlink_to("../blobs/f00")
-    assert find(str(tmp_path / "snapshot"), "dataset.root") == (tmp_path / "snapshot").resolve() / "metadata.csv"
+    assert (
+        find(str(tmp_path / "snapshot"), "dataset.root")
+        == (tmp_path / "snapshot").resolve() / "metadata.csv"
+    )
 
 
 def test_an_unknown_home_is_one_sentence():

@@ -21,7 +21,10 @@ def read(root, option="dataset.root", matrix=False):
     ("names", "meant"),
     [
         (["dataset/cat/1.png", "dataset/dog/1.png"], "dataset"),
-        (["dataset/cat/1.png", "dataset/dog/1.png", "__MACOSX/dataset/cat/._1.png", "README.md"], "dataset"),
+        (
+            ["dataset/cat/1.png", "dataset/dog/1.png", "__MACOSX/dataset/cat/._1.png", "README.md"],
+            "dataset",
+        ),
         (["dataset/cat/1.png", "dataset/dog/1.png", "logo.png"], "dataset"),
         (["images/train/cat/1.png", "images/test/dog/1.png"], "images"),
         (["a/b/cat/1.wav", "a/b/dog/1.wav"], "a/b"),
@@ -51,10 +54,14 @@ def test_a_table_one_level_below(tmp_path):
     assert f"did you mean dataset.root={tmp_path / 'inner'} " in read(tmp_path).meant
 
 
-@pytest.mark.parametrize("name", ["inner/metadata.csv", "a/inner/metadata.jsonl", "inner/table.csv"])
+@pytest.mark.parametrize(
+    "name", ["inner/metadata.csv", "a/inner/metadata.jsonl", "inner/table.csv"]
+)
 def test_a_table_of_texts_below(tmp_path, name):
     make(tmp_path, name, "other/notes.txt")
-    (tmp_path / name).write_text('{"label": "a", "text": "b"}\n' if name.endswith("jsonl") else "label,text\na,b\n")
+    (tmp_path / name).write_text(
+        '{"label": "a", "text": "b"}\n' if name.endswith("jsonl") else "label,text\na,b\n"
+    )
     place = tmp_path / name if name.endswith("table.csv") else (tmp_path / name).parent
     with pytest.raises(UserError, match=f"did you mean support={place}\\?$"):
         read(tmp_path, "support")
@@ -73,19 +80,26 @@ def test_of_two_tables_below_none_is_named(tmp_path):
 
 
 def test_class_folders_in_several_folders_are_a_note(tmp_path):
-    make(tmp_path, *(f"{top}/{c}/1.png" for top in ("photos", "sketches") for c in ("cat", "dog", "fox")))
+    make(
+        tmp_path,
+        *(f"{top}/{c}/1.png" for top in ("photos", "sketches") for c in ("cat", "dog", "fox")),
+    )
     rows = read(tmp_path)
     (note,) = rows.notes
     assert not rows.meant and note.startswith(
         "photos, sketches: folders and no files; if these folders are the classes: "
     )
-    assert f"dataset.root={tmp_path / 'photos'} " in note and f"dataset.root={tmp_path / 'sketches'} " in note
+    assert (
+        f"dataset.root={tmp_path / 'photos'} " in note
+        and f"dataset.root={tmp_path / 'sketches'} " in note
+    )
 
 
 @pytest.mark.parametrize(
     "names",
     [
-        ["amy/monday/1.wav", "amy/friday/1.wav", "bob/june/1.wav", "bob/july/1.wav"],  # speakers and their sessions
+        # Speakers and their sessions.
+        ["amy/monday/1.wav", "amy/friday/1.wav", "bob/june/1.wav", "bob/july/1.wav"],
         ["amy/monday/1.wav", "amy/friday/1.wav", "bob/1.wav", "cid/1.wav"],
     ],
 )
@@ -102,7 +116,9 @@ def test_class_folders_beside_a_folder_of_files_are_a_note(tmp_path):
 def test_a_single_class(tmp_path):
     make(tmp_path, "set/cat/1.png", "set/dog/1.png", "set/notes/readme.txt")
     place = tmp_path / "set"
-    assert read(place / "cat").meant.endswith(f"did you mean dataset.root={place} (mmml-data check {place})?")
+    assert read(place / "cat").meant.endswith(
+        f"did you mean dataset.root={place} (mmml-data check {place})?"
+    )
     assert read(place / "cat", "support").meant.endswith(f"did you mean support={place}?")
     assert not read(place / "cat", matrix=True).meant  # pairs of files and features need no labels
     assert not read(place / "cat", "query").meant
@@ -135,7 +151,9 @@ def test_the_table_above_names_the_files(tmp_path):
 def test_a_path_is_quoted_for_the_shell(tmp_path):
     make(tmp_path, "my set/cat/1.png", "my set/dog/1.png")
     place = tmp_path / "my set"
-    assert f"did you mean 'dataset.root={place}' (mmml-data check '{place}')?" in read(tmp_path).meant
+    assert (
+        f"did you mean 'dataset.root={place}' (mmml-data check '{place}')?" in read(tmp_path).meant
+    )
 
 
 def test_queries_may_lie_anywhere_below(tmp_path):
@@ -147,6 +165,9 @@ def test_queries_may_lie_anywhere_below(tmp_path):
 def test_a_table_of_another_name_beside_a_matrix(tmp_path, matrix):
     make(tmp_path, "features.npy")
     (tmp_path / "labels.csv").write_text("id,label\n1,a\n2,b\n")
-    message = f"the table labels.csv in {tmp_path} was not read; did you mean dataset.root={tmp_path}/labels.csv "
+    message = (
+        f"the table labels.csv in {tmp_path} was not read; did you mean "
+        f"dataset.root={tmp_path}/labels.csv "
+    )
     assert read(tmp_path, matrix=matrix).meant.startswith(message)
     assert not read(tmp_path, "query").meant

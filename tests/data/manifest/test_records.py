@@ -22,9 +22,27 @@ def parquet(tmp_path, **columns):
 
 
 def test_values_of_json_are_read_as_they_are_written(tmp_path):
-    written = ['"2021-01-01T00:30:00"', '"007"', "12345678901234567890123", "1.50", "1e5", "true", '{"a": "ä"}']
-    found = jsonl(tmp_path, *(f'{{"label": {value}}}' for value in written)).table["label"].to_pylist()
-    assert found == ["2021-01-01T00:30:00", "007", "12345678901234567890123", "1.50", "1e5", "true", '{"a": "ä"}']
+    written = [
+        '"2021-01-01T00:30:00"',
+        '"007"',
+        "12345678901234567890123",
+        "1.50",
+        "1e5",
+        "true",
+        '{"a": "ä"}',
+    ]
+    found = (
+        jsonl(tmp_path, *(f'{{"label": {value}}}' for value in written)).table["label"].to_pylist()
+    )
+    assert found == [
+        "2021-01-01T00:30:00",
+        "007",
+        "12345678901234567890123",
+        "1.50",
+        "1e5",
+        "true",
+        '{"a": "ä"}',
+    ]
 
 
 @pytest.mark.parametrize("missing", ["NaN", "null", '""', "[]"])
@@ -37,7 +55,10 @@ def test_lists_stay_lists_even_if_they_come_late(tmp_path, monkeypatch):
     monkeypatch.setattr(records.portions, "__defaults__", (2,))
     lines = ['{"t": "a"}', '{"t": null}', '{"t": "b"}', '{"t": ["c", 1]}', '{"u": "d"}']
     found = jsonl(tmp_path, *lines).table.to_pydict()
-    assert found == {"t": [["a"], None, ["b"], ["c", "1"], None], "u": [None, None, None, None, "d"]}
+    assert found == {
+        "t": [["a"], None, ["b"], ["c", "1"], None],
+        "u": [None, None, None, None, "d"],
+    }
 
 
 def test_a_key_that_stands_twice_in_a_line_is_refused(tmp_path):
@@ -55,7 +76,9 @@ def test_half_a_character_is_a_problem_of_its_row(tmp_path):
 
 def test_numbers_within_values_of_json_stay_as_they_are_written(tmp_path):
     written = ['{"a": 1.50, "b": [1E5, "2", null]}', "[[1, 2.0], [-0]]"]
-    found = jsonl(tmp_path, *(f'{{"text": {value}}}' for value in written)).table["text"].to_pylist()
+    found = (
+        jsonl(tmp_path, *(f'{{"text": {value}}}' for value in written)).table["text"].to_pylist()
+    )
     assert found == [[written[0]], ["[1, 2.0]", "[-0]"]]
 
 
@@ -101,12 +124,16 @@ def test_a_column_of_any_type_is_in_nobody_s_way(tmp_path, values, said):
 
 
 @pytest.mark.parametrize(
-    "picture", [b"\x89PNG\xff", {"bytes": b"\x89PNG\xff", "path": "a.png"}, [{"bytes": b"\x89PNG\xff"}]]
+    "picture",
+    [b"\x89PNG\xff", {"bytes": b"\x89PNG\xff", "path": "a.png"}, [{"bytes": b"\x89PNG\xff"}]],
 )
 def test_pictures_within_parquet_are_named_with_the_mend(tmp_path, picture):
     found = parquet(tmp_path, image=[picture], label=["a"])
     assert found.table.column_names == ["label"]
-    assert "column 'image' holds the bytes of files, which are not read: save each as a file" in found.notes[0]
+    assert (
+        "column 'image' holds the bytes of files, which are not read: save each as a file"
+        in found.notes[0]
+    )
 
 
 def test_the_three_kinds_of_table_say_the_same(tmp_path):
@@ -138,4 +165,6 @@ def test_times_that_python_cannot_hold_are_in_nobody_s_way(tmp_path, unit):
     made = pa.array([{"at": 2**62 + 1}], pa.struct([("at", pa.timestamp(unit))]))
     found = parquet(tmp_path, made=made, label=["a"])
     assert found.table.to_pydict() == {"label": ["a"]}
-    assert found.notes[0].startswith(f"column 'made' of type struct<at: timestamp[{unit}]> cannot be read, and is left")
+    assert found.notes[0].startswith(
+        f"column 'made' of type struct<at: timestamp[{unit}]> cannot be read, and is left"
+    )

@@ -11,6 +11,11 @@ def test_without_labels_a_row_without_a_file_is_of_the_class_of_its_text(tmp_pat
 def test_a_point_among_decimal_commas_is_no_decimal_point(tmp_path):
     (tmp_path / "t.csv").write_text("text;score\na;1,5\nb;1.234\nc;2\n")
     rows = read_rows(str(tmp_path / "t.csv"), "dataset.root", {})
-    assert rows.column("score").to_pylist() == [1.5, None, 2] and rows.problems == {1: "its score is no number"}
+    assert rows.column("score").to_pylist() == [1.5, None, 2] and rows.problems == {
+        1: "its score is no number"
+    }
     (tmp_path / "t.csv").write_text("text;score\na;1.5\nb;2\n")
-    assert read_rows(str(tmp_path / "t.csv"), "dataset.root", {}).column("score").to_pylist() == [1.5, 2]
+    assert read_rows(str(tmp_path / "t.csv"), "dataset.root", {}).column("score").to_pylist() == [
+        1.5,
+        2,
+    ]

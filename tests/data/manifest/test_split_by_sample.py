@@ -1,4 +1,6 @@
-"""``dataset.split_by=sample``: the same classes in all splits, and no row, copy or group in two of them."""
+"""``dataset.split_by=sample``: the same classes in all splits, and no row, copy or
+group in two of them.
+"""
 
 from collections import Counter
 
@@ -14,7 +16,9 @@ CLASSES = ("negative", "neutral", "positive")
 
 
 def manifest(root, **options):
-    return datasets.build("manifest", {**OPTIONS, "split_by": "sample", "root": str(root), **options}, "dataset")
+    return datasets.build(
+        "manifest", {**OPTIONS, "split_by": "sample", "root": str(root), **options}, "dataset"
+    )
 
 
 def reviews(each: int = 10, **columns) -> list[dict]:
@@ -44,7 +48,9 @@ def test_all_splits_have_all_classes_and_other_rows(tmp_path):
 
 def test_the_seed_decides_and_a_new_row_moves_few_others(tmp_path):
     def test_rows(rows, seed=0):
-        return ids(manifest(write_csv(tmp_path / "t.csv", rows), split_seed=seed).load({"text"}))["test"]
+        return ids(manifest(write_csv(tmp_path / "t.csv", rows), split_seed=seed).load({"text"}))[
+            "test"
+        ]
 
     first = test_rows(reviews())
     assert test_rows(reviews()[::-1]) == first != test_rows(reviews(), seed=1)
@@ -61,7 +67,11 @@ def test_a_group_stays_on_one_side(tmp_path):
 
 
 def test_a_copy_stays_with_its_original(tmp_path):
-    rows = [{"image_file_name": f"{label}{i}.png", "label": label} for label in ("cat", "dog") for i in range(12)]
+    rows = [
+        {"image_file_name": f"{label}{i}.png", "label": label}
+        for label in ("cat", "dog")
+        for i in range(12)
+    ]
     for row in rows:  # 0 and 1, 2 and 3 … are the same picture
         name = row["image_file_name"]
         draw(tmp_path / name, ord(name[0]) * 100 + int(name[3:-4]) // 2)
@@ -69,12 +79,19 @@ def test_a_copy_stays_with_its_original(tmp_path):
     for part in splits.values():
         pairs = Counter((name[0], int(name[3:-4]) // 2) for name in part.ids.to_pylist())
         assert set(pairs.values()) == {2}
-        assert part.duplicates is not None and len(np.unique(part.duplicates)) == len(part.duplicates) / 2
+        assert (
+            part.duplicates is not None
+            and len(np.unique(part.duplicates)) == len(part.duplicates) / 2
+        )
 
 
 def test_a_class_of_two_rows_cannot_be_in_three_splits(tmp_path):
-    path = write_csv(tmp_path / "t.csv", [*reviews(), *({"text": f"odd {i}", "label": "odd"} for i in range(2))])
-    with pytest.raises(UserError, match=r"row 31 of .*its class, 'odd', needs three rows or groups for dataset"):
+    path = write_csv(
+        tmp_path / "t.csv", [*reviews(), *({"text": f"odd {i}", "label": "odd"} for i in range(2))]
+    )
+    with pytest.raises(
+        UserError, match=r"row 31 of .*its class, 'odd', needs three rows or groups for dataset"
+    ):
         manifest(path).load({"text"})
     skipping = manifest(path, on_bad_sample="skip")
     assert all(part.classes == list(CLASSES) for part in skipping.load({"text"}).values())
@@ -84,7 +101,9 @@ def test_a_class_of_two_rows_cannot_be_in_three_splits(tmp_path):
 def test_the_splits_of_the_table_are_kept(tmp_path):
     rows = reviews(split=lambda i: ["train", "val", "test"][i % 3])
     splits = manifest(write_csv(tmp_path / "t.csv", rows)).load({"text"})
-    assert {s: sorted({int(t.split()[1]) % 3 for t in part}) for s, part in ids(splits).items()} == {
+    assert {
+        s: sorted({int(t.split()[1]) % 3 for t in part}) for s, part in ids(splits).items()
+    } == {
         "train": [0],
         "val": [1],
         "test": [2],
@@ -105,7 +124,10 @@ def test_a_table_without_validation_gives_some_of_its_training_rows(tmp_path):
 
 def test_a_group_in_two_splits_of_the_table_is_refused(tmp_path):
     rows = reviews(split=lambda i: ["train", "val", "test"][i % 3], group=lambda i: str(i // 2))
-    with pytest.raises(UserError, match="group '0' is in split train and in split val, and 1 more are; with dataset"):
+    with pytest.raises(
+        UserError,
+        match="group '0' is in split train and in split val, and 1 more are; with dataset",
+    ):
         manifest(write_csv(tmp_path / "t.csv", rows)).load({"text"})
 
 
@@ -115,7 +137,8 @@ def test_a_copy_across_the_splits_of_the_table_is_reported(tmp_path):
     dataset = manifest(write_csv(tmp_path / "t.csv", rows))
     test = dataset.load({"text"})["test"]
     assert "copies of rows of train or val in 1 row of test; leave them out" in dataset.notes
-    assert len([k for k in test.kept_apart if k.startswith("text")]) == 8  # of nine: the copy is not new
+    # Of nine: the copy is not new.
+    assert len([k for k in test.kept_apart if k.startswith("text")]) == 8
 
 
 def test_scores_without_labels_are_one_task(tmp_path):
@@ -129,13 +152,20 @@ def test_what_holds_out_classes_names_the_option(tmp_path):
     few = write_csv(tmp_path / "few.csv", reviews()[:20])
     with pytest.raises(UserError, match="2 classes cannot be split .* by dataset.split_by=sample"):
         manifest(few, split_by="class").load({"text"})
-    straddles = write_csv(tmp_path / "straddles.csv", reviews(split=lambda i: ["train", "val", "test"][i % 3]))
-    with pytest.raises(UserError, match="class 'negative' is in split train .* set dataset.split_by=sample"):
+    straddles = write_csv(
+        tmp_path / "straddles.csv", reviews(split=lambda i: ["train", "val", "test"][i % 3])
+    )
+    with pytest.raises(
+        UserError, match="class 'negative' is in split train .* set dataset.split_by=sample"
+    ):
         manifest(straddles, split_by="class").load({"text"})
 
 
 def test_a_run_that_looks_at_less_knows_what_was_trained_on(tmp_path):
-    rows = [row | {"text": f"word {i % 7}", "image_file_name": f"{i}.png"} for i, row in enumerate(reviews())]
+    rows = [
+        row | {"text": f"word {i % 7}", "image_file_name": f"{i}.png"}
+        for i, row in enumerate(reviews())
+    ]
     for i, row in enumerate(rows):
         draw(tmp_path / row["image_file_name"], 3 * i)
     path = write_csv(tmp_path / "t.csv", rows)

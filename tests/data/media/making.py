@@ -46,7 +46,9 @@ def write_video(
 ) -> Path:
     """Frames ``[T, H, W, 3]`` uint8 as a clip; the default is lossless."""
     with av.open(str(path), "w", format=container) as file:
-        stream = file.add_stream(codec, rate=fps, width=frames.shape[2], height=frames.shape[1], pix_fmt=pixels)
+        stream = file.add_stream(
+            codec, rate=fps, width=frames.shape[2], height=frames.shape[1], pix_fmt=pixels
+        )
         stream.codec_context.time_base = Fraction(1, fps)
         if rotation:
             stream.set_display_rotation(rotation)
@@ -59,7 +61,9 @@ def write_video(
 
 
 def by_ffmpeg(path: Path) -> np.ndarray:
-    """The first picture of a file as FFmpeg decodes it, which shares no code with Pillow: ``[H, W, 4]`` RGBA."""
+    """The first picture of a file as FFmpeg decodes it, which shares no code with Pillow:
+    ``[H, W, 4]`` RGBA.
+    """
     with av.open(str(path)) as container:
         return next(container.decode(video=0)).to_ndarray(format="rgba")
 
@@ -70,10 +74,14 @@ def levels(count: int, height: int = 16, width: int = 24) -> np.ndarray:
     return np.broadcast_to(grey[:, None, None, None], (count, height, width, 3)).copy()
 
 
-def wav_header(rate: int = 8000, channels: int = 1, data: int = 1000, riff: int | None = None, bits: int = 16) -> bytes:
+def wav_header(
+    rate: int = 8000, channels: int = 1, data: int = 1000, riff: int | None = None, bits: int = 16
+) -> bytes:
     """A WAV header that may claim anything."""
     frame = channels * bits // 8
-    form = struct.pack("<HHIIHH", 1, channels, rate, (rate * frame) & 0xFFFFFFFF, frame & 0xFFFF, bits)
+    form = struct.pack(
+        "<HHIIHH", 1, channels, rate, (rate * frame) & 0xFFFFFFFF, frame & 0xFFFF, bits
+    )
     size = 36 + data if riff is None else riff
     return (
         struct.pack("<4sI4s4sI", b"RIFF", size & 0xFFFFFFFF, b"WAVE", b"fmt ", 16)

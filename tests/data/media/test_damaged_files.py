@@ -1,4 +1,6 @@
-"""Whatever is in a file: a canonical array or one sentence, soon, in little memory, and nothing printed."""
+"""Whatever is in a file: a canonical array or one sentence, soon, in little memory,
+and nothing printed.
+"""
 
 import os
 import pickle
@@ -14,12 +16,26 @@ from PIL import Image
 
 from mmml.data.media import FILE_MODALITIES, Limits, MediaError, decode, probe
 from mmml.data.media import strokes as strokes_module
-from tests.data.media.making import bmp_header, levels, npy_header, sine, wav_header, write_m4a, write_video
+from tests.data.media.making import (
+    bmp_header,
+    levels,
+    npy_header,
+    sine,
+    wav_header,
+    write_m4a,
+    write_video,
+)
 
 SHAPES = {
-    "image": lambda a: a.ndim == 3 and a.shape[0] in (1, 3) and max(a.shape[1:]) <= 256 and a.dtype == np.uint8,
-    "audio": lambda a: a.ndim == 1 and len(a) <= 160_000 and abs(a).max() <= 1 and a.dtype == np.float32,
-    "video": lambda a: a.ndim == 4 and a.shape[1] == 3 and max(a.shape[2:]) <= 112 and a.dtype == np.uint8,
+    "image": lambda a: (
+        a.ndim == 3 and a.shape[0] in (1, 3) and max(a.shape[1:]) <= 256 and a.dtype == np.uint8
+    ),
+    "audio": lambda a: (
+        a.ndim == 1 and len(a) <= 160_000 and abs(a).max() <= 1 and a.dtype == np.float32
+    ),
+    "video": lambda a: (
+        a.ndim == 4 and a.shape[1] == 3 and max(a.shape[2:]) <= 112 and a.dtype == np.uint8
+    ),
     "strokes": lambda a: a.ndim == 2 and a.shape[1] == 4 and a.dtype == np.float32,
     "features": lambda a: a.ndim in (1, 2) and a.dtype == np.float32,
 }
@@ -45,7 +61,12 @@ def outcome(modality: str, path: Path) -> str | None:
     memory, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
         array = decode(modality, path, Limits())
-        assert array.size and np.isfinite(array).all() and SHAPES[modality](array) and array.flags.c_contiguous
+        assert (
+            array.size
+            and np.isfinite(array).all()
+            and SHAPES[modality](array)
+            and array.flags.c_contiguous
+        )
         said = None
     except MediaError as error:
         said = str(error)
@@ -64,7 +85,9 @@ def full(tmp_path_factory) -> dict[str, Path]:
     """A small good file of every format."""
     folder = tmp_path_factory.mktemp("whole")
     paths = {name: folder / name for name in MODALITY}
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    )
     for kind in ("png", "jpeg", "gif", "webp", "bmp", "tiff"):
         picture.save(paths[kind], kind)
     picture.convert("L").save(paths["pgm"], "PPM")
@@ -112,7 +135,14 @@ def test_flipped_bytes(kind, seed, full, tmp_path, capfd):
 @pytest.mark.parametrize("modality", FILE_MODALITIES)
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0", b"\0" * 5000, b"\xff" * 5000, b"This is a sentence, no media file.\n" * 50, "é".encode("utf-16")]
+    [
+        b"",
+        b"\0",
+        b"\0" * 5000,
+        b"\xff" * 5000,
+        b"This is a sentence, no media file.\n" * 50,
+        "é".encode("utf-16"),
+    ]
     + [np.random.default_rng(seed).bytes(5000) for seed in range(3)],
 )
 def test_no_media(modality, data, tmp_path, capfd):
@@ -124,7 +154,10 @@ def test_no_media(modality, data, tmp_path, capfd):
 @pytest.mark.parametrize("kind", MODALITY)
 def test_of_another_modality(kind, full):
     for modality in FILE_MODALITIES:
-        same = MODALITY[kind] == modality or {kind, modality} in ({"gif", "video"}, {"moving_gif", "image"})
+        same = MODALITY[kind] == modality or {kind, modality} in (
+            {"gif", "video"},
+            {"moving_gif", "image"},
+        )
         assert bool(outcome(modality, full[kind])) != same
 
 
@@ -152,13 +185,21 @@ ABSURD = {
         "",
     ),
     "gif of 65,535 pixels a side": ("image", b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(200), ""),
-    "moving gif of 65,535 pixels a side": ("video", b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(200), ""),
+    "moving gif of 65,535 pixels a side": (
+        "video",
+        b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(200),
+        "",
+    ),
     "pgm of 10^9 pixels a side": ("image", b"P5 1000000000 1000000000 255\n" + bytes(100), ""),
     "pgm of words": ("image", b"P5 wide high 255\n" + bytes(100), ""),
     "tiff of nothing": ("image", b"II*\0\xff\xff\xff\xff" + bytes(100), ""),
     "webp of nothing": ("image", b"RIFF\x10\0\0\0WEBPVP8 " + bytes(100), ""),
     "wav of 4 GB": ("audio", wav_header(data=0xFFFFFFF0) + bytes(100), None),
-    "wav of 4 GB by its data alone": ("audio", wav_header(data=0xFFFFFFF0, riff=136) + bytes(100), None),
+    "wav of 4 GB by its data alone": (
+        "audio",
+        wav_header(data=0xFFFFFFF0, riff=136) + bytes(100),
+        None,
+    ),
     "wav of 1 GB": ("audio", wav_header(data=1 << 30) + bytes(100), "cut short"),
     "wav at 0 Hz": ("audio", wav_header(rate=0, data=100) + bytes(100), ""),
     "wav at 4 GHz": ("audio", wav_header(rate=0xFFFFFFFF, data=100) + bytes(100), ""),
@@ -172,7 +213,11 @@ ABSURD = {
         "cut short",
     ),
     "mp4 without a film": ("video", b"\0\0\0\x10ftypisom\0\0\2\0" + b"\0\0\0\x08moov", ""),
-    "matroska of 2^56 bytes": ("video", b"\x1aE\xdf\xa3\x80\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xfe", "cut short"),
+    "matroska of 2^56 bytes": (
+        "video",
+        b"\x1aE\xdf\xa3\x80\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xfe",
+        "cut short",
+    ),
     "matroska of nothing": ("video", b"\x1aE\xdf\xa3\x80\x18S\x80g\x80", ""),
     "matroska of half a number": ("video", b"\x1aE\xdf\xa3\0", ""),
     "strokes 10,000 deep": ("strokes", b"[" * 10_000 + b"]" * 10_000, "nested too deeply"),
@@ -191,7 +236,11 @@ ABSURD = {
     "too large for float32": ("strokes", b"[[[1, 1e39]]]", "too large"),
     "too large for float64": ("strokes", b"[[[1, 1" + b"0" * 400 + b"]]]", ""),
     "too many digits": ("strokes", b"[[[1, 1" + b"0" * 9000 + b"]]]", ""),
-    "npy of 10^12 values": ("features", npy_header("(1000000, 1000000)") + bytes(100), "more than 100,000,000"),
+    "npy of 10^12 values": (
+        "features",
+        npy_header("(1000000, 1000000)") + bytes(100),
+        "more than 100,000,000",
+    ),
     "npy of 10^5000 values": ("features", npy_header("(1" + "0" * 5000 + ",)") + bytes(100), ""),
     "npy of 10^8 values": ("features", npy_header("(10000, 10000)") + bytes(100), "cut short"),
     "npy of -1 values": ("features", npy_header("(-1,)") + bytes(100), "shape"),
@@ -202,10 +251,22 @@ ABSURD = {
     "npy of text": ("features", npy_header("(5,)", "'<U5'") + bytes(100), "not numbers"),
     "npy of columns": ("features", npy_header("(5,)", "[('a', '<f4')]") + bytes(20), "not numbers"),
     "npy of complex numbers": ("features", npy_header("(5,)", "'<c8'") + bytes(40), "not numbers"),
-    "npy of Python objects": ("features", npy_header("(1,)", "'|O'") + pickle.dumps([1]), "Python objects"),
-    "npy of a program": ("features", npy_header("(1,)", "__import__('os')") + bytes(100), "header is damaged"),
+    "npy of Python objects": (
+        "features",
+        npy_header("(1,)", "'|O'") + pickle.dumps([1]),
+        "Python objects",
+    ),
+    "npy of a program": (
+        "features",
+        npy_header("(1,)", "__import__('os')") + bytes(100),
+        "header is damaged",
+    ),
     "npy nested deeply": ("features", npy_header("(" * 3000 + ")" * 3000) + bytes(100), ""),
-    "npy with a header of 4 GB": ("features", b"\x93NUMPY\x02\0\xff\xff\xff\xff{" + bytes(100), "damaged"),
+    "npy with a header of 4 GB": (
+        "features",
+        b"\x93NUMPY\x02\0\xff\xff\xff\xff{" + bytes(100),
+        "damaged",
+    ),
     "npy of version 9": ("features", npy_header("(5,)", version=b"\x09\0") + bytes(100), "damaged"),
     "a pickle": ("features", pickle.dumps(np.ones(3)), "no .npy file"),
 }

@@ -20,7 +20,9 @@ def audio(path, limits=Limits()):  # noqa: B008
 
 
 def frequency(signal, rate=16000):
-    """The strongest frequency, in Hz, to a fraction of a bin (Gaussian window, parabola through the logarithms)."""
+    """The strongest frequency, in Hz, to a fraction of a bin (Gaussian window, parabola
+    through the logarithms).
+    """
     window = np.exp(-0.5 * np.linspace(-4, 4, len(signal)) ** 2)
     power = np.log(abs(np.fft.rfft(signal * window)) + 1e-12)
     k = int(power.argmax())
@@ -35,7 +37,8 @@ def loudness(signal):
 
 
 @pytest.mark.parametrize(
-    ("subtype", "step"), [("PCM_U8", 2**-7), ("PCM_16", 2**-15), ("PCM_24", 2**-23), ("PCM_32", 2**-23), ("FLOAT", 0)]
+    ("subtype", "step"),
+    [("PCM_U8", 2**-7), ("PCM_16", 2**-15), ("PCM_24", 2**-23), ("PCM_32", 2**-23), ("FLOAT", 0)],
 )
 @pytest.mark.filterwarnings("ignore:Chunk")
 def test_wav_depths(tmp_path, subtype, step):
@@ -92,21 +95,30 @@ def test_resampling_removes_what_would_alias(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_formats(tmp_path, kind, subtype, rate, channels):
     path = tmp_path / "sound.txt"
-    soundfile.write(path, np.column_stack([sine(1000, rate)] * channels), rate, subtype, format=kind)
+    soundfile.write(
+        path, np.column_stack([sine(1000, rate)] * channels), rate, subtype, format=kind
+    )
     array = audio(path)
     assert len(array) == pytest.approx(16000, abs=300)  # ADPCM comes in whole blocks
     assert frequency(array) == pytest.approx(1000, abs=0.5)
     assert loudness(array) == pytest.approx(0.5, abs=0.01)
-    assert probe("audio", path) == {"seconds": pytest.approx(1, abs=0.02), "rate": rate, "channels": channels}
+    assert probe("audio", path) == {
+        "seconds": pytest.approx(1, abs=0.02),
+        "rate": rate,
+        "channels": channels,
+    }
 
 
 @pytest.mark.parametrize("container", ["ipod", "mp4", "adts", "matroska"])
 @pytest.mark.parametrize("rate", [8000, 44100])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_aac(tmp_path, container, rate, channels):
-    path = write_m4a(tmp_path / "sound.wav", np.stack([sine(1000, rate)] * channels), rate, container)
+    path = write_m4a(
+        tmp_path / "sound.wav", np.stack([sine(1000, rate)] * channels), rate, container
+    )
     array = audio(path)
-    assert len(array) == pytest.approx(16000, abs=6000 if container == "adts" else 3000)  # whole AAC frames
+    # Whole AAC frames.
+    assert len(array) == pytest.approx(16000, abs=6000 if container == "adts" else 3000)
     assert frequency(array[:16000]) == pytest.approx(1000, abs=2)
     assert loudness(array) == pytest.approx(0.5, abs=0.03)
     assert probe("audio", path)["rate"] == rate
@@ -123,8 +135,12 @@ def test_flac_is_the_same_sound_by_ffmpeg(tmp_path):
 
 def test_mp3_is_the_same_sound_by_mpg123(tmp_path):
     path = tmp_path / "sound"
-    soundfile.write(path, np.column_stack([sine(440, 44100), sine(550, 44100)]), 44100, format="MP3")
-    np.testing.assert_allclose(audio(path, Limits(audio_rate=44100)), soundfile.read(path)[0].mean(1), atol=1e-5)
+    soundfile.write(
+        path, np.column_stack([sine(440, 44100), sine(550, 44100)]), 44100, format="MP3"
+    )
+    np.testing.assert_allclose(
+        audio(path, Limits(audio_rate=44100)), soundfile.read(path)[0].mean(1), atol=1e-5
+    )
 
 
 def test_sound_of_a_film(tmp_path):
@@ -136,7 +152,9 @@ def test_sound_of_a_film(tmp_path):
             frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
             frame.pts = i
             file.mux(picture.encode(frame))
-        frame = av.AudioFrame.from_ndarray((sine(500, 16000)[None] * 32767).astype(np.int16), "s16", "mono")
+        frame = av.AudioFrame.from_ndarray(
+            (sine(500, 16000)[None] * 32767).astype(np.int16), "s16", "mono"
+        )
         frame.sample_rate = 16000
         file.mux([*sound.encode(frame), *sound.encode(None), *picture.encode(None)])
     np.testing.assert_allclose(audio(path), sine(500, 16000), atol=1e-4)
@@ -227,14 +245,18 @@ def test_silent_film_has_no_audio(tmp_path):
 
 def test_real_recordings(real_data, tmp_path):
     with ZipFile(real_data / "fsdd/fsdd_recordings.zip") as names:
-        recordings = [n for n in names.namelist() if n.endswith(".wav") and not n.startswith("__MACOSX")]
+        recordings = [
+            n for n in names.namelist() if n.endswith(".wav") and not n.startswith("__MACOSX")
+        ]
         for name in recordings[::100]:
             path = tmp_path / "real.mp3"
             path.write_bytes(names.read(name))
             rate, samples = scipy.io.wavfile.read(path)
             assert rate == 8000 == probe("audio", path)["rate"]
             samples = samples.astype(float).reshape(len(samples), -1).mean(1) / 2**15
-            np.testing.assert_allclose(audio(path, Limits(audio_rate=8000)), samples[:80000], atol=1e-6)
+            np.testing.assert_allclose(
+                audio(path, Limits(audio_rate=8000)), samples[:80000], atol=1e-6
+            )
             resampled = audio(path)
             assert len(resampled) == 2 * len(samples)
             assert np.corrcoef(resampled[::2], samples)[0, 1] > 0.99
@@ -244,7 +266,9 @@ def test_header_struct_is_a_real_one(tmp_path):
     """``wav_header`` itself, by the standard library."""
     import wave
 
-    (tmp_path / "sound").write_bytes(wav_header(rate=8000, data=20) + struct.pack("<10h", *range(10)))
+    (tmp_path / "sound").write_bytes(
+        wav_header(rate=8000, data=20) + struct.pack("<10h", *range(10))
+    )
     with wave.open(str(tmp_path / "sound")) as file:
         assert (file.getframerate(), file.getnframes()) == (8000, 10)
 
@@ -265,4 +289,6 @@ def test_channels_that_cancel_are_heard_one_at_a_time(tmp_path, name):
 
 def test_silence_is_constant(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 16000)
-    assert is_constant("audio", audio(tmp_path / "a.wav")) and not is_constant("features", np.zeros(3))
+    assert is_constant("audio", audio(tmp_path / "a.wav")) and not is_constant(
+        "features", np.zeros(3)
+    )

@@ -53,7 +53,8 @@ def test_one_bit(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [("PNG", {}), ("BMP", {}), ("PPM", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
+    ("kind", "options"),
+    [("PNG", {}), ("BMP", {}), ("PPM", {}), ("TIFF", {}), ("WEBP", {"lossless": True})],
 )
 def test_colour(tmp_path, kind, options):
     path = saved(tmp_path, Image.fromarray(RGB), kind, **options)
@@ -73,7 +74,9 @@ def test_transparent_grey_lies_on_white(tmp_path, kind):
     np.testing.assert_allclose(image(path)[0], on_white(GREY, ALPHA), atol=0.6)
 
 
-@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})]
+)
 def test_transparent_colour_lies_on_white(tmp_path, kind, options):
     path = saved(tmp_path, Image.fromarray(np.dstack([RGB, ALPHA])), kind, **options)
     np.testing.assert_allclose(image(path), on_white(RGB, ALPHA).transpose(2, 0, 1), atol=0.6)
@@ -87,7 +90,9 @@ def palette():
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
 def test_palette(tmp_path, kind):
-    np.testing.assert_array_equal(image(saved(tmp_path, palette(), kind)), PALETTE[INDEX].transpose(2, 0, 1))
+    np.testing.assert_array_equal(
+        image(saved(tmp_path, palette(), kind)), PALETTE[INDEX].transpose(2, 0, 1)
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -100,7 +105,9 @@ def test_palette_with_a_transparent_colour(tmp_path, kind):
 def test_palette_with_degrees_of_transparency(tmp_path):
     path = saved(tmp_path, palette(), "PNG", transparency=bytes([0, 64, 128, 255]))
     alpha = np.array([0, 64, 128, 255])[INDEX]
-    np.testing.assert_allclose(image(path), on_white(PALETTE[INDEX], alpha).transpose(2, 0, 1), atol=0.6)
+    np.testing.assert_allclose(
+        image(path), on_white(PALETTE[INDEX], alpha).transpose(2, 0, 1), atol=0.6
+    )
 
 
 def test_grey_with_a_transparent_level(tmp_path):
@@ -125,7 +132,9 @@ WIDE = np.array([[0, 255, 256], [0x8000, 0xFEFF, 0xFFFF]], np.uint16)
 def test_16_bits_keep_the_upper_8(tmp_path, kind, order):
     mode = "I;16" if order == "<" else "I;16B"
     picture = Image.frombytes(mode, (3, 2), WIDE.astype(f"{order}u2").tobytes())
-    np.testing.assert_array_equal(image(saved(tmp_path, picture, kind)), [[[0, 0, 1], [0x80, 0xFE, 0xFF]]])
+    np.testing.assert_array_equal(
+        image(saved(tmp_path, picture, kind)), [[[0, 0, 1], [0x80, 0xFE, 0xFF]]]
+    )
 
 
 def test_16_bit_pgm_and_ppm(tmp_path):
@@ -167,17 +176,23 @@ def test_exif_rotation(tmp_path, kind, orientation):
     picture = Image.fromarray(np.ascontiguousarray(STORED[orientation](RGB)))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(tmp_path, picture, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    path = saved(
+        tmp_path, picture, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {})
+    )
     np.testing.assert_array_equal(image(path), RGB.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_exif_rotation_of_a_photograph(tmp_path, orientation):
-    upright = np.kron(np.array([[0, 80, 160], [255, 40, 120]], np.uint8), np.ones((16, 16), np.uint8))
+    upright = np.kron(
+        np.array([[0, 80, 160], [255, 40, 120]], np.uint8), np.ones((16, 16), np.uint8)
+    )
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
-    np.testing.assert_allclose(image(saved(tmp_path, picture, "JPEG", exif=exif))[0], upright, atol=3)
+    np.testing.assert_allclose(
+        image(saved(tmp_path, picture, "JPEG", exif=exif))[0], upright, atol=3
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +212,15 @@ def test_first_frame_of_an_animation(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {})],
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("WEBP", {}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+    ],
 )
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_as_ffmpeg_decodes_it(tmp_path, kind, options, mode):
@@ -212,7 +235,9 @@ def test_as_ffmpeg_decodes_it(tmp_path, kind, options, mode):
     assert abs(array.astype(int) - expected).mean() < 2
 
 
-@pytest.mark.parametrize(("size", "shape"), [((600, 300), (128, 256)), ((300, 600), (256, 128)), ((1, 900), (256, 1))])
+@pytest.mark.parametrize(
+    ("size", "shape"), [((600, 300), (128, 256)), ((300, 600), (256, 128)), ((1, 900), (256, 1))]
+)
 def test_large_images_shrink(tmp_path, size, shape):
     assert image(saved(tmp_path, Image.new("RGB", size), "PNG")).shape == (3, *shape)
 
@@ -230,7 +255,9 @@ def test_shrinking_is_antialiased(tmp_path):
 
 @pytest.mark.parametrize("mode", ["1", "P"])
 def test_shrinking_blends_colours_not_indices(tmp_path, mode):
-    board = Image.fromarray((np.indices((200, 200)).sum(0) % 2 * 255).astype(np.uint8)).convert(mode)
+    board = Image.fromarray((np.indices((200, 200)).sum(0) % 2 * 255).astype(np.uint8)).convert(
+        mode
+    )
     shrunk = image(saved(tmp_path, board, "PNG"), Limits(image_side=50))
     assert abs(shrunk.astype(int) - 127).max() <= 2
 
@@ -280,20 +307,27 @@ def test_png_of_16_bit_colour(tmp_path):
     """Written by hand: Pillow cannot."""
 
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     row = b"\0" + WIDE.astype(">u2").tobytes()
     header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
     path = tmp_path / "image"
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(row))
+        + chunk(b"IEND", b"")
     )
     np.testing.assert_array_equal(image(path)[:, 0].T, WIDE >> 8)
 
 
 def real(folder, archive, tmp_path, count):
     with ZipFile(folder / archive) as names:
-        pictures = [n for n in names.namelist() if n.endswith(".png") and not n.startswith("__MACOSX")]
+        pictures = [
+            n for n in names.namelist() if n.endswith(".png") and not n.startswith("__MACOSX")
+        ]
         for name in pictures[:: len(pictures) // count][:count]:
             path = tmp_path / "real.png"
             path.write_bytes(names.read(name))
@@ -315,7 +349,12 @@ def test_real_omniglot(real_data, tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [("full", [0, 0, 15]), ("each", [0, 1, 255]), ([0, 4095], [0, 1, 255]), ([5, 15], [0, 255, 255])],
+    [
+        ("full", [0, 0, 15]),
+        ("each", [0, 1, 255]),
+        ([0, 4095], [0, 1, 255]),
+        ([5, 15], [0, 255, 255]),
+    ],
 )
 def test_the_range_of_sixteen_bits_can_be_named(tmp_path, values, expected):
     path = saved(tmp_path, Image.fromarray(np.array([[0, 16, 4095]], np.uint16)), "PNG")
@@ -343,7 +382,9 @@ def test_light_drawings_on_a_transparent_ground_need_a_dark_background(tmp_path)
 
 def test_a_fourth_byte_that_is_zero_throughout_hides_nothing(tmp_path):
     pixels = np.dstack([RGB, np.zeros_like(ALPHA)])
-    assert np.array_equal(image(saved(tmp_path, Image.fromarray(pixels), "PNG")), RGB.transpose(2, 0, 1))
+    assert np.array_equal(
+        image(saved(tmp_path, Image.fromarray(pixels), "PNG")), RGB.transpose(2, 0, 1)
+    )
 
 
 @pytest.mark.parametrize(

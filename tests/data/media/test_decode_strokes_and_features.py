@@ -40,11 +40,15 @@ def test_features(tmp_path, kind, shape, order):
     array = decode("features", tmp_path / "file.npy", Limits())
     assert array.dtype == np.float32 and array.flags.c_contiguous
     np.testing.assert_array_equal(array, values.astype(np.float32))
-    assert probe("features", tmp_path / "file.npy") == {"steps": 1 if len(shape) == 1 else shape[0], "width": shape[-1]}
+    assert probe("features", tmp_path / "file.npy") == {
+        "steps": 1 if len(shape) == 1 else shape[0],
+        "width": shape[-1],
+    }
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(np.nan, "NaN"), (np.inf, "a number that is infinite or too large"), (1e39, "too large")]
+    ("value", "said"),
+    [(np.nan, "NaN"), (np.inf, "a number that is infinite or too large"), (1e39, "too large")],
 )
 def test_features_must_be_finite(tmp_path, value, said):
     matrix = np.zeros((4, 3))
@@ -76,6 +80,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     import subprocess
     import sys
 
-    code = "import sys, mmml.data.media; print({'torch', 'av', 'soundfile', 'scipy', 'PIL'} & set(sys.modules))"
+    code = (
+        "import sys, mmml.data.media; print({'torch', 'av', 'soundfile', 'scipy', "
+        "'PIL'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -9,7 +9,12 @@ from tests.data.media.making import levels, sine, write_m4a, write_video
 
 def video(path, limits=Limits()):  # noqa: B008
     array = decode("video", path, limits)
-    assert array.dtype == np.uint8 and array.ndim == 4 and array.shape[1] == 3 and array.flags.c_contiguous
+    assert (
+        array.dtype == np.uint8
+        and array.ndim == 4
+        and array.shape[1] == 3
+        and array.flags.c_contiguous
+    )
     return array
 
 
@@ -49,7 +54,9 @@ def test_formats(tmp_path, codec, pixels, container, count):
     assert facts["seconds"] == pytest.approx(count / 10, abs=0.11)
 
 
-@pytest.mark.parametrize(("count", "frames", "expected"), [(9, 3, [1, 4, 7]), (10, 1, [5]), (4, 4, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("count", "frames", "expected"), [(9, 3, [1, 4, 7]), (10, 1, [5]), (4, 4, [0, 1, 2, 3])]
+)
 def test_frames_are_chosen_from_the_middles_of_equal_parts(tmp_path, count, frames, expected):
     path = write_video(tmp_path / "clip", levels(count))
     assert shown(video(path, Limits(video_frames=frames))) == expected
@@ -66,19 +73,25 @@ def test_a_wrong_count_of_packets_changes_nothing(tmp_path, monkeypatch, packets
 
 def test_colours_and_places_are_kept(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 10, 14, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(video(write_video(tmp_path / "clip", pixels)), pixels.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(
+        video(write_video(tmp_path / "clip", pixels)), pixels.transpose(0, 3, 1, 2)
+    )
     path = write_video(tmp_path / "raw", pixels, "rawvideo", "bgr24", "avi")
     np.testing.assert_array_equal(video(path), pixels.transpose(0, 3, 1, 2))
 
 
 def test_odd_sizes(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 13, 17, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(video(write_video(tmp_path / "clip", pixels)), pixels.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(
+        video(write_video(tmp_path / "clip", pixels)), pixels.transpose(0, 3, 1, 2)
+    )
     path = write_video(tmp_path / "yuv", levels(3, 13, 17), "ffv1", "yuv420p")
     np.testing.assert_allclose(video(path).mean((1, 2, 3)), [10, 15, 20], atol=2)
 
 
-@pytest.mark.parametrize(("size", "shape"), [((60, 240), (28, 112)), ((240, 60), (112, 28)), ((112, 90), (112, 90))])
+@pytest.mark.parametrize(
+    ("size", "shape"), [((60, 240), (28, 112)), ((240, 60), (112, 28)), ((112, 90), (112, 90))]
+)
 def test_large_frames_shrink(tmp_path, size, shape):
     assert video(write_video(tmp_path / "clip", levels(2, *size))).shape == (2, 3, *shape)
 
@@ -112,7 +125,9 @@ def test_a_picture_is_no_video(tmp_path):
 
 def test_a_playlist_opens_no_other_file(tmp_path):
     clip = write_video(tmp_path / "clip.mkv", levels(3))
-    (tmp_path / "list.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n"
+    )
     (tmp_path / "list.txt").write_text(f"ffconcat version 1.0\nfile {clip.name}\n")
     for name in ("list.m3u8", "list.txt"):
         with pytest.raises(MediaError, match="no video file of a known format"):
@@ -126,7 +141,8 @@ def test_long_clips_are_refused(tmp_path, monkeypatch, name, value):
     path = write_video(tmp_path / "long", levels(10))
     with pytest.raises(MediaError, match="more than 9 frames of 24 × 16"):
         video(path)
-    monkeypatch.setattr(module, "_count_packets", lambda file: 1)  # nor if the packets do not show it
+    # Nor if the packets do not show it.
+    monkeypatch.setattr(module, "_count_packets", lambda file: 1)
     with pytest.raises(MediaError, match="more than 9 frames of 24 × 16"):
         video(path)
 
@@ -153,7 +169,9 @@ def test_real_gestures(real_data):
         assert probe("video", path)["frames"] == len(frames)
         for i in (0, 7, 15):
             picture = frames[int((i + 0.5) * len(frames) / 16)].to_image()
-            expected = np.asarray(picture.resize((112, 84), Image.Resampling.BOX)).transpose(2, 0, 1)
+            expected = np.asarray(picture.resize((112, 84), Image.Resampling.BOX)).transpose(
+                2, 0, 1
+            )
             assert abs(array[i].astype(int) - expected).mean() < 3
 
 
@@ -163,7 +181,10 @@ def test_real_gifs(real_data):
         array = video(path)
         assert array.shape == (16, 3, 63, 112)
         with Image.open(path) as picture:
-            frames = [f.convert("RGB").resize((112, 63), Image.Resampling.BOX) for f in ImageSequence.Iterator(picture)]
+            frames = [
+                f.convert("RGB").resize((112, 63), Image.Resampling.BOX)
+                for f in ImageSequence.Iterator(picture)
+            ]
         assert probe("video", path)["frames"] == len(frames)
         for i in range(16):
             expected = np.asarray(frames[int((i + 0.5) * len(frames) / 16)]).transpose(2, 0, 1)

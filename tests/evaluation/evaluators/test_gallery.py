@@ -52,7 +52,8 @@ def test_the_interval_is_over_queries(samples, context, learner):
     results, setting = ranked(learner, context), Gallery(12).setting(context)
     mapping, embedded = setting.mappings[0], embed_all(learner, samples)
     hits = [setting.task.scores(*rank(learner, embedded, mapping, g))[RECALLS[1]] for g in range(4)]
-    expected = interval(torch.cat(hits).mean(0).double().numpy(), 1)  # six queries, not four galleries
+    # Six queries, not four galleries.
+    expected = interval(torch.cat(hits).mean(0).double().numpy(), 1)
     (row,) = [r for r in results.where(metric="R@1") if r.key.mapping == str(mapping)]
     assert (row.mean, row.ci95) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
     assert {r.n for r in results} == {4} and {r.key.candidates for r in results} == {6}
@@ -67,7 +68,9 @@ def test_the_scores_behind_a_row_average_to_it(context, learner):
 def test_there_may_be_fewer_galleries(samples, context, learner):
     one = Gallery(1).run(Player(learner, embed_all(learner, samples)), context)
     assert {r.n for r in one} == {1} and {len(r.scores) for r in one} == {1}
-    with pytest.raises(UserError, match="evaluation.gallery.galleries=0 must be a positive whole number"):
+    with pytest.raises(
+        UserError, match="evaluation.gallery.galleries=0 must be a positive whole number"
+    ):
         Gallery(0)
 
 
@@ -77,7 +80,9 @@ def test_chance_is_known(context):
 
 
 def test_what_is_found_is_shown(context, learner):
-    shown = Gallery(12).examples([Player(learner, embed_all(learner, context.samples["test"]))], context)
+    shown = Gallery(12).examples(
+        [Player(learner, embed_all(learner, context.samples["test"]))], context
+    )
     assert json.loads(json.dumps(shown)) == shown and len(shown["galleries"]) == 2
     for one in shown["galleries"]:
         for row in one["rows"]:

@@ -39,7 +39,9 @@ TASK = tasks.build("regression", {}, "task")
 
 @pytest.fixture
 def frames() -> Samples:
-    """Two classes of four videos of ten frames; two annotators see what the first feature says, with some noise."""
+    """Two classes of four videos of ten frames; two annotators see what the first feature says,
+    with some noise.
+    """
     rng = np.random.default_rng(0)
     values, footage = rng.standard_normal((80, 3)).astype(np.float32), []
     segments = np.stack([np.arange(0, 20, 2), np.arange(1, 20, 2)], axis=1)
@@ -48,13 +50,23 @@ def frames() -> Samples:
         encoded = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
         shown = np.repeat(encoded >= np.quantile(encoded, 0.8, axis=1, keepdims=True), 2, axis=1)
         footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), encoded, segments, shown, 0.2))
-    columns = {"features": Column(torch.from_numpy(values)), "score": Column.of_scores(values[:, 0])}
+    columns = {
+        "features": Column(torch.from_numpy(values)),
+        "score": Column.of_scores(values[:, 0]),
+    }
     return Samples(["a", "b"], np.array([0, 40, 80]), columns, footage=footage)
 
 
 def learner(classifier="attention"):
-    sections = {"width": 3, "normalize": False, "fusion": "mean", "features": {"name": "raw_features"}}
-    return metric_learner(build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier)
+    sections = {
+        "width": 3,
+        "normalize": False,
+        "fusion": "mean",
+        "features": {"name": "raw_features"},
+    }
+    return metric_learner(
+        build_embedder(sections, ["features"]), TASK, "euclidean", "infonce", classifier
+    )
 
 
 def context_of(samples, train=None, task=TASK):
@@ -92,16 +104,26 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
     assert len(first) == 8 * DRAWS
     for (video, support), (_, same) in zip(first, again, strict=True):
         assert not set(video.rows) & set(support) and len(set(support)) == 20
-        assert set(frames.labels[support]) == set(frames.labels[video.rows]) and (support == same).all()
+        assert (
+            set(frames.labels[support]) == set(frames.labels[video.rows])
+            and (support == same).all()
+        )
 
 
 def test_a_score_of_a_video_is_the_mean_over_its_own_draws(frames):
     embedded = embed_all(learner(), frames, ["features"])
     rows = list(measured(learner(), frames, 2).values())
     with torch.no_grad():
-        own = [agreement(predicted(learner(), embedded, MAPPING, v, s), v) for v, s in [*draws(frames, 2, 0)][:DRAWS]]
+        own = [
+            agreement(predicted(learner(), embedded, MAPPING, v, s), v)
+            for v, s in [*draws(frames, 2, 0)][:DRAWS]
+        ]
     assert [r.scores[0] for r in rows] == pytest.approx(np.mean(own, axis=0))
-    assert [(r.key.metric, len(r.scores)) for r in rows] == [("Kendall τ", 8), ("Spearman ρ", 8), ("F", 8)]
+    assert [(r.key.metric, len(r.scores)) for r in rows] == [
+        ("Kendall τ", 8),
+        ("Spearman ρ", 8),
+        ("F", 8),
+    ]
 
 
 def test_time_alone_is_the_mean_over_videos_and_annotators(frames):
@@ -113,29 +135,47 @@ def test_time_alone_is_the_mean_over_videos_and_annotators(frames):
 
 def test_time_alone_is_a_floor_where_what_matters_comes_at_its_time(frames):
     early = [np.linspace(1, 0, len(v.rows)) for v in frames.footage]
-    footage = [replace(v, annotations=np.stack([e, e])) for v, e in zip(frames.footage, early, strict=True)]
+    footage = [
+        replace(v, annotations=np.stack([e, e])) for v, e in zip(frames.footage, early, strict=True)
+    ]
     found = references(replace(frames, footage=footage), replace(frames, footage=footage))
     assert found["position prior", 1, "Kendall τ"].mean > 0.95
-    mixed = [replace(v, annotations=v.annotations[:, :: -1 if i % 2 else 1]) for i, v in enumerate(footage)]
+    mixed = [
+        replace(v, annotations=v.annotations[:, :: -1 if i % 2 else 1])
+        for i, v in enumerate(footage)
+    ]
     found = references(replace(frames, footage=mixed), replace(frames, footage=mixed))
     assert abs(found["position prior", 1, "Kendall τ"].mean) < 0.1
 
 
 def test_people_agree_more_than_chance(frames):
     found = references(frames, frames)
-    assert found["human agreement", 1, "Kendall τ"].mean > 0.4 > found["chance", 1, "Kendall τ"].mean == 0
+    assert (
+        found["human agreement", 1, "Kendall τ"].mean
+        > 0.4
+        > found["chance", 1, "Kendall τ"].mean
+        == 0
+    )
     assert found["human agreement", 1, "F"].mean > found["chance", 1, "F"].mean > 0
     video = frames.footage[0]
-    assert people(video)[0] == pytest.approx(correlations(video.annotations[0], video.annotations[1:])[0])
+    assert people(video)[0] == pytest.approx(
+        correlations(video.annotations[0], video.annotations[1:])[0]
+    )
 
 
 def test_values():
     assert correlations(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3], [3, 2, 1]])) == (0.0, 0.0)
     assert correlations(np.array([1.0, 1, 1]), np.array([[1.0, 2, 3]])) == (0.0, 0.0)
     tied = correlations(np.array([1.0, 2, 2, 3]), np.array([[1.0, 1, 2, 3]]))
-    assert tied == pytest.approx((0.8, 0.83333333)), "4 of 6 pairs agree, and one is tied in each: 4 / √(5 · 5)"
+    assert tied == pytest.approx((0.8, 0.83333333)), (
+        "4 of 6 pairs agree, and one is tied in each: 4 / √(5 · 5)"
+    )
     a, b = np.array([True, True, False, False]), np.array([False, True, True, True])
-    assert overlap(a, b) == pytest.approx(2 / 5) and overlap(a, a) == 1.0 and overlap(a & b & ~a, a) == 0.0
+    assert (
+        overlap(a, b) == pytest.approx(2 / 5)
+        and overlap(a, a) == 1.0
+        and overlap(a & b & ~a, a) == 0.0
+    )
 
 
 def test_an_annotators_own_scores_are_perfect(frames):
@@ -148,8 +188,12 @@ def test_an_annotators_own_scores_are_perfect(frames):
 @pytest.mark.parametrize("unit", [1e-20, 1e-12, 1.0, 1e20])
 def test_the_unit_of_what_matters_does_not(frames, unit):
     video = frames.footage[0]
-    assert agreement(unit * video.annotations[0], video) == pytest.approx(agreement(video.annotations[0], video))
-    alike = np.full(len(video.annotations[0]), 0.3) + np.resize([0, 3e-8], len(video.annotations[0]))
+    assert agreement(unit * video.annotations[0], video) == pytest.approx(
+        agreement(video.annotations[0], video)
+    )
+    alike = np.full(len(video.annotations[0]), 0.3) + np.resize(
+        [0, 3e-8], len(video.annotations[0])
+    )
     assert agreement(unit * alike, video) == agreement(np.ones_like(alike), video)
 
 
@@ -157,7 +201,9 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
     shown = replace(frames, columns={**frames.columns, "video": Column(clips)})
     embedded = embed_all(learner(), frames, ["features"])
-    (sheets,) = KeyFrames([1, 3]).examples([Player(learner(), embedded)], context_of(shown)).values()
+    (sheets,) = (
+        KeyFrames([1, 3]).examples([Player(learner(), embedded)], context_of(shown)).values()
+    )
     assert [s["name"] for s in sheets] == ["v0", "v4", "v7"]
     first = sheets[0]
     assert len(first["frames"]) == 10 and [f["shown"] for f in first["frames"]] == first["shown"]
@@ -169,12 +215,19 @@ def test_a_sheet_shows_the_frames_of_the_summary(frames):
 
 def test_what_cannot_be_summarised_is_refused(frames):
     KeyFrames([1, 3]).check_samples(context_of(frames))
-    with pytest.raises(UserError, match=r"evaluation.keyframes.shots=\[4\] .*need 5 of a class, and one has 4"):
+    with pytest.raises(
+        UserError, match=r"evaluation.keyframes.shots=\[4\] .*need 5 of a class, and one has 4"
+    ):
         KeyFrames([4]).check_samples(context_of(frames))
     with pytest.raises(UserError, match="needs samples that are frames"):
-        KeyFrames([1]).check_samples(context_of(Samples(frames.classes, frames.starts, frames.columns)))
+        KeyFrames([1]).check_samples(
+            context_of(Samples(frames.classes, frames.starts, frames.columns))
+        )
     with pytest.raises(UserError, match="set task=regression"):
         KeyFrames([1]).check(learner(), context_of(frames, task=CLASSIFICATION))
     for wrong in ([], [0]):
-        with pytest.raises(UserError, match="evaluation.keyframes.shots=.* must be a list of positive whole numbers"):
+        with pytest.raises(
+            UserError,
+            match="evaluation.keyframes.shots=.* must be a list of positive whole numbers",
+        ):
             KeyFrames(wrong)

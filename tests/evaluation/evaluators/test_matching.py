@@ -28,11 +28,15 @@ class Told:
 
 
 def test_a_query_goes_to_the_candidate_that_the_image_of_its_pair_resembles():
-    first = Told([[[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]]])  # two queries: the pair of class 1, then of class 0
-    second = Told([[[0.1, 0.2, 0.7], [0.3, 0.1, 0.6], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [1, 0, 0], [1, 0, 0]]])
+    # Two queries: the pair of class 1, then of class 0.
+    first = Told([[[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]]])
+    second = Told(
+        [[[0.1, 0.2, 0.7], [0.3, 0.1, 0.6], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [1, 0, 0], [1, 0, 0]]]
+    )
     nothing = Batch(None, None, ())
     found = match(first, second, nothing, nothing).exp()
-    assert torch.allclose(found, torch.tensor([[[0.2, 0.7, 0.1], [0.2, 0.15, 0.65]]]))  # means over two shots each
+    # Means over two shots each.
+    assert torch.allclose(found, torch.tensor([[[0.2, 0.7, 0.1], [0.2, 0.15, 0.65]]]))
 
 
 def unrelated(per_class: int = 4) -> Samples:
@@ -44,14 +48,26 @@ def unrelated(per_class: int = 4) -> Samples:
 
 
 def context_of(samples, ways=3, queries=1, shots=(1,), modalities=MODALITIES):
-    shape = {"ways": [ways], "shots": list(shots), "queries": queries, "mappings": ["image:image", "text:text"]}
+    shape = {
+        "ways": [ways],
+        "shots": list(shots),
+        "queries": queries,
+        "mappings": ["image:image", "text:text"],
+    }
     return making.context_of(samples, settings_of(modalities, **shape), modalities)
 
 
 def of(samples: Samples) -> float:
     learner = make_learner(classifier="nearest").eval()
-    (row,) = MatchingByPairs(["image:text"]).run(Player(learner, samples), context_of(samples, 6, queries=2))
-    assert (row.key.task, row.key.metric, row.key.mapping, row.n) == ("matching", "matching accuracy", "image:text", 20)
+    (row,) = MatchingByPairs(["image:text"]).run(
+        Player(learner, samples), context_of(samples, 6, queries=2)
+    )
+    assert (row.key.task, row.key.metric, row.key.mapping, row.n) == (
+        "matching",
+        "matching accuracy",
+        "image:text",
+        20,
+    )
     return row.mean
 
 
@@ -62,7 +78,8 @@ def test_modalities_without_a_common_space_are_matched_by_pairs():
 def test_a_query_that_resembles_another_pair_is_matched_wrongly():
     samples = unrelated()
     values = samples.columns["text"].values.clone()
-    values[0:4] = values[4:8]  # class 0 sounds like class 1: of ties the first label wins, and labels are shuffled
+    # Class 0 sounds like class 1: of ties the first label wins, and labels are shuffled.
+    values[0:4] = values[4:8]
     confused = replace(samples, columns=samples.columns | {"text": Column(values, encoded=True)})
     assert of(confused) == pytest.approx(5 / 6)
 
@@ -71,7 +88,11 @@ def test_only_what_is_known_in_both_modalities_is_matched():
     samples = unrelated()
     learner = make_learner().eval()
     del learner.embedder.encoders["text"]
-    matching, context, other = MatchingByPairs(["image:text"]), context_of(samples), make_learner().eval()
+    matching, context, other = (
+        MatchingByPairs(["image:text"]),
+        context_of(samples),
+        make_learner().eval(),
+    )
     assert len(matching.of([Player(learner, samples)], context)) == 0
     assert len(matching.of([Player(learner, samples), Player(other, samples)], context)) == 1
 
@@ -83,7 +104,10 @@ def test_only_what_is_known_in_both_modalities_is_matched():
         ("image+text:image", "image.text:image is not one modality on each side"),
         (
             "image:audio",
-            "image:audio needs audio, which no mapping has: name it in episode.eval.mappings too, as audio:audio",
+            (
+                "image:audio needs audio, which no mapping has: name it in episode.eval.mappings "
+                "too, as audio:audio"
+            ),
         ),
         ("text:image", "text:image cannot match text: it is the same for a whole class"),
     ],
@@ -92,13 +116,22 @@ def test_what_cannot_be_matched_is_refused(text, message, learner):
     context = context_of(unrelated(), modalities=MODALITIES | {"text": Granularity.CLASS})
     with pytest.raises(UserError, match=f"evaluation.matching.mappings: {message}"):
         MatchingByPairs([text]).check(learner, context)
-    with pytest.raises(UserError, match="evaluation.matching.mappings is empty: name what to match"):
+    with pytest.raises(
+        UserError, match="evaluation.matching.mappings is empty: name what to match"
+    ):
         MatchingByPairs([])
 
 
 def test_the_table_has_it_beside_chance():
     samples = unrelated()
     matching = MatchingByPairs(["image:text"])
-    found = measure(context_of(samples, shots=(1, 2)), make_learner(classifier="nearest"), None, [matching])
+    found = measure(
+        context_of(samples, shots=(1, 2)), make_learner(classifier="nearest"), None, [matching]
+    )
     means = {(r.key.predictor, r.key.shots): r.mean for r in found.where(task="matching")}
-    assert means == {("metric/nearest", 1): 1, ("metric/nearest", 2): 1, ("chance", 1): 1 / 3, ("chance", 2): 1 / 3}
+    assert means == {
+        ("metric/nearest", 1): 1,
+        ("metric/nearest", 2): 1,
+        ("chance", 1): 1 / 3,
+        ("chance", 2): 1 / 3,
+    }

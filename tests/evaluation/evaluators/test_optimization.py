@@ -29,7 +29,10 @@ def family():
 @pytest.fixture(scope="module")
 def context(family):
     return ProblemContext(
-        family, {}, EvaluationConfig(40, 30, 0, [], False, lr_search_episodes=30), torch.device("cpu")
+        family,
+        {},
+        EvaluationConfig(40, 30, 0, [], False, lr_search_episodes=30),
+        torch.device("cpu"),
     )
 
 
@@ -51,11 +54,15 @@ def measured(context, solver):
 
 
 def test_validation_is_the_loss_after_the_horizon_on_fixed_problems(context, solver, family):
-    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[-1].double()
+    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[
+        -1
+    ].double()
     scores = context.validate(solver)
     assert list(scores) == context.monitors(solver)
     assert scores["val/mean"] == pytest.approx(final.mean().item())
-    assert scores["val/objective"] == pytest.approx(final.mean().item()), "at power 1 it is the mean"
+    assert scores["val/objective"] == pytest.approx(final.mean().item()), (
+        "at power 1 it is the mean"
+    )
     assert scores["val/median"] == pytest.approx(float(np.median(final.numpy())))
     assert not context.metric.higher_is_better and context.validate(solver) == scores
 
@@ -63,8 +70,12 @@ def test_validation_is_the_loss_after_the_horizon_on_fixed_problems(context, sol
 def test_the_objective_is_the_mean_of_training(context, family):
     torch.manual_seed(0)
     solver = build_solver(METHOD, family, power=0.5)
-    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[-1].double()
-    assert context.validate(solver)["val/objective"] == pytest.approx(final.sqrt().mean().square().item(), rel=1e-5)
+    final = solver.solve(family.draw(range(30), 0, "val", None, torch.device("cpu")), 5)[
+        -1
+    ].double()
+    assert context.validate(solver)["val/objective"] == pytest.approx(
+        final.sqrt().mean().square().item(), rel=1e-5
+    )
 
 
 def test_there_are_mean_and_median_of_every_rule_at_every_horizon(measured):
@@ -83,7 +94,11 @@ def test_there_are_mean_and_median_of_every_rule_at_every_horizon(measured):
     for row in results:
         assert row.n == 40 and row.unit == "problems" and not row.higher_is_better
         if row.key.metric == "mean loss":
-            assert len(row.scores) == 40 and row.mean == pytest.approx(row.scores.mean()) and row.ci95 > 0
+            assert (
+                len(row.scores) == 40
+                and row.mean == pytest.approx(row.scores.mean())
+                and row.ci95 > 0
+            )
         else:
             assert row.ci95 is None
 
@@ -91,7 +106,11 @@ def test_there_are_mean_and_median_of_every_rule_at_every_horizon(measured):
 def test_all_rules_start_from_the_same_problems(measured):
     curves = measured[1]["curves"]
     assert len({c["median"][0] for c in curves}) == 1 and len(curves) == 6
-    assert curves[0]["name"] == "lstm" and curves[0]["steps"][-1] == 15 and measured[1]["trained_to"] == 5
+    assert (
+        curves[0]["name"] == "lstm"
+        and curves[0]["steps"][-1] == 15
+        and measured[1]["trained_to"] == 5
+    )
 
 
 @pytest.mark.parametrize("wrong", [[], [0], [1.5]])
@@ -126,7 +145,8 @@ def test_nothing_is_chosen_by_test_problems(context, solver):
     assert held._tuned("sgd", solver.unroll).variant == context._tuned("sgd", solver.unroll).variant
 
 
-@pytest.mark.parametrize("exponent", [-7, 2, 3, 8])  # a step above a power of ten, two, one below, and one of them
+# A step above a power of ten, two, one below, and one of them.
+@pytest.mark.parametrize("exponent", [-7, 2, 3, 8])
 def test_a_rate_is_climbed_to_from_both_sides(context, solver, exponent, monkeypatch):
     best = 0.1 * RATIO**exponent
 
@@ -140,7 +160,13 @@ def test_a_rate_is_climbed_to_from_both_sides(context, solver, exponent, monkeyp
 class Told(torch.nn.Module):
     """Leaves losses of 1, 2 and 9, whatever it is asked to solve."""
 
-    unroll, power, role, baseline, predictor_name = Unroll(1, None, True, "last", 0.0), 0.5, Role.LEARNED, False, "told"
+    unroll, power, role, baseline, predictor_name = (
+        Unroll(1, None, True, "last", 0.0),
+        0.5,
+        Role.LEARNED,
+        False,
+        "told",
+    )
     optimizer = hand_designed("sgd", 1.0)
 
     def solve(self, problems, steps):
@@ -148,7 +174,9 @@ class Told(torch.nn.Module):
 
 
 def test_the_median_is_not_the_mean(context):
-    three = replace(context, options=replace(context.options, episodes=3, validation_episodes=3, controls=False))
+    three = replace(
+        context, options=replace(context.options, episodes=3, validation_episodes=3, controls=False)
+    )
     squared_mean_of_roots = ((1 + 2**0.5 + 3) / 3) ** 2
     assert list(three.validate(Told()).values()) == pytest.approx([4, 2, squared_mean_of_roots])
     results, _ = evaluate(three, Told(), 1)
@@ -168,5 +196,11 @@ def test_without_controls_the_solver_stands_alone(context, solver):
 
 def test_a_curve_is_median_and_quartiles():
     shown = curve("x", np.array([[0.0, 1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 5.0, 9.0]]))
-    assert shown == {"name": "x", "steps": [0, 1], "low": [1.0, 5.0], "median": [2.0, 5.0], "high": [3.0, 5.0]}
+    assert shown == {
+        "name": "x",
+        "steps": [0, 1],
+        "low": [1.0, 5.0],
+        "median": [2.0, 5.0],
+        "high": [3.0, 5.0],
+    }
     assert len(curve("x", np.zeros((1001, 2)))["steps"]) == 200

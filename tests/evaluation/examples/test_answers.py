@@ -27,10 +27,16 @@ def answers(learners, samples, shape):
 
 def test_what_a_sample_lacks_is_not_shown(named):  # noqa: F811
     mask = torch.arange(len(named.labels)) % 2 == 0
-    gappy = replace(named, columns={**named.columns, "features": replace(named.columns["features"], mask=mask)})
+    gappy = replace(
+        named, columns={**named.columns, "features": replace(named.columns["features"], mask=mask)}
+    )
     learner = metric().eval()
     learner.fit(gappy)
-    queries = [query for episode in answers([learner], gappy, SHAPE)["episodes"] for query in episode["queries"]]
+    queries = [
+        query
+        for episode in answers([learner], gappy, SHAPE)["episodes"]
+        for query in episode["queries"]
+    ]
     assert {len(query["shown"]) for query in queries} == {0, 1}
     assert all(query["reference"]["text"] in NAMES for query in queries)
 
@@ -40,5 +46,6 @@ def test_a_learner_that_cannot_play_the_shape_shows_nothing(named):  # noqa: F81
     learner.fit(named)
     both = [learner, PermutedTargets(learner)]
     assert len(answers(both, named, SHAPE)["by"]) == 2
-    assert answers(both, named, EpisodeShape(1, 1, 6))["by"] == [learner.predictor_name]  # one pair cannot be shuffled
+    # One pair cannot be shuffled.
+    assert answers(both, named, EpisodeShape(1, 1, 6))["by"] == [learner.predictor_name]
     assert answers(both[1:], named, EpisodeShape(1, 1, 6)) is None

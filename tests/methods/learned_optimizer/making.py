@@ -18,22 +18,34 @@ from tests.conftest import MLP, SMALL
 
 METHOD = Path(mmml.__file__).parent.parent / "conf/method"
 CONFIG = yaml.safe_load((METHOD / "learned_optimizer.yaml").read_text())
-UPDATE_RULES = {file.stem: yaml.safe_load(file.read_text()) for file in (METHOD / "update_rule").glob("*.yaml")}
+UPDATE_RULES = {
+    file.stem: yaml.safe_load(file.read_text()) for file in (METHOD / "update_rule").glob("*.yaml")
+}
 KNOBS = {option for section in UPDATE_RULES.values() for option in section} - {"name"}
 
 
 def nested(options: dict) -> dict:
-    """The section of a learner: options of update rules, given beside the others, go to its own if it knows them."""
+    """The section of a learner: options of update rules, given beside the others, go to its
+    own if it knows them.
+    """
     name = options["update_rule"]
     own = UPDATE_RULES.get(name, {"name": name})
-    given = {k: v for k, v in options.items() if k in own or (k not in CONFIG and k not in KNOBS | {"update_rule"})}
+    given = {
+        k: v
+        for k, v in options.items()
+        if k in own or (k not in CONFIG and k not in KNOBS | {"update_rule"})
+    }
     rest = {k: v for k, v in options.items() if k in CONFIG and k != "defaults"}
     return rest | {"update_rule": own | {k: v for k, v in given.items() if k not in rest}}
 
 
-OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")} | {"update_rule": "lstm"}
+OPTIONS = {k: v for k, v in CONFIG.items() if k not in ("defaults", "name")} | {
+    "update_rule": "lstm"
+}
 
-CONV = {k: v for k, v in SMALL.items() if k != "image"} | {"image": SMALL["image"] | {"augment": 0.0}}
+CONV = {k: v for k, v in SMALL.items() if k != "image"} | {
+    "image": SMALL["image"] | {"augment": 0.0}
+}
 DENSE = MLP | {"text": SMALL["text"] | {"dropout": 0.0}}
 IMAGES = Mapping.parse("image:image")
 NAMES = Mapping.parse("text:image")
@@ -49,11 +61,21 @@ RULES = {
     "learned_lr": {"update_rule": "learned_lr"},
     "lstm": {"update_rule": "lstm", **SMALL_LSTM},
     "lstm-loss": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "loss"},
-    "lstm-both": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "gradient+loss", "preprocess": "none"},
+    "lstm-both": {
+        "update_rule": "lstm",
+        **SMALL_LSTM,
+        "inputs": "gradient+loss",
+        "preprocess": "none",
+    },
     "lstm-0": {"update_rule": "lstm", **SMALL_LSTM, "layers": 0},
     "lstm-0-both": {"update_rule": "lstm", **SMALL_LSTM, "layers": 0, "inputs": "gradient+loss"},
     "lstm-all": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "loss+moments+gradient"},
-    "lstm-times": {"update_rule": "lstm", **SMALL_LSTM, "inputs": "moments", "gradient_output": True},
+    "lstm-times": {
+        "update_rule": "lstm",
+        **SMALL_LSTM,
+        "inputs": "moments",
+        "gradient_output": True,
+    },
     "rnnprop": {"update_rule": "rnnprop", "hidden": 3, "inputs": "moments"},
     "rnnprop-0": {"update_rule": "rnnprop", "hidden": 3, "inputs": "moments", "layers": 0},
     "rnnprop-gradient": {"update_rule": "rnnprop", **SMALL_LSTM},
@@ -62,7 +84,17 @@ RULES = {
     "meta_lstm-loss": {"update_rule": "meta_lstm", **SMALL_LSTM, "inputs": "loss"},
     "meta_lstm-moments": {"update_rule": "meta_lstm", **SMALL_LSTM, "inputs": "moments"},
 }
-ONE_EACH = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "learned_lr", "lstm", "rnnprop", "meta_lstm"]
+ONE_EACH = [
+    "sgd",
+    "momentum",
+    "nesterov",
+    "rmsprop",
+    "adam",
+    "learned_lr",
+    "lstm",
+    "rnnprop",
+    "meta_lstm",
+]
 
 # So that no encoder is wrecked in a few steps.
 GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.01}
@@ -71,7 +103,9 @@ GENTLE = {"head_scale": 2.0, "inner_lr": 0.01, "decay": 0.9, "output_scale": 0.0
 def make_rule(name: str, template=None, **changed) -> UpdateRule:
     """A rule as its section of options has it, with random numbers of its own."""
     torch.manual_seed(1)
-    rule = update_rules.build_section(nested(OPTIONS | RULES[name] | changed)["update_rule"], "method.update_rule")
+    rule = update_rules.build_section(
+        nested(OPTIONS | RULES[name] | changed)["update_rule"], "method.update_rule"
+    )
     rule.fit_to(template or {})
     return rule
 
@@ -98,7 +132,9 @@ class Tiny(Encoder):
 
     def __init__(self, layer: nn.Module | None = None):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2, 3, bias=False), layer or nn.BatchNorm1d(3), nn.Tanh())
+        self.layers = nn.Sequential(
+            nn.Linear(2, 3, bias=False), layer or nn.BatchNorm1d(3), nn.Tanh()
+        )
 
     def prepare(self, raw):
         return raw
@@ -113,7 +149,8 @@ def tiny(layer: nn.Module | None = None, normalize: bool = False) -> Embedder:
 
 
 def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
-    """Two episodes of two classes, two shots and one query in double precision, raw or as if they were embeddings.
+    """Two episodes of two classes, two shots and one query in double precision, raw or as if
+    they were embeddings.
 
     Args:
         encoded: as embeddings of the width of :class:`Tiny`, rather than what it embeds.
@@ -121,7 +158,9 @@ def numbers(encoded: bool, only: slice = slice(None)) -> Batch:
     """
     generator, sides = torch.Generator().manual_seed(3), []
     for n in (2, 1):
-        x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[only]
+        x = torch.randn(2, 2, n, 3 if encoded else 2, generator=generator, dtype=torch.float64)[
+            only
+        ]
         scores = torch.randn(2, 2 * n, generator=generator, dtype=torch.float64)[only]
         columns = {
             "image": Column(x if encoded else x.flatten(0, 2), encoded=encoded),

@@ -1,4 +1,6 @@
-"""What coordinate-wise rules remember of each coordinate: their LSTM, step after step, and what was ever touched."""
+"""What coordinate-wise rules remember of each coordinate: their LSTM, step after step,
+and what was ever touched.
+"""
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from tests.methods.learned_optimizer.making import make_rule
 @torch.no_grad()
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_lstm_is_that_of_torch_step_after_step(layers):
-    """Hidden and memory of every layer, each of two tasks with two coordinates, three steps in a row."""
+    """Hidden and memory of every layer, each of two tasks with two coordinates,
+    three steps in a row.
+    """
     torch.manual_seed(0)
     lstm, encoded = CoordinateLSTM(3, 4, layers, outputs=2), torch.randn(3, 2, 2, 3)
     state = lstm.init(torch.zeros(2, 2))
@@ -44,7 +48,11 @@ def test_every_rule_carries_its_lstm_on(name):
 def test_what_once_had_a_gradient_goes_on_moving(inputs):
     """Momentum, for one, moves a coordinate whose gradient is zero for a step."""
     observation, state = Observation(inputs, "none", 0.5, 0.5), None
-    for gradient, touched in (([0, 1, 0], [0, 1, 0]), ([0, 0, 2], [0, 1, 1]), ([0, 0, 0], [0, 1, 1])):
+    for gradient, touched in (
+        ([0, 1, 0], [0, 1, 0]),
+        ([0, 0, 2], [0, 1, 1]),
+        ([0, 0, 0], [0, 1, 1]),
+    ):
         grads = {"x": torch.tensor([gradient], dtype=torch.float32)}
         _, state = observation.see(grads, torch.ones(1), state or observation.init(grads))
         assert state["touched"][""].tolist() == [[bool(t) for t in touched]]
@@ -52,7 +60,9 @@ def test_what_once_had_a_gradient_goes_on_moving(inputs):
 
 @torch.no_grad()
 def test_rnnprop_is_the_published_equation():
-    """Section 4.2: the moments through a linear layer and ELU to the LSTM; the step is rate · tanh of what it says."""
+    """Section 4.2: the moments through a linear layer and ELU to the LSTM; the step is rate · tanh
+    of what it says.
+    """
     rule = make_rule("rnnprop", inner_lr=0.2, beta1=0.5, beta2=0.5)
     torch.nn.init.normal_(rule.input.weight)
     params, memory = {"x": torch.zeros(1, 2)}, (torch.zeros(2, 3), torch.zeros(2, 3))
@@ -61,7 +71,9 @@ def test_rnnprop_is_the_published_equation():
     for t, gradient in enumerate(torch.tensor([[1.0, -3.0], [-2.0, 0.5]]), 1):
         means, squares = 0.5 * means + 0.5 * gradient, 0.5 * squares + 0.5 * gradient.square()
         size = (squares / (1 - 0.5**t)).sqrt()
-        shown = F.elu(rule.input(torch.stack([means / (1 - 0.5**t) / size, gradient / size], dim=-1)))
+        shown = F.elu(
+            rule.input(torch.stack([means / (1 - 0.5**t) / size, gradient / size], dim=-1))
+        )
         for i, cell in enumerate(rule.lstm.cells):
             layers[i] = cell(shown, layers[i])
             shown = layers[i][0]

@@ -1,4 +1,6 @@
-"""What the first step of an inner loop moves: all that is said to adapt, and nothing whose gradient is zero."""
+"""What the first step of an inner loop moves: all that is said to adapt, and nothing
+whose gradient is zero.
+"""
 
 import copy
 from dataclasses import replace
@@ -14,10 +16,25 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.methods.learned_optimizer.update_rules.hand_designed import HAND_DESIGNED, hand_designed
 from mmml.run import build_learner
 from tests.conftest import MLP
-from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, ONE_EACH, RULES, episodes, make
+from tests.methods.learned_optimizer.making import (
+    CONV,
+    GENTLE,
+    IMAGES,
+    ONE_EACH,
+    RULES,
+    episodes,
+    make,
+)
 
-PRESETS = sorted(p.stem for p in (Path(mmml.__file__).parent.parent / "conf/method/algorithm").glob("*.yaml"))
-SMALL = ["encoder.width=16", "encoder.image.channels=8", "encoder.image.size=16", "encoder.text.channels=16"]
+PRESETS = sorted(
+    p.stem for p in (Path(mmml.__file__).parent.parent / "conf/method/algorithm").glob("*.yaml")
+)
+SMALL = [
+    "encoder.width=16",
+    "encoder.image.channels=8",
+    "encoder.image.size=16",
+    "encoder.text.channels=16",
+]
 SMALL += ["encoder.text.max_length=16", "trainer.device=cpu"]
 BOTH = Mapping.parse("image+text:image")
 NONE = 1e-12  # of a gradient in float64 that is zero but for rounding
@@ -31,9 +48,13 @@ def built(*overrides):
 
 
 def first_step(learner, support):
-    """The fast parameters before and after one step, and their gradients, those of a learner in float64."""
+    """The fast parameters before and after one step, and their gradients, those
+    of a learner in float64.
+    """
     with torch.no_grad():
-        encoded = support.encode(learner.embedder.encode if learner.embeds_once else learner.embedder.prepare)
+        encoded = support.encode(
+            learner.embedder.encode if learner.embeds_once else learner.embedder.prepare
+        )
     gradients = gradients_of(copy.deepcopy(learner).double(), in_double(encoded))
     side = learner._encode(encoded)
     before = learner._start(side)
@@ -67,18 +88,25 @@ def test_every_tensor_that_is_said_to_adapt_moves_in_the_first_step(samples, pre
     sampler = Sampler(samples, 0, "train")
     support, _ = gather(samples, sampler.draw([0], EpisodeShape(5, 1, 1)), [BOTH]).view(BOTH)
     before, after, gradients = first_step(learner, support)
-    assert set(gradients) == set(before) and ("encoders" in " ".join(before)) == (learner.adapted == "all")
-    for name, distance in moved(before, after).items():  # none is exempt: every tensor has a gradient
+    assert set(gradients) == set(before) and ("encoders" in " ".join(before)) == (
+        learner.adapted == "all"
+    )
+    # None is exempt: every tensor has a gradient.
+    for name, distance in moved(before, after).items():
         assert gradients[name].abs().max() > NONE, f"{name} has no gradient in the first step"
-        assert distance > 0, f"{name} has a gradient of {gradients[name].norm():.2g} and does not move"
+        assert distance > 0, (
+            f"{name} has a gradient of {gradients[name].norm():.2g} and does not move"
+        )
 
 
 @pytest.mark.parametrize("ways", [2, 5])
 @pytest.mark.parametrize("name", HAND_DESIGNED)
 def test_rounding_moves_nothing_whose_gradient_is_zero(samples, name, ways):
-    """From a head of zeros all classes are as likely, so that neither bias nor encoders have a gradient.
+    """From a head of zeros all classes are as likely, so that neither bias nor encoders
+    have a gradient.
 
-    In float32 the sums that cancel leave 1e-8, which Adam and RMSprop would make a step of full size.
+    In float32 the sums that cancel leave 1e-8, which Adam and RMSprop would make
+    a step of full size.
     """
     for adapt, embedder in (("head", MLP), ("all", MLP), ("all", CONV)):
         learner = make(embedder, adapt=adapt, init="zero", update_rule="sgd", **GENTLE).eval()
@@ -107,7 +135,9 @@ def test_no_learned_rule_moves_what_has_no_gradient(samples, rule):
 
 @pytest.mark.parametrize("name", HAND_DESIGNED)
 def test_a_head_of_scores_that_begins_with_their_mean_keeps_its_bias(scored, name):
-    """The mean has no gradient by squared error, though float32 cannot hold it to the last digit."""
+    """The mean has no gradient by squared error, though float32 cannot hold
+    it to the last digit.
+    """
     learner = make(task="regression", init="prototype", update_rule="sgd").eval()
     learner.optimizer = hand_designed(name, 0.1)
     side = learner._encode(episodes(scored).view(IMAGES)[0])

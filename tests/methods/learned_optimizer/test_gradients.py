@@ -1,4 +1,6 @@
-"""Meta-gradients: they are those of finite differences, they reach every parameter, and they are numbers."""
+"""Meta-gradients: they are those of finite differences, they reach every parameter,
+and they are numbers.
+"""
 
 import pytest
 import torch
@@ -38,15 +40,22 @@ def meta_loss(learner, batch):
 
 
 def playing(rule: str, setting: dict, **changed):
-    """A learner in double precision whose rule is far from its start, a batch, and all that can be learned."""
+    """A learner in double precision whose rule is far from its start, a batch, and all
+    that can be learned.
+    """
     full = setting["adapt"] == "all"
-    learner = make(tiny(), **GENTLE | {"head_scale": 2.0, "inner_lr": 0.1} | RULES[rule] | setting | changed).double()
+    learner = make(
+        tiny(), **GENTLE | {"head_scale": 2.0, "inner_lr": 0.1} | RULES[rule] | setting | changed
+    ).double()
     for p in learner.optimizer.parameters():
         p.data += 0.3 * torch.randn_like(p)
     batch = numbers(encoded=not full)
     leaves = {n: p for n, p in learner.named_parameters() if full or "embedder" not in n}
     if not full:
-        leaves |= {side: getattr(batch, side).values["image"].requires_grad_() for side in ("support", "query")}
+        leaves |= {
+            side: getattr(batch, side).values["image"].requires_grad_()
+            for side in ("support", "query")
+        }
     return learner, batch, leaves
 
 
@@ -62,9 +71,13 @@ def slope(value, at, direction):
 
 
 @pytest.mark.parametrize("first_order", [True, False])
-@pytest.mark.parametrize(("rule", "setting"), CASES, ids=lambda x: x if isinstance(x, str) else "/".join(x.values()))
+@pytest.mark.parametrize(
+    ("rule", "setting"), CASES, ids=lambda x: x if isinstance(x, str) else "/".join(x.values())
+)
 def test_meta_gradients_agree_with_finite_differences(rule, setting, first_order):
-    """Those of first order agree with the differences where recorded gradients (and losses) are constants."""
+    """Those of first order agree with the differences where recorded gradients (and
+    losses) are constants.
+    """
     learner, batch, leaves = playing(rule, setting, first_order=first_order)
     learner.optimizer = replay = Replay(learner.optimizer)
     loss = meta_loss(learner, batch)
@@ -72,11 +85,15 @@ def test_meta_gradients_agree_with_finite_differences(rule, setting, first_order
     assert min((x.abs().log() + 10).abs().min() for x in shown) > 0.05  # log_sign has a kink there
     if not first_order:
         learner.optimizer = replay.rule
-    gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    gradients = torch.autograd.grad(
+        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+    )
     for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
         direction = F.normalize(torch.randn_like(leaf), dim=None)
         expected = slope(lambda: meta_loss(learner, batch), leaf, direction)
-        assert (gradient * direction).sum().item() == pytest.approx(expected, rel=1e-6, abs=3e-11), name
+        assert (gradient * direction).sum().item() == pytest.approx(
+            expected, rel=1e-6, abs=3e-11
+        ), name
 
 
 @pytest.mark.parametrize("rule", ["sgd", "adam", "rmsprop", "meta_lstm"])
@@ -84,7 +101,9 @@ def test_orders_differ(rule):
     gradients = []
     for first_order in (True, False):
         learner, batch, leaves = playing(rule, SCORES, first_order=first_order)
-        gradients.append(torch.autograd.grad(meta_loss(learner, batch), leaves["model.head.weight"])[0])
+        gradients.append(
+            torch.autograd.grad(meta_loss(learner, batch), leaves["model.head.weight"])[0]
+        )
     assert (gradients[0] - gradients[1]).norm() > 1e-3 * gradients[1].norm()
 
 
@@ -111,15 +130,23 @@ def test_every_parameter_learns_in_the_first_step(scored, rule, adapt, first_ord
 
 @pytest.mark.parametrize("rule", [*ONE_EACH, "lstm-0-both"])
 def test_of_classes_all_but_what_they_share_learns_in_the_first_step(rule):
-    """What is added to the outputs of all classes alike, softmax takes away: such as one number to all coordinates."""
-    learner, batch, leaves = playing(rule, MEANS | {"init": "learned"}, inner_steps=2, first_order=False)
+    """What is added to the outputs of all classes alike, softmax takes away: such as one number
+    to all coordinates.
+    """
+    learner, batch, leaves = playing(
+        rule, MEANS | {"init": "learned"}, inner_steps=2, first_order=False
+    )
     lacking = untouched(learner, meta_loss(learner, batch), least=1e-12) & leaves.keys()
-    assert lacking == ({"optimizer.lstm.output.bias"} if RULES[rule]["update_rule"] == "lstm" else set())
+    assert lacking == (
+        {"optimizer.lstm.output.bias"} if RULES[rule]["update_rule"] == "lstm" else set()
+    )
 
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
 @pytest.mark.parametrize(
-    "changed", [{"first_order": False}, {"first_order": True, "init": "prototype"}], ids=["order 2", "class means"]
+    "changed",
+    [{"first_order": False}, {"first_order": True, "init": "prototype"}],
+    ids=["order 2", "class means"],
 )
 def test_encoders_of_the_support_side_learn_too(samples, adapt, changed):
     learner = make(update_rule="sgd", adapt=adapt, **changed)
@@ -135,19 +162,28 @@ def test_mappings_weigh_alike(samples):
 
 
 def barely_used(params, step):
-    """The loss depends on ``used``; not on ``idle``; and ``dead`` is multiplied by an input that is 0."""
+    """The loss depends on ``used``; not on ``idle``; and ``dead`` is multiplied by
+    an input that is 0.
+    """
     return (params["used"].square() + params["used"] * params["dead"] * 0.0).sum(1)
 
 
 @pytest.mark.parametrize("first_order", [True, False])
 @pytest.mark.parametrize("name", RULES)
 def test_a_parameter_that_the_loss_does_not_touch_makes_no_nan(name, first_order):
-    first = {n: torch.full((2, 3), v, requires_grad=True) for n, v in (("used", 1.0), ("idle", 2.0), ("dead", 3.0))}
+    first = {
+        n: torch.full((2, 3), v, requires_grad=True)
+        for n, v in (("used", 1.0), ("idle", 2.0), ("dead", 3.0))
+    }
     rule: UpdateRule = make_rule(name, {n: p[0].detach() for n, p in first.items()})
     point = start(first, rule)
     last = arrive(descend(barely_used, point, rule, range(3), first_order), point).params
     sum(p.square().sum() for p in last.values()).backward()
-    for tensor in (*last.values(), *(p.grad for p in first.values()), *(p.grad for p in rule.parameters())):
+    for tensor in (
+        *last.values(),
+        *(p.grad for p in first.values()),
+        *(p.grad for p in rule.parameters()),
+    ):
         assert torch.isfinite(tensor).all()
     assert not torch.equal(last["used"], first["used"])
     assert torch.equal(last["idle"], first["idle"]) and torch.equal(last["dead"], first["dead"])

@@ -28,7 +28,9 @@ class TestLanguageModel:
         for p, row in zip(prefix, tokens.tolist(), strict=True):
             lost, encoded = [], p
             for token in [t for t in row if t >= 0]:
-                lost.append(-writer.model(inputs_embeds=encoded[None]).logits[0, -1].log_softmax(-1)[token])
+                lost.append(
+                    -writer.model(inputs_embeds=encoded[None]).logits[0, -1].log_softmax(-1)[token]
+                )
                 encoded = torch.cat([encoded, embedded(torch.tensor([token]))])
             expected.append(torch.stack(lost).mean())
         assert torch.allclose(writer.log_loss(prefix, tokens), torch.stack(expected), atol=1e-5)
@@ -41,8 +43,16 @@ class TestLanguageModel:
         for p, text in zip(prefix, together, strict=True):
             encoded, found = p, []
             while len(found) < 10 and END not in found:
-                found.append(int(writer.model(inputs_embeds=encoded[None], use_cache=False).logits[0, -1].argmax()))
-                encoded = torch.cat([encoded, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))])
+                found.append(
+                    int(
+                        writer.model(inputs_embeds=encoded[None], use_cache=False)
+                        .logits[0, -1]
+                        .argmax()
+                    )
+                )
+                encoded = torch.cat(
+                    [encoded, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))]
+                )
             assert writer.tokens.decode(torch.tensor([found])) == [text]
 
     @torch.no_grad()
@@ -52,7 +62,10 @@ class TestLanguageModel:
             writer.decoding = Decoding(3, by, 4, 1.0, 10)
             tokens = writer.generate(prefix)
             after = (tokens == END).long().cumsum(1) - (tokens == END).long() > 0
-            found[by], lost[by] = writer.tokens.decode(tokens), writer._log_loss(prefix, tokens.masked_fill(after, -1))
+            found[by], lost[by] = (
+                writer.tokens.decode(tokens),
+                writer._log_loss(prefix, tokens.masked_fill(after, -1)),
+            )
         assert lost["beam"].mean() < lost["greedy"].mean() < lost["sample"].mean()
         assert found["beam"] != found["greedy"] != found["sample"]
         writer.decoding = Decoding(3, "sample", 1, 1e-4, 10)
@@ -86,7 +99,9 @@ class TestLanguageModel:
             learned(options)
 
     def test_heads_must_share_the_width(self):
-        with pytest.raises(UserError, match=r"heads=3 must be a divisor of method\.language_model\.width=16"):
+        with pytest.raises(
+            UserError, match=r"heads=3 must be a divisor of method\.language_model\.width=16"
+        ):
             gpt2(ByteTokens(), 16, 1, 3, 8)
 
 

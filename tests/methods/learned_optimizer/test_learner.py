@@ -10,7 +10,16 @@ from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import TrainingError, UserError
 from mmml.methods import Role
-from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, ONE_EACH, RULES, episodes, make
+from tests.methods.learned_optimizer.making import (
+    CONV,
+    GENTLE,
+    IMAGES,
+    NAMES,
+    ONE_EACH,
+    RULES,
+    episodes,
+    make,
+)
 
 BOTH = Mapping.parse("image+text:image")
 
@@ -36,7 +45,9 @@ def test_adapting_helps(samples):
     losses = []
     for steps in (0, 1, 2):
         learner = make(update_rule="sgd", eval_inner_steps=steps, inner_lr=0.01).eval()
-        losses.append(learner.task.loss(learner.adapt(support)(support), support.labels).mean().item())
+        losses.append(
+            learner.task.loss(learner.adapt(support)(support), support.labels).mean().item()
+        )
     assert losses == sorted(losses, reverse=True) and losses[0] > losses[2] + 0.005
 
 
@@ -56,7 +67,9 @@ def test_raw_and_embedded_examples_are_learned_alike(samples, adapt):
     assert learner.embeds_once == (adapt == "head")
     if learner.embeds_once:
         embedded = [s.encode(learner.embedder.encode) for s in (support, query)]
-        assert torch.allclose(learner.adapt(embedded[0])(embedded[1]), learner.adapt(support)(query), atol=1e-6)
+        assert torch.allclose(
+            learner.adapt(embedded[0])(embedded[1]), learner.adapt(support)(query), atol=1e-6
+        )
 
 
 @torch.no_grad()
@@ -64,7 +77,9 @@ def test_any_number_of_classes_shots_and_queries(samples):
     for rule in ("learned_lr", "meta_lstm"):
         learner = make(ways=6, **GENTLE | RULES[rule]).eval()
         for ways, shots, queries in ((2, 1, 1), (6, 2, 2), (3, 1, 3)):
-            predictions = adapted(learner, episodes(samples, shape=EpisodeShape(ways, shots, queries)))
+            predictions = adapted(
+                learner, episodes(samples, shape=EpisodeShape(ways, shots, queries))
+            )
             assert predictions.shape == (2, ways * queries, ways)
 
 
@@ -92,14 +107,19 @@ def test_truncation_changes_gradients_not_values(scored, rule, adapt):
     by = [full.model.head.weight, full.model.head.bias]
     assert all(g.norm() > 0 for g in torch.autograd.grad(loss, by, retain_graph=True))
     by = [cut.model.head.weight, cut.model.head.bias]
-    assert all(g is None for g in torch.autograd.grad(pieces[1], by, retain_graph=True, allow_unused=True))
+    assert all(
+        g is None for g in torch.autograd.grad(pieces[1], by, retain_graph=True, allow_unused=True)
+    )
     assert all(g.norm() > 0 for g in torch.autograd.grad(pieces[0], by))
 
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_every_view_goes_on_from_its_own_point(samples, adapt):
     """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
-    batch, options = episodes(samples, [IMAGES, NAMES]), {"adapt": adapt, "update_rule": "adam", "vectorize": False}
+    batch, options = (
+        episodes(samples, [IMAGES, NAMES]),
+        {"adapt": adapt, "update_rule": "adam", "vectorize": False},
+    )
     (full,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
     *_, last = make(**options, **GENTLE, inner_steps=4, truncation_length=2).losses(batch, 1.0)
     assert last.item() == pytest.approx(full.item(), rel=1e-6)
@@ -107,7 +127,13 @@ def test_every_view_goes_on_from_its_own_point(samples, adapt):
 
 @pytest.mark.parametrize("weights", ["last", "uniform", "linear"])
 def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weights):
-    learner = make(update_rule="lstm", inner_steps=6, truncation_length=2, step_loss_weights=weights, curriculum=1.0)
+    learner = make(
+        update_rule="lstm",
+        inner_steps=6,
+        truncation_length=2,
+        step_loss_weights=weights,
+        curriculum=1.0,
+    )
     optimizer = torch.optim.SGD(learner.parameters(), 0.1)
     for progress, expected in ((0.0, 1), (0.5, 2), (1.0, 3)):
         pieces = 0
@@ -122,17 +148,29 @@ def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weigh
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_what_is_learned_is_the_loss_of_predictions(scored, adapt, task):
-    learner, batch = make(adapt=adapt, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(), episodes(scored)
-    expected = learner.task.loss(adapted(learner, batch), learner.task.targets(batch.view(IMAGES)[1])).mean()
+    learner, batch = (
+        make(adapt=adapt, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(),
+        episodes(scored),
+    )
+    expected = learner.task.loss(
+        adapted(learner, batch), learner.task.targets(batch.view(IMAGES)[1])
+    ).mean()
     (loss,) = learner.losses(batch, 1.0)
     assert torch.allclose(loss, expected, rtol=1e-5)
 
 
 def test_intermediate_losses_are_weighed(samples):
     batch = episodes(samples)
-    each = [next(make(update_rule="sgd", inner_steps=n).losses(batch, 1.0)).item() for n in (1, 2, 3)]
-    for weights, expected in (("uniform", sum(each) / 3), ("linear", (each[0] + 2 * each[1] + 3 * each[2]) / 6)):
-        (loss,) = make(update_rule="sgd", inner_steps=3, step_loss_weights=weights).losses(batch, 1.0)
+    each = [
+        next(make(update_rule="sgd", inner_steps=n).losses(batch, 1.0)).item() for n in (1, 2, 3)
+    ]
+    for weights, expected in (
+        ("uniform", sum(each) / 3),
+        ("linear", (each[0] + 2 * each[1] + 3 * each[2]) / 6),
+    ):
+        (loss,) = make(update_rule="sgd", inner_steps=3, step_loss_weights=weights).losses(
+            batch, 1.0
+        )
         assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -167,7 +205,10 @@ def test_divergence_after_training_is_a_warning(scored, caplog):
     support, query = episodes(scored).view(IMAGES)
     learner = make(task="regression", update_rule="sgd", inner_lr=1e200).eval()
     assert not torch.isfinite(learner.adapt(support)(query)).all()
-    assert "the inner loop of task 0 diverged" in caplog.text and "at method.update_rule.inner_lr=1e+200" in caplog.text
+    assert (
+        "the inner loop of task 0 diverged" in caplog.text
+        and "at method.update_rule.inner_lr=1e+200" in caplog.text
+    )
     caplog.clear()
     learner.role = Role.TUNED
     learner.adapt(support)
@@ -190,7 +231,9 @@ def test_a_trace_has_the_loss_after_each_step(samples, adapt):
 def test_a_transductive_learner_is_shown_beside_itself_without(samples):
     learner = make(CONV, update_rule="sgd", adapt="all", transductive=True, **GENTLE).eval()
     (alone,), *others = learner.controls(None)
-    assert not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
+    assert (
+        not alone.transductive and not alone.baseline and learner.transductive and len(others) == 3
+    )
     plain = make(CONV, update_rule="sgd", adapt="all", transductive=False, **GENTLE).eval()
     assert torch.equal(adapted(alone, episodes(samples)), adapted(plain, episodes(samples)))
 
@@ -202,13 +245,17 @@ def test_rivals_adapt_the_same_model(samples):
     names = [[r.variant for r in controls] for controls in tuned]
     assert [n[0] for n in names] == ["sgd, rate 0.001", "adam, rate 0.001"]
     assert [n[-1] for n in names] == ["sgd, rate 100", "adam, rate 100"]
-    assert all(r.baseline and r.model is learner.model for controls in (standing, *tuned) for r in controls)
+    assert all(
+        r.baseline and r.model is learner.model for controls in (standing, *tuned) for r in controls
+    )
     assert not learner.baseline and learner.variant == "lstm"
     rates = [[r.optimizer.inner_lr for r in controls] for controls in tuned]
     assert rates[0] == rates[1] == sorted(rates[0]) and rates[0][0] == pytest.approx(1e-3)
     with torch.no_grad():
         still = adapted(standing[0], episodes(samples))
-        assert torch.equal(still, adapted(make(update_rule="sgd", eval_inner_steps=0).eval(), episodes(samples)))
+        assert torch.equal(
+            still, adapted(make(update_rule="sgd", eval_inner_steps=0).eval(), episodes(samples))
+        )
         assert not torch.allclose(still, adapted(tuned[0][-1], episodes(samples)), atol=1e-3)
 
 
@@ -236,10 +283,22 @@ def test_what_a_run_says_of_itself():
         ({"vectorize": "yes"}, r"method.vectorize=yes must be auto, true or false"),
         ({"eval_inner_steps": -1}, r"method.eval_inner_steps=-1 must be 0 or more, or null"),
         ({"transductive": True}, r"method.transductive=true needs method.adapt=all"),
-        ({"truncation_length": 9}, r"method.truncation_length=9 must be from 1 to method.inner_steps=3"),
+        (
+            {"truncation_length": 9},
+            r"method.truncation_length=9 must be from 1 to method.inner_steps=3",
+        ),
         ({"update_rule": "lsmt"}, r"method.update_rule.name=lsmt.*did you mean 'lstm'"),
-        ({"update_rule": "sgd", "inner_lr": 0.0}, r"method.update_rule.inner_lr=0.0 must be a positive number"),
-        ({"hiden": 3}, r"method.update_rule.hiden: update rule 'lstm' has no such option; did you mean 'hidden'"),
+        (
+            {"update_rule": "sgd", "inner_lr": 0.0},
+            r"method.update_rule.inner_lr=0.0 must be a positive number",
+        ),
+        (
+            {"hiden": 3},
+            (
+                r"method.update_rule.hiden: update rule 'lstm' has no such option; "
+                r"did you mean 'hidden'"
+            ),
+        ),
         ({"inner_steps": 1.5}, r"method.inner_steps=1.5: expected int"),
     ],
 )
@@ -250,14 +309,23 @@ def test_wrong_options_are_named(options, message):
 
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(adapt):
-    """In first order only what computes the head follows supports back; what is queried learns in any case."""
-    message = "the encoder of text would learn nothing: .* set method.first_order=false or method.init=prototype"
+    """In first order only what computes the head follows supports back; what is queried
+    learns in any case.
+    """
+    message = (
+        "the encoder of text would learn nothing: .* set method.first_order=false or "
+        "method.init=prototype"
+    )
     for alone in ([NAMES], [IMAGES, NAMES], [BOTH]):
         with pytest.raises(UserError, match=message):
             make(adapt=adapt, first_order=True).check_training(alone)
     for learns in ({"first_order": False}, {"init": "prototype"}):
         make(adapt=adapt, **{"first_order": True} | learns).check_training([NAMES])
-    for queried in ([IMAGES], [NAMES, Mapping.parse("image:text")], [Mapping.parse("image:image+text")]):
+    for queried in (
+        [IMAGES],
+        [NAMES, Mapping.parse("image:text")],
+        [Mapping.parse("image:image+text")],
+    ):
         make(adapt=adapt, first_order=True).check_training(queried)
     frozen = make(adapt=adapt, first_order=True)
     frozen.embedder.encoders["text"].requires_grad_(False)
@@ -267,20 +335,33 @@ def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(ad
 def test_the_mean_of_the_support_scores_shows_encoders_nothing(scored):
     learner = make(task="regression", first_order=True, init="prototype")
     with pytest.raises(
-        UserError, match=r"would learn nothing: .* supports have no gradient; set method\.first_order=false$"
+        UserError,
+        match=r"would learn nothing: .* supports have no gradient; set method\.first_order=false$",
     ):
         learner.check_training([NAMES])
 
 
 def test_raw_values_have_no_known_width():
     raw = {"width": 16, "normalize": False, "fusion": "mean", "image": {"name": "raw_image"}}
-    with pytest.raises(UserError, match=r"method=learned_optimizer needs embeddings of a known width"):
+    with pytest.raises(
+        UserError, match=r"method=learned_optimizer needs embeddings of a known width"
+    ):
         make(build_embedder(raw, ["image"]))
 
 
 def test_convolutions_learn_too(samples):
-    learner = make(CONV, adapt="all", update_rule="sgd", first_order=False, inner_steps=2, init="prototype", **GENTLE)
+    learner = make(
+        CONV,
+        adapt="all",
+        update_rule="sgd",
+        first_order=False,
+        inner_steps=2,
+        init="prototype",
+        **GENTLE,
+    )
     (loss,) = learner.losses(episodes(samples), 1.0)
     loss.backward()
-    lacking = [n for n, p in learner.named_parameters() if "text" not in n and not p.grad.norm() > 0]
+    lacking = [
+        n for n, p in learner.named_parameters() if "text" not in n and not p.grad.norm() > 0
+    ]
     assert lacking == []

@@ -1,4 +1,6 @@
-"""Heads, and what an inner loop adapts: one head, or whole encoders, all tasks at once or one by one."""
+"""Heads, and what an inner loop adapts: one head, or whole encoders, all tasks at
+once or one by one.
+"""
 
 import numpy as np
 import pytest
@@ -39,7 +41,10 @@ def make_head(init, width=4, scale=1.7, ways=3, form="label"):
 
 def test_a_head_is_a_scaled_linear_function():
     head = make_head("zero", 2, 3.0)
-    params = {"head.weight": torch.tensor([[[1.0, 2.0], [0.0, -1.0]]]), "head.bias": torch.tensor([[0.5, 0.0]])}
+    params = {
+        "head.weight": torch.tensor([[[1.0, 2.0], [0.0, -1.0]]]),
+        "head.bias": torch.tensor([[0.5, 0.0]]),
+    }
     got = head({n: p.double() for n, p in params.items()}, torch.tensor([[[1.0, 1.0], [2.0, 0.0]]]))
     assert torch.allclose(got, 3 * torch.tensor([[[3.5, -1.0], [2.5, 0.0]]], dtype=torch.float64))
     assert head.scale.item() == pytest.approx(3.0)
@@ -49,7 +54,10 @@ def test_a_head_of_class_means_compares_with_them():
     head = make_head("prototype")
     params = head.initial(EMBEDDED, SLOTS, 3)
     means = torch.stack(
-        [torch.stack([x[s == c].mean(0) for c in range(3)]) for x, s in zip(EMBEDDED, SLOTS, strict=True)]
+        [
+            torch.stack([x[s == c].mean(0) for c in range(3)])
+            for x, s in zip(EMBEDDED, SLOTS, strict=True)
+        ]
     )
     expected = (-1.7 * torch.cdist(EMBEDDED, means).square()).log_softmax(-1)
     assert torch.allclose(CLASSES.decode(head(params, EMBEDDED)).float(), expected, atol=1e-4)
@@ -66,19 +74,30 @@ def test_a_learned_head_has_a_row_for_each_label_slot():
     head = make_head("learned").eval()
     params = head.initial(EMBEDDED, SLOTS, 3)
     assert params["head.weight"].shape == (2, 3, 4) and params["head.bias"].shape == (2, 3)
-    assert torch.equal(params["head.weight"][1], head.weight.double()) and len({*head.weight[:, 0].tolist()}) == 3
+    assert (
+        torch.equal(params["head.weight"][1], head.weight.double())
+        and len({*head.weight[:, 0].tolist()}) == 3
+    )
     sum(p.sum() for p in params.values()).backward()
     assert head.weight.grad.eq(2).all() and head.bias.grad.eq(2).all()
     assert {n for n, _ in make_head("zero").named_parameters()} == {"log_scale"}
 
 
 def test_an_episode_of_fewer_classes_takes_some_of_the_learned_rows():
-    """In training at random, so that all are learned; afterwards always the same, so that nothing is left to chance."""
+    """In training at random, so that all are learned; afterwards always the same, so that nothing
+    is left to chance.
+    """
     head = make_head("learned", ways=5)
     torch.manual_seed(0)
     taken = [head.initial(None, SLOTS, 2)["head.weight"] for _ in range(40)]
-    rows = [[head.weight.double().eq(w).all(-1).nonzero().item() for w in several] for t in taken for several in t]
-    assert all(len(set(two)) == 2 for two in rows) and {r for two in rows for r in two} == set(range(5))
+    rows = [
+        [head.weight.double().eq(w).all(-1).nonzero().item() for w in several]
+        for t in taken
+        for several in t
+    ]
+    assert all(len(set(two)) == 2 for two in rows) and {r for two in rows for r in two} == set(
+        range(5)
+    )
     assert len({tuple(two) for two in rows}) == 20
     head.eval()
     assert torch.equal(head.initial(None, SLOTS, 2)["head.weight"][1], head.weight[:2].double())
@@ -95,7 +114,8 @@ def test_more_classes_than_rows_are_refused():
         head = make_head(init)
         if refused:
             with pytest.raises(
-                UserError, match="has 4 classes, and method.init=learned has a row for each of 3, the ways"
+                UserError,
+                match="has 4 classes, and method.init=learned has a row for each of 3, the ways",
             ):
                 head.initial(EMBEDDED, SLOTS, 4)
         else:
@@ -118,7 +138,8 @@ def test_the_order_of_classes_does_not_matter(samples, init):
     assert torch.allclose(learner.adapt(moved)(query), expected, atol=1e-4)
 
 
-CHOICES = [(MLP, True), (CONV, False), (DENSE, False)]  # perceptrons; images; texts, which have a convolution too
+# Perceptrons; images; texts, which have a convolution too.
+CHOICES = [(MLP, True), (CONV, False), (DENSE, False)]
 
 
 @pytest.mark.parametrize(("encoder", "at_once"), CHOICES, ids=["dense", "conv", "text"])
@@ -151,7 +172,8 @@ class Recurrent(nn.Module):
 
 def test_recurrent_layers_are_computed_one_by_one():
     with pytest.raises(
-        UserError, match=r"method.vectorize=true: encoder.image cannot compute all tasks at once; use auto"
+        UserError,
+        match=r"method.vectorize=true: encoder.image cannot compute all tasks at once; use auto",
     ):
         make(tiny(Recurrent()), adapt="all", vectorize=True)
     assert make(tiny(Recurrent()), adapt="all").model.vectorize is False
@@ -161,7 +183,11 @@ def test_recurrent_layers_are_computed_one_by_one():
 @pytest.mark.parametrize("adapt", ["head", "all one by one", "all at once"])
 @pytest.mark.parametrize("rule", RULES)
 def test_tasks_do_not_mix(rule, adapt):
-    options = {"adapt": adapt.split()[0], "vectorize": "once" in adapt, "task": "regression"} | GENTLE | RULES[rule]
+    options = (
+        {"adapt": adapt.split()[0], "vectorize": "once" in adapt, "task": "regression"}
+        | GENTLE
+        | RULES[rule]
+    )
     learner = make(tiny(), **options).double()
     together, *alone = (
         learner.adapt(support)(query)
@@ -219,7 +245,9 @@ def test_attention_has_a_second_derivative(samples, vectorize):
 
 def texts(*values: str, episodes: int = 1) -> ExampleSet:
     flat = np.array(values, dtype=object)
-    return ExampleSet({"text": Column(flat)}, {"text": (episodes, 2, len(values) // (2 * episodes))})
+    return ExampleSet(
+        {"text": Column(flat)}, {"text": (episodes, 2, len(values) // (2 * episodes))}
+    )
 
 
 @pytest.mark.parametrize("vectorize", [True, False])

@@ -9,7 +9,16 @@ from torch import nn
 from mmml.data.column import Column
 from mmml.episodes import EpisodeShape, ExampleSet
 from mmml.methods.learned_optimizer.norm import Statistics, TaskNorm, inside_task, with_task_norms
-from tests.methods.learned_optimizer.making import CONV, GENTLE, IMAGES, NAMES, episodes, make, numbers, tiny
+from tests.methods.learned_optimizer.making import (
+    CONV,
+    GENTLE,
+    IMAGES,
+    NAMES,
+    episodes,
+    make,
+    numbers,
+    tiny,
+)
 
 OWN, FIRST, RUNNING = Statistics
 X = 3 + 2 * torch.randn(6, 4, 5, 5, generator=torch.Generator().manual_seed(0))
@@ -27,7 +36,9 @@ def trained(channels=4) -> nn.BatchNorm2d:
 
 
 def by_hand(norm, x, mean, variance):
-    mean, variance, gain, bias = (t.view(1, -1, 1, 1) for t in (mean, variance, norm.weight, norm.bias))
+    mean, variance, gain, bias = (
+        t.view(1, -1, 1, 1) for t in (mean, variance, norm.weight, norm.bias)
+    )
     return (x - mean) / (variance + norm.eps).sqrt() * gain + bias
 
 
@@ -55,7 +66,9 @@ def test_inside_of_a_task_the_first_batch_counts(rows, training):
     assert torch.allclose(inside(norm, FIRST, X[:rows]), expected[:rows], atol=1e-5)
     for _ in range(2):  # it does not remember another task
         assert torch.allclose(inside(norm, FIRST, X[:rows], X), expected, atol=1e-5)
-    assert torch.allclose(inside(norm, OWN, X[:rows], X[rows:]), inside(norm, FIRST, X[rows:]), atol=1e-5)
+    assert torch.allclose(
+        inside(norm, OWN, X[:rows], X[rows:]), inside(norm, FIRST, X[rows:]), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -69,7 +82,10 @@ def test_sequences_and_vectors_are_normalised_by_channel():
     norm = TaskNorm(nn.BatchNorm1d(4))
     for x in (X[..., 0, 0], X[..., 0]):
         axes = [0, *range(2, x.ndim)]
-        mean, deviation = x[:4].mean(axes, keepdim=True), x[:4].var(axes, correction=0, keepdim=True).add(1e-5).sqrt()
+        mean, deviation = (
+            x[:4].mean(axes, keepdim=True),
+            x[:4].var(axes, correction=0, keepdim=True).add(1e-5).sqrt(),
+        )
         assert torch.allclose(inside(norm, FIRST, x[:4], x), (x - mean) / deviation, atol=1e-5)
 
 
@@ -77,7 +93,9 @@ def test_sequences_and_vectors_are_normalised_by_channel():
 def test_gradients_can_be_differentiated_twice(statistics):
     norm = TaskNorm(nn.BatchNorm1d(2)).double()
     nn.init.normal_(norm.norm.weight)
-    x = torch.randn(4, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    x = torch.randn(
+        4, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True
+    )
     last = lambda x, *_: inside(norm, statistics, x[:2], x[1:])  # noqa: E731
     assert torch.autograd.gradcheck(last, (x, *norm.parameters()))
     assert torch.autograd.gradgradcheck(last, (x, *norm.parameters()))
@@ -92,10 +110,14 @@ def test_inside_ends_even_where_something_fails():
 
 
 def test_every_batch_normalisation_below_is_replaced_once():
-    module = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2), nn.ModuleList([nn.BatchNorm2d(3)])))
+    module = nn.Sequential(
+        nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2), nn.ModuleList([nn.BatchNorm2d(3)]))
+    )
     parameters = list(module.parameters())
     again = with_task_norms(with_task_norms(module))
-    assert again is module and [a is b for a, b in zip(module.parameters(), parameters, strict=True)]
+    assert again is module and [
+        a is b for a, b in zip(module.parameters(), parameters, strict=True)
+    ]
     assert sum(isinstance(m, TaskNorm) for m in module.modules()) == 2
     assert isinstance(module[0], TaskNorm) and isinstance(module[1][1][0], TaskNorm)
 
@@ -114,7 +136,9 @@ def pieces(query: ExampleSet, *orders) -> list[ExampleSet]:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("mapping", [IMAGES, NAMES], ids=str)
 @pytest.mark.parametrize("transductive", [False, True])
-def test_queries_influence_one_another_only_where_that_is_declared(samples, mapping, transductive, training):
+def test_queries_influence_one_another_only_where_that_is_declared(
+    samples, mapping, transductive, training
+):
     learner = conv(transductive=transductive, head_scale=10.0).train(training)
     support, query = episodes(samples, [mapping], [0], EpisodeShape(3, 1, 2)).view(mapping)
     predict = learner.adapt(support)
@@ -134,7 +158,9 @@ def running(learner):
 
 
 def same(before, after):
-    return before.keys() == after.keys() != set() and all(torch.equal(b, after[n]) for n, b in before.items())
+    return before.keys() == after.keys() != set() and all(
+        torch.equal(b, after[n]) for n, b in before.items()
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -156,7 +182,9 @@ def test_running_statistics_follow_the_queries_of_one_task_of_each_step(samples)
     assert not same(before, after)
     tasks = batch.query.shapes["image"][0]
     plain.encode("image", Column(batch.query.values["image"].chunk(tasks)[0]))
-    assert all(torch.allclose(b, after[f"model.embedder.{n}"], atol=1e-6) for n, b in plain.named_buffers())
+    assert all(
+        torch.allclose(b, after[f"model.embedder.{n}"], atol=1e-6) for n, b in plain.named_buffers()
+    )
     learner.eval()
     for loss in learner.losses(batch, 1.0):
         loss.backward()
@@ -181,10 +209,14 @@ def test_queries_of_a_modality_without_support_take_running_statistics(samples):
 
 @torch.no_grad()
 def test_statistics_are_those_of_the_task_alone():
-    learner = make(tiny(), adapt="all", update_rule="sgd", vectorize=True, ways=2, **GENTLE).double()
+    learner = make(
+        tiny(), adapt="all", update_rule="sgd", vectorize=True, ways=2, **GENTLE
+    ).double()
     batch = numbers(encoded=False)
     support, query = batch.view(IMAGES)
     before = learner.adapt(support)(query)
     support.values["image"][4:] *= 5  # the second task's
     after = learner.adapt(support)(query)
-    assert torch.allclose(after[0], before[0], rtol=1e-12) and not torch.allclose(after[1], before[1], rtol=1e-3)
+    assert torch.allclose(after[0], before[0], rtol=1e-12) and not torch.allclose(
+        after[1], before[1], rtol=1e-3
+    )

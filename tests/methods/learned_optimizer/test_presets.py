@@ -17,7 +17,10 @@ PRESETS = {
     "meta_sgd": ("learned_lr", "second order", "all"),
     "anil": ("sgd", "second order", "head"),
     "meta_sgd_head": ("learned_lr", "second order", "head"),
-    **{rule: (rule, "second order", "head") for rule in ("sgd", "momentum", "nesterov", "rmsprop", "adam")},
+    **{
+        rule: (rule, "second order", "head")
+        for rule in ("sgd", "momentum", "nesterov", "rmsprop", "adam")
+    },
 }
 
 
@@ -41,14 +44,19 @@ def test_a_preset_is_what_it_says(name):
     message = learner.describe()
     assert (message["update_rule"], message["order"], message["adapt"]) == PRESETS[name]
     assert (
-        message["adapted_parameters"] == 129 if PRESETS[name][2] == "head" else message["adapted_parameters"] > 100_000
+        message["adapted_parameters"] == 129
+        if PRESETS[name][2] == "head"
+        else message["adapted_parameters"] > 100_000
     )
     assert (message["update_rule_parameters"] > 0) == learner.optimizer.learned
 
 
 def test_the_default_is_the_lstm_on_names_and_images():
     config = check_config(compose())
-    assert config.method["update_rule"]["name"] == "lstm" and "image+text:image" in config.episode.train.mappings
+    assert (
+        config.method["update_rule"]["name"] == "lstm"
+        and "image+text:image" in config.episode.train.mappings
+    )
     assert build_learner(config, ["image", "text"])[0].predictor_name == "learned_optimizer/lstm"
 
 
@@ -88,6 +96,8 @@ def test_runs_on_problems_leave_aside_what_only_episodes_have(name):
 
 def test_a_problem_beside_the_default_groups():
     assert isinstance(check_run(compose("problem=quadratics")), ProblemConfig)
-    with pytest.raises(UserError, match="problem=quadratics method=metric: there is no method for problems"):
+    with pytest.raises(
+        UserError, match="problem=quadratics method=metric: there is no method for problems"
+    ):
         config = check_run(compose_plain(["problem=quadratics"]))
         build_solver(config.method, family_of(config))

@@ -8,7 +8,15 @@ from mmml.methods.learned_optimizer.unroll import descend, start
 from tests.methods.learned_optimizer.making import OPTIONS, nested
 
 CPU = torch.device("cpu")
-MLP = {"name": "mlp", "ways": 3, "samples": 4, "size": 6, "hidden": 5, "activation": "sigmoid", "batch": 7}
+MLP = {
+    "name": "mlp",
+    "ways": 3,
+    "samples": 4,
+    "size": 6,
+    "hidden": 5,
+    "activation": "sigmoid",
+    "batch": 7,
+}
 
 
 def quadratics():
@@ -62,7 +70,9 @@ def test_perceptrons_by_hand(samples):
     for b in range(2):
         x, y = problem.images[b, rows[b]], problem.labels[b, rows[b]]
         hidden = torch.sigmoid(x @ params["w1"][b].T + params["b1"][b])
-        expected = torch.nn.functional.cross_entropy(hidden @ params["w2"][b].T + params["b2"][b], y)
+        expected = torch.nn.functional.cross_entropy(
+            hidden @ params["w2"][b].T + params["b2"][b], y
+        )
         assert torch.isclose(problem.losses(params, 4)[b], expected)
 
 
@@ -70,8 +80,12 @@ def test_perceptrons_see_other_minibatches_at_each_step_and_the_same_again(sampl
     family = perceptrons()
     first, again = (family.draw([0, 1], 0, "train", samples, CPU) for _ in range(2))
     alone = family.draw([1], 0, "train", samples, CPU)
-    assert torch.equal(first.rows(2), again.rows(2)) and not torch.equal(first.rows(2), first.rows(3))
-    assert torch.equal(alone.rows(2)[0], first.rows(2)[1]) and torch.equal(alone.images[0], first.images[1])
+    assert torch.equal(first.rows(2), again.rows(2)) and not torch.equal(
+        first.rows(2), first.rows(3)
+    )
+    assert torch.equal(alone.rows(2)[0], first.rows(2)[1]) and torch.equal(
+        alone.images[0], first.images[1]
+    )
     assert torch.equal(alone.initial()["w1"][0], first.initial()["w1"][1])
     assert first.initial()["w1"].std() < 0.02
 
@@ -80,16 +94,21 @@ def test_perceptrons_of_another_seed_or_split_are_others(samples):
     """In their images, their start and their minibatches."""
     family = perceptrons(samples=12)
     own, *others = (
-        family.draw([3], seed, split, samples, CPU) for seed, split in ((0, "val"), (1, "val"), (0, "test"))
+        family.draw([3], seed, split, samples, CPU)
+        for seed, split in ((0, "val"), (1, "val"), (0, "test"))
     )
     for other in others:
-        assert not torch.equal(other.images, own.images) and not torch.equal(other.rows(0), own.rows(0))
+        assert not torch.equal(other.images, own.images) and not torch.equal(
+            other.rows(0), own.rows(0)
+        )
         assert not torch.equal(other.initial()["w1"], own.initial()["w1"])
 
 
 def test_weights_targets_and_start_are_drawn_apart():
     drawn = quadratics().draw(range(3), 0, "train", None, CPU)
-    columns = torch.cat([drawn.weights, drawn.targets.unsqueeze(-1), drawn.start.unsqueeze(-1)], dim=-1)
+    columns = torch.cat(
+        [drawn.weights, drawn.targets.unsqueeze(-1), drawn.start.unsqueeze(-1)], dim=-1
+    )
     assert columns.shape == (3, 4, 6) and columns.unique().numel() == columns.numel()
 
 
@@ -107,7 +126,9 @@ def test_units_change_nothing_but_the_numbers():
     factors = {"theta": torch.tensor([0.1, 1.0, 5.0, 2.0]).expand(3, -1)}
     scaled = problem.scaled(factors)
     assert torch.allclose(scaled.initial()["theta"] * factors["theta"], problem.start)
-    assert torch.allclose(scaled.losses(scaled.initial(), 0), problem.losses(problem.initial(), 0), rtol=1e-4)
+    assert torch.allclose(
+        scaled.losses(scaled.initial(), 0), problem.losses(problem.initial(), 0), rtol=1e-4
+    )
 
 
 def test_solving_is_descending(samples):
@@ -129,7 +150,9 @@ def test_training_pieces_are_the_logarithm_of_the_mean_after_each_step():
     with torch.no_grad():
         curve = solver.solve(problem, 6).mean(1)
     pieces = [loss.item() for loss in solver.losses(problem, 1.0)]  # nothing is learned in between
-    assert pieces == pytest.approx([curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-4)
+    assert pieces == pytest.approx(
+        [curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-4
+    )
 
 
 def test_the_end_of_a_piece_is_judged_on_the_next_minibatch(samples):
@@ -139,8 +162,13 @@ def test_the_end_of_a_piece_is_judged_on_the_next_minibatch(samples):
     with torch.no_grad():
         curve = solver.solve(problem, 6).mean(1)
     pieces = [loss.item() for loss in solver.losses(problem, 1.0)]
-    assert pieces == pytest.approx([curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-6)
-    assert problem.losses(problem.initial(), 3).tolist() != problem.losses(problem.initial(), 2).tolist()
+    assert pieces == pytest.approx(
+        [curve[1:4].mean().log().item(), curve[4:7].mean().log().item()], rel=1e-6
+    )
+    assert (
+        problem.losses(problem.initial(), 3).tolist()
+        != problem.losses(problem.initial(), 2).tolist()
+    )
 
 
 def test_a_rule_learns_to_minimise_quadratics():
@@ -151,7 +179,9 @@ def test_a_rule_learns_to_minimise_quadratics():
     before = solver.solve(held_out, 10)[-1].mean()
     optimizer = torch.optim.Adam(solver.parameters(), 1e-2)
     for step in range(40):
-        for loss in solver.losses(family.draw(range(32 * step, 32 * step + 32), 0, "train", None, CPU), 1.0):
+        for loss in solver.losses(
+            family.draw(range(32 * step, 32 * step + 32), 0, "train", None, CPU), 1.0
+        ):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -161,7 +191,10 @@ def test_a_rule_learns_to_minimise_quadratics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"update_rule": "adam"}, r"method/update_rule=adam has nothing to learn on problem=quadratics"),
+        (
+            {"update_rule": "adam"},
+            r"method/update_rule=adam has nothing to learn on problem=quadratics",
+        ),
         ({"name": "metric"}, "problem=quadratics method=metric: there is no method for problems"),
         ({"rool": 1}, "method.update_rule.rool: update rule .* has no such option"),
         ({"truncation_length": 7}, r"method\.truncation_length=7"),
@@ -172,7 +205,9 @@ def test_what_cannot_work_is_refused(options, message):
         build_solver(method(**options), quadratics())
 
 
-@pytest.mark.parametrize(("option", "value"), [("power", 0.0), ("power", 1.5), ("random_scaling", -1.0)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("power", 0.0), ("power", 1.5), ("random_scaling", -1.0)]
+)
 def test_how_problems_are_trained_on_is_checked(option, value):
     with pytest.raises(UserError, match=rf"problem\.{option}={value}"):
         build_solver(method(), quadratics(), **{option: value})
@@ -210,7 +245,11 @@ def test_random_units_are_drawn_anew_and_in_training_only():
 
 
 def test_random_units_are_even_about_one():
-    units = build_solver(method(), quadratics(), random_scaling=2.0)._units({"x": torch.zeros(100, 100)})["x"].log()
+    units = (
+        build_solver(method(), quadratics(), random_scaling=2.0)
+        ._units({"x": torch.zeros(100, 100)})["x"]
+        .log()
+    )
     assert abs(units.mean()) < 0.1 and -2 <= units.min() < -1.9 and 1.9 < units.max() <= 2
 
 

@@ -31,22 +31,40 @@ class Quadratic:
     def end(self, rule, steps=10):
         point = start(self.start, rule)
         with torch.no_grad():
-            return arrive(descend(self, point, rule, range(steps), first_order=True), point).params["x"]
+            return arrive(descend(self, point, rule, range(steps), first_order=True), point).params[
+                "x"
+            ]
 
 
 @pytest.mark.parametrize(
     ("name", "options", "reference"),
     [
         ("sgd", {"inner_lr": 0.1}, lambda p: torch.optim.SGD(p, 0.1)),
-        ("momentum", {"inner_lr": 0.03, "momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9)),
+        (
+            "momentum",
+            {"inner_lr": 0.03, "momentum": 0.9},
+            lambda p: torch.optim.SGD(p, 0.03, momentum=0.9),
+        ),
         (
             "nesterov",
             {"inner_lr": 0.03, "momentum": 0.9},
             lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, nesterov=True),
         ),
-        ("rmsprop", {"inner_lr": 0.1, "decay": 0.95}, lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.95)),
-        ("adam", {"inner_lr": 0.1, "beta1": 0.8, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.8, 0.99))),
-        ("adam", {"inner_lr": 0.1, "beta1": 0.0, "beta2": 0.99}, lambda p: torch.optim.Adam(p, 0.1, betas=(0.0, 0.99))),
+        (
+            "rmsprop",
+            {"inner_lr": 0.1, "decay": 0.95},
+            lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.95),
+        ),
+        (
+            "adam",
+            {"inner_lr": 0.1, "beta1": 0.8, "beta2": 0.99},
+            lambda p: torch.optim.Adam(p, 0.1, betas=(0.8, 0.99)),
+        ),
+        (
+            "adam",
+            {"inner_lr": 0.1, "beta1": 0.0, "beta2": 0.99},
+            lambda p: torch.optim.Adam(p, 0.1, betas=(0.0, 0.99)),
+        ),
     ],
 )
 def test_rules_by_hand_are_those_of_torch(name, options, reference):
@@ -76,7 +94,10 @@ def test_problems_do_not_mix(name):
     both = problem.end(rule, 4)
     for b in range(2):
         alone = Quadratic()
-        alone.curvature, alone.start = problem.curvature[b : b + 1], {"x": problem.start["x"][b : b + 1]}
+        alone.curvature, alone.start = (
+            problem.curvature[b : b + 1],
+            {"x": problem.start["x"][b : b + 1]},
+        )
         assert torch.allclose(alone.end(rule, 4), both[b : b + 1], rtol=1e-10)
 
 
@@ -85,7 +106,9 @@ def updates_of(rule, steps, *columns):
     params = {name: torch.zeros(1, column.numel()) for name, column in columns}
     state, found = rule.init(params), []
     for _ in range(steps):
-        updates, state = rule.update({n: c.view(1, -1) for n, c in columns}, state, params, torch.ones(1))
+        updates, state = rule.update(
+            {n: c.view(1, -1) for n, c in columns}, state, params, torch.ones(1)
+        )
         found.append(torch.cat(list(updates.values()), dim=1))
     return torch.stack(found)
 
@@ -168,7 +191,10 @@ def test_every_parameter_has_a_learned_rate_of_its_own():
     assert sum(p.numel() for p in rule.parameters()) == 4
     rates = list(rule.parameters())
     rates[0].data = torch.tensor([[0.1, -0.2]])
-    grads = {"a.b": torch.tensor([[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]), "c": torch.tensor([[1.0, 4.0]])}
+    grads = {
+        "a.b": torch.tensor([[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]),
+        "c": torch.tensor([[1.0, 4.0]]),
+    }
     updates, _ = rule.update(grads, {}, grads, torch.zeros(1))
     assert torch.allclose(updates["a.b"], torch.tensor([[[-0.1, 0.2], [-0.2, 0.4], [-0.3, 0.6]]]))
     assert torch.equal(updates["c"], torch.tensor([[-0.5, -2.0]]))
@@ -182,7 +208,9 @@ def test_steps_of_rnnprop_are_bounded_by_its_rate():
 
 @torch.no_grad()
 def gated(theta, previous, forget):
-    """A MetaLSTM whose gates see the parameter and their last values alone, by these weights and biases."""
+    """A MetaLSTM whose gates see the parameter and their last values alone, by these
+    weights and biases.
+    """
     rule = make_rule("meta_lstm")
     for p in rule.parameters():
         p.zero_()
@@ -199,7 +227,9 @@ def test_the_meta_lstm_is_the_published_equation():
     state = rule.init(params)
     updates, state = rule.update({"x": torch.tensor([[0.5]])}, state, params, torch.ones(1))
     assert updates["x"].item() == pytest.approx((0.5 - 1) * 2 - 0.5 * 0.5)  # both gates at σ(0)
-    updates, _ = rule.update({"x": torch.tensor([[-1.0]])}, state, {"x": torch.tensor([[0.75]])}, torch.ones(1))
+    updates, _ = rule.update(
+        {"x": torch.tensor([[-1.0]])}, state, {"x": torch.tensor([[0.75]])}, torch.ones(1)
+    )
     first, forget = 1 / (1 + math.exp(0.5)), 1 / (1 + math.exp(1.75))
     assert updates["x"].item() == pytest.approx((forget - 1) * 0.75 + first)
 
@@ -256,4 +286,8 @@ def test_a_rule_that_is_not_there_is_named():
 
 
 def test_no_rule_goes_untested():
-    assert set(update_rules.names()) == set(ONE_EACH) == {options["update_rule"] for options in RULES.values()}
+    assert (
+        set(update_rules.names())
+        == set(ONE_EACH)
+        == {options["update_rule"] for options in RULES.values()}
+    )

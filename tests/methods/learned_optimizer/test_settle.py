@@ -6,7 +6,9 @@ from mmml.methods.learned_optimizer.gradient_cache import cache_gradient
 def test_value_and_gradient_stay_and_the_graph_goes():
     a, b, unused = (torch.tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
     fixed = torch.ones(2)
-    total = 3 * cache_gradient((a**2 * b * fixed).sum(), [a, b, unused, fixed]) + cache_gradient((a * b).sum(), [a, b])
+    total = 3 * cache_gradient((a**2 * b * fixed).sum(), [a, b, unused, fixed]) + cache_gradient(
+        (a * b).sum(), [a, b]
+    )
     assert total.item() == 3 * 9 + 5
     total.backward()
     assert a.grad.tolist() == [3 * 2 + 1, 3 * 8 + 2] and b.grad.tolist() == [3 * 1 + 1, 3 * 4 + 2]

@@ -42,7 +42,8 @@ def slope(point: InnerState, by: torch.Tensor):
 
 
 def test_reproduces_the_published_code_of_learning_to_learn():
-    """``testResults`` of Andrychowicz et al.'s meta_test.py, which they say has the numbers of their Torch code.
+    """``testResults`` of Andrychowicz et al.'s meta_test.py, which they say has the numbers
+    of their Torch code.
 
     f(x) = x², x = 1; the optimizer is linear in the gradient and zero at first; two unrolls of five
     steps, x carried on, each followed by a step of Adam on the sum of f (their sum includes f at
@@ -142,7 +143,9 @@ def test_losses_are_told_from_before_each_step():
     rule = make_rule("sgd", inner_lr=0.25)  # x halves at each step
     point = start(first(), rule)
     message = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
-    assert torch.allclose(torch.stack(message), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]]))
+    assert torch.allclose(
+        torch.stack(message), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]])
+    )
     assert not message[0].requires_grad
 
 
@@ -160,7 +163,14 @@ def test_the_objective_is_told_the_number_of_the_step():
     rule, encoded = make_rule("sgd"), []
     point = start(first(), rule)
     arrive(
-        descend(lambda p, t: (encoded.append(t), square(p, t))[1], point, rule, range(4, 7), first_order=True), point
+        descend(
+            lambda p, t: (encoded.append(t), square(p, t))[1],
+            point,
+            rule,
+            range(4, 7),
+            first_order=True,
+        ),
+        point,
     )
     assert encoded == [4, 5, 6]
 
@@ -189,7 +199,10 @@ def test_pieces_of_an_unroll(options, progress, lengths):
 
 def test_a_curriculum_rounds_to_the_nearest_number_of_pieces():
     unroll = unrolled(inner_steps=10, truncation_length=2, curriculum=1.0)
-    found = {progress: len(unroll.segments(progress)) for progress in (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 0.95, 1.0)}
+    found = {
+        progress: len(unroll.segments(progress))
+        for progress in (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 0.95, 1.0)
+    }
     assert found == {0.0: 1, 0.1: 1, 0.2: 2, 0.3: 2, 0.45: 3, 0.7: 4, 0.95: 5, 1.0: 5}
 
 
@@ -206,16 +219,22 @@ def test_weights_of_the_meta_loss(weights, segment, expected):
     losses = [torch.tensor([float(i), 10.0 * i]) for i in range(1, len(segment) + 1)]
     got = unrolled(step_loss_weights=weights).meta_loss(losses, segment)
     assert torch.allclose(got, torch.tensor([expected, 10 * expected]))
-    assert unrolled(step_loss_weights=weights).meta_loss([x[0] for x in losses], segment).item() == pytest.approx(
-        expected
-    )
+    assert unrolled(step_loss_weights=weights).meta_loss(
+        [x[0] for x in losses], segment
+    ).item() == pytest.approx(expected)
 
 
 def test_divergence_is_told_with_task_step_and_rate():
     losses = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, torch.inf], [torch.nan, 2.0, torch.nan]])
-    assert divergence(list(losses[:1]), 4, make_rule("sgd")) is None and divergence([], 0, make_rule("sgd")) is None
+    assert (
+        divergence(list(losses[:1]), 4, make_rule("sgd")) is None
+        and divergence([], 0, make_rule("sgd")) is None
+    )
     message = divergence(list(losses), 4, make_rule("sgd", inner_lr=0.5))
-    assert "of task 2 diverged: its loss is inf before step 6 at method.update_rule.inner_lr=0.5;" in message
+    assert (
+        "of task 2 diverged: its loss is inf before step 6 at method.update_rule.inner_lr=0.5;"
+        in message
+    )
     message = divergence(list(losses[2:]), 0, make_rule("lstm"))
     assert "of task 0 diverged: its loss is nan before step 1; a smaller" in message
 

@@ -1,4 +1,6 @@
-"""``dataset=omniglot``: 1,623 handwritten characters of 50 alphabets, as images and as pen strokes."""
+"""``dataset=omniglot``: 1,623 handwritten characters of 50 alphabets, as images
+and as pen strokes.
+"""
 
 from mmml.data.datasets.omniglot.dataset import Omniglot
 

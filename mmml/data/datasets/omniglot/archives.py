@@ -1,4 +1,6 @@
-"""Omniglot's files: what is in the archives of github.com/brendenlake/omniglot (folder ``python``)."""
+"""Omniglot's files: what is in the archives of github.com/brendenlake/omniglot
+(folder ``python``).
+"""
 
 import hashlib
 import io
@@ -16,7 +18,9 @@ CHARACTERS, DRAWERS = 1623, 20
 PAPER = 105  # pixels on each side of an image, and units of the strokes
 
 Drawings = dict[str, dict[str, tuple[np.ndarray, str]]]
-"""By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image, and a hash of it."""
+"""By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image,
+and a hash of it.
+"""
 
 
 def drawing_of(path: PurePosixPath) -> str:
@@ -35,8 +39,9 @@ def read_images(archives: Sequence[Path], size: int) -> dict[str, np.ndarray]:
     """What is drawn in the archives, sorted by character and drawing.
 
     Returns:
-        ``images`` ``[characters, 20, size, size]``, ink 255; ``names`` of characters such as ``Greek/character03``;
-        ``drawings`` ``[characters, 20]``, such as ``Greek/character03/0394_01``; ``prints``: a hash of each image.
+        ``images`` ``[characters, 20, size, size]``, ink 255; ``names`` of characters
+        such as ``Greek/character03``; ``drawings`` ``[characters, 20]``, such as
+        ``Greek/character03/0394_01``; ``prints``: a hash of each image.
     """
     from PIL import Image
 
@@ -50,14 +55,20 @@ def read_images(archives: Sequence[Path], size: int) -> dict[str, np.ndarray]:
     if len(names) != CHARACTERS or counts != {DRAWERS}:
         files = ", ".join(p.name for p in archives)
         raise UserError(
-            f"dataset.root: {files} hold {len(names)} characters with {min(counts, default=0)} or more drawings each, "
-            f"but Omniglot has {CHARACTERS} with {DRAWERS}; get images_background.zip and images_evaluation.zip"
+            f"dataset.root: {files} hold {len(names)} characters with {min(counts, default=0)} "
+            f"or more drawings each, but Omniglot has {CHARACTERS} with {DRAWERS}; get "
+            "images_background.zip and images_evaluation.zip"
         )
     drawings = [sorted(found[n]) for n in names]
     ordered = [[found[n][d] for d in several] for n, several in zip(names, drawings, strict=True)]
     images = np.stack([np.stack([image for image, _ in several]) for several in ordered])
     prints = [[fingerprint for _, fingerprint in several] for several in ordered]
-    return {"images": images, "names": np.array(names), "drawings": np.array(drawings), "prints": np.array(prints)}
+    return {
+        "images": images,
+        "names": np.array(names),
+        "drawings": np.array(drawings),
+        "prints": np.array(prints),
+    }
 
 
 def fingerprint(image: np.ndarray) -> str:
@@ -69,12 +80,17 @@ def read_strokes(archives: Sequence[Path]) -> dict[str, np.ndarray]:
     """Points in drawing order, of drawings one after the other.
 
     Returns:
-        ``points`` float32 ``[total, 4]``: x, y (down) in pixels, milliseconds, number of the stroke from 0;
-        ``lengths`` ``[drawings]``; ``names`` of the drawings such as ``Greek/character03/0394_01``.
+        ``points`` float32 ``[total, 4]``: x, y (down) in pixels, milliseconds, number
+        of the stroke from 0; ``lengths`` ``[drawings]``; ``names`` of the drawings such as
+        ``Greek/character03/0394_01``.
     """
     found = {drawing_of(path): points_of(data.decode()) for path, data in members(archives, ".txt")}
     lengths = [len(points) for points in found.values()]
-    return {"points": np.concatenate(list(found.values())), "lengths": np.array(lengths), "names": np.array([*found])}
+    return {
+        "points": np.concatenate(list(found.values())),
+        "lengths": np.array(lengths),
+        "names": np.array([*found]),
+    }
 
 
 def points_of(text: str) -> np.ndarray:
@@ -90,11 +106,15 @@ def points_of(text: str) -> np.ndarray:
 
 
 def read_runs(archives: Sequence[Path]) -> dict[str, np.ndarray]:
-    """``runs``, the official one-shot runs: fingerprints of the image to learn from and the one to judge.
+    """``runs``, the official one-shot runs: fingerprints of the image to learn from and
+    the one to judge.
 
     Their shape is ``[runs, classes, 2]``.
     """
-    prints = {"/".join(p.parts[-3:]): fingerprint(np.asarray(picture(data))) for p, data in members(archives, ".png")}
+    prints = {
+        "/".join(p.parts[-3:]): fingerprint(np.asarray(picture(data)))
+        for p, data in members(archives, ".png")
+    }
     runs: dict[str, list[list[str]]] = {}
     for path, data in members(archives, ".txt"):
         lines = [line.split() for line in data.decode().splitlines() if line.strip()]

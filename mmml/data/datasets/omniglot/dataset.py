@@ -1,4 +1,6 @@
-"""``dataset=omniglot``: 1,623 characters of 50 alphabets, each drawn by 20 people (Lake et al., 2015)."""
+"""``dataset=omniglot``: 1,623 characters of 50 alphabets, each drawn by 20 people
+(Lake et al., 2015).
+"""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -23,9 +25,7 @@ WANTED = {
     STROKES: "strokes_background.zip and strokes_evaluation.zip",
 }
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python"
-SPLITS_HOME = (
-    "https://raw.githubusercontent.com/jakesnell/prototypical-networks/8fdc675e33f630999fe39c1465647a859ad69621"
-)
+SPLITS_HOME = "https://raw.githubusercontent.com/jakesnell/prototypical-networks/8fdc675e33f630999fe39c1465647a859ad69621"
 VINYALS = {
     "train.txt": "sha256:984522c194c30fb678ce53304a160a42faf5403ad4f9a67010f32dd3a35738e0",
     "trainval.txt": "sha256:5276ae50c755596d0bff7f2284e85625695549a85ee6e36b6491ad1e5d1cc26a",
@@ -34,9 +34,15 @@ VINYALS = {
 DIGESTS = {
     "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
     "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
-    "strokes_background_small1.zip": "sha256:8cb3960fb6cf4ccf5f064ad83169f828c36c36782a0f6e7faacb7ecfae4468a2",
-    "strokes_background_small2.zip": "sha256:345bf2141efbea062833dbb2828abbc23d9e07825e46f2afdd4daecddfed6e78",
-    "one-shot-classification/all_runs.zip": "sha256:437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325",
+    "strokes_background_small1.zip": (
+        "sha256:8cb3960fb6cf4ccf5f064ad83169f828c36c36782a0f6e7faacb7ecfae4468a2"
+    ),
+    "strokes_background_small2.zip": (
+        "sha256:345bf2141efbea062833dbb2828abbc23d9e07825e46f2afdd4daecddfed6e78"
+    ),
+    "one-shot-classification/all_runs.zip": (
+        "sha256:437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325"
+    ),
 }
 
 Arrays = dict[str, np.ndarray]
@@ -46,27 +52,35 @@ Arrays = dict[str, np.ndarray]
 class Omniglot(OnDisk):
     """Images, and strokes where there are archives of them; a class's superclass is its alphabet.
 
-    Turned by 0, 90, 180 and 270 degrees, characters are classes of their own (Santoro et al., 2016), all
-    in one split. The test split of whole alphabets holds the 20 official one-shot runs as published episodes.
+    Turned by 0, 90, 180 and 270 degrees, characters are classes of their own (Santoro et al.,
+    2016), all in one split. The test split of whole alphabets holds the 20 official one-shot runs
+    as published episodes.
 
     Args:
         root: the folder that holds ``omniglot/``.
         size: images are reduced to this many pixels on each side (28 as usual, 105 as they are).
         rotations: whether turned characters are classes.
         split_seed: what of a split is left to chance.
-        split: ``random``: as in MAML, 1,200 characters to train on, of which 172 for validation here, and 423 for
-            test. ``vinyals``: the split of Vinyals et al. (2016). ``background``: the 30 background alphabets to
-            train on, of which 5 for validation, and the 20 evaluation alphabets for test (Lake et al., 2015);
-            ``small1``, ``small2``: the same with five alphabets to train on, and the others for validation.
+        split: ``random``: as in MAML, 1,200 characters to train on, of which 172 for validation
+            here, and 423 for test. ``vinyals``: the split of Vinyals et al. (2016). ``background``:
+            the 30 background alphabets to train on, of which 5 for validation, and the 20
+            evaluation alphabets for test (Lake et al., 2015); ``small1``, ``small2``: the same with
+            five alphabets to train on, and the others for validation.
     """
 
     name = "omniglot"
     folder_name = "omniglot"
     downloads = (
         *(Download(f"{HOME}/{path}", Path(path).name, digest) for path, digest in DIGESTS.items()),
-        *(Download(f"{SPLITS_HOME}/data/omniglot/splits/vinyals/{f}", f"{FILES}/{f}", d) for f, d in VINYALS.items()),
+        *(
+            Download(f"{SPLITS_HOME}/data/omniglot/splits/vinyals/{f}", f"{FILES}/{f}", d)
+            for f, d in VINYALS.items()
+        ),
     )
-    modalities: Mapping[str, Granularity] = {"image": Granularity.SAMPLE, "strokes": Granularity.SAMPLE}
+    modalities: Mapping[str, Granularity] = {
+        "image": Granularity.SAMPLE,
+        "strokes": Granularity.SAMPLE,
+    }
 
     def __init__(
         self,
@@ -83,13 +97,17 @@ class Omniglot(OnDisk):
         self.split, self.split_seed = split, split_seed
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class are its drawings."""
+        """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class
+        are its drawings.
+        """
         read = self._read(IMAGES, read_images, self.size)
         strokes = Strokes(self._read(STROKES, read_strokes)) if "strokes" in modalities else None
         parts = split_characters(self.split, read["names"].tolist(), self.split_seed, self.folder)
         found = {}
         for split, part in parts.items():
-            names, images, drawings = (read[k][np.array(part, np.int64)] for k in ("names", "images", "drawings"))
+            names, images, drawings = (
+                read[k][np.array(part, np.int64)] for k in ("names", "images", "drawings")
+            )
             points = None
             if strokes:
                 known = strokes.known(drawings)
@@ -99,7 +117,9 @@ class Omniglot(OnDisk):
                     points = strokes.of(drawings)
             found[split] = samples_of(names.tolist(), images, points, self.turns)
         if self.split in ALPHABETS and any(self.folder.glob(RUNS)):
-            runs = official_episodes(read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns)
+            runs = official_episodes(
+                read["prints"][parts["test"]], self._read(RUNS, read_runs)["runs"], self.turns
+            )
             found["test"] = replace(found["test"], official_episodes=runs)
         return found
 
@@ -118,8 +138,12 @@ class Omniglot(OnDisk):
         """Refuse training characters of which some have no strokes."""
         if known.all():
             return
-        message = "not all training characters have strokes" if known.any() else "no training character has strokes"
+        message = (
+            "not all training characters have strokes"
+            if known.any()
+            else "no training character has strokes"
+        )
         raise UserError(
-            f"dataset.split={self.split}: {message}; get {WANTED[STROKES]} of github.com/brendenlake/omniglot by hand, "
-            "or set dataset.split=small1 or small2"
+            f"dataset.split={self.split}: {message}; get {WANTED[STROKES]} "
+            "of github.com/brendenlake/omniglot by hand, or set dataset.split=small1 or small2"
         )

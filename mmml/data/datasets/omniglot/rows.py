@@ -13,8 +13,11 @@ from mmml.data.values import objects
 from mmml.errors import UserError
 
 
-def samples_of(names: list[str], images: np.ndarray, points: np.ndarray | None, turns: int) -> Samples:
-    """Characters and their turns by 90 degrees, which follow one another; a superclass is an alphabet, turned.
+def samples_of(
+    names: list[str], images: np.ndarray, points: np.ndarray | None, turns: int
+) -> Samples:
+    """Characters and their turns by 90 degrees, which follow one another; a superclass is
+    an alphabet, turned.
 
     Args:
         names: such as ``Greek/character03``.
@@ -22,7 +25,9 @@ def samples_of(names: list[str], images: np.ndarray, points: np.ndarray | None, 
         points: of the drawings, ``[characters, drawings]``, if there are any.
         turns: classes that are made of a character, 1 to 4.
     """
-    turned = torch.stack([torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1).flatten(0, 2)
+    turned = torch.stack(
+        [torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1
+    ).flatten(0, 2)
     columns = {"image": Column(turned)}
     if points is not None:
         rows = [turn(p, t) for several in points for t in range(turns) for p in several]
@@ -47,12 +52,18 @@ class Strokes:
         self.points = dict(zip(read["names"].tolist(), parts, strict=True))
 
     def known(self, drawings: np.ndarray) -> np.ndarray:
-        """Of which characters there are all drawings, of ``[characters, drawers]``: bool ``[characters]``."""
-        return np.array([all(name in self.points for name in names) for names in drawings.tolist()], bool)
+        """Of which characters there are all drawings, of ``[characters, drawers]``:
+        bool ``[characters]``.
+        """
+        return np.array(
+            [all(name in self.points for name in names) for names in drawings.tolist()], bool
+        )
 
     def of(self, drawings: np.ndarray) -> np.ndarray:
         """The points of drawings, all known: objects of the same shape."""
-        return objects([self.points[name] for name in drawings.ravel().tolist()]).reshape(drawings.shape)
+        return objects([self.points[name] for name in drawings.ravel().tolist()]).reshape(
+            drawings.shape
+        )
 
 
 def turn(points: np.ndarray, times: int) -> np.ndarray:
@@ -73,8 +84,13 @@ def official_episodes(prints: np.ndarray, runs: np.ndarray, turns: int) -> Offic
     """
     position = {p: divmod(i, prints.shape[1]) for i, p in enumerate(prints.ravel().tolist())}
     if missing := set(runs.ravel().tolist()) - set(position):
-        raise UserError(f"dataset.root: {len(missing)} images of all_runs.zip are none of the evaluation alphabets'")
-    character, drawer = np.array([position[p] for p in runs.ravel().tolist()]).T.reshape(2, *runs.shape)
+        raise UserError(
+            f"dataset.root: {len(missing)} images of all_runs.zip are none of the "
+            "evaluation alphabets'"
+        )
+    character, drawer = np.array([position[p] for p in runs.ravel().tolist()]).T.reshape(
+        2, *runs.shape
+    )
     classes = character * turns
     rows = classes * prints.shape[1] + drawer
     return OfficialEpisodes(classes[..., 0], rows[..., :1], rows[..., 1:])

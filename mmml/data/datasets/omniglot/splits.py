@@ -8,11 +8,29 @@ import numpy as np
 from mmml.data.base import SPLITS, shuffled
 from mmml.errors import UserError
 
-TRAIN, TEST = 1028, 423  # of the 1,623 where they are split at random; the other 172 are for validation
+# Of the 1,623 where they are split at random; the other 172 are for validation.
+TRAIN, TEST = 1028, 423
 VALIDATION = 5  # background alphabets
 EVALUATION = (
-    *("Angelic", "Atemayar_Qelisayer", "Atlantean", "Aurek-Besh", "Avesta", "Ge_ez", "Glagolitic", "Gurmukhi"),
-    *("Kannada", "Keble", "Malayalam", "Manipuri", "Mongolian", "Old_Church_Slavonic_(Cyrillic)", "Oriya"),
+    *(
+        "Angelic",
+        "Atemayar_Qelisayer",
+        "Atlantean",
+        "Aurek-Besh",
+        "Avesta",
+        "Ge_ez",
+        "Glagolitic",
+        "Gurmukhi",
+    ),
+    *(
+        "Kannada",
+        "Keble",
+        "Malayalam",
+        "Manipuri",
+        "Mongolian",
+        "Old_Church_Slavonic_(Cyrillic)",
+        "Oriya",
+    ),
     *("Sylheti", "Syriac_(Serto)", "Tengwar", "Tibetan", "ULOG"),
 )
 MINIMAL = {
@@ -24,7 +42,9 @@ FILES = "splits_vinyals_style"  # the folder of those of Vinyals et al.
 KINDS = ("random", "vinyals", *ALPHABETS)
 
 
-def split_characters(kind: str, names: Sequence[str], seed: int, folder: Path) -> dict[str, list[int]]:
+def split_characters(
+    kind: str, names: Sequence[str], seed: int, folder: Path
+) -> dict[str, list[int]]:
     """Positions of characters such as ``Greek/character03`` for train, val and test.
 
     Args:
@@ -34,28 +54,43 @@ def split_characters(kind: str, names: Sequence[str], seed: int, folder: Path) -
         folder: of the dataset, for splits that are files.
     """
     if kind == "random":
-        order, bounds = shuffled(names, seed), np.cumsum([0, TRAIN, len(names) - TRAIN - TEST, TEST])
+        order, bounds = (
+            shuffled(names, seed),
+            np.cumsum([0, TRAIN, len(names) - TRAIN - TEST, TEST]),
+        )
         return {s: sorted(order[bounds[i] : bounds[i + 1]]) for i, s in enumerate(SPLITS)}
     parts = of_files(folder) if kind == "vinyals" else of_alphabets(kind, names, seed)
-    return {split: [i for i, name in enumerate(names) if name in part] for split, part in parts.items()}
+    return {
+        split: [i for i, name in enumerate(names) if name in part] for split, part in parts.items()
+    }
 
 
 def of_alphabets(kind: str, names: Sequence[str], seed: int) -> dict[str, set[str]]:
-    """Whole alphabets: evaluation alphabets for test; background alphabets that are left out for validation."""
+    """Whole alphabets: evaluation alphabets for test; background alphabets that are left
+    out for validation.
+    """
     background = sorted({n.split("/")[0] for n in names} - set(EVALUATION))
     left_out = {background[i] for i in shuffled(background, seed)[:VALIDATION]}
     train = set(MINIMAL.get(kind, set(background) - left_out))
     val = set(background) - train
     of = {"train": train, "val": val, "test": set(EVALUATION)}
-    return {split: {n for n in names if n.split("/")[0] in alphabets} for split, alphabets in of.items()}
+    return {
+        split: {n for n in names if n.split("/")[0] in alphabets} for split, alphabets in of.items()
+    }
 
 
 def of_files(folder: Path) -> dict[str, set[str]]:
-    """The split of Vinyals et al. (2016); for validation, what ``trainval.txt`` has beyond ``train.txt``."""
+    """The split of Vinyals et al. (2016); for validation, what ``trainval.txt`` has
+    beyond ``train.txt``.
+    """
     found = {}
     for name in ("train", "trainval", "test"):
         path = folder / FILES / f"{name}.txt"
         if not path.is_file():
             raise UserError(f"dataset.split=vinyals: {path} is missing: run mmml-data get omniglot")
         found[name] = {line.rsplit("/", 1)[0] for line in path.read_text().split()}
-    return {"train": found["train"], "val": found["trainval"] - found["train"], "test": found["test"]}
+    return {
+        "train": found["train"],
+        "val": found["trainval"] - found["train"],
+        "test": found["test"],
+    }

@@ -21,20 +21,22 @@ heads = Registry("head", "mmml.methods.learned_optimizer.heads")
 class Head(nn.Module):
     """``outputs = scale · (W x + b)``; W and b are fast parameters, scale is a slow one.
 
-    It computes in float64, where there is such a thing: gradients that cancel, such as those of W and b
-    summed over all classes, are then zero. In float32 they are 1e-8, which Adam makes a step of full size.
+    It computes in float64, where there is such a thing: gradients that cancel, such as those
+    of W and b summed over all classes, are then zero. In float32 they are 1e-8, which Adam makes
+    a step of full size.
 
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: what training finds (Finn, Abbeel and Levine, 2017). ``zero``: the
-            embeddings then have no gradient in the first step. ``prototype``: what is computed of the support set,
-            such as class means (Triantafillou et al., 2020).
+        init: where W and b begin. ``learned``: what training finds (Finn, Abbeel and Levine, 2017).
+            ``zero``: the embeddings then have no gradient in the first step. ``prototype``:
+            what is computed of the support set, such as class means (Triantafillou et al., 2020).
         scale: at which the slow parameter begins, positive.
         rows: of W and b that are learned.
 
     Class attributes:
         per_label: whether rows belong to labels, of which an episode may have fewer.
-        shows_support: whether what ``prototype`` computes depends on the embeddings of the support set.
+        shows_support: whether what ``prototype`` computes depends on the embeddings
+            of the support set.
     """
 
     per_label: ClassVar[bool] = False
@@ -52,7 +54,9 @@ class Head(nn.Module):
         self.width, self.rows = width, rows
 
     def fit(self, samples: Samples, task: Task) -> None:
-        """Learn what is not learned by gradients from the training split; most heads have nothing to learn."""
+        """Learn what is not learned by gradients from the training split; most heads
+        have nothing to learn.
+        """
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         """How many episodes of a shape can be adapted to at a time; None for as many as fit."""
@@ -94,7 +98,8 @@ class Head(nn.Module):
         """B heads before the first step.
 
         Args:
-            embedded: of the support set, ``[B, s, width]``; None where ``init`` does not look at it.
+            embedded: of the support set, ``[B, s, width]``; None where ``init`` does
+                not look at it.
             targets: of the support set, ``[B, s, …]``.
             outputs: numbers that each head gives.
 
@@ -109,7 +114,9 @@ class Head(nn.Module):
             rows = self._rows(batch, outputs)
             weight, bias = self.weight[rows], self.bias[rows]
         else:
-            weight, bias = (self.log_scale.new_zeros(batch, outputs, *size) for size in ((self.width,), ()))
+            weight, bias = (
+                self.log_scale.new_zeros(batch, outputs, *size) for size in ((self.width,), ())
+            )
         return {"head.weight": weight.to(self.dtype), "head.bias": bias.to(self.dtype)}
 
     def _rows(self, batch: int, outputs: int) -> Tensor:
@@ -124,12 +131,15 @@ class Head(nn.Module):
         """Refuse more classes than there are learned rows; ``where`` says what has them."""
         if self.per_label and self.init == "learned" and outputs > self.rows:
             raise UserError(
-                f"{where} has {outputs} classes, and method.init=learned has a row for each of {self.rows}, the "
-                "ways of training: ask for fewer, or train with more ways or method.init=prototype"
+                f"{where} has {outputs} classes, and method.init=learned has a row for each "
+                f"of {self.rows}, the ways of training: ask for fewer, or train with more ways or "
+                "method.init=prototype"
             )
 
     def forward(self, params: Params, embedded: Tensor) -> Tensor:
         """``[B, n, width]`` → ``[B, n, outputs]``."""
         embedded = embedded.to(self.dtype)
-        product = torch.baddbmm(params["head.bias"].unsqueeze(1), embedded, params["head.weight"].mT)
+        product = torch.baddbmm(
+            params["head.bias"].unsqueeze(1), embedded, params["head.weight"].mT
+        )
         return self.scale * product

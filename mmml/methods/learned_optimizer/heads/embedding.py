@@ -9,11 +9,15 @@ from mmml.methods.learned_optimizer.heads.base import Head, heads
 
 @heads.register("embedding")
 class EmbeddingHead(Head):
-    """As many rows as the embeddings are wide. The scale is not learned, since no cosine depends on it."""
+    """As many rows as the embeddings are wide. The scale is not learned, since
+    no cosine depends on it.
+    """
 
     def __init__(self, width: int, init: str, scale: float):
         if init == "zero":
-            raise UserError("method.init=zero points nowhere, and this task compares directions: use prototype")
+            raise UserError(
+                "method.init=zero points nowhere, and this task compares directions: use prototype"
+            )
         super().__init__(width, init, scale, rows=width)
         self.log_scale.requires_grad_(False)
 

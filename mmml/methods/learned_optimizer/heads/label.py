@@ -12,9 +12,10 @@ from mmml.similarity.losses import class_means
 class LabelHead(Head):
     """A row for each label.
 
-    Slots mean nothing, as classes are shuffled among them; with ``init=learned`` an episode of fewer classes than
-    there are rows takes some of them, in training at random. One row that all classes share (Ye and Chao, 2022) is no
-    choice here, as it gives encoders no gradient in the first step.
+    Slots mean nothing, as classes are shuffled among them; with ``init=learned`` an episode
+    of fewer classes than there are rows takes some of them, in training at random. One row that
+    all classes share (Ye and Chao, 2022) is no choice here, as it gives encoders no gradient
+    in the first step.
 
     Args:
         ways: classes of a training episode, at most.

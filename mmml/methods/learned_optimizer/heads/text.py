@@ -1,4 +1,6 @@
-"""The head for texts: the prefix of a language model (Tsimpoukelli et al., 2021; Mokady et al., 2021)."""
+"""The head for texts: the prefix of a language model (Tsimpoukelli et al., 2021;
+Mokady et al., 2021).
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +32,9 @@ class TextHead(Head):
         if init == "prototype":
             message = "method.init=prototype computes a head, and there is none for texts"
             raise UserError(f"{message}: set method.init=learned")
-        model: LanguageModel = language_models.build_section(language_model, "method.language_model")
+        model: LanguageModel = language_models.build_section(
+            language_model, "method.language_model"
+        )
         super().__init__(width, init, scale, rows=model.decoding.prefix * model.width)
         self.language_model = model
 
@@ -38,7 +42,13 @@ class TextHead(Head):
         self.language_model.fit(samples.columns[str(task.target)])
 
     def max_episodes(self, shape: EpisodeShape) -> int:
-        return max(1, min(EPISODES, ADAPTED // (shape.ways * shape.shots * self.language_model.tokens.vocabulary)))
+        return max(
+            1,
+            min(
+                EPISODES,
+                ADAPTED // (shape.ways * shape.shots * self.language_model.tokens.vocabulary),
+            ),
+        )
 
     def output_size(self, task: Task, support_targets: Tensor) -> int:
         return self.rows

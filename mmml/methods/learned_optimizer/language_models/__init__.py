@@ -1,5 +1,9 @@
 """Language models that write texts from prefixes. One file per model."""
 
-from mmml.methods.learned_optimizer.language_models.base import LanguageModel, Prefixes, language_models
+from mmml.methods.learned_optimizer.language_models.base import (
+    LanguageModel,
+    Prefixes,
+    language_models,
+)
 
 __all__ = ["LanguageModel", "Prefixes", "language_models"]

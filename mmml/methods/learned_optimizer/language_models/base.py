@@ -1,4 +1,6 @@
-"""A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021; Mokady et al., 2021)."""
+"""A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021;
+Mokady et al., 2021).
+"""
 
 import functools
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ class Decoding:
 
     Attributes:
         prefix: how many embeddings a text begins with.
-        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``, see :class:`GumbelSampler`.
+        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``,
+            see :class:`GumbelSampler`.
         beams: that are followed.
         temperature: of samples: what scores are divided by.
         max_length: tokens at most.
@@ -42,10 +45,19 @@ class Decoding:
 
     def __post_init__(self) -> None:
         require(self.prefix > 0, f"{OPTION}.prefix", self.prefix, "a positive whole number")
-        require(self.by in ("greedy", "beam", "sample"), f"{OPTION}.decoding", self.by, "greedy, beam or sample")
+        require(
+            self.by in ("greedy", "beam", "sample"),
+            f"{OPTION}.decoding",
+            self.by,
+            "greedy, beam or sample",
+        )
         require(self.beams > 0, f"{OPTION}.beams", self.beams, "a positive whole number")
-        require(self.temperature > 0, f"{OPTION}.temperature", self.temperature, "a positive number")
-        require(self.max_length > 0, f"{OPTION}.max_length", self.max_length, "a positive whole number")
+        require(
+            self.temperature > 0, f"{OPTION}.temperature", self.temperature, "a positive number"
+        )
+        require(
+            self.max_length > 0, f"{OPTION}.max_length", self.max_length, "a positive whole number"
+        )
 
     @property
     def followed(self) -> int:
@@ -54,7 +66,8 @@ class Decoding:
 
     def options(self) -> dict[str, Any]:
         """As transformers calls them."""
-        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}  # chance: see Chance
+        # For sampling, see Chance.
+        return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}
 
 
 class LanguageModel(nn.Module):
@@ -96,7 +109,9 @@ class LanguageModel(nn.Module):
         return super()._apply(fn, recurse)
 
     def fit(self, texts: Column) -> None:
-        """Learn what is not learned by gradients from the training texts; most models have nothing to learn."""
+        """Learn what is not learned by gradients from the training texts; most models
+        have nothing to learn.
+        """
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -131,7 +146,9 @@ class LanguageModel(nn.Module):
         length = int(kept.sum(-1).max())
         tokens, kept = tokens[:, :length], kept[:, :length]
         known = tokens.masked_fill(~kept, self.tokens.end)
-        losses = F.cross_entropy(self._logits(prefix, known).transpose(1, 2), known, reduction="none")
+        losses = F.cross_entropy(
+            self._logits(prefix, known).transpose(1, 2), known, reduction="none"
+        )
         return (losses * kept).sum(-1) / kept.sum(-1)
 
     def _logits(self, prefix: Tensor, tokens: Tensor) -> Tensor:
@@ -142,18 +159,26 @@ class LanguageModel(nn.Module):
             found: Tensor = self.model(inputs_embeds=prefix, decoder_input_ids=before).logits
             return found
         embedded = self.model.get_input_embeddings()(tokens[:, :-1])
-        logits: Tensor = self.model(inputs_embeds=torch.cat([prefix, embedded], dim=1), use_cache=False).logits
+        logits: Tensor = self.model(
+            inputs_embeds=torch.cat([prefix, embedded], dim=1), use_cache=False
+        ).logits
         return logits[:, prefix.shape[1] - 1 :]
 
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
         """A text for each prefix, ``[n, length, width]``."""
         some = max(1, WRITTEN // self.decoding.followed)
-        return [text for part in prefix.split(some) for text in self.tokens.decode(self.generate(part))]
+        return [
+            text for part in prefix.split(some) for text in self.tokens.decode(self.generate(part))
+        ]
 
     def generate(self, prefix: Tensor) -> Tensor:
         """The tokens of a text for each prefix, all at once, with cached keys."""
-        known = {"eos_token_id": self.tokens.end, "pad_token_id": self.tokens.pad, "bos_token_id": self.tokens.end}
+        known = {
+            "eos_token_id": self.tokens.end,
+            "pad_token_id": self.tokens.pad,
+            "bos_token_id": self.tokens.end,
+        }
         starts = self.model.config.is_encoder_decoder  # with a token that is no part of the text
         if starts:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
@@ -161,7 +186,10 @@ class LanguageModel(nn.Module):
         attention_mask = torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device)
         chance = [GumbelSampler(self.decoding.temperature)] if self.decoding.by == "sample" else []
         found: Tensor = self.model.generate(
-            inputs_embeds=prefix, attention_mask=attention_mask, generation_config=config, logits_processor=chance
+            inputs_embeds=prefix,
+            attention_mask=attention_mask,
+            generation_config=config,
+            logits_processor=chance,
         )
         return found[:, 1:] if starts else found
 
@@ -185,7 +213,9 @@ class Prefixes:
 
     def loss(self, targets: Tensor) -> Tensor:
         """Less the log-likelihood, in nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
-        return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
+        return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(
+            0, targets.shape[:2]
+        )
 
     def numbers(self) -> Tensor:
         """The prefixes themselves."""
@@ -197,9 +227,11 @@ class Prefixes:
 
 
 class GumbelSampler:
-    """Draws every token by numbers of its place alone, so that no text depends on those that are written beside it.
+    """Draws every token by numbers of its place alone, so that no text depends on those that
+    are written beside it.
 
-    The most probable one, after Gumbel noise, is a draw from the distribution (Gumbel, 1954; Maddison et al., 2014).
+    The most probable one, after Gumbel noise, is a draw from the distribution (Gumbel, 1954;
+    Maddison et al., 2014).
 
     Args:
         temperature: what scores are divided by.

@@ -5,13 +5,19 @@ from typing import Any
 
 from mmml.encoders.hub import load
 from mmml.errors import UserError
-from mmml.methods.learned_optimizer.language_models.base import OPTION, Decoding, LanguageModel, language_models
+from mmml.methods.learned_optimizer.language_models.base import (
+    OPTION,
+    Decoding,
+    LanguageModel,
+    language_models,
+)
 from mmml.text.tokens import HubTokens, Tokens
 
 
 @language_models.register("pretrained")
 class Pretrained(LanguageModel):
-    """A causal or encoder-decoder model, from a local folder or by its name (Tsimpoukelli et al., 2021).
+    """A causal or encoder-decoder model, from a local folder or by its name (Tsimpoukelli
+    et al., 2021).
 
     Args:
         model: a folder, or a name on the hub.
@@ -24,7 +30,14 @@ class Pretrained(LanguageModel):
     """
 
     def __init__(
-        self, model: str, frozen: bool, prefix: int, max_length: int, decoding: str, beams: int, temperature: float
+        self,
+        model: str,
+        frozen: bool,
+        prefix: int,
+        max_length: int,
+        decoding: str,
+        beams: int,
+        temperature: float,
     ):
         how = Decoding(prefix, decoding, beams, temperature, max_length)
         found, tokens = load_pretrained(model, prefix, max_length, frozen)
@@ -47,15 +60,21 @@ def load_pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[
     config, tokenizer = (load(f"Auto{kind}", name, option) for kind in ("Config", "Tokenizer"))
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"{option}={name}: its tokenizer has no eos_token, which ends a text: give it one, or choose another"
+            f"{option}={name}: its tokenizer has no eos_token, which ends a text: give it one, "
+            "or choose another"
         )
     encoder_decoder = config.is_encoder_decoder  # the prefix is read by a part of its own
     needed = max(prefix, length) if encoder_decoder else prefix + length
     most = getattr(config, "max_position_embeddings", None)
     if most is not None and needed > most:
-        message = f"{OPTION}.prefix {'and' if encoder_decoder else 'plus'} {OPTION}.max_length need {needed}"
+        message = (
+            f"{OPTION}.prefix {'and' if encoder_decoder else 'plus'} {OPTION}.max_length "
+            f"need {needed}"
+        )
         raise UserError(f"{option}={name} has {most} positions, and {message}: ask less")
-    model = load("AutoModelForSeq2SeqLM" if encoder_decoder else "AutoModelForCausalLM", name, option)
+    model = load(
+        "AutoModelForSeq2SeqLM" if encoder_decoder else "AutoModelForCausalLM", name, option
+    )
     if hasattr(model, "set_attn_implementation"):
         model.set_attn_implementation("eager")  # fused attention has no second derivative
     return model if frozen else copy.deepcopy(model).requires_grad_(True), HubTokens(tokenizer)

@@ -46,7 +46,9 @@ class Small(LanguageModel):
         how = Decoding(prefix, decoding, beams, temperature, max_length)
         pieces = None if vocabulary is None else PieceTokens(vocabulary)
         tokens: Tokens = BYTES if pieces is None else pieces
-        super().__init__(gpt2(tokens, width, layers, heads, prefix + max_length), tokens, how, frozen=False)
+        super().__init__(
+            gpt2(tokens, width, layers, heads, prefix + max_length), tokens, how, frozen=False
+        )
         self._pieces = pieces
 
     def fit(self, texts: Column) -> None:

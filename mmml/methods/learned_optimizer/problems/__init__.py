@@ -1,4 +1,6 @@
-"""Problems: functions to be minimised, where what is learned is optimisation itself. One file per family."""
+"""Problems: functions to be minimised, where what is learned is optimisation itself.
+One file per family.
+"""
 
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, problems
 from mmml.methods.learned_optimizer.problems.solver import Solver, build_solver

@@ -28,7 +28,9 @@ class Problems(ABC):
         """The value of each function, ``[B]``; of a stochastic one, on the data of this step."""
 
     def scaled(self, factors: Mapping[str, Tensor]) -> "Problems":
-        """The same functions of other coordinates: ``g(θ) = f(c ∘ θ)`` with start ``θ₀ / c`` (Lv et al., 2017)."""
+        """The same functions of other coordinates: ``g(θ) = f(c ∘ θ)`` with start ``θ₀ / c``
+        (Lv et al., 2017).
+        """
         return Scaled(self, factors)
 
 
@@ -47,7 +49,9 @@ class Scaled(Problems):
         return {name: p / self.factors[name] for name, p in self.problems.initial().items()}
 
     def losses(self, params: Params, step: int) -> Tensor:
-        return self.problems.losses({name: p * self.factors[name] for name, p in params.items()}, step)
+        return self.problems.losses(
+            {name: p * self.factors[name] for name, p in params.items()}, step
+        )
 
 
 class Family(ABC):
@@ -70,7 +74,12 @@ class Family(ABC):
 
     @abstractmethod
     def draw(
-        self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
+        self,
+        numbers: Iterable[int],
+        seed: int,
+        split: str,
+        samples: Samples | None,
+        device: torch.device,
     ) -> Problems:
         """The problems of these numbers.
 
@@ -83,7 +92,9 @@ class Family(ABC):
         """
 
 
-def generator(seed: int, split: str, purpose: int, number: int, step: int = 0) -> np.random.Generator:
+def generator(
+    seed: int, split: str, purpose: int, number: int, step: int = 0
+) -> np.random.Generator:
     """Random numbers of one problem (and step)."""
     return np.random.Generator(
         np.random.Philox(key=[seed, zlib.crc32(split.encode())], counter=[0, purpose, step, number])

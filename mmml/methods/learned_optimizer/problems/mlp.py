@@ -43,7 +43,13 @@ class Perceptrons(Problems):
         rows: Callable[[int], Tensor],
         activation: Callable[[Tensor], Tensor],
     ):
-        self.images, self.labels, self.start, self.rows, self.activation = images, labels, start, rows, activation
+        self.images, self.labels, self.start, self.rows, self.activation = (
+            images,
+            labels,
+            start,
+            rows,
+            activation,
+        )
 
     def initial(self) -> Params:
         return self.start
@@ -53,16 +59,20 @@ class Perceptrons(Problems):
         images = self.images[torch.arange(len(rows), device=rows.device).unsqueeze(1), rows]
         hidden = self.activation(torch.baddbmm(params["b1"].unsqueeze(1), images, params["w1"].mT))
         logits = torch.baddbmm(params["b2"].unsqueeze(1), hidden, params["w2"].mT)
-        losses = F.cross_entropy(logits.flatten(0, 1), self.labels.gather(1, rows).flatten(), reduction="none")
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), self.labels.gather(1, rows).flatten(), reduction="none"
+        )
         return losses.view_as(rows).mean(-1)
 
 
 @problems.register("mlp")
 class PerceptronFamily(Family):
-    """Optimising a small neural network (Andrychowicz et al., 2016, section 3.2), on images of this run's dataset.
+    """Optimising a small neural network (Andrychowicz et al., 2016, section 3.2), on images
+    of this run's dataset.
 
     Args:
-        ways: classes of a problem, drawn anew for each: those of test problems were never trained on.
+        ways: classes of a problem, drawn anew for each: those of test problems were
+            never trained on.
         samples: images of each class.
         size: images are resized to this many pixels on each side.
         hidden: units of the hidden layer (20 as published).
@@ -73,12 +83,24 @@ class PerceptronFamily(Family):
     name = "mlp"
     modalities = ("image",)
 
-    def __init__(self, ways: int, samples: int, size: int, hidden: int, activation: str, batch: int):
+    def __init__(
+        self, ways: int, samples: int, size: int, hidden: int, activation: str, batch: int
+    ):
         counts = {"ways": ways, "samples": samples, "size": size, "hidden": hidden, "batch": batch}
         for option, value in counts.items():
             require(value > 0, f"problem.{option}", value, "a positive whole number")
-        require(activation in ACTIVATIONS, "problem.activation", activation, f"one of {', '.join(ACTIVATIONS)}")
-        self.shape, self.size, self.hidden, self.batch = EpisodeShape(ways, samples, 0), size, hidden, batch
+        require(
+            activation in ACTIVATIONS,
+            "problem.activation",
+            activation,
+            f"one of {', '.join(ACTIVATIONS)}",
+        )
+        self.shape, self.size, self.hidden, self.batch = (
+            EpisodeShape(ways, samples, 0),
+            size,
+            hidden,
+            batch,
+        )
         self.activation = ACTIVATIONS[activation]
 
     def template(self) -> Params:
@@ -89,7 +111,12 @@ class PerceptronFamily(Family):
         Sampler(samples, 0, split).check(self.shape, "problem")
 
     def draw(
-        self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
+        self,
+        numbers: Iterable[int],
+        seed: int,
+        split: str,
+        samples: Samples | None,
+        device: torch.device,
     ) -> Problems:
         assert samples is not None
         numbers, n = list(numbers), self.shape.ways * self.shape.shots
@@ -98,12 +125,17 @@ class PerceptronFamily(Family):
         labels = torch.arange(self.shape.ways, device=device).repeat_interleave(self.shape.shots)
 
         def batches(step: int) -> Tensor:
-            made = [generator(seed, split, BATCHES, i, step).integers(n, size=self.batch) for i in numbers]
+            made = [
+                generator(seed, split, BATCHES, i, step).integers(n, size=self.batch)
+                for i in numbers
+            ]
             return torch.from_numpy(np.stack(made)).to(device)
 
         shape = (len(numbers), n)
         start = self._start([generator(seed, split, START, i) for i in numbers], device)
-        return Perceptrons(images.reshape(*shape, -1), labels.expand(shape), start, batches, self.activation)
+        return Perceptrons(
+            images.reshape(*shape, -1), labels.expand(shape), start, batches, self.activation
+        )
 
     def _sizes(self) -> dict[str, tuple[int, ...]]:
         inputs, hidden, ways = self.size**2, self.hidden, self.shape.ways
@@ -112,6 +144,8 @@ class PerceptronFamily(Family):
     def _start(self, generators: list[np.random.Generator], device: torch.device) -> Params:
         return {
             name: DEVIATION
-            * torch.from_numpy(np.stack([g.standard_normal(size, np.float32) for g in generators])).to(device)
+            * torch.from_numpy(
+                np.stack([g.standard_normal(size, np.float32) for g in generators])
+            ).to(device)
             for name, size in self._sizes().items()
         }

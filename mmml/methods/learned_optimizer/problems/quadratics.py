@@ -28,7 +28,9 @@ class Quadratics(Problems):
         return {"theta": self.start}
 
     def losses(self, params: Params, step: int) -> Tensor:
-        rest = torch.baddbmm(self.targets.unsqueeze(-1), self.weights, params["theta"].unsqueeze(-1), beta=-1)
+        rest = torch.baddbmm(
+            self.targets.unsqueeze(-1), self.weights, params["theta"].unsqueeze(-1), beta=-1
+        )
         return rest.square().sum((-2, -1))
 
 
@@ -50,9 +52,16 @@ class QuadraticFamily(Family):
         return {"theta": torch.zeros(self.dimensions)}
 
     def draw(
-        self, numbers: Iterable[int], seed: int, split: str, samples: Samples | None, device: torch.device
+        self,
+        numbers: Iterable[int],
+        seed: int,
+        split: str,
+        samples: Samples | None,
+        device: torch.device,
     ) -> Problems:
         d = self.dimensions
-        made = [generator(seed, split, 0, i).standard_normal((d, d + 2), np.float32) for i in numbers]
+        made = [
+            generator(seed, split, 0, i).standard_normal((d, d + 2), np.float32) for i in numbers
+        ]
         drawn = torch.from_numpy(np.stack(made)).to(device)
         return Quadratics(drawn[..., :d], drawn[..., d], drawn[..., d + 1])

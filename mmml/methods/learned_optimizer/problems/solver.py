@@ -21,15 +21,15 @@ solvers = Registry("method for problems", "mmml.methods.learned_optimizer.proble
 class Solver(Trainable):
     """Minimises problems by an update rule.
 
-    The meta-loss of a piece of the unroll is the logarithm of a mean over problems of the loss after
-    each step: so late pieces, whose losses are small, count as much as early ones.
+    The meta-loss of a piece of the unroll is the logarithm of a mean over problems of the loss
+    after each step: so late pieces, whose losses are small, count as much as early ones.
 
     Args:
         optimizer: the update rule.
         rule: its name.
         unroll: how it is unrolled in training.
-        power: p of the generalised mean over problems, ``(mean of f^p)^(1/p)``: at 1 the largest losses
-            decide, the nearer to 0 the more all problems count alike.
+        power: p of the generalised mean over problems, ``(mean of f^p)^(1/p)``: at 1 the largest
+            losses decide, the nearer to 0 the more all problems count alike.
         random_scaling: in training each coordinate is measured in a unit of its own, ``exp(u)``
             with u uniform in ±random_scaling (Lv, Jiang and Li, 2017, section 4.1); 0 for none.
     """
@@ -39,7 +39,12 @@ class Solver(Trainable):
     is_small = True
 
     def __init__(
-        self, optimizer: UpdateRule, update_rule: str, unroll: Unroll, power: float = 1.0, random_scaling: float = 0.0
+        self,
+        optimizer: UpdateRule,
+        update_rule: str,
+        unroll: Unroll,
+        power: float = 1.0,
+        random_scaling: float = 0.0,
     ):
         super().__init__()
         require(0 < power <= 1, "problem.power", power, "above 0 and up to 1")
@@ -68,7 +73,12 @@ class Solver(Trainable):
         for segment in self.unroll.segments(progress):
             met = []
             for reached, loss in descend(
-                problems.losses, point, self.optimizer, segment, self.unroll.first_order, connected=True
+                problems.losses,
+                point,
+                self.optimizer,
+                segment,
+                self.unroll.first_order,
+                connected=True,
             ):
                 met.append(loss)
                 point = reached
@@ -80,14 +90,18 @@ class Solver(Trainable):
             point = point.detached()
 
     def _units(self, params: Params) -> Params:
-        return {n: ((torch.rand_like(p) * 2 - 1) * self.random_scaling).exp() for n, p in params.items()}
+        return {
+            n: ((torch.rand_like(p) * 2 - 1) * self.random_scaling).exp() for n, p in params.items()
+        }
 
     @torch.no_grad()
     def solve(self, problems: Problems, steps: int) -> Tensor:
         """The loss of each problem before each step and after the last, ``[steps + 1, B]``."""
         point = start(problems.initial(), self.optimizer)
         met = []
-        for reached, loss in descend(problems.losses, point, self.optimizer, range(steps), first_order=True):
+        for reached, loss in descend(
+            problems.losses, point, self.optimizer, range(steps), first_order=True
+        ):
             met.append(loss)
             point = reached
         return torch.stack([*met, problems.losses(point.params, steps)])
@@ -98,7 +112,8 @@ UNROLL = {f.name: f.type for f in fields(Unroll)}
 
 
 def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Trainable:
-    """What a config section ``method`` describes for problems; arguments as of :func:`learned_solver`.
+    """What a config section ``method`` describes for problems; arguments as
+    of :func:`learned_solver`.
 
     Raises:
         UserError: the method cannot solve problems.

@@ -1,5 +1,11 @@
 """Update rules: from gradients to steps. One file per rule."""
 
-from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, detached, update_rules
+from mmml.methods.learned_optimizer.update_rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    detached,
+    update_rules,
+)
 
 __all__ = ["Params", "State", "UpdateRule", "detached", "update_rules"]

@@ -2,7 +2,13 @@
 
 from torch import Tensor
 
-from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_lr,
+    update_rules,
+)
 from mmml.methods.learned_optimizer.update_rules.moments import Moments
 
 
@@ -12,7 +18,8 @@ class Adam(UpdateRule):
 
     Args:
         inner_lr: learning rate, positive.
-        beta1, beta2: how much of the running means of gradients and of their squares stays, in [0, 1).
+        beta1, beta2: how much of the running means of gradients and of their squares
+            stays, in [0, 1).
     """
 
     def __init__(self, inner_lr: float, beta1: float, beta2: float):
@@ -23,6 +30,8 @@ class Adam(UpdateRule):
     def init(self, params: Params) -> State:
         return self.moments.init(params)
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         means, roots, state = self.moments.update(grads, state)
         return {n: -self.inner_lr * m / roots[n] for n, m in means.items()}, state

@@ -1,4 +1,6 @@
-"""What an update rule is: a pair of functions over trees of parameters, as in optax and TorchOpt."""
+"""What an update rule is: a pair of functions over trees of parameters,
+as in optax and TorchOpt.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -46,11 +48,15 @@ class UpdateRule(nn.Module, ABC):
         return {}
 
     def coordinates_at_once(self, device: torch.device) -> int:
-        """How many coordinates of models to adapt at a time: a GPU wants more than fit the caches of a processor."""
+        """How many coordinates of models to adapt at a time: a GPU wants more than fit
+        the caches of a processor.
+        """
         return self.coordinates * (1 if device.type == "cpu" else 20)
 
     @abstractmethod
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         """What to add to the parameters, and the next state.
 
         Args:
@@ -67,7 +73,9 @@ def check_lr(inner_lr: float) -> None:
 
 
 def check_kept(name: str, share: float) -> None:
-    """Refuse a share of a running sum or mean that is kept outside of [0, 1); ``name`` is the option of the rule."""
+    """Refuse a share of a running sum or mean that is kept outside of [0, 1); ``name`` is
+    the option of the rule.
+    """
     require(0 <= share < 1, f"method.update_rule.{name}", share, "from 0 to below 1")
 
 

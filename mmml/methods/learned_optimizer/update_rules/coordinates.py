@@ -1,4 +1,6 @@
-"""All coordinates of all parameters as rows of one matrix: what coordinate-wise rules look at, and their LSTM."""
+"""All coordinates of all parameters as rows of one matrix: what coordinate-wise rules look at,
+and their LSTM.
+"""
 
 import math
 
@@ -25,7 +27,8 @@ def unflatten(flat: Tensor, like: Params) -> Params:
 
 
 def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
-    """``[…]`` → ``[…, 2]``, of like size whatever the size of x (Andrychowicz et al., 2016, appendix A).
+    """``[…]`` → ``[…, 2]``, of like size whatever the size of x (Andrychowicz et al.,
+    2016, appendix A).
 
     ``(log|x| / p, sign x)`` where ``|x| ≥ e⁻ᵖ``, else ``(−1, eᵖ x)``.
     """
@@ -37,13 +40,14 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
 class Observation:
     """What a coordinate-wise rule is shown of each coordinate.
 
-    It also remembers which coordinates the loss has depended on at all so far: the others are not to be moved, whatever
-    a rule makes of a gradient of zero.
+    It also remembers which coordinates the loss has depended on at all so far: the others are not
+    to be moved, whatever a rule makes of a gradient of zero.
 
     Args:
-        inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its task,
-            the same for all coordinates. ``moments``: the running mean of the gradient, and the
-            gradient, over the root of the running mean square (Lv, Jiang and Li, 2017, equation 5).
+        inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its
+            task, the same for all coordinates. ``moments``: the running mean of the gradient,
+            and the gradient, over the root of the running mean square (Lv, Jiang and Li,
+            2017, equation 5).
         preprocess: of gradient and loss: ``log_sign`` (two features for each), or ``none``.
         beta1, beta2: of the running means.
     """
@@ -51,27 +55,46 @@ class Observation:
     def __init__(self, inputs: str, preprocess: str, beta1: float, beta2: float):
         self.parts = inputs.split("+")
         known = set(self.parts) <= set(INPUTS) and len(set(self.parts)) == len(self.parts)
-        require(known, "method.update_rule.inputs", inputs, f"one or several of {', '.join(INPUTS)}, joined by +")
-        require(preprocess in ("log_sign", "none"), "method.update_rule.preprocess", preprocess, "log_sign or none")
+        require(
+            known,
+            "method.update_rule.inputs",
+            inputs,
+            f"one or several of {', '.join(INPUTS)}, joined by +",
+        )
+        require(
+            preprocess in ("log_sign", "none"),
+            "method.update_rule.preprocess",
+            preprocess,
+            "log_sign or none",
+        )
         self.preprocess, self.moments = preprocess, Moments(beta1, beta2)
 
     @property
     def features(self) -> int:
         """How many numbers are shown."""
-        return sum(2 if part == "moments" or self.preprocess == "log_sign" else 1 for part in self.parts)
+        return sum(
+            2 if part == "moments" or self.preprocess == "log_sign" else 1 for part in self.parts
+        )
 
     def init(self, params: Params) -> State:
         """What is to be remembered."""
         nothing = torch.zeros_like(flatten(params).detach(), dtype=torch.bool)
-        return {"touched": {"": nothing}, **(self.moments.init(params) if "moments" in self.parts else {})}
+        return {
+            "touched": {"": nothing},
+            **(self.moments.init(params) if "moments" in self.parts else {}),
+        }
 
     def see(self, grads: Params, losses: Tensor, state: State) -> tuple[Tensor, State]:
-        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``, and the next state.
+        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``,
+        and the next state.
 
-        Its ``touched`` says of each coordinate whether any gradient so far was more than rounding, bool ``[B, n]``.
+        Its ``touched`` says of each coordinate whether any gradient so far was more than rounding,
+        bool ``[B, n]``.
         """
         gradients, shown = flatten(grads), []
-        after: State = {"touched": {"": state["touched"][""] | (gradients.detach().abs() > EPSILON)}}
+        after: State = {
+            "touched": {"": state["touched"][""] | (gradients.detach().abs() > EPSILON)}
+        }
         for part in self.parts:
             if part == "moments":
                 means, roots, memory = self.moments.update(grads, state)
@@ -85,7 +108,8 @@ class Observation:
 
 
 class CoordinateLSTM(nn.Module):
-    """LSTM layers whose weights all coordinates share, while each has a state of its own, then a linear layer.
+    """LSTM layers whose weights all coordinates share, while each has a state of its own,
+    then a linear layer.
 
     Args:
         features: of the input.
@@ -99,7 +123,9 @@ class CoordinateLSTM(nn.Module):
         require(hidden > 0, "method.update_rule.hidden", hidden, "a positive whole number")
         require(layers >= 0, "method.update_rule.layers", layers, "0 or more")
         self.hidden = hidden
-        self.cells = nn.ModuleList(nn.LSTMCell(features if i == 0 else hidden, hidden) for i in range(layers))
+        self.cells = nn.ModuleList(
+            nn.LSTMCell(features if i == 0 else hidden, hidden) for i in range(layers)
+        )
         self.output = nn.Linear(hidden if layers else features, outputs)
 
     def init(self, coordinates: Tensor) -> Params:
@@ -119,8 +145,11 @@ class CoordinateLSTM(nn.Module):
         return out.T.unflatten(0, (tasks, -1)), after
 
 
-def step_cell(cell: nn.LSTMCell, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """What the cell itself computes, on columns: ``[features, m]`` → hidden and memory, ``[hidden, m]`` each.
+def step_cell(
+    cell: nn.LSTMCell, x: Tensor, hidden: Tensor, memory: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What the cell itself computes, on columns: ``[features, m]`` → hidden and memory,
+    ``[hidden, m]`` each.
 
     With thousands of coordinates and few units most of the time goes into sigmoids; each gate is
     one block of memory here, so that they are computed several times faster.

@@ -14,5 +14,7 @@ HAND_DESIGNED: dict[str, dict[str, float]] = {
 
 def hand_designed(name: str, inner_lr: float) -> UpdateRule:
     """The rule of that name with its usual values, at this rate."""
-    rule: UpdateRule = update_rules.get(name, "method.update_rule")(inner_lr=inner_lr, **HAND_DESIGNED[name])
+    rule: UpdateRule = update_rules.get(name, "method.update_rule")(
+        inner_lr=inner_lr, **HAND_DESIGNED[name]
+    )
     return rule

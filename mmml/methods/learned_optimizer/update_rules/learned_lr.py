@@ -1,11 +1,19 @@
-"""``rule: learned_lr``: gradient descent whose every parameter has a learning rate of its own, learned."""
+"""``rule: learned_lr``: gradient descent whose every parameter has a learning rate
+of its own, learned.
+"""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_lr,
+    update_rules,
+)
 
 
 @update_rules.register("learned_lr")
@@ -28,7 +36,9 @@ class LearnedRates(UpdateRule):
         for name, parameter in template.items():
             self.lrs[key(name)] = nn.Parameter(torch.full_like(parameter, self.inner_lr))
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         return {name: -self.lrs[key(name)] * g for name, g in grads.items()}, state
 
 

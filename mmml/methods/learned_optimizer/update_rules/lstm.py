@@ -1,4 +1,6 @@
-"""``rule: lstm``: an LSTM that is shown each coordinate's gradient and says how to change that coordinate."""
+"""``rule: lstm``: an LSTM that is shown each coordinate's gradient and says how to change
+that coordinate.
+"""
 
 from torch import Tensor
 
@@ -15,7 +17,8 @@ from mmml.methods.learned_optimizer.update_rules.coordinates import (
 
 @update_rules.register("lstm")
 class LSTMRule(UpdateRule):
-    """Learning to learn by gradient descent by gradient descent (Andrychowicz et al., 2016, section 2.1).
+    """Learning to learn by gradient descent by gradient descent (Andrychowicz et al.,
+    2016, section 2.1).
 
     Args:
         hidden: units of each layer (20 as published).
@@ -23,8 +26,8 @@ class LSTMRule(UpdateRule):
         inputs, preprocess, beta1, beta2: what it is shown (``gradient`` as published), see
             :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
         output_scale: what its outputs are multiplied by (0.1 as published).
-        gradient_output: whether a second output of the LSTM multiplies the gradient itself, and is added: then
-            steps shrink with the gradient, as those of gradient descent do.
+        gradient_output: whether a second output of the LSTM multiplies the gradient itself,
+            and is added: then steps shrink with the gradient, as those of gradient descent do.
     """
 
     learned = True
@@ -42,16 +45,27 @@ class LSTMRule(UpdateRule):
         beta2: float = 0.999,
     ):
         super().__init__()
-        require(output_scale > 0, "method.update_rule.output_scale", output_scale, "a positive number")
-        self.observation, self.output_scale = Observation(inputs, preprocess, beta1, beta2), output_scale
-        self.lstm = CoordinateLSTM(self.observation.features, hidden, layers, outputs=2 if gradient_output else 1)
+        require(
+            output_scale > 0, "method.update_rule.output_scale", output_scale, "a positive number"
+        )
+        self.observation, self.output_scale = (
+            Observation(inputs, preprocess, beta1, beta2),
+            output_scale,
+        )
+        self.lstm = CoordinateLSTM(
+            self.observation.features, hidden, layers, outputs=2 if gradient_output else 1
+        )
 
     def init(self, params: Params) -> State:
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         observed, memory = self.observation.see(grads, losses, state)
         out, after = self.lstm(observed, state["lstm"])
-        steps = out[..., 0] + out[..., 1] * flatten(grads) if out.shape[-1] == 2 else out.squeeze(-1)
+        steps = (
+            out[..., 0] + out[..., 1] * flatten(grads) if out.shape[-1] == 2 else out.squeeze(-1)
+        )
         steps = self.output_scale * steps * memory["touched"][""]
         return unflatten(steps, params), {"lstm": after, **memory}

@@ -27,15 +27,21 @@ class MetaLSTM(UpdateRule):
     Args:
         hidden: units of the LSTM layer below the gates (20 as published).
         inner_lr: what the input gate begins at, between 0 and 1.
-        inputs, preprocess, beta1, beta2: what that layer is shown (``gradient+loss`` as published), see
-            :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
+        inputs, preprocess, beta1, beta2: what that layer is shown (``gradient+loss`` as published),
+            see :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 
     learned = True
     coordinates = LSTM_COORDINATES
 
     def __init__(
-        self, hidden: int, inner_lr: float, inputs: str, preprocess: str, beta1: float = 0.9, beta2: float = 0.999
+        self,
+        hidden: int,
+        inner_lr: float,
+        inputs: str,
+        preprocess: str,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
     ):
         super().__init__()
         require(
@@ -57,13 +63,21 @@ class MetaLSTM(UpdateRule):
         gates = {"input": none, "forget": none + 1}
         return {"lstm": self.lstm.init(flat), "gates": gates, **self.observation.init(params)}
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         gradients, theta = flatten(grads), flatten(params)
         shown, memory = self.observation.see(grads, losses, state)
         observed, after = self.lstm(shown, state["lstm"])
         gates = {
             name: gate(
-                torch.cat([observed, torch.stack([theta.to(observed.dtype), state["gates"][name]], dim=-1)], dim=-1)
+                torch.cat(
+                    [
+                        observed,
+                        torch.stack([theta.to(observed.dtype), state["gates"][name]], dim=-1),
+                    ],
+                    dim=-1,
+                )
             )
             .squeeze(-1)
             .sigmoid()

@@ -8,12 +8,15 @@ EPSILON = 1e-8
 
 
 def root(square: Tensor) -> Tensor:
-    """The square root, with a finite slope at 0: a parameter that the loss does not touch must not become NaN."""
+    """The square root, with a finite slope at 0: a parameter that the loss does not touch
+    must not become NaN.
+    """
     return (square + EPSILON**2).sqrt()
 
 
 class Moments:
-    """Running means of gradients and of their squares, corrected for their start (Kingma and Ba, 2015, algorithm 1).
+    """Running means of gradients and of their squares, corrected for their start (Kingma and Ba,
+    2015, algorithm 1).
 
     Args:
         beta1, beta2: how much of the means stays, in [0, 1).
@@ -32,7 +35,10 @@ class Moments:
     def update(self, grads: Params, state: State) -> tuple[Params, Params, State]:
         """The corrected mean, the root of the corrected mean square, and the next state."""
         mean = {n: self.beta1 * state["mean"][n] + (1 - self.beta1) * g for n, g in grads.items()}
-        square = {n: self.beta2 * state["square"][n] + (1 - self.beta2) * g.square() for n, g in grads.items()}
+        square = {
+            n: self.beta2 * state["square"][n] + (1 - self.beta2) * g.square()
+            for n, g in grads.items()
+        }
         count = state["count"][""] + 1  # steps done, this one included
         first, second = 1 - self.beta1**count, 1 - self.beta2**count
         means = {n: m / first for n, m in mean.items()}

@@ -31,7 +31,9 @@ class Momentum(UpdateRule):
     def init(self, params: Params) -> State:
         return {"velocity": zeros_like(params)}
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         velocity = {name: self.momentum * state["velocity"][name] + g for name, g in grads.items()}
         return self.steps(grads, velocity), {"velocity": velocity}
 

@@ -32,6 +32,13 @@ class RMSProp(UpdateRule):
     def init(self, params: Params) -> State:
         return {"square": zeros_like(params)}
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
-        square = {n: self.decay * state["square"][n] + (1 - self.decay) * g.square() for n, g in grads.items()}
-        return {n: -self.inner_lr * g / (root(square[n]) + EPSILON) for n, g in grads.items()}, {"square": square}
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
+        square = {
+            n: self.decay * state["square"][n] + (1 - self.decay) * g.square()
+            for n, g in grads.items()
+        }
+        return {n: -self.inner_lr * g / (root(square[n]) + EPSILON) for n, g in grads.items()}, {
+            "square": square
+        }

@@ -3,7 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_lr,
+    update_rules,
+)
 from mmml.methods.learned_optimizer.update_rules.coordinates import (
     LSTM_COORDINATES,
     CoordinateLSTM,
@@ -15,14 +21,15 @@ from mmml.methods.learned_optimizer.update_rules.coordinates import (
 
 @update_rules.register("rnnprop")
 class RNNProp(UpdateRule):
-    """Learning gradient descent (Lv, Jiang and Li, 2017, section 4): steps are ``inner_lr · tanh(·)``.
+    """Learning gradient descent (Lv, Jiang and Li, 2017, section 4): steps are
+    ``inner_lr · tanh(·)``.
 
     Args:
         inner_lr: the longest step of a coordinate (0.1 as published).
         hidden: units of the input layer and of each LSTM layer (20 as published).
         layers: of the LSTM (2 as published).
-        inputs, preprocess, beta1, beta2: what it is shown (``moments`` with 0.95 and 0.95 as published,
-            so that the size of the objective makes no difference), see
+        inputs, preprocess, beta1, beta2: what it is shown (``moments`` with 0.95 and
+            0.95 as published, so that the size of the objective makes no difference), see
             :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 
@@ -48,8 +55,12 @@ class RNNProp(UpdateRule):
     def init(self, params: Params) -> State:
         return {"lstm": self.lstm.init(flatten(params)), **self.observation.init(params)}
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         observed, memory = self.observation.see(grads, losses, state)
-        out, after = self.lstm(F.elu(self.input(observed.to(self.input.weight.dtype))), state["lstm"])
+        out, after = self.lstm(
+            F.elu(self.input(observed.to(self.input.weight.dtype))), state["lstm"]
+        )
         steps = self.inner_lr * out.squeeze(-1).tanh() * memory["touched"][""]
         return unflatten(steps, params), {"lstm": after, **memory}

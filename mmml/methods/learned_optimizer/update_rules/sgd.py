@@ -2,12 +2,19 @@
 
 from torch import Tensor
 
-from mmml.methods.learned_optimizer.update_rules.base import Params, State, UpdateRule, check_lr, update_rules
+from mmml.methods.learned_optimizer.update_rules.base import (
+    Params,
+    State,
+    UpdateRule,
+    check_lr,
+    update_rules,
+)
 
 
 @update_rules.register("sgd")
 class SGD(UpdateRule):
-    """Gradient descent (Cauchy, 1847); the inner loop of MAML (Finn, Abbeel and Levine, 2017, equation 1).
+    """Gradient descent (Cauchy, 1847); the inner loop of MAML (Finn, Abbeel and Levine,
+    2017, equation 1).
 
     Args:
         inner_lr: learning rate, positive.
@@ -18,5 +25,7 @@ class SGD(UpdateRule):
         check_lr(inner_lr)
         self.inner_lr = inner_lr
 
-    def update(self, grads: Params, state: State, params: Params, losses: Tensor) -> tuple[Params, State]:
+    def update(
+        self, grads: Params, state: State, params: Params, losses: Tensor
+    ) -> tuple[Params, State]:
         return {name: -self.inner_lr * g for name, g in grads.items()}, state

@@ -8,8 +8,11 @@ from mmml.similarity.distances import Distance
 
 @classifiers.register("attention")
 @side_by_side
-def attention(distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """Softmax over the distances to all support items (matching networks, Vinyals et al., 2016, equation 1).
+def attention(
+    distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
+) -> Tensor:
+    """Softmax over the distances to all support items (matching networks, Vinyals et al.,
+    2016, equation 1).
 
     A class name on the support side is a shot beside the images, as in a key-value cache
     (Tip-Adapter, Zhang et al., 2022). With the cosine distance d = 1 − cos, an item's weight is

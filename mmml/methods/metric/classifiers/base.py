@@ -1,4 +1,6 @@
-"""What a classifier is: how distances become log-weights on the support items, ``[B, q, s]``, summing to 1 over s."""
+"""What a classifier is: how distances become log-weights on the support items, ``[B, q, s]``,
+summing to 1 over s.
+"""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -22,7 +24,12 @@ class Classifier(Protocol):
     """
 
     def __call__(
-        self, distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
+        self,
+        distance: Distance,
+        support: Tensor,
+        labels: Tensor,
+        query: Tensor,
+        temperature: Tensor,
     ) -> Tensor:
         """Compute the log-weights.
 
@@ -37,29 +44,39 @@ class Classifier(Protocol):
 
 
 def side_by_side(classifier: C) -> C:
-    """Decorator: the support modalities are items of their own, so a class name is one more shot."""
+    """Decorator: the support modalities are items of their own, so a class
+    name is one more shot.
+    """
     classifier.fuses = False  # type: ignore[attr-defined]
     return classifier
 
 
 def on_vectors(classifier: C) -> C:
-    """Decorator: the classifier computes with embeddings, and does not just compare them by the distance."""
+    """Decorator: the classifier computes with embeddings, and does not just compare
+    them by the distance.
+    """
     classifier.needs_vectors = True  # type: ignore[attr-defined]
     return classifier
 
 
 def needs_vectors(name: str, where: str) -> bool:
-    """Whether the classifier of that name computes with embeddings; ``where`` is the option that named it."""
+    """Whether the classifier of that name computes with embeddings; ``where`` is
+    the option that named it.
+    """
     return getattr(classifiers.get(name, where), "needs_vectors", False)
 
 
 def fuses(name: str, where: str) -> bool:
-    """Whether the classifier of that name wants support modalities fused; ``where`` is the option that named it."""
+    """Whether the classifier of that name wants support modalities fused; ``where`` is
+    the option that named it.
+    """
     return getattr(classifiers.get(name, where), "fuses", True)
 
 
 def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:
-    """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items: ``[B, q, s]``."""
+    """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items:
+    ``[B, q, s]``.
+    """
     shots = torch.nn.functional.one_hot(labels).sum(-2)  # [B, ways]
     per_item = by_class - shots.log().unsqueeze(-2)
     return per_item.gather(-1, labels.unsqueeze(-2).expand(*by_class.shape[:-1], -1))

@@ -17,7 +17,11 @@ def nearest_neighbour(
     """
     logits = -distance(query, support) / temperature
     ways, label = int(labels.max()) + 1, labels.unsqueeze(-2).expand_as(logits)
-    best = logits.new_full((*logits.shape[:-1], ways), -torch.inf).scatter_reduce(-1, label, logits, "amax")
+    best = logits.new_full((*logits.shape[:-1], ways), -torch.inf).scatter_reduce(
+        -1, label, logits, "amax"
+    )
     is_best = logits == best.gather(-1, label)
     tied = torch.zeros_like(best).scatter_add(-1, label, is_best.to(best.dtype)).gather(-1, label)
-    return (logits - best.logsumexp(-1, keepdim=True) - tied.log()).masked_fill(~is_best, -torch.inf)
+    return (logits - best.logsumexp(-1, keepdim=True) - tied.log()).masked_fill(
+        ~is_best, -torch.inf
+    )

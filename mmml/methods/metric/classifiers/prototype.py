@@ -9,7 +9,11 @@ from mmml.similarity.losses import class_means
 
 @classifiers.register("prototype")
 @on_vectors
-def prototype(distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared evenly within a class."""
+def prototype(
+    distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
+) -> Tensor:
+    """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared
+    evenly within a class.
+    """
     by_class = (-distance(query, class_means(support, labels)) / temperature).log_softmax(-1)
     return shared_evenly(by_class, labels)

@@ -1,4 +1,5 @@
-"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved anew for each support set.
+"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved anew
+for each support set.
 
 A linear classifier in closed form (Bertinetto et al., 2019, R2-D2, equation 5), with an
 intercept. Its strength is chosen for each episode by the support set alone.
@@ -26,8 +27,11 @@ ONE_SHOT = STRENGTHS.index(1.0)
 
 @classifiers.register("ridge")
 @on_vectors
-def ridge(distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor) -> Tensor:
-    """Softmax over the scores of a ridge regression of one-hot labels, shared evenly within a class.
+def ridge(
+    distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
+) -> Tensor:
+    """Softmax over the scores of a ridge regression of one-hot labels, shared evenly
+    within a class.
 
     A linear model compares no items; the distance only says whether lengths count: under
     ``cosine`` embeddings are scaled to length 1, under any other they are taken as they are.
@@ -46,7 +50,9 @@ def ridge(distance: Distance, support: Tensor, labels: Tensor, query: Tensor, te
     weight = (support - centre).mT @ dual  # [B, d, ways]
     intercept = members.mean(-2, keepdim=True) - centre @ weight
     products = query @ weight
-    scores = intercept + (products / query.norm(dim=-1, keepdim=True).clamp_min(EPSILON) if scale else products)
+    scores = intercept + (
+        products / query.norm(dim=-1, keepdim=True).clamp_min(EPSILON) if scale else products
+    )
     return shared_evenly((scores / temperature).log_softmax(-1), labels)
 
 
@@ -82,9 +88,11 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
     values = values.clamp_min(0)
     rotated = vectors.mT @ (members - members.mean(-2, keepdim=True)).double()
     unit = values.mean(-1, keepdim=True)
-    unit = unit.where(unit > torch.finfo(torch.float32).tiny, 1)  # a collapsed space has no unit, and needs none
+    # A collapsed space has no unit, and needs none.
+    unit = unit.where(unit > torch.finfo(torch.float32).tiny, 1)
     strengths = unit * values.new_tensor(STRENGTHS)  # [B, strengths]
-    spare = (members * (members.sum(-2, keepdim=True) > 1)).sum(-1)  # [B, s]: 1 where the class has another item
+    # [B, s]: 1 where the class has another item
+    spare = (members * (members.sum(-2, keepdim=True) > 1)).sum(-1)
     chosen = strengths[:, ONE_SHOT]
     if spare.any():
         best = press(values, vectors, rotated, strengths, spare).argmin(-1, keepdim=True)
@@ -92,8 +100,11 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
     return (vectors @ (rotated / (values + chosen.unsqueeze(-1)).unsqueeze(-1))).to(members.dtype)
 
 
-def press(values: Tensor, vectors: Tensor, rotated: Tensor, strengths: Tensor, spare: Tensor) -> Tensor:
-    """The sum of the squared leave-one-out residuals of each strength, see :func:`fit`: ``[B, strengths]``.
+def press(
+    values: Tensor, vectors: Tensor, rotated: Tensor, strengths: Tensor, spare: Tensor
+) -> Tensor:
+    """The sum of the squared leave-one-out residuals of each strength, see :func:`fit`:
+    ``[B, strengths]``.
 
     Args:
         values: w, ``[B, s]``.
