@@ -168,13 +168,13 @@ def evaluations() -> Iterator[tuple[str, Work]]:
         embedded = torch.cat([anil.embedder.encode("image", part) for part in parts])
     known = samples.with_embeddings({"image": embedded})
 
-    def judge(learner: Any, source: Any) -> None:
+    def evaluate(learner: Any, source: Any) -> None:
         with torch.no_grad():
             support, query = gather(source, drawn, [IMAGES]).view(IMAGES)
             learner.eval().adapt(support)(query)
 
-    yield "ANIL on embeddings", lambda: judge(anil, known)
-    yield "MAML", lambda: judge(maml, samples)
+    yield "ANIL on embeddings", lambda: evaluate(anil, known)
+    yield "MAML", lambda: evaluate(maml, samples)
 
 
 def quadratics() -> Iterator[tuple[str, Work]]:

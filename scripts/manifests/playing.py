@@ -125,7 +125,7 @@ def play(case: Case, work: Path) -> Outcome:
     )
     if rows is not None:
         outcome.stages.append("read")
-        outcome.findings.update(dict.fromkeys(lost(case, rows)))
+        outcome.findings.update(dict.fromkeys(lost_rows(case, rows)))
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         options = own_options(case, "dataset")

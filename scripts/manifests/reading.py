@@ -22,7 +22,7 @@ SHOWN = 60
 LONG = 255  # characters of a name that no file can have
 
 
-def lost(case: Case, rows: ManifestRows) -> Iterator[str]:
+def lost_rows(case: Case, rows: ManifestRows) -> Iterator[str]:
     """What is missing or other than it was written, in one sentence each."""
     read, left_out = len(np.unique(rows.origin)), sum(rows.left_out.values())
     if read + left_out != case.rows:

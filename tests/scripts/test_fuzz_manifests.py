@@ -66,16 +66,16 @@ def found(tmp_path, **cells):
 )
 def test_what_was_lost_or_changed_is_told(tmp_path, written, read, message):
     case = Case(tmp_path, "", len(next(iter(written.values()))), written)
-    assert [*reading.lost(case, found(tmp_path, **read))] == message
+    assert [*reading.lost_rows(case, found(tmp_path, **read))] == message
 
 
 def test_rows_that_are_left_out_count(tmp_path):
     (tmp_path / "t.csv").write_text("id,text\n1,a\n,\n2,b\n")
     rows = read_rows(str(tmp_path / "t.csv"), "dataset.root", {})
     case = Case(tmp_path / "t.csv", "", 3, {"id": ["1", "2"], "text": ["a", "b"]})
-    assert [*reading.lost(case, rows)] == []
+    assert [*reading.lost_rows(case, rows)] == []
     rows.left_out = {}
-    assert [*reading.lost(case, rows)] == ["3 rows in the file, 2 read, 0 left out ({})"]
+    assert [*reading.lost_rows(case, rows)] == ["3 rows in the file, 2 read, 0 left out ({})"]
 
 
 def test_findings_are_printed_with_the_command_that_repeats_them(elsewhere, monkeypatch, capsys):
