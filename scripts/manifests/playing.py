@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import mmml
 from manifests.dialects import Case
-from manifests.reading import lost
+from manifests.reading import lost_rows
 from mmml import run
 from mmml.check.command import check
 from mmml.config import check_run
