@@ -43,13 +43,13 @@ IMAGES = [
     "encoder=mlp",
     *(f"episode.{side}.mappings=[image:image]" for side in ("train", "eval")),
 ]
-SMALL = ["task.width=16", "task.heads=2", "task.max_length=8"]
+SMALL = [f"method.language_model.{size}" for size in ("width=16", "heads=2", "max_length=8")]
 
 TASKS = {
     "classification": ["episode=five_way", "episode.train.ways=2", "episode.eval.ways=[2]"],
     "regression": ["episode=regression"],
     "retrieval": ["episode=pairs"],
-    "generation": ["episode=pairs", *SMALL],
+    "generation": ["episode=pairs"],
 }
 DATASETS = {
     "classification": {"glyphs": IMAGES, "manifest": TABLE},
@@ -58,6 +58,7 @@ DATASETS = {
     "generation": {"moving_domains": CLIPS, "manifest": TABLE},
 }
 METHODS = {"metric": [], "learned_optimizer": ["method.inner_steps=2", "method.init=learned"]}
+WRITERS = {("generation", "learned_optimizer"): SMALL}
 CELLS = [(task, method, name) for task in TASKS for method in METHODS for name in DATASETS[task]]
 
 
@@ -84,6 +85,7 @@ def test_every_cell_trains_and_is_judged(task, method, dataset, folder, tmp_path
         f"task={task}",
         f"method={method}",
         *METHODS[method],
+        *WRITERS.get((task, method), []),
         *DATASETS[task][dataset],
         *TASKS[task],
         *SHORT,

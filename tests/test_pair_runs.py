@@ -40,10 +40,10 @@ SHORT += [f"episode.{side}.mappings=[video:video]" for side in ("train", "eval")
 LEARNED = ["method=learned_optimizer", "method.inner_steps=2"]
 WRITTEN = [
     "task=generation",
-    "task.width=16",
-    "task.heads=2",
-    "task.max_length=12",
-    "task.vocabulary=64",
+    "method.language_model.width=16",
+    "method.language_model.heads=2",
+    "method.language_model.max_length=12",
+    "method.language_model.vocabulary=64",
 ]
 
 
@@ -71,9 +71,8 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
     done = command("train", "resume=run", "trainer.steps=3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert result(tmp_path / "run")["steps"] == 3
-    done = command(
-        "eval", "checkpoint=run", "name=beams", "task.decoding=beam", "task.beams=2", cwd=tmp_path
-    )
+    beams = ["method.language_model.decoding=beam", "method.language_model.beams=2"]
+    done = command("eval", "checkpoint=run", "name=beams", *beams, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     judged = result(tmp_path / "run" / "eval" / "beams")
     assert judged["status"] == "completed" and panel(judged) == panel(found)
@@ -150,7 +149,7 @@ def test_answers_are_found(tmp_path):
         ),
         (
             [*LEARNED, "method.init=prototype", *WRITTEN],
-            "method.init=prototype computes a head, and task=generation",
+            "method.init=prototype computes a head, and there is none for texts",
         ),
         (
             ["method/classifier=attention", "task=retrieval", "task.target=audio"],

@@ -23,12 +23,15 @@ from mmml.files import expanded
 
 PATH_OPTIONS = {"resume", "init_from", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
-MODEL_OPTIONS = re.compile(r"encoder\.\w+\.(model|weights)")  # paths, or names on a hub
+# Paths, or names on a hub.
+MODEL_OPTIONS = re.compile(r"(encoder\.\w+|method\.language_model)\.(model|weights)")
 # Kept in configs, and so made independent of the working directory.
 STORED_PATHS = ("dataset.root", "init_from")
 MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
 # Of a fixed section, what nothing was learned for.
-NOT_LEARNED = re.compile(r"method[./]classifier(\.\w+)*")
+NOT_LEARNED = re.compile(
+    r"method[./]classifier(\.\w+)*|method\.language_model\.(decoding|beams|temperature)"
+)
 
 
 def conf_dir() -> Path:

@@ -171,9 +171,8 @@ def test_models_are_paths_only_if_they_are(tmp_path, monkeypatch):
     assert quote_paths(["encoder.text.model=my [model]"]) == [
         f"encoder.text.model='{tmp_path}/my [model]'"
     ]
-    assert quote_paths(["encoder.text.model=./resnet18"]) == [
-        f"encoder.text.model='{tmp_path}/resnet18'"
-    ]
+    for key in ("encoder.text.model", "method.language_model.model"):
+        assert quote_paths([f"{key}=./resnet18"]) == [f"{key}='{tmp_path}/resnet18'"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +285,25 @@ def test_a_finished_run_takes_another_classifier_with_its_options():
         apply_overrides(plain, ["method/classifier=rigde"], ("method",))
     with pytest.raises(UserError, match="method/loss=triplet: method belongs to the finished run"):
         apply_overrides(plain, ["method/loss=triplet"], ("method",))
+
+
+def test_a_finished_run_writes_texts_another_way():
+    """And finds a frozen language model elsewhere; its sizes are learned for."""
+    plain = compose_plain(["method=learned_optimizer", "task=generation", "dataset=emoji_texts"])
+    options = ["decoding=beam", "beams=2", "temperature=0.5"]
+    texts = [f"method.language_model.{option}" for option in options]
+    changed = apply_overrides(plain, texts, ("method",))["method"]["language_model"]
+    assert changed == plain["method"]["language_model"] | {
+        "decoding": "beam",
+        "beams": 2,
+        "temperature": 0.5,
+    }
+    for option in ("width=64", "max_length=9", "prefix=2"):
+        with pytest.raises(UserError, match="method belongs to the finished run"):
+            apply_overrides(plain, [f"method.language_model.{option}"], ("method",))
+    plain["method"]["language_model"] = {"name": "pretrained", "model": "gpt2"}
+    moved = apply_overrides(plain, ["method.language_model.model=/there"], ("method",))
+    assert moved["method"]["language_model"]["model"] == "/there"
 
 
 def test_an_option_that_the_chosen_part_does_not_read_is_refused():

@@ -1,113 +1,23 @@
-"""Texts as answers: those of the support set, those that a language model writes,
-and their scores.
-"""
+"""Texts as answers: those of the support set, and their scores."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 
 from mmml.data.base import Samples
 from mmml.data.column import Column
 from mmml.data.values import objects
-from mmml.encoders import build_embedder
-from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
-from mmml.errors import UserError
+from mmml.episodes import Sampler
 from mmml.evaluation.embed import materialize
 from mmml.evaluation.independence import check_independence
 from mmml.evaluation.predictions import episode_results
 from mmml.evaluation.setting import EvalSetting
-from mmml.methods import methods
 from mmml.methods.controls import constants
-from mmml.tasks import tasks
 from mmml.tasks.generation import scores
 from mmml.tasks.generation.support_texts import SupportTexts, alike
 from mmml.text.tokens import BYTES, ByteTokens
-from tests.conftest import metric_learner
+from tests.tasks.making import MAPPING, SHAPE, descend, judged, learned, metric, named, task
 
-LANGUAGE_MODEL = {
-    "name": "small",
-    "prefix": 2,
-    "vocabulary": None,
-    "layers": 1,
-    "heads": 2,
-    "width": 16,
-    "max_length": 12,
-    "decoding": "greedy",
-    "beams": 3,
-    "temperature": 1.0,
-}
-RULE = {
-    "update_rule": {"name": "sgd", "inner_lr": 0.1},
-    "init": "learned",
-    "adapt": "head",
-    "first_order": True,
-    "inner_steps": 2,
-    "eval_inner_steps": None,
-}
-RULE |= {
-    "truncation_length": None,
-    "step_loss_weights": "last",
-    "curriculum": 0.0,
-    "head_scale": 1.0,
-    "transductive": False,
-}
-MLP = {"name": "mlp_features", "hidden": [8]}
-MAPPING, SHAPE = Mapping.parse("features:features"), EpisodeShape(1, 4, 6)
-WORDS = ["cat", "dog", "bird", "fish"]
-
-
-def task():
-    return tasks.build("generation", {"target": "text"}, "task")
-
-
-def embedder():
-    torch.manual_seed(0)
-    return build_embedder(
-        {"width": 8, "normalize": True, "fusion": "mean", "features": MLP}, ["features"]
-    )
-
-
-def learned(language_model=None, **options):
-    """The learned optimizer with a language model: another one, or the small one with
-    some other options.
-    """
-    model = language_model or {}
-    section = {
-        "language_model": model if "name" in model else LANGUAGE_MODEL | model,
-        "vectorize": "auto",
-    }
-    parts = {"embedder": embedder(), "task": task(), "ways": 1}
-    return methods.build("learned_optimizer", RULE | section | options, "method", **parts).eval()
-
-
-def model_of(learner):
-    return learner.model.head.language_model
-
-
-def metric(classifier="attention", **options):
-    return metric_learner(embedder(), task(), classifier=classifier, **options)
-
-
-@pytest.fixture
-def named() -> Samples:
-    """Four kinds of things, called by name; in the second language every name has an ending."""
-    kinds = np.arange(40) % 4
-    values = torch.eye(4)[kinds] + 0.05 * torch.randn(
-        40, 4, generator=torch.Generator().manual_seed(0)
-    )
-    names = objects([WORDS[k] + ("" if i < 20 else "o") for i, k in enumerate(kinds)])
-    columns = {"features": Column(values), "text": Column(names)}
-    return Samples(["plain", "with o"], np.array([0, 20, 40]), columns)
-
-
-def test_fewer_episodes_at_a_time_where_support_sets_hold_many_texts():
-    few, some, many = (
-        learned().max_episodes(EpisodeShape(1, shots, 6)) for shots in (20, 500, 5000)
-    )
-    assert few == 16 and 1 < some < few and many == 1
-    assert learned({"vocabulary": 1000}).max_episodes(EpisodeShape(1, 500, 6)) <= some
+__all__ = ["named"]  # a fixture
 
 
 def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
@@ -116,27 +26,6 @@ def test_a_target_that_encoders_adapt_without_stays_as_it_is(named):
     assert len(materialize(learner, named, ["features", "text"]).columns["text"].values) == len(
         named.labels
     )
-
-
-class TestPieces:
-    def test_a_learner_is_saved_with_them(self, named):
-        first, second = (learned({"vocabulary": 40}) for _ in range(2))
-        first.fit(named)
-        second.load_state_dict(first.state_dict())
-        tokens = [model_of(one).tokens for one in (first, second)]
-        assert torch.equal(*(t.encode(["cato", "bird"]) for t in tokens))
-
-    def test_references_keep_what_no_piece_is_of(self, named):
-        learner, odd = learned({"vocabulary": 40}), objects(["ž ☃ sunset", *["cat"] * 39])
-        learner.fit(named)
-        samples = replace(named, columns={**named.columns, "text": Column(odd)})
-        answers, tokens = (
-            task().prepare(samples).columns["text"].values[None, :1],
-            model_of(learner).tokens,
-        )
-        assert "☃" not in tokens.decode(tokens.of(answers[0]))[0]
-        own = task().scores(SupportTexts(torch.zeros(1, 1, 1), answers), answers)
-        assert all(s.item() == 1 for m, s in own.items() if m.name != "BLEU")
 
 
 class TestKnown:
@@ -202,36 +91,6 @@ class TestScores:
         assert BYTES.decode(task().prepare(samples).columns["text"].values[:1]) == [long]
 
 
-def batch(learner, samples):
-    drawn = Sampler(samples, 0, "train").draw(range(4), SHAPE)
-    return gather(learner.task.prepare(samples), drawn, [MAPPING], "text")
-
-
-def descend(learner, samples, steps):
-    learner.fit(samples)
-    optimizer, taken = torch.optim.Adam(learner.parameters(), 0.01), batch(learner, samples)
-    losses = []
-    for _ in range(steps):
-        (loss,) = learner.losses(taken, 0.0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-
-
-def judged(learner, samples):
-    encoded = materialize(learner, samples, ["features", "text"])
-    panel = episode_results(
-        learner,
-        encoded,
-        Sampler(samples, 0, "test"),
-        [EvalSetting("few_shot", learner.task, SHAPE, (MAPPING,))],
-        10,
-    )
-    return {c.key.metric: c.mean for c in panel.rows}
-
-
 def test_the_metric_method_answers_with_known_texts(named):
     learner = metric(temperature=1.0)  # at which weights are nearly alike
     losses = descend(learner, named, 60)
@@ -241,16 +100,6 @@ def test_the_metric_method_answers_with_known_texts(named):
     assert found["chrF"] > 0.5 and found["exact match"] > 0.4
     (constant,) = constants(learner)
     assert judged(constant, named)["exact match"] < 0.4
-
-
-def test_the_learned_optimizer_writes_what_it_was_shown(named):
-    learner = learned()
-    losses = descend(learner, named, 120)
-    assert losses[-1] < 0.3 * losses[0]
-    assert all(p.grad is not None for p in model_of(learner).parameters())
-    found = judged(learner.eval(), named)
-    standing = judged(learner._variant("no adaptation", learner.optimizer, 0), named)
-    assert found["chrF"] > 0.6 and found["log loss"] < standing["log loss"]
 
 
 def test_another_instance_of_the_task_scores_alike(named):
@@ -277,10 +126,3 @@ def test_queries_do_not_influence_one_another(named):
         learner.eval()
         encoded = materialize(learner, named, ["features", "text"])
         check_independence(learner, named, encoded, Sampler(named, 0, "test"), SHAPE, [MAPPING])
-
-
-def test_heads_computed_of_the_support_set_are_refused():
-    with pytest.raises(
-        UserError, match="method.init=prototype computes a head, and there is none for texts"
-    ):
-        learned(init="prototype")

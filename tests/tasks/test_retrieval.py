@@ -18,7 +18,6 @@ from mmml.evaluation.predictions import chance_results, episode_results, predict
 from mmml.evaluation.setting import EvalSetting
 from mmml.methods import methods
 from mmml.methods.controls import Control
-from mmml.methods.learned_optimizer.heads import heads
 from mmml.methods.metric.learner import combined
 from mmml.tasks import tasks
 from tests.conftest import metric_learner
@@ -160,14 +159,6 @@ def test_among_more_answers_each_episode_has_candidates_of_its_own(pairs, monkey
     assert scores["median rank"] == [[1, 2], [1, 2]] and scores["R@1"] == [[1, 0], [1, 0]]
 
 
-def test_a_first_projection_changes_nothing():
-    embedded = torch.randn(2, 5, 6)
-    head = heads.build("embedding", {}, "method", width=6, init="prototype", scale=1.7)
-    assert torch.allclose(
-        head(head.initial(embedded, embedded, 6), embedded).float(), embedded, atol=1e-6
-    )
-
-
 @torch.no_grad()
 def test_the_order_of_answers_tells_nothing(pairs):
     learner = metric()
@@ -237,20 +228,6 @@ def test_encoders_that_adapt_learn_from_several_episodes(pairs):
     loss.backward()
     grads = {n: p.grad for n, p in learner.named_parameters() if p.requires_grad}
     assert all(g is not None and g.abs().sum() > 0 for g in grads.values()), grads.keys()
-
-
-def test_no_head_begins_nowhere():
-    with pytest.raises(
-        UserError, match="method.init=zero points nowhere, and this task compares directions"
-    ):
-        methods.build(
-            "learned_optimizer",
-            RULE | UNROLL | {"vectorize": "auto", "init": "zero"},
-            "method",
-            embedder=embedder(),
-            task=TASK,
-            ways=1,
-        )
 
 
 @pytest.mark.parametrize(

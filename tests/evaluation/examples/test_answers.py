@@ -9,7 +9,7 @@ from mmml.evaluation.embed import materialize
 from mmml.evaluation.examples.answers import answer_examples
 from mmml.evaluation.setting import EvalSetting
 from mmml.methods.controls import PermutedTargets
-from tests.tasks.test_generation import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
+from tests.tasks.making import MAPPING, SHAPE, WORDS, metric, named  # noqa: F401
 
 NAMES = {*WORDS, *(f"{word}o" for word in WORDS)}
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mmml.errors import UserError
-from tests.tasks.test_generation import descend, judged, learned, model_of, named
+from tests.tasks.making import batch, descend, judged, learned, model_of, named
 
 __all__ = ["named"]  # a fixture
 OPTIONS = {
@@ -122,15 +122,9 @@ def test_texts_come_back(folder):
 def test_gradients_are_followed_twice(folder, named):
     learner = learned_by(folder, first_order=False)
     learner.fit(named)
-    (loss,) = learner.losses(of(learner, named), 0.0)
+    (loss,) = learner.losses(batch(learner, named), 0.0)
     loss.backward()
     assert learner.model.head.weight.grad.abs().sum() > 0
-
-
-def of(learner, samples):
-    from tests.tasks.test_generation import batch
-
-    return batch(learner, samples)
 
 
 def test_another_frozen_model_than_that_of_the_checkpoint_is_refused(folder, tmp_path):

@@ -11,7 +11,7 @@ from mmml.methods.learned_optimizer.language_models.small import gpt2
 from mmml.tasks import tasks
 from mmml.text.tokens import BYTES, END, ByteTokens
 from tests.methods.learned_optimizer.making import OPTIONS, nested, tiny
-from tests.tasks.test_generation import learned
+from tests.tasks.making import learned
 
 
 class TestLanguageModel:
@@ -100,12 +100,6 @@ class TestLanguageModel:
     def test_wrong_options_are_refused(self, options, message):
         with pytest.raises(UserError, match=message):
             learned(options)
-
-    def test_heads_must_share_the_width(self):
-        with pytest.raises(
-            UserError, match=r"heads=3 must be a divisor of method\.language_model\.width=16"
-        ):
-            gpt2(ByteTokens(), 16, 1, 3, 8)
 
 
 def test_every_place_of_a_text_has_chances_of_its_own():
