@@ -114,7 +114,7 @@ def test_each_wins_over_the_next(tmp_path):
     assert chosen() == [192, False, 5, 1, 1]
     assert chosen(typed[0]) == [192, True, 2, 2, 2]
     assert chosen(*typed[:3]) == [192, True, 3, 3, 3]
-    # By the method that needs nothing there.
+    # The metric method sets nothing for this experiment.
     assert chosen(typed[0], typed[3]) == [192, True, 2, 4, 4]
     assert chosen(*typed[:4]) == [192, True, 3, 4, 5]
     assert chosen(*typed) == [192, True, 3, 4, 6]

@@ -170,7 +170,7 @@ def test_some_blocks_or_all_can_be_tuned(minilm):
     encoder.encode(TEXTS).square().sum().backward()
     assert all(p.grad is not None for n, p in encoder.named_parameters() if n in tuned)
     assert all(p.requires_grad for p in text(minilm, unfreeze_layers=-1).trunk.parameters())
-    # Not shared.
+    # The frozen model is another object, which stays frozen.
     assert text(minilm).frozen and not any(p.requires_grad for p in text(minilm).trunk.parameters())
 
 

@@ -70,7 +70,7 @@ def test_no_episode_has_the_same_noise_on_both_sides(alike):
         for s in shown(alike, {"name": "noise", "modality": "image", "amount": 0.5})
     )
     assert not any(torch.equal(s[0], q[0]) for s, q in zip(support, query, strict=True))
-    # Nor have two values of any.
+    # No two values of either side are corrupted alike.
     assert len(torch.cat([support, query]).flatten(0, 1).unique(dim=0)) == 320
 
 

@@ -36,7 +36,7 @@ def test_each_split_asks_a_question_of_its_own(real_data):
     assert len(train.columns["text"].values) == 9989 and len(set(train.groups.tolist())) == 1038
     assert parts["val"].counts.tolist() == [406, 470, 233]
     angry = train.columns["text"].values[:1109]
-    # Of the val file.
+    # This sentence stands in the file of the validation split.
     assert "Oh my God, he’s lost it. He’s totally lost it." not in set(train.columns["text"].values)
     assert len(set(angry.tolist())) > 900
 

@@ -66,7 +66,7 @@ class Decoding:
 
     def options(self) -> dict[str, Any]:
         """As transformers calls them."""
-        # For sampling, see Chance.
+        # GumbelSampler does the sampling.
         return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}
 
 
