@@ -194,4 +194,4 @@ def test_a_few_steps(name, root, tmp_path, monkeypatch):
     own = experiment.learner.predictor_name
     assert {r.key.mapping for r in results.where(predictor=own)} == JUDGED[name]
     assert bool(shown.get("keyframes")) == ("keyframes" in experiment.config.evaluation.evaluators)
-    assert bool(shown.get("answers")) == (experiment.learner.task.target is not None)
+    assert bool(shown.get("answers")) == (experiment.learner.task.form in ("embedding", "text"))

@@ -12,6 +12,7 @@ from mmml.cli.mmml_train import resume
 from mmml.config import check_config
 from mmml.config.compose import compose_plain
 from mmml.errors import UserError
+from mmml.world import SINGLE_PROCESS
 from tests.conftest import command
 from tests.data.making import draw, write_csv
 from tests.predict.making import features
@@ -149,13 +150,13 @@ def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeyp
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     queried = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
     for go in (
-        lambda: resume(["resume=run", "trainer.steps=4"]),
+        lambda: resume(["resume=run", "trainer.steps=4"], SINGLE_PROCESS),
         lambda: evaluate(["checkpoint=run", "name=x"]),
     ):
         with pytest.raises(UserError, match=queried):
             go()
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    assert resume(["resume=run", "trainer.steps=4", "dataset.root=moved"]) == 0
+    assert resume(["resume=run", "trainer.steps=4", "dataset.root=moved"], SINGLE_PROCESS) == 0
     assert evaluate(["checkpoint=run", "name=x", "evaluation.episodes=5"]) == 0  # the run remembers
     (tmp_path / "moved").rename(tmp_path / "again")
     assert evaluate(["checkpoint=run", "name=y", "dataset.root=again"]) == 0

@@ -232,7 +232,7 @@ def test_the_page_sets_clear_differences_off(tmp_path):
     assert '<td class="better">+1.2 ± 0.4</td>' in text
     assert '<td class="open">−1.2 ± 3.1</td>' in text
     assert '<td class="worse">−5.0 ± 0.4</td>' in text
-    assert "played by both" in text and "its 95 % interval" in text
+    assert "played the same episodes" in text and "its 95 % interval" in text
 
 
 def test_columns_stand_in_the_order_of_the_panel():
