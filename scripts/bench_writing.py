@@ -1,6 +1,6 @@
 """How fast texts are written in batches, and one by one: ``python scripts/bench_writing.py``.
 
-The small language model of ``task=generation``, untrained, on one core, of bytes and of as many
+``method/language_model=small``, untrained, on one core, of bytes and of as many
 tokens as GPT-2 has: the same greedy texts of 48 tokens, in turns.
 """
 
@@ -23,7 +23,7 @@ class ManyTokens(ByteTokens):
 
     vocabulary = 50_257
 
-    def write(self, tokens: Tensor) -> list[str]:
+    def decode(self, tokens: Tensor) -> list[str]:
         return [str(row) for row in tokens.tolist()]
 
 

@@ -36,7 +36,7 @@ class Tokens(Protocol):
         ...
 
     def of(self, texts: Tensor) -> Tensor:
-        """The tokens of texts that :data:`BYTES` has read, as ``read`` gives them."""
+        """The tokens of texts that :data:`BYTES` has read, as ``encode`` gives them."""
         ...
 
 
