@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from mmml.terminal import plain_console
 from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mmml.training.loop import Trainer
 from mmml.training.signals import Interrupted, Stop, handle_signals
+from mmml.world import SINGLE_PROCESS, World
 
 log = logging.getLogger("mmml")
 
@@ -52,26 +53,26 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def train_composed(
-    config: DictConfig, folder: str, overrides: list[str]
+    config: DictConfig, folder: str, overrides: list[str], world: World = SINGLE_PROCESS
 ) -> tuple[int, float | None]:
     """Train by a config that Hydra composed; returns the exit code and the best monitored value."""
-    job = Job("mmml-train", RunDirectory(folder).create(), overrides)
+    job = Job("mmml-train", RunDirectory(folder, world).create(), overrides)
     values = plain(config)
     with job.run.locked():
-        job.run.check_empty()  # of two that start at once, one is refused
+        if world.is_main:
+            job.run.check_empty()  # of two that start at once, one is refused
         code = job.execute(
             lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop)
         )
     return code, (job.fields["best"] or {}).get("value")
 
 
-def resume(path: str, overrides: list[str], change: Change) -> int:
+def resume(path: str, overrides: list[str], change: Change, world: World = SINGLE_PROCESS) -> int:
     """Go on with a run in its own directory; nothing there is touched before all is found well."""
     file = find_checkpoint(path, "resume", prefer="last")
-    run = RunDirectory(file.parent.parent)
+    run = RunDirectory(file.parent.parent, world)
     if not run.is_run:
         raise UserError(f"resume={path}: {run} is no run directory (it has no run.json)")
-    check_writable(run.path)
     with run.locked():
         checkpoint = load_checkpoint(file, "resume")
         changed = change(checkpoint.config)
@@ -126,7 +127,7 @@ class Job:
     """
 
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
-        self.program, self.run, self.overrides = program, run, overrides
+        self.program, self.run, self.overrides, self.world = program, run, overrides, run.world
         self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None}
         self.fields |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
@@ -137,7 +138,10 @@ class Job:
         started = time.perf_counter()
         keep_freed_memory()
         try:
-            with handle_signals() as stop, logging_to(self.run.log):
+            with (
+                handle_signals() as stop,
+                logging_to(self.run.log) if self.world.is_main else nullcontext(),
+            ):
                 body(stop)
         except Interrupted as interruption:
             self.fields["status"] = "interrupted"
@@ -147,11 +151,14 @@ class Job:
             return self._failed(error)
         finally:
             self._conclude(started)
-        show(self.run, self.fields)
+        if self.world.is_main:
+            show(self.run, self.fields)
         return 0
 
     def _conclude(self, started: float) -> None:
         """Write ``result.json``; if that fails after another error, only the first is reported."""
+        if not self.world.is_main:
+            return
         keep_aside(self.run.result)
         try:
             write_json(self.run.result, result(self.fields, self.overrides, started))
@@ -193,15 +200,18 @@ class Job:
             "verdicts": [v.plain() for v in verdicts(results)],
             "notes": runs.notes(experiment),
         }
-        write_scores(folder / "episodes.parquet", results)
-        write_text(folder / "results.csv", as_csv(self.fields["results"]))
-        write_json(folder / "examples.json", collect_examples(players, evaluators, context))
+        if self.world.is_main:
+            write_scores(folder / "episodes.parquet", results)
+            write_text(folder / "results.csv", as_csv(self.fields["results"]))
+            write_json(folder / "examples.json", collect_examples(players, evaluators, context))
         self.fields["status"] = "completed"
 
     def _record(
         self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None
     ) -> None:
         """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
+        if not self.world.is_main:
+            return
         self.run.remove_unfinished()
         now = describe(experiment, [self.program, *self.overrides])
         info = now | {"resumes": []}

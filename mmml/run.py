@@ -43,6 +43,7 @@ from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoin
 from mmml.training.loggers import check_loggers
 from mmml.training.loop import Trainer, TrainerInputs
 from mmml.training.numerics import Numerics, choose_numerics, step_seed
+from mmml.world import World
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class Experiment:
         dataset: None for problems that are made of random numbers.
         samples: by split; empty without a dataset.
         learner: a :class:`mmml.methods.Learner` where the run is on episodes.
-        batches: → step number → what that step learns from.
+        batches: the processes of the run → step number → what this process learns
+            from in that step.
         evaluators: what is measured of the finished learner.
         context: what they, and validation, measure on.
         known_classes: identifiers of the classes that the learner was trained or selected on.
@@ -67,7 +69,7 @@ class Experiment:
     samples: dict[str, Samples]
     learner: Any
     numerics: Numerics
-    batches: Callable[[], Callable[[int], Any]]
+    batches: Callable[[World], Callable[[int], Any]]
     evaluators: list[Evaluator]
     context: EpisodeContext | ProblemContext
     known_classes: list[str] = field(default_factory=list)
@@ -115,7 +117,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     for evaluator in evaluators:
         evaluator.check_samples(context)
 
-    def batches() -> Callable[[int], Any]:
+    def batches(world: World) -> Callable[[int], Any]:
         corrupted = corrupted_modalities(corruptions["train"]) | (
             {"image"} if config.episode.train.task_augmentation else set()
         )
@@ -128,7 +130,13 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
         )
         size = config.trainer.meta_batch_size
         return training_batches(
-            trained_on, config.episode.train, size, config.seed, corruptions["train"], task.target
+            trained_on,
+            config.episode.train,
+            size,
+            config.seed,
+            corruptions["train"],
+            task.target,
+            world,
         )
 
     return Experiment(config, dataset, samples, learner, numerics, batches, evaluators, context)
@@ -154,13 +162,14 @@ def on_problems(config: ProblemConfig) -> Experiment:
     context = ProblemContext(family, samples, config.evaluation, numerics.device)
     size = config.trainer.meta_batch_size
 
-    def batch(step: int) -> Any:
-        numbers = range(step * size, (step + 1) * size)
-        return family.draw(numbers, config.seed, "train", samples.get("train"), numerics.device)
+    def batches(world: World) -> Callable[[int], Any]:
+        def batch(step: int) -> Any:
+            numbers = world.share(range(step * size, (step + 1) * size))
+            return family.draw(numbers, config.seed, "train", samples.get("train"), numerics.device)
 
-    return Experiment(
-        config, dataset, samples, solver, numerics, lambda: batch, evaluators, context
-    )
+        return batch
+
+    return Experiment(config, dataset, samples, solver, numerics, batches, evaluators, context)
 
 
 def build_learner(
@@ -218,7 +227,7 @@ def prepare(
 
     def batch(step: int) -> Any:
         # Not made before the first step: frozen encoders embed when they are restored.
-        return made()(step)
+        return made(run.world)(step)
 
     parts = TrainerInputs(
         batches=batch,
@@ -295,7 +304,8 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
     best = load_checkpoint(run.best, "trainer")
     experiment.learner.load_state_dict(best.learner)
     experiment.calibration = experiment.context.calibrate(experiment.learner)
-    replace(best, calibration=experiment.calibration.plain()).save(run.best)
+    if run.world.is_main:
+        replace(best, calibration=experiment.calibration.plain()).save(run.best)
 
 
 def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experiment:

@@ -14,6 +14,7 @@ import yaml
 
 from mmml.errors import UserError
 from mmml.files import append, as_json, check_writable, read_json, remove_unfinished, write_text
+from mmml.world import SINGLE_PROCESS, World
 
 SCHEMA = 2  # of result.json
 
@@ -25,10 +26,11 @@ class RunDirectory:
 
     Args:
         path: an existing folder, or one that :meth:`create` will make.
+        world: the processes of the run; rank 0 alone makes, locks and writes the folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], world: World = SINGLE_PROCESS):
+        self.path, self.world = Path(path), world
 
     def __str__(self) -> str:
         return str(self.path)
@@ -73,9 +75,10 @@ class RunDirectory:
             )
 
     def create(self) -> "RunDirectory":
-        """Make the folders of a new run."""
-        self.check_new()
-        self.last.parent.mkdir(parents=True, exist_ok=True)
+        """Make the folders of a new run, on rank 0."""
+        if self.world.is_main:
+            self.check_new()
+            self.last.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     @contextmanager
@@ -83,9 +86,15 @@ class RunDirectory:
         """Hold the run for this process; the system lets go of it when the process ends,
         however it does.
 
+        Rank 0 holds it for all processes of its world.
+
         Raises:
-            UserError: another process holds it.
+            UserError: another process holds it, or the folder cannot be written.
         """
+        if not self.world.is_main:
+            yield
+            return
+        check_writable(self.path)
         with self.lock.open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,17 @@ FILES = sorted(ROOT.rglob("*.py"))
 # know each other.
 ORDER = [
     {"errors"},
-    {"registry", "files", "text", "data.media", "threads", "memory", "progress", "terminal"},
+    {
+        "registry",
+        "files",
+        "text",
+        "data.media",
+        "threads",
+        "memory",
+        "progress",
+        "terminal",
+        "world",
+    },
     {"run_directory", "config", "data"},
     {"data.datasets"},
     {"episodes"},

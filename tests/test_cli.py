@@ -151,6 +151,23 @@ def test_bad_input_gets_one_sentence(arguments, message, tmp_path):
     assert_one_sentence(command("train", *arguments, cwd=tmp_path), message)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["trainer.steps=2"], ["-m", "seed=0,1"], ["resume=run"]], ids=" ".join
+)
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_training_on_several_processes_is_refused(arguments, rank, tmp_path):
+    done = command("train", *arguments, cwd=tmp_path, RANK=rank, WORLD_SIZE="2")
+    assert_one_sentence(
+        done, "WORLD_SIZE=2: training on several processes is not supported yet; start one"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_torchrun_may_start_one_process(tmp_path):
+    done = command("train", "--cfg", "job", cwd=tmp_path, RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("option", ["hydra.run.dir", "hydra.sweep.dir"])
 def test_a_folder_that_cannot_be_written_is_found_before_training(option, tmp_path):
     (tmp_path / "file").write_text("")

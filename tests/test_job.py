@@ -20,6 +20,8 @@ from mmml.evaluation.context import EpisodeContext
 from mmml.files import keep_aside
 from mmml.job import Job, logging_to, resume, train_composed
 from mmml.run_directory import RunDirectory
+from mmml.training import loop
+from mmml.world import World
 from tests.conftest import SMOKE
 
 
@@ -128,6 +130,38 @@ def test_a_run_that_another_process_holds_is_left_alone(finished, tmp_path):
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
     with RunDirectory(tmp_path / "run").locked():
         pass  # and it is free again
+
+
+@pytest.fixture
+def rank_1(finished, tmp_path, monkeypatch):
+    """A finished run that rank 0 of 2 holds, and the world of rank 1; gradients are those
+    of its own episodes.
+    """
+    monkeypatch.setattr(loop, "all_reduce_gradients", lambda learner, world: None)
+    run = RunDirectory(shutil.copytree(finished, tmp_path / "run"), World(0, 2))
+    with run.locked():
+        before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+        yield run, World(1, 2)
+        assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
+
+
+def test_rank_1_trains_and_tests_beside_rank_0_and_writes_nothing(rank_1, capsys):
+    run, world = rank_1
+    code, best = train_composed(composed(), str(run), [], world)
+    assert code == 0 and 0 <= best <= 1 and capsys.readouterr() == ("", "")
+
+
+def test_rank_1_resumes_beside_rank_0_and_writes_nothing(rank_1, capsys):
+    run, world = rank_1
+    longer = composed(**{"trainer.steps": 5, "trainer.validate_every": 5})
+    assert resume(str(run), [], lambda config: OmegaConf.to_container(longer), world) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_rank_1_ends_as_rank_0_does_where_something_is_wrong(rank_1, capsys):
+    run, world = rank_1
+    assert train_composed(composed(**{"trainer.monitor": "val/meen"}), str(run), [], world)[0] == 2
+    assert "trainer.monitor=val/meen is no validation score" in capsys.readouterr().err
 
 
 def test_an_unknown_monitor_is_found_before_training(tmp_path):

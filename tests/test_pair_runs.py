@@ -66,7 +66,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
         f"learned_optimizer/{n}" for n in names[1:]
     }
     report = (tmp_path / "run" / "report.html").read_text()
-    assert "What was asked for, and what was given" in report and "video:video → text" in report
+    assert "Queries and answers" in report and "video:video → text" in report
 
     done = command("train", "resume=run", "trainer.steps=3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

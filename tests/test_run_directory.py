@@ -7,6 +7,7 @@ import pytest
 
 from mmml.errors import UserError
 from mmml.run_directory import RunDirectory
+from mmml.world import World
 
 
 def test_a_run_is_held_by_one_process(tmp_path):
@@ -15,6 +16,35 @@ def test_a_run_is_held_by_one_process(tmp_path):
         run.locked(),
         pytest.raises(UserError, match="is in use: another process trains there now"),
         run.locked(),
+    ):
+        pass
+
+
+def test_rank_0_holds_a_run_for_all_ranks(tmp_path):
+    zero, one = (RunDirectory(tmp_path, World(rank, 2)) for rank in range(2))
+    with one.locked():
+        assert not list(tmp_path.iterdir())
+        with (
+            zero.locked(),
+            one.locked(),
+            pytest.raises(UserError, match="is in use"),
+            zero.locked(),
+        ):
+            pass
+
+
+def test_rank_0_makes_the_folders_of_a_run(tmp_path):
+    RunDirectory(tmp_path / "run", World(1, 2)).create()
+    assert not (tmp_path / "run").exists()
+    RunDirectory(tmp_path / "run", World(0, 2)).create()
+    assert (tmp_path / "run" / "checkpoints").is_dir()
+
+
+def test_a_folder_that_cannot_be_written_cannot_be_held(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UserError, match="cannot be written"),
+        RunDirectory(tmp_path / "file" / "run").locked(),
     ):
         pass
 

@@ -16,6 +16,7 @@ from mmml.evaluation.context import EpisodeContext
 from mmml.evaluation.evaluators.few_shot import FewShot
 from mmml.run_directory import RunDirectory
 from mmml.training.checkpoint import load_checkpoint
+from mmml.world import SINGLE_PROCESS
 from tests.conftest import MLP, make_learner
 from tests.data.making import write_csv
 from tests.evaluation.making import MODALITIES, OPTIONS, measure, settings_of
@@ -201,7 +202,7 @@ def test_the_seed_of_a_run_changes_its_training_and_not_what_judges_it(plain, tm
     assert np.array_equal(*rows) and not same(zero.learner.state_dict(), one.learner.state_dict())
     for experiment in (zero, one):
         experiment.learner.fit(experiment.samples["train"])
-    first, other = (e.batches()(0).support.values["features"] for e in (zero, one))
+    first, other = (e.batches(SINGLE_PROCESS)(0).support.values["features"] for e in (zero, one))
     assert not torch.equal(first, other)
 
 

@@ -16,6 +16,7 @@ from mmml.cli.help import help_text
 from mmml.cli.mmml_report import summarise
 from mmml.config.compose import conf_dir, explain, quote_paths, take_option, with_data
 from mmml.errors import UserError
+from mmml.world import World
 
 FIXED_ON_RESUME = ("seed", "dataset", "encoder", "method", "task", "problem", "init_from", "resume")
 
@@ -25,22 +26,30 @@ def train(arguments: list[str]) -> int:
     if wants_help(arguments):
         print(help_text(arguments), flush=True)
         return 0
+    world = World.from_environment()
+    if world.size > 1:
+        raise UserError(
+            f"WORLD_SIZE={world.size}: training on several processes is not supported yet; "
+            "start one, without torchrun"
+        )
     if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
-        return resume(arguments)
-    return compose_and_train(arguments)
+        return resume(arguments, world)
+    return compose_and_train(arguments, world)
 
 
-def resume(arguments: list[str]) -> int:
+def resume(arguments: list[str], world: World) -> int:
     """Go on with a run, in its own directory, by its own config."""
     if any(a.startswith("-") for a in arguments):
         raise UserError("resume= goes on with one run: it takes key=value options only")
     path, overrides = take_option(arguments, "resume")
     from mmml.job import resume
 
-    return resume(path, overrides, lambda config: with_data(config, overrides, FIXED_ON_RESUME))
+    return resume(
+        path, overrides, lambda config: with_data(config, overrides, FIXED_ON_RESUME), world
+    )
 
 
-def compose_and_train(arguments: list[str]) -> int:
+def compose_and_train(arguments: list[str], world: World) -> int:
     """Let Hydra compose and start one job, or the jobs of a sweep."""
     codes: list[int] = []
 
@@ -52,7 +61,7 @@ def compose_and_train(arguments: list[str]) -> int:
         if launched.mode is RunMode.MULTIRUN:
             print(f"\n[{launched.job.num}] {' '.join(overrides)}", file=sys.stderr)
         try:
-            code, monitored = train_composed(config, launched.runtime.output_dir, overrides)
+            code, monitored = train_composed(config, launched.runtime.output_dir, overrides, world)
         except OSError as error:
             # All else that a job writes has a name.
             error.filename = error.filename or "standard output"

@@ -16,6 +16,7 @@ from mmml.episodes.corruptions import Corruption, build_corruptions
 from mmml.episodes.mapping import Mapping as EpisodeMapping
 from mmml.episodes.sampler import EpisodeShape, Sampler, choose_int
 from mmml.errors import UserError, did_you_mean
+from mmml.world import SINGLE_PROCESS, World
 
 SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
@@ -202,16 +203,18 @@ def training_batches(
     seed: int,
     corruptions: Sequence[Corruption] = (),
     target: str | None = None,
+    world: World = SINGLE_PROCESS,
 ) -> Callable[[int], Batch]:
-    """Step number → its episodes, drawn anew each step.
+    """Step number → this process's share of its episodes, drawn anew each step.
 
     Args:
         samples: of the training split.
         options: the section ``episode.train``.
-        size: episodes in a step.
+        size: episodes in a step, of all processes together.
         seed: of the run.
         corruptions: what corrupts the episodes, see :func:`check_corruptions`.
         target: the column of the answers; None where labels are the answers.
+        world: the processes that share them.
     """
     sampler = Sampler(
         samples,
@@ -228,8 +231,7 @@ def training_batches(
         shape = EpisodeShape(
             *(choose_int(rng, n) for n in (options.ways, options.shots, options.queries))
         )
-        return gather(
-            samples, sampler.draw(range(step * size, (step + 1) * size), shape), mappings, target
-        )
+        numbers = world.share(range(step * size, (step + 1) * size))
+        return gather(samples, sampler.draw(numbers, shape), mappings, target)
 
     return batch

@@ -65,7 +65,9 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
     for modality in sorted(samples.columns):
         column = samples.columns[modality]
         yield f"{modality} {len(column)}".encode()
-        if len(column):
+        if column.encoded:  # numbers such as scores: few enough to look at all
+            yield content_of(column.values)
+        elif len(column):
             yield from map(
                 content_of, column.take(evenly_spaced(len(column), LOOKED_AT)).present[:]
             )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from mmml.training.checkpoint import Checkpoint, load_checkpoint
 from mmml.training.loggers import open_loggers
 from mmml.training.numerics import Numerics, step_seed
 from mmml.training.signals import Interrupted, Stop
+from mmml.world import World
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class TrainerInputs:
     """What the trainer needs from the rest of the program.
 
     Attributes:
-        batches: step number (from 0) → the batch to learn from; a pure function.
+        batches: step number (from 0) → what this process learns from; a pure function.
         validate: → scores by name, computed on fixed episodes.
         higher_is_better: of those scores.
         measured: a text that is the same where these scores measure the same, so that
@@ -56,6 +58,8 @@ class TrainerInputs:
 class Trainer:
     """Trains step by step, keeping the best and the last checkpoint.
 
+    Every process of ``run.world`` takes all steps; rank 0 alone writes.
+
     Args:
         learner: what is trained, on its device already.
         parts: episodes, validation, and what goes into checkpoints.
@@ -73,7 +77,7 @@ class Trainer:
         run: RunDirectory,
     ):
         self.learner, self.parts, self.options = learner, parts, options
-        self.numerics, self.run = numerics, run
+        self.numerics, self.run, self.world = numerics, run, run.world
         self.optimizer = build_optimizer(learner, options)
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] | None = None
@@ -116,15 +120,11 @@ class Trainer:
         """
         first, steps = self.step, self.options.steps
         self._keep_best_true()
-        bar = tqdm(
-            total=steps,
-            initial=first,
-            unit="step",
-            disable=not sys.stderr.isatty(),
-            dynamic_ncols=True,
-        )
+        hidden = not (self.world.is_main and sys.stderr.isatty())
+        bar = tqdm(total=steps, initial=first, unit="step", disable=hidden, dynamic_ncols=True)
         threads = one_thread() if self.learner.is_small else nullcontext()
-        shown = open_loggers(self.options.loggers, self.run.path, self.parts.config, self.step)
+        loggers = self.options.loggers if self.world.is_main else ()
+        shown = open_loggers(loggers, self.run.path, self.parts.config, self.step)
         with bar, threads, shown as tell, stop.after_step():
             self._tell = tell
             while self.step < steps:
@@ -167,6 +167,7 @@ class Trainer:
         while (loss := self._next_loss(losses)) is not None:
             self.optimizer.zero_grad()
             loss.backward()
+            all_reduce_gradients(self.learner, self.world)
             norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.grad_clip_norm)
             self._refuse_non_finite(norm, "gradient")
             self.optimizer.step()
@@ -181,9 +182,10 @@ class Trainer:
         return loss
 
     def _record(self, split: str, scores: Scores) -> None:
-        line = {"step": self.step, "split": split, **scores}
-        self.run.append_metrics(line)
-        self._tell(line)
+        if self.world.is_main:
+            line = {"step": self.step, "split": split, **scores}
+            self.run.append_metrics(line)
+            self._tell(line)
 
     def _validate_and_save(self) -> None:
         """What is due after this step."""
@@ -206,7 +208,7 @@ class Trainer:
                 "measured": self.parts.measured,
             }
             self.save_last()  # first, so that best.ckpt is never ahead of it
-            self.checkpoint().save(self.run.best)
+            self._save(self.run.best)
 
     def _keep_best_true(self) -> None:
         """After a restore: best.ckpt may be missing or of another course if the run was
@@ -218,7 +220,7 @@ class Trainer:
         if stored == self.best["step"]:
             return
         if self.best["step"] == self.step:
-            self.checkpoint().save(self.run.best)
+            self._save(self.run.best)
         else:
             self.best = None
 
@@ -252,8 +254,14 @@ class Trainer:
     def save_last(self) -> None:
         """Write ``last.ckpt``, unless it holds this step already."""
         if self._saved != self.step:
-            self.checkpoint().save(self.run.last)
+            self._save(self.run.last)
             self._saved = self.step
+
+    def _save(self, path: Path) -> None:
+        # On every rank, so that all of them refuse what is not finite.
+        checkpoint = self.checkpoint()
+        if self.world.is_main:
+            checkpoint.save(path)
 
     def _lr(self) -> float:
         return self.optimizer.param_groups[0]["lr"]
@@ -284,6 +292,13 @@ def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.O
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr)
+
+
+def all_reduce_gradients(learner: nn.Module, world: World) -> None:
+    """Turn the gradients of each process's episodes into those of the whole meta-batch."""
+    if world.size == 1:
+        return
+    raise NotImplementedError("gradients of several processes")
 
 
 def schedule(step: int, warmup: int, steps: int) -> float:

@@ -12,6 +12,7 @@ from mmml.check.issues import Inspection, count, inspect, labels_alike
 from mmml.check.show import alike, gaps
 from mmml.data.base import Granularity, Samples
 from mmml.data.column import Column, mask_of
+from mmml.tasks import tasks
 from tests.data.making import draw, pictures, write_csv
 from tests.data.test_manifest import manifest
 
@@ -34,7 +35,8 @@ def split_rows(each=4, splits=SPLITS):
 
 def suggested(root, rows, task="classification"):
     write_csv(root / "metadata.csv", rows)
-    return dict(o.split("=") for o in suggest(manifest(root), inspected(root), task))
+    meant = tasks.build(task, {}, "task")
+    return dict(o.split("=") for o in suggest(manifest(root), inspected(root), meant))
 
 
 def test_the_smallest_and_the_largest_class_are_named():

@@ -4,6 +4,7 @@ from mmml.config.schema import EpisodeConfig, EvalEpisodes, TrainEpisodes
 from mmml.data.base import Granularity
 from mmml.episodes.setup import check_mappings, check_shapes, training_batches
 from mmml.errors import UserError
+from mmml.world import World
 
 TRAIN = TrainEpisodes(ways={"min": 2, "max": 4}, shots=1, queries=2, mappings=["image:image"])
 EVAL = EvalEpisodes(ways=[2], shots=[1], queries=2, mappings=["image:image"])
@@ -25,6 +26,28 @@ def test_episodes_within_a_step_differ_and_steps_do_not_overlap(samples):
     singles = [one(step).support.values["image"] for step in range(4)]
     pairs = [image for step in range(2) for image in two(step).support.values["image"].split(3)]
     assert all(a.equal(b) for a, b in zip(singles, pairs, strict=True))
+
+
+def test_ranks_share_the_episodes_of_a_step(samples):
+    """Steps 0, 1, 2 of 3 episodes: rank 0 of 2 takes episodes 0, 2 | 4 | 6, 8, and rank
+    1 takes 1 | 3, 5 | 7.
+    """
+
+    def episodes(size, world):
+        batches = training_batches(samples, TRAIN, size=size, seed=0, world=world)
+        drawn = []
+        for step in range(3):
+            side = batches(step).support
+            drawn.append(side.values["image"].split(side.shapes["image"][1]))
+        return drawn
+
+    together, zero, one = (episodes(3, world) for world in (World(), World(0, 2), World(1, 2)))
+    for step, (evens, odds) in enumerate([([0, 2], [1]), ([1], [0, 2]), ([0, 2], [1])]):
+        for share, places in ((zero, evens), (one, odds)):
+            assert len(share[step]) == len(places)
+            assert all(
+                image.equal(together[step][i]) for image, i in zip(share[step], places, strict=True)
+            )
 
 
 def test_a_range_of_ways_is_used(samples):

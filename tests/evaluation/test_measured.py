@@ -12,7 +12,7 @@ from mmml.config.compose import compose_plain
 from mmml.config.schema import check_run
 from mmml.data.column import Column
 from mmml.episodes.corruptions import build_corruptions
-from mmml.evaluation.measured import measured
+from mmml.evaluation.measured import LOOKED_AT, measured
 from tests.conftest import SMOKE, command, with_scores
 from tests.evaluation.making import context_of, settings_of
 
@@ -70,6 +70,12 @@ def test_samples_in_the_middle_and_at_the_end_are_looked_at_too(samples):
     assert (
         len({context.fingerprint() for context in (playing(samples), changed(0), changed(-1))}) == 3
     )
+
+
+def test_every_score_is_looked_at(samples):
+    rows = len(samples.labels)
+    changed = [playing(with_scores(samples, np.eye(rows)[row])) for row in range(rows)]
+    assert len({context.fingerprint() for context in changed}) == rows > 2 * LOOKED_AT
 
 
 def test_how_much_is_corrupted_matters(samples):

@@ -8,10 +8,12 @@ from mmml.config.schema import TrainerConfig
 from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import TrainingError, UserError
 from mmml.run_directory import RunDirectory
+from mmml.training import loop
 from mmml.training.checkpoint import load_checkpoint
 from mmml.training.loop import Trainer, TrainerInputs, build_optimizer, schedule, step_seed
 from mmml.training.numerics import choose_numerics
 from mmml.training.signals import Interrupted, Stop
+from mmml.world import SINGLE_PROCESS, World
 from tests.conftest import MLP, SMALL, make_learner
 
 OPTIONS = {
@@ -33,7 +35,9 @@ CONFIG = {"trainer": {"monitor": "val/mean"}}
 BEST = {"monitor": "val/mean", "higher_is_better": True, "measured": "these"}
 
 
-def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **changes):
+def make_trainer(
+    samples, folder, encoder=SMALL, scores=None, higher=True, world=SINGLE_PROCESS, **changes
+):
     folder.mkdir(exist_ok=True)
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
@@ -50,7 +54,7 @@ def make_trainer(samples, folder, encoder=SMALL, scores=None, higher=True, **cha
     parts = TrainerInputs(
         episodes, lambda: {"val/mean": next(values, 0.5)}, higher, "these", CONFIG, ["d/a"], 0
     )
-    return Trainer(learner, parts, options, numerics, RunDirectory(folder))
+    return Trainer(learner, parts, options, numerics, RunDirectory(folder, world))
 
 
 def state(trainer):
@@ -188,6 +192,74 @@ class NanGradient(torch.autograd.Function):
     @staticmethod
     def backward(context, gradient):
         return gradient * math.nan
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """A rank's gradients are those of its own episodes, as if the others had the same."""
+    seen = []
+    monkeypatch.setattr(loop, "all_reduce_gradients", lambda learner, world: seen.append(world))
+    return seen
+
+
+def test_rank_1_trains_as_rank_0_does_and_writes_nothing(samples, tmp_path, alone):
+    opened = {"scores": [0.3, 0.9, 0.4], "loggers": ["tensorboard"]}
+    zero, one = (
+        make_trainer(samples, tmp_path / str(r), MLP, world=World(r, 2), **opened) for r in range(2)
+    )
+    zero.fit(Stop())
+    one.fit(Stop())
+    assert not list((tmp_path / "1").iterdir())
+    assert {p.name for p in (tmp_path / "0").iterdir()} == {
+        "checkpoints",
+        "metrics.jsonl",
+        "tensorboard",
+    }
+    assert one.best == zero.best == BEST | {"value": 0.9, "step": 4} and same(
+        state(zero), state(one)
+    )
+
+
+def test_rank_1_goes_on_from_what_rank_0_wrote_and_leaves_it_as_it_is(samples, tmp_path, alone):
+    trainer = make_trainer(samples, tmp_path, MLP, scores=[0.3, 0.4, 0.9])
+    trainer.fit(Stop())
+    trainer.run.best.unlink()  # rank 0 is going to write it anew
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    one = make_trainer(samples, tmp_path, MLP, world=World(1, 2), steps=8)
+    one.restore(load_checkpoint(trainer.run.last, "x"))
+    one.fit(Stop())
+    assert one.step == 8 and one.best["step"] == 6
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_gradients_of_all_ranks_are_put_together_before_they_are_clipped(
+    samples, tmp_path, monkeypatch
+):
+    """Adam's first moment is a tenth of the gradient that the optimizer is given."""
+
+    def reduced(learner, world):
+        assert world == World(1, 2)
+        for parameter in learner.parameters():
+            parameter.grad.fill_(3.0)
+
+    monkeypatch.setattr(loop, "all_reduce_gradients", reduced)
+    trainer = make_trainer(samples, tmp_path, MLP, world=World(1, 2), steps=1, grad_clip_norm=1.0)
+    trainer.fit(Stop())
+    moments = torch.cat(
+        [s["exp_avg"].flatten() for s in trainer.optimizer.state_dict()["state"].values()]
+    )
+    assert moments.min() == moments.max() > 0 and moments.norm().item() == pytest.approx(
+        0.1, rel=1e-3
+    )
+
+
+def test_gradients_of_one_process_stay_and_those_of_several_are_not_put_together():
+    layer = torch.nn.Linear(2, 1, bias=False)
+    layer.weight.grad = torch.tensor([[1.0, -2.0]])
+    loop.all_reduce_gradients(layer, SINGLE_PROCESS)
+    assert layer.weight.grad.tolist() == [[1.0, -2.0]]
+    with pytest.raises(NotImplementedError):
+        loop.all_reduce_gradients(layer, World(0, 2))
 
 
 def test_weight_decay_may_change_on_resuming(samples, tmp_path):

@@ -106,9 +106,13 @@ class LearnedOptimizer(Learner):
         self._steps = inner_steps if eval_inner_steps is None else eval_inner_steps
         options = {} if language_model is None else {"language_model": language_model}
         about = {"width": known_width(embedder), "init": init, "scale": head_scale, "ways": ways}
-        head: Head = heads.build(
-            task.form, options, "method", named_by=f"task={task.name}, form", **about
-        )
+        named_by = f"task={task.name}, form"
+        if options.keys() - heads.options_of(task.form, named_by).keys():
+            raise UserError(
+                f"method/language_model writes texts, and task={task.name} asks for none: "
+                "leave it out"
+            )
+        head: Head = heads.build(task.form, options, "method", named_by=named_by, **about)
         choice = None if vectorize == "auto" else bool(vectorize)
         self.model: Model = (
             FullModel(embedder, head, first_order, choice)

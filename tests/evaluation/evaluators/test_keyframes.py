@@ -14,7 +14,7 @@ from mmml.encoders import build_embedder
 from mmml.episodes import EpisodeShape, Mapping
 from mmml.errors import UserError
 from mmml.evaluation.context import EpisodeContext
-from mmml.evaluation.embed import embed_all
+from mmml.evaluation.embed import materialize
 from mmml.evaluation.evaluator import Player
 from mmml.evaluation.evaluators.keyframes import (
     DRAWS,
@@ -76,7 +76,7 @@ def context_of(samples, train=None, task=TASK):
 
 
 def measured(player, frames, *shots):
-    embedded = embed_all(learner(), frames, ["features"])
+    embedded = materialize(learner(), frames, ["features", "score"])
     return by_key(KeyFrames(list(shots)).run(Player(player, embedded), context_of(frames)))
 
 
@@ -111,7 +111,7 @@ def test_no_video_supports_itself_and_all_learners_meet_the_same(frames):
 
 
 def test_a_score_of_a_video_is_the_mean_over_its_own_draws(frames):
-    embedded = embed_all(learner(), frames, ["features"])
+    embedded = materialize(learner(), frames, ["features", "score"])
     rows = list(measured(learner(), frames, 2).values())
     with torch.no_grad():
         own = [
@@ -200,7 +200,7 @@ def test_the_unit_of_what_matters_does_not(frames, unit):
 def test_a_sheet_shows_the_frames_of_the_summary(frames):
     clips = torch.arange(80 * 3, dtype=torch.uint8).view(80, 1, 3, 1, 1).expand(-1, 1, 3, 8, 8)
     shown = replace(frames, columns={**frames.columns, "video": Column(clips)})
-    embedded = embed_all(learner(), frames, ["features"])
+    embedded = materialize(learner(), frames, ["features", "score"])
     (sheets,) = (
         KeyFrames([1, 3]).examples([Player(learner(), embedded)], context_of(shown)).values()
     )

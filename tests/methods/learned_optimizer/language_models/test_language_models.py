@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from mmml.errors import UserError
+from mmml.methods import methods
 from mmml.methods.learned_optimizer.language_models import LanguageModel, Prefixes
 from mmml.methods.learned_optimizer.language_models.base import Decoding, GumbelSampler
 from mmml.methods.learned_optimizer.language_models.small import gpt2
+from mmml.tasks import tasks
 from mmml.text.tokens import BYTES, END, ByteTokens
+from tests.methods.learned_optimizer.making import OPTIONS, nested, tiny
 from tests.tasks.making import learned
 
 
@@ -117,3 +120,10 @@ def test_written_texts_belong_to_their_episode():
     prefix = torch.randn(2, 3, 2, 16)
     written = Prefixes(prefix.flatten(2), writer).texts()
     assert written == [writer.write(one) for one in prefix] and written[0] != written[1]
+
+
+def test_a_task_that_asks_for_no_texts_has_no_language_model():
+    section = nested(OPTIONS) | {"language_model": {"name": "small"}}
+    parts = {"embedder": tiny(), "task": tasks.build("classification", {}, "task"), "ways": 3}
+    with pytest.raises(UserError, match="task=classification asks for none: leave it out"):
+        methods.build("learned_optimizer", section, "method", **parts)
