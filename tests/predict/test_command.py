@@ -235,10 +235,10 @@ def test_an_earlier_file_survives_an_interruption(monkeypatch):
     assert predict(["support=s", "query=q", MATRIX]) == 0
     before = table()
 
-    def interrupted(self, query):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmml.predict.model.Adapted._told", lambda *_: interrupted(*_[:2]))
+    monkeypatch.setattr("mmml.predict.model.Adapted._describe", interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict(["support=s", "query=q", MATRIX])
     assert table() == before

@@ -136,13 +136,8 @@ def test_scores_are_predicted_from_like_samples(tmp_path):
 
 
 SMALL = ["encoder=small", "encoder/features=mlp_features", "encoder.width=8"]
-GENERATION = [
-    "task=generation",
-    "episode=pairs",
-    "task.width=16",
-    "task.heads=2",
-    "task.max_length=8",
-]
+WRITES = [f"method.language_model.{o}" for o in ("width=16", "heads=2", "max_length=8")]
+GENERATION = ["task=generation", "episode=pairs"]
 GENERATION += [f"episode.{side}.mappings=[features:features]" for side in ("train", "eval")]
 
 
@@ -193,7 +188,9 @@ def test_a_learned_optimizer_writes_texts(tmp_path):
         with_texts(tmp_path / "s"),
         features(tmp_path / "q", [2, 0, 1], seed=1, labelled=False),
     )
-    model = model_of(*GENERATION, "method=learned_optimizer", "method.init=learned", *SMALL)
+    model = model_of(
+        *GENERATION, "method=learned_optimizer", "method.init=learned", *SMALL, *WRITES
+    )
     model.learner.embedder.encoders["features"].fit(torch.from_numpy(np.load(root / "f.npy")))
     found = list(model.adapt(str(root)).predict(str(query)))
     assert len(found) == 3 and all(isinstance(p.text, str) and p.problem is None for p in found)
