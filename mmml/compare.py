@@ -1,4 +1,4 @@
-"""Several checkpoints, judged on the very same test episodes: which is better, and is it clear?"""
+"""Several checkpoints on the very same test episodes: which is better, and is the difference clear?"""
 
 import logging
 from collections import Counter
@@ -36,10 +36,9 @@ OF_ONE = ("predictor", "parameters", "transductive", "method")
 
 
 def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
-    """Judge the checkpoints of a list ``[a,b,…]``, write ``outputs/eval/<name>/``;
-    returns the exit code.
+    """Test the checkpoints of a list ``[a,b,…]`` and write ``outputs/eval/<name>/``; returns the exit code.
 
-    Everything is refused that would make the comparison unfair, before any of them is judged.
+    Whatever would make the comparison unfair is refused before any of them is tested.
     """
     folder = new_evaluation(RunDirectory("outputs"), name)
     checkpoints = load(path_list(given), change)
@@ -86,7 +85,7 @@ class ComparedCheckpoint:
 
 
 def load(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
-    """The contestants, each fit to be compared with the first."""
+    """The checkpoints, after a check that each can be compared with the first."""
     found: list[ComparedCheckpoint] = []
     for path in paths:
         with naming(path):
@@ -127,8 +126,7 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
 
 
 def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
-    """Refuse a contestant with other data or another task than the first, or that
-    can play no mapping.
+    """Refuse a checkpoint with other data or another task than the first, or without an encoder for any mapping.
     """
     for section in SAME:
         wanted, got = first.plain[section], other.plain[section]
@@ -157,7 +155,7 @@ def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Mistakes say which checkpoint they are about."""
+    """Name the checkpoint in error messages."""
     try:
         yield
     except UserError as error:
@@ -168,8 +166,7 @@ def naming(path: str) -> Iterator[None]:
 
 
 def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
-    """The test episodes of the first contestant's config; refuses those with classes that
-    any contestant knows.
+    """The test episodes of the config of the first checkpoint; refuses classes that any checkpoint was trained on.
     """
     first = checkpoints[0]
     with naming(first.given):

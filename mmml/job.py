@@ -1,5 +1,4 @@
-"""A job around a run: its log, what it records of itself, and a ``result.json``
-whatever happens.
+"""A job around a run: its log, its records, and a ``result.json`` whatever happens.
 """
 
 import logging
@@ -68,7 +67,7 @@ def train_composed(
 
 
 def resume(path: str, overrides: list[str], change: Change, world: World = SINGLE_PROCESS) -> int:
-    """Go on with a run in its own directory; nothing there is touched before all is found well."""
+    """Continue a run in its own directory; nothing there changes before all checks have passed."""
     file = find_checkpoint(path, "resume", prefer="last")
     run = RunDirectory(file.parent.parent, world)
     if not run.is_run:
@@ -250,8 +249,7 @@ class Job:
 
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
-    """Store in a checkpoint where data and models are now; of these, a resumed run can
-    change nothing else.
+    """Update the paths of data and models in a checkpoint, which a resumed run may change.
     """
     stored = {section: config[section] for section in ("dataset", "encoder") if section in config}
     if (
@@ -307,7 +305,7 @@ def write_scores(path: Path, results: Results) -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log whose errors do not stop a run; what must not be lost is written elsewhere."""
+    """A log file whose errors do not stop a run; results are written elsewhere."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Print no traceback."""

@@ -1,4 +1,4 @@
-"""What becomes of memory that is freed."""
+"""Reuse of freed memory."""
 
 import ctypes
 from contextlib import suppress

@@ -192,7 +192,7 @@ def build_learner(
 
 
 def modalities_of(config: Config) -> set[str]:
-    """What a learner of this config has encoders of: all that its mappings name."""
+    """The modalities that a learner of this config encodes: all that its mappings name."""
     mappings = (*config.episode.eval.mappings, *config.episode.train.mappings)
     return {m for mapping in mappings for m in EpisodeMapping.parse(mapping).modalities}
 
@@ -245,7 +245,7 @@ def prepare(
 
 
 def load_initial_encoders(experiment: Experiment) -> None:
-    """Give the encoders the parameters of the run that start= names; refuse what cannot."""
+    """Load the encoders of the run that ``init_from`` names."""
     config = experiment.config
     if config.init_from is None:
         if isinstance(config, Config) and config.encoder.get("frozen"):
@@ -291,15 +291,14 @@ def load_initial_encoders(experiment: Experiment) -> None:
 
 
 def check_monitor(monitor: str, known: list[str]) -> None:
-    """Refuse the name of no validation score before training."""
+    """Refuse an unknown validation score before training."""
     if monitor not in known:
         hint = did_you_mean(monitor, known) or f" (such as val/mean or {known[-1]!r})"
         raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
 
 
 def finish(experiment: Experiment, run: RunDirectory) -> None:
-    """Go back to the parameters that validation selected, and let validation say how far
-    their confidence goes.
+    """Load the checkpoint that validation selected, and calibrate its confidence.
     """
     best = load_checkpoint(run.best, "trainer")
     experiment.learner.load_state_dict(best.learner)
@@ -309,7 +308,7 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
 
 
 def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experiment:
-    """A finished learner, to be judged by a config that may differ in dataset and episodes."""
+    """A finished learner, to be tested with a config that may differ in dataset and episodes."""
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
     # Another classifier, whose confidence nobody has measured.
@@ -336,8 +335,7 @@ def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | N
 
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
-    """Test classes (or speakers, …) that a checkpoint was trained or selected on would
-    make its score a lie.
+    """Refuse test classes (or speakers, …) that a checkpoint was trained or selected on.
     """
     refuse_known(
         experiment.known_classes,
@@ -347,6 +345,6 @@ def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> N
 
 
 def notes(experiment: Experiment) -> list[str]:
-    """What a reader of the scores must know, in one sentence each."""
+    """Sentences that a reader of the scores must know."""
     note, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
     return [note, *([] if calibration is None else experiment.context.doubts(calibration))]

@@ -57,8 +57,7 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a place that cannot be written, that another process holds, or that
-        holds a run already.
+        """Refuse a folder that cannot be written, that another process holds, or that holds a run already.
         """
         self.check_empty()
         check_writable(self.path)
@@ -67,7 +66,7 @@ class RunDirectory:
                 pass
 
     def check_empty(self) -> None:
-        """Refuse a place that holds a run; a start that failed before it was recorded is none."""
+        """Refuse a folder that holds a run; a start that failed before it was recorded does not count."""
         if self.info.exists():
             hint = f", or resume={self}" if self.last.exists() else ""
             raise UserError(
@@ -111,8 +110,7 @@ class RunDirectory:
             yield
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed process has left of these files; only for one that holds the run,
-        or has made it.
+        """Remove temporary files of killed processes; only for the process that holds the run, or has made it.
         """
         files = [self.config, self.info, self.metrics, self.skipped, self.result]
         folders = [self.last.parent, self.evaluation("test")]
@@ -142,7 +140,7 @@ class RunDirectory:
         return result
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The whole lines of ``metrics.jsonl``; one cut short by a kill is left out."""
+        """The complete lines of ``metrics.jsonl``; a line that a kill cut short is left out."""
         if not self.metrics.exists():
             return []
         lines = self.metrics.read_text().split("\n")[:-1]

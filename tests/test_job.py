@@ -147,13 +147,13 @@ def rank_1(finished, tmp_path, monkeypatch):
 
 def test_rank_1_trains_and_tests_beside_rank_0_and_writes_nothing(rank_1, capsys):
     run, world = rank_1
-    code, best = train_composed(composed(), str(run), [], world)
+    code, best = train_composed(composed(**{"trainer.meta_batch_size": 2}), str(run), [], world)
     assert code == 0 and 0 <= best <= 1 and capsys.readouterr() == ("", "")
 
 
 def test_rank_1_resumes_beside_rank_0_and_writes_nothing(rank_1, capsys):
     run, world = rank_1
-    longer = composed(**{"trainer.steps": 5, "trainer.validate_every": 5})
+    longer = composed(**{"trainer.steps": 5, "trainer.meta_batch_size": 2})
     assert resume(str(run), [], lambda config: OmegaConf.to_container(longer), world) == 0
     assert capsys.readouterr() == ("", "")
 

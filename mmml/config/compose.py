@@ -186,7 +186,7 @@ def options_of(group: str, name: str) -> dict[str, Any]:
 
 
 def no_choice(group: str, name: str, known: list[str]) -> str:
-    """What is wrong with the name of no choice."""
+    """The message for an unknown choice."""
     return (
         f"{group}={name}: there is no such choice{did_you_mean(name, known)} (known: "
         f"{', '.join(known)})"
@@ -286,7 +286,7 @@ def readable(text: str) -> Override | None:
 
 
 def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
-    """What is wrong with an option, or a choice, that the composed config has not."""
+    """The message for an unknown option or choice."""
     parent, child = re.split(r"[./]", key)[0], key.partition("/")[2]
     if child and (conf_dir() / key).is_dir():
         owners = [
@@ -318,7 +318,7 @@ def choices_with(key: str) -> list[str]:
 
 
 def leaves(file: Path, group: str) -> bool:
-    """Whether a config leaves a choice of a group, such as ``algorithm``."""
+    """Whether a config offers a choice in a group, such as ``algorithm``."""
     return (
         re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE)
         is not None

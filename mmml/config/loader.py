@@ -1,5 +1,4 @@
-"""How Hydra loads configs here: what is chosen together may bring a file, and a chosen part
-keeps its own options.
+"""How Hydra loads configs here: two choices together may bring a file, and a chosen part has only its own options.
 
 **Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are groups themselves,
 such as ``method/task``, is not chosen by the user: with ``method=M task=T`` the choice
@@ -66,8 +65,7 @@ def pairs(chosen: Mapping[str, str | None], files: IConfigRepository) -> Iterato
 def leave_out_options_of_others(
     config: DictConfig, typed: Sequence[Override], files: IConfigRepository
 ) -> None:
-    """Remove from each part that was typed, such as ``method/loss=triplet``, what its file and
-    the user do not name.
+    """Remove options that neither the user nor the file of a typed part names, such as ``method/loss=triplet``.
     """
     keys = {override.key_or_group for override in typed}
     for override in typed:

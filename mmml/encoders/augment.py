@@ -1,4 +1,4 @@
-"""Random changes of images in training, and the same as views in evaluation."""
+"""Augmentation of images in training, and fixed views for test-time augmentation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ class Augment(nn.Module):
         return images.flip(-1) if odd else images
 
     def _warped(self, images: Tensor, alike: torch.Generator | None) -> Tensor:
-        """Each image its own way, or with a generator all the same."""
+        """Warp each image differently, or with a generator all alike."""
         if not self.amount and not self.elastic:
             return images
         n = len(images)
@@ -97,8 +97,7 @@ def outlined(images: Tensor, amount: float) -> Tensor:
     """Images ``[n, C, H, W]`` in [0, 1], in half of which edges are darkened, each by its own
     share of ``amount``.
 
-    As some artists draw outlines and others do not. An edge is what a 3×3 dilation has
-    more than an erosion.
+    Some artists draw outlines and others do not. An edge is the difference of a 3×3 dilation and an erosion.
     """
     grey = images.mean(1, keepdim=True)
     edges = F.max_pool2d(grey, 3, 1, 1) + F.max_pool2d(-grey, 3, 1, 1)
@@ -115,8 +114,7 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
 def drawn(
     n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device
 ) -> Tensor:
-    """Random numbers from −1 to 1, ``[n, *shape]``: for each of n its own, or from a generator
-    the same for all.
+    """Random numbers from −1 to 1, ``[n, *shape]``: different for each of n, or with a generator the same for all.
     """
     if alike is None:
         return torch.rand(n, *shape, device=device) * 2 - 1
@@ -124,13 +122,13 @@ def drawn(
 
 
 def augments(module: nn.Module) -> list[Augment]:
-    """Those below that change anything."""
+    """The augmentations of a module that change anything."""
     return [m for m in module.modules() if isinstance(m, Augment) and m.warps]
 
 
 @contextmanager
 def seen_as(module: nn.Module, view: int) -> Iterator[None]:
-    """In evaluation mode, what is below sees images in one of their views."""
+    """Within this block, the module sees images in one of their views, in evaluation mode."""
     found = augments(module)
     for augment in found:
         augment.view = view

@@ -67,10 +67,9 @@ class Encoder(nn.Module, ABC):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def frozen_part(self) -> "tuple[str, Encoder] | None":
-        """An encoder of what here was learned before and stays as it is, and the name of its space;
-        None if nothing is.
+        """The pretrained part that stays frozen, as an encoder, and the name of its embedding space; None if there is none.
 
-        Embeddings of two encoders can be compared if their spaces have one name.
+        Embeddings of two encoders can be compared if their spaces have the same name.
         """
         return None
 
@@ -96,13 +95,11 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, prepared: Tensor) -> Tensor:
-        """What ``prepare`` returned → ``[n, width]``: a function of tensors
-        and parameters alone.
+        """The output of ``prepare`` → ``[n, width]``: a function of tensors and parameters alone.
         """
 
     def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``prepare`` returned → tokens ``[n, length, width]`` and which are no padding,
-        bool ``[n, length]``.
+        """The output of ``prepare`` → tokens ``[n, length, width]``, and a mask that is False on padding, bool ``[n, length]``.
 
         An encoder that has no tokens gives its embedding as the only one.
         """
@@ -117,15 +114,14 @@ class Encoder(nn.Module, ABC):
         return self(prepared)
 
     def lengths(self, raw: Any) -> tuple[list[int], int] | None:
-        """How long each of n values is, and how much of each is read; None if all of it always is.
+        """The length of each of n values, and how much of it is read; None if values are never truncated.
 
         In units of the option ``max_length``.
         """
         return None
 
     def together(self, views: Tensor) -> Tensor:
-        """One embedding of what was seen in several views: ``[views, n, width]`` →
-        ``[n, …]``, their mean.
+        """Combine the embeddings of several views, ``[views, n, width]`` → ``[n, …]``; by default their mean.
         """
         return views.mean(0)
 

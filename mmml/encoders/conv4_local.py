@@ -1,4 +1,4 @@
-"""``name: conv4_local``: what an image is at every place, to be compared place by place."""
+"""``name: conv4_local``: an embedding of every patch of an image, to compare images patch by patch."""
 
 from torch import Tensor, nn
 
@@ -34,7 +34,6 @@ class Conv4Local(Conv4):
         return self.head(self.blocks(prepared).flatten(2).mT).flatten(1)
 
     def together(self, views: Tensor) -> Tensor:
-        """Places of all views are places of one image, since a warp moves what is at
-        a place to another.
+        """Join the patches of all views, since a warp moves content from one patch to another.
         """
         return views.movedim(0, 1).flatten(1)

@@ -49,12 +49,11 @@ class Embedder(nn.Module):
 
     @property
     def frozen(self) -> bool:
-        """Whether nothing here learns."""
+        """Whether no parameter is trained."""
         return not any(p.requires_grad for p in self.parameters())
 
     def frozen_parts(self) -> list["Embedder"]:
-        """What was learned before and stays as it is: one embedder for each space,
-        on the same device.
+        """The frozen pretrained parts: one embedder for each embedding space, on the same device.
         """
         spaces: dict[str, dict[str, Encoder]] = {}
         for modality, encoder in self.items():
@@ -93,7 +92,7 @@ class Embedder(nn.Module):
             encoder.fit(samples.columns[modality].present)
 
     def cut(self, values: Mapping[str, Any]) -> list[str]:
-        """One sentence for each modality with values that are too long to be read whole.
+        """A sentence for each modality with values that are truncated because they are too long.
 
         Args:
             values: by modality; whatever has a length and gives raw batches by ``values[i:j]``.
@@ -119,7 +118,7 @@ class Embedder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where embeddings are, even if no encoder has parameters."""
+        """The device of embeddings, also if no encoder has parameters."""
         return self.get_buffer("_place").device
 
     def encode(self, modality: str, batch: Column) -> Tensor:
@@ -134,8 +133,7 @@ class Embedder(nn.Module):
         return filled(unit(x) if self.normalize else x, batch.mask)
 
     def prepare(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → what its encoder computes with, ``[n, …]``;
-        has no gradient.
+        """A batch of n values of one modality → the preprocessed input of its encoder, ``[n, …]``; has no gradient.
 
         Raises:
             UserError: some values may be missing.

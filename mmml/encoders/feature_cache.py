@@ -1,4 +1,4 @@
-"""Frozen encoders read each sample once; what they said is kept in the cache."""
+"""Frozen encoders read each sample once; their outputs are kept in a cache."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -23,8 +23,7 @@ CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
 def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
-    """The same samples, with what frozen encoders make of these modalities in place
-    of their raw values.
+    """The same samples, with outputs of frozen encoders in place of the raw values of these modalities.
     """
     columns = {
         m: cached_features(embedder, m, c) if m in modalities else c
@@ -34,8 +33,7 @@ def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[
 
 
 def cached_features(embedder: Embedder, modality: str, column: Column) -> Column:
-    """What a frozen encoder has read of a column, from the cache; the column itself
-    for any other encoder.
+    """A column with the cached outputs of a frozen encoder; the column itself for any other encoder.
     """
     encoder = cast(Encoder, embedder.encoders[modality])
     if encoder.prepared_key is None or column.prepared:
@@ -46,7 +44,7 @@ def cached_features(embedder: Embedder, modality: str, column: Column) -> Column
 
 
 def prepare_once(encoder: Encoder, values: Values) -> Matrix:
-    """What an encoder's ``prepare`` gives for all values, from the cache if it has seen just these.
+    """The outputs of an encoder's ``prepare`` for all values, from the cache if it holds exactly these.
 
     The key is a hash of all that the result depends on: the encoder's weights, preprocessing
     and library, and the content of the values; it stands beside the file.

@@ -80,8 +80,7 @@ class FeatureTransformer(AttentionEncoder):
 
 
 class Standardised(nn.Linear):
-    """A linear layer on standardised inputs, which has no inputs until it is told,
-    or loads, how many.
+    """A linear layer on standardised inputs. The number of inputs is set by ``fit`` or by a checkpoint.
     """
 
     mean: Tensor
@@ -155,5 +154,5 @@ def as_tensor(raw: Any) -> Tensor:
 
 
 def missing(rows: Tensor) -> Tensor:
-    """Which vectors of ``[..., d]`` are zero, or NaN, throughout: ``[...]``."""
+    """Which vectors of ``[..., d]`` consist of zeros or NaN only: ``[...]``."""
     return ((rows == 0) | rows.isnan()).all(-1)

@@ -17,8 +17,7 @@ fusions = Registry("fusion", "mmml.encoders")
 class Fusion(nn.Module, ABC):
     """Fuses any subset of the modalities of a run.
 
-    A sample that has none of the modalities shown is embedded at zero, from where all
-    directions are alike.
+    A sample that has none of the shown modalities is embedded at zero, which favours no direction.
 
     Args:
         modalities: of the run.
@@ -46,8 +45,7 @@ class Fusion(nn.Module, ABC):
         return self.mix(shown, present, modality_indices)
 
     def without_some(self, present: Tensor) -> Tensor:
-        """Modality dropout (Neverova et al., 2016): ``[..., M]`` → the same,
-        less some of each sample.
+        """Modality dropout (Neverova et al., 2016): a mask ``[..., M]`` → the same with some modalities of each sample removed.
         """
         luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
         return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))
@@ -98,8 +96,7 @@ class Mean(Fusion):
 
 @fusions.register("concat")
 class Concat(Fusion):
-    """A linear layer on all embeddings side by side, zeros for what is missing,
-    and on which are there.
+    """A linear layer on the concatenated embeddings, with zeros for missing ones, and on the mask.
 
     Args:
         width: of the embeddings.
@@ -152,7 +149,7 @@ class Gated(Fusion):
 
 @fusions.register("attention")
 class Attention(Fusion):
-    """A small transformer whose tokens are the modalities; what it says is added to their mean.
+    """A small transformer whose tokens are the modalities; its output is added to their mean.
 
     Args:
         width: of the embeddings; a multiple of ``heads``.

@@ -87,11 +87,11 @@ class Pretrained(Encoder):
 
     @abstractmethod
     def inputs(self, raw: Any) -> Tensor:
-        """What the model reads, as one tensor ``[n, …]``."""
+        """The inputs of the model, as one tensor ``[n, …]``."""
 
     @abstractmethod
     def features(self, inputs: Tensor) -> Tensor:
-        """What the model says, ``[n, features]``."""
+        """The outputs of the model, ``[n, features]``."""
 
     def prepare(self, raw: Any) -> Tensor:
         inputs = self.inputs(raw).to(self.device)
@@ -188,7 +188,7 @@ class PretrainedText(Pretrained):
 
 
 def tokenizer_facts(tokenizer: Any) -> str:
-    """The rules and the vocabulary of a tokenizer, without what its last call left in it."""
+    """The rules and the vocabulary of a tokenizer, without the state of its last call."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return repr(sorted(tokenizer.get_vocab().items()))
@@ -287,8 +287,7 @@ def width_of(model: nn.Module) -> int:
 
 
 def unfreeze(model: nn.Module, modality: str, blocks: int) -> None:
-    """Let the last so many blocks of the longest stack learn, −1 lets everything; of a pair,
-    on its own side only.
+    """Make the last blocks of the longest stack trainable, or everything with −1; of a pair, only on its own side.
     """
     side = {"text": "text", "image": "vision", "audio": "audio"}[modality]
     part: nn.Module = getattr(model, f"{side}_model", model) if is_pair(model) else model

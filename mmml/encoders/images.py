@@ -1,4 +1,4 @@
-"""Raw images → what image encoders compute with."""
+"""Raw images → inputs of image encoders."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``name: logmel_frames``: what a sound is at every moment, to be compared along time."""
+"""``name: logmel_frames``: an embedding of every frame of a sound, to compare sounds along time."""
 
 import torch
 import torch.nn.functional as F

@@ -1,6 +1,6 @@
 """``name: raw_image``, ``raw_text``, …: the values themselves, for baselines that learn nothing.
 
-What has a varying length is padded with NaN to a fixed one, for distances that know it.
+Values of varying length are padded with NaN to a fixed length, which their distances ignore.
 """
 
 import zlib
@@ -24,8 +24,7 @@ CPU = torch.device("cpu")
 
 
 class Raw(Encoder):
-    """What ``prepare`` gives is the embedding; ``width`` is ignored, since nothing is compared
-    across modalities.
+    """The output of ``prepare`` is the embedding; ``width`` is ignored, since nothing is compared across modalities.
     """
 
     has_fixed_width = False

@@ -1,4 +1,4 @@
-"""From row numbers to tensors: what the episodes hold, and what a mapping shows of them."""
+"""From row numbers to tensors: the values of episodes, and the part that a mapping shows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -45,8 +45,7 @@ class ExampleSet:
 
     @classmethod
     def of(cls, columns: dict[str, Column], **about: Any) -> "ExampleSet":
-        """One set of items without classes, of batches of as many values each;
-        ``about`` as of the class.
+        """A set of items without classes, from columns of equal length; ``about`` are further attributes.
         """
         shapes = {m: (1, 1, len(column)) for m, column in columns.items()}
         encoded = {m: shaped(c, shapes[m]) if c.encoded else c for m, c in columns.items()}
@@ -95,8 +94,7 @@ class ExampleSet:
         )
 
     def copied(self) -> "ExampleSet":
-        """Encoded examples with copies in their place; for what belongs to a class,
-        that of its first item.
+        """Encoded examples with redundant copies put in place; a modality of classes takes the copy of the first item.
         """
         columns = dict(self.columns)
         for modality, other, copied in self.copies:
@@ -112,7 +110,7 @@ class ExampleSet:
         )
 
     def answered(self, encoder: Encode) -> "ExampleSet":
-        """Embeddings in place of answers that are still raw."""
+        """The same examples with answers embedded."""
         return self if self.answers is None else replace(self, answers=self.answers.encode(encoder))
 
     def with_embeddings(self, embeddings: dict[str, Tensor]) -> "ExampleSet":
@@ -123,7 +121,7 @@ class ExampleSet:
         return replace(self, columns=self.columns | encoded)
 
     def episode(self, number: int) -> "ExampleSet":
-        """One of the episodes, of examples that are encoded."""
+        """A single episode of encoded examples."""
         one = slice(number, number + 1)
         columns = {m: c.map(lambda t: t[one]) for m, c in self.columns.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
@@ -193,7 +191,7 @@ class Batch:
 
 
 def is_raw(side: ExampleSet, modality: str) -> bool:
-    """Whether a side has a modality, and not as embeddings."""
+    """Whether a side has a modality whose values are not embedded yet."""
     return modality in side.columns and not side.columns[modality].encoded
 
 
@@ -212,7 +210,7 @@ def first_items(column: Column, n: int) -> Column:
 def gather(
     samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None
 ) -> Batch:
-    """Fetch the values of some episodes, corrupted if they are to be.
+    """Fetch the values of some episodes, and apply their corruptions.
 
     Args:
         samples: the split that the episodes were drawn from; its columns may be embeddings.

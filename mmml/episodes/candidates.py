@@ -1,5 +1,4 @@
-"""Candidates: all different answers of an episode's classes but those that
-its support set shows.
+"""Candidates of retrieval: all different answers of an episode's classes except those that its support set shows.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
-"""Evaluation: a list of evaluators, one table of results with intervals, and what
-a report shows besides.
+"""Evaluation: a list of evaluators that fill one table of results, and examples for the report.
 """
 
 from mmml.evaluation.results import Result, ResultKey, Results

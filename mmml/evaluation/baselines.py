@@ -1,4 +1,4 @@
-"""Baselines that learn nothing; they stand in the same table as what was learned."""
+"""Baselines without training, in the same table as learned predictors."""
 
 from collections.abc import Mapping
 
@@ -43,7 +43,7 @@ def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learn
 
 
 def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
-    """The encoder of raw values of each modality, and their distance."""
+    """The raw encoder of each modality and its distance, by modality."""
     names = {
         m: f"raw_{base_modality(m)}"
         for m in modalities
@@ -53,7 +53,7 @@ def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
 
 
 def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> list[Learner]:
-    """Raw values of what is shown and of what is to be found, which the cosine compares."""
+    """Baselines for retrieval on raw values of a modality and of the target, which the cosine compares."""
     raw, target = _raw(modalities), str(task.target)
     if target not in raw or raw[target][1] != "cosine":
         return []
@@ -75,7 +75,7 @@ def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
     """The nearest image by the modified Hausdorff distance between the pixels that hold ink
     (Lake et al., 2015).
 
-    For black drawings on white paper, as large as they are: ``dataset=omniglot dataset.size=105``.
+    For black drawings on white paper in their original size: ``dataset=omniglot dataset.size=105``.
     """
     if "image" not in modalities or task.per_sample_target:
         return []
@@ -87,8 +87,7 @@ def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
 
 
 def frozen_classifiers(learner: Learner) -> list[Learner]:
-    """Classifiers that need no training, on what the encoders of a learner give
-    without any training.
+    """Classifiers without training on embeddings of encoders without training.
 
     If nothing of the embedder is trained, they share it, and what it embedded serves them too.
     Where projections of frozen models are trained, they take the models' own embeddings.
@@ -107,7 +106,7 @@ def frozen_classifiers(learner: Learner) -> list[Learner]:
 
 
 def _alone(modality: str, encoder: str) -> Embedder:
-    """One modality's values as they are."""
+    """An embedder that gives the raw values of one modality."""
     return build_embedder(
         {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": encoder}}, [modality]
     )

@@ -1,4 +1,4 @@
-"""How many episodes are played at a time, and by how many threads."""
+"""How many episodes are computed at a time, and with how many threads."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -17,8 +17,7 @@ SMALL = 1_000_000  # pairs for which one thread is enough
 def few_threads(
     shape: EpisodeShape, embedded: Samples, learner: Learner
 ) -> AbstractContextManager[None]:
-    """One thread for small episodes; wide ones, inner loops, and values to be encoded,
-    are left all threads.
+    """Use one thread for small episodes, and all threads for wide ones, inner loops and raw values.
     """
     pairs = max_episodes(shape, learner) * shape.ways**2 * shape.shots * shape.queries
     light = learner.max_episodes(shape) is None and all(
@@ -29,8 +28,7 @@ def few_threads(
 
 
 def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
-    """How many episodes to play at a time: as many as memory should hold, or fewer
-    if the learner wants.
+    """The number of episodes to compute at a time: as many as fit in memory, or fewer if the learner asks.
     """
     items, pairs = (
         shape.ways * (shape.shots + shape.queries),
@@ -41,6 +39,6 @@ def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
 
 
 def chunks(episodes: int, shape: EpisodeShape, learner: Learner) -> list[range]:
-    """The numbers of the episodes, so many at a time."""
+    """The numbers of the episodes in batches."""
     size = max_episodes(shape, learner)
     return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]

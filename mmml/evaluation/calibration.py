@@ -1,5 +1,4 @@
-"""Whether confidence can be believed, and what belongs to no class at all: fitted on validation,
-used on test.
+"""Calibrated confidence and the rejection of unknown classes: fitted on validation, used on test.
 """
 
 import math
@@ -43,7 +42,7 @@ IN_A_BIN = 20  # predictions: of fewer, often of one episode, what chance adds c
 
 @dataclass(frozen=True)
 class Entry:
-    """What validation tells of one mapping, ways and shots.
+    """The calibration of one mapping, ways and shots.
 
     Attributes:
         mapping: as in configs.
@@ -63,7 +62,7 @@ class Entry:
     slope: float = 0.0
 
     def apply(self, log_probabilities: Tensor) -> Tensor:
-        """Log-probabilities that can be believed, ``[…, ways]`` in float64; their order stays."""
+        """Calibrated log-probabilities, ``[…, ways]`` in float64, in the same order."""
         return rescale(log_probabilities, self.temperature, self.slope)
 
     def threshold(self, reject: float, ways: int) -> float:
@@ -102,7 +101,7 @@ class Calibration:
         return min((e for e in self.entries if e.mapping == wanted), key=far, default=None)
 
     def notes(self, mappings: Iterable[EpisodeMapping]) -> list[str]:
-        """Where confidence in these mappings cannot be trusted, in one sentence each."""
+        """Sentences that say where confidence in these mappings is not reliable."""
         lacking = ", ".join(str(m) for m in mappings if self.of(m, 1, 1) is None)
         found = (
             [f"{lacking}: confidence is not calibrated, because validation cannot play it."]
@@ -136,7 +135,7 @@ def calibrate(
     settings: Iterable[EvalSetting],
     episodes: int,
 ) -> Calibration:
-    """Fit confidences and novelties, a pure function of its arguments.
+    """Fit temperatures and novelties, as a pure function of the arguments.
 
     Settings of other tasks than classification, and mappings in which the split cannot fill
     the shape, are left out.
@@ -250,7 +249,7 @@ class Reliability:
     def watch(
         self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]
     ) -> None:
-        """Take in the predictions of some episodes; what is not calibrated is passed over."""
+        """Record the predictions of some episodes; uncalibrated ones are ignored."""
         mapping, _, predictions, targets = played
         entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)
         if not setting.task.per_sample_target and entry is not None:
@@ -259,10 +258,9 @@ class Reliability:
             self._parts.setdefault((setting, mapping), []).append(part)
 
     def results(self, learner: Learner, split: str) -> Results:
-        """A row of the calibration error, over the queries of all episodes, for each
-        that was watched.
+        """The rows of the calibration error over the queries of all recorded episodes.
 
-        There is no score of single episodes.
+        Single episodes have no score.
         """
         results = Results()
         for (setting, mapping), several in self._parts.items():
@@ -339,7 +337,7 @@ def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
     """The bin of every prediction, ``[n]``, so that bins hold equally many;
     equal confidences share one.
 
-    Bins of equal width would leave most of them nearly empty where most predictions are sure.
+    With bins of equal width most would be nearly empty where most predictions are confident.
     """
     edges = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
     return np.searchsorted(edges, confidence, side="right")
@@ -421,7 +419,7 @@ def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its
     runner-up as target.
 
-    So right predictions alone never make certainty (the rule of succession, Laplace 1774).
+    So right predictions alone never give certainty (the rule of succession, Laplace 1774).
     """
     sureness = np.exp(logits.max(-1))
     median = int(np.argsort(sureness, kind="stable")[len(sureness) // 2])

@@ -1,5 +1,4 @@
-"""What learners of a table share where episodes are played: the dataset, its fixed episodes,
-controls and baselines.
+"""What all learners of a table share in few-shot evaluation: the dataset, its fixed episodes, controls and baselines.
 """
 
 import logging
@@ -90,7 +89,7 @@ class EpisodeContext(Context):
         return part if part is not None and part.classes else None
 
     def sampler(self, split: str = "test", *more: Corruption) -> Sampler:
-        """Of the episodes of a split, with some corruptions after those of the config."""
+        """The sampler of a split, with some corruptions after those of the config."""
         return Sampler(
             self.samples[split], self.options.seed, split, corruptions=[*self.corruptions, *more]
         )
@@ -99,7 +98,7 @@ class EpisodeContext(Context):
         """The samples of a split with the learner's embeddings, of the modalities that
         its mappings need.
 
-        Raw values instead, where embeddings depend on the task or the episode.
+        Raw values where embeddings depend on the task or the episode.
         """
         shown = {
             m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities
@@ -132,8 +131,7 @@ class EpisodeContext(Context):
                 yield Player(baseline, self.embed(baseline))
 
     def controls(self, learner: Learner) -> list[Learner]:
-        """What the learner must beat from its own parameters; of several rates,
-        validation chooses.
+        """The controls of the learner; where there are several rates, validation chooses.
         """
         with evaluating(learner):
             several = learner.controls(self.train) if self.options.controls else []
@@ -149,8 +147,7 @@ class EpisodeContext(Context):
             ]
 
     def _fills(self, split: str) -> bool:
-        """Whether a split has the samples for the shapes that are played: another split than
-        test may lack them.
+        """Whether a split has enough samples for all shapes; splits other than test may not.
         """
         if self.usable(split) is None:
             return False
@@ -166,8 +163,7 @@ class EpisodeContext(Context):
         return True
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
-        """The best candidates on validation by the headline metric, and by the loss
-        if that is another.
+        """The best candidate on validation by the headline metric and, if it differs, the best one by the loss.
         """
         if len(candidates) == 1 or embedded is None:
             return candidates
@@ -206,8 +202,7 @@ class EpisodeContext(Context):
             yield Player(classifier, test, calibration)
 
     def monitors(self, learner: Learner) -> list[str]:
-        """The mean of the validation scores, each, and the mean loss of a learner
-        that descends it.
+        """The names of the mean validation score, of each score, and of the mean loss if the learner minimises it.
         """
         pairs = [(m, s.shape) for s in self.settings for m in s.mappings]
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in pairs]
@@ -236,7 +231,7 @@ class EpisodeContext(Context):
         return self.task.loss_metric if monitor == LOSS else self.metric
 
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
-        """What the validation split tells of a finished learner's confidence.
+        """The calibration of a finished learner on the validation split.
 
         Args:
             learner: not trained any further.

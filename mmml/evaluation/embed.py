@@ -28,10 +28,9 @@ def materialize(
     views: int = 1,
     corrupted: Collection[str] = (),
 ) -> Samples:
-    """The samples as a learner's episodes are best made of them.
+    """The samples in the form that episodes of a learner are gathered from.
 
-    Embedded, if an embedding does not depend on the task; else raw, but for what frozen encoders
-    have read, and answers that are embedded.
+    They are embedded if an embedding does not depend on the task. Otherwise they are raw, except for outputs of frozen encoders and embedded answers.
 
     Args:
         learner: in any mode.
@@ -83,8 +82,7 @@ def embed_all(
 ) -> Samples:
     """The samples with embeddings ``[n, width]`` in place of the values of these modalities.
 
-    In evaluation mode and float32, so that each sample is independent of its neighbours. What
-    frozen encoders say of the values is read from the cache, and embeddings stay as they are.
+    In evaluation mode and float32, so that each sample is independent of its neighbours. Outputs of frozen encoders are read from the cache; embeddings stay as they are.
 
     Args:
         learner: in any mode.

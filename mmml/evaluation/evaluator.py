@@ -1,5 +1,4 @@
-"""An evaluation is a list of evaluators: each measures every learner that plays along,
-and adds rows to one table.
+"""An evaluation is a list of evaluators: each measures all learners and adds rows to one table.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +23,7 @@ evaluators = Registry("evaluator", "mmml.evaluation.evaluators")
 
 @dataclass
 class Player:
-    """A learner that plays along: what was trained, a control or a baseline.
+    """A learner to be measured: the trained one, a control or a baseline.
 
     Attributes:
         learner: a :class:`mmml.methods.Learner` where episodes are played.
@@ -78,7 +77,7 @@ class Context(ABC):
         """The validation scores by name."""
 
     def metric_of(self, monitor: str) -> Metric:
-        """What a validation score measures."""
+        """The metric of a validation score."""
         return self.metric
 
     @abstractmethod
@@ -86,13 +85,12 @@ class Context(ABC):
         """A hash of what validation plays."""
 
     def calibrate(self, learner: Any) -> Calibration:
-        """What the validation split tells of a finished learner's confidence;
-        empty where it has none.
+        """The calibration of a finished learner on the validation split; empty if it has none.
         """
         return Calibration()
 
     def doubts(self, calibration: Calibration) -> list[str]:
-        """Where calibrated confidence cannot be trusted, in one sentence each."""
+        """Sentences that say where calibrated confidence is not reliable."""
         return []
 
 
@@ -109,14 +107,14 @@ class Evaluator(ABC):
     plays: ClassVar[type[Context]]
 
     def check(self, learner: Any, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse what cannot be measured, before any data is loaded.
+        """Refuse a configuration that cannot be measured, before any data is loaded.
 
         Raises:
             UserError: one sentence that names the option.
         """
 
     def check_samples(self, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse data that cannot be measured on, before any training.
+        """Refuse data that does not suit, before any training.
 
         Raises:
             UserError: one sentence that names the option.
@@ -127,7 +125,7 @@ class Evaluator(ABC):
         """The rows of one player; empty if there is nothing to measure of it."""
 
     def references(self, context: Any) -> Results:
-        """The rows that are no learner's, such as chance."""
+        """Rows without a learner, such as chance."""
         return Results()
 
     def examples(self, players: Sequence[Player], context: Any) -> dict[str, Any]:

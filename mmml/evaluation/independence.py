@@ -1,4 +1,4 @@
-"""Checks that an evaluation can be trusted, run on the learner at hand
+"""Checks that queries do not influence one another, on the learner at hand
 (``evaluation.independence_check=true``).
 """
 
@@ -28,10 +28,10 @@ def check_independence(
     mappings: Iterable[Mapping],
     views: int = 1,
 ) -> None:
-    """Queries must not influence one another, nor a sample's embedding its neighbours'.
+    """Check that neither queries nor embeddings of samples depend on their neighbours.
 
     Permutes, splits and duplicates the queries of an episode and embeds samples alone; every
-    prediction must stay the same. A learner that declares itself transductive is let through.
+    prediction must stay the same. Learners that declare to be transductive are not checked.
 
     Args:
         learner: on trial, in evaluation mode.

@@ -1,4 +1,4 @@
-"""What a validation score measures: two scores can be compared if this is the same."""
+"""Identifies what a validation score measures: two scores can be compared if it is the same."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,8 +15,7 @@ LOOKED_AT = 16  # values of each modality
 
 
 def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
-    """A text that is the same for runs whose validation scores that select the best
-    measure the same.
+    """A hash that is equal for runs whose monitored validation scores measure the same.
 
     Args:
         config: of a run.

@@ -1,4 +1,4 @@
-"""Retrieval without training: the answer of the pair whose question is most alike."""
+"""Retrieval without training: the answer of the most similar support item."""
 
 from torch import Tensor
 
@@ -10,11 +10,10 @@ from mmml.tasks import Task
 
 
 class NearestPair(Learner):
-    """Answers are sought where that of the nearest pair lies, so that nothing compares
-    questions with answers.
+    """The prediction is the answer of the nearest support item, so queries are never compared with answers.
 
     As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019).
-    Pairs that tie share the say.
+    Pairs that tie are averaged.
 
     Args:
         embedder: of questions and of answers.

@@ -1,5 +1,4 @@
-"""Names with a word that training never saw: only they tell whether more than known
-words is understood.
+"""Scores for names with a word that training never saw, which show more than the recognition of known words.
 
 Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that
 a score over all of them says mostly how well words of the training split are put together.
@@ -27,7 +26,7 @@ Scored = tuple[np.ndarray, dict[Metric, Tensor]]
 
 
 class NewWords:
-    """Keeps the scores of queries about such names while episodes are played.
+    """Records the scores of queries about such names while episodes are played.
 
     Args:
         train, test: the splits; texts of whole classes are their names.
@@ -70,7 +69,7 @@ class NewWords:
     def watch(
         self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]
     ) -> None:
-        """Take in the scores of every query of some episodes, ``[B, q]``."""
+        """Record the scores of the queries of some episodes, ``[B, q]``."""
         if setting.task.per_sample_target:
             return
         new = self.of(played.mapping, played.drawn.classes, played.drawn.pick)

@@ -1,4 +1,4 @@
-"""How much better one predictor is than another: paired differences on identical episodes.
+"""Paired differences on identical episodes: how much better one predictor is than another.
 
 Episodes differ much more from one another than predictors do. What is hard for one is mostly hard
 for the other, and differences within an episode leave that out: their interval is the one that says

@@ -1,5 +1,4 @@
-"""Playing episodes: what a learner predicts on the fixed episodes that all learners share,
-and its scores.
+"""Predictions and scores of a learner on the fixed episodes that all learners share.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -138,8 +137,7 @@ def predict(
 def chance_results(
     sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any
 ) -> Results:
-    """Guessing: known exactly; of the number of episodes only where they differ in what there
-    is to choose from.
+    """The rows of chance, which is known exactly. The number of episodes matters only where they differ in their candidates.
     """
     results = Results()
     for setting in settings:

@@ -1,5 +1,4 @@
-"""What rules share where problems are minimised: the family, its fixed problems, and tuned
-hand-designed rules.
+"""What all update rules of a table share: the family, its fixed problems, and tuned hand-designed rules.
 """
 
 from collections.abc import Iterator
@@ -71,8 +70,7 @@ class ProblemContext(Context):
         return f"{self.options.seed} {self.options.validation_episodes}"
 
     def solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
-        """The losses of the split's first problems, ``[steps + 1, problems]``, so many at
-        a time as a rule likes.
+        """The losses of the first problems of a split, ``[steps + 1, problems]``, in batches that suit the rule.
         """
         size = sum(p.numel() for p in self.family.template().values())
         chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)
@@ -86,7 +84,7 @@ class ProblemContext(Context):
         return np.concatenate(parts, axis=1)
 
     def _tuned(self, name: str, unroll: Unroll) -> Solver:
-        """A hand-designed rule at the rate that validation problems like best.
+        """A hand-designed rule at the rate that is best on validation problems.
 
         From the best power of ten, it climbs to neighbouring rates until both neighbours are worse.
         """

@@ -15,7 +15,7 @@ from mmml.methods import Role
 
 @dataclass(frozen=True)
 class ResultKey:
-    """What a number is the score of. Two results with the same key measure the same.
+    """Identifies what a result measures. Two results with the same key measure the same.
 
     Attributes:
         evaluator: that measured it.
@@ -104,7 +104,7 @@ class Result:
 
     @property
     def baseline(self) -> bool:
-        """Whether the predictor is only there to be compared with what was learned."""
+        """Whether the predictor is a control or a baseline."""
         return self.role is not Role.LEARNED
 
     def keyed(self, **values: Any) -> "Result":

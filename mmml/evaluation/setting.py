@@ -1,4 +1,4 @@
-"""A column of the table: a task, a shape of episodes, and the mappings that are played with it."""
+"""A column of the table: a task, an episode shape and its mappings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

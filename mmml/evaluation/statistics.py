@@ -12,7 +12,7 @@ COMMON = 50
 
 
 def finite(value: float | None) -> float | None:
-    """The value for JSON, which has no NaN and no infinity: None instead."""
+    """The value, or None if it is not finite, which JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -75,8 +75,7 @@ def paired_interval(
 def class_interval(
     scores: np.ndarray, classes: np.ndarray, least: float | None = None
 ) -> float | None:
-    """Half the width of a 95 % interval of the mean that takes the classes for a sample too,
-    not only the episodes.
+    """Half the width of a 95 % interval of the mean that treats both classes and episodes as samples.
 
     A mean over episodes of k of n classes is a U-statistic of the classes; by Hoeffding (1948,
     equation 5.13) its variance is about k² ζ / n. ζ is estimated from the mean scores

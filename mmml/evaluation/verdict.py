@@ -1,4 +1,4 @@
-"""Does adaptation help? What a learned row must be better than for a claim that it does."""
+"""Does adaptation help? Compares a learned row with its controls and baselines."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ MUST_BEAT = (Role.NO_SUPPORT, Role.PERMUTED, Role.CONSTANT, Role.UNTRAINED)
 
 @dataclass(frozen=True)
 class Comparison:
-    """A learned row less the best one of a role, by one metric.
+    """The difference of a learned row and the best row of a role, by one metric.
 
     Attributes:
         role: of the other row.
@@ -87,7 +87,7 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Of every learned row that stands beside itself with permuted targets."""
+    """The verdicts of all learned rows whose table has permuted targets."""
     found = []
     for rows in _learned(results).values():
         first = rows[0]

@@ -1,4 +1,4 @@
-"""Controls: what a learner must beat that is kept from the pairs of a task, or from its queries."""
+"""Controls: the learner without the information of the support set, which it must beat."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ AT_ONCE = 16  # episodes with so large a support set
 
 
 class Control(Learner):
-    """Another learner, kept from learning of the task.
+    """A learner that cannot learn the task.
 
     Args:
         learner: that adapts.
@@ -40,7 +40,7 @@ class Control(Learner):
 
 
 class PermutedTargets(Control):
-    """It is shown the right items and the right answers, but in wrong pairs."""
+    """The support set has the right items and the right answers, but in wrong pairs."""
 
     role = Role.PERMUTED
 
@@ -60,7 +60,7 @@ class PermutedTargets(Control):
 
 
 class NoSupport(Control):
-    """It is shown nothing: what is embedded with its answer lies where that is."""
+    """There is no support set: the prediction is the embedding of the query itself."""
 
     role = Role.NO_SUPPORT
 
@@ -102,7 +102,7 @@ def constants(learner: Learner) -> list[Learner]:
 
 
 class TrainSetSupport(Control):
-    """It is shown the training split, and nothing of the task.
+    """Samples of the training split are the support set of every task.
 
     Args:
         learner: that adapts.
@@ -126,8 +126,7 @@ class TrainSetSupport(Control):
         return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
-        """Rows from all of the training split, evenly, as one support set
-        of one class, embedded.
+        """Evenly spaced rows of the training split as one embedded support set of one class.
         """
         samples, mapping = self.task.prepare(self.train_samples), Mapping(shown, shown)
         rows = evenly_spaced(len(samples.labels), KNOWN)
@@ -138,7 +137,7 @@ class TrainSetSupport(Control):
 
 
 def repeated(support: ExampleSet, batch: int) -> ExampleSet:
-    """One embedded support set, for each of so many episodes."""
+    """The same embedded support set for each of ``batch`` episodes."""
     columns = {
         m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()
     }
@@ -159,8 +158,7 @@ def permute_targets(support: ExampleSet) -> ExampleSet:
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:
-    """Every class has as many samples of each class, and what belongs to a whole class is
-    the mean of all classes'.
+    """Spread the samples of each class evenly over all classes; values of whole classes become the mean of all classes.
     """
     columns = {
         m: c.map(dealt if support.shapes[m][2] > 1 else class_mean)
@@ -170,21 +168,19 @@ def shuffled_classes(support: ExampleSet) -> ExampleSet:
 
 
 def class_mean(items: Tensor) -> Tensor:
-    """``[B, ways, 1, …]``: the mean of all classes for each of them; of a mask,
-    whether none is missing.
+    """The mean over all classes in place of each, ``[B, ways, 1, …]``; for a mask, whether none is missing.
     """
     mean = items.all(1, keepdim=True) if items.dtype == torch.bool else items.mean(1, keepdim=True)
     return mean.expand_as(items)
 
 
 def dealt(items: Tensor) -> Tensor:
-    """``[B, ways, n, …]``: the jth of each class goes to the jth class after it."""
+    """Move the jth item of each class to the jth class after it, ``[B, ways, n, …]``."""
     return torch.stack([items[:, :, j].roll(j, dims=1) for j in range(items.shape[2])], dim=2)
 
 
 def in_wrong_places(items: Tensor) -> Tensor:
-    """``[B, n, …]``, each in the place of another, the same for each n; at random,
-    for neighbours may be alike.
+    """Permute items ``[B, n, …]`` so that none stays in its place. The permutation is random, since neighbours may be alike, and the same for each n.
     """
     order = torch.randperm(
         items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])

@@ -1,5 +1,4 @@
-"""What the trainer trains, and the one object that evaluation, prediction and
-the Python API use.
+"""Learners: trained by the trainer, and used by evaluation, prediction and the Python API.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +23,7 @@ Predictor = Callable[[ExampleSet], Tensor]
 
 
 class Role(StrEnum):
-    """What a row of a table is there for."""
+    """The role of a row in a table of results."""
 
     LEARNED = "learned"
     NO_SUPPORT = "no support"  # the learner, which is shown nothing of the task
@@ -37,7 +36,7 @@ class Role(StrEnum):
 
 
 class Trainable(nn.Module, ABC):
-    """What the trainer trains, a batch a step.
+    """A model that the trainer trains, one batch per step.
 
     Class attributes:
         transductive: whether the queries of an episode may influence one another's
@@ -56,7 +55,7 @@ class Trainable(nn.Module, ABC):
 
     @property
     def baseline(self) -> bool:
-        """Whether it is only there to be compared with what was learned."""
+        """Whether it is a control or a baseline."""
         return self.role is not Role.LEARNED
 
     @property
@@ -65,14 +64,14 @@ class Trainable(nn.Module, ABC):
         return f"{self.name}/{self.variant}"
 
     def describe(self) -> dict[str, Any]:
-        """What ``run.json`` and the report should say of it besides its options; plain values."""
+        """Facts for ``run.json`` and the report besides its options, as plain values."""
         return {}
 
     def fit(self, samples: Samples | None) -> None:
         """Learn what is not learned by gradients from the training split, once, before training."""
 
     def cut(self, samples: Samples | None) -> list[str]:
-        """One sentence for each modality with values that are too long to be read whole."""
+        """A sentence for each modality with values that are truncated because they are too long."""
         return []
 
     def takes_bf16(self) -> bool:
@@ -85,10 +84,9 @@ class Trainable(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
-        """The losses of one training step, scalars to descend one after the other.
+        """The losses of one training step, scalars that are minimised one after the other.
 
-        Most have a single one. Where there are more, each is followed by a step of the
-        optimizer, and the next is computed with the parameters that it left.
+        Most learners have a single loss. Otherwise a step of the optimizer follows each loss, and the next loss is computed with the new parameters.
 
         Args:
             batch: what the step learns from.
@@ -114,7 +112,7 @@ class Learner(Trainable):
     task: Task
 
     def can_play(self, shape: EpisodeShape) -> bool:
-        """Whether episodes of a shape mean anything to it."""
+        """Whether it can play episodes of a shape."""
         return True
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
@@ -142,18 +140,17 @@ class Learner(Trainable):
         )
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
-        """Refuse training mappings from which an encoder would learn nothing."""
+        """Refuse training mappings that leave an encoder without a gradient."""
 
     def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
         """Refuse shapes of episodes that it cannot adapt to, before any is played."""
 
     def inductive(self) -> "Learner":
-        """The same parameters, where the queries of an episode do not see one another."""
+        """The same learner, but the queries of an episode do not influence one another."""
         return self
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
-        """How unlike fused embeddings are, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``:
-        to name the nearest.
+        """Distances of fused embeddings, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``, to find the nearest.
         """
         return cosine(query, support)
 
@@ -161,7 +158,7 @@ class Learner(Trainable):
         yield self.loss(batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The meta-loss of some episodes, averaged over their mappings: a scalar to descend."""
+        """The meta-loss of some episodes, averaged over their mappings: a scalar to minimise."""
         raise NotImplementedError
 
     def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
@@ -171,8 +168,7 @@ class Learner(Trainable):
         raise NotImplementedError
 
     def controls(self, train: Samples | None) -> "list[list[Learner]]":
-        """What it must beat, from the same parameters: of each list, validation chooses
-        one for the panel.
+        """The controls, with the same parameters: validation chooses one of each list for the table of results.
 
         Args:
             train: samples of training; None if there are none.

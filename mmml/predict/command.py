@@ -212,8 +212,7 @@ def _untrained(
 
 
 def _leave_out_projections(encoder: dict[str, Any]) -> None:
-    """What nobody has trained would be noise: models give their own embeddings,
-    of their own width.
+    """Remove untrained projections, which would be noise: models give their own embeddings, of their own width.
     """
     projected = [
         section
@@ -234,8 +233,7 @@ def share_a_space(encoder: dict[str, Any], modalities: Collection[str]) -> bool:
 
 
 def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
-    """Raw values of one modality are compared by the distance and the rule that suit them,
-    unless others are named.
+    """Choose the distance and the classifier that suit raw values of one modality, unless the user names others.
     """
     if not share_a_space(sections["encoder"], mapping.modalities):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Support sets and queries from files of the user's."""
+"""Support sets and queries from files of the user."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -82,8 +82,7 @@ class Support:
 
     @property
     def comparable(self) -> set[str]:
-        """The modalities that may stand on both sides: not what is the same for a class
-        of several samples.
+        """The modalities that may be on both sides: not those that are the same for all samples of a class.
         """
         several = len(self.codes) > len(self.names)
         complete = {

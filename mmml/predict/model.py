@@ -44,7 +44,8 @@ nearest support samples.
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one query.
+    """The prediction for one query.
+
 
     Attributes:
         id: of the query.
@@ -193,8 +194,7 @@ class Adapted:
         )
 
     def _calibration(self, samples: Samples) -> Entry | None:
-        """What validation told of such episodes, else what the support set tells of itself,
-        as the learner sees it.
+        """The calibration by validation episodes of this kind, else by the support set itself.
         """
         calibration = self.model.calibration
         shots = round(len(self._labels) / len(samples.classes))

@@ -1,4 +1,4 @@
-"""What is counted while queries are predicted, and shown afterwards."""
+"""A summary of predictions, which is shown at the end."""
 
 import sys
 from collections import Counter, defaultdict

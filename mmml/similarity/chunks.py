@@ -1,4 +1,4 @@
-"""Distances between long items, a few pairs at a time."""
+"""Distances between long items, computed for a few pairs at a time."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ CELLS = 2**21  # numbers computed at a time; of no influence on the result
 
 
 def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) -> Tensor:
-    """A distance over some episodes and some queries at a time, so that memory stays small.
+    """Compute a distance for some episodes and queries at a time, to save memory.
 
     Args:
         distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.
@@ -34,7 +34,7 @@ def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) ->
 
 
 def between_parts(distance: Distance, query: Tensor, support: Tensor) -> Tensor:
-    """Of every part of every query to every part of every support item.
+    """Distances of every part of every query to every part of every support item.
 
     Args:
         distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.

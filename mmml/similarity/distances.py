@@ -18,8 +18,7 @@ distances = Registry("distance", "mmml.similarity", functions=True)
 
 
 def of_parts(distance: Distance) -> Distance:
-    """Decorator: the distance compares parts, and embeddings hold them side by side;
-    most do not.
+    """Decorator: the distance compares parts, such as patches or frames, which an embedding holds side by side.
     """
     distance.of_parts = True  # type: ignore[attr-defined]
     return distance

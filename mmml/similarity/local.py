@@ -1,4 +1,4 @@
-"""``distance=local``: parts are compared with parts, wherever they are."""
+"""``distance=local``: patches are compared with patches, wherever they are."""
 
 from torch import Tensor
 
@@ -11,8 +11,7 @@ DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIP
 @distances.register("local")
 @of_parts
 def local(query: Tensor, support: Tensor) -> Tensor:
-    """1 − the mean cosine of each place's descriptor with the most alike of the other
-    item, both ways.
+    """1 − the mean cosine of each patch with the most similar patch of the other item, in both directions.
 
     Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric,
     as Dubuisson and Jain (1994) have it for points. Items are descriptors of 64 numbers each (as

@@ -14,7 +14,7 @@ losses = Registry("loss", "mmml.similarity")
 
 
 class Loss(nn.Module, ABC):
-    """A loss over episodes; it owns the temperature at which distances become probabilities."""
+    """A loss over episodes. It owns the temperature at which distances become probabilities."""
 
     @property
     @abstractmethod
@@ -42,8 +42,7 @@ class Loss(nn.Module, ABC):
 
 
 class MarginLoss(Loss):
-    """A loss that compares distances with a margin, and whose probabilities are a softmax
-    of the distances as they are.
+    """A loss that compares distances with a margin; probabilities are a softmax of the unscaled distances.
 
     Args:
         margin: in the units of the distance; positive.

@@ -24,7 +24,7 @@ def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _without_gaps(x: Tensor) -> Tensor:
-    """Without the places that are NaN in all items."""
+    """Remove positions that are NaN in all items."""
     present = ~x.isnan().flatten(0, -2).all(0)
     return x[..., present] if present.any() else x[..., :AXES]
 
@@ -39,8 +39,7 @@ def _sets(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _points(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which there are
-    ``[B, n, points]``.
+    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which are present ``[B, n, points]``.
     """
     x = x.unflatten(-1, (-1, AXES))
     return x.nan_to_num(0), ~x[..., 0].isnan()

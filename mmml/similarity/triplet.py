@@ -1,4 +1,4 @@
-"""``loss=triplet``: nearer to what is of the same class than to what is not."""
+"""``loss=triplet``: items of the same class should be nearer than items of other classes."""
 
 import math
 

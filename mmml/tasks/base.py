@@ -102,8 +102,7 @@ class Task(ABC):
             raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse too few classes to tell apart, and changed images where answers say
-        what the images show.
+        """Refuse too few ways, and task augmentation where each sample has an answer of its own.
         """
         if self.per_sample_target and episodes.train.task_augmentation:
             share = episodes.train.task_augmentation
@@ -160,10 +159,9 @@ class Task(ABC):
 
     @abstractmethod
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
-        """Predictions from how much each query trusts each support item.
+        """Predictions from the weights of support items.
 
-        Where the target is embedded, the targets are how far it lies from the support item,
-        and the result is to be added to the query.
+        Where the target is embedded, the support targets are offsets from the support items, and the result is an offset from the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
@@ -207,8 +205,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
-        """What learning descends, the mean over the queries of each episode, ``[B]``;
-        arguments as of ``scores``.
+        """The loss that training minimises, averaged over the queries of each episode, ``[B]``; arguments as of ``scores``.
         """
 
     @abstractmethod
@@ -249,8 +246,7 @@ class Task(ABC):
 
 
 def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
-    """Each choice of ways: of which side of the config, as it was given,
-    and the least and the most.
+    """For training and evaluation: the side of the config, the option as given, and the fewest and the most ways.
     """
     train, evaluated = episodes.train.ways, sorted(episodes.eval.ways)
     for side, ways in (("train", train), ("eval", evaluated[0]), ("eval", evaluated[-1])):

@@ -31,7 +31,7 @@ class Classification(Task):
         return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()
 
     def output_size(self, support_targets: Tensor) -> int:
-        """One for each class."""
+        """One output for each class."""
         return int(support_targets.max()) + 1
 
     def decode(self, outputs: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Matching across modalities: which of the candidates, one of each class, belongs to what is shown?
+"""Matching across modalities: which candidate, one of each class, belongs to the query?
 
-Played by the evaluation (``evaluation.matching``); not to be chosen as ``task=``.
+The evaluator ``matching`` plays it; it is no choice of ``task=``.
 """
 
 from mmml.tasks.base import Metric

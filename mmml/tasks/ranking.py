@@ -1,7 +1,6 @@
-"""A gallery of all classes: at what rank among them does the right one come?
+"""Ranking in a gallery of all classes: what is the rank of the right one?
 
-Played by the evaluation across modalities, without any support set; ``task=retrieval``
-learns from pairs.
+The evaluator ``gallery`` plays it across modalities, without a support set; ``task=retrieval`` learns from pairs.
 """
 
 from typing import ClassVar
@@ -65,7 +64,7 @@ def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
 
 
 def chance_among_candidates(candidates: int) -> dict[Metric, float]:
-    """What a random order of so many candidates is expected to score."""
+    """The expected scores of a random order of candidates."""
     return {
         **{m: min(1.0, k / candidates) for k, m in RECALLS.items()},
         MEDIAN_RANK: (candidates + 1) / 2,

@@ -20,7 +20,7 @@ SQUARED_ERROR = Metric("squared error", percent=False, higher_is_better=False)
 
 
 def median(targets: Tensor) -> Tensor:
-    """The median of each episode's scores in place of each of them: ``[B, s]`` → ``[B, s]``."""
+    """Replace each score by the median of its episode: ``[B, s]`` → ``[B, s]``."""
     return targets.quantile(0.5, dim=1, keepdim=True).expand_as(targets)
 
 
@@ -73,8 +73,7 @@ class Regression(ScoreTarget):
         return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """The distance of every prediction from the truth; of every episode the correlation,
-        ``[B, 1]``.
+        """The absolute error of every prediction, ``[B, q]``, and the correlation of every episode, ``[B, 1]``.
         """
         if predictions.shape != targets.shape:
             raise ValueError(
@@ -100,15 +99,14 @@ def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
     """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1;
     0 where either is constant.
 
-    Constant are numbers that differ by no more than their own rounding, whatever their size.
+    Numbers are constant if they differ by no more than rounding, whatever their size.
     """
     (x, same_x), (y, same_y) = map(standardised, (predictions, targets))
     return torch.where(same_x | same_y, 0, (x * y).sum(-1)).float()
 
 
 def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers less their mean, of length 1, ``[B, q]`` in float64; and whether they are
-    constant, bool ``[B]``.
+    """Numbers minus their mean, scaled to length 1, ``[B, q]`` in float64; and whether they are constant, bool ``[B]``.
     """
     rounding = 8 * torch.finfo(torch.promote_types(values.dtype, torch.float32)).eps
     largest = values.double().abs().amax(-1, keepdim=True)
@@ -119,8 +117,7 @@ def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def f1(guessed: Tensor, true: Tensor) -> Tensor:
-    """Of positives the harmonic mean of precision and recall, bool ``[B, q]`` twice → ``[B]``;
-    1 if there are none.
+    """F1 of positives, the harmonic mean of precision and recall: bool ``[B, q]`` twice → ``[B]``; 1 if there are no positives.
     """
     right, named = (guessed & true).sum(-1), guessed.sum(-1) + true.sum(-1)
     return torch.where(named > 0, 2 * right / named.clamp_min(1), 1.0)

@@ -25,10 +25,9 @@ INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 
 @tasks.register("retrieval")
 class Retrieval(ModalityTarget):
-    """Predictions are where the answers should lie, ``[B, q, width]``.
+    """Predictions are embeddings of the answers, ``[B, q, width]``.
 
-    They are learned among the answers to the queries of an episode, and judged among all
-    answers of the domain.
+    Training compares with the answers to the queries of an episode; evaluation ranks all answers of the domain.
 
     A task is a domain (a language, a topic), its support set some pairs of it. Queries and answers
     are embedded in one space, which the support set corrects: the metric method adds the mean of
@@ -54,8 +53,7 @@ class Retrieval(ModalityTarget):
         return {self.target}
 
     def prepare(self, samples: Samples) -> Samples:
-        """Which rows have equal answers is known of texts, and where rows
-        refer to the same file.
+        """Number the answers, equal ones alike: texts are compared, and rows of one file have the same answer.
         """
         column, numbers = samples.columns[self.target], None
         if base_modality(self.target) == "text" and not column.encoded:

@@ -1,1 +1,1 @@
-"""Evaluators: what is measured of every learner that plays along. One file per evaluator."""
+"""Evaluators. One file per evaluator."""

@@ -1,5 +1,4 @@
-"""``gallery``: ranking across modalities. At what rank among all test classes does
-the right one come?
+"""``gallery``: ranking across modalities. What is the rank of the right class among all test classes?
 """
 
 from collections.abc import Sequence
@@ -95,7 +94,7 @@ class Gallery(Evaluator):
 
     @torch.no_grad()
     def examples(self, players: Sequence[Player], context: EpisodeContext) -> dict[str, Any]:
-        """Evenly chosen queries with the first candidates that they find, in the first gallery."""
+        """Evenly spaced queries with their first candidates, in the first gallery."""
         learner, embedded = players[0].learner, players[0].samples
         assert embedded is not None
         mappings = self.setting(context).mappings if learner.ranks else ()

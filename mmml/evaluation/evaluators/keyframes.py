@@ -1,5 +1,4 @@
-"""``keyframes``: summaries of videos. How well does what is predicted of each frame
-agree with people?
+"""``keyframes``: summaries of videos. How well do predicted importances of frames agree with people?
 
 From a few videos of a class, whose frames have scores, those of every frame of another video
 are predicted. Random summaries overlap much with those of people, so that correlations say more
@@ -40,7 +39,7 @@ OPTION = "evaluation.keyframes.shots"
 
 
 class VideoSummary(Regression):
-    """Scores of all frames of a video, scored together; not to be chosen as ``task=``."""
+    """The scores of all frames of a video, evaluated together; it is no choice of ``task=``."""
 
     name = "summary"
     metrics: ClassVar[tuple[Metric, ...]] = (TAU, RHO, F)
@@ -48,7 +47,7 @@ class VideoSummary(Regression):
 
 @evaluators.register("keyframes")
 class KeyFrames(Evaluator):
-    """Every test video, by so many others of its class, some times; intervals are over videos.
+    """Predicts the frames of every test video from other videos of its class, several times; intervals are over videos.
 
     Args:
         shots: how many videos the support set shows, such as ``[1, 4]``.
@@ -101,9 +100,9 @@ class KeyFrames(Evaluator):
         return results
 
     def references(self, context: EpisodeContext) -> Results:
-        """What people, random scores and time alone reach on the same videos.
+        """The scores of people, of random predictions and of the position prior on the same videos.
 
-        People only where there are several annotators, time only where there is a training split.
+        People need several annotators, and the position prior needs a training split.
         """
         rng, footage = (
             np.random.default_rng(context.options.seed),
@@ -177,7 +176,7 @@ def rows(
 def predicted(
     learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray
 ) -> np.ndarray:
-    """How much each frame of a video matters, ``[f]``, by frames of others."""
+    """The predicted importance of each frame of a video, ``[f]``, from the frames of others."""
     drawn = of_one_class(support, video.rows)
     shown, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
     found: np.ndarray = learner.adapt(shown)(query)[0].double().cpu().numpy()
@@ -209,7 +208,7 @@ def agreement(importance: np.ndarray, video: Footage) -> tuple[float, float, flo
     """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean
     over annotators.
 
-    Where all frames matter alike, any summary is as good, and random scores stand for them.
+    Where all frames are equally important, random scores are used, since any summary is as good.
     """
     if np.ptp(importance) <= ROUNDING * np.abs(importance).max():
         return at_random(video, np.random.default_rng(zlib.crc32(video.name.encode())))
@@ -217,7 +216,7 @@ def agreement(importance: np.ndarray, video: Footage) -> tuple[float, float, flo
 
 
 def overlap_with_people(importance: np.ndarray, video: Footage) -> float:
-    """F of the summary that scores ask for and that of each annotator, the mean over annotators."""
+    """F of the predicted summary and that of each annotator, averaged over annotators."""
     shown = summary(video.spread(importance), video.segments, video.budget)
     return float(np.mean([overlap(shown, theirs) for theirs in video.summaries]))
 
@@ -267,8 +266,7 @@ def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, f
 
 
 def by_time(train: Samples) -> np.ndarray:
-    """How much frames of the training split matter by their place in a video alone,
-    from its first to its last.
+    """The mean importance in the training split by position in a video, from its first frame to its last.
     """
     curves = [
         np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0))

@@ -1,5 +1,4 @@
-"""``matching``: across modalities by pairs, one example of each class in both, and nothing
-that compares the two.
+"""``matching``: matching across modalities by pairs: one example of each class in both, and no model that compares the two.
 
 Which image belongs to what is said? What is said resembles the sound of one of the pairs, and the
 image of that pair resembles one of the candidates (Eloff, Engelbrecht and Kamper, 2019). No common
@@ -33,7 +32,7 @@ OPTION = "evaluation.matching.mappings"
 
 @evaluators.register("matching")
 class MatchingByPairs(Evaluator):
-    """The accuracy of matching, in episodes of the shapes that are played anyway.
+    """The accuracy of matching, in episodes of the few-shot shapes.
 
     Args:
         mappings: such as ``image:audio``. As everywhere the support side, the candidates,

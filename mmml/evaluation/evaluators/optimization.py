@@ -1,5 +1,4 @@
-"""``optimization``: the loss of problems after so many steps of a rule, beside tuned
-hand-designed rules.
+"""``optimization``: the loss of problems after a number of steps, compared with tuned hand-designed rules.
 """
 
 from collections.abc import Sequence

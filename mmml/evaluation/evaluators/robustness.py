@@ -1,4 +1,4 @@
-"""``robustness``: how the score falls as modalities go missing, or grow noisy, in the episodes."""
+"""``robustness``: how the score falls when modalities are missing or noisy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ OPTION = "evaluation.robustness"
 class Robustness(Evaluator):
     """The learner's score under each corruption of each modality, and the areas under the curves.
 
-    A corruption comes after those that the config asks for anyway.
+    It is applied after the corruptions of the config.
 
     Args:
         corruptions: by name, each of every modality that it fits.

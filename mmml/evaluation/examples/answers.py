@@ -1,5 +1,4 @@
-"""What was asked for beside what was given: examples for the report, of tasks that find
-or write something.
+"""Queries with right and given answers for the report, for tasks that find or write answers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -101,7 +100,7 @@ def of_different_classes(sampler: Sampler, setting: EvalSetting) -> list[int]:
 
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
-    """What a row shows, less what it lacks: texts, or pictures."""
+    """The values of a row that are present, as texts or pictures."""
     found = [(m, samples.columns[m].take(slice(row, row + 1)).present[:]) for m in modalities]
     return [
         {"text": str(value[0])}
@@ -113,5 +112,5 @@ def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[
 
 
 def one(samples: Samples, row: int, modality: str) -> dict[str, Any]:
-    """One value of a row, which does not lack it."""
+    """One value of a row, which must be present."""
     return several(samples, row, [modality])[0]

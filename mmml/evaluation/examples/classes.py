@@ -48,7 +48,7 @@ def class_examples(
 
 
 def in_space(learner: Learner, samples: Samples) -> Samples:
-    """The samples with what the learner embeds, and nothing else."""
+    """The samples with only the modalities that the learner embeds."""
     return replace(
         samples,
         columns={m: c for m, c in samples.columns.items() if m in learner.embedder.encoders},
@@ -76,7 +76,7 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
 def _confusions(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting
 ) -> dict[str, Any]:
-    """The pairs of classes most often taken for one another, under the setting's first mapping."""
+    """The pairs of classes that are confused most often, under the first mapping of the setting."""
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
     queries = 0

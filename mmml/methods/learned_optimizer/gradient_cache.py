@@ -1,4 +1,4 @@
-"""Losses whose graph is gone, so that the graphs of many tasks need not be held at once."""
+"""Losses that hold their gradient in place of their graph, so that only one graph is in memory at a time."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,8 +8,7 @@ from torch import Tensor
 
 
 def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
-    """A loss of the same value and the same gradient, once, which holds the gradient in
-    place of its graph.
+    """A loss with the same value and gradient that holds the gradient in place of its graph. It can be differentiated once.
 
     Args:
         loss: a number.

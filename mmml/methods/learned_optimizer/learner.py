@@ -38,8 +38,7 @@ log = logging.getLogger(__name__)
 
 @methods.register("learned_optimizer")
 class LearnedOptimizer(Learner):
-    """Adapts a model to each task by gradient steps; ``L_meta = Σ_i L_i(M(O(L_i)))``, the query
-    loss of what comes out.
+    """Adapts a model to each task by gradient steps, and minimises ``L_meta = Σ_i L_i(M(O(L_i)))``, the query loss of the adapted models.
 
     Args:
         embedder: the encoders and their fusion.
@@ -147,7 +146,7 @@ class LearnedOptimizer(Learner):
             self.model.head.fit(samples, self.task)
 
     def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
-        """In first order a gradient reaches supports by the head's start alone."""
+        """Refuse an encoder without a gradient: in first order, gradients reach supports only through the initial head."""
         queried = {m for mapping in mappings for m in mapping.query}
         never_queried = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [
@@ -236,7 +235,7 @@ class LearnedOptimizer(Learner):
             yield total
 
     def _views(self, batch: Batch, begins: bool) -> list[tuple[EncodedSet, EncodedSet]]:
-        """What each mapping shows of support and query, in the pieces that the model wants."""
+        """The support and the query side of each mapping, encoded, split as the model computes them."""
         views: list[tuple[EncodedSet, EncodedSet]] = []
         for mapping in batch.mappings:
             support, query = (self._encode(examples) for examples in batch.view(mapping))
@@ -248,7 +247,7 @@ class LearnedOptimizer(Learner):
     def _segment(
         self, support: EncodedSet, query: EncodedSet, point: InnerState | None, segment: range
     ) -> tuple[Tensor, InnerState]:
-        """The meta-loss of one view over some steps, and where they end."""
+        """The meta-loss of one view over some steps, and the state after them."""
         point = self._start(support) if point is None else point
         query_losses, descended = [], []
         for reached, losses in self._descend(support, point, segment):
@@ -306,8 +305,7 @@ class LearnedOptimizer(Learner):
         return self.model.head.decode(self.task, outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Itself without a step, and with wrong answers, and SGD and Adam from the same parameters,
-        at every rate.
+        """The learner without a step and with permuted targets, and SGD and Adam at every rate from the same parameters.
         """
         standing = self._variant("no adaptation", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
@@ -326,7 +324,7 @@ class LearnedOptimizer(Learner):
         return [*alone, [standing], *wrong, *tuned]
 
     def inductive(self) -> "LearnedOptimizer":
-        """See :meth:`mmml.methods.Learner.apart`."""
+        """See :meth:`mmml.methods.Learner.inductive`."""
         if not self.transductive:
             return self
         twin = self._variant(f"{self.variant}, inductive", self.optimizer, self._steps, self.role)
@@ -336,7 +334,7 @@ class LearnedOptimizer(Learner):
     def _variant(
         self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED
     ) -> "LearnedOptimizer":
-        """The same model, adapted by another rule."""
+        """The same model, adapted by another update rule."""
         twin = copy.deepcopy(self, {id(shared): shared for shared in (self.task, self.model)})
         twin.variant, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule

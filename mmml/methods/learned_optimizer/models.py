@@ -29,7 +29,7 @@ LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slowe
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """What a model has seen of one side of some episodes, before any step.
+    """One side of some episodes as a model encodes it before the inner loop.
 
     Attributes:
         inputs: see :meth:`Model.see`.
@@ -45,7 +45,7 @@ class EncodedSet:
 
 
 class Model(nn.Module, ABC):
-    """B models, one for each task, that share their slow parameters.
+    """B models, one for each task, that share all parameters but the adapted ones.
 
     Args:
         embedder: the encoders and their fusion.
@@ -62,7 +62,7 @@ class Model(nn.Module, ABC):
         self.embedder, self.head = embedder, head
 
     def template(self) -> Params:
-        """The fast parameters of one model, for any number of classes."""
+        """The adapted parameters of one model, for any number of classes."""
         return self.head.template()
 
     def vectorizes_on(self, device: torch.device) -> bool:
@@ -70,15 +70,15 @@ class Model(nn.Module, ABC):
         return False
 
     def split_tasks(self, inputs: Any) -> list[Any]:
-        """What was seen, in the pieces whose inner loops are best run one after the other."""
+        """The encoded side, split into pieces whose inner loops run one after the other."""
         return [inputs]
 
     @abstractmethod
     def encode(self, examples: ExampleSet) -> Any:
-        """What can be computed of examples before the inner loop; it is differentiable."""
+        """Compute what does not depend on adapted parameters; it is differentiable."""
 
     def track(self, inputs: Any) -> None:
-        """Let running statistics follow what training sees."""
+        """Update running statistics in training."""
 
     @abstractmethod
     def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
@@ -92,7 +92,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, params: Params, inputs: Any, support: Any = None) -> Tensor:
-        """The outputs for items that were seen, ``[B, n, outputs]``.
+        """The outputs for encoded items, ``[B, n, outputs]``.
 
         Args:
             params: fast parameters.
@@ -103,7 +103,7 @@ class Model(nn.Module, ABC):
 
 
 class HeadModel(Model):
-    """Only the head is fast, so an inner loop never sees an encoder."""
+    """Only the head is adapted, so an inner loop never runs an encoder."""
 
     embeds_once = True
 
@@ -118,7 +118,7 @@ class HeadModel(Model):
 
 
 class FullModel(Model):
-    """Encoders and head are fast; the encoders' own parameters are the initialisation.
+    """Encoders and head are adapted; the encoders' own parameters are the initialisation.
 
     Args:
         embedder: its batch normalisations are replaced, see
@@ -148,7 +148,7 @@ class FullModel(Model):
         return self.vectorizes_on(self.embedder.device)
 
     def vectorizes_on(self, device: torch.device) -> bool:
-        """Whether they would be there."""
+        """Whether all tasks would be computed at once on a device."""
         if self._vectorize is not None:
             return self._vectorize
         slow = LOOPED if device.type == "cpu" else ()
@@ -157,15 +157,14 @@ class FullModel(Model):
         )
 
     def split_tasks(self, inputs: ExampleSet) -> list[ExampleSet]:
-        """Task by task, if that is how they are computed: nothing is stacked, and what a task
-        needs stays in caches.
+        """One piece for each task unless tasks are vectorised: nothing is stacked, and a task fits into the caches.
         """
         return (
             [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
         )
 
     def get_extra_state(self) -> dict[str, bool]:
-        """Kept in checkpoints: how a run computed is how it goes on."""
+        """For checkpoints: a resumed run computes as it did before."""
         return {"vectorize": self.vectorize}
 
     def set_extra_state(self, state: dict[str, bool]) -> None:
@@ -226,7 +225,7 @@ class FullModel(Model):
             )
 
     def _attention(self) -> AbstractContextManager[None]:
-        """Fused attention has no second derivative, nor is it made for all tasks at once."""
+        """Use unfused attention where a second derivative or vmap needs it."""
         return (
             sdpa_kernel(SDPBackend.MATH)
             if not self.first_order or self.vectorize
@@ -276,8 +275,7 @@ def per_task(
 
 
 def without_padding(module: nn.Module, params: Params) -> Params:
-    """The same, where an embedding's row for padding has no gradient: vmap forgets it,
-    but for the first task.
+    """The same parameters, but the padding row of an embedding table has no gradient. (vmap honours ``padding_idx`` for the first task only.)
     """
     fixed = {}
     for name, layer in module.named_modules():

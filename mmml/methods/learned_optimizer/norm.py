@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Statistics(Enum):
-    """Whose statistics count inside of a task."""
+    """Which statistics normalise the items of a task."""
 
     OWN = "of each batch its own"
     FIRST = "those of the first batch, for it and for all that follow"

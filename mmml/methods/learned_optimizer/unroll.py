@@ -1,5 +1,4 @@
-"""The inner loop: an update rule followed for some steps, so that its gradients
-can be followed back.
+"""The inner loop: some steps of an update rule, through which gradients can be propagated.
 """
 
 import math
@@ -31,8 +30,7 @@ class InnerState:
     state: State
 
     def detached(self) -> "InnerState":
-        """The same values without their history: parameters and state, so that neither
-        is followed back.
+        """The same values without their graph.
         """
         return InnerState(
             detached(self.params), {name: detached(part) for name, part in self.state.items()}
@@ -52,10 +50,9 @@ def descend(
     first_order: bool,
     connected: bool = False,
 ) -> Iterator[tuple[InnerState, Tensor]]:
-    """Take steps, and tell of each where it led and the losses where it began, ``[B]``.
+    """Take steps; yield for each the state after it and the losses before it, ``[B]``.
 
-    Gradients are followed where they are enabled outside; else nothing is kept
-    of a step but its end.
+    The graph is kept if gradients are enabled outside; otherwise only the state after each step is kept.
 
     Args:
         objective: what is descended.
@@ -95,7 +92,7 @@ def descend(
 def divergence(
     losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0
 ) -> str | None:
-    """Which inner loop left the finite numbers, and where; None if none did.
+    """A message that names the first inner loop with a loss that is not finite; None if there is none.
 
     Args:
         losses: before each step, ``[B]`` each.
@@ -166,7 +163,7 @@ class Unroll:
             )
 
     def segments(self, progress: float) -> list[range]:
-        """The numbers of the steps, in pieces that are followed back.
+        """The step numbers of each truncated piece.
 
         Args:
             progress: the share of the training that is done.

@@ -1,4 +1,4 @@
-"""How far around a query support items count, where each has a target of its own."""
+"""The bandwidth of the weights on support items, where each sample has a target of its own."""
 
 import math
 
@@ -14,7 +14,7 @@ USUAL = 10  # support items at which the power makes no difference
 class Bandwidth(nn.Module):
     """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
 
-    Its best value falls as items come to lie closer (Silverman, 1986, section 4.3), and both
+    Its best value falls as items lie closer together (Silverman, 1986, section 4.3), and both
     numbers are learned; at 0, where they begin, it is the loss's temperature T. Beyond the numbers
     of items that training saw it stays as it is there.
 

@@ -87,8 +87,7 @@ class MetricLearner(Learner):
         return self._distance(query, support)
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Where samples have targets of their own: itself with wrong pairs, and with
-        no pair of the task.
+        """Where samples have targets of their own: the learner with permuted targets, and without a support set.
         """
         found: list[list[Learner]] = (
             [[PermutedTargets(self)]] if self.task.per_sample_target else []
@@ -112,8 +111,7 @@ class MetricLearner(Learner):
         return self._loss(self._distance, s, labels, q, query.labels.to(q.device))
 
     def _item_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The task's own loss of what attention predicts, since the weights of a nearest
-        item have no gradient.
+        """The loss of the task on predictions by attention, since weights of nearest items have no gradient.
         """
         (s, labels), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, labels, q, self._temperature(s))
@@ -123,7 +121,7 @@ class MetricLearner(Learner):
         return self.task.loss(combined(self.task, weights, s, targets, q), queries).mean()
 
     def _temperature(self, support: Tensor) -> Tensor:
-        """What distances from support items ``[B, s, width]`` are divided by."""
+        """The divisor of distances from support items ``[B, s, width]``."""
         given = self._loss.temperature
         return given if self._bandwidth is None else self._bandwidth(given, support.shape[1])
 
@@ -131,8 +129,7 @@ class MetricLearner(Learner):
         return task.targets(examples.answered(self.embedder.encode))
 
     def _items(self, support: ExampleSet, fuse: bool) -> tuple[Tensor, Tensor]:
-        """What queries are compared with: embeddings ``[B, s, width]`` and their
-        labels ``[B, s]``.
+        """The items that queries are compared with: embeddings ``[B, s, width]`` and labels ``[B, s]``.
         """
         if fuse:
             embedded, labels = self._embed(support), support.labels
@@ -149,8 +146,7 @@ def combined(
 ) -> Any:
     """The task's predictions from the weights ``[B, q, s]`` of support items with these targets.
 
-    Where targets are embedded too, how far they lie from their items is what queries
-    have to be moved by.
+    Where targets are embedded, too, the query is moved by the weighted mean offset of targets from their items.
     """
     if task.embedded_columns:
         return queries + task.aggregate(log_weights, targets - items)
@@ -158,7 +154,7 @@ def combined(
 
 
 def as_items(support: ExampleSet, fuse: Callable[[ExampleSet], Tensor]) -> tuple[Tensor, Tensor]:
-    """Every value of every modality as an item of its own, modalities in alphabetical order.
+    """Turn every value of every modality into an item, modalities in alphabetical order.
 
     Args:
         support: encoded, ``[B, ways, n, width]`` by modality, where n is 1 for what belongs to a
@@ -186,8 +182,7 @@ def made_for(distance: str, modality: str) -> list[str]:
 
 
 def refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
-    """Embeddings with gaps make any distance but their own NaN; distances of parts read
-    embeddings made for them.
+    """Refuse a distance that cannot compare the embeddings: embeddings with gaps make all but their own distance NaN, and distances of parts need embeddings made for them.
     """
     for modality, encoder in embedder.items():
         if encoder.has_gaps and needs_vectors(classifier, CLASSIFIER):

@@ -1,4 +1,4 @@
-"""How good a written text is beside the one that was asked for."""
+"""Scores of a written text against a reference."""
 
 import functools
 from collections.abc import Sequence
@@ -23,8 +23,7 @@ def rouge_l(written: str, reference: str) -> float:
     """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1;
     0 without words.
 
-    Words are letters and digits of any alphabet, in lower case: of English as rouge-score has it,
-    which knows no other.
+    Words are sequences of letters and digits of any alphabet, in lower case. For English this is what rouge-score does; it knows no other alphabet.
     """
     return float(rouge().score(reference, written)["rougeL"].fmeasure)
 

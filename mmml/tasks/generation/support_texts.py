@@ -1,4 +1,4 @@
-"""Texts that are known already, weighed: what a method answers that writes nothing of its own."""
+"""Answers that are texts of the support set."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ SHARPNESS = 50.0  # of a softened choice
 
 @dataclass(frozen=True)
 class SupportTexts:
-    """How much each query trusts each known text.
+    """The weight of each support text for each query.
 
     Attributes:
         log_weights: ``[B, q, s]``.
@@ -26,11 +26,10 @@ class SupportTexts:
     support_texts: Tensor
 
     def chosen(self) -> Tensor:
-        """The text most like all others, by weight: that of minimum Bayes risk (Kumar
+        """The weighted medoid, which has minimum Bayes risk (Kumar
         and Byrne, 2004).
 
-        ``[B, q, bytes]``. With all weight on one it is that, with all alike it is the best
-        constant answer.
+        ``[B, q, bytes]``. With all weight on one text it is that text; with equal weights it is the best constant answer.
         """
         best = self._expected().argmax(-1, keepdim=True)
         return self.support_texts.gather(1, best.expand(-1, -1, self.support_texts.shape[-1]))
@@ -44,17 +43,16 @@ class SupportTexts:
         return self.log_weights.exp()
 
     def loss(self, targets: Tensor) -> Tensor:
-        """How unlike the right text ``[B, q, bytes]`` is what is nearly chosen, from 0 to 1:
-        ``[B, q]``.
+        """The expected dissimilarity of a softened choice to the right text ``[B, q, bytes]``, from 0 to 1: ``[B, q]``.
 
-        The choice is softened, so that weights can be learned by what comes of them (Shen et al.,
+        The choice is softened so that the loss has a gradient (Shen et al.,
         2016, equation 8).
         """
         chosen = (SHARPNESS * self._expected()).softmax(-1)
         return 1 - (chosen * alike(targets, self.support_texts)).sum(-1)
 
     def _expected(self) -> Tensor:
-        """How like the right text each known one is expected to be, ``[B, q, s]``."""
+        """The expected similarity of each support text to the right text, ``[B, q, s]``."""
         return self.log_weights.exp() @ alike(self.support_texts, self.support_texts)
 
 
@@ -66,7 +64,7 @@ def alike(a: Tensor, b: Tensor) -> Tensor:
 
 
 def counts(texts: Tensor) -> Tensor:
-    """How often each n-gram is in each text, by a hash: ``[…, bytes]`` → ``[…, LONGEST · BINS]``;
+    """Hashed counts of n-grams: ``[…, bytes]`` → ``[…, LONGEST · BINS]``;
     −1 is none.
     """
     found = []

@@ -21,7 +21,7 @@ EXACT = Metric("exact match", share=True)
 
 
 class TextPredictions(Protocol):
-    """What a method predicts of texts: :class:`SupportTexts`, or the prefixes
+    """Predictions of texts: :class:`SupportTexts`, or the prefixes
     of a language model.
     """
 
@@ -30,7 +30,7 @@ class TextPredictions(Protocol):
         ...
 
     def loss(self, targets: Tensor) -> Tensor:
-        """What is lost of the right texts ``[B, q, bytes]``, ``[B, q]``."""
+        """The loss of predicting the right texts ``[B, q, bytes]``, ``[B, q]``."""
         ...
 
     def numbers(self) -> Tensor:
@@ -40,8 +40,7 @@ class TextPredictions(Protocol):
 
 @tasks.register("generation")
 class Generation(ModalityTarget):
-    """A text is written about each query; the support set shows some, in the same language
-    or of the same domain.
+    """A text is written about each query. The support set shows texts in the same language or of the same domain.
 
     Targets are texts as bytes, ``[B, items, bytes]``, −1 where there are none.
 
@@ -88,8 +87,7 @@ class Generation(ModalityTarget):
         return predictions.texts()[0]
 
     def loss(self, predictions: TextPredictions, targets: Tensor) -> Tensor:
-        """Less the log-likelihood, in nats a token; of support texts the risk of choosing
-        by their weights.
+        """The negative log-likelihood in nats per token; for support texts the risk of the weighted choice.
         """
         return predictions.loss(targets).mean(-1)
 
@@ -114,5 +112,5 @@ class Generation(ModalityTarget):
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """Not known of texts."""
+        """Unknown for texts."""
         return {}

@@ -19,11 +19,9 @@ heads = Registry("head", "mmml.methods.learned_optimizer.heads")
 
 
 class Head(nn.Module):
-    """``outputs = scale · (W x + b)``; W and b are fast parameters, scale is a slow one.
+    """``outputs = scale · (W x + b)``; W and b are adapted to each task; scale is learned across tasks.
 
-    It computes in float64, where there is such a thing: gradients that cancel, such as those
-    of W and b summed over all classes, are then zero. In float32 they are 1e-8, which Adam makes
-    a step of full size.
+    It computes in float64 where the device can: gradients that cancel, such as those of W and b summed over all classes, are then zero. In float32 about 1e-8 is left, which Adam turns into a full step.
 
     Args:
         width: of the embeddings.
@@ -86,16 +84,16 @@ class Head(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of what it computes."""
+        """The precision in which the head computes."""
         return self.log_scale.dtype if self.log_scale.device.type == "mps" else torch.float64
 
     def template(self) -> Params:
-        """One head, of one row where rows are labels."""
+        """The parameters of one head, with a single row where rows belong to labels."""
         zeros, rows = self.log_scale.new_zeros, 1 if self.per_label else self.rows
         return {"head.weight": zeros(rows, self.width), "head.bias": zeros(rows)}
 
     def initial(self, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
-        """B heads before the first step.
+        """The parameters of B heads before the first step.
 
         Args:
             embedded: of the support set, ``[B, s, width]``; None where ``init`` does

@@ -22,7 +22,7 @@ class EmbeddingHead(Head):
         self.log_scale.requires_grad_(False)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What changes nothing: answers are sought where the query is."""
+        """The identity: the prediction is the embedding of the query."""
         width = embedded.shape[-1]
         same = torch.eye(width, dtype=embedded.dtype, device=embedded.device) / self.scale
         return same.expand(len(embedded), -1, -1), embedded.new_zeros(len(embedded), width)

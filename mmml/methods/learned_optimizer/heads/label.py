@@ -12,10 +12,7 @@ from mmml.similarity.losses import class_means
 class LabelHead(Head):
     """A row for each label.
 
-    Slots mean nothing, as classes are shuffled among them; with ``init=learned`` an episode
-    of fewer classes than there are rows takes some of them, in training at random. One row that
-    all classes share (Ye and Chao, 2022) is no choice here, as it gives encoders no gradient
-    in the first step.
+    Labels have no meaning of their own, since classes are shuffled among them. With ``init=learned`` an episode with fewer classes than rows uses some of the rows, in training a random choice. There is no option of one row for all classes (Ye and Chao, 2022), because encoders would then have no gradient in the first step.
 
     Args:
         ways: classes of a training episode, at most.
@@ -28,6 +25,6 @@ class LabelHead(Head):
         super().__init__(width, init, scale, ways)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Less the squared distance to class means (Snell et al., 2017, equation 8)."""
+        """The negative squared distance to class means (Snell et al., 2017, equation 8)."""
         means = class_means(embedded, targets)
         return 2 * means, -means.square().sum(-1)

@@ -13,6 +13,6 @@ class ScalarHead(Head):
         super().__init__(width, init, scale, rows=1)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean of the support scores, whatever the query."""
+        """A head that predicts the mean of the support scores for every query."""
         mean = targets.to(embedded.dtype).mean(-1, keepdim=True)
         return embedded.new_zeros(len(embedded), 1, embedded.shape[-1]), mean / self.scale

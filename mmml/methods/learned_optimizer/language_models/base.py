@@ -1,4 +1,4 @@
-"""A language model that goes on from a prefix of embeddings (Tsimpoukelli et al., 2021;
+"""A language model that continues a prefix of embeddings (Tsimpoukelli et al., 2021;
 Mokady et al., 2021).
 """
 
@@ -61,17 +61,17 @@ class Decoding:
 
     @property
     def followed(self) -> int:
-        """Texts that are followed at once, of which the best is taken."""
+        """The number of texts that are followed at once; the best one is returned."""
         return self.beams if self.by == "beam" else 1
 
     def options(self) -> dict[str, Any]:
-        """As transformers calls them."""
+        """The arguments of ``GenerationConfig`` of transformers."""
         # GumbelSampler does the sampling.
         return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}
 
 
 class LanguageModel(nn.Module):
-    """Writes texts that go on from prefixes.
+    """Writes texts that continue prefixes.
 
     Args:
         model: a causal or an encoder-decoder language model of transformers.
@@ -128,7 +128,7 @@ class LanguageModel(nn.Module):
             check_fingerprint(state, self.fingerprint, f"{OPTION}.model={self.model.name_or_path}")
 
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
-        """What is lost of each text by predicting it token by token, in nats a token.
+        """The negative log-likelihood of each text, in nats per token, ``[n]``.
 
         Args:
             prefix: ``[n, length, width]``.
@@ -152,7 +152,7 @@ class LanguageModel(nn.Module):
         return (losses * kept).sum(-1) / kept.sum(-1)
 
     def _logits(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """Of every token, given those before, ``[n, tokens, vocabulary]``."""
+        """The logits of every token, given those before, ``[n, tokens, vocabulary]``."""
         if self.model.config.is_encoder_decoder:
             first = torch.full_like(tokens[:, :1], self.model.config.decoder_start_token_id)
             before = torch.cat([first, tokens[:, :-1]], dim=1)
@@ -166,14 +166,14 @@ class LanguageModel(nn.Module):
 
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
-        """A text for each prefix, ``[n, length, width]``."""
+        """Write a text for each prefix, ``[n, length, width]``."""
         some = max(1, WRITTEN // self.decoding.followed)
         return [
             text for part in prefix.split(some) for text in self.tokens.decode(self.generate(part))
         ]
 
     def generate(self, prefix: Tensor) -> Tensor:
-        """The tokens of a text for each prefix, all at once, with cached keys."""
+        """Write the tokens of a text for each prefix, in one batch with cached keys."""
         known = {
             "eos_token_id": self.tokens.end,
             "pad_token_id": self.tokens.pad,
@@ -196,7 +196,7 @@ class LanguageModel(nn.Module):
 
 @dataclass(frozen=True)
 class Prefixes:
-    """What a head says of each query, from which a language model goes on.
+    """The outputs of a head for each query, which a language model continues.
 
     Attributes:
         prefixes: ``[B, q, length · width]``.
@@ -212,7 +212,7 @@ class Prefixes:
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
     def loss(self, targets: Tensor) -> Tensor:
-        """Less the log-likelihood, in nats a token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
+        """The negative log-likelihood, in nats per token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
         return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(
             0, targets.shape[:2]
         )
@@ -227,10 +227,9 @@ class Prefixes:
 
 
 class GumbelSampler:
-    """Draws every token by numbers of its place alone, so that no text depends on those that
-    are written beside it.
+    """Draws each token with random numbers that depend only on its position, so that texts of a batch are independent of one another.
 
-    The most probable one, after Gumbel noise, is a draw from the distribution (Gumbel, 1954;
+    The most probable token after adding Gumbel noise is a draw from the distribution (Gumbel, 1954;
     Maddison et al., 2014).
 
     Args:

@@ -1,4 +1,4 @@
-"""A learned optimizer whose tasks are problems: what is learned is optimisation itself."""
+"""A learned optimizer whose tasks are problems to be minimised."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -21,8 +21,7 @@ solvers = Registry("method for problems", "mmml.methods.learned_optimizer.proble
 class Solver(Trainable):
     """Minimises problems by an update rule.
 
-    The meta-loss of a piece of the unroll is the logarithm of a mean over problems of the loss
-    after each step: so late pieces, whose losses are small, count as much as early ones.
+    The meta-loss of a truncated piece of the unroll is the logarithm of the mean loss over problems, so that late pieces, whose losses are small, count as much as early ones.
 
     Args:
         optimizer: the update rule.
@@ -126,7 +125,7 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
 
 @solvers.register("learned_optimizer")
 def learned_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
-    """The solver of a section ``method``; what concerns episodes alone is left aside.
+    """The solver of a section ``method``; options that only concern episodes are ignored.
 
     Args:
         options: the section.

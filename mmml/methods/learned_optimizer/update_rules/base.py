@@ -36,7 +36,7 @@ class UpdateRule(nn.Module, ABC):
     coordinates: ClassVar[int] = 4_000_000
 
     def fit_to(self, template: Mapping[str, Tensor]) -> None:
-        """Make the parameters that belong to single model parameters; most rules have none.
+        """Create parameters of the rule that belong to single model parameters; most rules have none.
 
         Args:
             template: what the parameters of one model look like, by name; a size of 1 may be
@@ -48,8 +48,7 @@ class UpdateRule(nn.Module, ABC):
         return {}
 
     def coordinates_at_once(self, device: torch.device) -> int:
-        """How many coordinates of models to adapt at a time: a GPU wants more than fit
-        the caches of a processor.
+        """How many coordinates of models to adapt at a time: more on a GPU than fit into the caches of a CPU.
         """
         return self.coordinates * (1 if device.type == "cpu" else 20)
 
@@ -73,8 +72,7 @@ def check_lr(inner_lr: float) -> None:
 
 
 def check_kept(name: str, share: float) -> None:
-    """Refuse a share of a running sum or mean that is kept outside of [0, 1); ``name`` is
-    the option of the rule.
+    """Refuse a decay outside of [0, 1); ``name`` is the option.
     """
     require(0 <= share < 1, f"method.update_rule.{name}", share, "from 0 to below 1")
 
@@ -85,5 +83,5 @@ def zeros_like(params: Params) -> Params:
 
 
 def detached(params: Params) -> Params:
-    """The same values, cut off from how they came about."""
+    """The same values without their graph."""
     return {name: p.detach() for name, p in params.items()}

@@ -1,5 +1,4 @@
-"""All coordinates of all parameters as rows of one matrix: what coordinate-wise rules look at,
-and their LSTM.
+"""The inputs of coordinate-wise rules, whose rows are the coordinates of all parameters, and their LSTM.
 """
 
 import math
@@ -38,10 +37,9 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
 
 
 class Observation:
-    """What a coordinate-wise rule is shown of each coordinate.
+    """The input features of a coordinate-wise rule.
 
-    It also remembers which coordinates the loss has depended on at all so far: the others are not
-    to be moved, whatever a rule makes of a gradient of zero.
+    It also remembers which coordinates have had a gradient so far. The others must not move, whatever the rule outputs for a gradient of zero.
 
     Args:
         inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its
@@ -148,7 +146,7 @@ class CoordinateLSTM(nn.Module):
 def step_cell(
     cell: nn.LSTMCell, x: Tensor, hidden: Tensor, memory: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What the cell itself computes, on columns: ``[features, m]`` → hidden and memory,
+    """One step of the cell, on columns: ``[features, m]`` → hidden and memory,
     ``[hidden, m]`` each.
 
     With thousands of coordinates and few units most of the time goes into sigmoids; each gate is

@@ -1,4 +1,4 @@
-"""The rules that are not learned, which learned ones are compared with."""
+"""Update rules that are not learned, as controls of learned ones."""
 
 from mmml.methods.learned_optimizer.update_rules.base import UpdateRule, update_rules
 

@@ -1,5 +1,4 @@
-"""``rule: lstm``: an LSTM that is shown each coordinate's gradient and says how to change
-that coordinate.
+"""``rule: lstm``: an LSTM that maps the gradient of each coordinate to its update.
 """
 
 from torch import Tensor

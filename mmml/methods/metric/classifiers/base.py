@@ -1,5 +1,4 @@
-"""What a classifier is: how distances become log-weights on the support items, ``[B, q, s]``,
-summing to 1 over s.
+"""Classifiers turn distances into log-weights on the support items, ``[B, q, s]``, whose exponentials sum to 1 over s.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 class Classifier(Protocol):
-    """What a classifier looks like.
+    """The signature of a classifier.
 
     Its support items are fused, one embedding for all modalities of a sample, unless it is
     marked as :func:`side_by_side`.
@@ -74,8 +73,7 @@ def fuses(name: str, where: str) -> bool:
 
 
 def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:
-    """Log-probabilities of classes ``[B, q, ways]``, each shared by the class's items:
-    ``[B, q, s]``.
+    """Share the log-probability of each class, ``[B, q, ways]``, among its items: ``[B, q, s]``.
     """
     shots = torch.nn.functional.one_hot(labels).sum(-2)  # [B, ways]
     per_item = by_class - shots.log().unsqueeze(-2)
