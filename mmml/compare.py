@@ -1,4 +1,6 @@
-"""Several checkpoints on the very same test episodes: which is better, and is the difference clear?"""
+"""Several checkpoints on the very same test episodes: which is better, and is
+the difference clear?
+"""
 
 import logging
 from collections import Counter
@@ -36,7 +38,8 @@ OF_ONE = ("predictor", "parameters", "transductive", "method")
 
 
 def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
-    """Test the checkpoints of a list ``[a,b,…]`` and write ``outputs/eval/<name>/``; returns the exit code.
+    """Test the checkpoints of a list ``[a,b,…]`` and write ``outputs/eval/<name>/``;
+    returns the exit code.
 
     Whatever would make the comparison unfair is refused before any of them is tested.
     """
@@ -126,7 +129,8 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
 
 
 def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
-    """Refuse a checkpoint with other data or another task than the first, or without an encoder for any mapping.
+    """Refuse a checkpoint with other data or another task than the first, or without an encoder
+    for any mapping.
     """
     for section in SAME:
         wanted, got = first.plain[section], other.plain[section]
@@ -166,7 +170,8 @@ def naming(path: str) -> Iterator[None]:
 
 
 def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
-    """The test episodes of the config of the first checkpoint; refuses classes that any checkpoint was trained on.
+    """The test episodes of the config of the first checkpoint; refuses classes that any
+    checkpoint was trained on.
     """
     first = checkpoints[0]
     with naming(first.given):

@@ -1,5 +1,4 @@
-"""A job around a run: its log, its records, and a ``result.json`` whatever happens.
-"""
+"""A job around a run: its log, its records, and a ``result.json`` whatever happens."""
 
 import logging
 import re
@@ -249,8 +248,7 @@ class Job:
 
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
-    """Update the paths of data and models in a checkpoint, which a resumed run may change.
-    """
+    """Update the paths of data and models in a checkpoint, which a resumed run may change."""
     stored = {section: config[section] for section in ("dataset", "encoder") if section in config}
     if (
         path.is_file()

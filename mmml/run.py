@@ -298,8 +298,7 @@ def check_monitor(monitor: str, known: list[str]) -> None:
 
 
 def finish(experiment: Experiment, run: RunDirectory) -> None:
-    """Load the checkpoint that validation selected, and calibrate its confidence.
-    """
+    """Load the checkpoint that validation selected, and calibrate its confidence."""
     best = load_checkpoint(run.best, "trainer")
     experiment.learner.load_state_dict(best.learner)
     experiment.calibration = experiment.context.calibrate(experiment.learner)
@@ -335,8 +334,7 @@ def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | N
 
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
-    """Refuse test classes (or speakers, …) that a checkpoint was trained or selected on.
-    """
+    """Refuse test classes (or speakers, …) that a checkpoint was trained or selected on."""
     refuse_known(
         experiment.known_classes,
         identifiers(experiment.dataset, experiment.samples, "test"),

@@ -57,7 +57,8 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a folder that cannot be written, that another process holds, or that holds a run already.
+        """Refuse a folder that cannot be written, that another process holds, or that
+        holds a run already.
         """
         self.check_empty()
         check_writable(self.path)
@@ -66,7 +67,9 @@ class RunDirectory:
                 pass
 
     def check_empty(self) -> None:
-        """Refuse a folder that holds a run; a start that failed before it was recorded does not count."""
+        """Refuse a folder that holds a run; a start that failed before it was
+        recorded does not count.
+        """
         if self.info.exists():
             hint = f", or resume={self}" if self.last.exists() else ""
             raise UserError(
@@ -110,7 +113,8 @@ class RunDirectory:
             yield
 
     def remove_unfinished(self) -> None:
-        """Remove temporary files of killed processes; only for the process that holds the run, or has made it.
+        """Remove temporary files of killed processes; only for the process that holds the run,
+        or has made it.
         """
         files = [self.config, self.info, self.metrics, self.skipped, self.result]
         folders = [self.last.parent, self.evaluation("test")]

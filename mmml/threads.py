@@ -8,7 +8,8 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread for arithmetic so small that several threads would mostly wait for one another.
+    """Use one thread for arithmetic so small that several threads would mostly wait
+    for one another.
 
     On a machine with other work they wait for milliseconds at each of many operations.
     """

@@ -1,4 +1,5 @@
-"""How Hydra loads configs here: two choices together may bring a file, and a chosen part has only its own options.
+"""How Hydra loads configs here: two choices together may bring a file, and a chosen part has
+only its own options.
 
 **Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are groups themselves,
 such as ``method/task``, is not chosen by the user: with ``method=M task=T`` the choice
@@ -65,7 +66,8 @@ def pairs(chosen: Mapping[str, str | None], files: IConfigRepository) -> Iterato
 def leave_out_options_of_others(
     config: DictConfig, typed: Sequence[Override], files: IConfigRepository
 ) -> None:
-    """Remove options that neither the user nor the file of a typed part names, such as ``method/loss=triplet``.
+    """Remove options that neither the user nor the file of a typed part names, such as
+    ``method/loss=triplet``.
     """
     keys = {override.key_or_group for override in typed}
     for override in typed:

@@ -97,7 +97,8 @@ def outlined(images: Tensor, amount: float) -> Tensor:
     """Images ``[n, C, H, W]`` in [0, 1], in half of which edges are darkened, each by its own
     share of ``amount``.
 
-    Some artists draw outlines and others do not. An edge is the difference of a 3×3 dilation and an erosion.
+    Some artists draw outlines and others do not. An edge is the difference of a 3×3 dilation
+    and an erosion.
     """
     grey = images.mean(1, keepdim=True)
     edges = F.max_pool2d(grey, 3, 1, 1) + F.max_pool2d(-grey, 3, 1, 1)
@@ -114,7 +115,8 @@ def mirrored(images: Tensor, which: Tensor) -> Tensor:
 def drawn(
     n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device
 ) -> Tensor:
-    """Random numbers from −1 to 1, ``[n, *shape]``: different for each of n, or with a generator the same for all.
+    """Random numbers from −1 to 1, ``[n, *shape]``: different for each of n, or with a generator
+    the same for all.
     """
     if alike is None:
         return torch.rand(n, *shape, device=device) * 2 - 1

@@ -67,7 +67,8 @@ class Encoder(nn.Module, ABC):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def frozen_part(self) -> "tuple[str, Encoder] | None":
-        """The pretrained part that stays frozen, as an encoder, and the name of its embedding space; None if there is none.
+        """The pretrained part that stays frozen, as an encoder, and the name of its embedding
+        space; None if there is none.
 
         Embeddings of two encoders can be compared if their spaces have the same name.
         """
@@ -95,11 +96,13 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, prepared: Tensor) -> Tensor:
-        """The output of ``prepare`` → ``[n, width]``: a function of tensors and parameters alone.
+        """The output of ``prepare`` → ``[n, width]``: a function of tensors
+        and parameters alone.
         """
 
     def sequence(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """The output of ``prepare`` → tokens ``[n, length, width]``, and a mask that is False on padding, bool ``[n, length]``.
+        """The output of ``prepare`` → tokens ``[n, length, width]``, and a mask that is False on
+        padding, bool ``[n, length]``.
 
         An encoder that has no tokens gives its embedding as the only one.
         """
@@ -114,14 +117,16 @@ class Encoder(nn.Module, ABC):
         return self(prepared)
 
     def lengths(self, raw: Any) -> tuple[list[int], int] | None:
-        """The length of each of n values, and how much of it is read; None if values are never truncated.
+        """The length of each of n values, and how much of it is read; None if values
+        are never truncated.
 
         In units of the option ``max_length``.
         """
         return None
 
     def together(self, views: Tensor) -> Tensor:
-        """Combine the embeddings of several views, ``[views, n, width]`` → ``[n, …]``; by default their mean.
+        """Combine the embeddings of several views, ``[views, n, width]`` → ``[n, …]``;
+        by default their mean.
         """
         return views.mean(0)
 

@@ -1,4 +1,6 @@
-"""``name: conv4_local``: an embedding of every patch of an image, to compare images patch by patch."""
+"""``name: conv4_local``: an embedding of every patch of an image, to compare
+images patch by patch.
+"""
 
 from torch import Tensor, nn
 
@@ -34,6 +36,5 @@ class Conv4Local(Conv4):
         return self.head(self.blocks(prepared).flatten(2).mT).flatten(1)
 
     def together(self, views: Tensor) -> Tensor:
-        """Join the patches of all views, since a warp moves content from one patch to another.
-        """
+        """Join the patches of all views, since a warp moves content from one patch to another."""
         return views.movedim(0, 1).flatten(1)

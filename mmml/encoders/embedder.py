@@ -53,7 +53,8 @@ class Embedder(nn.Module):
         return not any(p.requires_grad for p in self.parameters())
 
     def frozen_parts(self) -> list["Embedder"]:
-        """The frozen pretrained parts: one embedder for each embedding space, on the same device.
+        """The frozen pretrained parts: one embedder for each embedding space,
+        on the same device.
         """
         spaces: dict[str, dict[str, Encoder]] = {}
         for modality, encoder in self.items():
@@ -133,7 +134,8 @@ class Embedder(nn.Module):
         return filled(unit(x) if self.normalize else x, batch.mask)
 
     def prepare(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → the preprocessed input of its encoder, ``[n, …]``; has no gradient.
+        """A batch of n values of one modality → the preprocessed input of its encoder, ``[n, …]``;
+        has no gradient.
 
         Raises:
             UserError: some values may be missing.

@@ -23,7 +23,8 @@ CHUNK = 64  # samples read at a time; the result does not depend on it
 
 
 def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
-    """The same samples, with outputs of frozen encoders in place of the raw values of these modalities.
+    """The same samples, with outputs of frozen encoders in place of the raw values
+    of these modalities.
     """
     columns = {
         m: cached_features(embedder, m, c) if m in modalities else c
@@ -33,7 +34,8 @@ def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[
 
 
 def cached_features(embedder: Embedder, modality: str, column: Column) -> Column:
-    """A column with the cached outputs of a frozen encoder; the column itself for any other encoder.
+    """A column with the cached outputs of a frozen encoder; the column itself
+    for any other encoder.
     """
     encoder = cast(Encoder, embedder.encoders[modality])
     if encoder.prepared_key is None or column.prepared:
@@ -44,7 +46,8 @@ def cached_features(embedder: Embedder, modality: str, column: Column) -> Column
 
 
 def prepare_once(encoder: Encoder, values: Values) -> Matrix:
-    """The outputs of an encoder's ``prepare`` for all values, from the cache if it holds exactly these.
+    """The outputs of an encoder's ``prepare`` for all values, from the cache if it
+    holds exactly these.
 
     The key is a hash of all that the result depends on: the encoder's weights, preprocessing
     and library, and the content of the values; it stands beside the file.

@@ -80,7 +80,8 @@ class FeatureTransformer(AttentionEncoder):
 
 
 class Standardised(nn.Linear):
-    """A linear layer on standardised inputs. The number of inputs is set by ``fit`` or by a checkpoint.
+    """A linear layer on standardised inputs. The number of inputs is set by ``fit``
+    or by a checkpoint.
     """
 
     mean: Tensor

@@ -45,7 +45,8 @@ class Fusion(nn.Module, ABC):
         return self.mix(shown, present, modality_indices)
 
     def without_some(self, present: Tensor) -> Tensor:
-        """Modality dropout (Neverova et al., 2016): a mask ``[..., M]`` → the same with some modalities of each sample removed.
+        """Modality dropout (Neverova et al., 2016): a mask ``[..., M]`` → the same with some
+        modalities of each sample removed.
         """
         luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
         return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))

@@ -55,7 +55,8 @@ def load(kind: str, name: str, option: str) -> Any:
 
 
 def fingerprint(model: Any, processor: Any, source: str, user: str, *options: Any) -> str:
-    """A hash of everything that the outputs of a model depend on: weights, config, libraries, and how it is used.
+    """A hash of everything that the outputs of a model depend on: weights, config, libraries,
+    and how it is used.
 
     Args:
         model: of transformers.
@@ -95,7 +96,9 @@ def check_fingerprint(kept: str, found: str, named: str) -> None:
 
 
 def library(option: str) -> Any:
-    """The package transformers, with messages turned off except errors; ``option`` is what needs it."""
+    """The package transformers, with messages turned off except errors;
+    ``option`` is what needs it.
+    """
     try:
         import transformers
     except ImportError:
@@ -150,8 +153,7 @@ def hub_is_out_of_reach() -> str | None:
 
 
 def pools_first_token(name: str) -> bool:
-    """Whether the files of a sentence encoder say that its first token is the embedding.
-    """
+    """Whether the files of a sentence encoder say that its first token is the embedding."""
     path = expanded(name) / POOLING if expanded(name).is_dir() else _file_of(name, POOLING)
     try:
         pooling = json.loads(path.read_text()) if path else {}

@@ -287,7 +287,8 @@ def width_of(model: nn.Module) -> int:
 
 
 def unfreeze(model: nn.Module, modality: str, blocks: int) -> None:
-    """Make the last blocks of the longest stack trainable, or everything with −1; of a pair, only on its own side.
+    """Make the last blocks of the longest stack trainable, or everything with −1; of a pair,
+    only on its own side.
     """
     side = {"text": "text", "image": "vision", "audio": "audio"}[modality]
     part: nn.Module = getattr(model, f"{side}_model", model) if is_pair(model) else model

@@ -24,7 +24,8 @@ CPU = torch.device("cpu")
 
 
 class Raw(Encoder):
-    """The output of ``prepare`` is the embedding; ``width`` is ignored, since nothing is compared across modalities.
+    """The output of ``prepare`` is the embedding; ``width`` is ignored, since nothing is compared
+    across modalities.
     """
 
     has_fixed_width = False

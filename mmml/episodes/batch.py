@@ -45,7 +45,8 @@ class ExampleSet:
 
     @classmethod
     def of(cls, columns: dict[str, Column], **about: Any) -> "ExampleSet":
-        """A set of items without classes, from columns of equal length; ``about`` are further attributes.
+        """A set of items without classes, from columns of equal length; ``about`` are
+        further attributes.
         """
         shapes = {m: (1, 1, len(column)) for m, column in columns.items()}
         encoded = {m: shaped(c, shapes[m]) if c.encoded else c for m, c in columns.items()}
@@ -94,7 +95,8 @@ class ExampleSet:
         )
 
     def copied(self) -> "ExampleSet":
-        """Encoded examples with redundant copies put in place; a modality of classes takes the copy of the first item.
+        """Encoded examples with redundant copies put in place; a modality of classes takes
+        the copy of the first item.
         """
         columns = dict(self.columns)
         for modality, other, copied in self.copies:

@@ -1,4 +1,5 @@
-"""Candidates of retrieval: all different answers of an episode's classes except those that its support set shows.
+"""Candidates of retrieval: all different answers of an episode's classes except those that
+its support set shows.
 """
 
 from collections.abc import Iterator

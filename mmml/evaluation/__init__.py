@@ -1,5 +1,4 @@
-"""Evaluation: a list of evaluators that fill one table of results, and examples for the report.
-"""
+"""Evaluation: a list of evaluators that fill one table of results, and examples for the report."""
 
 from mmml.evaluation.results import Result, ResultKey, Results
 

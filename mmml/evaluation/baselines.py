@@ -53,7 +53,9 @@ def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
 
 
 def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> list[Learner]:
-    """Baselines for retrieval on raw values of a modality and of the target, which the cosine compares."""
+    """Baselines for retrieval on raw values of a modality and of the target,
+    which the cosine compares.
+    """
     raw, target = _raw(modalities), str(task.target)
     if target not in raw or raw[target][1] != "cosine":
         return []

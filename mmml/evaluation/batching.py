@@ -17,7 +17,8 @@ SMALL = 1_000_000  # pairs for which one thread is enough
 def few_threads(
     shape: EpisodeShape, embedded: Samples, learner: Learner
 ) -> AbstractContextManager[None]:
-    """Use one thread for small episodes, and all threads for wide ones, inner loops and raw values.
+    """Use one thread for small episodes, and all threads for wide ones,
+    inner loops and raw values.
     """
     pairs = max_episodes(shape, learner) * shape.ways**2 * shape.shots * shape.queries
     light = learner.max_episodes(shape) is None and all(
@@ -28,7 +29,8 @@ def few_threads(
 
 
 def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
-    """The number of episodes to compute at a time: as many as fit in memory, or fewer if the learner asks.
+    """The number of episodes to compute at a time: as many as fit in memory, or fewer
+    if the learner asks.
     """
     items, pairs = (
         shape.ways * (shape.shots + shape.queries),

@@ -1,4 +1,5 @@
-"""Calibrated confidence and the rejection of unknown classes: fitted on validation, used on test.
+"""Calibrated confidence and the rejection of unknown classes: fitted on validation,
+used on test.
 """
 
 import math

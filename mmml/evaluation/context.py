@@ -1,4 +1,5 @@
-"""What all learners of a table share in few-shot evaluation: the dataset, its fixed episodes, controls and baselines.
+"""What all learners of a table share in few-shot evaluation: the dataset, its fixed episodes,
+controls and baselines.
 """
 
 import logging
@@ -131,8 +132,7 @@ class EpisodeContext(Context):
                 yield Player(baseline, self.embed(baseline))
 
     def controls(self, learner: Learner) -> list[Learner]:
-        """The controls of the learner; where there are several rates, validation chooses.
-        """
+        """The controls of the learner; where there are several rates, validation chooses."""
         with evaluating(learner):
             several = learner.controls(self.train) if self.options.controls else []
             # Otherwise controls have it.
@@ -147,8 +147,7 @@ class EpisodeContext(Context):
             ]
 
     def _fills(self, split: str) -> bool:
-        """Whether a split has enough samples for all shapes; splits other than test may not.
-        """
+        """Whether a split has enough samples for all shapes; splits other than test may not."""
         if self.usable(split) is None:
             return False
         sampler = self.sampler(split)
@@ -163,7 +162,8 @@ class EpisodeContext(Context):
         return True
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
-        """The best candidate on validation by the headline metric and, if it differs, the best one by the loss.
+        """The best candidate on validation by the headline metric and, if it differs,
+        the best one by the loss.
         """
         if len(candidates) == 1 or embedded is None:
             return candidates
@@ -202,7 +202,8 @@ class EpisodeContext(Context):
             yield Player(classifier, test, calibration)
 
     def monitors(self, learner: Learner) -> list[str]:
-        """The names of the mean validation score, of each score, and of the mean loss if the learner minimises it.
+        """The names of the mean validation score, of each score, and of the mean loss if
+        the learner minimises it.
         """
         pairs = [(m, s.shape) for s in self.settings for m in s.mappings]
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in pairs]

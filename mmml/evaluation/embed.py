@@ -30,7 +30,8 @@ def materialize(
 ) -> Samples:
     """The samples in the form that episodes of a learner are gathered from.
 
-    They are embedded if an embedding does not depend on the task. Otherwise they are raw, except for outputs of frozen encoders and embedded answers.
+    They are embedded if an embedding does not depend on the task. Otherwise they are raw,
+    except for outputs of frozen encoders and embedded answers.
 
     Args:
         learner: in any mode.
@@ -82,7 +83,8 @@ def embed_all(
 ) -> Samples:
     """The samples with embeddings ``[n, width]`` in place of the values of these modalities.
 
-    In evaluation mode and float32, so that each sample is independent of its neighbours. Outputs of frozen encoders are read from the cache; embeddings stay as they are.
+    In evaluation mode and float32, so that each sample is independent of its neighbours.
+    Outputs of frozen encoders are read from the cache; embeddings stay as they are.
 
     Args:
         learner: in any mode.

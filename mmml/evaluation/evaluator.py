@@ -1,5 +1,4 @@
-"""An evaluation is a list of evaluators: each measures all learners and adds rows to one table.
-"""
+"""An evaluation is a list of evaluators: each measures all learners and adds rows to one table."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -85,8 +84,7 @@ class Context(ABC):
         """A hash of what validation plays."""
 
     def calibrate(self, learner: Any) -> Calibration:
-        """The calibration of a finished learner on the validation split; empty if it has none.
-        """
+        """The calibration of a finished learner on the validation split; empty if it has none."""
         return Calibration()
 
     def doubts(self, calibration: Calibration) -> list[str]:

@@ -10,7 +10,8 @@ from mmml.tasks import Task
 
 
 class NearestPair(Learner):
-    """The prediction is the answer of the nearest support item, so queries are never compared with answers.
+    """The prediction is the answer of the nearest support item, so queries are never
+    compared with answers.
 
     As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019).
     Pairs that tie are averaged.

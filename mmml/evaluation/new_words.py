@@ -1,4 +1,5 @@
-"""Scores for names with a word that training never saw, which show more than the recognition of known words.
+"""Scores for names with a word that training never saw, which show more than the recognition
+of known words.
 
 Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that
 a score over all of them says mostly how well words of the training split are put together.

@@ -1,5 +1,4 @@
-"""Predictions and scores of a learner on the fixed episodes that all learners share.
-"""
+"""Predictions and scores of a learner on the fixed episodes that all learners share."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -137,7 +136,8 @@ def predict(
 def chance_results(
     sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any
 ) -> Results:
-    """The rows of chance, which is known exactly. The number of episodes matters only where they differ in their candidates.
+    """The rows of chance, which is known exactly. The number of episodes matters only where they
+    differ in their candidates.
     """
     results = Results()
     for setting in settings:

@@ -1,4 +1,5 @@
-"""What all update rules of a table share: the family, its fixed problems, and tuned hand-designed rules.
+"""What all update rules of a table share: the family, its fixed problems, and tuned
+hand-designed rules.
 """
 
 from collections.abc import Iterator
@@ -70,7 +71,8 @@ class ProblemContext(Context):
         return f"{self.options.seed} {self.options.validation_episodes}"
 
     def solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
-        """The losses of the first problems of a split, ``[steps + 1, problems]``, in batches that suit the rule.
+        """The losses of the first problems of a split, ``[steps + 1, problems]``, in batches
+        that suit the rule.
         """
         size = sum(p.numel() for p in self.family.template().values())
         chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)

@@ -75,7 +75,8 @@ def paired_interval(
 def class_interval(
     scores: np.ndarray, classes: np.ndarray, least: float | None = None
 ) -> float | None:
-    """Half the width of a 95 % interval of the mean that treats both classes and episodes as samples.
+    """Half the width of a 95 % interval of the mean that treats both classes and
+    episodes as samples.
 
     A mean over episodes of k of n classes is a U-statistic of the classes; by Hoeffding (1948,
     equation 5.13) its variance is about k² ζ / n. ζ is estimated from the mean scores

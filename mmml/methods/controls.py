@@ -126,8 +126,7 @@ class TrainSetSupport(Control):
         return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
-        """Evenly spaced rows of the training split as one embedded support set of one class.
-        """
+        """Evenly spaced rows of the training split as one embedded support set of one class."""
         samples, mapping = self.task.prepare(self.train_samples), Mapping(shown, shown)
         rows = evenly_spaced(len(samples.labels), KNOWN)
         support, _ = gather(
@@ -158,7 +157,8 @@ def permute_targets(support: ExampleSet) -> ExampleSet:
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:
-    """Spread the samples of each class evenly over all classes; values of whole classes become the mean of all classes.
+    """Spread the samples of each class evenly over all classes; values of whole classes become
+    the mean of all classes.
     """
     columns = {
         m: c.map(dealt if support.shapes[m][2] > 1 else class_mean)
@@ -168,7 +168,8 @@ def shuffled_classes(support: ExampleSet) -> ExampleSet:
 
 
 def class_mean(items: Tensor) -> Tensor:
-    """The mean over all classes in place of each, ``[B, ways, 1, …]``; for a mask, whether none is missing.
+    """The mean over all classes in place of each, ``[B, ways, 1, …]``; for a mask,
+    whether none is missing.
     """
     mean = items.all(1, keepdim=True) if items.dtype == torch.bool else items.mean(1, keepdim=True)
     return mean.expand_as(items)
@@ -180,7 +181,8 @@ def dealt(items: Tensor) -> Tensor:
 
 
 def in_wrong_places(items: Tensor) -> Tensor:
-    """Permute items ``[B, n, …]`` so that none stays in its place. The permutation is random, since neighbours may be alike, and the same for each n.
+    """Permute items ``[B, n, …]`` so that none stays in its place. The permutation is random,
+    since neighbours may be alike, and the same for each n.
     """
     order = torch.randperm(
         items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])

@@ -1,5 +1,4 @@
-"""Learners: trained by the trainer, and used by evaluation, prediction and the Python API.
-"""
+"""Learners: trained by the trainer, and used by evaluation, prediction and the Python API."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,7 +85,8 @@ class Trainable(nn.Module, ABC):
     def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
         """The losses of one training step, scalars that are minimised one after the other.
 
-        Most learners have a single loss. Otherwise a step of the optimizer follows each loss, and the next loss is computed with the new parameters.
+        Most learners have a single loss. Otherwise a step of the optimizer follows each loss,
+        and the next loss is computed with the new parameters.
 
         Args:
             batch: what the step learns from.
@@ -150,7 +150,8 @@ class Learner(Trainable):
         return self
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
-        """Distances of fused embeddings, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``, to find the nearest.
+        """Distances of fused embeddings, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``,
+        to find the nearest.
         """
         return cosine(query, support)
 
@@ -168,7 +169,8 @@ class Learner(Trainable):
         raise NotImplementedError
 
     def controls(self, train: Samples | None) -> "list[list[Learner]]":
-        """The controls, with the same parameters: validation chooses one of each list for the table of results.
+        """The controls, with the same parameters: validation chooses one of each list for
+        the table of results.
 
         Args:
             train: samples of training; None if there are none.

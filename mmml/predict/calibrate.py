@@ -1,4 +1,5 @@
-"""Calibration by a support set alone, where no checkpoint has one: parts of it are left out and predicted.
+"""Calibration by a support set alone, where no checkpoint has one: parts of it are left
+out and predicted.
 """
 
 from dataclasses import replace
@@ -25,7 +26,8 @@ FOLDS = 5
 def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -> Entry | None:
     """The temperature and the novelties of a support set, by cross-validation in up to five folds.
 
-    One additional prediction, as confident as the median one, counts as wrong, so that a few right ones never give certainty.
+    One additional prediction, as confident as the median one, counts as wrong, so that a few right
+    ones never give certainty.
 
     Args:
         learner: a classifier.

@@ -212,7 +212,8 @@ def _untrained(
 
 
 def _leave_out_projections(encoder: dict[str, Any]) -> None:
-    """Remove untrained projections, which would be noise: models give their own embeddings, of their own width.
+    """Remove untrained projections, which would be noise: models give their own embeddings,
+    of their own width.
     """
     projected = [
         section
@@ -233,7 +234,8 @@ def share_a_space(encoder: dict[str, Any], modalities: Collection[str]) -> bool:
 
 
 def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
-    """Choose the distance and the classifier that suit raw values of one modality, unless the user names others.
+    """Choose the distance and the classifier that suit raw values of one modality, unless
+    the user names others.
     """
     if not share_a_space(sections["encoder"], mapping.modalities):
         raise UserError(

@@ -82,7 +82,8 @@ class Support:
 
     @property
     def comparable(self) -> set[str]:
-        """The modalities that may be on both sides: not those that are the same for all samples of a class.
+        """The modalities that may be on both sides: not those that are the same for all
+        samples of a class.
         """
         several = len(self.codes) > len(self.names)
         complete = {

@@ -194,8 +194,7 @@ class Adapted:
         )
 
     def _calibration(self, samples: Samples) -> Entry | None:
-        """The calibration by validation episodes of this kind, else by the support set itself.
-        """
+        """The calibration by validation episodes of this kind, else by the support set itself."""
         calibration = self.model.calibration
         shots = round(len(self._labels) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None

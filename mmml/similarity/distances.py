@@ -18,7 +18,8 @@ distances = Registry("distance", "mmml.similarity", functions=True)
 
 
 def of_parts(distance: Distance) -> Distance:
-    """Decorator: the distance compares parts, such as patches or frames, which an embedding holds side by side.
+    """Decorator: the distance compares parts, such as patches or frames, which an embedding
+    holds side by side.
     """
     distance.of_parts = True  # type: ignore[attr-defined]
     return distance

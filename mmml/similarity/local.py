@@ -11,7 +11,8 @@ DESCRIPTOR = 64  # numbers that describe one place: items are [places × DESCRIP
 @distances.register("local")
 @of_parts
 def local(query: Tensor, support: Tensor) -> Tensor:
-    """1 − the mean cosine of each patch with the most similar patch of the other item, in both directions.
+    """1 − the mean cosine of each patch with the most similar patch of the other item,
+    in both directions.
 
     Li, Wang, Xu, Huo, Gao and Luo (2019), equation 2, with one neighbour and symmetric,
     as Dubuisson and Jain (1994) have it for points. Items are descriptors of 64 numbers each (as

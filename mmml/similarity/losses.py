@@ -42,7 +42,8 @@ class Loss(nn.Module, ABC):
 
 
 class MarginLoss(Loss):
-    """A loss that compares distances with a margin; probabilities are a softmax of the unscaled distances.
+    """A loss that compares distances with a margin; probabilities are a softmax of the
+    unscaled distances.
 
     Args:
         margin: in the units of the distance; positive.

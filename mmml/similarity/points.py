@@ -39,7 +39,8 @@ def _sets(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _points(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which are present ``[B, n, points]``.
+    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which are present
+    ``[B, n, points]``.
     """
     x = x.unflatten(-1, (-1, AXES))
     return x.nan_to_num(0), ~x[..., 0].isnan()

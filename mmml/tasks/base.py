@@ -102,8 +102,7 @@ class Task(ABC):
             raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse too few ways, and task augmentation where each sample has an answer of its own.
-        """
+        """Refuse too few ways, and task augmentation where each sample has an answer of its own."""
         if self.per_sample_target and episodes.train.task_augmentation:
             share = episodes.train.task_augmentation
             raise UserError(
@@ -161,7 +160,8 @@ class Task(ABC):
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
         """Predictions from the weights of support items.
 
-        Where the target is embedded, the support targets are offsets from the support items, and the result is an offset from the query.
+        Where the target is embedded, the support targets are offsets from the support items,
+        and the result is an offset from the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
@@ -205,7 +205,8 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
-        """The loss that training minimises, averaged over the queries of each episode, ``[B]``; arguments as of ``scores``.
+        """The loss that training minimises, averaged over the queries of each episode, ``[B]``;
+        arguments as of ``scores``.
         """
 
     @abstractmethod
@@ -246,7 +247,8 @@ class Task(ABC):
 
 
 def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
-    """For training and evaluation: the side of the config, the option as given, and the fewest and the most ways.
+    """For training and evaluation: the side of the config, the option as given, and the fewest
+    and the most ways.
     """
     train, evaluated = episodes.train.ways, sorted(episodes.eval.ways)
     for side, ways in (("train", train), ("eval", evaluated[0]), ("eval", evaluated[-1])):

@@ -1,6 +1,7 @@
 """Ranking in a gallery of all classes: what is the rank of the right one?
 
-The evaluator ``gallery`` plays it across modalities, without a support set; ``task=retrieval`` learns from pairs.
+The evaluator ``gallery`` plays it across modalities, without a support set; ``task=retrieval``
+learns from pairs.
 """
 
 from typing import ClassVar

@@ -73,7 +73,8 @@ class Regression(ScoreTarget):
         return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """The absolute error of every prediction, ``[B, q]``, and the correlation of every episode, ``[B, 1]``.
+        """The absolute error of every prediction, ``[B, q]``, and the correlation of every
+        episode, ``[B, 1]``.
         """
         if predictions.shape != targets.shape:
             raise ValueError(
@@ -106,7 +107,8 @@ def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers minus their mean, scaled to length 1, ``[B, q]`` in float64; and whether they are constant, bool ``[B]``.
+    """Numbers minus their mean, scaled to length 1, ``[B, q]`` in float64; and whether they are
+    constant, bool ``[B]``.
     """
     rounding = 8 * torch.finfo(torch.promote_types(values.dtype, torch.float32)).eps
     largest = values.double().abs().amax(-1, keepdim=True)
@@ -117,7 +119,8 @@ def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def f1(guessed: Tensor, true: Tensor) -> Tensor:
-    """F1 of positives, the harmonic mean of precision and recall: bool ``[B, q]`` twice → ``[B]``; 1 if there are no positives.
+    """F1 of positives, the harmonic mean of precision and recall: bool ``[B, q]`` twice → ``[B]``;
+    1 if there are no positives.
     """
     right, named = (guessed & true).sum(-1), guessed.sum(-1) + true.sum(-1)
     return torch.where(named > 0, 2 * right / named.clamp_min(1), 1.0)

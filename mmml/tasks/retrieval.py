@@ -27,7 +27,8 @@ INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 class Retrieval(ModalityTarget):
     """Predictions are embeddings of the answers, ``[B, q, width]``.
 
-    Training compares with the answers to the queries of an episode; evaluation ranks all answers of the domain.
+    Training compares with the answers to the queries of an episode; evaluation ranks all
+    answers of the domain.
 
     A task is a domain (a language, a topic), its support set some pairs of it. Queries and answers
     are embedded in one space, which the support set corrects: the metric method adds the mean of
@@ -53,7 +54,8 @@ class Retrieval(ModalityTarget):
         return {self.target}
 
     def prepare(self, samples: Samples) -> Samples:
-        """Number the answers, equal ones alike: texts are compared, and rows of one file have the same answer.
+        """Number the answers, equal ones alike: texts are compared, and rows of one file
+        have the same answer.
         """
         column, numbers = samples.columns[self.target], None
         if base_modality(self.target) == "text" and not column.encoded:

@@ -23,7 +23,8 @@ from mmml.methods import Role
 class FewShot(Evaluator):
     """Scores with intervals over episodes, the same for all learners.
 
-    Learners with calibrated confidence also get the calibration error, and the trained learner the score of queries about names with a word that training never saw.
+    Learners with calibrated confidence also get the calibration error, and the trained learner
+    the score of queries about names with a word that training never saw.
     """
 
     name = "few_shot"

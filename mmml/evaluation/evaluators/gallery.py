@@ -1,4 +1,5 @@
-"""``gallery``: ranking across modalities. What is the rank of the right class among all test classes?
+"""``gallery``: ranking across modalities. What is the rank of the right class
+among all test classes?
 """
 
 from collections.abc import Sequence

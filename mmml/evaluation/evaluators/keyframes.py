@@ -1,4 +1,5 @@
-"""``keyframes``: summaries of videos. How well do predicted importances of frames agree with people?
+"""``keyframes``: summaries of videos. How well do predicted importances of frames
+agree with people?
 
 From a few videos of a class, whose frames have scores, those of every frame of another video
 are predicted. Random summaries overlap much with those of people, so that correlations say more
@@ -47,7 +48,8 @@ class VideoSummary(Regression):
 
 @evaluators.register("keyframes")
 class KeyFrames(Evaluator):
-    """Predicts the frames of every test video from other videos of its class, several times; intervals are over videos.
+    """Predicts the frames of every test video from other videos of its class, several times;
+    intervals are over videos.
 
     Args:
         shots: how many videos the support set shows, such as ``[1, 4]``.
@@ -266,7 +268,8 @@ def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, f
 
 
 def by_time(train: Samples) -> np.ndarray:
-    """The mean importance in the training split by position in a video, from its first frame to its last.
+    """The mean importance in the training split by position in a video, from its first
+    frame to its last.
     """
     curves = [
         np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0))

@@ -1,4 +1,5 @@
-"""``matching``: matching across modalities by pairs: one example of each class in both, and no model that compares the two.
+"""``matching``: matching across modalities by pairs: one example of each class in both,
+and no model that compares the two.
 
 Which image belongs to what is said? What is said resembles the sound of one of the pairs, and the
 image of that pair resembles one of the candidates (Eloff, Engelbrecht and Kamper, 2019). No common

@@ -1,4 +1,5 @@
-"""``optimization``: the loss of problems after a number of steps, compared with tuned hand-designed rules.
+"""``optimization``: the loss of problems after a number of steps, compared with tuned
+hand-designed rules.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""Queries with right and given answers for the report, for tasks that find or write answers.
-"""
+"""Queries with right and given answers for the report, for tasks that find or write answers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

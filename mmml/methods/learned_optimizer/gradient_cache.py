@@ -1,4 +1,6 @@
-"""Losses that hold their gradient in place of their graph, so that only one graph is in memory at a time."""
+"""Losses that hold their gradient in place of their graph, so that only one graph is
+in memory at a time.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +10,8 @@ from torch import Tensor
 
 
 def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
-    """A loss with the same value and gradient that holds the gradient in place of its graph. It can be differentiated once.
+    """A loss with the same value and gradient that holds the gradient in place of its graph.
+    It can be differentiated once.
 
     Args:
         loss: a number.

@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 @methods.register("learned_optimizer")
 class LearnedOptimizer(Learner):
-    """Adapts a model to each task by gradient steps, and minimises ``L_meta = Σ_i L_i(M(O(L_i)))``, the query loss of the adapted models.
+    """Adapts a model to each task by gradient steps, and minimises ``L_meta = Σ_i L_i(M(O(L_i)))``,
+    the query loss of the adapted models.
 
     Args:
         embedder: the encoders and their fusion.
@@ -146,7 +147,9 @@ class LearnedOptimizer(Learner):
             self.model.head.fit(samples, self.task)
 
     def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
-        """Refuse an encoder without a gradient: in first order, gradients reach supports only through the initial head."""
+        """Refuse an encoder without a gradient: in first order, gradients reach supports only
+        through the initial head.
+        """
         queried = {m for mapping in mappings for m in mapping.query}
         never_queried = sorted({m for mapping in mappings for m in mapping.support} - queried)
         trained = [
@@ -235,7 +238,9 @@ class LearnedOptimizer(Learner):
             yield total
 
     def _views(self, batch: Batch, begins: bool) -> list[tuple[EncodedSet, EncodedSet]]:
-        """The support and the query side of each mapping, encoded, split as the model computes them."""
+        """The support and the query side of each mapping, encoded, split as
+        the model computes them.
+        """
         views: list[tuple[EncodedSet, EncodedSet]] = []
         for mapping in batch.mappings:
             support, query = (self._encode(examples) for examples in batch.view(mapping))
@@ -305,7 +310,8 @@ class LearnedOptimizer(Learner):
         return self.model.head.decode(self.task, outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """The learner without a step and with permuted targets, and SGD and Adam at every rate from the same parameters.
+        """The learner without a step and with permuted targets, and SGD and Adam at every rate
+        from the same parameters.
         """
         standing = self._variant("no adaptation", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [

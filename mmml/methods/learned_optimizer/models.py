@@ -157,7 +157,8 @@ class FullModel(Model):
         )
 
     def split_tasks(self, inputs: ExampleSet) -> list[ExampleSet]:
-        """One piece for each task unless tasks are vectorised: nothing is stacked, and a task fits into the caches.
+        """One piece for each task unless tasks are vectorised: nothing is stacked, and a task
+        fits into the caches.
         """
         return (
             [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
@@ -275,7 +276,8 @@ def per_task(
 
 
 def without_padding(module: nn.Module, params: Params) -> Params:
-    """The same parameters, but the padding row of an embedding table has no gradient. (vmap honours ``padding_idx`` for the first task only.)
+    """The same parameters, but the padding row of an embedding table has no gradient.
+    (vmap honours ``padding_idx`` for the first task only.)
     """
     fixed = {}
     for name, layer in module.named_modules():

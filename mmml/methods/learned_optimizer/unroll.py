@@ -1,5 +1,4 @@
-"""The inner loop: some steps of an update rule, through which gradients can be propagated.
-"""
+"""The inner loop: some steps of an update rule, through which gradients can be propagated."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,8 +29,7 @@ class InnerState:
     state: State
 
     def detached(self) -> "InnerState":
-        """The same values without their graph.
-        """
+        """The same values without their graph."""
         return InnerState(
             detached(self.params), {name: detached(part) for name, part in self.state.items()}
         )
@@ -52,7 +50,8 @@ def descend(
 ) -> Iterator[tuple[InnerState, Tensor]]:
     """Take steps; yield for each the state after it and the losses before it, ``[B]``.
 
-    The graph is kept if gradients are enabled outside; otherwise only the state after each step is kept.
+    The graph is kept if gradients are enabled outside; otherwise only the state after
+    each step is kept.
 
     Args:
         objective: what is descended.
@@ -92,7 +91,8 @@ def descend(
 def divergence(
     losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0
 ) -> str | None:
-    """A message that names the first inner loop with a loss that is not finite; None if there is none.
+    """A message that names the first inner loop with a loss that is not finite;
+    None if there is none.
 
     Args:
         losses: before each step, ``[B]`` each.

@@ -87,7 +87,8 @@ class MetricLearner(Learner):
         return self._distance(query, support)
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Where samples have targets of their own: the learner with permuted targets, and without a support set.
+        """Where samples have targets of their own: the learner with permuted targets,
+        and without a support set.
         """
         found: list[list[Learner]] = (
             [[PermutedTargets(self)]] if self.task.per_sample_target else []
@@ -111,7 +112,8 @@ class MetricLearner(Learner):
         return self._loss(self._distance, s, labels, q, query.labels.to(q.device))
 
     def _item_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The loss of the task on predictions by attention, since weights of nearest items have no gradient.
+        """The loss of the task on predictions by attention, since weights of nearest
+        items have no gradient.
         """
         (s, labels), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, labels, q, self._temperature(s))
@@ -129,7 +131,8 @@ class MetricLearner(Learner):
         return task.targets(examples.answered(self.embedder.encode))
 
     def _items(self, support: ExampleSet, fuse: bool) -> tuple[Tensor, Tensor]:
-        """The items that queries are compared with: embeddings ``[B, s, width]`` and labels ``[B, s]``.
+        """The items that queries are compared with: embeddings ``[B, s, width]``
+        and labels ``[B, s]``.
         """
         if fuse:
             embedded, labels = self._embed(support), support.labels
@@ -146,7 +149,8 @@ def combined(
 ) -> Any:
     """The task's predictions from the weights ``[B, q, s]`` of support items with these targets.
 
-    Where targets are embedded, too, the query is moved by the weighted mean offset of targets from their items.
+    Where targets are embedded, too, the query is moved by the weighted mean offset of targets
+    from their items.
     """
     if task.embedded_columns:
         return queries + task.aggregate(log_weights, targets - items)
@@ -182,7 +186,8 @@ def made_for(distance: str, modality: str) -> list[str]:
 
 
 def refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
-    """Refuse a distance that cannot compare the embeddings: embeddings with gaps make all but their own distance NaN, and distances of parts need embeddings made for them.
+    """Refuse a distance that cannot compare the embeddings: embeddings with gaps make all but their
+    own distance NaN, and distances of parts need embeddings made for them.
     """
     for modality, encoder in embedder.items():
         if encoder.has_gaps and needs_vectors(classifier, CLASSIFIER):

@@ -23,7 +23,8 @@ def rouge_l(written: str, reference: str) -> float:
     """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1;
     0 without words.
 
-    Words are sequences of letters and digits of any alphabet, in lower case. For English this is what rouge-score does; it knows no other alphabet.
+    Words are sequences of letters and digits of any alphabet, in lower case. For English this is
+    what rouge-score does; it knows no other alphabet.
     """
     return float(rouge().score(reference, written)["rougeL"].fmeasure)
 

@@ -29,7 +29,8 @@ class SupportTexts:
         """The weighted medoid, which has minimum Bayes risk (Kumar
         and Byrne, 2004).
 
-        ``[B, q, bytes]``. With all weight on one text it is that text; with equal weights it is the best constant answer.
+        ``[B, q, bytes]``. With all weight on one text it is that text; with equal weights it is
+        the best constant answer.
         """
         best = self._expected().argmax(-1, keepdim=True)
         return self.support_texts.gather(1, best.expand(-1, -1, self.support_texts.shape[-1]))
@@ -43,7 +44,8 @@ class SupportTexts:
         return self.log_weights.exp()
 
     def loss(self, targets: Tensor) -> Tensor:
-        """The expected dissimilarity of a softened choice to the right text ``[B, q, bytes]``, from 0 to 1: ``[B, q]``.
+        """The expected dissimilarity of a softened choice to the right text ``[B, q, bytes]``,
+        from 0 to 1: ``[B, q]``.
 
         The choice is softened so that the loss has a gradient (Shen et al.,
         2016, equation 8).

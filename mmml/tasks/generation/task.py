@@ -40,7 +40,8 @@ class TextPredictions(Protocol):
 
 @tasks.register("generation")
 class Generation(ModalityTarget):
-    """A text is written about each query. The support set shows texts in the same language or of the same domain.
+    """A text is written about each query. The support set shows texts in the same language
+    or of the same domain.
 
     Targets are texts as bytes, ``[B, items, bytes]``, −1 where there are none.
 
@@ -87,7 +88,8 @@ class Generation(ModalityTarget):
         return predictions.texts()[0]
 
     def loss(self, predictions: TextPredictions, targets: Tensor) -> Tensor:
-        """The negative log-likelihood in nats per token; for support texts the risk of the weighted choice.
+        """The negative log-likelihood in nats per token; for support texts the risk
+        of the weighted choice.
         """
         return predictions.loss(targets).mean(-1)
 

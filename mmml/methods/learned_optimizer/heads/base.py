@@ -19,9 +19,12 @@ heads = Registry("head", "mmml.methods.learned_optimizer.heads")
 
 
 class Head(nn.Module):
-    """``outputs = scale · (W x + b)``; W and b are adapted to each task; scale is learned across tasks.
+    """``outputs = scale · (W x + b)``; W and b are adapted to each task; scale is
+    learned across tasks.
 
-    It computes in float64 where the device can: gradients that cancel, such as those of W and b summed over all classes, are then zero. In float32 about 1e-8 is left, which Adam turns into a full step.
+    It computes in float64 where the device can: gradients that cancel, such as those of W and
+    b summed over all classes, are then zero. In float32 about 1e-8 is left, which Adam turns
+    into a full step.
 
     Args:
         width: of the embeddings.

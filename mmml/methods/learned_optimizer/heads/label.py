@@ -12,7 +12,10 @@ from mmml.similarity.losses import class_means
 class LabelHead(Head):
     """A row for each label.
 
-    Labels have no meaning of their own, since classes are shuffled among them. With ``init=learned`` an episode with fewer classes than rows uses some of the rows, in training a random choice. There is no option of one row for all classes (Ye and Chao, 2022), because encoders would then have no gradient in the first step.
+    Labels have no meaning of their own, since classes are shuffled among them. With
+    ``init=learned`` an episode with fewer classes than rows uses some of the rows, in training
+    a random choice. There is no option of one row for all classes (Ye and Chao, 2022), because
+    encoders would then have no gradient in the first step.
 
     Args:
         ways: classes of a training episode, at most.

@@ -21,7 +21,8 @@ ADAPTED = 2**19  # texts of support sets × vocabulary
 
 @heads.register("text")
 class TextHead(Head):
-    """A row for each number of a prefix. All tasks share the language model, which is learned across tasks or frozen.
+    """A row for each number of a prefix. All tasks share the language model, which is learned
+    across tasks or frozen.
 
     Args:
         language_model: the name and the options of a part of

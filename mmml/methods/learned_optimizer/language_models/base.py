@@ -212,7 +212,9 @@ class Prefixes:
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
     def loss(self, targets: Tensor) -> Tensor:
-        """The negative log-likelihood, in nats per token, ``[B, q]``, of the texts ``[B, q, bytes]``."""
+        """The negative log-likelihood, in nats per token, ``[B, q]``, of the texts
+        ``[B, q, bytes]``.
+        """
         return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(
             0, targets.shape[:2]
         )
@@ -227,7 +229,8 @@ class Prefixes:
 
 
 class GumbelSampler:
-    """Draws each token with random numbers that depend only on its position, so that texts of a batch are independent of one another.
+    """Draws each token with random numbers that depend only on its position, so that texts
+    of a batch are independent of one another.
 
     The most probable token after adding Gumbel noise is a draw from the distribution (Gumbel, 1954;
     Maddison et al., 2014).

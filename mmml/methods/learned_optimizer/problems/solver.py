@@ -21,7 +21,8 @@ solvers = Registry("method for problems", "mmml.methods.learned_optimizer.proble
 class Solver(Trainable):
     """Minimises problems by an update rule.
 
-    The meta-loss of a truncated piece of the unroll is the logarithm of the mean loss over problems, so that late pieces, whose losses are small, count as much as early ones.
+    The meta-loss of a truncated piece of the unroll is the logarithm of the mean loss over
+    problems, so that late pieces, whose losses are small, count as much as early ones.
 
     Args:
         optimizer: the update rule.

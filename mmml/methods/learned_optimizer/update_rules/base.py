@@ -36,7 +36,8 @@ class UpdateRule(nn.Module, ABC):
     coordinates: ClassVar[int] = 4_000_000
 
     def fit_to(self, template: Mapping[str, Tensor]) -> None:
-        """Create parameters of the rule that belong to single model parameters; most rules have none.
+        """Create parameters of the rule that belong to single model parameters;
+        most rules have none.
 
         Args:
             template: what the parameters of one model look like, by name; a size of 1 may be
@@ -48,7 +49,8 @@ class UpdateRule(nn.Module, ABC):
         return {}
 
     def coordinates_at_once(self, device: torch.device) -> int:
-        """How many coordinates of models to adapt at a time: more on a GPU than fit into the caches of a CPU.
+        """How many coordinates of models to adapt at a time: more on a GPU than fit into
+        the caches of a CPU.
         """
         return self.coordinates * (1 if device.type == "cpu" else 20)
 
@@ -72,8 +74,7 @@ def check_lr(inner_lr: float) -> None:
 
 
 def check_kept(name: str, share: float) -> None:
-    """Refuse a decay outside of [0, 1); ``name`` is the option.
-    """
+    """Refuse a decay outside of [0, 1); ``name`` is the option."""
     require(0 <= share < 1, f"method.update_rule.{name}", share, "from 0 to below 1")
 
 

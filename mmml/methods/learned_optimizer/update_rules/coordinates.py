@@ -1,4 +1,5 @@
-"""The inputs of coordinate-wise rules, whose rows are the coordinates of all parameters, and their LSTM.
+"""The inputs of coordinate-wise rules, whose rows are the coordinates of all parameters,
+and their LSTM.
 """
 
 import math
@@ -39,7 +40,8 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
 class Observation:
     """The input features of a coordinate-wise rule.
 
-    It also remembers which coordinates have had a gradient so far. The others must not move, whatever the rule outputs for a gradient of zero.
+    It also remembers which coordinates have had a gradient so far. The others must not move,
+    whatever the rule outputs for a gradient of zero.
 
     Args:
         inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its

@@ -1,5 +1,4 @@
-"""``rule: learned_lr``: gradient descent with a learned rate for each parameter.
-"""
+"""``rule: learned_lr``: gradient descent with a learned rate for each parameter."""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,4 @@
-"""``rule: lstm``: an LSTM that maps the gradient of each coordinate to its update.
-"""
+"""``rule: lstm``: an LSTM that maps the gradient of each coordinate to its update."""
 
 from torch import Tensor
 

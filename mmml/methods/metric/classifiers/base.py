@@ -1,4 +1,5 @@
-"""Classifiers turn distances into log-weights on the support items, ``[B, q, s]``, whose exponentials sum to 1 over s.
+"""Classifiers turn distances into log-weights on the support items, ``[B, q, s]``, whose
+exponentials sum to 1 over s.
 """
 
 from collections.abc import Callable
@@ -73,8 +74,7 @@ def fuses(name: str, where: str) -> bool:
 
 
 def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:
-    """Share the log-probability of each class, ``[B, q, ways]``, among its items: ``[B, q, s]``.
-    """
+    """Share the log-probability of each class, ``[B, q, ways]``, among its items: ``[B, q, s]``."""
     shots = torch.nn.functional.one_hot(labels).sum(-2)  # [B, ways]
     per_item = by_class - shots.log().unsqueeze(-2)
     return per_item.gather(-1, labels.unsqueeze(-2).expand(*by_class.shape[:-1], -1))

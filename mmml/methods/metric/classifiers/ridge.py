@@ -1,4 +1,5 @@
-"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved for each support set.
+"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved
+for each support set.
 
 A linear classifier in closed form (Bertinetto et al., 2019, R2-D2, equation 5), with an
 intercept. Its strength is chosen for each episode by the support set alone.
