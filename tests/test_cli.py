@@ -34,7 +34,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
         " glyphs*, ict_mmmo" in done.stdout
         and 'eval "$(mmml-train -sc install=bash)"' in done.stdout
     )
-    assert "steps: " in done.stdout and "# at the top of the schedule" in done.stdout
+    assert "steps: " in done.stdout and "# learning rate at the top of the schedule" in done.stdout
     assert not list(tmp_path.iterdir())
 
 

@@ -17,7 +17,7 @@ import yaml
 from mmml.config.compose import conf_dir
 
 HEAD = """\
-mmml-train: train a model that learns new tasks from a handful of examples, and judge it.
+mmml-train: train a model that learns new tasks from a handful of examples, and test it.
 
   mmml-train                                      the default run, 4 minutes on two slow cores
   mmml-train method/loss=contrastive seed=1       other options

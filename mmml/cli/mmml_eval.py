@@ -17,7 +17,7 @@ mmml-eval: judge a finished run, on test classes that it never saw.
   mmml-eval 'checkpoint=[RUN,RUN,FILE.ckpt]'        compare them, on the very same test episodes
 
 Options are those of the run's own config (see RUN/config.yaml): episode.eval.*, evaluation.*,
-trainer.device, and dataset.* or dataset=NAME to judge it on other data. Written beside the
+trainer.device, and dataset.* or dataset=NAME to test it on other data. Written beside the
 run: result.json, episodes.parquet (the score of every episode), examples.json, report.html.
 
 Of several checkpoints, the first says what is played: its dataset, episode and evaluation
