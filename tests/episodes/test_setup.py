@@ -46,7 +46,8 @@ def test_ranks_share_the_episodes_of_a_step(samples):
         for share, positions in ((zero, evens), (one, odds)):
             assert len(share[step]) == len(positions)
             assert all(
-                image.equal(together[step][i]) for image, i in zip(share[step], positions, strict=True)
+                image.equal(together[step][i])
+                for image, i in zip(share[step], positions, strict=True)
             )
 
 
