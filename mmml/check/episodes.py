@@ -19,8 +19,8 @@ from mmml.tasks import Task
 PAIR = 1.5  # a share of this many rows is rounded to two: one of support and one query
 WIDEST = 32  # classes of a training episode that a suggestion goes up to
 
-# By form of answers.
-EPISODES = {"label": "five_way", "scalar": "regression", "embedding": "pairs", "text": "pairs"}
+# By the form of answers; "pairs" for any other.
+EPISODES = {"label": "five_way", "scalar": "regression"}
 
 
 def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
@@ -33,7 +33,10 @@ def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
         task: that is meant.
     """
     one_way, samples = task.per_sample_target, inspection.samples
-    choices = [*([f"task={task.name}"] if one_way else []), f"episode={EPISODES[task.form]}"]
+    choices = [
+        *([f"task={task.name}"] if one_way else []),
+        f"episode={EPISODES.get(task.form, 'pairs')}",
+    ]
     complete = [
         m
         for m in inspection.complete or list(dataset.modalities)[:1]
@@ -134,7 +137,7 @@ def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool
 
 def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
     """Each modality to itself, and each pair across, as far as a mapping makes sense,
-    without what is asked for.
+    without the target.
     """
     per = {m: p for m, p in dataset.modalities.items() if m != target}
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Granularity.CLASS)]

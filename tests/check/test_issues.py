@@ -39,6 +39,17 @@ def suggested(root, rows, task="classification"):
     return dict(o.split("=") for o in suggest(manifest(root), inspected(root), meant))
 
 
+def test_a_task_with_answers_of_another_form_is_suggested_too(tmp_path):
+    """Such as a task of another package."""
+
+    class Graphs(type(tasks.build("regression", {}, "task"))):
+        name, form = "graphs", "graph"
+
+    write_csv(tmp_path / "metadata.csv", [r | {"score": 1.0} for r in split_rows()])
+    found = suggest(manifest(tmp_path), inspected(tmp_path), Graphs())
+    assert found[:2] == ["task=graphs", "episode=pairs"]
+
+
 def test_the_smallest_and_the_largest_class_are_named():
     counted = count("val", samples_of(3, 1, 5, 2))
     assert counted == {
@@ -77,10 +88,10 @@ def test_scores_leave_as_many_rows_for_queries_as_for_support(tmp_path):
 
 
 def test_what_fits_a_split_is_told():
-    message = shape_hint(samples_of(5, 3, 9), "val")
+    hint = shape_hint(samples_of(5, 3, 9), "val")
     assert (
-        "the val split can play up to 3 ways, and 2 shots with 1 query" in message
-        and "episode.eval.ways" in message
+        "the val split can play up to 3 ways, and 2 shots with 1 query" in hint
+        and "episode.eval.ways" in hint
     )
     assert "episode.train.ways" in shape_hint(
         samples_of(2), "train"
@@ -138,9 +149,9 @@ def test_bad_rows_that_are_left_out_do_not_stop(tmp_path):
     rows[3]["label"] = rows[5]["label"] = rows[9]["split"] = ""
     rows[0]["split"] = "holdout"
     write_csv(tmp_path / "metadata.csv", rows)
-    message = {f.what: f.stops for f in inspected(tmp_path).found}
-    assert message["2 rows cannot be used: it has no label"] and any(
-        "its split is none" in what for what in message
+    stops = {f.what: f.stops for f in inspected(tmp_path).found}
+    assert stops["2 rows cannot be used: it has no label"] and any(
+        "its split is none" in what for what in stops
     )
     assert not inspected(tmp_path, skips=True).stops and inspected(tmp_path).stops
 
@@ -159,10 +170,10 @@ def test_groups_within_one_split_do_not_straddle(tmp_path):
 
 def test_a_text_that_half_of_the_classes_share_is_no_name(tmp_path):
     rows = split_rows(splits={"train": 2, "val": 2, "test": 2})
-    for number, message in ((3, []), (4, ["text is the same throughout 4 of 6 classes"])):
+    for number, warnings in ((3, []), (4, ["text is the same throughout 4 of 6 classes"])):
         named = [r | ({"text": r["label"]} if i < 4 * number else {}) for i, r in enumerate(rows)]
         write_csv(tmp_path / "metadata.csv", named)
-        assert [f.what for f in inspected(tmp_path).found] == message
+        assert [f.what for f in inspected(tmp_path).found] == warnings
 
 
 def test_copies_within_a_class_are_not_across_classes(tmp_path):
