@@ -41,13 +41,14 @@ def check(path: str, page: str, overrides: list[str]) -> int:
     make = maker([*fixed, *overrides])
     dataset = make()
     choice = [] if "task" in named else [f"task={meant(dataset)}"]
-    task: Task = tasks.build_section(composed([*fixed, *choice, *overrides]).task, "task")
+    meant_run = composed([*fixed, *choice, *overrides])
+    task: Task = tasks.build_section(meant_run.task, "task")
     known = None if "dataset.split_by" in named else known_classes(dataset, task.min_ways)
     if known is not None:
         fixed.append(BY_SAMPLE)
         make = maker([*fixed, *overrides])
         dataset = make()
-    inspection = inspect(make, composed([*fixed, *overrides]).dataset["on_bad_sample"] == "skip")
+    inspection = inspect(make, meant_run.dataset["on_bad_sample"] == "skip")
     extra = [o for o in suggest(dataset, inspection, task) if o.partition("=")[0] not in named]
     config = composed([*fixed, *extra, *overrides])
     found = [*too_few(inspection, task.min_ways)] or [*unlabelled(inspection, task.min_ways)]
