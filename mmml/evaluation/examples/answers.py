@@ -1,6 +1,6 @@
 """Queries with right and given answers for the report, for tasks that find or write answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -39,10 +39,8 @@ def answer_examples(
     if target is None or not learners:
         return None
     episodes = []
-    for number in of_different_classes(sampler, setting):
-        episode = _episode(
-            learners, samples, embedded, sampler.draw([number], setting.shape), setting
-        )
+    for drawn in of_different_classes(sampler, setting):
+        episode = _episode(learners, samples, embedded, drawn, setting)
         if episode is None:
             return None
         episodes.append(episode)
@@ -88,14 +86,17 @@ def _episode(
     return {"class": samples.classes[drawn.classes[0, 0]], "pairs": pairs, "queries": queries}
 
 
-def of_different_classes(sampler: Sampler, setting: EvalSetting) -> list[int]:
-    """The numbers of some episodes, the first of their class each."""
-    found: dict[int, int] = {}
+def of_different_classes(sampler: Sampler, setting: EvalSetting) -> Iterator[Episodes]:
+    """Some episodes, the first of their class each."""
+    known: set[int] = set()
     for number in range(sampler.at_most(LOOKED_AT)):
-        found.setdefault(int(sampler.draw([number], setting.shape).classes[0, 0]), number)
-        if len(found) == EPISODES:
-            break
-    return list(found.values())
+        drawn = sampler.draw([number], setting.shape)
+        first = int(drawn.classes[0, 0])
+        if first not in known:
+            known.add(first)
+            yield drawn
+        if len(known) == EPISODES:
+            return
 
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
