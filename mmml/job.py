@@ -125,7 +125,7 @@ class Job:
     """
 
     def __init__(self, program: str, run: RunDirectory, overrides: list[str]):
-        self.program, self.run, self.overrides, self.world = program, run, overrides, run.world
+        self.program, self.run, self.overrides = program, run, overrides
         self.fields: dict[str, Any] = {"status": "failed", "steps": 0, "best": None}
         self.fields |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
@@ -138,7 +138,7 @@ class Job:
         try:
             with (
                 handle_signals() as stop,
-                logging_to(self.run.log) if self.world.is_main else nullcontext(),
+                logging_to(self.run.log) if self.run.world.is_main else nullcontext(),
             ):
                 body(stop)
         except Interrupted as interruption:
@@ -149,13 +149,13 @@ class Job:
             return self._failed(error)
         finally:
             self._conclude(started)
-        if self.world.is_main:
+        if self.run.world.is_main:
             show(self.run, self.fields)
         return 0
 
     def _conclude(self, started: float) -> None:
         """Write ``result.json``; if that fails after another error, only the first is reported."""
-        if not self.world.is_main:
+        if not self.run.world.is_main:
             return
         keep_aside(self.run.result)
         try:
@@ -198,7 +198,7 @@ class Job:
             "verdicts": [v.plain() for v in verdicts(results)],
             "notes": runs.notes(experiment),
         }
-        if self.world.is_main:
+        if self.run.world.is_main:
             write_scores(folder / "episodes.parquet", results)
             write_text(folder / "results.csv", as_csv(self.fields["results"]))
             write_json(folder / "examples.json", collect_examples(players, evaluators, context))
@@ -208,7 +208,7 @@ class Job:
         self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None
     ) -> None:
         """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
-        if not self.world.is_main:
+        if not self.run.world.is_main:
             return
         self.run.remove_unfinished()
         now = describe(experiment, [self.program, *self.overrides])

@@ -77,7 +77,7 @@ class Trainer:
         run: RunDirectory,
     ):
         self.learner, self.parts, self.options = learner, parts, options
-        self.numerics, self.run, self.world = numerics, run, run.world
+        self.numerics, self.run = numerics, run
         self.optimizer = build_optimizer(learner, options)
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] | None = None
@@ -120,10 +120,10 @@ class Trainer:
         """
         first, steps = self.step, self.options.steps
         self._keep_best_true()
-        hidden = not (self.world.is_main and sys.stderr.isatty())
+        hidden = not (self.run.world.is_main and sys.stderr.isatty())
         bar = tqdm(total=steps, initial=first, unit="step", disable=hidden, dynamic_ncols=True)
         threads = one_thread() if self.learner.is_small else nullcontext()
-        loggers = self.options.loggers if self.world.is_main else ()
+        loggers = self.options.loggers if self.run.world.is_main else ()
         shown = open_loggers(loggers, self.run.path, self.parts.config, self.step)
         with bar, threads, shown as tell, stop.after_step():
             self._tell = tell
@@ -167,7 +167,7 @@ class Trainer:
         while (loss := self._next_loss(losses)) is not None:
             self.optimizer.zero_grad()
             loss.backward()
-            all_reduce_gradients(self.learner, self.world)
+            all_reduce_gradients(self.learner, self.run.world)
             norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.options.grad_clip_norm)
             self._refuse_non_finite(norm, "gradient")
             self.optimizer.step()
@@ -182,7 +182,7 @@ class Trainer:
         return loss
 
     def _record(self, split: str, scores: Scores) -> None:
-        if self.world.is_main:
+        if self.run.world.is_main:
             line = {"step": self.step, "split": split, **scores}
             self.run.append_metrics(line)
             self._tell(line)
@@ -260,7 +260,7 @@ class Trainer:
     def _save(self, path: Path) -> None:
         # On every rank, so that all of them refuse what is not finite.
         checkpoint = self.checkpoint()
-        if self.world.is_main:
+        if self.run.world.is_main:
             checkpoint.save(path)
 
     def _lr(self) -> float:
