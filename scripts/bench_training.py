@@ -58,8 +58,8 @@ def predicted(name: str) -> str:
     except ExpectedError as error:
         return f"{error} | | |"
     steps = trainer.options.steps
-    full = steps * taken + -(-steps // trainer.options.validate_every) * validation
-    return f"{taken:.3g} | {steps} | {validation:.3g} | **{full / 60:.1f}**"
+    seconds = steps * taken + -(-steps // trainer.options.validate_every) * validation
+    return f"{taken:.3g} | {steps} | {validation:.3g} | **{seconds / 60:.1f}**"
 
 
 def timed_steps(trainer: Trainer) -> float:

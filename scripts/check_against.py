@@ -76,9 +76,9 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    separate = sum(not found.agrees for found in compared)
-    print(f"{len(compared)} of {len(outcomes)} checks done, {separate} beyond tolerance")
-    return int(separate > 0)
+    disagreeing = sum(not found.agrees for found in compared)
+    print(f"{len(compared)} of {len(outcomes)} checks done, {disagreeing} beyond tolerance")
+    return int(disagreeing > 0)
 
 
 def outcome(check: Check) -> Outcome:

@@ -271,9 +271,9 @@ def differences(
     for key in (k for k in base if k in head):
         a, b = (float(v) if is_number(v) else v for v in (base[key], head[key]))
         if isinstance(a, int | float) and isinstance(b, int | float):
-            separate = abs(a - b) / max(abs(a), abs(b), floor)
-            largest = max(largest, separate)
-            if separate > tolerance:
+            difference = abs(a - b) / max(abs(a), abs(b), floor)
+            largest = max(largest, difference)
+            if difference > tolerance:
                 lines.append(f"{a} → {b}: {key}")
         elif a != b:
             lines.append(f"{a} → {b}: {key}")
@@ -296,9 +296,9 @@ def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Pa
             ]
             before, now = (future.result() for future in played)
             lines, largest = differences(before, now, TOLERANCE)
-            message = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
+            outcome = "equal" if not lines and largest == 0 else f"differs by up to {largest:.0e}"
             print(
-                f"{run.name}: {len(now):,} values, {message}", *lines[:10], sep="\n  ", flush=True
+                f"{run.name}: {len(now):,} values, {outcome}", *lines[:10], sep="\n  ", flush=True
             )
             failed += bool(lines)
     return failed

@@ -104,11 +104,11 @@ def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
             cases += [
                 ("calibration error", f"{g:g}", calibration(g, answers, alike), g) for g in GAPS
             ]
-            for kind, message, draw, truth in cases:
+            for kind, title, draw, truth in cases:
                 sizes = [n for n in EPISODES if kind != "calibration error" or n <= 1000]
                 yield (
                     f"{kind}, {about}",
-                    message,
+                    title,
                     {n: coverage(draw, truth, n, repeats) for n in sizes},
                     not alike,
                 )

@@ -96,7 +96,7 @@ def main(parts: list[str]) -> int:
         ]:
             print("not passed without any slip:", *broken, sep="\n  ")
             return 1
-        uncaught = [message for message in plant(folders, slips) if message]
+        uncaught = [line for line in plant(folders, slips) if line]
     print(f"{len(slips) - len(uncaught)} caught, {len(uncaught)} not caught")
     return int(bool(uncaught))
 
@@ -136,9 +136,9 @@ def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
         worker.start()
     for _ in slips:
         slip, passed = done.get()
-        message = f"NOT CAUGHT {slip.message}, by {', '.join(passed)}" if passed else ""
-        print(message or f"caught {slip.message}", flush=True)
-        yield message
+        line = f"NOT CAUGHT {slip.message}, by {', '.join(passed)}" if passed else ""
+        print(line or f"caught {slip.message}", flush=True)
+        yield line
     for worker in workers:
         worker.join()
 

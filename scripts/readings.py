@@ -162,10 +162,10 @@ class Score:
         of_it = (
             not is_baseline(row) if predictor is None else predictor in (name, _without_rate(name))
         )
-        queried = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
+        matches = self.metric in (None, row["metric"]) and row.get("subset") == self.subset
         return (
             of_it
-            and queried
+            and matches
             and not is_calibration(row)
             and (mapping(row), column(row)) == (which, self.column)
         )
@@ -309,8 +309,8 @@ class Verdicts:
         ((ran),) = found
         result = result_in(ran.folders["test"])
         return [
-            _of_verdict(result, verdict, [a.outcome for a in message.against])
-            for verdict, message in zip(
+            _of_verdict(result, verdict, [a.outcome for a in item.against])
+            for verdict, item in zip(
                 result["verdicts"], verdict_items(result["verdicts"]), strict=True
             )
         ]

@@ -166,10 +166,10 @@ def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
     """
     if not interval:
         return float(f"{value:.4g}"), interval
-    positions = 1 - math.floor(math.log10(interval))
+    decimals = 1 - math.floor(math.log10(interval))
     return (
-        (round(value, positions), round(interval, positions))
-        if positions > 0
+        (round(value, decimals), round(interval, decimals))
+        if decimals > 0
         else (round(value), round(interval))
     )
 

@@ -169,21 +169,21 @@ def command(
     """
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        queried = (
+        job = (
             [f"mmml-{program}", *arguments],
             PROGRAMS[program],
             cwd,
             {**os.environ, **env},
             files,
         )
-        process = PROCESSES.Process(target=play, args=queried)
+        process = PROCESSES.Process(target=play, args=job)
         process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
-            raise subprocess.TimeoutExpired(queried[0], timeout)
+            raise subprocess.TimeoutExpired(job[0], timeout)
         return subprocess.CompletedProcess(
-            queried[0], process.exitcode, *(file.read_text() for file in files)
+            job[0], process.exitcode, *(file.read_text() for file in files)
         )
 
 

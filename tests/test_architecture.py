@@ -96,13 +96,13 @@ def special_cases(tree: ast.AST, classes: set[str], names: set[str]) -> Iterator
             sides = [node.left, *node.comparators]
             several = [e for side in sides for e in getattr(side, "elts", [side])]
             texts = {e.value for e in several if isinstance(e, ast.Constant)}
-            queried = [ast.unparse(side.value) for side in sides if isinstance(side, ast.Attribute)]
+            owners = [ast.unparse(side.value) for side in sides if isinstance(side, ast.Attribute)]
             of_name = any(
                 isinstance(s, ast.Attribute) and s.attr in ("name", "variant", "form")
                 for s in sides
             )
             if texts & names or (
-                of_name and any(re.search(r"task|learner|method", a) for a in queried)
+                of_name and any(re.search(r"task|learner|method", a) for a in owners)
             ):
                 yield ast.unparse(node)
 

@@ -106,16 +106,16 @@ def test_texts_are_predicted_into_a_table(folder, tmp_path):
     (tmp_path / "set").symlink_to(folder / "set")
     parts = ["task=generation", *DATASETS["generation"]["manifest"], *TASKS["generation"], *SHORT]
     assert command("train", *parts, cwd=tmp_path).returncode == 0
-    queried = [
+    arguments = [
         "checkpoint=run",
         "support=set",
         "query=set",
         "predict.features=f.npy",
         "predict.output=told.csv",
     ]
-    done = command("predict", *queried, cwd=tmp_path)
+    done = command("predict", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "told.csv").open() as file:
-        message = list(csv.DictReader(file))
-    assert [row["id"] for row in message] == [str(i) for i in range(64)]
-    assert all(row["prediction"].startswith("number ") and not row["problem"] for row in message)
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [str(i) for i in range(64)]
+    assert all(row["prediction"].startswith("number ") and not row["problem"] for row in rows)

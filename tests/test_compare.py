@@ -127,12 +127,12 @@ def test_each_row_is_what_the_checkpoint_scores_alone(judged, contest):
         assert [c for c in alone if c["predictor"] == name] == [
             c for c in result["results"] if c["predictor"] == name
         ]
-    positions = [
+    folders = [
         (c["predictor"], c["metric"], c.get("subset"), *c["support"], *c["query"])
         for c in result["results"]
     ]
-    assert len(set(positions)) == len(positions)  # baselines stand once
-    mappings = {p[0]: {q[3:] for q in positions if q[0] == p[0]} for p in positions}
+    assert len(set(folders)) == len(folders)  # baselines stand once
+    mappings = {p[0]: {q[3:] for q in folders if q[0] == p[0]} for p in folders}
     assert (
         mappings["metric/prototype (images)"] == {("image", "image")}
         and len(mappings["metric/nearest"]) == 4
@@ -267,8 +267,8 @@ def test_the_first_says_what_is_played(here, capsys):
 )
 def test_refuses_what_would_be_unfair(here, glyphs, given, overrides, message):
     original = load_checkpoint(here / "a" / "checkpoints" / "best.ckpt", "")
-    encoded = [*original.known_classes, f"glyphs/{glyphs['test'].classes[0]}"]
-    write(here / "split", original, options={"dataset.split_seed": 1}, known_classes=encoded)
+    known = [*original.known_classes, f"glyphs/{glyphs['test'].classes[0]}"]
+    write(here / "split", original, options={"dataset.split_seed": 1}, known_classes=known)
     write(here / "data", original, options={"dataset.name": "other"})
     write(here / "scores", original, options={"task.name": "regression"})
     with pytest.raises(UserError, match=message) as error:

@@ -125,9 +125,9 @@ def test_a_run_repeats_itself_and_is_judged_alike_on_the_cpu(run, tmp_path):
 
 def test_memory_is_flat_over_steps(samples):
     learner = on_gpu(make(update_rule="lstm", init="prototype"))
-    batch, encoded = episodes(samples, [NAMES]), []
+    batch, devices = episodes(samples, [NAMES]), []
     for _ in range(6):
         learner.zero_grad()
         sum(learner.losses(batch, 0.0)).backward()
-        encoded.append(torch.cuda.memory_allocated())
-    assert encoded[-1] == encoded[2]
+        devices.append(torch.cuda.memory_allocated())
+    assert devices[-1] == devices[2]

@@ -196,14 +196,14 @@ def fill(monkeypatch):
     """→ pattern of the files for which the disk is full from their second writing on; nothing:
     there is room again.
     """
-    flush, encoded = os.fsync, []
+    flush, flushed = os.fsync, []
 
     def filled(pattern):
         def fsync(number):
             name = str(Path(f"/proc/self/fd/{number}").readlink())
             if pattern and re.search(pattern, name):
-                encoded.append(name)
-                if len(encoded) > 1:
+                flushed.append(name)
+                if len(flushed) > 1:
                     raise OSError(errno.ENOSPC, "No space left on device")
             flush(number)
 

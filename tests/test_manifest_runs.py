@@ -148,12 +148,12 @@ def test_a_run_whose_data_moved_goes_on_is_judged_and_predicts(tmp_path, monkeyp
     assert command("train", *RUN.split(), cwd=tmp_path).returncode == 0
     (tmp_path / "set").rename(tmp_path / "moved")
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    queried = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
+    pattern = r"dataset\.root=.*set does not exist: add dataset\.root=NEW"
     for go in (
         lambda: resume(["resume=run", "trainer.steps=4"], SINGLE_PROCESS),
         lambda: evaluate(["checkpoint=run", "name=x"]),
     ):
-        with pytest.raises(UserError, match=queried):
+        with pytest.raises(UserError, match=pattern):
             go()
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     assert resume(["resume=run", "trainer.steps=4", "dataset.root=moved"], SINGLE_PROCESS) == 0

@@ -86,9 +86,7 @@ def test_texts_are_written_resumed_and_judged(tmp_path):
 
 
 def test_checkpoints_are_compared_and_corrupted_by_their_own_words(tmp_path):
-    """Word pieces, and the language model, are of each checkpoint; what is asked
-    for is not corrupted.
-    """
+    """Each checkpoint has its own word pieces and language model; targets are not corrupted."""
     for seed in (0, 1):
         run = [f"hydra.run.dir=run{seed}", f"seed={seed}", "method.init=learned", *WRITTEN]
         done = command(

@@ -83,8 +83,8 @@ def test_rates_of_rivals_are_chosen_without_the_test_split(untested):
 
 def test_what_a_control_knows_is_of_the_training_split(samples):
     """It is asked for what training showed, of which it may make a support set."""
-    queried, learner = [], make_learner(MLP)
-    learner.controls = lambda train: queried.append(train) or []
+    calls, learner = [], make_learner(MLP)
+    learner.controls = lambda train: calls.append(train) or []
     train = alike(samples)
     for splits, given in (
         ({"train": train}, train),
@@ -92,7 +92,7 @@ def test_what_a_control_knows_is_of_the_training_split(samples):
         ({"train": replace(train, classes=[])}, None),
     ):
         context_of(val=samples, test=samples, **splits).controls(learner)
-        assert queried.pop() is given
+        assert calls.pop() is given
 
 
 def test_confidence_is_calibrated_without_the_test_split(untested, samples):

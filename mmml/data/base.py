@@ -71,7 +71,7 @@ class Samples:
         superclasses: a number for each class, ``[classes]``: of its alphabet, its kind;
             None if there are none.
         domains: what each row comes from (an artwork, a language), texts ``[rows]``;
-            None if that is not told.
+            None if that is unknown.
         query_only: which rows may only be queries, where all others may only be support,
             bool ``[rows]``; None if every row may be either.
         footage: the videos whose frames the rows are; None if they are none.

@@ -17,9 +17,8 @@ class Column:
 
     Attributes:
         values: n of them, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as
-            a uint8 tensor, texts ``[n]`` as an object array, files decoded as they are asked
-            for, embeddings ``[n, width]``. Where a value is missing, anything may stand;
-            it is never read.
+            a uint8 tensor, texts ``[n]`` as an object array, files decoded on access, embeddings
+            ``[n, width]``. Where a value is missing, anything may stand; it is never read.
         mask: which values are present, bool ``[n]`` on the CPU; None if all are. Embeddings with
             more leading axes (see :class:`mmml.episodes.ExampleSet`) have a mask of these axes.
         starts: only of what belongs to classes: class c owns ``values[starts[c]:starts[c + 1]]``.

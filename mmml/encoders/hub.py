@@ -182,7 +182,7 @@ def _file_of(name: str, file: str) -> Path | None:
     known = hub.try_to_load_from_cache(name, file)
     if isinstance(known, str):
         return Path(known)
-    # It is known that there is none, or nobody can be asked.
+    # The cache says that there is none, or the hub is out of reach.
     if known is not None or hub_is_out_of_reach():
         return None
     try:

@@ -101,8 +101,7 @@ class CachedTokenizer(ABC):
 
 
 class PieceTokens(CachedTokenizer):
-    """Word pieces that are learned from the training texts: fewer tokens, of what was
-    seen in training.
+    """Word pieces that are learned from the training texts: fewer tokens than bytes.
 
     Args:
         vocabulary: tokens at most; 32 or more.

@@ -134,9 +134,9 @@ def _() -> Both:
 
     support, labels, query, query_labels = episode(1, 1)
     reference = NTXentLoss(temperature=0.2)
-    present = reference(query, query_labels, ref_emb=support, ref_labels=labels)
+    theirs = reference(query, query_labels, ref_emb=support, ref_labels=labels)
     back = reference(support, labels, ref_emb=query, ref_labels=query_labels)
-    return (present + back) / 2, loss_of(InfoNCE(0.2, learn_temperature=False), cosine, 1, 1)
+    return (theirs + back) / 2, loss_of(InfoNCE(0.2, learn_temperature=False), cosine, 1, 1)
 
 
 def by_easyfsl(classifier: Any) -> Tensor:

@@ -232,14 +232,19 @@ def parquet(draw: Draw, table: Table) -> Case:
         c.meaning: [TYPES.get(type(v), as_written)(v) for v in arrays[c.header].to_pylist()]
         for c in table.columns
     }
-    full = pa.table(arrays)
+    combined = pa.table(arrays)
     if draw.random() < 0.15 and table.features is None and "features" not in said:
         value, flaws = draw.choice(VECTORS)
-        full = full.append_column("features", pa.array([[value] * 4 for _ in range(table.count)]))
+        combined = combined.append_column(
+            "features", pa.array([[value] * 4 for _ in range(table.count)])
+        )
         table.flaws += flaws
-    pq.write_table(full, path, row_group_size=draw.choice([2, 1000]))
+    pq.write_table(combined, path, row_group_size=draw.choice([2, 1000]))
     return Case(
-        root, f"{path.name}, {full.schema.types}", table.count, {m: v for m, v in said.items() if m}
+        root,
+        f"{path.name}, {combined.schema.types}",
+        table.count,
+        {m: v for m, v in said.items() if m},
     )
 
 

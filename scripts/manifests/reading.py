@@ -70,17 +70,17 @@ def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[s
 
 def short(value: Any) -> str:
     """A value for a message."""
-    message = ascii(value)
-    return message if len(message) <= SHOWN else f"{message[:SHOWN]}… ({len(message)})"
+    text = ascii(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)})"
 
 
 def positions(rows: ManifestRows) -> list[int]:
     """How many rows of one origin stand before each row."""
-    encoded: dict[int, int] = {}
+    counts: dict[int, int] = {}
     found = []
     for origin in rows.origin.tolist():
-        found.append(encoded.get(origin, 0))
-        encoded[origin] = found[-1] + 1
+        found.append(counts.get(origin, 0))
+        counts[origin] = found[-1] + 1
     return found
 
 

@@ -24,12 +24,12 @@ def commands() -> list[str]:
     found = []
     for path in sorted(conf_dir().rglob("*.yaml")):
         head = re.sub(r"\\\n\s*", " ", "\n".join(LINE.findall(path.read_text())))
-        message = [
+        lines = [
             re.split(r"\s{3,}(?=[a-zA-Z])", line.strip())[0]
             for line in head.split("\n")
             if "mmml-train" in line
         ]
-        found += [re.sub(r"^.*?mmml-train", "", line) for line in message]
+        found += [re.sub(r"^.*?mmml-train", "", line) for line in lines]
     return sorted({line.strip() for line in found if not any(word in line for word in APART)})
 
 

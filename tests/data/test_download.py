@@ -130,8 +130,8 @@ def test_without_a_digest_it_must_be_a_whole_zip_file(server, tmp_path, monkeypa
     with pytest.raises(UserError, match="its content is not what was expected"):
         fetch(at(server, digest=None), tmp_path)
     monkeypatch.setattr(f"{__name__}.CONTENT", content)
-    present = fetch(at(server, digest=None), tmp_path)
-    present.write_bytes(content.replace(b"AAA", b"BBB"))
+    fetched = fetch(at(server, digest=None), tmp_path)
+    fetched.write_bytes(content.replace(b"AAA", b"BBB"))
     assert fetch(at(server, digest=None), tmp_path).read_bytes() == content
 
 

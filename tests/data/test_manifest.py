@@ -418,12 +418,12 @@ def test_of_two_processes_that_decode_the_same_both_get_it(tmp_path, monkeypatch
     monkeypatch.setenv("MMML_CACHE", str(tmp_path / "cache"))
     write_csv(tmp_path / "metadata.csv", pictures(tmp_path))
     write = media_cache.write_json
-    present = []
+    calls = []
 
     def race(path, content):
         write(path, content)
-        if not present:  # another process finishes meanwhile
-            present.append(1)
+        if not calls:  # another process finishes meanwhile
+            calls.append(1)
             load(tmp_path, "image")
 
     monkeypatch.setattr(media_cache, "write_json", race)

@@ -35,10 +35,10 @@ def test_in_evaluation_a_view_warps_all_images_alike():
 def test_half_of_the_images_are_mirrored_in_training_and_odd_views_in_evaluation():
     augment = Augment(0.0, hflip=True)
     image = torch.arange(9.0).view(1, 1, 3, 3)
-    encoded = augment(image.expand(200, -1, -1, -1))
-    turned = (encoded == image.flip(-1)).flatten(1).all(1)
+    augmented = augment(image.expand(200, -1, -1, -1))
+    turned = (augmented == image.flip(-1)).flatten(1).all(1)
     assert (
-        torch.equal(encoded[~turned], image.expand(int((~turned).sum()), -1, -1, -1))
+        torch.equal(augmented[~turned], image.expand(int((~turned).sum()), -1, -1, -1))
         and 70 < turned.sum() < 130
     )
     augment = Augment(1.0, hflip=True).eval()
@@ -55,13 +55,13 @@ def test_half_of_the_images_are_mirrored_in_training_and_odd_views_in_evaluation
 def test_edges_are_darkened_in_half_of_the_images_in_training():
     images = torch.full((400, 3, 8, 8), 0.8)
     images[..., 4:] = 0.2
-    encoded = Augment(0.0, edge_darkening=1.0).train()(images)
-    darker = (encoded < images - 1e-6).any(1).flatten(1)
+    augmented = Augment(0.0, edge_darkening=1.0).train()(images)
+    darker = (augmented < images - 1e-6).any(1).flatten(1)
     assert 0.4 < darker.any(1).float().mean() < 0.6
-    columns = (encoded < images - 1e-6).any(0).any(0).any(0)
+    columns = (augmented < images - 1e-6).any(0).any(0).any(0)
     assert columns.tolist() == [False] * 3 + [True] * 2 + [False] * 3  # beside the edge alone
     # Some become nearly black.
-    assert encoded.min() >= 0 and 0.05 < encoded[..., 3].min() / 0.8 + 0.05 < 0.2
+    assert augmented.min() >= 0 and 0.05 < augmented[..., 3].min() / 0.8 + 0.05 < 0.2
     assert torch.equal(Augment(0.0, edge_darkening=1.0).eval()(images), images)
     with pytest.raises(UserError, match="encoder.image.edge_darkening=2 must be from 0 to 1"):
         Augment(0.0, edge_darkening=2)

@@ -79,9 +79,9 @@ def test_a_local_embedding_moves_along_with_the_image():
     encoder = fresh("conv4_local", None, size=64).eval()
     image = torch.zeros(1, 64, 64, dtype=torch.uint8)
     image[:, 27:37, 27:30] = 255
-    positions, moved = (encoder.encode(x).view(4, 4, 64) for x in (image, image.roll(16, 2)))
-    assert torch.allclose(positions[1:3, 0], moved[1:3, 1], atol=1e-5)
-    assert not torch.allclose(positions[1:3, 1], moved[1:3, 1], atol=1e-3)
+    patches, moved = (encoder.encode(x).view(4, 4, 64) for x in (image, image.roll(16, 2)))
+    assert torch.allclose(patches[1:3, 0], moved[1:3, 1], atol=1e-5)
+    assert not torch.allclose(patches[1:3, 1], moved[1:3, 1], atol=1e-3)
 
 
 def test_places_of_several_views_stand_side_by_side_and_whole_embeddings_are_averaged():

@@ -16,17 +16,15 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_values_of_like_length_are_embedded_together_and_come_back_in_their_places(size):
-    encoded = []
+    shapes = []
 
     def lengths(raw):
-        encoded.append([len(value) for value in raw])
+        shapes.append([len(value) for value in raw])
         return torch.tensor([[float(len(value))] for value in raw])
 
     raw = ["ccc", "a", "dddd", "bb", "eeeee"]
     assert in_buckets(lengths, raw, size).flatten().tolist() == [3, 1, 4, 2, 5]
-    assert [n for some in encoded for n in some] == [1, 2, 3, 4, 5] and max(
-        map(len, encoded)
-    ) <= size
+    assert [n for some in shapes for n in some] == [1, 2, 3, 4, 5] and max(map(len, shapes)) <= size
 
 
 def test_random_changes_go_both_ways_and_are_one_for_all_where_they_are_a_view():
@@ -78,9 +76,9 @@ def test_a_residual_block_adds_what_it_is_given():
 
 def test_pictures_are_standardised_as_published_weights_expect():
     encoder = fresh("torchvision").eval()
-    encoded = encoder.prepare(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))[0, :, 0, 0]
+    prepared = encoder.prepare(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))[0, :, 0, 0]
     wanted = [(1 - mean) / std for mean, std in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))]
-    assert encoded.tolist() == pytest.approx(wanted, abs=1e-5)
+    assert prepared.tolist() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_the_vectors_of_a_text_are_summed_and_divided_by_the_root_of_their_number():

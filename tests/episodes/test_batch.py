@@ -98,8 +98,8 @@ def test_one_modality_may_be_cached_and_another_raw(samples, batch):
 def test_names_are_picked_among_those_of_the_class(samples):
     drawn = Sampler(samples, 0, "train").draw(range(50), EpisodeShape(6, 1, 1))
     texts = gather(samples, drawn, [MAPPINGS[1]]).support.values["text"].reshape(50, 6)
-    encoded = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
-    assert encoded == {"name 1.0", "name 1.1"}
+    names = {t for t, c in zip(texts.ravel(), drawn.classes.ravel(), strict=True) if c == 1}
+    assert names == {"name 1.0", "name 1.1"}
     assert isinstance(texts, np.ndarray)
 
 
@@ -143,14 +143,14 @@ def test_what_one_side_lacks_is_masked_on_that_side_alone(samples):
         [{"name": "missing", "modality": "image", "amount": 0.5, "side": "query"}], "x")
     ).draw(range(20), EpisodeShape(3, 2, 1))  # fmt: skip
     got = gather(samples, drawn, MAPPINGS)
-    encoded = []
+    calls = []
 
     def encode(modality, batch):
-        encoded.append((modality, batch.mask is not None))
+        calls.append((modality, batch.mask is not None))
         return torch.ones(len(batch), 4)
 
     got = got.encode(encode)
-    assert sorted(encoded) == [("image", True), ("text", False)]
+    assert sorted(calls) == [("image", True), ("text", False)]
     assert got.support.columns["image"].mask is None and not got.query.columns["image"].mask.all()
 
 

@@ -31,7 +31,7 @@ def shown(samples: Samples, *sections: dict, mapping: Mapping = IMAGES) -> tuple
     return tuple(next(iter(side.columns.values())) for side in (batch.support, batch.query))
 
 
-def message(column: Column) -> list:
+def values_of(column: Column) -> list:
     """Values and their mask as what can be compared."""
     return [column.values.tolist(), is_present(column).tolist()]
 
@@ -48,7 +48,7 @@ def alike(samples: Samples) -> Samples:
 def test_the_side_that_is_not_meant_stays_as_it_was(samples, name, side):
     clean = shown(samples)
     found = shown(samples, {"name": name, "modality": "image", "amount": 0.6, "side": side})
-    assert [message(a) == message(b) for a, b in zip(clean, found, strict=True)] == [
+    assert [values_of(a) == values_of(b) for a, b in zip(clean, found, strict=True)] == [
         side != "support",
         side != "query",
     ]
@@ -57,9 +57,9 @@ def test_the_side_that_is_not_meant_stays_as_it_was(samples, name, side):
 @pytest.mark.parametrize("name", ["missing", "noise", "occlusion"])
 def test_both_sides_are_corrupted_each_in_its_own_way(alike, name):
     support, query = (
-        message(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5})
+        values_of(s) for s in shown(alike, {"name": name, "modality": "image", "amount": 0.5})
     )
-    clean, _ = (message(s) for s in shown(alike))
+    clean, _ = (values_of(s) for s in shown(alike))
     assert support != clean != query
     assert support != query
 
@@ -103,16 +103,16 @@ def test_what_is_corrupted_twice_is_corrupted_in_two_ways(alike):
 
 def test_every_corruption_of_every_side_has_random_numbers_of_its_own():
     """Other ones than what draws the episode itself, a step's shape and variants."""
-    queried = []
+    requests = []
     sections = [{"name": "noise", "modality": "image", "amount": 0.5}] * 3
     made = build_corruptions(sections, "episode.eval.corruptions")
     numbers = range(2)
     corrupts = Corrupted(
         made,
         numbers,
-        lambda n, purpose: (queried.append((n, purpose)), np.random.default_rng(0))[1],
+        lambda n, purpose: (requests.append((n, purpose)), np.random.default_rng(0))[1],
     )
     for side in ("support", "query"):
         corrupts.corrupt(Column(GREY[:4]), side, "image")
-    assert len(queried) == len(set(queried)) == 3 * 2 * 2
-    assert not {purpose for _, purpose in queried} & {0, SHAPE_OF_STEP, VARIANTS}
+    assert len(requests) == len(set(requests)) == 3 * 2 * 2
+    assert not {purpose for _, purpose in requests} & {0, SHAPE_OF_STEP, VARIANTS}

@@ -102,7 +102,7 @@ def test_of_few_items_as_large_a_share_is_swapped(items, amount):
     index, present = np.arange(items), np.arange(items) > 0
     moved = [swap.reindex(index, present, np.random.default_rng(i)) for i in range(1000)]
     # What is missing moves along.
-    assert all((available == (shown > 0)).all() for shown, available in moved)
+    assert all((kept == (shown > 0)).all() for shown, kept in moved)
     shares = [(shown != index).mean() for shown, _ in moved]
     assert np.mean(shares) == pytest.approx(amount, abs=0.03)
 
@@ -114,11 +114,11 @@ def test_embeddings_that_are_missing_are_masked_and_what_a_column_lacks_stays_mi
     assert images.values.shape == (50, 4, 1, 3) and images.mask.shape == (50, 4, 1)
     assert 0.3 < images.mask.float().mean() < 0.7 and (images.values[..., 0] == images.mask).all()
     gappy = Column(samples.columns["image"].values, torch.arange(39) % 3 > 0)
-    encoded = drawn(
+    corrupted = drawn(
         replace(samples, columns={**samples.columns, "image": gappy}), section
     ).query.columns["image"]
     raw = drawn(samples, section).query.columns["image"]
-    assert 0 < encoded.mask.sum() < raw.mask.sum() and not (encoded.mask & ~raw.mask).any()
+    assert 0 < corrupted.mask.sum() < raw.mask.sum() and not (corrupted.mask & ~raw.mask).any()
 
 
 def test_a_modality_can_repeat_another(samples):

@@ -43,11 +43,10 @@ def test_ranks_share_the_episodes_of_a_step(samples):
 
     together, zero, one = (episodes(3, world) for world in (World(), World(0, 2), World(1, 2)))
     for step, (evens, odds) in enumerate([([0, 2], [1]), ([1], [0, 2]), ([0, 2], [1])]):
-        for share, positions in ((zero, evens), (one, odds)):
-            assert len(share[step]) == len(positions)
+        for share, rows in ((zero, evens), (one, odds)):
+            assert len(share[step]) == len(rows)
             assert all(
-                image.equal(together[step][i])
-                for image, i in zip(share[step], positions, strict=True)
+                image.equal(together[step][i]) for image, i in zip(share[step], rows, strict=True)
             )
 
 

@@ -69,9 +69,9 @@ def test_what_is_not_asked_for_is_not_heeded(kinds):
     splits = dict.fromkeys(("train", "val", "test"), kinds)
     plain = for_episodes(splits, options())
     assert all(s.superclasses is None and s.official_episodes is None for s in plain.values())
-    queried = for_episodes(splits, options(train=True, official_episodes=True))
-    assert [s.superclasses is not None for s in queried.values()] == [True, False, False]
-    assert [s.official_episodes is not None for s in queried.values()] == [False, False, True]
+    prepared = for_episodes(splits, options(train=True, official_episodes=True))
+    assert [s.superclasses is not None for s in prepared.values()] == [True, False, False]
+    assert [s.official_episodes is not None for s in prepared.values()] == [False, False, True]
     finished = for_episodes(splits, options(train=True, judged=True), trains=False)
     assert [s.superclasses is not None for s in finished.values()] == [False, True, True]
 

@@ -101,16 +101,16 @@ def test_the_error_of_confidence_that_is_too_high_is_found_and_covered():
 def test_the_interval_is_over_episodes():
     rng = np.random.default_rng(0)
     confidence = np.full((400, 10), 0.7)
-    separate = rng.random((400, 10)) < 0.5
+    right = rng.random((400, 10)) < 0.5
     together = np.repeat(rng.random((400, 1)) < 0.5, 10, axis=1)
-    mean, half = calibration_error(confidence, separate)
-    assert mean == pytest.approx(gap(confidence.ravel(), separate.ravel()), abs=1e-3)
+    mean, half = calibration_error(confidence, right)
+    assert mean == pytest.approx(gap(confidence.ravel(), right.ravel()), abs=1e-3)
     assert half == pytest.approx(1.97 * 0.5 / 4000**0.5, rel=0.15)
     # Queries of an episode that are right or wrong together tell as much as one of them.
     assert calibration_error(confidence, together)[1] == pytest.approx(
         1.97 * 0.5 / 400**0.5, rel=0.25
     )
-    assert calibration_error(confidence[:1], separate[:1])[1] is None
+    assert calibration_error(confidence[:1], right[:1])[1] is None
 
 
 def test_predictions_that_diverged_have_no_confidence_and_are_left_out():

@@ -31,27 +31,27 @@ def calibrated(results):
 
 def counted(learner, monkeypatch):
     """How many values were embedded, once the list is summed up."""
-    encoded, encode = [], learner.embedder.encode
+    calls, encode = [], learner.embedder.encode
 
     def count(modality, raw):
-        encoded.append(len(raw))
+        calls.append(len(raw))
         return encode(modality, raw)
 
     monkeypatch.setattr(learner.embedder, "encode", count)
-    return encoded
+    return calls
 
 
 def test_the_table_and_the_examples_share_one_embedding(context, learner, samples, monkeypatch):
-    encoded, evaluators = counted(learner, monkeypatch), [FewShot(), Gallery(12)]
+    calls, evaluators = counted(learner, monkeypatch), [FewShot(), Gallery(12)]
     results, players = run_evaluators(learner, None, evaluators, context)
     collect_examples(players, evaluators, context)
-    assert results and sum(encoded) == sum(len(c.values) for c in samples.columns.values())
+    assert results and sum(calls) == sum(len(c.values) for c in samples.columns.values())
 
 
 def test_rules_on_frozen_features_embed_nothing_again(context, frozen, samples, monkeypatch):
-    encoded = counted(frozen, monkeypatch)
+    calls = counted(frozen, monkeypatch)
     results = measure(context, frozen)
-    assert sum(encoded) == sum(len(c.values) for c in samples.columns.values())
+    assert sum(calls) == sum(len(c.values) for c in samples.columns.values())
     rows = {
         (r.key.predictor, r.key.mapping, r.key.shots) for r in results if r.key.metric == "accuracy"
     }
@@ -136,13 +136,13 @@ def test_evaluation_changes_no_parameter_and_no_mode(context, frozen):
 
 def test_samples_in_wrong_classes_are_a_row_where_they_are_asked_for(context, learner):
     settings = settings_of(ways=[2], mappings=["image:image"])
-    queried = replace(
+    requested = replace(
         context, settings=settings, options=replace(context.options, permuted_targets=True)
     )
-    assert [control.predictor_name for control in queried.controls(learner)] == [
+    assert [control.predictor_name for control in requested.controls(learner)] == [
         "metric/prototype, permuted targets"
     ]
-    permuted = measure(queried, learner).where(predictor="metric/prototype, permuted targets")
+    permuted = measure(requested, learner).where(predictor="metric/prototype, permuted targets")
     assert {r.key.shots for r in permuted} == {2}
     assert not context.controls(learner)
 

@@ -18,14 +18,14 @@ def test_several_views_are_averaged_and_the_first_is_the_image_itself(learner, s
     # Only images have views.
     assert torch.equal(one.columns["text"].values, four.columns["text"].values)
     encoder, raw = learner.embedder.encoders["image"].eval(), samples.columns["image"].values
-    encoded = []
+    calls = []
     with torch.no_grad():
         for view in range(4):
             with seen_as(encoder, view):
-                encoded.append(F.normalize(encoder.encode(raw), dim=-1))
-    torch.testing.assert_close(encoded[0], images_of(one))
-    torch.testing.assert_close(F.normalize(sum(encoded), dim=-1), images_of(four))
-    assert not torch.allclose(encoded[1], encoded[2], atol=1e-3)
+                calls.append(F.normalize(encoder.encode(raw), dim=-1))
+    torch.testing.assert_close(calls[0], images_of(one))
+    torch.testing.assert_close(F.normalize(sum(calls), dim=-1), images_of(four))
+    assert not torch.allclose(calls[1], calls[2], atol=1e-3)
     assert all(a.view == 0 for a in augments(encoder))
 
 

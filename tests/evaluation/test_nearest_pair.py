@@ -19,8 +19,8 @@ RAW |= {"text": {"name": "raw_text"}}
 
 def pairs_of(shown, answers):
     """One episode of one class."""
-    message = ExampleSet.of({"text": Column(objects(answers))})
-    return ExampleSet.of({"features": Column(torch.tensor(shown))}, answers=message)
+    targets = ExampleSet.of({"text": Column(objects(answers))})
+    return ExampleSet.of({"features": Column(torch.tensor(shown))}, answers=targets)
 
 
 def found_for(modalities):

@@ -64,7 +64,7 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
     support, query = (torch.arange(n, dtype=torch.float32).view(1, 1, n, 1) for n in (5, 2))
     found = []
     for episodes in (1, 3):
-        shown, queried = (
+        shown, queries = (
             scored_examples(
                 {"features": Column(x.expand(episodes, -1, -1, -1), encoded=True)},
                 {"features": (episodes, 1, x.shape[2])},
@@ -72,7 +72,7 @@ def test_predictions_do_not_depend_on_how_many_episodes_are_played_at_once():
             )
             for x in (support, query)
         )
-        found.append(learner.adapt(shown)(queried))
+        found.append(learner.adapt(shown)(queries))
     distances = (torch.arange(2.0)[:, None] - torch.arange(5.0)).abs()
     expected = (-distances / (0.5 * 10 / 5)).softmax(-1) @ torch.arange(5.0)
     assert torch.allclose(found[0][0], expected, atol=1e-5) and torch.allclose(

@@ -142,10 +142,10 @@ def test_a_run_predicts_with_its_best_checkpoint(tmp_path, monkeypatch):
     adapted = model.adapt("s")
     assert adapted.entry.temperature == 2
     assert predict(["checkpoint=run", "support=s", "query=q", "predict.features=f.npy"]) == 0
-    message = [
+    rows = [
         line.split(",")[2] for line in (tmp_path / "predictions.csv").read_text().splitlines()[1:]
     ]
-    assert message == [f"{p.probability:.4f}" for p in adapted.predict("q")]
+    assert rows == [f"{p.probability:.4f}" for p in adapted.predict("q")]
 
 
 def test_only_what_is_farther_than_the_threshold_from_every_class_is_rejected(tmp_path):

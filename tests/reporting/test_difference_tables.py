@@ -134,8 +134,8 @@ def test_each_row_shows_its_own_mapping_and_pair():
         for m, (a, b) in enumerate(("xy", "xz"))
     ]
     (table,) = difference_pivots(pairs, panel_of(*"xyz"))
-    message = [(r.mapping, r.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
-    assert message == [
+    cells = [(r.mapping, r.predictor, [c["mean"] for c in r.cells]) for r in table.rows]
+    assert cells == [
         ("text:image", "− y", [0.0]),
         ("text:image", "− z", [0.1]),
         ("image:image", "− y", [1.0]),

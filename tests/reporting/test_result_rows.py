@@ -74,8 +74,8 @@ def test_a_learner_is_quoted_by_more_ways_and_fewer_shots_but_of_one_way_by_more
 def test_of_several_metrics_the_first_is_quoted_and_of_several_tasks_each():
     other, subset = CELL | {"metric": "F1"}, CELL | {"subset": "new words", "ways": 99}
     assert headlines([subset, CELL, other]) == [CELL] and headlines([other, CELL]) == [other]
-    separate = [CELL | {"query": ["audio"]}, CELL | {"task": "regression"}]
-    assert headlines([CELL, *separate]) == [CELL, *separate]
+    others = [CELL | {"query": ["audio"]}, CELL | {"task": "regression"}]
+    assert headlines([CELL, *others]) == [CELL, *others]
 
 
 def test_a_row_says_what_is_transductive_and_which_queries_count():

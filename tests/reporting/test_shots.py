@@ -9,7 +9,7 @@ def test_three_numbers_of_shots_make_a_curve_for_each_predictor():
     drawn = shot_curves(
         [RANKED, *LINE, *(c | BASELINE for c in LINE), *(c | {"metric": "F1"} for c in LINE)]
     )
-    for message in (
+    for row in (
         "metric/prototype",
         "raw/nearest",
         "1-way",
@@ -19,7 +19,7 @@ def test_three_numbers_of_shots_make_a_curve_for_each_predictor():
         ">20<",
         "accuracy, %",
     ):
-        assert message in drawn
+        assert row in drawn
     assert "F1" not in drawn and drawn.count("1-way") == 1
 
 

@@ -33,10 +33,10 @@ def test_each_row_shows_its_own_mapping_predictor_and_shape():
     ]
     (table,) = pivots(panel)
     assert table.columns == ["5-way 1-shot", "6-way 1-shot"]
-    message = [
+    cells = [
         (r.mapping, r.predictor, [round(c["mean"] * 1000) for c in r.cells]) for r in table.rows
     ]
-    assert message == [
+    assert cells == [
         ("text:image", "a", [105, 106]),
         ("text:image", "bcd", [305, 306]),
         ("image:image", "a", [115, 116]),

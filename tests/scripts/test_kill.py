@@ -16,10 +16,10 @@ def play(output: Path, count: str) -> None:
 
 
 def test_six_kills_break_nothing(tmp_path):
-    process = PROCESSES.Process(target=play, args=(tmp_path / "told.txt", "6"))
+    process = PROCESSES.Process(target=play, args=(tmp_path / "notes.txt", "6"))
     process.start()
     process.join(900)
-    message = (tmp_path / "told.txt").read_text().splitlines()
+    message = (tmp_path / "notes.txt").read_text().splitlines()
     assert process.exitcode == 0, message
     assert [line.split(":")[0] for line in message] == [
         "train",

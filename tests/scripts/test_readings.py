@@ -246,18 +246,18 @@ def fusions(tmp_path, metric="accuracy", scale=1.0):
     tested = more | {"higher_is_better": metric == "accuracy"}
     for fusion, score in validation.items():
         for seed in range(3 if fusion in test else 1):
-            positions = tmp_path / f"{fusion}{seed}"
+            folder = tmp_path / f"{fusion}{seed}"
             folders = {}
             if seed == 0:
                 both = [point("a:a", 0.5, **more), point("a+b:a+b", score * scale, **more)]
-                folders["robust-val"] = robust(positions / "val", both)
+                folders["robust-val"] = robust(folder / "val", both)
             if fusion in test:
                 singles = [
                     point("a:a", 0.5 + seed / 100, **tested),
                     point("b:b", 0.6 + seed / 100, **tested),
                 ]
                 full = point("a+b:a+b", (test[fusion] + 2 * seed / 100) * scale, **tested)
-                folders["robust-test"] = robust(positions / "test", [*singles, full])
+                folders["robust-test"] = robust(folder / "test", [*singles, full])
             found.append(Ran(str(seed), fusion, folders))
     return found
 

@@ -1,6 +1,4 @@
-"""Texts that are written and scored: which of two was written, which was asked for, and what
-belongs to which query.
-"""
+"""Scores of written texts: the written text, the reference, and the query that both belong to."""
 
 import pytest
 import torch
@@ -38,9 +36,9 @@ def test_bleu_is_that_of_all_texts_together_and_not_their_mean():
     """Counts of n-grams are added up: 8 of 9 words are right, 5 of 7 pairs, 4 of 5 triples
     and all 3 of four.
     """
-    written, queried = [EVEN, "a blue bird"], [EVEN, "a red bird"]
+    written, references = [EVEN, "a blue bird"], [EVEN, "a red bird"]
     together = (8 / 9 * 5 / 7 * 4 / 5 * 3 / 3) ** 0.25
-    assert scores.bleu(written, queried) == pytest.approx(together, abs=1e-4)
+    assert scores.bleu(written, references) == pytest.approx(together, abs=1e-4)
 
 
 def generation() -> Generation:

@@ -14,6 +14,6 @@ def test_the_most_frequent_characters_are_known():
 
 def test_whole_texts_come_back_and_what_is_unknown_is_left_out():
     pieces = WordPieces.train(["The cat, the Hat"] * 9, 80, whole_words=True)
-    message = pieces(["The Hat, the cat"], 40)[0].tolist()
-    assert pieces.text(message) == "The Hat, the cat"
-    assert pieces.text([*message, UNKNOWN, 0]) == "The Hat, the cat"
+    tokens = pieces(["The Hat, the cat"], 40)[0].tolist()
+    assert pieces.text(tokens) == "The Hat, the cat"
+    assert pieces.text([*tokens, UNKNOWN, 0]) == "The Hat, the cat"

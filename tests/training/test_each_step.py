@@ -63,12 +63,12 @@ def test_a_resumed_run_goes_on_with_the_optimizer_the_time_and_the_best(samples,
 
 
 def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp_path):
-    trainer, encoded = make_trainer(samples, tmp_path), []
+    trainer, calls = make_trainer(samples, tmp_path), []
     batches = trainer.parts.batches
     modules = [m for m in trainer.learner.modules() if isinstance(m, nn.BatchNorm2d | nn.Dropout)]
 
     def batch(step):
-        encoded.append({m.training for m in [trainer.learner, *modules]})
+        calls.append({m.training for m in [trainer.learner, *modules]})
         return batches(step)
 
     trainer.parts.batches, trainer.parts.validate = (
@@ -77,7 +77,7 @@ def test_every_step_trains_in_training_mode_also_after_a_validation(samples, tmp
     )
     trainer.learner.eval()
     trainer.fit(Stop())
-    assert modules and encoded == [{True}] * 6
+    assert modules and calls == [{True}] * 6
 
 
 def test_the_gradient_is_clipped_as_a_whole(samples, tmp_path):

@@ -63,25 +63,25 @@ def test_what_is_done_again_replaces_what_was_shown(tmp_path, again):
 
 
 def test_all_are_told_and_closed_whatever_happens(monkeypatch, tmp_path):
-    message = []
+    events = []
 
     class Listener(Logger):
         package = "json"
 
         def __init__(self, folder, config, step):
-            message.append(("opened", step))
+            events.append(("opened", step))
 
         def log(self, step, scores):
-            message.append((step, dict(scores)))
+            events.append((step, dict(scores)))
 
         def close(self):
-            message.append("closed")
+            events.append("closed")
 
     monkeypatch.setitem(loggers._parts, "listener", Listener)
     with pytest.raises(KeyError), open_loggers(["listener", "listener"], tmp_path, {}, 3) as tell:
         tell({"step": 4, "split": "val", "val/mean": 0.5})
         raise KeyError
-    assert message == [("opened", 3)] * 2 + [(4, {"val/mean": 0.5})] * 2 + ["closed"] * 2
+    assert events == [("opened", 3)] * 2 + [(4, {"val/mean": 0.5})] * 2 + ["closed"] * 2
 
 
 def test_names_begin_with_their_split():
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_told(monkeypatch):
 
 
 def test_a_run_goes_on_without_a_tracker_that_cannot_write(monkeypatch, tmp_path, caplog):
-    message = []
+    events = []
 
     class Good(Logger):
         package = "json"
@@ -110,14 +110,14 @@ def test_a_run_goes_on_without_a_tracker_that_cannot_write(monkeypatch, tmp_path
             pass
 
         def log(self, step, scores):
-            message.append(step)
+            events.append(step)
 
         def close(self):
-            message.append("closed")
+            events.append("closed")
 
     class Full(Good):
         def log(self, step, scores):
-            message.append("tried")
+            events.append("tried")
             self.close()
 
         def close(self):
@@ -128,7 +128,7 @@ def test_a_run_goes_on_without_a_tracker_that_cannot_write(monkeypatch, tmp_path
     with open_loggers(["full", "good"], tmp_path, {}, 0) as tell:
         for step in (1, 2):
             tell({"step": step, "split": "train", "loss": 0.5})
-    assert message == ["tried", 1, 2, "closed"]
+    assert events == ["tried", 1, 2, "closed"]
     assert (
         "Full cannot write ([Errno 28] No space left on device): the run goes on without it"
         in caplog.text

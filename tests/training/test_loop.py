@@ -197,9 +197,9 @@ class NanGradient(torch.autograd.Function):
 @pytest.fixture
 def alone(monkeypatch):
     """A rank's gradients are those of its own episodes, as if the others had the same."""
-    encoded = []
-    monkeypatch.setattr(loop, "all_reduce_gradients", lambda learner, world: encoded.append(world))
-    return encoded
+    steps = []
+    monkeypatch.setattr(loop, "all_reduce_gradients", lambda learner, world: steps.append(world))
+    return steps
 
 
 def test_rank_1_trains_as_rank_0_does_and_writes_nothing(samples, tmp_path, alone):

@@ -96,8 +96,8 @@ class Manifest(Dataset):
 
     @property
     def identity(self) -> str:
-        """One for all manifests: a class of that name may have been seen,
-        wherever its files lie now.
+        """The same for all manifests: a class of the same name may have been trained on,
+        wherever its files are now.
         """
         return self.name
 

@@ -51,8 +51,8 @@ class MeldMustard(OnDisk):
     """MELD (Poria et al., 2019), split by dialogue, and MUStARD (Castro et al., 2019).
 
     A class is an answer to a question (``emotion/joy``), its superclass the question; a group is
-    a dialogue, a domain a speaker. Each question is asked in one split only, so what is tested is
-    a task that was never seen; or training and test ask for different emotions.
+    a dialogue, a domain a speaker. Each split has questions of its own, so the test tasks are new;
+    or training and test have different emotions.
 
     Args:
         root: the folder that holds ``text_sentiment/``.

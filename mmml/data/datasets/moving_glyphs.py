@@ -1,7 +1,6 @@
 """``dataset=moving_glyphs``: short videos of characters that move, and the sentences that say how.
 
-Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn when
-it is asked for.
+Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn on access.
 """
 
 import sys

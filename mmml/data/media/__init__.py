@@ -50,9 +50,7 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
 
 
 def is_constant(modality: str, array: np.ndarray) -> bool:
-    """Whether a picture, a clip or a sound has one value throughout, so that nothing
-    can be told from it.
-    """
+    """Whether a picture, a clip or a sound has one value throughout, and so no content."""
     return (
         modality in ("image", "video", "audio")
         and array.size > 0

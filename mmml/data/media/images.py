@@ -22,9 +22,9 @@ GREY = ("1", "L", "LA", "La")
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
     """The first picture of a file, upright, its longer side at most ``image_side``.
 
-    Greys of more than 8 bits become those of 8 as ``image_range`` says. Where a picture is
-    transparent, ``image_background`` is seen; one that is transparent throughout is taken as
-    opaque. CMYK becomes RGB without a colour profile.
+    Greys of more than 8 bits become those of 8 as ``image_range`` says. ``image_background``
+    replaces transparent parts; a picture that is transparent throughout is taken as opaque.
+    CMYK becomes RGB without a colour profile.
     """
     side = limits.image_side
     with _opened(file) as image:

@@ -50,9 +50,9 @@ def test_drawings_of_a_class_show_the_same(root):
     """
     train = build(root).load(["image"])["train"]
     pixels = train.columns["image"].values[:].float().flatten(1)
-    separate = (pixels[:, None] - pixels).abs().mean(-1)
+    distances = (pixels[:, None] - pixels).abs().mean(-1)
     same = train.labels[:, None] == train.labels
-    assert separate[same & ~np.eye(80, dtype=bool)].mean() < separate[~same].mean()
+    assert distances[same & ~np.eye(80, dtype=bool)].mean() < distances[~same].mean()
 
 
 def test_superclasses_are_unicodes_groups(root):
@@ -67,12 +67,12 @@ def test_names_are_samples_of_their_language(root):
     full, train = build(root).load([]), parts["train"]
     assert train.classes == full["train"].classes
     assert not train.columns["text"].per_class and (train.counts == 2).all()
-    message = {
+    names = {
         (d, t)
         for s in EVERY
         for d, t in zip(parts[s].domains, parts[s].columns["text"].values, strict=True)
     }
-    assert {("en", "tulip"), ("de", "Tulpe")} <= message
+    assert {("en", "tulip"), ("de", "Tulpe")} <= names
     left_out = {c for s in EVERY[1:] for c in set(full[s].classes) - set(parts[s].classes)}
     assert any(c.startswith("taco") for c in {*left_out, *train.classes})  # in German Taco
     for split in EVERY[1:]:
@@ -171,10 +171,10 @@ def test_what_is_missing_is_told(tmp_path):
 def test_drawings_that_are_the_same_in_two_artworks_are_duplicates():
     images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 2, 2).clone()
     images[5] = images[4]  # the second emoji, as blob and as noto
-    message = [[("en", "taco")], [("en", "pear")]]
-    samples = of_artworks(["taco", "pear"], message, [0, 1], images)
+    expected = [[("en", "taco")], [("en", "pear")]]
+    samples = of_artworks(["taco", "pear"], expected, [0, 1], images)
     assert samples.duplicates.tolist() == [0, 1, 2, 3, 4, 4, 5, 6]
-    assert of_artworks(["taco"], message[:1], [0], images).duplicates is None
+    assert of_artworks(["taco"], expected[:1], [0], images).duplicates is None
 
 
 def test_languages_take_turns_with_drawings_that_differ():

@@ -31,9 +31,9 @@ def parts():
 def centre(frame):
     """Of the ink, x and y as fractions of the frame."""
     ink = frame.float()
-    positions = torch.arange(SIDE).float()
-    return (ink.sum(0) @ positions / ink.sum()).item() / SIDE, (
-        ink.sum(1) @ positions / ink.sum()
+    pixels = torch.arange(SIDE).float()
+    return (ink.sum(0) @ pixels / ink.sum()).item() / SIDE, (
+        ink.sum(1) @ pixels / ink.sum()
     ).item() / SIDE
 
 

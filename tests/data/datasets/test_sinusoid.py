@@ -19,8 +19,8 @@ def test_a_class_is_a_wave_and_a_score_a_point_of_it():
         parts["train"].columns["features"].values[:200, 0].numpy(),
         scores_of(parts["train"])[:200],
     )
-    message = parts["train"].classes[0]
-    amplitude, phase = (float(message.partition(": ")[2].split(" ")[i].strip(")")) for i in (0, 3))
+    title = parts["train"].classes[0]
+    amplitude, phase = (float(title.partition(": ")[2].split(" ")[i].strip(")")) for i in (0, 3))
     assert np.allclose(y, amplitude * np.sin(x - phase), atol=1e-3)
     assert x.min() > -5 and x.max() < 5 and np.ptp(x) > 9
 
@@ -39,11 +39,11 @@ def test_no_wave_and_no_point_is_in_two_splits():
     make the same waves.
     """
     parts = load(waves=50)
-    message = {s: {c.partition(": ")[2] for c in p.classes} for s, p in parts.items()}
-    amplitudes = {s: {c.partition(" ")[0] for c in several} for s, several in message.items()}
+    waves = {s: {c.partition(": ")[2] for c in p.classes} for s, p in parts.items()}
+    amplitudes = {s: {c.partition(" ")[0] for c in several} for s, several in waves.items()}
     points = {s: set(p.columns["features"].values.flatten().tolist()) for s, p in parts.items()}
     scores = {s: set(scores_of(p).tolist()) for s, p in parts.items()}
-    for of in (message, amplitudes, points, scores):
+    for of in (waves, amplitudes, points, scores):
         assert (
             not of["train"] & of["val"]
             and not of["train"] & of["test"]

@@ -47,9 +47,11 @@ def frames() -> Samples:
     segments = np.stack([np.arange(0, 20, 2), np.arange(1, 20, 2)], axis=1)
     for v in range(8):
         rows = np.arange(10 * v, 10 * v + 10)
-        encoded = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
-        shown = np.repeat(encoded >= np.quantile(encoded, 0.8, axis=1, keepdims=True), 2, axis=1)
-        footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), encoded, segments, shown, 0.2))
+        annotated = values[rows, 0] + 0.3 * rng.standard_normal((2, 10))
+        shown = np.repeat(
+            annotated >= np.quantile(annotated, 0.8, axis=1, keepdims=True), 2, axis=1
+        )
+        footage.append(Footage(f"v{v}", rows, np.arange(0, 20, 2), annotated, segments, shown, 0.2))
     columns = {
         "features": Column(torch.from_numpy(values)),
         "score": Column.of_scores(values[:, 0]),

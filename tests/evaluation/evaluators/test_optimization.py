@@ -157,15 +157,15 @@ def test_a_rate_is_climbed_to_from_both_sides(context, solver, exponent, monkeyp
     assert context._tuned("sgd", solver.unroll).optimizer.inner_lr == pytest.approx(best)
 
 
-class Told(torch.nn.Module):
-    """Leaves losses of 1, 2 and 9, whatever it is asked to solve."""
+class FixedLosses(torch.nn.Module):
+    """Leaves losses of 1, 2 and 9, whatever the problems are."""
 
     unroll, power, role, baseline, predictor_name = (
         Unroll(1, None, True, "last", 0.0),
         0.5,
         Role.LEARNED,
         False,
-        "told",
+        "fixed",
     )
     optimizer = hand_designed("sgd", 1.0)
 
@@ -178,8 +178,10 @@ def test_the_median_is_not_the_mean(context):
         context, options=replace(context.options, episodes=3, validation_episodes=3, controls=False)
     )
     squared_mean_of_roots = ((1 + 2**0.5 + 3) / 3) ** 2
-    assert list(three.validate(Told()).values()) == pytest.approx([4, 2, squared_mean_of_roots])
-    results, _ = evaluate(three, Told(), 1)
+    assert list(three.validate(FixedLosses()).values()) == pytest.approx(
+        [4, 2, squared_mean_of_roots]
+    )
+    results, _ = evaluate(three, FixedLosses(), 1)
     assert [(r.key.metric, r.mean) for r in results] == [("mean loss", 4.0), ("median loss", 2.0)]
 
 

@@ -17,10 +17,10 @@ def test_the_lstm_is_that_of_torch_step_after_step(layers):
     three steps in a row.
     """
     torch.manual_seed(0)
-    lstm, encoded = CoordinateLSTM(3, 4, layers, outputs=2), torch.randn(3, 2, 2, 3)
+    lstm, features = CoordinateLSTM(3, 4, layers, outputs=2), torch.randn(3, 2, 2, 3)
     state = lstm.init(torch.zeros(2, 2))
     known = [(torch.zeros(4, 4), torch.zeros(4, 4)) for _ in lstm.cells]
-    for x in encoded:
+    for x in features:
         out, state = lstm(x, state)
         shown = x.flatten(0, 1)
         for i, cell in enumerate(lstm.cells):

@@ -321,12 +321,12 @@ def test_an_encoder_of_supports_alone_is_refused_where_it_would_learn_nothing(ad
             make(adapt=adapt, first_order=True).check_training(alone)
     for learns in ({"first_order": False}, {"init": "prototype"}):
         make(adapt=adapt, **{"first_order": True} | learns).check_training([NAMES])
-    for queried in (
+    for change in (
         [IMAGES],
         [NAMES, Mapping.parse("image:text")],
         [Mapping.parse("image:image+text")],
     ):
-        make(adapt=adapt, first_order=True).check_training(queried)
+        make(adapt=adapt, first_order=True).check_training(change)
     frozen = make(adapt=adapt, first_order=True)
     frozen.embedder.encoders["text"].requires_grad_(False)
     frozen.check_training([NAMES])

@@ -41,14 +41,14 @@ def test_every_preset_is_listed_here():
 def test_a_preset_is_what_it_says(name):
     config = check_config(compose(f"method/algorithm={name}"))
     learner, _ = build_learner(config, ["image", "text"])
-    message = learner.describe()
-    assert (message["update_rule"], message["order"], message["adapt"]) == PRESETS[name]
+    described = learner.describe()
+    assert (described["update_rule"], described["order"], described["adapt"]) == PRESETS[name]
     assert (
-        message["adapted_parameters"] == 129
+        described["adapted_parameters"] == 129
         if PRESETS[name][2] == "head"
-        else message["adapted_parameters"] > 100_000
+        else described["adapted_parameters"] > 100_000
     )
-    assert (message["update_rule_parameters"] > 0) == learner.optimizer.learned
+    assert (described["update_rule_parameters"] > 0) == learner.optimizer.learned
 
 
 def test_the_default_is_the_lstm_on_names_and_images():

@@ -144,9 +144,9 @@ def test_rules_are_shown_what_they_ask_for():
 
     def shown(inputs, preprocess="none"):
         observation = Observation(inputs, preprocess, 0.9, 0.9)
-        encoded, _ = observation.see(grads, losses, observation.init(grads))
-        assert encoded.shape[-1] == observation.features
-        return encoded
+        features, _ = observation.see(grads, losses, observation.init(grads))
+        assert features.shape[-1] == observation.features
+        return features
 
     assert shown("gradient").squeeze(-1).tolist() == [[1, 2], [3, 4]]
     assert shown("loss").squeeze(-1).tolist() == [[10, 10], [20, 20]]
@@ -159,11 +159,11 @@ def test_rules_are_shown_what_they_ask_for():
 
 def test_moments_are_shown_over_the_root_of_the_mean_square():
     observation, one = Observation("moments", "log_sign", 0.5, 0.5), torch.ones(1, 1)
-    encoded, state = observation.see({"x": one}, one[0], observation.init({"x": one}))
-    assert torch.allclose(encoded, torch.ones(1, 1, 2))
-    encoded, _ = observation.see({"x": -2 * one}, one[0], state)
+    features, state = observation.see({"x": one}, one[0], observation.init({"x": one}))
+    assert torch.allclose(features, torch.ones(1, 1, 2))
+    features, _ = observation.see({"x": -2 * one}, one[0], state)
     # mean (1/4 · 1 + 1/2 · −2) / (3/4) = −1, mean square (1/4 · 1 + 1/2 · 4) / (3/4) = 3
-    assert torch.allclose(encoded, torch.tensor([[[-1.0, -2.0]]]) / 3**0.5)
+    assert torch.allclose(features, torch.tensor([[[-1.0, -2.0]]]) / 3**0.5)
 
 
 @pytest.mark.parametrize("name", ["lstm-all", "rnnprop", "meta_lstm-moments"])

@@ -107,13 +107,13 @@ def test_without_gradients_nothing_is_kept(name, first_order):
 
 def size(loss):
     """The number of nodes of a graph."""
-    encoded, rest = set(), [loss.grad_fn]
+    visited, rest = set(), [loss.grad_fn]
     while rest:
         node = rest.pop()
-        if node not in encoded and node is not None:
-            encoded.add(node)
+        if node not in visited and node is not None:
+            visited.add(node)
             rest += [n for n, _ in node.next_functions]
-    return len(encoded)
+    return len(visited)
 
 
 def held() -> int:
@@ -142,11 +142,11 @@ def test_memory_is_flat_in_the_number_of_unrolls(name, first_order):
 def test_losses_are_told_from_before_each_step():
     rule = make_rule("sgd", inner_lr=0.25)  # x halves at each step
     point = start(first(), rule)
-    message = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
+    yielded = [losses for _, losses in descend(square, point, rule, range(3), first_order=True)]
     assert torch.allclose(
-        torch.stack(message), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]])
+        torch.stack(yielded), torch.tensor([[5.0, 9.25], [1.25, 2.3125], [0.3125, 0.578125]])
     )
-    assert not message[0].requires_grad
+    assert not yielded[0].requires_grad
 
 
 @pytest.mark.parametrize("first_order", [True, False])
@@ -160,11 +160,11 @@ def test_connected_losses_are_followed_back(first_order):
 
 
 def test_the_objective_is_told_the_number_of_the_step():
-    rule, encoded = make_rule("sgd"), []
+    rule, steps_taken = make_rule("sgd"), []
     point = start(first(), rule)
     arrive(
         descend(
-            lambda p, t: (encoded.append(t), square(p, t))[1],
+            lambda p, t: (steps_taken.append(t), square(p, t))[1],
             point,
             rule,
             range(4, 7),
@@ -172,7 +172,7 @@ def test_the_objective_is_told_the_number_of_the_step():
         ),
         point,
     )
-    assert encoded == [4, 5, 6]
+    assert steps_taken == [4, 5, 6]
 
 
 @pytest.mark.parametrize(

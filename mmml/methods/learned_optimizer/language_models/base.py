@@ -20,7 +20,7 @@ GROUP, OPTION = "method/language_model", "method.language_model"
 
 language_models = Registry("language model", "mmml.methods.learned_optimizer.language_models")
 
-JUDGED = 2**17  # texts × vocabulary that are judged at a time; the result does not depend on it
+SCORED = 2**17  # texts × vocabulary that are scored at a time; the result does not depend on it
 WRITTEN = 256  # texts × beams that are written at a time; the result does not depend on it
 
 
@@ -89,7 +89,7 @@ class LanguageModel(nn.Module):
         # In a plain list it is no submodule: no parameter, and not part of checkpoints.
         self.models = [model] if frozen else nn.ModuleList([model])
         self.width: int = model.get_input_embeddings().weight.shape[-1]
-        # Else the model's own would fill in what is not said here.
+        # Otherwise the model's own settings would apply where none are given here.
         model.generation_config = library(GROUP).GenerationConfig()
 
     @property
@@ -99,7 +99,7 @@ class LanguageModel(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the embeddings of a prefix."""
+        """The data type of the embeddings of a prefix."""
         found: torch.dtype = self.model.get_input_embeddings().weight.dtype
         return found
 
@@ -137,7 +137,7 @@ class LanguageModel(nn.Module):
         tokens = self.tokens.of(texts)[:, : self.decoding.max_length]
         if torch.is_grad_enabled():
             return self._log_loss(prefix, tokens)
-        some = max(1, JUDGED // self.tokens.vocabulary)
+        some = max(1, SCORED // self.tokens.vocabulary)
         parts = zip(prefix.split(some), tokens.split(some), strict=True)
         return torch.cat([self._log_loss(p, t) for p, t in parts])
 
@@ -200,7 +200,7 @@ class Prefixes:
 
     Attributes:
         prefixes: ``[B, q, length · width]``.
-        model: that goes on.
+        model: that continues them.
     """
 
     prefixes: Tensor

@@ -29,12 +29,12 @@ class TestLanguageModel:
         embedded = writer.model.get_input_embeddings()
         expected = []
         for p, row in zip(prefix, tokens.tolist(), strict=True):
-            lost, encoded = [], p
+            lost, inputs = [], p
             for token in [t for t in row if t >= 0]:
                 lost.append(
-                    -writer.model(inputs_embeds=encoded[None]).logits[0, -1].log_softmax(-1)[token]
+                    -writer.model(inputs_embeds=inputs[None]).logits[0, -1].log_softmax(-1)[token]
                 )
-                encoded = torch.cat([encoded, embedded(torch.tensor([token]))])
+                inputs = torch.cat([inputs, embedded(torch.tensor([token]))])
             expected.append(torch.stack(lost).mean())
         assert torch.allclose(writer.log_loss(prefix, tokens), torch.stack(expected), atol=1e-5)
 
@@ -44,17 +44,17 @@ class TestLanguageModel:
         together = writer.tokens.decode(writer.generate(prefix))
         assert together == writer.write(prefix)
         for p, text in zip(prefix, together, strict=True):
-            encoded, found = p, []
+            inputs, found = p, []
             while len(found) < 10 and END not in found:
                 found.append(
                     int(
-                        writer.model(inputs_embeds=encoded[None], use_cache=False)
+                        writer.model(inputs_embeds=inputs[None], use_cache=False)
                         .logits[0, -1]
                         .argmax()
                     )
                 )
-                encoded = torch.cat(
-                    [encoded, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))]
+                inputs = torch.cat(
+                    [inputs, writer.model.get_input_embeddings()(torch.tensor(found[-1:]))]
                 )
             assert writer.tokens.decode(torch.tensor([found])) == [text]
 
