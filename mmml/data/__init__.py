@@ -1,1 +1,1 @@
-"""Data: what samples hold, where they come from, and how files become arrays."""
+"""Datasets: what samples hold, where they come from, and how files are decoded to arrays."""

@@ -1,4 +1,4 @@
-"""Videos whose samples are single frames, with what people think of each."""
+"""Videos whose frames are samples, with the importance of each frame by human annotators."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Footage:
-    """One video.
+    """One video and the importance of its frames.
 
     Attributes:
-        name: what it is called.
-        rows: of its frames that are samples, in order, ``[f]``.
-        picks: which frames of the video these are, ``[f]``; each stands for all up to the next.
-        annotations: how much each annotator thinks that each of these frames matters,
-            ``[annotators, f]``.
-        segments: first and last frame of the video's segments, ``[segments, 2]``:
-            a summary shows whole ones.
-        summaries: which frames each annotator's summary shows, bool ``[annotators, frames]``.
-        budget: the share of the video that a summary may show.
+        name: of the video.
+        rows: the rows of the dataset that hold the f sampled frames, in order, ``[f]``.
+        picks: the positions of the sampled frames in the video, ``[f]``; each stands for all frames
+            up to the next one.
+        annotations: the importance of each sampled frame by each annotator, ``[annotators, f]``.
+        segments: first and last frame of each segment, ``[segments, 2]``; a summary shows whole
+            segments.
+        summaries: the frames that each annotator's summary shows, bool ``[annotators, frames]``.
+        budget: the share of the video that a summary may show, from 0 to 1.
     """
 
     name: str
@@ -31,21 +31,20 @@ class Footage:
 
     @property
     def frames(self) -> int:
-        """Of the whole video."""
+        """The number of frames of the whole video."""
         return int(self.summaries.shape[1])
 
     def spread(self, importance: np.ndarray) -> np.ndarray:
-        """From the frames that are samples, ``[…, f]``, to all of the video, ``[…, frames]``."""
+        """Repeat values of the sampled frames ``[…, f]`` for all frames ``[…, frames]``."""
         return np.repeat(importance, np.diff(self.picks, append=self.frames), axis=-1)
 
 
 def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.ndarray:
-    """Which frames the best summary shows, bool ``[frames]``: whole segments,
-    of the largest sum of worth.
+    """Return the best summary: which frames it shows, bool ``[frames]``.
 
-    A 0/1 knapsack (Song et al., 2015): each segment is worth the mean importance of its frames,
-    as common code has it, and weighs its length; all of them together weigh at most a share
-    ``budget`` of the video.
+    It shows the whole segments with the largest sum of importance, by a 0/1 knapsack (Song et al.,
+    2015): the value of a segment is the mean importance of its frames, as in published code, and
+    its weight is its length. The segments shown have at most a share ``budget`` of the frames.
 
     Args:
         importance: of each frame, ``[frames]``.
@@ -55,7 +54,7 @@ def summary(importance: np.ndarray, segments: np.ndarray, budget: float) -> np.n
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     importance = np.nan_to_num(importance, nan=0.0, posinf=0.0, neginf=0.0)
-    importance = importance - min(importance.min(), 0)  # else what is below 0 would never be shown
+    importance = importance - min(importance.min(), 0)  # else frames below 0 are never chosen
     lengths = segments[:, 1] - segments[:, 0] + 1
     value = np.array([importance[a : b + 1].mean() for a, b in segments])
     room = LinearConstraint(

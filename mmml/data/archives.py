@@ -1,4 +1,4 @@
-"""Archives that people download: told apart, read, and unpacked once."""
+"""Downloaded archives: identified by their file properties, read, and unpacked once."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,18 @@ from mmml.errors import UserError
 
 
 def stamps(archives: Sequence[Path]) -> list[list[Any]]:
-    """What tells one version of the files from another."""
+    """The size, times and inode of each file: they change when a file does."""
     return [file_identity(p) for p in archives]
 
 
 def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Path and content of every file with a suffix: of those in zip files, and of those
-    given directly.
+    """Yield path and content of every file with a suffix: the members of zip files, and files that
+    are given directly.
 
-    What macOS leaves in archives is skipped.
+    Files that macOS adds to archives are skipped.
 
     Raises:
-        UserError: an archive is damaged, or holds a path that leads out of it.
+        UserError: an archive is damaged, or a member's path leads out of it.
     """
     for archive in archives:
         if archive.suffix == suffix:
@@ -47,8 +47,8 @@ def members(archives: Sequence[Path], suffix: str) -> Iterator[tuple[PurePosixPa
 
 
 def unpacked(archives: Sequence[Path], suffix: str) -> Path:
-    """A folder of the cache with every file of a suffix in it, under the last folder that
-    it has in its archive.
+    """Return a folder of the cache with every file of a suffix, each in a folder named as its
+    parent folder in the archive.
     """
 
     def fill(folder: Path) -> bool:
@@ -66,6 +66,6 @@ def unpacked(archives: Sequence[Path], suffix: str) -> Path:
 
 
 def readable(folder: Path) -> Path:
-    """The folder itself; raises an ``OSError`` if its files cannot be listed."""
+    """Return the folder; raises an ``OSError`` if its files cannot be listed."""
     next(folder.iterdir(), None)
     return folder

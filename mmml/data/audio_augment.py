@@ -1,5 +1,5 @@
-"""Words that nobody said: the beginning of one recording and the end of another,
-forwards or backwards.
+"""Augmentation of spoken words: the first half of one recording joined to the second half of
+another, forwards or backwards.
 """
 
 import sys
@@ -10,15 +10,15 @@ import numpy as np
 from mmml.data.cache import code_of, key_of
 from mmml.data.values import Index, Values, identity_of, objects
 
-FADE = 160  # samples at 16 kHz over which one recording gives way to the other
+FADE = 160  # samples at 16 kHz of the cross-fade between the two recordings
 
 
 class Spliced:
-    """Recordings joined in their middles, made as they are asked for.
+    """Recordings that are joined from two halves on access.
 
     Args:
         sounds: of float32 arrays ``[samples]``.
-        takes: the two recordings of each word, ``[n, 2]``; twice the same is that recording.
+        takes: the two recordings of each word, ``[n, 2]``; a recording with itself stays unchanged.
         backwards: which words are played backwards, bool ``[n]``.
     """
 
@@ -27,7 +27,7 @@ class Spliced:
 
     @property
     def identity(self) -> str:
-        """Of all recordings, what is made of them and how."""
+        """A hash of all recordings, of how they are joined, and of this code."""
         made = [identity_of(self.sounds), self.takes.tolist(), self.backwards.tolist()]
         return key_of([*made, code_of(sys.modules[__name__])])
 
@@ -44,7 +44,7 @@ class Spliced:
 
 
 def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The first half of one recording and the second half of another, faded into one another."""
+    """Join the first half of one recording to the second half of another, with a cross-fade."""
     end, start = len(first) // 2, len(second) // 2
     fade = min(FADE, end, start)
     rise = np.linspace(0, 1, fade, dtype=np.float32)
@@ -56,15 +56,15 @@ def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def words_of(
     takes: list[np.ndarray], speakers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """All pairs of what is said, and all that backwards: n² classes and then n² more.
+    """Return all n² ordered pairs of words as classes, and then the same pairs played backwards.
 
     Args:
         takes: rows of each of n words.
-        speakers: of all rows; both halves of a word are of one.
+        speakers: of all rows; both halves of a new word have the same speaker.
 
     Returns:
-        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the count of rows of each
-        of the 2 n² classes.
+        ``takes`` ``[rows, 2]``, ``backwards`` ``[rows]``, and the number of rows of each of the 2
+        n² classes.
     """
     pairs, counts = [], []
     for (i, first), (j, second) in product(enumerate(takes), repeat=2):
@@ -81,8 +81,8 @@ def words_of(
 def _paired(
     first: np.ndarray, second: np.ndarray, speakers: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Each row of the first with a random one of the second by the same speaker,
-    if there is one.
+    """Pair each row of the first word with a random row of the second word by the same speaker;
+    rows whose speaker has none are left out.
     """
     own = {speaker: second[speakers[second] == speaker] for speaker in np.unique(speakers)}
     return np.array(

@@ -1,4 +1,4 @@
-"""What a dataset gives: for each split, labelled rows with one column per modality."""
+"""The interface of datasets: each split has labelled rows with one column per modality."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -23,15 +23,15 @@ MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 
 def base_modality(modality: str) -> str:
-    """Which of ``MODALITIES`` a modality is: some may be there twice, such as ``audio_features``,
-    ``source_text``.
+    """The kind of a modality, one of ``MODALITIES``: ``features`` for ``audio_features``, ``text``
+    for ``source_text``.
     """
     several = [kind for kind in ("features", "text") if modality.endswith(f"_{kind}")]
     return several[0] if several else modality
 
 
 class Granularity(Enum):
-    """Whether a modality is declared for each sample (a photograph) or each class (its name)."""
+    """Whether a modality has a value for each sample (a photograph) or each class (its name)."""
 
     SAMPLE = "sample"
     CLASS = "class"
@@ -39,8 +39,8 @@ class Granularity(Enum):
 
 @dataclass(frozen=True)
 class OfficialEpisodes:
-    """Episodes that a benchmark prescribes, E of one shape, by numbers of classes and
-    rows of a split.
+    """Episodes that a benchmark prescribes: E of one shape, as numbers of classes and rows of a
+    split.
 
     Attributes:
         classes: ``[E, ways]``.
@@ -62,23 +62,23 @@ class Samples:
         starts: class c owns the rows ``starts[c]`` to ``starts[c + 1]`` (``[classes + 1]``).
         columns: by modality; scores, if there are any, are the column ``score``,
             float32 ``[rows]``.
-        ids: what each row is called, an Arrow array of texts ``[rows]``; None if
-            rows have no names.
-        groups: a number for each row, ``[rows]``; rows of one group are near duplicates
-            of one another.
-        duplicates: a number for each row, ``[rows]``; rows of one number hold the same value
-            of some modality, and never stand on both sides of an episode. None if no two rows do.
-        superclasses: a number for each class, ``[classes]``: of its alphabet, its kind;
-            None if there are none.
-        domains: what each row comes from (an artwork, a language), texts ``[rows]``;
-            None if that is unknown.
-        query_only: which rows may only be queries, where all others may only be support,
+        ids: the name of each row, an Arrow array of texts ``[rows]``; None if rows have no names.
+        groups: a number for each row, ``[rows]``; rows with one number are near duplicates of one
+            another.
+        duplicates: a number for each row, ``[rows]``; rows with one number have the same value of
+            some modality, and never occur in both the support set and the queries of an episode.
+            None if no two rows have the same value.
+        superclasses: a number for each class, ``[classes]``, such as that of its alphabet; None if
+            classes have no superclasses.
+        domains: the origin of each row (an artwork, a language), texts ``[rows]``; None if unknown.
+        query_only: rows that may only be queries, while all others may only be in the support set,
             bool ``[rows]``; None if every row may be either.
-        footage: the videos whose frames the rows are; None if they are none.
-        keyframes: which frames of a video say most, bool ``[rows, frames]``; None if nobody knows.
-        official_episodes: those that a benchmark prescribes for this split, if it does.
-        kept_apart: of training and validation what they show besides classes (speakers,
-            characters in scenes), of the test what of that is new in it.
+        footage: the videos whose frames the rows are; None if rows are not frames.
+        keyframes: the key frames of each row's video, bool ``[rows, frames]``; None if unknown.
+        official_episodes: the episodes that a benchmark prescribes for this split; None without
+            such a benchmark.
+        kept_apart: identifiers of what is held out besides classes (speakers, characters of
+            scenes): for training and validation all that occur, for test only the new ones.
     """
 
     classes: list[str]
@@ -97,7 +97,7 @@ class Samples:
 
     @property
     def counts(self) -> np.ndarray:
-        """Samples in each class, ``[classes]``."""
+        """The number of samples of each class, ``[classes]``."""
         return np.diff(self.starts)
 
     @property
@@ -106,9 +106,7 @@ class Samples:
         return np.repeat(np.arange(len(self.classes)), self.counts)
 
     def with_embeddings(self, embeddings: Mapping[str, Any]) -> "Samples":
-        """The same rows with embeddings ``[n, width]`` in place of the values of these modalities,
-        and no others.
-        """
+        """Return the same rows with only these modalities, as embeddings ``[n, width]``."""
         columns = {m: self.columns[m].embedded(v) for m, v in embeddings.items()}
         return replace(self, columns=columns)
 
@@ -117,15 +115,15 @@ class Dataset(ABC):
     """A source of samples. Constructing one is cheap; ``load`` does the work.
 
     Class attributes:
-        name: what the dataset is called in configs and results.
-        modalities: what its samples hold, known before loading so that a config can be checked.
+        name: of the dataset in configs and results.
+        modalities: of the samples, known before loading so that a config can be checked.
         scored: whether its samples have scores.
-        new_classes: whether the classes of validation and test are new; else only
-            their samples are.
-        labelled: whether samples show which class they are of; else classes only say what
-            scores are about.
-        skipped: after loading, a sentence for each sample that was left out as unusable.
-        notes: after loading, what is worth knowing of the files, in one sentence each.
+        new_classes: whether the classes of validation and test do not occur in training; otherwise
+            only their samples are new.
+        labelled: whether samples show their class; otherwise a class only says what its samples'
+            scores measure.
+        skipped: after loading, a sentence for each unusable sample that was left out.
+        notes: after loading, remarks on the files, in one sentence each.
     """
 
     name: ClassVar[str]
@@ -138,32 +136,32 @@ class Dataset(ABC):
 
     @property
     def identity(self) -> str:
-        """Tells its classes from those of the same name in other datasets."""
+        """A prefix that makes class names unique among datasets."""
         return self.name
 
     def check(self) -> None:  # noqa: B027  (most need no check)
-        """Refuse a dataset that no run can use, before any other check."""
+        """Raise ``UserError`` if no run can use this dataset; called before all other checks."""
 
     @abstractmethod
     def load(self, modalities: Collection[str]) -> dict[str, Samples]:
         """The samples of each split: ``train``, ``val`` and ``test``.
 
         Args:
-            modalities: those in use, ``score`` among them where scores are; the columns
-                of others may be left out.
+            modalities: the ones to load, with ``score`` for scores; other columns may be left out.
         """
 
 
 def check_held_out(
     val: Sequence[Any], test: Sequence[Any], among: Sequence[Any], what: str
 ) -> None:
-    """Refuse what is held out if it is none of what there is, nothing, or in both splits.
+    """Raise ``UserError`` unless the held-out values exist, are not empty, and differ between
+    splits.
 
     Args:
-        val: of the option ``dataset.val_<what>``.
-        test: of the option ``dataset.test_<what>``.
-        among: what there is.
-        what: it is called, in the plural.
+        val: value of the option ``dataset.val_<what>``.
+        test: value of the option ``dataset.test_<what>``.
+        among: all values that exist.
+        what: the plural name of the values, such as ``digits``.
     """
     for split, several in (("val", val), ("test", test)):
         for one in several or [""]:
@@ -182,17 +180,17 @@ def check_held_out(
 def split_classes(
     classes: Sequence[str], seed: int, val: float, test: float, together: np.ndarray | None = None
 ) -> dict[str, list[int]]:
-    """Class-disjoint splits: positions in ``classes`` for train, val and test, in their order.
+    """Return class-disjoint splits: positions in ``classes`` for train, val and test, in order.
 
-    A class that comes or goes moves few of the others.
+    Adding or removing a class changes the split of few other classes.
 
     Args:
         classes: class identifiers.
         seed: ``dataset.split_seed``.
         val: fraction of the classes for validation, in (0, 1).
-        test: the same for test; some must be left for training.
-        together: a number for each class, ``[classes]``; classes of one number go to one split,
-            and the fractions are of these numbers. None if every class may go anywhere.
+        test: fraction of the classes for test; some classes must be left for training.
+        together: a number for each class, ``[classes]``; classes with one number go to the same
+            split, and the fractions count these numbers. None if classes are split independently.
     """
     check_fractions(val, test)
     if together is not None:
@@ -214,7 +212,7 @@ def split_classes(
 
 
 def check_fractions(val: float, test: float) -> None:
-    """Refuse fractions that leave nothing for one of the splits."""
+    """Raise ``UserError`` if the fractions leave one of the splits empty."""
     if not (val > 0 and test > 0 and val + test < 1):
         raise UserError(
             f"split fractions val={val} and test={test} must be positive and sum to less than 1"
@@ -222,8 +220,8 @@ def check_fractions(val: float, test: float) -> None:
 
 
 def shuffled(classes: Sequence[str], seed: int) -> list[int]:
-    """Positions in ``classes``, ranked by a hash of the seed and the identifier:
-    no library's version matters.
+    """Return positions in ``classes``, sorted by a hash of the seed and the identifier, which no
+    version of a library changes.
     """
     return sorted(
         range(len(classes)), key=lambda i: hashlib.sha256(f"{seed}:{classes[i]}".encode()).digest()

@@ -1,4 +1,6 @@
-"""A folder for what is slow to make and cheap to keep, keyed by everything that shaped it."""
+"""The cache: a folder for results that are slow to compute and small to store. Their names have a
+hash of everything that they depend on.
+"""
 
 import atexit
 import functools
@@ -23,28 +25,28 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MEMORY = "/dev/shm"
-ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # names of entries: a kind, and what key_of returns
-# The kind of folders with the content of archives, whose files have any names.
+ENTRY = r"([a-z]+(?:[_-][a-z]+)*)-[0-9a-f]{24}"  # names of entries: kind and key
+# The kind of folders with the content of archives, whose files may have any name.
 UNPACKED = "unpacked"
 
 
 def cache_dir() -> Path:
-    """``$MMML_CACHE``, else the platform's cache folder."""
+    """Return ``$MMML_CACHE`` if it is set, else the platform's cache folder."""
     return expanded(os.environ.get("MMML_CACHE") or platformdirs.user_cache_dir("mmml"))
 
 
 @functools.cache
 def scratch_dir(memory: bool = False) -> Path:
-    """A folder for this process alone, for when the cache cannot be written; it goes when
-    the process ends.
+    """Return a temporary folder of this process, used when the cache cannot be written; it is
+    removed when the process ends.
 
     Args:
-        memory: whether it lies in memory, if the system has such a folder. It also does
-            if no disk has room.
+        memory: whether to place it in memory, if the system has such a folder. It is also placed
+            there if no disk has room.
     """
     try:
         parent: str | None = MEMORY if memory and Path(MEMORY).is_dir() else tempfile.gettempdir()
-    except FileNotFoundError:  # no folder that it can write to
+    except FileNotFoundError:  # there is no writable folder
         parent = MEMORY
     folder = Path(tempfile.mkdtemp(prefix="mmml-", dir=parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -58,7 +60,7 @@ def warn_unwritable(folder: Path, why: str) -> None:
 
 
 def code_of(*modules: ModuleType) -> str:
-    """Changes whenever the code of these modules does."""
+    """A hash of the source code of some modules."""
     files = [Path(str(module.__file__)) for module in modules]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
@@ -69,15 +71,16 @@ def key_of(key: Any) -> str:
 
 
 def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path], T]) -> T:
-    """What a folder of the cache holds, which is filled whole or not at all;
-    two processes may race.
+    """Return what ``read`` finds in a folder of the cache, which ``fill`` fills if it does not
+    exist.
 
-    What cannot be written, is damaged or may not be read is made for this process alone.
+    The folder appears only when it is complete, so two processes may do this at once. If the cache
+    cannot be written or read, or its files are damaged, the folder is made for this process alone.
 
     Args:
-        name: with a key of everything that its files depend on.
-        fill: writes them into an empty folder; returns whether they are worth keeping.
-        read: gives what is wanted of a filled folder; raises where a file is damaged.
+        name: of the folder, with a key of everything that its files depend on.
+        fill: writes the files into an empty folder; returns whether to keep them in the cache.
+        read: returns the content of a filled folder; raises an error if a file is damaged.
     """
     folder = cache_dir() / name
     try:
@@ -96,13 +99,13 @@ def cached_folder(name: str, fill: Callable[[Path], bool], read: Callable[[Path]
 
 
 def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
-    """Fill a folder unless it exists; it gets its name once it is whole.
-    Returns where the files are.
+    """Fill a folder unless it exists, and rename it once it is complete. Returns where the files
+    are: in this folder, or in a temporary one if they are not to be kept.
     """
     if folder.exists():
         return folder
     partial = beside(folder)
-    # With the rights that the user gives to files, as others may share the cache.
+    # With the user's default rights, as others may share the cache.
     partial.mkdir(parents=True)
     try:
         with writing(partial):
@@ -122,15 +125,17 @@ def _filled(folder: Path, fill: Callable[[Path], bool]) -> Path:
 def cached_arrays(
     name: str, key: dict[str, Any], make: Callable[[], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """The arrays that ``make`` returns, from the cache if it was called with this key before.
+    """Return the arrays that ``make`` returns, from the cache if they were made for this key
+    before.
 
-    The key is part of the file's name and stands beside it as JSON; a file that cannot be read
-    is made anew. Two processes may race: each writes a temporary file and renames it.
+    The key is part of the file's name and is also stored beside it as JSON; a file that cannot be
+    read is made again. Two processes may do this at once: each writes a temporary file and renames
+    it.
 
     Args:
         name: the beginning of the file's name.
         key: everything that the arrays depend on, as JSON values.
-        make: draws, decodes or embeds; plain arrays only, no objects.
+        make: computes the arrays; plain arrays only, no objects.
     """
     path = cache_dir() / f"{name}-{key_of(key)}.npz"
     try:
@@ -138,7 +143,7 @@ def cached_arrays(
             return {k: file[k] for k in file.files}
     except FileNotFoundError:
         pass
-    except Exception as error:  # a damaged file raises many kinds; all of them mean: make it anew
+    except Exception as error:  # damaged files raise errors of many types
         log.warning("%s cannot be read (%s) and is made anew", path, error)
     arrays = make()
     try:

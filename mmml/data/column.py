@@ -16,17 +16,19 @@ class Column:
     """The values of one modality, of a split or of a batch.
 
     Attributes:
-        values: n of them, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as
-            a uint8 tensor, texts ``[n]`` as an object array, files decoded on access, embeddings
-            ``[n, width]``. Where a value is missing, anything may stand; it is never read.
-        mask: which values are present, bool ``[n]`` on the CPU; None if all are. Embeddings with
-            more leading axes (see :class:`mmml.episodes.ExampleSet`) have a mask of these axes.
-        starts: only of what belongs to classes: class c owns ``values[starts[c]:starts[c + 1]]``.
-        encoded: whether the values are embeddings already, or texts as bytes, ``[n, width]``.
-        numbers: of the values of a split, ``[n]``, equal where the values are;
-            None if that is not known.
-        prepared: whether they are what an encoder's ``prepare`` gives, a tensor or
-            a matrix ``[n, …]``.
+        values: n values, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as a uint8
+            tensor, texts ``[n]`` as an object array, files decoded on access, embeddings ``[n,
+            width]``. Missing values have arbitrary content, which is never read.
+        mask: which values are present, bool ``[n]`` on the CPU; None if all are. The mask of
+            embeddings with more leading axes (see :class:`mmml.episodes.ExampleSet`) has the same
+            axes.
+        starts: only if values belong to classes: those of class c are ``values[starts[c]:starts[c +
+            1]]``.
+        encoded: whether the values are embeddings, or texts as bytes, ``[n, width]``.
+        numbers: a number for each value of a split, ``[n]``, the same for equal values; None if
+            unknown.
+        prepared: whether the values are the output of an encoder's ``prepare``: a tensor or a
+            matrix ``[n, …]``.
     """
 
     values: Any
@@ -38,13 +40,13 @@ class Column:
 
     @classmethod
     def of_scores(cls, scores: np.ndarray) -> "Column":
-        """Scores ``[n]``; those that are NaN are missing."""
+        """The column of scores ``[n]``; NaN means missing."""
         values = torch.from_numpy(np.asarray(scores, np.float32))
         return cls(values, mask_of(~np.isnan(scores)), encoded=True)
 
     @classmethod
     def of_texts(cls, texts: Sequence[Sequence[str]]) -> "Column":
-        """Per class: the texts that each class has."""
+        """The column of texts that belong to classes; ``texts`` has the texts of each class."""
         starts = np.cumsum([0, *map(len, texts)])
         return cls(objects([text for several in texts for text in several]), starts=starts)
 
@@ -58,7 +60,7 @@ class Column:
 
     @property
     def positions(self) -> np.ndarray:
-        """Where the values are that are present, ``[k]``."""
+        """The positions of the k values that are present, ``[k]``."""
         return np.arange(len(self)) if self.mask is None else np.flatnonzero(self.mask.numpy())
 
     @property
@@ -68,7 +70,8 @@ class Column:
         return values
 
     def index(self, rows: np.ndarray, classes: np.ndarray, pick: np.ndarray) -> np.ndarray:
-        """Positions in ``values``, of the shape of ``rows``, or of ``classes`` if per class.
+        """Return positions in ``values``: shaped like ``rows``, or like ``classes`` if values
+        belong to classes.
 
         Args:
             rows: row numbers (per sample).
@@ -82,11 +85,11 @@ class Column:
         return first + (pick * count).astype(np.int64)
 
     def take(self, index: Index, mask: Tensor | None = None) -> "Column":
-        """The batch at some positions.
+        """Return the batch of values at some positions.
 
         Args:
             index: positions in ``values``, ``[m]``, or a slice of them.
-            mask: which of these are to be present, bool ``[m]``; None for all that the column has.
+            mask: which of these to keep, bool ``[m]``; None keeps all that are present.
         """
         if self.mask is not None:
             mask = self.mask[index] if mask is None else self.mask[index] & mask
@@ -98,33 +101,31 @@ class Column:
         )
 
     def change(self, change: Callable[[Any, np.ndarray], Any]) -> "Column":
-        """The batch with other values in place of those present:
-        ``(k values, their positions) -> k values``.
+        """Return a batch whose present values are replaced by those that a function returns:
+        ``change(k values, their positions) -> k values``.
         """
         return replace(self, values=filled(change(self.present[:], self.positions), self.mask))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Column":
-        """Embeddings and their mask, both changed by a function of their leading axes,
-        such as an index.
+        """Apply a function of the leading axes, such as an index, to embeddings and to their
+        mask.
         """
         mask = None if self.mask is None else change(self.mask)
         return replace(self, values=change(self.values), mask=mask)
 
     def embedded(self, embeddings: Tensor) -> "Column":
-        """The column with an embedding of each value in its place; zeros where
-        the value is missing.
-        """
+        """Return the column with these embeddings as values; those of missing values are zeros."""
         return replace(self, values=embeddings, encoded=True, prepared=False)
 
 
 def mask_of(present: np.ndarray) -> Tensor | None:
-    """The mask of a column by which values are present, bool ``[n]``; None if all are."""
+    """Return the mask of a column from bool ``[n]``; None if all values are present."""
     return None if present.all() else torch.from_numpy(present)
 
 
 def filled(present: Any, mask: Tensor | None) -> Any:
-    """n values, of which k are present: with zeros for the others in a tensor, with None
-    in an object array.
+    """Return n values from the k that are present; the others are zeros in a tensor, and None in an
+    object array.
     """
     if mask is None or mask.all():
         return present
@@ -136,7 +137,7 @@ def filled(present: Any, mask: Tensor | None) -> Any:
 
 
 def concat(batches: Sequence[Column]) -> Column:
-    """Batches of one column, one after the other."""
+    """Concatenate batches of one column."""
     parts = [batch.values for batch in batches]
     values = torch.cat(parts) if isinstance(parts[0], Tensor) else np.concatenate(parts)
     full = all(batch.mask is None for batch in batches)
@@ -148,8 +149,8 @@ def concat(batches: Sequence[Column]) -> Column:
 
 
 def where(condition: Tensor, first: Column, second: Column) -> Column:
-    """Embeddings ``[…, width]`` and mask of the first column where a condition ``[…]`` holds,
-    else of the second.
+    """Take embeddings ``[…, width]`` and their mask from the first column where the condition
+    ``[…]`` is true, else from the second.
     """
     values = torch.where(
         condition.to(first.values.device).unsqueeze(-1), first.values, second.values
@@ -160,8 +161,8 @@ def where(condition: Tensor, first: Column, second: Column) -> Column:
 
 
 def is_present(column: Column) -> Tensor:
-    """Which values are present, also where all are: bool ``[n]``, or of all axes
-    of embeddings but the last.
+    """Return which values are present as a mask, also if all are: bool ``[n]``, or with all axes of
+    embeddings except the last.
     """
     if column.mask is not None:
         return column.mask

@@ -1,4 +1,4 @@
-"""Files from public addresses: resumed where a download broke off, and checked."""
+"""Downloads of files: an interrupted download is resumed, and every file is checked."""
 
 import hashlib
 import http.client
@@ -17,9 +17,9 @@ from tqdm import tqdm
 from mmml.errors import UserError, expected
 from mmml.files import writing
 
-ATTEMPTS, PAUSE = 5, 2.0  # seconds before each but the first
-PASSING = (429, 500, 502, 503, 504)  # what servers answer that are busy
-TIMEOUT = 30.0  # seconds without a byte
+ATTEMPTS, PAUSE = 5, 2.0  # number of attempts, and seconds between them
+PASSING = (429, 500, 502, 503, 504)  # status codes of servers that are busy
+TIMEOUT = 30.0  # seconds without any data
 BLOCK = 1 << 16
 
 
@@ -29,9 +29,9 @@ class Download:
 
     Attributes:
         url: its address, http or https.
-        path: where it goes, below the dataset's folder.
-        digest: ``sha256:…`` or ``md5:…`` of its content; None for a zip file that is packed
-            anew for each download.
+        path: where to store it, relative to the dataset's folder.
+        digest: ``sha256:…`` or ``md5:…`` of its content; None for a zip file that the server packs
+            again for each download.
     """
 
     url: str
@@ -39,7 +39,7 @@ class Download:
     digest: str | None = None
 
     def matches(self, path: Path) -> bool:
-        """Whether a file's content is as expected."""
+        """Whether a file has the expected content."""
         if self.digest is None:
             return whole_zip(path)
         algorithm, _, wanted = self.digest.partition(":")
@@ -48,7 +48,7 @@ class Download:
 
 
 def whole_zip(path: Path) -> bool:
-    """Whether all members of a zip file are as their checksums say."""
+    """Whether the checksums of all members of a zip file are right."""
     try:
         with zipfile.ZipFile(path) as opened:
             return opened.testzip() is None
@@ -57,12 +57,12 @@ def whole_zip(path: Path) -> bool:
 
 
 def fetch(download: Download, folder: Path) -> Path:
-    """Download a file, unless it is there already; returns where it is.
+    """Download a file unless it exists already, and return its path.
 
-    What has arrived stays in a file ``….part`` until all has, also when the program is stopped.
+    An incomplete download is kept in a file ``….part``, also when the program is stopped.
 
     Raises:
-        UserError: it cannot be had, or its content is not what was expected.
+        UserError: the download failed, or its content is not the expected one.
     """
     target = folder / download.path
     if target.exists() and download.matches(target):
@@ -90,7 +90,7 @@ def fetch(download: Download, folder: Path) -> Path:
             reason: Exception = error
         except (OSError, http.client.HTTPException) as error:
             if isinstance(expected(error), UserError):
-                raise  # it is the disk, and not the network
+                raise  # an error of the disk, not of the network
             reason = error
     else:
         raise UserError(
@@ -106,7 +106,9 @@ def fetch(download: Download, folder: Path) -> Path:
 
 
 def _receive(url: str, partial: Path) -> None:
-    """Append what is missing to a file, or begin anew where the server sends everything."""
+    """Append the missing part to a file; write it from the beginning if the server sends
+    everything.
+    """
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no address of the web")
     downloaded = partial.stat().st_size if partial.exists() else 0
@@ -116,7 +118,7 @@ def _receive(url: str, partial: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        # All of it, or more, is there.
+        # The file is complete, or too long.
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return
         raise

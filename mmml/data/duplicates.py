@@ -1,4 +1,4 @@
-"""Rows that hold the same value: a query that is identical to a support sample asks for nothing."""
+"""Rows with equal values: a query that equals a support sample would be trivial."""
 
 import hashlib
 from typing import Any
@@ -10,13 +10,13 @@ from scipy.sparse.csgraph import connected_components
 
 from mmml.data.values import Subset, Values, content_of
 
-READ = 256  # values read at a time
+READ = 256  # number of values read at a time
 DIGEST = "S32"
 
 
 def identical(values: Values) -> np.ndarray:
-    """A number for each of n values, ``[n]``, the same for values that are equal: pixel by pixel,
-    sample by sample.
+    """Return a number for each of n values, ``[n]``, the same for values that are equal in every
+    element.
     """
     rows, first_of = suspects(values), dict[bytes, int]()
     first = np.arange(len(values))  # the first row with the same value
@@ -26,9 +26,9 @@ def identical(values: Values) -> np.ndarray:
 
 
 def suspects(values: Values) -> np.ndarray:
-    """The rows that may equal another one: those that share a fingerprint.
+    """Return the rows that may equal another row: those that share a fingerprint.
 
-    All rows if values differ in shape, or if their hashes are known and need no reading.
+    Returns all rows if values differ in shape, or if their hashes are known without reading them.
     """
     if getattr(values, "digests", None) is not None:
         return np.arange(len(values))
@@ -44,9 +44,10 @@ def suspects(values: Values) -> np.ndarray:
 
 
 def fingerprints(batch: np.ndarray) -> np.ndarray:
-    """A number for each array ``[n, …]``, ``[n]``: equal where arrays are, and seldom otherwise.
+    """Return a number for each array of ``[n, …]``, as ``[n]``: equal arrays have equal numbers;
+    different arrays seldom do.
 
-    Much faster than a hash: the products of 8 bytes each with fixed random numbers,
+    This is much faster than a hash: groups of 8 bytes are multiplied by fixed random numbers and
     added modulo 2⁶⁴.
     """
     octets = batch.reshape(len(batch), -1).view(np.uint8)
@@ -56,7 +57,9 @@ def fingerprints(batch: np.ndarray) -> np.ndarray:
 
 
 def digests(values: Values) -> np.ndarray:
-    """A hash of each of n values, hexadecimal bytes ``[n]``: equal where values are."""
+    """Return a hash of each of n values, hexadecimal bytes ``[n]``; equal values have equal
+    hashes.
+    """
     if (known := getattr(values, "digests", None)) is not None:
         return np.asarray(known)
     batches = (
@@ -67,8 +70,8 @@ def digests(values: Values) -> np.ndarray:
 
 
 def linked(*numberings: np.ndarray) -> np.ndarray:
-    """Join numberings: rows with a common number in any of them get one number, ``[n]``,
-    and so do chains of such rows.
+    """Return the connected components of rows, as numbers ``[n]``: rows with a common number in any
+    numbering get one number, and so do chains of such rows.
 
     Args:
         numberings: ``[n]`` each; numbers from 0.
@@ -85,12 +88,12 @@ def linked(*numberings: np.ndarray) -> np.ndarray:
 
 
 def if_any(numbers: np.ndarray) -> np.ndarray | None:
-    """Numbers of rows, for :attr:`mmml.data.base.Samples.duplicates`;
-    None if no two rows share one.
+    """Return the numbers of rows as :attr:`mmml.data.base.Samples.duplicates`; None if all
+    differ.
     """
     return None if len(np.unique(numbers)) == len(numbers) else numbers
 
 
 def digest_of(value: Any) -> str:
-    """See :func:`digests`."""
+    """Return the hash of one value, see :func:`digests`."""
     return hashlib.blake2b(content_of(value), digest_size=16).hexdigest()

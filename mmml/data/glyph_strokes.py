@@ -1,4 +1,4 @@
-"""The outline of a glyph as a pen would follow it."""
+"""The outline of a glyph as pen strokes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-PIECES = 8  # straight ones that a curve is cut into
+PIECES = 8  # straight lines that replace a curve
 SHARES = np.linspace(0, 1, PIECES + 1)[1:]
 BERNSTEIN = np.stack([(1 - SHARES) ** 2, 2 * SHARES * (1 - SHARES), SHARES**2], axis=1)
 STEP = 1.0  # pixels from one point to the next
@@ -15,14 +15,14 @@ STEP = 1.0  # pixels from one point to the next
 def draw_outlines(
     characters: Sequence[str], font: Path, size: float, side: int
 ) -> list[np.ndarray]:
-    """Of each character float32 ``[points, 4]``: x, y (down) in pixels, length drawn so far,
-    number of the contour.
+    """Return the outline of each character, float32 ``[points, 4]``: x and y (down) in pixels, the
+    length drawn so far, and the number of the contour.
 
     Args:
-        characters: that the font holds.
+        characters: of the font.
         font: a TrueType file.
         size: of the font, in pixels.
-        side: of the square that a character is centred on, by the font's metrics.
+        side: of the square image, in pixels; characters are centred by the font's metrics.
     """
     from fontTools.pens.recordingPen import DecomposingRecordingPen
     from fontTools.ttLib import TTFont
@@ -44,7 +44,7 @@ def draw_outlines(
 
 
 def contours_of(drawn: Sequence[tuple[str, Any]]) -> list[np.ndarray]:
-    """What a pen recorded → closed polygons ``[points, 2]``."""
+    """Return the closed polygons ``[points, 2]`` of the commands that a pen recorded."""
     contours: list[list[np.ndarray]] = []
     for command, points in drawn:
         if command == "moveTo":
@@ -65,13 +65,13 @@ def contours_of(drawn: Sequence[tuple[str, Any]]) -> list[np.ndarray]:
 
 
 def halfway(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """The point between two."""
+    """The midpoint of two points."""
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
 
 
 def quadratic(start: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """TrueType's curve through control points, with a point on the curve half-way between
-    each two of them.
+    """Return points on a TrueType quadratic spline: the midpoint of two neighbouring control points
+    lies on the curve.
     """
     controls = np.array(points[:-1])
     on = np.concatenate([[start], (controls[1:] + controls[:-1]) / 2, [points[-1]]])
@@ -79,7 +79,7 @@ def quadratic(start: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarra
 
 
 def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
-    """Points evenly spaced along each contour."""
+    """Return evenly spaced points along each contour, ``[points, 4]``."""
     parts, drawn = [np.zeros((0, 4))], 0.0
     for number, contour in enumerate(contours):
         along = lengths(contour)
@@ -96,19 +96,19 @@ def as_strokes(contours: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def lengths(path: np.ndarray) -> np.ndarray:
-    """How much of the path is drawn at each of its points, ``[points]``."""
+    """The length of the path up to each of its points, ``[points]``."""
     return np.append(0, np.hypot(*np.diff(path, axis=0).T).cumsum())
 
 
 def at(path: np.ndarray, drawn: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """The points of a path at some places.
+    """Return the points of a path at some distances from its start, by linear interpolation.
 
     Args:
         path: ``[points, 2]``.
-        drawn: how far each of its points is along it, in any measure, ``[points]``.
-        distances: in the same measure, ``[n]``.
+        drawn: the distance of each of its points from the start, in any unit, ``[points]``.
+        distances: in the same unit, ``[n]``.
 
     Returns:
-        ``[n, 2]``, on the straight lines between the points.
+        ``[n, 2]``.
     """
     return np.stack([np.interp(distances, drawn, path[:, axis]) for axis in (0, 1)], axis=1)

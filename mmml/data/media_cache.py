@@ -1,6 +1,4 @@
-"""Media files → values in a mapped file of the cache: each file is decoded once,
-and never again.
-"""
+"""A cache of decoded media files: each file is decoded once, into a memory-mapped file."""
 
 import json
 import sys
@@ -20,7 +18,7 @@ from mmml.data.values import Ragged, file_identity
 from mmml.errors import UserError
 from mmml.files import write_json
 
-# The files of an entry of the cache.
+# The files of an entry of the cache
 PARTS = ("data.bin", "shapes.npy", "digests.npy", "about.json")
 DTYPES = {
     "image": np.uint8,
@@ -35,11 +33,10 @@ class Decoded(NamedTuple):
     """Decoded files.
 
     Attributes:
-        values: their arrays, in the order of the files; an empty one where a file could
-            not be decoded.
-        failures: one sentence for each position that failed.
-        constant: positions of pictures and clips of a single value throughout,
-            and of silent sounds.
+        values: their arrays, in the order of the files; empty for a file that could not be decoded.
+        failures: the reason, in one sentence, for each position that failed.
+        constant: positions of images and videos with a single value throughout, and of silent
+            audio.
     """
 
     values: Ragged
@@ -48,10 +45,10 @@ class Decoded(NamedTuple):
 
 
 def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decoded:
-    """The decoded files, from the cache if it holds just these.
+    """Decode files, or read them from the cache if the same files were decoded before.
 
     Args:
-        modality: of all of them.
+        modality: of all files.
         paths: absolute.
         limits: sizes and rates to decode to.
     """
@@ -66,7 +63,7 @@ def decode_files(modality: str, paths: Sequence[Path], limits: Limits) -> Decode
 
 
 def _read(folder: Path, modality: str, key: str) -> Decoded:
-    """What was decoded before.
+    """Read the files decoded before from a folder of the cache.
 
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.
@@ -89,10 +86,10 @@ def _read(folder: Path, modality: str, key: str) -> Decoded:
 
 
 def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged:
-    """The decoded files of a published dataset, none of which may be damaged.
+    """Decode the files of a published dataset, of which none may be damaged.
 
     Raises:
-        UserError: one is.
+        UserError: a file is damaged.
     """
     values, failures, _ = decode_files(modality, paths, limits)
     if failures:
@@ -102,8 +99,8 @@ def decode_whole(modality: str, paths: Sequence[Path], limits: Limits) -> Ragged
 
 
 def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Limits) -> bool:
-    """Fill a folder; what failed for lack of time or memory may not fail again,
-    and is not worth keeping.
+    """Write decoded files into a folder. Returns False, so that the folder is not kept, if a file
+    failed only for lack of time or memory.
     """
     shapes, failures, constant, digests = _decode_all(folder / "data.bin", modality, paths, limits)
     np.save(folder / "shapes.npy", table(shapes))
@@ -116,8 +113,8 @@ def _decode_into(folder: Path, modality: str, paths: Sequence[Path], limits: Lim
 def _decode_all(
     target: Path, modality: str, paths: Sequence[Path], limits: Limits
 ) -> tuple[list[tuple[int, ...]], dict[int, Failure], list[int], list[str]]:
-    """Write all arrays to one file; returns their shapes, what failed, what is constant,
-    and their digests.
+    """Write all arrays to one file; return their shapes, the failures, the constant arrays, and the
+    hashes.
     """
     shapes: list[tuple[int, ...]] = []
     failures: dict[int, Failure] = {}
@@ -141,8 +138,8 @@ def _decode_all(
 
 
 def table(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """Shapes as ``[n, dimensions]``: zeros where a file failed, a leading 1 where a vector
-    stands among sequences.
+    """Return shapes as ``[n, dimensions]``: zeros for files that failed; vectors among sequences
+    get a leading 1.
     """
     dimensions = max((len(s) for s in shapes), default=0) or 1
     return np.array(

@@ -1,4 +1,4 @@
-"""What is new in a test: its classes, or only their samples."""
+"""Which parts of a test split are new: its classes, or only its samples."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,10 +7,10 @@ from mmml.errors import UserError
 
 
 def identifiers(dataset: Dataset | None, samples: Mapping[str, Samples], split: str) -> list[str]:
-    """Identifiers, unique among datasets, of a split's classes and what else is kept apart;
-    none without a dataset.
+    """Identifiers, unique among datasets, of the classes of a split and of all else that is held
+    out; empty without a dataset.
 
-    Where the classes of the test are known, its samples alone are new.
+    The test classes are left out if they also occur in training.
     """
     if dataset is None:
         return []
@@ -20,7 +20,7 @@ def identifiers(dataset: Dataset | None, samples: Mapping[str, Samples], split: 
 
 
 def novelty(dataset: Dataset | None, samples: Mapping[str, Samples]) -> str:
-    """What of the test training and selection never saw, in one sentence."""
+    """Say in one sentence which parts of the test split do not occur in training and validation."""
     if dataset is None or dataset.new_classes:
         return "Training and selection saw nothing of the test."
     train, test = (samples[split].classes for split in ("train", "test"))
@@ -32,7 +32,9 @@ def novelty(dataset: Dataset | None, samples: Mapping[str, Samples]) -> str:
 
 
 def refuse_known(known: Iterable[str], test: Iterable[str], option: str) -> None:
-    """Refuse identifiers of the test that a run knows, which ``option`` names."""
+    """Raise ``UserError`` if a run was trained on some test identifiers; ``option`` names the
+    run.
+    """
     if both := sorted(set(known) & set(test)):
         raise UserError(
             f"the run of {option}= was trained or selected on {len(both)} of these test classes "

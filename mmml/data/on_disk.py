@@ -1,4 +1,4 @@
-"""Datasets whose files lie in a folder, downloaded by ``mmml-data get`` or brought by people."""
+"""Datasets with files in a folder, downloaded by ``mmml-data get`` or put there by the user."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from mmml.files import expanded
 
 
 class OnDisk(Dataset):
-    """A dataset that has files.
+    """A dataset that reads files.
 
     Args:
-        root: the folder that holds those of all datasets; None for ``$MMML_DATA``,
-            else one in the cache.
+        root: the folder of all datasets; None for ``$MMML_DATA``, or a folder of the cache if that
+            is not set.
 
     Class attributes:
-        folder_name: of this dataset's, below it.
-        downloads: what ``mmml-data get`` puts there.
-        by_hand: what else is needed: patterns of file names, and what the files are and
-            where they come from.
+        folder_name: of this dataset's folder, inside ``root``.
+        downloads: the files that ``mmml-data get`` downloads.
+        by_hand: the files that the user must put there: patterns of file names, and what the files
+            are and where they come from.
     """
 
     folder_name: ClassVar[str]
@@ -35,20 +35,20 @@ class OnDisk(Dataset):
 
     @classmethod
     def folder_of(cls, root: str | None) -> Path:
-        """The folder of this dataset's files."""
+        """Return the folder of this dataset's files."""
         return (
             expanded(root or os.environ.get("MMML_DATA") or cache_dir() / "data") / cls.folder_name
         )
 
     def find(self, *patterns: str, wanted: str | None = None) -> list[Path]:
-        """The files of a kind.
+        """Return the files whose names match a pattern.
 
         Args:
-            patterns: of their names.
-            wanted: how a message names them; by default as the pattern does.
+            patterns: of file names.
+            wanted: how a message describes the files; by default the patterns.
 
         Raises:
-            UserError: there is none.
+            UserError: there is no such file.
         """
         if found := sorted({path for pattern in patterns for path in self.folder.glob(pattern)}):
             return found
@@ -61,8 +61,8 @@ class OnDisk(Dataset):
 
 
 def downloaded(folder: Path) -> list[Path]:
-    """The files below a folder that ``mmml-data get`` put there, whole or in part;
-    not what people put there.
+    """Return the files in a folder that ``mmml-data get`` downloaded, complete or not, without
+    those that the user put there.
     """
     named = (datasets.get(name, "dataset") for name in datasets.names())
     known = [d for d in named if isinstance(d, type) and issubclass(d, OnDisk)]
@@ -75,15 +75,15 @@ def downloaded(folder: Path) -> list[Path]:
 
 
 def get(name: str, root: str | None) -> int:
-    """``mmml-data get``: download a dataset; returns the exit code, 1 if something is left
-    to be done by hand.
+    """``mmml-data get``: download a dataset; returns the exit code, 1 if the user must still add
+    files.
 
     Args:
         name: of the dataset.
         root: see :class:`OnDisk`.
 
     Raises:
-        UserError: there is no such dataset, it has no files, or one cannot be had.
+        UserError: there is no such dataset, it has no files, or a download failed.
     """
     known = {
         n: d

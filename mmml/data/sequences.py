@@ -1,5 +1,5 @@
-"""Feature sequences in HDF5 files, one of each stream for each split, as distributed with
-the Memory Fusion Network (Zadeh et al., 2018).
+"""Feature sequences in HDF5 files, one file per stream and split, as published with the Memory
+Fusion Network (Zadeh et al., 2018).
 """
 
 import io
@@ -26,7 +26,7 @@ WORDS = {"train": "train", "val": "valid", "test": "test"}
 
 
 def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...]:
-    """The files of one dataset, by name and SHA-256."""
+    """The files of one dataset to download; ``digests`` maps their names to SHA-256."""
     return tuple(
         Download(f"{HOME}/{folder}/{name}.h5", f"{name}.h5", f"sha256:{d}")
         for name, d in digests.items()
@@ -34,7 +34,7 @@ def downloads_of(folder: str, digests: Mapping[str, str]) -> tuple[Download, ...
 
 
 class Streams(OnDisk):
-    """A dataset of feature sequences, with scores, in several streams, each a modality such
+    """A dataset of feature sequences with scores. It has several streams; each is a modality, such
     as ``audio_features``.
 
     A stream that is zero throughout is missing.
@@ -52,7 +52,7 @@ class Streams(OnDisk):
         cls.modalities = {f"{stream}_features": Granularity.SAMPLE for stream in cls.files}
 
     def read(self, modalities: Collection[str]) -> "dict[str, Recordings]":
-        """Of each split the samples that have any of these modalities."""
+        """Return the samples of each split that have any of these modalities."""
         archives = self.find("*.h5", "*.zip", wanted="HDF5 files")
         names = {**self.files, "scores": "y_{}.h5"}
         key = {"archives": stamps(archives), "names": names, "code": code_of(sys.modules[__name__])}
@@ -97,7 +97,7 @@ class Recordings:
     scores: np.ndarray
 
     def columns(self, rows: np.ndarray) -> dict[str, Column]:
-        """The features of some of the samples, in that order."""
+        """The columns of some samples, in the order of ``rows``."""
         return {
             modality: Column(
                 Subset(torch.from_numpy(features), rows), mask_of(self.present[modality][rows])
@@ -107,15 +107,15 @@ class Recordings:
 
 
 def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The arrays that some files hold.
+    """Read the arrays of some files.
 
     Args:
-        archives: HDF5 files with a data set ``d1`` each, or zip files of them.
-        names: of the files, with ``{}`` for the split, by what is in them:
-            ``{"audio": "audio_{}.h5"}``.
+        archives: HDF5 files with one data set ``d1`` each, or zip files of them.
+        names: file names by content, with ``{}`` for the split: ``{"audio": "audio_{}.h5"}``.
 
     Returns:
-        float32 arrays by ``audio/train``, without those whose file is not in the archives.
+        float32 arrays by content and split, such as ``audio/train``; files that the archives lack
+        are left out.
     """
     found = {}
     of = {
@@ -131,7 +131,7 @@ def read_sequences(archives: Sequence[Path], names: Mapping[str, str]) -> dict[s
 
 
 def hdf5() -> Any:
-    """The package h5py."""
+    """Import the package h5py; raises ``UserError`` if it is not installed."""
     try:
         import h5py
     except ImportError:

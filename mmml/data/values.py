@@ -1,7 +1,7 @@
-"""Where a column keeps its values: in memory, or in files that are mapped and read as needed.
+"""How a column stores its values: in memory, or in memory-mapped files.
 
-Values have a length, and take a slice or an array of positions, which gives a *raw batch*: a
-tensor where all values have one shape, else an object array of numpy arrays (or of texts).
+Values have a length. Indexing them by a slice or an array of positions returns a *raw batch*: a
+tensor if all values have one shape, else an object array of numpy arrays (or of texts).
 """
 
 import hashlib
@@ -16,10 +16,10 @@ Index = np.ndarray | slice
 
 
 class Values(Protocol):
-    """n values of one modality; tensors and object arrays are such."""
+    """The interface of n values of one modality; tensors and object arrays have it, too."""
 
     def __len__(self) -> int:
-        """N."""
+        """The number of values."""
         ...
 
     def __getitem__(self, index: Any) -> Any:
@@ -28,7 +28,7 @@ class Values(Protocol):
 
 
 class Matrix:
-    """Arrays of one shape in a ``.npy`` file, read as they are asked for.
+    """Arrays of one shape in a ``.npy`` file, read on access.
 
     Args:
         path: of the file, ``[n, …]`` in any number type.
@@ -44,19 +44,19 @@ class Matrix:
         return len(self.array)
 
     def __getitem__(self, index: Index) -> torch.Tensor:
-        # What is too large is infinite, which whoever reads rows refuses.
+        # Numbers beyond the range of dtype become infinite, which the readers of rows refuse.
         with np.errstate(over="ignore"):
             return torch.from_numpy(np.array(self.array[index], self.dtype))
 
 
 class Ragged:
-    """Arrays of differing shapes, one after the other in a mapped file.
+    """Arrays of different shapes, one after the other in a memory-mapped file.
 
     Args:
         data: all numbers, ``[total]``.
         shapes: of each array, ``[n, dimensions]``.
-        identity: changes whenever the numbers do.
-        digests: of each array, bytes ``[n]``, equal where arrays are; None if they are not known.
+        identity: a text that changes whenever the numbers do.
+        digests: a hash of each array, bytes ``[n]``; None if unknown.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Ragged:
 
 
 class Subset:
-    """Some of the values, in another order, perhaps repeatedly.
+    """Some of the values, in any order; values may be repeated.
 
     Args:
         values: all of them.
-        rows: which, ``[n]``.
+        rows: positions of the selected ones, ``[n]``.
     """
 
     def __init__(self, values: Values, rows: np.ndarray):
@@ -94,12 +94,12 @@ class Subset:
 
     @property
     def identity(self) -> str:
-        """That of all values, and which of them."""
+        """A text for all values and the selected rows."""
         return f"{identity_of(self.values)}/{_hash(self.rows.tobytes())}"
 
     @property
     def digests(self) -> np.ndarray | None:
-        """Those of these values; None if they are not known."""
+        """The hashes of the selected values; None if unknown."""
         known = getattr(self.values, "digests", None)
         return None if known is None else known[self.rows]
 
@@ -111,16 +111,16 @@ class Subset:
 
 
 def objects(parts: Sequence[Any]) -> np.ndarray:
-    """An object array ``[n]`` that holds arrays or texts as they are."""
+    """Return an object array ``[n]`` with arrays or texts as elements."""
     array = np.empty(len(parts), dtype=object)
-    for i, part in enumerate(parts):  # not at once: numpy would look inside of arrays of one shape
+    for i, part in enumerate(parts):  # numpy would combine arrays of one shape if assigned at once
         array[i] = part
     return array
 
 
 def identity_of(values: Values) -> str:
-    """A text that changes whenever the values do: of files what tells that they changed,
-    else a hash of the content.
+    """Return a text that changes whenever the values do: from the properties of a file, else a hash
+    of the content.
     """
     known = getattr(values, "identity", None)
     if known is not None:
@@ -132,7 +132,7 @@ def identity_of(values: Values) -> str:
 
 
 def content_of(value: Any) -> bytes:
-    """All that a value holds, an array or a text; different values have different contents."""
+    """Return an array or a text as bytes; different values have different bytes."""
     array = value.contiguous().numpy() if isinstance(value, torch.Tensor) else value
     if not isinstance(array, np.ndarray):
         return str(array).encode()
@@ -140,10 +140,10 @@ def content_of(value: Any) -> bytes:
 
 
 def file_identity(path: Path) -> list[Any]:
-    """What changes whenever a file's content does: its place, size, times of change and inode;
-    None if missing.
+    """Return what changes whenever a file's content does: its path, size, modification times and
+    inode; the path and None if it is missing.
 
-    The time of the inode's change cannot be set back by copying or touching.
+    The change time of the inode cannot be reset by copying or by ``touch``.
     """
     try:
         facts = path.stat()
@@ -157,7 +157,7 @@ def _hash(content: bytes) -> str:
 
 
 def evenly_spaced(count: int, most: int) -> np.ndarray:
-    """At most so many different positions below ``count``, in order; the first and
-    the last among them.
+    """Return at most ``most`` different positions below ``count``, evenly spaced and in order,
+    including the first and the last.
     """
     return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
