@@ -1,4 +1,4 @@
-"""``dataset=emoji``: emoji as four artworks draw them, with their names in 24 languages."""
+"""``dataset=emoji``: emoji in four drawing styles, with their names in 24 languages."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ KINDS: Mapping[str, Mapping[str, Granularity]] = {
 }
 DRAWINGS, NAMES = "github.com/RealityRipple/emoji", "github.com/unicode-org/cldr-json"
 SIDE = 112  # pixels of the files
-VARIANT = "\ufe0f"  # "as a picture": some lists of names leave it out
+VARIANT = "\ufe0f"  # a code point for display as a picture, which some lists of names leave out
 
 Names = dict[str, dict[str, list[str]]]
 """By emoji and language: its name, and then its keywords."""
@@ -38,7 +38,7 @@ class EmojiFiles(OnDisk):
     """Drawings and names of emoji on disk.
 
     Args:
-        root: the folder that holds ``emoji/``.
+        root: the folder that contains ``emoji/``.
         languages: of the names, such as ``[en, de]``.
         size: images are reduced to this many pixels on each side.
     """
@@ -59,8 +59,8 @@ class EmojiFiles(OnDisk):
         )
 
     def listed(self, files: list[dict[str, Path]]) -> dict[str, dict[str, str]]:
-        """Name and group of every emoji that all artworks draw, by code points
-        such as ``1f600``.
+        """Name and group of every emoji that all artworks draw, by code points such as
+        ``1f600``.
         """
         listed = json.loads(self.find("list.json")[0].read_text())
         return {
@@ -68,17 +68,19 @@ class EmojiFiles(OnDisk):
         }
 
     def files(self, artwork: str) -> dict[str, Path]:
-        """An artwork's drawings, by code points."""
+        """The files of an artwork's drawings, by code points."""
         folder = unpacked(self.find(f"{artwork}.zip"), ".png") / artwork
         return {path.stem: path for path in folder.iterdir()}
 
     def images(self, codes: Collection[str], files: list[dict[str, Path]]) -> Values:
-        """Every artwork of every emoji."""
+        """The drawings of every emoji, one for each artwork, emoji by emoji."""
         paths = [drawn[code] for code in codes for drawn in files]
         return decode_whole("image", paths, Limits(image_side=self.size))
 
     def names(self, codes: Collection[str]) -> tuple[Named, Named]:
-        """The (language, name) pairs of every emoji, none for some; and the same with keywords."""
+        """The (language, name) pairs of every emoji, and the same with keywords; an emoji may have
+        none.
+        """
         known = read_names(self.find("cldr*.zip", wanted="cldr.zip"), self.languages)
         names: Named = {}
         keywords: Named = {}
@@ -91,20 +93,20 @@ class EmojiFiles(OnDisk):
 
 @datasets.register("emoji")
 class Emoji(EmojiFiles):
-    """1,377 emoji: a class is an emoji, its superclass the group that Unicode puts it in.
+    """1,377 emoji: a class is an emoji, its superclass is its Unicode group.
 
     Args:
-        root: the folder that holds ``emoji/``.
+        root: the folder that contains ``emoji/``.
         samples: ``artworks``: a sample is a drawing (``image``), its domain the artwork, and names
             belong to classes. ``names``: a sample is a name (``text``), its domain the language;
-            held-out emoji that have the same name in two of the languages are left out, since
-            to know one would be to know the other. ``both``: a sample is a drawing and a name,
-            one for each language, which is its domain; the artworks take turns, where Unicode
-            has no name in a language the name is missing, what ``names`` leaves out is left out,
-            and a group is a drawing.
-        languages: of the names, such as ``[en, de]``; an emoji that has no name in any
-            of them is left out.
-        keywords: whether what Unicode lists as keywords serves as names too, in training.
+            held-out emoji that have the same name in two languages are left out, since one name
+            would reveal the other. ``both``: a sample is a drawing and a name, one sample for each
+            language, which is its domain; a group is a drawing. Successive samples of an emoji show
+            different artworks. A name that Unicode lacks is missing; emoji are left out as for
+            ``names``.
+        languages: of the names, such as ``[en, de]``; an emoji without a name in any of them is
+            left out.
+        keywords: whether Unicode's keywords are used as further names in training.
         size: images are reduced to this many pixels on each side.
         split_seed: which emoji are held out.
         val, test: the fractions of the emoji held out for validation and test.
@@ -130,14 +132,14 @@ class Emoji(EmojiFiles):
         self.samples, self.modalities = samples, KINDS[samples]
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 3, size, size]``; texts are in lower or upper case
-        as Unicode has them.
+        """Load all splits. Images are uint8 ``[n, 3, size, size]``; texts have Unicode's upper and
+        lower case.
         """
         files = [self.files(artwork) for artwork in ARTWORKS]
         listed = self.listed(files)
         names, keywords = self.names(listed)
         images = self.images(listed, files) if "image" in modalities else None
-        # Split before emoji are left out: whatever the languages, a held-out emoji is held out.
+        # Split first, so that the same emoji are held out for all languages.
         parts = split_classes(list(listed), self.split_seed, self.val, self.test)
         known, kinds = list(listed), sorted({entry["group"] for entry in listed.values()})
         found = {}
@@ -172,7 +174,7 @@ class Emoji(EmojiFiles):
 
 
 def differ(named: list[tuple[str, str]]) -> bool:
-    """Whether no two languages have the same name."""
+    """Whether the names differ in all languages."""
     return len({text.casefold() for _, text in named}) == len(named)
 
 
@@ -182,12 +184,12 @@ def of_artworks(
     numbers: list[int],
     images: Values | None,
 ) -> Samples:
-    """A row for each drawing.
+    """Return samples with a row for each drawing.
 
     Args:
-        classes: what they are called.
-        names: of each, (language, name).
-        numbers: of each among all emoji.
+        classes: names of the classes.
+        names: (language, name) pairs of each class.
+        numbers: positions of the classes among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
     """
     columns, duplicates = (
@@ -197,14 +199,14 @@ def of_artworks(
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
         columns["image"] = Column(Subset(images, rows.ravel()))
-        duplicates = if_any(identical(images)[rows.ravel()])  # blob and noto draw some alike
+        duplicates = if_any(identical(images)[rows.ravel()])  # some artworks draw an emoji alike
     each = np.arange(len(classes) + 1) * len(ARTWORKS)
     domains = np.array(ARTWORKS * len(classes), dtype=str)
     return Samples(classes, each, columns, duplicates=duplicates, domains=domains)
 
 
 def of_names(classes: list[str], names: list[list[tuple[str, str]]]) -> Samples:
-    """A row for each name."""
+    """Return samples with a row for each name; arguments as of :func:`of_artworks`."""
     flat = [pair for several in names for pair in several]
     columns = {"text": Column(objects([text for _, text in flat]))}
     starts = np.cumsum([0, *map(len, names)])
@@ -220,8 +222,8 @@ def of_both(
     images: Values | None,
     languages: list[str],
 ) -> Samples:
-    """A row for each language: a name, and one of the drawings; arguments as
-    of :func:`of_artworks`.
+    """Return samples with a row for each language: a name and one of the drawings; arguments as of
+    :func:`of_artworks`.
     """
     each, columns = len(languages), {}
     looks = (
@@ -244,21 +246,23 @@ def of_both(
         np.array(languages * len(classes), dtype=str),
     )
     look = looks[drawing]
-    # Of more languages than artworks, some share a drawing.
+    # With more languages than artworks, some rows of an emoji have the same drawing.
     duplicates = None if images is None else if_any(look)
     return Samples(classes, starts, columns, duplicates=duplicates, groups=look, domains=domains)
 
 
 def in_turn(number: int, turn: int, count: int, looks: np.ndarray) -> list[int]:
-    """So many drawings of emoji ``number``, in the order of the artworks from number ``turn`` on.
+    """Return ``count`` positions of drawings of one emoji, in the order of the artworks from
+    ``turn`` on.
 
-    What looks like one that came before comes last.
+    Drawings that equal an earlier one come last; if ``count`` is larger than the number of
+    artworks, drawings are repeated.
 
     Args:
-        number: among all emoji.
-        turn: of the first artwork.
-        count: how many.
-        looks: of all drawings, a number, the same where they are equal.
+        number: of the emoji among all emoji.
+        turn: number of the first artwork.
+        count: how many positions.
+        looks: a number for each drawing, the same for equal drawings.
     """
     every = number * len(ARTWORKS) + (turn + np.arange(len(ARTWORKS))) % len(ARTWORKS)
     first = np.sort(np.unique(looks[every], return_index=True)[1])
@@ -272,10 +276,10 @@ def character(code: str) -> str:
 
 
 def read_names(archives: list[Path], languages: list[str]) -> Names:
-    """The names and keywords of Unicode's Common Locale Data Repository in some languages.
+    """Read the names and keywords of Unicode's Common Locale Data Repository in some languages.
 
     Raises:
-        UserError: one of them is not there.
+        UserError: the files lack one of the languages.
     """
     found: Names = {}
     spoken: set[str] = set()

@@ -1,5 +1,5 @@
-"""``dataset=emoji_texts``: the same emoji, where a class is a language, or a topic,
-and a sample one emoji in it.
+"""``dataset=emoji_texts``: emoji with names, where a class is a language or a topic, and a sample
+is the name of one emoji.
 """
 
 from collections import defaultdict
@@ -21,24 +21,27 @@ of (empty if of none).
 
 @datasets.register("emoji_texts")
 class EmojiTexts(EmojiFiles):
-    """What emoji are called, to be told of other emoji in a new language or on a new topic.
+    """Names of emoji, for generating or retrieving the names of other emoji in a new language or on
+    a new topic.
 
-    A sample is a drawing (``image``, the artworks take turns), what it is called (``text``) and,
-    with ``source``, what it is called in another language (``source_text``). The emoji of a topic
-    belong to its split; those of languages are split as ``dataset=emoji`` splits them, or are
-    the same in all languages.
+    A sample is a drawing (``image``, one of the artworks), its name (``text``) and, with
+    ``source``, its name in another language (``source_text``). All emoji of a topic are in one
+    split. If classes are languages, emoji are split as in ``dataset=emoji``, or all splits have the
+    same emoji.
 
     Args:
-        root: the folder that holds ``emoji/``.
-        classes: ``languages``, or ``topics``: the subgroups that Unicode puts emoji in,
-            in the first language.
+        root: the folder that contains ``emoji/``.
+        classes: ``languages``, or ``topics``: Unicode's subgroups of emoji, with names in the first
+            language.
         languages: of the names.
-        val_languages, test_languages: of these, those that validation and test are about.
-        disjoint_items: whether the emoji of the languages of validation and test are held out
-            besides those languages.
-        source: the language of ``source_text``, which is then no class; None for none.
-        keywords: whether each of what Unicode lists as keywords makes a sample too, in training.
-        min_class_size: topics of fewer emoji are left out.
+        val_languages, test_languages: those of the languages that are the classes of validation and
+            test.
+        disjoint_items: whether the emoji of validation and test are held out, too, besides their
+            languages.
+        source: the language of ``source_text``, which is then not a class; None for no
+            ``source_text``.
+        keywords: whether each of Unicode's keywords is a further sample in training.
+        min_class_size: topics with fewer emoji are left out.
         size: images are reduced to this many pixels on each side.
         split_seed: which emoji, or topics, are held out.
         val, test: the fractions of the emoji, or topics, held out for validation and test.
@@ -92,7 +95,7 @@ class EmojiTexts(EmojiFiles):
         )
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 3, size, size]``."""
+        """Load all splits. Images are uint8 ``[n, 3, size, size]``."""
         files = [self.files(artwork) for artwork in ARTWORKS]
         listed = self.listed(files)
         names, keywords = self.names(listed)
@@ -113,13 +116,15 @@ class EmojiTexts(EmojiFiles):
         return found
 
     def _emoji(self, codes: list[str]) -> dict[str, list[int]]:
-        """The emoji of each split."""
+        """Return the emoji of each split, as positions in ``codes``."""
         if self.disjoint_items:
             return split_classes(codes, self.split_seed, self.val, self.test)
         return {split: [*range(len(codes))] for split in SPLITS}
 
     def _topics(self, listed: Mapping[str, Mapping[str, str]]) -> dict[str, list[int]]:
-        """The emoji of each split, whole topics together."""
+        """Return the emoji of each split, as positions in ``listed``; all emoji of a topic are in
+        one split.
+        """
         of: dict[str, list[int]] = defaultdict(list)
         for i, entry in enumerate(listed.values()):
             of[entry["subgroup"]].append(i)
@@ -153,9 +158,7 @@ class EmojiTexts(EmojiFiles):
         return next((text for language, text in named if language == self.source), "")
 
     def _samples(self, pairs: Pairs, number: Mapping[str, int], images: Values | None) -> Samples:
-        """The rows of a split; a class's drawings begin with another artwork
-        than the last one's.
-        """
+        """Return the samples of a split; each class begins with the next artwork."""
         flat = [(turn, *pair) for turn, several in enumerate(pairs.values()) for pair in several]
         columns = {"text": Column(objects([text for _, _, text, _ in flat]))}
         if self.source:

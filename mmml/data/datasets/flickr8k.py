@@ -1,5 +1,5 @@
-"""``dataset=flickr8k``: photographs, each with five English captions and a sentence in each
-of four languages.
+"""``dataset=flickr8k``: photographs, each with five English captions and one sentence in each of
+four languages.
 """
 
 import gzip
@@ -35,7 +35,7 @@ LANGUAGES = ("en", "de", "fr", "cs")
 
 
 class Flickr8kFiles(OnDisk):
-    """Photographs and what is said of them, on disk."""
+    """The files of Flickr8k's photographs and of their descriptions."""
 
     folder_name = "flickr8k_multi30k"
     downloads = tuple(
@@ -49,13 +49,13 @@ class Flickr8kFiles(OnDisk):
     }
 
     def photographs(self) -> dict[str, Path]:
-        """By name."""
+        """The files of the photographs, by name."""
         folder = unpacked(self.find("*images*.zip", wanted="images.zip"), ".jpg")
         return {path.stem: path for path in folder.rglob("*.jpg")}
 
     def aligned(self, language: str) -> dict[str, str]:
-        """Multi30k's sentence of each photograph of its list, whose name begins
-        as Flickr8k's does.
+        """Multi30k's sentence about each photograph in a language, by the first part of the
+        photograph's name, which Flickr8k shares.
         """
         listed = self.find("**/image_splits_train.txt", "**/image_splits/train.txt")[0]
         sentences = self.find(f"**/train.{language}.gz")[0]
@@ -69,15 +69,15 @@ class Flickr8kFiles(OnDisk):
 
 @datasets.register("flickr8k")
 class Flickr8k(Flickr8kFiles):
-    """Photographs of Flickr8k (Hodosh et al., 2013) that are in Multi30k too (Elliott
-    et al., 2016).
+    """Photographs of Flickr8k (Hodosh et al., 2013) that are also in Multi30k (Elliott et al.,
+    2016).
 
-    A class is a photograph, ``image`` its one sample, ``text`` what is said of it;
-    splits hold out photographs.
+    A class is a photograph; ``image`` is its only sample, ``text`` its descriptions. Splits hold
+    out photographs.
 
     Args:
-        root: the folder that holds ``flickr8k_multi30k/``.
-        sentences: what serves as text: ``captions``, the five in English, and any of ``en``,
+        root: the folder that contains ``flickr8k_multi30k/``.
+        sentences: the kinds of text: ``captions``, the five English captions, and any of ``en``,
             ``de``, ``fr`` and ``cs``, the aligned sentences.
         size: images are reduced so that their longer side has this many pixels.
         split_seed: which photographs are held out.
@@ -104,7 +104,9 @@ class Flickr8k(Flickr8kFiles):
         require(size >= 16, "dataset.size", size, "16 pixels or more")
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
+        """Load all splits. Images are uint8 ``[3, H, W]``, in an object array unless all have one
+        size.
+        """
         files = self.photographs()
         texts = self._texts(files)
         names = sorted(set(files) & set(texts))
@@ -117,14 +119,14 @@ class Flickr8k(Flickr8kFiles):
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             own = {"text": Column.of_texts([texts[names[i]] for i in part])}
             own |= {m: Column(Subset(values, np.array(part))) for m, values in columns.items()}
-            numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k calls them
+            numbers = [names[i].split("_")[0] for i in part]  # as dataset=multi30k names them
             found[split] = Samples(
                 [names[i] for i in part], np.arange(len(part) + 1), own, kept_apart=numbers
             )
         return found
 
     def _texts(self, photographs: Collection[str]) -> dict[str, list[str]]:
-        """What is said of each photograph for which there is something of all kinds."""
+        """Return the texts of each photograph that has texts of all kinds in ``sentences``."""
         kinds = [
             self._captions() if kind == CAPTIONS else self._aligned(kind, photographs)
             for kind in self.sentences

@@ -1,4 +1,4 @@
-"""``dataset=fsdd``: ten digits, each spoken 50 times by each of six people."""
+"""``dataset=fsdd``: spoken digits, 50 recordings of each digit by each of six speakers."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -26,26 +26,28 @@ NAME = re.compile(r"(\d)_(\w+?)_(\d+)")  # digit, speaker, take
 
 @datasets.register("fsdd")
 class FSDD(OnDisk):
-    """The Free Spoken Digit Dataset: a class is a digit, a group (and a domain) a speaker.
+    """The Free Spoken Digit Dataset: a class is a digit; the speaker is both group and domain.
 
-    ``image`` is an image of the same digit from scikit-learn's collection (8×8 pixels, other
-    people's hands), no image is of two takes: where images are used there are as many samples
-    of a digit as it has images.
+    ``image`` is an image of the same digit from scikit-learn's digits (8×8 pixels, by other
+    people). Every recording has its own image; if images are used, each digit has only as many
+    samples as it has images.
 
     Args:
-        root: the folder that holds ``fsdd/``.
+        root: the folder that contains ``fsdd/``.
         val_digits, test_digits: held out for validation and test, numbers from 0 to 9.
-        speaker: who is tested on, and heard in no other split; null for all in all splits.
-        test_speakers: ``own``: the test split is of that speaker alone; ``all``:
-            it has what the others say too, to ask about one voice after examples of others
+        speaker: the speaker of the test queries, who is in no other split; null uses all speakers
+            in all splits.
+        test_speakers: ``own``: the test split has only this speaker; ``all``: it has the other
+            speakers, too, so that support sets can be of other speakers
             (``episode.eval.query_domain``).
-        concat_augmentation: training also has words made of halves of two digits, and all words
-            played backwards; so are images, where backwards is mirrored.
+        concat_augmentation: whether training also has words joined from halves of two digits, and
+            all words played backwards. Their images are joined from two halves, and mirrored for
+            backwards.
     """
 
     name = "fsdd"
     folder_name = "fsdd"
-    # Packed anew for each download, so that its bytes may change.
+    # The server packs it again for each download, so its bytes may differ.
     downloads = (Download(HOME, "recordings.zip"),)
     modalities: Mapping[str, Granularity] = {
         "audio": Granularity.SAMPLE,
@@ -88,7 +90,9 @@ class FSDD(OnDisk):
         )
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Sound is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, ink bright."""
+        """Load all splits. Audio is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, bright on
+        dark.
+        """
         archives = self.find("*recordings*.zip", wanted="recordings.zip")
         found = {
             m: p for p in unpacked(archives, ".wav").rglob("*.wav") if (m := NAME.fullmatch(p.stem))
@@ -118,13 +122,13 @@ class FSDD(OnDisk):
         return samples
 
     def _kept_apart(self, heard: np.ndarray, split: str) -> list[str]:
-        """The speakers of a split, of the test the one who is new."""
+        """The speakers of a split; for test only the new one."""
         if split == "test":
             return [] if self.speaker is None else [f"speaker {self.speaker}"]
         return [f"speaker {s}" for s in np.unique(heard)]
 
     def _heard(self, speakers: np.ndarray, split: str) -> np.ndarray:
-        """Which takes a split may use."""
+        """Return which recordings a split may use, bool ``[recordings]``."""
         if self.speaker is None:
             return np.ones(len(speakers), bool)
         mine: np.ndarray = speakers == self.speaker
@@ -136,16 +140,17 @@ class FSDD(OnDisk):
 def illustrated(
     digits: list[int], takes: list[np.ndarray], images: list[np.ndarray], number: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Takes that have an image: as many of each digit as it has, one of several speakers each time.
+    """Choose recordings and give each an image: as many recordings of a digit as it has images, at
+    random.
 
     Args:
         digits: of a split.
-        takes: of each of them.
+        takes: the recordings of each of these digits.
         images: of all ten digits, ``[n, 8, 8]`` each.
-        number: of all takes.
+        number: of all recordings.
 
     Returns:
-        The takes of each digit, and by number of the take its image, ``[number, 8, 8]``.
+        The recordings chosen for each digit, and the image of each recording, ``[number, 8, 8]``.
     """
     kept = []
     drawn = np.zeros((number, 8, 8), np.uint8)
@@ -163,7 +168,7 @@ def digits_alone(
     speakers: np.ndarray,
     drawn: np.ndarray | None,
 ) -> Samples:
-    """Digits as they are said, and drawn."""
+    """Return samples of the digits, without augmentation."""
     rows = np.concatenate([np.zeros(0, np.int64), *takes])
     images = None if drawn is None else drawn[rows]
     return samples_of(names, [len(r) for r in takes], Subset(sounds, rows), speakers[rows], images)
@@ -176,8 +181,10 @@ def words(
     speakers: np.ndarray,
     drawn: np.ndarray | None,
 ) -> Samples:
-    """Digits, halves of two joined, and all that backwards; images are joined from left and
-    right, and mirrored.
+    """Return samples of the digits, of words joined from halves of two digits, and of all these
+    backwards.
+
+    Images are joined from a left and a right half, and mirrored for backwards.
     """
     rows, backwards, counts = words_of(takes, speakers)
     said = [a if a == b else f"{a}-{b}" for a, b in product(names, names)]
@@ -198,7 +205,7 @@ def samples_of(
     speakers: np.ndarray,
     images: np.ndarray | None,
 ) -> Samples:
-    """What is said, class after class, by the speakers of all rows."""
+    """Return samples of some audio, class after class; ``speakers`` has the speaker of each row."""
     columns = {"audio": Column(sounds), "text": Column.of_texts([[name] for name in classes])}
     if images is not None:
         columns["image"] = Column(torch.from_numpy(images))
@@ -207,9 +214,9 @@ def samples_of(
 
 
 def digit_images() -> list[np.ndarray]:
-    """Of each digit, uint8 ``[n, 8, 8]``."""
+    """Return the images of each digit, uint8 ``[n, 8, 8]``."""
     from sklearn.datasets import load_digits
 
     loaded = load_digits()
-    images = (loaded.images * 15.9375).astype(np.uint8)  # 0 to 16 of them are 0 to 255
+    images = (loaded.images * 15.9375).astype(np.uint8)  # from 0–16 to 0–255
     return [images[loaded.target == d] for d in range(len(DIGITS))]

@@ -1,12 +1,12 @@
 """``dataset=glyphs``: the characters of the DejaVu fonts, paired with their Unicode names.
 
-Needs no download: the fonts come with matplotlib. A class is a character that all 12 faces
-hold, ``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode
-name. Characters that look the same (Latin A, Greek Alpha) are one class that keeps all their names.
+Needs no download: the fonts come with matplotlib. A class is a character that all 12 faces contain,
+``image`` is its drawing in each face, ``strokes`` its outline there, ``text`` its Unicode name.
+Characters that look the same (Latin A, Greek Alpha) are one class with all their names.
 
-Many faces draw a character alike: an arrow is no other in an oblique face. Such drawings are
-duplicates, which never stand on both sides of an episode, and characters that are drawn alike in
-nearly all faces are left out.
+Many faces draw a character alike: an arrow is the same in upright and oblique faces. Such drawings
+are duplicates, which never occur in both the support set and the queries of an episode. Characters
+that are drawn alike in nearly all faces are left out.
 """
 
 import hashlib
@@ -33,16 +33,16 @@ from mmml.errors import require
 SIDE = 32  # pixels on each side
 FONT_SIZE = 22
 SAME_FACES = 6  # two characters drawn alike in this many faces are one class
-UNLIKE = 5  # faces that draw a character otherwise than so many others do; else it is left out
+UNLIKE = 5  # a character is left out unless two sets of this many faces draw it differently
 
 
 @datasets.register("glyphs")
 class Glyphs(Dataset):
-    """1,873 characters × 12 faces, 32×32, with their outlines and names; splits are
-    disjoint by character.
+    """1,873 characters × 12 faces, 32×32 pixels, with their outlines and names; splits are disjoint
+    by character.
 
-    A superclass is a script (of what is in several, the first). Characters that share a drawing in
-    any face are in one split.
+    A superclass is a script (the first one, if a class belongs to several). Characters that share a
+    drawing in any face are in one split.
 
     Args:
         split_seed: which characters, or scripts, are held out.
@@ -65,8 +65,8 @@ class Glyphs(Dataset):
         self.split_seed, self.val, self.test, self.split_by = split_seed, val, test, split_by
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, 32, 32]``, ink 255 on 0; strokes in pixels; the rows
-        of a class are its faces.
+        """Load all splits. Images are uint8 ``[n, 32, 32]``, 255 on 0; strokes are in pixels. The
+        rows of a class are its faces.
         """
         fonts = dejavu_faces()
         key = cache_key(fonts)
@@ -85,7 +85,9 @@ class Glyphs(Dataset):
         return found
 
     def _split(self, names: list[list[str]], together: np.ndarray) -> dict[str, list[int]]:
-        """The characters of each split; those of one number in ``together`` share a drawing."""
+        """Return the characters of each split; those with one number in ``together`` share a
+        drawing and so a split.
+        """
         if self.split_by == "character":
             return split_classes(
                 [n[0] for n in names], self.split_seed, self.val, self.test, together
@@ -101,8 +103,8 @@ class Glyphs(Dataset):
 
 
 def script_of(name: str) -> str:
-    """The script of the character of a name, such as ``Grek``; ``Zyyy`` is what
-    many scripts share.
+    """The script of the character with this name, such as ``Grek``; ``Zyyy`` for characters that
+    several scripts share.
     """
     from fontTools import unicodedata as scripts
 
@@ -117,7 +119,7 @@ def _samples(
     same = linked(alike.ravel())
     if strokes is not None:
         columns["strokes"] = Column(strokes)
-        same = linked(same, identical(strokes))  # some are written down otherwise, and drawn alike
+        same = linked(same, identical(strokes))  # equal outlines, even if stored differently
     return Samples(
         classes=[n[0] for n in names],
         starts=np.arange(classes + 1) * faces,
@@ -130,7 +132,9 @@ def _samples(
 
 
 def strokes_of(names: list[str], fonts: list[Path], key: dict[str, Any]) -> Ragged:
-    """The outlines of all faces of each character, drawn once; ``key`` is that of the drawings."""
+    """Return the outlines of all faces of each character, from the cache if possible; ``key`` is
+    the cache key of the drawings.
+    """
     key = {**key, "outlines": code_of(glyph_strokes)}
     read = cached_arrays("glyph-strokes", key, lambda: outlines_of(names, fonts))
     shapes = np.column_stack([read["lengths"], np.full(len(read["lengths"]), 4)])
@@ -138,7 +142,9 @@ def strokes_of(names: list[str], fonts: list[Path], key: dict[str, Any]) -> Ragg
 
 
 def outlines_of(names: list[str], fonts: list[Path]) -> dict[str, np.ndarray]:
-    """``points`` of all faces of each character, one after the other, and their ``lengths``."""
+    """Draw the outlines: ``points`` of all faces of each character, one after the other, and their
+    ``lengths``.
+    """
     characters = [unicodedata.lookup(n) for n in names]
     by_face = [draw_outlines(characters, font, FONT_SIZE, SIDE) for font in fonts]
     drawn = [outline for several in zip(*by_face, strict=True) for outline in several]
@@ -146,7 +152,7 @@ def outlines_of(names: list[str], fonts: list[Path]) -> dict[str, np.ndarray]:
 
 
 def cache_key(fonts: list[Path]) -> dict[str, Any]:
-    """All that the drawings depend on."""
+    """Everything that the drawings depend on, as a cache key."""
     import fontTools
     import PIL
     from PIL import features
@@ -176,7 +182,7 @@ def dejavu_faces() -> list[Path]:
 
 
 def draw_classes(fonts: list[Path]) -> dict[str, np.ndarray]:
-    """What is drawn of all characters.
+    """Draw all characters and merge those that look the same.
 
     Returns:
         ``images`` ``[classes, faces, 32, 32]``, ``names`` ``[classes]``, newline between names,
@@ -202,8 +208,8 @@ def draw_classes(fonts: list[Path]) -> dict[str, np.ndarray]:
 
 
 def tells_faces_apart(alike: np.ndarray) -> bool:
-    """Whether some ``UNLIKE`` faces draw a character otherwise than ``UNLIKE`` others do;
-    ``[faces]`` as above.
+    """Whether two sets of ``UNLIKE`` faces draw a character differently; ``alike`` is ``[faces]``,
+    numbers as of :func:`draw_classes`.
     """
     sums = {0}
     for count in np.unique(alike, return_counts=True)[1].tolist():
@@ -212,15 +218,17 @@ def tells_faces_apart(alike: np.ndarray) -> bool:
 
 
 def classes_of(alike: np.ndarray) -> np.ndarray:
-    """A number for each class, ``[classes]``, the same for classes that share a drawing;
-    ``[classes, faces]``.
+    """Return a number for each class, ``[classes]``, the same for classes that share a drawing;
+    ``alike`` is ``[classes, faces]``.
     """
     classes, faces = alike.shape
     return linked(np.arange(classes).repeat(faces), alike.ravel())[::faces]
 
 
 def shared_characters(fonts: list[Path]) -> list[str]:
-    """Letters, symbols, numbers and punctuation with a name that every font holds."""
+    """Return the letters, symbols, numbers and punctuation marks that have a name and are in every
+    font.
+    """
     from fontTools.ttLib import TTFont
 
     codes = []
@@ -233,8 +241,8 @@ def shared_characters(fonts: list[Path]) -> list[str]:
 
 
 def outlines_as_text(characters: list[str], font: Path) -> np.ndarray:
-    """The outline of each character, as texts ``[characters]``: equal where outlines are,
-    and their places.
+    """Return the outline of each character as a text, ``[characters]``: texts are equal if outlines
+    and their positions are.
     """
     from fontTools.ttLib import TTFont
 
@@ -250,7 +258,7 @@ def outlines_as_text(characters: list[str], font: Path) -> np.ndarray:
 
 
 def draw(characters: list[str], font: Path) -> np.ndarray:
-    """Each character at size 22, centred on 32×32: ``[characters, 32, 32]`` uint8."""
+    """Draw each character at size 22, centred on 32×32 pixels: uint8 ``[characters, 32, 32]``."""
     from PIL import Image, ImageDraw, ImageFont
 
     face = ImageFont.truetype(str(font), FONT_SIZE)
@@ -263,7 +271,9 @@ def draw(characters: list[str], font: Path) -> np.ndarray:
 
 
 def merge_lookalikes(drawings: np.ndarray) -> list[list[int]]:
-    """Groups of characters (transitively) drawn alike in ``SAME_FACES`` faces or more."""
+    """Return groups of characters that are drawn alike in at least ``SAME_FACES`` faces, directly
+    or through other characters.
+    """
     alike: dict[tuple[int, int], int] = defaultdict(int)
     for face in range(drawings.shape[1]):
         by_drawing = defaultdict(list)

@@ -1,4 +1,4 @@
-"""``dataset=ict_mmmo``: how much the speaker of a film review liked the film."""
+"""``dataset=ict_mmmo``: video reviews of films, with the sentiment of the speaker."""
 
 from collections.abc import Collection, Mapping
 from typing import ClassVar
@@ -29,12 +29,12 @@ class IctMmmo(Streams):
     """ICT-MMMO (Wöllmer et al., 2013): 340 reviews with a sentiment from 1 to 5;
     for ``task=regression``.
 
-    There is one quantity, so that what is new in an episode is reviews, not the task; a class is
-    the sentiment of the reviews of a split. Splits are the published ones. ``audio_features`` have
-    74 numbers a step, ``video_features`` 36, ``text_features`` 300 (GloVe vectors).
+    All episodes predict the same quantity, so that their reviews are new and the task is not; a
+    class is all reviews of a split. Splits are the published ones. ``audio_features`` have 74
+    numbers for each step, ``video_features`` 36, ``text_features`` 300 (GloVe vectors).
 
     Args:
-        root: the folder that holds ``mmmo_trimodal/``.
+        root: the folder that contains ``mmmo_trimodal/``.
     """
 
     name = "ict_mmmo"
@@ -47,7 +47,7 @@ class IctMmmo(Streams):
     downloads = downloads_of("mmmo", DIGESTS)
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Features are float32 ``[n, 20, width]``, as published."""
+        """Load all splits. Features are float32 ``[n, 20, width]``, as published."""
         found = {}
         for split, films in self.read(modalities).items():
             n = len(films.scores)

@@ -1,5 +1,5 @@
-"""``dataset=manifest``: samples of your own, with splits that have no class,
-or no sample, in common.
+"""``dataset=manifest``: your own samples, split so that no class, or no sample, is in two
+splits.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,7 +33,7 @@ from mmml.data.values import Matrix
 from mmml.errors import UserError, many
 from mmml.files import expanded
 
-SHOWN = 3  # bad rows that a message names
+SHOWN = 3  # bad rows that a message lists
 
 
 @datasets.register("manifest")
@@ -41,21 +41,22 @@ class Manifest(Dataset):
     """A table of your own files, or a folder for each class.
 
     Args:
-        root: a folder with ``metadata.csv``, ``.jsonl`` or ``.parquet``, such a file, or a folder
-            of class folders.
-        columns: the table's own names for columns, such as ``{"text": "caption"}``; null for none.
-        features: a ``.npy`` matrix beside the table, one row (``[width]`` or ``[steps, width]``)
-            for each of its rows; null if features come otherwise or not at all.
-        on_bad_sample: ``error``, or ``skip`` the rows that cannot be used.
+        root: a table, a folder with a table ``metadata.csv``, ``.jsonl`` or ``.parquet``, or a
+            folder of class folders.
+        columns: the names that the table uses for columns, such as ``{"text": "caption"}``; null
+            for none.
+        features: a ``.npy`` matrix beside the table, with a row (``[width]`` or ``[steps, width]``)
+            for each row of the table; null if features are in the table or not used.
+        on_bad_sample: ``error``, or ``skip`` to leave out the rows that cannot be used.
         split_seed, val, test: as for every dataset; used where the table has no ``split``.
         split_by: ``class``: no class is in two splits; or ``sample``: all splits have the same
-            classes, and no row, no copy of a row and no group is in two of them. Rows with a score
-            and no label are then of one class.
-        image_side, audio_seconds, video_frames, video_side: what media are decoded to;
+            classes, and no row, copy of a row or group is in two splits. Rows with a score and
+            without a label are then one class.
+        image_side, audio_seconds, video_frames, video_side: the sizes that media are decoded to;
             see :class:`mmml.data.media.Limits`.
-        missing: ``error`` where a row lacks one of the modalities in use, or ``keep``
-            what has any of them.
-        image_range, image_background, audio_channel: how they are decoded; see there.
+        missing: ``error`` if a row lacks one of the modalities in use, or ``keep`` to keep rows
+            that have any of them.
+        image_range, image_background, audio_channel: how media are decoded; see the same class.
     """
 
     name = "manifest"
@@ -96,19 +97,19 @@ class Manifest(Dataset):
 
     @property
     def identity(self) -> str:
-        """The same for all manifests: a class of the same name may have been trained on,
-        wherever its files are now.
+        """The same for all manifests: a class may have been trained on even if its files have moved
+        since.
         """
         return self.name
 
     @cached_property
     def rows(self) -> ManifestRows:
-        """The table, read once."""
+        """The rows of the table."""
         return read_rows(self.root, "dataset.root", self.columns, self.features is not None)
 
     @cached_property
     def matrix(self) -> Matrix | None:
-        """Features of all rows, if they come as one matrix."""
+        """Features of all rows, if they are in one matrix; else None."""
         if self.features is None:
             return vector_column(self.rows.path)
         path = self.rows.folder / expanded(self.features)
@@ -123,12 +124,12 @@ class Manifest(Dataset):
 
     @cached_property
     def modalities(self) -> Mapping[str, Granularity]:  # type: ignore[override]
-        """What the table's columns hold."""
+        """The modalities that the table's columns contain."""
         return declared_modalities(self.rows, self.labels[0], self.matrix)
 
     @property
     def notes(self) -> list[str]:  # type: ignore[override]
-        """What is worth knowing of the table and its files, in one sentence each."""
+        """Remarks on the table and its files, in one sentence each."""
         return [self.rows.count(), *self.rows.unusable("dataset.on_bad_sample"), *self.rows.notes]
 
     @property
@@ -137,12 +138,13 @@ class Manifest(Dataset):
         return self.rows.has("score")
 
     def check(self) -> None:
-        """Refuse a folder one level above or below the one that was meant."""
+        """Raise ``UserError`` if ``root`` is one folder too high or too low."""
         if self.rows.meant:
             raise UserError(self.rows.meant)
 
     def load(self, modalities: Collection[str]) -> dict[str, Samples]:
-        """Splits as the table's column ``split`` has them, else made by class.
+        """Load the splits of the column ``split``; without this column, split by class or by
+        sample.
 
         Raises:
             UserError: a row cannot be used (and is not to be skipped), or a class or a group
@@ -165,7 +167,9 @@ class Manifest(Dataset):
         return {s: replace(part, kept_apart=kept_apart[s]) for s, part in made.items()}
 
     def _usable(self) -> np.ndarray:
-        """Positions of the rows without a problem; refuses or remembers the others."""
+        """Return the positions of rows without a problem. The others raise ``UserError``, or are
+        listed in ``skipped``.
+        """
         rows, problems = self.rows, dict(sorted(self.rows.problems.items()))
         messages = [f"{rows.name_row(i)}: {why}" for i, why in problems.items()]
         if messages and self.on_bad_sample == "error":
@@ -184,7 +188,7 @@ class Manifest(Dataset):
         return np.delete(np.arange(len(rows)), list(problems))
 
     def _by_class(self, keep: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of each split, where classes are held out."""
+        """Return the rows of each split, with disjoint classes."""
         codes, names = self.labels
         if not self.rows.has("split"):
             return by_class(keep, codes, names, self.split_seed, self.val, self.test)
@@ -197,8 +201,8 @@ class Manifest(Dataset):
         return splits
 
     def _by_sample(self, keep: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of each split, where rows are held out; copies have the same
-        of these numbers.
+        """Return the rows of each split, with disjoint rows; copies of a row have the same number
+        in ``numbers``.
         """
         rows = self.rows
         groups, names = rows.codes("group") if rows.has("group") else (np.full(len(rows), -1), None)
@@ -246,10 +250,10 @@ class Manifest(Dataset):
     def _kept_apart(
         self, splits: Mapping[str, np.ndarray], own: Mapping[str, Source]
     ) -> dict[str, list[str]]:
-        """By split, what a run that was trained on it must not be tested on: whole classes,
-        or all that rows show.
+        """For each split, return identifiers of its content; a run trained on them must not be
+        tested on them: whole classes, or the values of all modalities.
 
-        All of it, since a run that looks at less may have other splits.
+        All modalities count, since a run with fewer modalities may have other splits.
         """
         full = {
             s: [f"all of {name}" for name in self._classes_of(rows)] for s, rows in splits.items()

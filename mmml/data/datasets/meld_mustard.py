@@ -1,5 +1,5 @@
-"""``dataset=meld_mustard``: utterances of television series, with emotion,
-sentiment and sarcasm.
+"""``dataset=meld_mustard``: utterances of television series, with emotion, sentiment and
+sarcasm.
 """
 
 import csv
@@ -23,7 +23,7 @@ from mmml.errors import UserError, require
 
 MELD = "https://raw.githubusercontent.com/declare-lab/MELD/2d2011b409d3ca2d7e94460cd007d434b1d0a102/data/MELD"
 MUSTARD = "https://raw.githubusercontent.com/soujanyaporia/MUStARD/b34b5134beeec42a36cdac79330637de9cc9894e/data"
-MELDS = "FRIENDS"  # as MUStARD writes it
+MELDS = "FRIENDS"  # the name of MELD's series in MUStARD
 TOLD_APART = 4  # words of a line that is said in one scene only
 QUESTIONS = ("emotion", "sentiment", "sarcasm")
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
@@ -38,7 +38,7 @@ SARCASM_DIGEST = "sha256:ec9533032c5f143f197cb5fa5d4b29ab9bf56a20b0dc05d5b31d052
 
 @dataclass(frozen=True)
 class Utterance:
-    """What was said, the answers that are known (by question), by whom, and in which dialogue."""
+    """An utterance, its known answers by question, its speaker and its dialogue."""
 
     text: str
     answers: Mapping[str, str]
@@ -50,17 +50,17 @@ class Utterance:
 class MeldMustard(OnDisk):
     """MELD (Poria et al., 2019), split by dialogue, and MUStARD (Castro et al., 2019).
 
-    A class is an answer to a question (``emotion/joy``), its superclass the question; a group is
-    a dialogue, a domain a speaker. Each split has questions of its own, so the test tasks are new;
-    or training and test have different emotions.
+    A class is an answer to a question (``emotion/joy``), its superclass the question; a group is a
+    dialogue, a domain a speaker. Each split has questions of its own, so test tasks are new;
+    alternatively, training and test have different emotions (``held_out``).
 
     Args:
-        root: the folder that holds ``text_sentiment/``.
+        root: the folder that contains ``text_sentiment/``.
         train, val, test: the question of each split: ``emotion`` (seven classes), ``sentiment``
-            (three) or ``sarcasm`` (two). MUStARD, which has no split of its own, is in one of them,
-            but for the scenes of the series that MELD transcribes: many are the same.
-        held_out: emotions that training does not ask for; where test asks for emotions,
-            it asks for these.
+            (three) or ``sarcasm`` (two). Sarcasm uses all of MUStARD, which has no splits, except
+            for the series of MELD, whose scenes partly overlap.
+        held_out: emotions that are left out of training; if the test question is ``emotion``, the
+            test split has only these.
     """
 
     name = "meld_mustard"
@@ -105,7 +105,7 @@ class MeldMustard(OnDisk):
             )
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Texts as they were transcribed."""
+        """Load all splits. Texts are unchanged transcripts."""
         return {split: self._split(split, question) for split, question in self.questions.items()}
 
     def _split(self, split: str, question: str) -> Samples:
@@ -122,7 +122,7 @@ class MeldMustard(OnDisk):
             np.cumsum([0, *counts]),
             {"text": Column(texts)},
             groups=dialogues,
-            duplicates=if_any(identical(texts)),  # "Okay." is said in many scenes
+            duplicates=if_any(identical(texts)),  # short utterances recur in many scenes
             superclasses=np.zeros(len(answers), np.int64),
             domains=np.array([u.speaker for u in rows], dtype=str),
         )
@@ -148,8 +148,8 @@ class MeldMustard(OnDisk):
 
 
 def scenes(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The scene that each utterance of MUStARD is from, a number: those that share a line
-    of some length are one.
+    """Return the scene of each utterance of MUStARD, as a number: utterances that share a line of
+    at least ``TOLD_APART`` words are of one scene.
     """
     lines: dict[tuple[str, ...], int] = {}
     said = []

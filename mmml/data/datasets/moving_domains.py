@@ -1,5 +1,5 @@
-"""``dataset=moving_domains``: videos as of ``dataset=moving_glyphs``, where a class is what all
-of its videos share.
+"""``dataset=moving_domains``: videos of moving characters; a class is a character or a pair of
+motions that all its videos share.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,27 +17,28 @@ from mmml.data.datasets.moving_glyphs import FRAMES, MIDDLE, SAMPLES, Scene, Vid
 from mmml.data.values import Subset, objects
 from mmml.errors import require
 
-WINDOW = 5  # frames that a frame is shown with: itself and those around it
-SPREAD = 1.0  # frames beside a key frame that matter nearly as much
+WINDOW = 5  # frames of a sample: one frame and its neighbours
+SPREAD = 1.0  # standard deviation, in frames, of importance around a key frame
 
 
 @datasets.register("moving_domains")
 class MovingDomains(Dataset):
-    """A class is one character in many scenes, or one pair of motions of many characters;
-    a sample a scene or a frame.
+    """Videos as in ``dataset=moving_glyphs``. A class is one character in many scenes, or one pair
+    of motions of many characters; a sample is a scene or a frame.
 
-    Characters of validation and test are held out; pairs of motions are if they are the classes.
+    Characters of validation and test are held out; so are pairs of motions if they are the classes.
 
     Args:
         split_seed: what is held out.
         classes: ``characters`` or ``motions``.
-        samples: ``videos``, each with the true sentence (``text``); or ``frames``, each shown
-            as a window of five frames (``video``), whose score says how near it is to a true key
-            frame, from 0 to 1.
-        domains: classes of training at most; validation and test have a sixth of it each.
+        samples: ``videos``, each with its true sentence (``text``); or ``frames``, each shown as a
+            window of five frames (``video``), with its nearness to a true key frame, from 0 to 1,
+            as the score.
+        domains: the largest number of classes of training; validation and test have a sixth of it
+            each.
         videos: of each class.
-        change_frames: the first and the last frame, from 0, in which a second motion may begin:
-            the wider apart they are, the less time alone tells of what matters.
+        change_frames: the first and the last frame, from 0, in which a second motion may begin. The
+            wider this range, the less the time of a frame reveals its importance.
     """
 
     name = "moving_domains"
@@ -74,7 +75,9 @@ class MovingDomains(Dataset):
         self.modalities: Mapping[str, Granularity] = dict.fromkeys(modalities, Granularity.SAMPLE)
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Videos are uint8 ``[12, 3, 48, 48]``, windows ``[5, 3, 48, 48]``, ink bright."""
+        """Load all splits. Videos are uint8 ``[12, 3, 48, 48]``, windows ``[5, 3, 48, 48]``, bright
+        on dark.
+        """
         glyphs = Glyphs(self.split_seed, 0.15, 0.15).load(["image"])
         found = {}
         for number, split in enumerate(SPLITS):
@@ -87,7 +90,7 @@ class MovingDomains(Dataset):
         return found
 
     def _scenes(self, split: str, names: list[str]) -> Iterator[tuple[str, list[Scene]]]:
-        """By class, its scenes."""
+        """Yield each class and its scenes."""
         rng = np.random.default_rng([self.split_seed, SPLITS.index(split)])
         most = self.domains if split == "train" else self.domains // 6
         pairs, cast = split_pairs(self.split_seed), shuffled(names, self.split_seed)
@@ -108,7 +111,7 @@ class MovingDomains(Dataset):
         self, classes: list[str], names: list[str], scenes: list[Scene], videos: Videos
     ) -> Samples:
         number = np.arange(len(scenes))
-        rows = number * SAMPLES + number % SAMPLES  # one video of each scene, in all fonts
+        rows = number * SAMPLES + number % SAMPLES  # one video of each scene, over all fonts
         starts = np.arange(len(classes) + 1) * self.videos
         keyframes = videos.keyframes[rows]
         kept_apart = sorted(
@@ -141,8 +144,8 @@ class MovingDomains(Dataset):
 
 
 def nearness(keyframes: np.ndarray) -> np.ndarray:
-    """How near each frame is to a key frame, bool ``[videos, frames]`` → float32,
-    1 for those themselves.
+    """Return how near each frame is to a key frame: bool ``[videos, frames]`` → float32 from 0 to 1
+    (key frames).
     """
     frames = np.arange(keyframes.shape[1])
     found = [
@@ -153,8 +156,8 @@ def nearness(keyframes: np.ndarray) -> np.ndarray:
 
 
 def of_frames(name: str, number: int, importance: np.ndarray, keyframes: np.ndarray) -> Footage:
-    """Video ``number`` of those whose frames are samples; its one annotator
-    knows the key frames.
+    """Return the footage of video ``number`` if samples are frames; its only annotator is the
+    ground truth.
     """
     every = np.arange(FRAMES)
     segments, budget = np.stack([every, every], axis=1), keyframes.sum() / FRAMES
@@ -170,11 +173,12 @@ def of_frames(name: str, number: int, importance: np.ndarray, keyframes: np.ndar
 
 
 class Windows:
-    """Every frame of some videos, with those around it; where there is none, the nearest.
+    """Windows of frames around every frame of some videos; at the ends, the first or last frame is
+    repeated.
 
     Args:
         videos: of all scenes.
-        rows: of them, those whose frames are meant.
+        rows: the videos whose frames are used.
     """
 
     def __init__(self, videos: Videos, rows: np.ndarray):

@@ -1,6 +1,7 @@
-"""``dataset=moving_glyphs``: short videos of characters that move, and the sentences that say how.
+"""``dataset=moving_glyphs``: short videos of moving characters, with sentences that describe the
+motions.
 
-Needs no download: the characters are those of ``dataset=glyphs``. A video is drawn on access.
+Needs no download: the characters are those of ``dataset=glyphs``. Videos are drawn on access.
 """
 
 import sys
@@ -21,10 +22,10 @@ from mmml.data.datasets.glyphs import Glyphs
 from mmml.data.values import identity_of
 from mmml.errors import require
 
-FRAMES, SIDE = 12, 48  # of a video, and pixels on each side
+FRAMES, SIDE = 12, 48  # frames of a video, and pixels on each side
 SAMPLES = 12  # videos of a class
 MIDDLE = (5, 7)  # frames in which the second motion may begin
-SIZE = 0.6  # of a character at rest: of its drawing's 32 pixels
+SIZE = 0.6  # of a character at rest, relative to the 32 pixels of its drawing
 
 MOTIONS = {
     "left": "moves to the left",
@@ -40,16 +41,16 @@ MOTIONS = {
     "meet": "meets {}",
 }
 NEVER_SECOND, NEVER_FIRST = ("appear",), ("vanish",)
-# A second motion that is the opposite would only undo the first.
+# An opposite second motion would only undo the first.
 OPPOSITE = {"left": "right", "up": "down", "turn": "back", "grow": "shrink"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a class of videos shows: a character that does one thing and then another.
+    """The content of a class of videos: a character with two motions, one after the other.
 
     Attributes:
-        actor, other: numbers of characters; the other is seen only in a scene in which they meet.
+        actor, other: numbers of characters; the other one appears only if a motion is ``meet``.
         first, second: keys of ``MOTIONS``.
     """
 
@@ -59,7 +60,7 @@ class Scene:
     second: str
 
     def sentence(self, names: list[str]) -> str:
-        """The scene in words; ``names`` are those of all characters."""
+        """Describe the scene in a sentence; ``names`` are the names of all characters."""
         first, second = (MOTIONS[m].format(names[self.other]) for m in (self.first, self.second))
         return f"{names[self.actor]} {first}, then {second}"
 
@@ -71,9 +72,9 @@ class MovingGlyphs(Dataset):
 
     Args:
         split_seed: which characters and which pairs of motions are held out.
-        held_out: what is new in validation and test: ``characters`` (those of ``dataset=glyphs``
-            that are held out there), ``motions`` (a pair of motions, each of which is known from
-            other pairs), or ``both``.
+        held_out: what is new in validation and test: ``characters`` (the held-out characters of
+            ``dataset=glyphs``), ``motions`` (pairs of motions; each motion occurs in other pairs in
+            training), or ``both``.
         scenes: of training; validation and test have a sixth of it each.
     """
 
@@ -91,7 +92,7 @@ class MovingGlyphs(Dataset):
         self.split_seed, self.held_out, self.scenes = split_seed, held_out, scenes
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Videos are uint8 ``[12, 3, 48, 48]``, ink bright."""
+        """Load all splits. Videos are uint8 ``[12, 3, 48, 48]``, bright on dark."""
         glyphs = Glyphs(self.split_seed, 0.15, 0.15).load(["image"])
         pairs = split_pairs(self.split_seed)
         found = {}
@@ -119,7 +120,7 @@ class MovingGlyphs(Dataset):
         return found
 
     def _kept_apart(self, split: str, names: list[str], scenes: list[Scene]) -> list[str]:
-        """Characters and pairs of motions, of the test those that are new."""
+        """Characters and pairs of motions of a split; for test only the new ones."""
         shown = {"characters": {names[i] for s in scenes for i in (s.actor, s.other)}}
         shown["motions"] = {f"{s.first}, then {s.second}" for s in scenes}
         kinds = [kind for kind in shown if split != "test" or self.held_out in (kind, "both")]
@@ -127,7 +128,9 @@ class MovingGlyphs(Dataset):
 
 
 def split_pairs(seed: int) -> dict[str, list[tuple[str, str]]]:
-    """Ordered pairs of motions: an eighth of them for validation, a fifth for test."""
+    """Split the ordered pairs of motions: an eighth for validation, a fifth for test, the rest for
+    training.
+    """
     pairs = [
         (a, b)
         for a, b in product(MOTIONS, MOTIONS)
@@ -145,7 +148,7 @@ def split_pairs(seed: int) -> dict[str, list[tuple[str, str]]]:
 def choose_scenes(
     split: str, cast: int, pairs: list[tuple[str, str]], count: int, seed: int
 ) -> list[Scene]:
-    """Different scenes, in random order."""
+    """Choose ``count`` different scenes at random."""
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     chosen = rng.choice(cast * len(pairs), count, replace=False)
     others = rng.integers(1, cast, count)
@@ -160,12 +163,12 @@ def choose_scenes(
 
 
 class Videos:
-    """Videos of scenes, ``SAMPLES`` of each, drawn as they are asked for.
+    """Videos of scenes, ``SAMPLES`` of each scene, drawn on access.
 
     Args:
-        faces: of the characters, uint8 ``[characters, faces, 32, 32]``.
+        faces: drawings of the characters, uint8 ``[characters, faces, 32, 32]``.
         scenes: of the classes.
-        seed: of when and where they move.
+        seed: of positions, sizes and times.
         change_frames: the first and the last frame in which a second motion may begin.
     """
 
@@ -215,8 +218,8 @@ class Videos:
         return ink.unsqueeze(2).expand(-1, -1, 3, -1, -1)
 
     def _states(self, scene: Scene, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the actor and the other, in each frame: x and y of the centre, angle, size and how
-        visible, ``[T, 5]``.
+        """The states of the actor and of the other character in each frame, ``[T, 5]`` each: x and
+        y of the centre, angle, size and opacity.
         """
         change_frames, states = int(self.change_frames[row]), []
         for t in range(FRAMES):
@@ -232,24 +235,28 @@ class Videos:
 def state_after(
     shares: Mapping[str, float], position: np.ndarray, size: float
 ) -> tuple[list[float], list[float]]:
-    """Where, how and how large the two characters are when a share of each motion is done."""
+    """Return the states of the two characters (x, y, angle, size, opacity) when a share of each
+    motion is done.
+    """
     of = {motion: shares.get(motion, 0.0) for motion in MOTIONS}
     x = position[0] + 0.45 * (of["right"] - of["left"])
     y = position[1] + 0.45 * (of["down"] - of["up"])
     angle = np.pi / 2 * (of["turn"] - of["back"])
     size *= SIZE * (1 + 0.7 * of["grow"]) * (1 - 0.5 * of["shrink"])
     visible = (of["appear"] if "appear" in shares else 1.0) * (1 - of["vanish"])
-    # The other comes from where there is room, and stays on that side.
+    # The other character comes from the side with more room.
     side = -1.0 if position[0] > 0 else 1.0
     other = [x + side * (1.4 - 0.8 * of["meet"]), y, 0.0, size, float(of["meet"] > 0)]
     return [x, y, angle, size, visible], other
 
 
 def drawn(faces: Tensor, states: Tensor) -> Tensor:
-    """Characters ``[n, 32, 32]`` in their states ``[n, T, 5]``, uint8 ``[n, T, SIDE, SIDE]``."""
+    """Draw characters ``[n, 32, 32]`` in their states ``[n, T, 5]``: uint8 ``[n, T, SIDE,
+    SIDE]``.
+    """
     x, y, angle, size, visible = states.flatten(0, 1).T
     cos, sin = angle.cos() / size, angle.sin() / size
-    # From a place on the canvas to one in the drawing: back to its centre, turned back, enlarged.
+    # Maps canvas to drawing: shift to the character's centre, rotate back, scale.
     theta = torch.stack([cos, sin, -(cos * x + sin * y), -sin, cos, sin * x - cos * y], dim=1).view(
         -1, 2, 3
     )

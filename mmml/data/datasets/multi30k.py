@@ -1,5 +1,5 @@
-"""``dataset=multi30k``: sentences in four languages and photographs; a class is a language,
-or a direction.
+"""``dataset=multi30k``: sentences about photographs in four languages; a class is a language or a
+direction of translation.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,23 +17,23 @@ from mmml.errors import UserError, require
 
 @datasets.register("multi30k")
 class Multi30k(Flickr8kFiles):
-    """Multi30k (Elliott et al., 2016): a sample is what is said of one photograph.
+    """Multi30k (Elliott et al., 2016): a sample is one or two sentences about one photograph.
 
-    Of a language, such as ``de``, a sentence (``text``) and the photograph (``image``), where that
-    is one of Flickr8k's on disk; of a direction, such as ``en-de``, a sentence (``source_text``)
-    and its translation (``text``). A group is a photograph. Splits hold out photographs, and
-    the languages or directions that are named.
+    If a class is a language, such as ``de``, a sample is a sentence (``text``) and its photograph
+    (``image``), as far as Flickr8k's files have it. If a class is a direction, such as ``en-de``, a
+    sample is a sentence (``source_text``) and its translation (``text``). A group is a photograph.
+    Splits hold out photographs, and the named languages or directions.
 
     Args:
-        root: the folder that holds ``flickr8k_multi30k/``.
-        train_languages, val_languages, test_languages: of each split, or directions.
+        root: the folder that contains ``flickr8k_multi30k/``.
+        train_languages, val_languages, test_languages: the languages or directions of each split.
         size: images are reduced so that their longer side has this many pixels.
         split_seed: which photographs are held out.
         val, test: the fractions of the photographs held out for validation and test.
     """
 
     name = "multi30k"
-    identity = "flickr8k"  # whose photographs these are
+    identity = "flickr8k"  # the photographs are those of Flickr8k
 
     def __init__(
         self,
@@ -69,7 +69,9 @@ class Multi30k(Flickr8kFiles):
         }
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[3, H, W]``, an object array unless all are of one size."""
+        """Load all splits. Images are uint8 ``[3, H, W]``, in an object array unless all have one
+        size.
+        """
         languages = {
             language
             for several in self.parts.values()
@@ -109,7 +111,9 @@ class Multi30k(Flickr8kFiles):
 def texts_of(
     classes: Sequence[str], names: Sequence[str], said: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Column]:
-    """What is said of some photographs in each language, or in each direction."""
+    """Return the texts of some photographs, class after class, as columns ``text`` and, for
+    directions, ``source_text``; ``said`` has the sentences by language and photograph.
+    """
     sides = {"text": [c.split("-")[-1] for c in classes]}
     if "-" in classes[0]:
         sides["source_text"] = [c.split("-")[0] for c in classes]

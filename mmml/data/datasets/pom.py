@@ -1,4 +1,4 @@
-"""``dataset=pom``: what 17 traits of a speaker are rated at, from features of sound and video."""
+"""``dataset=pom``: ratings of 17 traits of speakers, from audio and video features."""
 
 from collections.abc import Collection, Mapping
 from typing import ClassVar
@@ -28,13 +28,13 @@ class Pom(Streams):
     """Persuasive Opinion Multimedia (Park et al., 2014): 903 clips, scores from 1 to 7;
     for ``task=regression``.
 
-    A class is a trait, numbered as in the files, and a sample a clip with its score on it:
-    17 regression tasks over the same clips, which are its groups. Splits are disjoint by trait and,
-    as published, by clip. ``audio_features`` have 43 numbers a step, ``video_features``, which half
-    of the clips lack, 41.
+    A class is a trait, numbered as in the files; a sample is a clip and its score for this trait:
+    17 regression tasks over the same clips, which are the groups. Splits are disjoint by trait and,
+    as published, by clip. ``audio_features`` have 43 numbers for each step; ``video_features``,
+    which half of the clips lack, have 41.
 
     Args:
-        root: the folder that holds ``pom_traits/``.
+        root: the folder that contains ``pom_traits/``.
         split_seed: which traits are held out.
         val, test: the fractions of the traits held out for validation and test.
     """
@@ -49,7 +49,7 @@ class Pom(Streams):
         self.split_seed, self.val, self.test = split_seed, val, test
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Features are float32 ``[n, 20, width]``, as published."""
+        """Load all splits. Features are float32 ``[n, 20, width]``, as published."""
         traits = [f"trait{i + 1:02}" for i in range(TRAITS)]
         chosen = split_classes(traits, self.split_seed, self.val, self.test)
         found = {}

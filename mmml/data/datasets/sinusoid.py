@@ -1,4 +1,4 @@
-"""``dataset=sinusoid``: sine waves, each a task: the classic of few-shot regression."""
+"""``dataset=sinusoid``: regression of sine waves, a standard benchmark of few-shot regression."""
 
 from collections.abc import Collection, Mapping
 
@@ -15,12 +15,12 @@ class Sinusoid(Dataset):
     """``y = A sin(x − φ)``, with A from 0.1 to 5, φ from 0 to π, x from −5 to 5 (Finn,
     Abbeel and Levine, 2017, 5.1).
 
-    A class is a wave, and a sample a point of it, its score y. No noise.
+    A class is a wave; a sample is a point of it with score y. There is no noise.
 
     Args:
         waves: in training; validation and test have a fifth as many each.
         points: of each wave.
-        split_seed: of all random numbers.
+        split_seed: seed of all random numbers.
     """
 
     name = "sinusoid"
@@ -34,7 +34,7 @@ class Sinusoid(Dataset):
         self.waves, self.points, self.split_seed = waves, points, split_seed
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Features are x, ``[n, 1]``."""
+        """Load all splits. Features are x, ``[n, 1]``."""
         return {split: self._split(i, split) for i, split in enumerate(SPLITS)}
 
     def _split(self, number: int, split: str) -> Samples:

@@ -1,4 +1,4 @@
-"""``dataset=tvsum``: which frames of a video matter, as twenty people see it."""
+"""``dataset=tvsum``: the importance of video frames, as rated by twenty people."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mmml.data.sequences import hdf5
 from mmml.errors import UserError
 
 CATEGORIES = ("VT", "VU", "GA", "MS", "PK", "PR", "FM", "BK", "BT", "DS")
-LEVELS = 5  # of importance, from 1
+LEVELS = 5  # number of levels of importance, from 1
 BUDGET = 0.15  # share of a video that its summary may show (Song et al., 2015)
 
 
@@ -25,7 +25,7 @@ class Annotated:
     """A video of TVSum50.
 
     Attributes:
-        title: on YouTube.
+        title: of the video on YouTube.
         category: one of ``CATEGORIES``.
         seconds: of the video.
         importance: of every frame, from 1 to 5, ``[20, frames]``.
@@ -42,13 +42,13 @@ class TVSum(OnDisk):
     """TVSum50 (Song et al., 2015): 50 videos of ten categories; a class is a category,
     a sample a frame.
 
-    Features are the user's, in the layout of ``eccv16_dataset_tvsum_google_pool5.h5`` (Zhang
+    Features are files of the user, in the layout of ``eccv16_dataset_tvsum_google_pool5.h5`` (Zhang
     et al., 2016): for each video ``features``, ``picks``, ``n_frames``, ``change_points`` and
-    ``user_summary``. A frame's score is the mean of the annotators', from 0 to 1; all frames
-    of a video are one group.
+    ``user_summary``. A frame's score is the mean of the annotators' ratings, scaled to 0–1; all
+    frames of a video are one group.
 
     Args:
-        root: the folder that holds ``tvsum_annotations/``.
+        root: the folder that contains ``tvsum_annotations/``.
         val_categories, test_categories: held out for validation and test.
     """
 
@@ -67,7 +67,7 @@ class TVSum(OnDisk):
         self.held_out = {"val": val_categories, "test": test_categories}
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Features are float32 ``[n, width]``."""
+        """Load all splits. Features are float32 ``[n, width]``."""
         annotated, stored = read_annotations(self.annotations()), self._stored()
         of = match(annotated, stored)
         found = {}
@@ -90,7 +90,7 @@ class TVSum(OnDisk):
         return found
 
     def annotations(self) -> Path:
-        """The file of the annotations."""
+        """The path of the annotations."""
         return self.find("*tvsum50.mat")[0]
 
     def _stored(self) -> dict[str, dict[str, np.ndarray]]:
@@ -110,7 +110,7 @@ class TVSum(OnDisk):
 
 
 def opened(path: Path) -> Any:
-    """An HDF5 file."""
+    """Open an HDF5 file; raises ``UserError`` if it is none."""
     try:
         return hdf5().File(path)
     except OSError as error:
@@ -118,7 +118,7 @@ def opened(path: Path) -> Any:
 
 
 def read_annotations(path: Path) -> list[Annotated]:
-    """All videos, in the order of the file."""
+    """Read the annotations of all videos, in the order of the file."""
     with opened(path) as file:
         table = file["tvsum50"]
 
@@ -139,10 +139,13 @@ def read_annotations(path: Path) -> list[Annotated]:
 def match(
     annotated: list[Annotated], stored: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[int, str]:
-    """Which stored video is which annotated one: the number of frames tells, since names do not.
+    """Match stored videos to annotated ones by their numbers of frames, since their names differ.
+
+    Returns:
+        The name of the stored video by the position of the annotated one.
 
     Raises:
-        UserError: two have as many, or one is of no number that is annotated.
+        UserError: no annotated video, or more than one, has a stored video's number of frames.
     """
     lengths = [a.importance.shape[1] for a in annotated]
     found: dict[int, str] = {}
@@ -160,7 +163,7 @@ def match(
 def samples_of(
     classes: list[str], videos: Sequence[tuple[Annotated, Mapping[str, np.ndarray]]]
 ) -> Samples:
-    """The frames of the videos of some categories."""
+    """Return the frames of the videos of some categories as samples."""
     features, scores, groups, footage, starts, first = [], [], [], [], [0], 0
     for category in classes:
         for annotated, content in videos:

@@ -1,6 +1,4 @@
-"""Omniglot's files: what is in the archives of github.com/brendenlake/omniglot
-(folder ``python``).
-"""
+"""Readers of Omniglot's archives, from github.com/brendenlake/omniglot (folder ``python``)."""
 
 import hashlib
 import io
@@ -24,19 +22,19 @@ and a hash of it.
 
 
 def drawing_of(path: PurePosixPath) -> str:
-    """The name of a drawing, such as ``Greek/character03/0394_01``."""
+    """Return the name of a drawing, such as ``Greek/character03/0394_01``."""
     return "/".join(path.with_suffix("").parts[-3:])
 
 
 def picture(data: bytes) -> Any:
-    """A grey image."""
+    """Decode a greyscale image."""
     from PIL import Image
 
     return Image.open(io.BytesIO(data)).convert("L")
 
 
 def read_images(archives: Sequence[Path], size: int) -> dict[str, np.ndarray]:
-    """What is drawn in the archives, sorted by character and drawing.
+    """Read all drawings as images, sorted by character and drawing.
 
     Returns:
         ``images`` ``[characters, 20, size, size]``, ink 255; ``names`` of characters
@@ -77,7 +75,7 @@ def fingerprint(image: np.ndarray) -> str:
 
 
 def read_strokes(archives: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Points in drawing order, of drawings one after the other.
+    """Read all drawings as points in drawing order, one drawing after the other.
 
     Returns:
         ``points`` float32 ``[total, 4]``: x, y (down) in pixels, milliseconds, number
@@ -94,7 +92,9 @@ def read_strokes(archives: Sequence[Path]) -> dict[str, np.ndarray]:
 
 
 def points_of(text: str) -> np.ndarray:
-    """From ``START``, lines of ``x,y,milliseconds`` with y up, and ``BREAK`` after each stroke."""
+    """Parse a stroke file: ``START``, lines of ``x,y,milliseconds`` with y up, and ``BREAK`` after
+    each stroke.
+    """
     points, stroke = [], 0
     for line in text.split():
         if line == "BREAK":
@@ -106,10 +106,8 @@ def points_of(text: str) -> np.ndarray:
 
 
 def read_runs(archives: Sequence[Path]) -> dict[str, np.ndarray]:
-    """``runs``, the official one-shot runs: fingerprints of the image to learn from and
-    the one to judge.
-
-    Their shape is ``[runs, classes, 2]``.
+    """Read the official one-shot runs as ``runs``, ``[runs, classes, 2]``: hashes of the support
+    image and of the query image.
     """
     prints = {
         "/".join(p.parts[-3:]): fingerprint(np.asarray(picture(data)))

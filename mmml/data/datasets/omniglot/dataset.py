@@ -50,22 +50,25 @@ Arrays = dict[str, np.ndarray]
 
 @datasets.register("omniglot")
 class Omniglot(OnDisk):
-    """Images, and strokes where there are archives of them; a class's superclass is its alphabet.
+    """Images of characters, and strokes if their archives are there; a class's superclass is its
+    alphabet.
 
-    Turned by 0, 90, 180 and 270 degrees, characters are classes of their own (Santoro et al.,
-    2016), all in one split. The test split of whole alphabets holds the 20 official one-shot runs
-    as published episodes.
+    Characters rotated by 0, 90, 180 and 270 degrees are separate classes (Santoro et al., 2016),
+    all in one split. If splits are whole alphabets, the test split has the 20 official one-shot
+    runs as official episodes.
 
     Args:
-        root: the folder that holds ``omniglot/``.
-        size: images are reduced to this many pixels on each side (28 as usual, 105 as they are).
-        rotations: whether turned characters are classes.
-        split_seed: what of a split is left to chance.
-        split: ``random``: as in MAML, 1,200 characters to train on, of which 172 for validation
-            here, and 423 for test. ``vinyals``: the split of Vinyals et al. (2016). ``background``:
-            the 30 background alphabets to train on, of which 5 for validation, and the 20
-            evaluation alphabets for test (Lake et al., 2015); ``small1``, ``small2``: the same with
-            five alphabets to train on, and the others for validation.
+        root: the folder that contains ``omniglot/``.
+        size: images are reduced to this many pixels on each side (28 is usual, 105 is the original
+            size).
+        rotations: whether rotated characters are classes.
+        split_seed: seed of the random parts of a split.
+        split: ``random``: 1,200 characters for training as in MAML, of which 172 serve for
+            validation here, and 423 for test. ``vinyals``: the split of Vinyals et al. (2016).
+            ``background``: the 30 background alphabets for training, of which 5 serve for
+            validation, and the 20 evaluation alphabets for test (Lake et al., 2015). ``small1``,
+            ``small2``: the same with five alphabets for training, and the other background
+            alphabets for validation.
     """
 
     name = "omniglot"
@@ -97,8 +100,8 @@ class Omniglot(OnDisk):
         self.split, self.split_seed = split, split_seed
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
-        """Images are uint8 ``[n, size, size]``, ink 255 on 0; the rows of a class
-        are its drawings.
+        """Load all splits. Images are uint8 ``[n, size, size]``, 255 on 0; the rows of a class are
+        its drawings.
         """
         read = self._read(IMAGES, read_images, self.size)
         strokes = Strokes(self._read(STROKES, read_strokes)) if "strokes" in modalities else None
@@ -125,17 +128,17 @@ class Omniglot(OnDisk):
 
     @property
     def turns(self) -> int:
-        """Classes that are made of a character."""
+        """The number of rotations of each character, each a class."""
         return 4 if self.rotations else 1
 
     def _read(self, kind: str, read: Callable[..., Arrays], *size: int) -> Arrays:
-        """What the archives of a kind hold, from the cache if they have been read before."""
+        """Return the content of archives of one kind, from the cache if they were read before."""
         found = self.find(kind, wanted=WANTED.get(kind))
         key = {"code": code_of(archives), "what": [kind, *size], "archives": stamps(found)}
         return cached_arrays("omniglot", key, lambda: read(found, *size))
 
     def _check_known(self, known: np.ndarray) -> None:
-        """Refuse training characters of which some have no strokes."""
+        """Raise ``UserError`` if some training characters have no strokes."""
         if known.all():
             return
         message = (

@@ -1,4 +1,4 @@
-"""From drawings by character to the rows of a split."""
+"""Rows of a split from the drawings of its characters."""
 
 from collections.abc import Mapping
 
@@ -16,14 +16,14 @@ from mmml.errors import UserError
 def samples_of(
     names: list[str], images: np.ndarray, points: np.ndarray | None, turns: int
 ) -> Samples:
-    """Characters and their turns by 90 degrees, which follow one another; a superclass is
-    an alphabet, turned.
+    """Return samples of characters and their rotations by 90 degrees; a superclass is an alphabet
+    in one rotation.
 
     Args:
-        names: such as ``Greek/character03``.
+        names: of the characters, such as ``Greek/character03``.
         images: ``[characters, drawings, size, size]``.
-        points: of the drawings, ``[characters, drawings]``, if there are any.
-        turns: classes that are made of a character, 1 to 4.
+        points: of the drawings, ``[characters, drawings]``; None without strokes.
+        turns: the number of rotations of each character, 1 to 4.
     """
     turned = torch.stack(
         [torch.from_numpy(images).rot90(t, (-2, -1)) for t in range(turns)], dim=1
@@ -35,16 +35,16 @@ def samples_of(
     classes = [f"{name}/rot{90 * t:03}" for name in names for t in range(turns)]
     kinds = [f"{name.split('/')[0]}/{t}" for name in names for t in range(turns)]
     starts = np.arange(len(classes) + 1) * images.shape[1]
-    duplicates = if_any(identical(turned))  # two people made the one dot of Braille alike
+    duplicates = if_any(identical(turned))  # such as Braille's single dot
     superclasses = np.unique(kinds, return_inverse=True)[1]
     return Samples(classes, starts, columns, duplicates=duplicates, superclasses=superclasses)
 
 
 class Strokes:
-    """Drawings as points.
+    """The strokes of all drawings, by name.
 
     Args:
-        read: by :func:`mmml.data.datasets.omniglot.archives.read_strokes`.
+        read: output of :func:`mmml.data.datasets.omniglot.archives.read_strokes`.
     """
 
     def __init__(self, read: Mapping[str, np.ndarray]):
@@ -52,7 +52,7 @@ class Strokes:
         self.points = dict(zip(read["names"].tolist(), parts, strict=True))
 
     def known(self, drawings: np.ndarray) -> np.ndarray:
-        """Of which characters there are all drawings, of ``[characters, drawers]``:
+        """Return which characters have strokes for all of their drawings ``[characters, drawers]``:
         bool ``[characters]``.
         """
         return np.array(
@@ -60,14 +60,16 @@ class Strokes:
         )
 
     def of(self, drawings: np.ndarray) -> np.ndarray:
-        """The points of drawings, all known: objects of the same shape."""
+        """Return the points of drawings, which must all have strokes, as an object array of the
+        same shape.
+        """
         return objects([self.points[name] for name in drawings.ravel().tolist()]).reshape(
             drawings.shape
         )
 
 
 def turn(points: np.ndarray, times: int) -> np.ndarray:
-    """Points turned by 90 degrees, as often, as ``Tensor.rot90`` turns images."""
+    """Rotate points by ``times`` · 90 degrees in the direction of ``Tensor.rot90``."""
     x, y, *rest = points.T
     for _ in range(times):
         x, y = y, PAPER - x
@@ -75,12 +77,12 @@ def turn(points: np.ndarray, times: int) -> np.ndarray:
 
 
 def official_episodes(prints: np.ndarray, runs: np.ndarray, turns: int) -> OfficialEpisodes:
-    """The official runs as rows of the test split.
+    """Return the official runs as episodes of the test split.
 
     Args:
-        prints: of the split's images ``[characters, drawers]``.
+        prints: hashes of the split's images, ``[characters, drawers]``.
         runs: see :func:`mmml.data.datasets.omniglot.archives.read_runs`.
-        turns: classes that are made of a character.
+        turns: the number of rotations of each character.
     """
     position = {p: divmod(i, prints.shape[1]) for i, p in enumerate(prints.ravel().tolist())}
     if missing := set(runs.ravel().tolist()) - set(position):

@@ -8,9 +8,9 @@ import numpy as np
 from mmml.data.base import SPLITS, shuffled
 from mmml.errors import UserError
 
-# Of the 1,623 where they are split at random; the other 172 are for validation.
+# Numbers of characters of the random split; the other 172 are for validation.
 TRAIN, TEST = 1028, 423
-VALIDATION = 5  # background alphabets
+VALIDATION = 5  # number of background alphabets for validation
 EVALUATION = (
     *(
         "Angelic",
@@ -38,20 +38,20 @@ MINIMAL = {
     "small2": ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit", "Tagalog"),
 }
 ALPHABETS = ("background", *MINIMAL)
-FILES = "splits_vinyals_style"  # the folder of those of Vinyals et al.
+FILES = "splits_vinyals_style"  # the folder of the split of Vinyals et al.
 KINDS = ("random", "vinyals", *ALPHABETS)
 
 
 def split_characters(
     kind: str, names: Sequence[str], seed: int, folder: Path
 ) -> dict[str, list[int]]:
-    """Positions of characters such as ``Greek/character03`` for train, val and test.
+    """Split characters: positions in ``names`` for train, val and test.
 
     Args:
         kind: one of ``KINDS``.
-        names: of all characters.
-        seed: of what is left to chance.
-        folder: of the dataset, for splits that are files.
+        names: of all characters, such as ``Greek/character03``.
+        seed: of the random parts of a split.
+        folder: of the dataset; splits of kind ``vinyals`` are read from it.
     """
     if kind == "random":
         order, bounds = (
@@ -66,8 +66,8 @@ def split_characters(
 
 
 def of_alphabets(kind: str, names: Sequence[str], seed: int) -> dict[str, set[str]]:
-    """Whole alphabets: evaluation alphabets for test; background alphabets that are left
-    out for validation.
+    """Split by whole alphabets: evaluation alphabets for test; background alphabets outside
+    training for validation.
     """
     background = sorted({n.split("/")[0] for n in names} - set(EVALUATION))
     left_out = {background[i] for i in shuffled(background, seed)[:VALIDATION]}
@@ -80,8 +80,8 @@ def of_alphabets(kind: str, names: Sequence[str], seed: int) -> dict[str, set[st
 
 
 def of_files(folder: Path) -> dict[str, set[str]]:
-    """The split of Vinyals et al. (2016); for validation, what ``trainval.txt`` has
-    beyond ``train.txt``.
+    """Read the split of Vinyals et al. (2016); characters of ``trainval.txt`` that are not in
+    ``train.txt`` are for validation.
     """
     found = {}
     for name in ("train", "trainval", "test"):
