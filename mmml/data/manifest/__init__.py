@@ -1,4 +1,4 @@
-"""Tables and folders of your own, read as they were written."""
+"""Readers of your own tables and folders."""
 
 from mmml.data.manifest.reading import read_rows
 from mmml.data.manifest.rows import ManifestRows

@@ -1,4 +1,4 @@
-"""From the rows of a manifest to columns of values: decoded files, texts, features."""
+"""Columns of values from the rows of a manifest: decoded files, texts, features."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ from mmml.data.values import Matrix, Subset, Values, objects
 
 
 class Texts:
-    """Texts in columnar memory: a tenth of what as many Python strings take.
+    """Texts in columnar memory, which take a tenth of the memory of as many Python strings.
 
     Args:
         array: of texts; an empty cell is the empty text.
@@ -47,8 +47,8 @@ class Source:
     """The values of one modality for all rows of a manifest.
 
     Attributes:
-        values: the distinct ones.
-        of_row: the position of each row's value, −1 where it has none.
+        values: the distinct values.
+        of_row: for each row the position of its value, −1 if it has none.
     """
 
     values: Values
@@ -58,8 +58,8 @@ class Source:
 def open_sources(
     rows: ManifestRows, modalities: Collection[str], limits: Limits, matrix: Matrix | None
 ) -> dict[str, Source]:
-    """Decode what these modalities need; rows whose values cannot be used are noted
-    in ``rows.problems``.
+    """Decode the values of some modalities; rows whose values cannot be used are added to
+    ``rows.problems``.
     """
     return {m: _open(rows, m, limits, matrix) for m in sorted(modalities)}
 
@@ -73,7 +73,7 @@ def _open(rows: ManifestRows, modality: str, limits: Limits, matrix: Matrix | No
         return Source(Texts(texts), codes)
     assert modality in FILE_MODALITIES
     codes, names = rows.codes(modality)
-    # Files of rows that are refused already, perhaps for their path, are not wanted.
+    # Files are not decoded if their rows are refused already, perhaps for their path.
     wanted = np.zeros(len(names), bool)
     kept = np.delete(codes, list(rows.problems))
     wanted[kept[kept >= 0]] = True
@@ -96,10 +96,11 @@ def report_gaps(
     per: Mapping[str, Granularity],
     keep: bool = False,
 ) -> None:
-    """Note the rows without a value, and the rows of classes without any value of what
+    """Add a problem to each row that lacks a value, or whose class lacks a value of a modality that
     belongs to classes.
 
-    With ``keep``, only rows that have none of the modalities that belong to samples.
+    With ``keep``, rows that lack a value get a problem only if they lack all modalities that belong
+    to samples.
     """
     lacking = {
         m: source.of_row < 0 for m, source in sources.items() if per[m] is Granularity.SAMPLE
@@ -111,29 +112,31 @@ def report_gaps(
     for modality, source in sources.items():
         if per[modality] is Granularity.CLASS:
             present = source.of_row >= 0
-            present[list(rows.problems)] = False  # what is left out serves nobody
+            present[list(rows.problems)] = False  # the values of refused rows do not count
             rows.report(unserved(labels, present), f"its class has no {modality}")
 
 
 def unserved(labels: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """The rows of classes none of whose rows is ``there``, ``[rows]``; rows without a class (−1)
-    are not among them.
+    """Return which rows belong to classes without any present value, bool ``[rows]``; rows without
+    a class (−1) are not included.
     """
-    # The last place is for rows without a class.
+    # The last element is for rows without a class.
     served = np.zeros(labels.max(initial=-1) + 2, bool)
     served[labels[present]] = True
     return ~served[labels] & (labels >= 0)
 
 
 def report_bad_rows(rows: ManifestRows, matrix: Matrix) -> None:
-    """Note the rows whose features hold NaN or an infinite number."""
+    """Add a problem to each row whose features contain NaN or an infinite number."""
     rows.report(
         np.isin(rows.origin, bad_rows(matrix)), "its features hold a number that is not finite"
     )
 
 
 def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> dict[int, str]:
-    """Features whose width differs from that of most."""
+    """Return an error message for each feature array whose width differs from the most frequent
+    one.
+    """
     good = [i for i in range(len(shapes)) if i not in failures]
     if modality != "features" or not good:
         return {}
@@ -149,15 +152,15 @@ def _misfits(modality: str, shapes: np.ndarray, failures: Mapping[int, str]) -> 
 def declared(
     rows: ManifestRows, labels: np.ndarray, matrix: Matrix | None
 ) -> dict[str, Granularity]:
-    """The modalities of a manifest, each per class if it is the same for all rows of a class,
-    else per sample.
+    """Return the modalities of a manifest with their granularity: per class if all rows of each
+    class have the same value, else per sample.
 
-    Labels serve as texts where there is no column of texts.
+    Labels are used as texts if there is no column of texts.
 
     Args:
         rows: of the manifest.
         labels: the class of each row, −1 for none.
-        matrix: features for all rows, if they come as one.
+        matrix: features of all rows, if they are in one matrix.
     """
     found = {m: _per(labels, rows.codes(m)[0]) for m in (*FILE_MODALITIES, *TEXTS) if rows.has(m)}
     if matrix is not None:
@@ -176,7 +179,9 @@ def _per(labels: np.ndarray, codes: np.ndarray) -> Granularity:
 def _column(
     values: Values, own: np.ndarray, labels: np.ndarray, classes: int, per: Granularity
 ) -> Column:
-    """Of rows that own these values (−1: none), sorted by class."""
+    """Build the column of rows sorted by class; ``own`` has the position of each row's value, −1
+    for none.
+    """
     present = own >= 0
     if per is Granularity.SAMPLE:
         return Column(Subset(values, own), mask_of(present))
@@ -195,16 +200,16 @@ def make_samples(
     per: Mapping[str, Granularity],
     scored: bool,
 ) -> Samples:
-    """Samples of some rows.
+    """Build the samples of some rows.
 
     Args:
         rows: of the manifest.
         order: positions of the rows, sorted by class.
-        labels: the class of each of them, from 0 without gaps.
+        labels: the class of each of these rows, from 0 without gaps.
         names: of the classes.
-        sources: of the modalities wanted.
-        per: what each modality belongs to.
-        scored: whether they have scores.
+        sources: of the modalities in use.
+        per: the granularity of each modality.
+        scored: whether samples have scores.
     """
     columns = {
         m: _column(s.values, s.of_row[order], labels, len(names), per[m])
@@ -215,7 +220,7 @@ def make_samples(
         columns[SCORE] = Column.of_scores(rows.column(SCORE).to_numpy(zero_copy_only=False)[order])
     if rows.has("group"):
         codes = rows.codes("group")[0][order]
-        # A row without a group is one of its own.
+        # A row without a group is a group of its own.
         alone = codes.max(initial=-1) + 1 + np.arange(len(codes))
         extra["groups"] = np.where(codes < 0, alone, codes)
     if rows.has("domain"):

@@ -1,4 +1,6 @@
-"""Copies among the rows of a manifest, which are never on both sides of an episode."""
+"""Copies among the rows of a manifest; an episode never has copies in both its support set and its
+queries.
+"""
 
 from collections.abc import Mapping
 
@@ -13,22 +15,22 @@ from mmml.data.values import Matrix, Values
 
 
 def telling(sources: Mapping[str, Source], per: Mapping[str, Granularity]) -> dict[str, Source]:
-    """The modalities by which rows can be told apart.
+    """Return the modalities that identify copies of rows.
 
-    Texts are among them only where rows show nothing else: a short text recurs by chance,
-    a photograph does not.
+    Texts are used only if rows have no other modality: equal short texts are often a coincidence,
+    equal photographs are not.
     """
     own = {m: s for m, s in sources.items() if per[m] is Granularity.SAMPLE}
     return {m: s for m, s in own.items() if m not in TEXTS} or own
 
 
 def copies(sources: Mapping[str, Source], rows: int) -> np.ndarray:
-    """A number for each row, ``[rows]``: one for rows that show the same of any modality,
-    and for chains of such.
+    """Return a number for each row, ``[rows]``, the same for rows with an equal value of any
+    modality, and for chains of such rows.
 
     Args:
         sources: see :func:`telling`.
-        rows: how many there are.
+        rows: the number of rows.
     """
     own = np.arange(rows)
     found = []
@@ -40,7 +42,7 @@ def copies(sources: Mapping[str, Source], rows: int) -> np.ndarray:
 
 
 def _numbers(values: Values) -> np.ndarray:
-    if isinstance(values, Matrix):  # large, and read for nothing else before training
+    if isinstance(values, Matrix):  # large, so its numbers are cached
         return cached_arrays(
             "copies", {"matrix": values.identity}, lambda: {"of": identical(values)}
         )["of"]
@@ -48,7 +50,7 @@ def _numbers(values: Values) -> np.ndarray:
 
 
 def contents(sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
-    """A hash of what each row shows, hexadecimal bytes ``[rows]`` by modality,
-    empty where a row has none.
+    """Return a hash of each row's value by modality, hexadecimal bytes ``[rows]``; empty for rows
+    without a value.
     """
     return {m: np.append(digests(s.values), b"")[s.of_row] for m, s in sources.items()}

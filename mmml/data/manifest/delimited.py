@@ -1,4 +1,6 @@
-"""CSV, as spreadsheets and programs write it: cells between commas, semicolons, tabs or bars."""
+"""CSV files as spreadsheets and programs write them, with commas, semicolons, tabs or bars as
+delimiters.
+"""
 
 import csv
 import re
@@ -16,24 +18,24 @@ from mmml.data.manifest.sheet import Sheet, assemble, portions
 from mmml.errors import UserError, many
 
 DELIMITERS = ",;\t|"
-# As programs write what is missing.
+# Words that programs write for missing values.
 MISSING = ("NaN", "nan", "null", "NULL", "NAN", "-nan", "NaT", "<NA>", "#N/A", r"\N")
-FORMULA = r'(?s)^="(.*)"$'  # how people make a spreadsheet keep 007 as a text
-SPACED = r'(?s)^ +"([^"]*)" *$'  # a cell in quotation marks where a blank follows each delimiter
-SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line that spreadsheets understand
+FORMULA = r'(?s)^="(.*)"$'  # a formula that makes a spreadsheet keep 007 as a text
+SPACED = r'(?s)^ +"([^"]*)" *$'  # a quoted cell in files with a space after each delimiter
+SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line for spreadsheets
 NAME, NUMBER = r"\.[A-Za-z]\w{1,4}$", r"^[+-]?\d+([.,]\d+)?$"
-KINDS = (NAME, NUMBER)  # of cells: names of files, numbers
+KINDS = (NAME, NUMBER)  # kinds of cells: file names, numbers
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_csv(path: Path) -> Sheet:
-    """Texts only; quoted cells may hold delimiters, line breaks, and quotation marks
-    that are doubled.
+    """Read a CSV file as texts. Quoted cells may contain delimiters, line breaks, and doubled
+    quotation marks.
 
-    UTF-8, or UTF-16 with its mark. Lines without any value are no rows.
+    The encoding is UTF-8, or UTF-16 with a byte order mark. Lines without any value are skipped.
 
     Raises:
-        UserError: naming the line that cannot be understood.
+        UserError: a line cannot be read as a row; the message names it.
     """
     csv.field_size_limit(sys.maxsize)
     with path.open("rb") as file:
@@ -81,7 +83,7 @@ class _Lines:
 
     @property
     def line(self) -> int:
-        """The last line that was read, from 1."""
+        """The number of the last line that was read, from 1."""
         return self.reader.line_num + self.skipped
 
     def _next(self) -> list[str] | None:
@@ -105,7 +107,7 @@ class _Lines:
         return [name or f"column {i + 1}" for i, name in enumerate(names)]
 
     def rows(self) -> Iterator[list[str]]:
-        """Rows with a cell for each column."""
+        """Yield rows with a cell for each column."""
         width, number, gap = len(self.names), 0, 0
         while True:
             start = self.line + 1
@@ -113,15 +115,15 @@ class _Lines:
                 return
             if not any(cells) and width > 1:
                 self.left_out["without any value"] += bool(cells)
-            elif width > 1 and _names(cells) == self.names:  # as where files were joined
+            elif width > 1 and _names(cells) == self.names:  # where files were concatenated
                 self.left_out["repeating the header"] += 1
-            elif not cells:  # where a row is one cell, an empty line is one, if others follow
+            elif not cells:  # with one column, an empty line is a row unless it is the last
                 gap += 1
             else:
                 yield from ([""] for _ in range(gap))
                 number, gap = number + gap, 0
-                # Nothing may follow the last column; where a row is one cell, "yes," is
-                # a text with a comma.
+                # No value may follow the last column. In a table of one column, "yes," is
+                # a text with an unquoted comma, and is refused.
                 if len(cells) < width or any(cells[width:]) or len(cells) > width == 1:
                     raise UserError(
                         f"{self.path}: row {number + 1} (line {start}) has {len(cells)} "
@@ -137,7 +139,9 @@ class _Lines:
 
 
 def _names(cells: list[str]) -> list[str]:
-    """The names of columns: without a mark of UTF-8, and without quotation marks behind a blank."""
+    """Return the names of columns, without a byte order mark, and without quotation marks that
+    follow a space.
+    """
     return [re.sub(SPACED, r"\1", cell.strip("\ufeff")).strip() for cell in cells]
 
 
@@ -173,12 +177,16 @@ def _sheet(lines: _Lines) -> Sheet:
 
 
 def _is_column(name: str, values: pa.ChunkedArray) -> bool:
-    """Whether a column has a name or any value: spreadsheets write empty ones after the last."""
+    """Whether a column has a name or any value; spreadsheets write empty columns after the last
+    one.
+    """
     return not name.startswith("column ") or values.null_count < len(values)
 
 
 def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """The values of cells, and the words in those that spell out that a value is missing."""
+    """Return the values of cells, with None for missing ones, and the words for missing values that
+    were found.
+    """
     for pattern in (FORMULA, SPACED):
         cells = pc.replace_substring_regex(cells, pattern, r"\1")
     words = pc.utf8_trim_whitespace(cells)
@@ -187,8 +195,8 @@ def _meant(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
 
 
 def _kinds(table: pa.Table) -> dict[int, str]:
-    """What all cells of a column are, by its place, where that is more than texts:
-    a pattern of ``KINDS``.
+    """Return the pattern of ``KINDS`` that all cells of a column match, by the position of the
+    column; columns of other texts are left out.
     """
     cells = {i: column.filter(pc.not_equal(column, "")) for i, column in enumerate(table.columns)}
     alike = (
@@ -205,8 +213,8 @@ def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
 
 
 def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -> str | None:
-    """Why a row over several lines is suspect: further lines in one of its cells look like
-    rows of the table.
+    """Return why a row over several lines is suspect, or None: the further lines of one of its
+    cells look like rows of the table.
     """
     width, (first, last) = len(lines.names), lines.several[row]
     for column, name in enumerate(lines.names):
@@ -214,7 +222,7 @@ def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -
         begun, *found = (cells or [""] for cells in csv.reader(parts, delimiter=lines.delimiter))
         middle = [cells for cells in found[:-1] if any(cells)]
         shaped = found and all(len(c) == width for c in middle) and len(found[-1]) == column + 1
-        own = [""] * column + begun  # its own row, if the cell should have ended on its first line
+        own = [""] * column + begun  # the row, if the cell should have ended on its first line
         rows = ([own] if len(own) == width else []) + (middle or found)
         certain = kinds if middle else {i: kind for i, kind in kinds.items() if kind == NAME}
         known = shaped and width > 1 and any(_is_known(table, c, column) for c in rows)
@@ -227,7 +235,9 @@ def _swallows(table: pa.Table, row: int, lines: _Lines, kinds: dict[int, str]) -
 
 
 def _is_known(table: pa.Table, cells: list[str], column: int) -> bool:
-    """Whether another column of the table has some of these cells elsewhere, too."""
+    """Whether any of these cells, outside of ``column``, occurs elsewhere in its own column of the
+    table.
+    """
     return any(
         i != column and cell and pc.index(table[i], pa.scalar(cell, table[i].type)).as_py() >= 0
         for i, cell in enumerate(cells)
@@ -235,17 +245,19 @@ def _is_known(table: pa.Table, cells: list[str], column: int) -> bool:
 
 
 def _is_alike(cells: list[str], column: int, kinds: dict[int, str]) -> bool:
-    """Whether the cells beside a place, some at least, are of the kinds that their columns have."""
+    """Whether the cells outside of ``column`` match the kinds of their columns; at least one must
+    have a kind.
+    """
     alike = [
         re.search(kinds[i], cell) for i, cell in enumerate(cells) if i != column and i in kinds
     ]
-    # Such as "it is 5,99".
+    # A decimal number such as 5,99 in a text is no sign of a row.
     decimal = re.search(r"\d$", cells[column]) and re.match(r"\d", "".join(cells[column + 1 :]))
     return bool(alike) and all(alike) and not decimal
 
 
 def _undecodable(path: Path) -> str:
-    """The first line that is not UTF-8."""
+    """The first line that is not UTF-8, for a message."""
     with path.open("rb") as binary:
         for number, line in enumerate(binary):
             try:

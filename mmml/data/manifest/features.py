@@ -1,4 +1,4 @@
-"""Feature vectors for all rows at once: a ``.npy`` matrix, or a vector column of a Parquet file."""
+"""Feature vectors of all rows: a ``.npy`` matrix, or a vector column of a Parquet file."""
 
 import logging
 from collections.abc import Iterator
@@ -18,12 +18,14 @@ from mmml.files import write_atomically, write_npy
 
 log = logging.getLogger(__name__)
 
-CHUNK = 65_536  # rows looked at together
+CHUNK = 65_536  # rows read at a time
 
 
 def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
-    """``[rows, width]`` or ``[rows, steps, width]``, mapped rather than read; one row for
-    each of the table's.
+    """Open a memory-mapped matrix ``[rows, width]`` or ``[rows, steps, width]``.
+
+    Raises:
+        UserError: the file is no such matrix, or its number of rows is not that of the table.
     """
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
@@ -52,8 +54,8 @@ def load_matrix(path: Path, option: str, rows: ManifestRows) -> Matrix:
 
 
 def vector_column(path: Path) -> Matrix | None:
-    """The column ``features`` of a Parquet file (lists of one length), copied once
-    to a matrix in the cache.
+    """Return the column ``features`` of a Parquet file (lists of one length), copied once to a
+    matrix in the cache; None without this column.
     """
     import pyarrow.parquet as pq
 
@@ -65,7 +67,7 @@ def vector_column(path: Path) -> Matrix | None:
         return Matrix(target)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, EOFError) as error:  # somebody's, or damaged
+    except (OSError, ValueError, EOFError) as error:  # damaged, or not readable by this user
         log.warning("%s cannot be read (%s) and is made anew", target, error)
 
     def write(out: Any) -> None:
@@ -82,7 +84,7 @@ def vector_column(path: Path) -> Matrix | None:
 
 
 def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
-    """The vectors of some rows at a time, ``[n, width]``."""
+    """Yield the vectors of some rows at a time, ``[n, width]``."""
     width = None
     kind = file.schema_arrow.field(VECTORS).type
     lists = (
@@ -101,7 +103,7 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
             message = "have different lengths, or some are missing or empty"
             raise UserError(f"{path}: the vectors in column {VECTORS!r} {message}")
         width = lengths.pop()
-        # What float32 cannot hold becomes infinite, and is reported.
+        # Numbers beyond the range of float32 become infinite; their rows are reported.
         with np.errstate(over="ignore"):
             yield (
                 column.flatten()
@@ -112,7 +114,7 @@ def _vectors(file: Any, path: Path) -> Iterator[np.ndarray]:
 
 
 def bad_rows(matrix: Matrix) -> np.ndarray:
-    """Positions of the rows with a number that is not finite; found once, then remembered."""
+    """Return the positions of rows with a number that is not finite; the result is cached."""
     if matrix.array.dtype.kind != "f":
         return np.empty(0, np.int64)
 
@@ -120,7 +122,7 @@ def bad_rows(matrix: Matrix) -> np.ndarray:
         axes = tuple(range(1, matrix.array.ndim))
         parts = []
         for start in range(0, len(matrix), CHUNK):
-            with np.errstate(over="ignore"):  # what is too large for float32 is infinite there
+            with np.errstate(over="ignore"):  # numbers beyond the range of float32 become infinite
                 chunk = matrix.array[start : start + CHUNK].astype(matrix.dtype, copy=False)
             parts.append(start + np.flatnonzero(~np.isfinite(chunk).all(axis=axes)))
         return {"rows": np.concatenate(parts) if parts else np.empty(0, np.int64)}

@@ -1,4 +1,4 @@
-"""Finding the table: a file, the ``metadata`` file of a folder, or the folder itself."""
+"""Finding the manifest: a table, the ``metadata`` file of a folder, or the folder itself."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ READERS = {
 
 
 def find(root: str, option: str) -> Path:
-    """The manifest that a path means: the file itself, the one in a folder, or the folder
-    if it has none.
+    """Return the manifest that a path means: the table itself, the table in a folder, or the folder
+    if it has no table.
 
-    Links and ``..`` on the way to its folder are resolved once, here, so that a file has one path.
+    Links and ``..`` in the path are resolved here, so that a manifest has one path.
 
     Raises:
-        UserError: there is nothing, or there are several.
+        UserError: the path does not exist, or its folder has several tables.
     """
     given = expanded(root)
     try:
@@ -45,7 +45,7 @@ def find(root: str, option: str) -> Path:
             for p in path.iterdir()
             if p.stem.lower() == "metadata" and p.suffix.lower() in READERS
         )
-    except OSError as error:  # its name is too long, or it may not be read
+    except OSError as error:  # its name is too long, or it cannot be accessed
         raise UserError(f"{option}={root}: {error.strerror}") from None
     if len(found) > 1:
         raise UserError(
@@ -55,7 +55,7 @@ def find(root: str, option: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path is a file; False also for names that the system refuses."""
+    """Whether a path is a file; False also for paths that the system does not allow."""
     try:
         return path.is_file()
     except OSError:
@@ -63,14 +63,14 @@ def is_file(path: Path) -> bool:
 
 
 def read(path: Path, option: str) -> Sheet:
-    """All rows as they are written.
+    """Read all rows as texts.
 
     Args:
         path: what :func:`find` returned.
-        option: what named it, for messages.
+        option: the option that gave the path, for messages.
 
     Raises:
-        UserError: naming the row where the file cannot be understood.
+        UserError: the file cannot be read; the message names the row.
     """
     try:
         sheet = read_folders(path, option) if path.is_dir() else READERS[path.suffix.lower()](path)

@@ -1,5 +1,5 @@
-"""Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix
-tells the modality.
+"""Class folders: ``train/cat/1.png`` or ``cat/1.png``; the folder is the label, the suffix gives
+the modality.
 """
 
 import os
@@ -18,7 +18,7 @@ SPLITS = {
     "test": "test testing",
 }
 SPLIT_OF_NAME = {name: split for split, names in SPLITS.items() for name in names.split()}
-SET = re.compile(r"[ _-]?(set|split|data)$")  # as in test_set
+SET = re.compile(r"[ _-]?(set|split|data)$")  # such as in test_set
 SUFFIXES = {
     "image": (
         ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .pbm .pgm .ppm .pnm .tif .tiff .jp2 "
@@ -32,24 +32,24 @@ SUFFIXES = {
 MODALITY_OF_SUFFIX = {
     suffix: modality for modality, several in SUFFIXES.items() for suffix in several.split()
 }
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # what a table can be
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # suffixes of tables
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name stands for, in any capitals, as a set or not;
-    None if it stands for none.
+    """Return the split that a folder's name means, in upper or lower case, such as ``test_set``;
+    None if it means none.
     """
     return SPLIT_OF_NAME.get(SET.sub("", name.strip().lower()))
 
 
 def read_folders(path: Path, option: str) -> Sheet:
-    """A row for each media file; one that lies in no folder has no label.
+    """Read a row for each media file; a file that is in no class folder has no label.
 
     Raises:
-        UserError: there are none.
+        UserError: there is no media file.
     """
     folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    # A class may be called "train", too; but then its folder stands among others, or holds files.
+    # A class may also be called "train"; then other class folders are beside it, or it has files.
     splits = [p for p in folders if split_of(p.name)]
     nested = any(c.is_dir() and not c.name.startswith(".") for p in splits for c in p.iterdir())
     others = (p.name for p in folders if p not in splits and _rows(path, p, {}, Counter()))
@@ -95,8 +95,8 @@ def _rows(
     left_out: Counter[str],
     without: Collection[Path] = (),
 ) -> list[dict[str, str]]:
-    """A row for each media file below ``top``, its name relative to ``path``;
-    counts the other files.
+    """Return a row for each media file below ``top``, with its path relative to ``path``; count the
+    other files in ``left_out``.
     """
     rows = []
     for file in _files_below(top, (), left_out, without):
@@ -117,7 +117,7 @@ def _rows(
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name is UTF-8: file systems allow any bytes."""
+    """Whether a name is valid UTF-8; file systems allow any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -128,14 +128,14 @@ def _is_text(name: str) -> bool:
 def _files_below(
     folder: Path, above: tuple[Path, ...], left_out: Counter[str], without: Collection[Path] = ()
 ) -> Iterator[Path]:
-    """All files, sorted; a link to a folder is followed, unless it leads back to one
-    that it lies in.
+    """Yield all files, sorted. Links to folders are followed, except those that lead back to a
+    folder above.
 
     Args:
-        folder: where to look.
-        above: the folders that it lies in, as they are called without links.
-        left_out: counts what is passed over.
-        without: folders in it that are not looked into.
+        folder: the folder to search.
+        above: the folders above it, with links resolved.
+        left_out: counts skipped files.
+        without: folders that are skipped.
     """
     real = folder.resolve()
     if real in above:
@@ -156,8 +156,8 @@ def _files_below(
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool | None:
-    """Whether an entry is a folder; None if it is no file either, such as a link that leads
-    nowhere, or in a circle.
+    """Whether an entry is a folder; None if it is neither a folder nor a file, such as a broken or
+    circular link.
     """
     with suppress(OSError):
         return entry.is_dir() or (False if entry.is_file() else None)

@@ -1,7 +1,7 @@
-"""The folder that was meant, where the class folders lie one level below the one that was
-named, or above it.
+"""Finding the intended folder if the class folders are one level above or below the given one.
 
-Nothing is chosen silently: a message names the folder, once it has been found that it can be read.
+The folder is never replaced silently: a message suggests the other folder, after checking that it
+can be read.
 """
 
 import os
@@ -20,18 +20,18 @@ from mmml.data.manifest.sheet import TEXT, Sheet
 from mmml.data.media import FILE_MODALITIES
 from mmml.errors import UserError
 
-LOOKED_AT = 1000  # folders, and files of each, at most
+LOOKED_AT = 1000  # at most so many folders, and files of each
 
 
 def read_named(root: str, option: str) -> tuple[Path, Sheet]:
-    """The manifest or folder that a path means, and all its rows.
+    """Return the path of a manifest or folder, and all its rows.
 
     Args:
         root: a manifest or a folder.
-        option: what named it: ``dataset.root``, ``support`` or ``query``.
+        option: the option that gave it: ``dataset.root``, ``support`` or ``query``.
 
     Raises:
-        UserError: it cannot be read; a folder below is named, if that one can.
+        UserError: it cannot be read; the message suggests a folder below if that can be read.
     """
     path = find(root, option)
     try:
@@ -43,16 +43,17 @@ def read_named(root: str, option: str) -> tuple[Path, Sheet]:
 
 
 def tell_likely(rows: ManifestRows, sheet: Sheet, matrix: bool) -> None:
-    """Note the folder that was meant, if class folders lie elsewhere than in the one that was read.
+    """Set ``rows.meant``, or add a note, if class folders are above or below the folder that was
+    read.
 
     Args:
         rows: of a manifest or folder.
-        sheet: the same as it is written.
-        matrix: whether features come in a file of their own: files may then be paired with them,
-            without labels.
+        sheet: the same rows before interpretation.
+        matrix: whether features are in a separate file; files may then belong to its rows without
+            labels.
     """
     path, option, labels = rows.path, rows.option, set[str]()
-    if not path.is_dir() or option == "query":  # queries may lie anywhere below
+    if not path.is_dir() or option == "query":  # queries need no class folders
         return
     if not rows.has("label") and (table := _table_in(path)):
         rows.meant = (
@@ -87,11 +88,11 @@ def naming(option: str, folder: Path) -> str:
 
 
 def classes_below(path: Path, sheet: Sheet) -> list[Path]:
-    """Folders that were read as classes, and probably hold the class folders or a table.
+    """Return folders that were read as classes, but probably contain the class folders or a table.
 
-    That is the case for the only class if it holds folders or a table, for one class of several
-    if it holds at least as many folders as there are classes, and for several classes if they hold
-    folders of the same names.
+    These are: the only class, if it contains folders or a table; one class of several, if it
+    contains at least as many folders as there are classes; several classes, if they contain folders
+    with the same names.
     """
     table = sheet.table
     if "split" in table.column_names or "label" not in table.column_names:
@@ -122,8 +123,8 @@ def classes_below(path: Path, sheet: Sheet) -> list[Path]:
 
 
 def classes_above(path: Path, modalities: Collection[str]) -> Path | None:
-    """The folder above a folder of files, if it holds a table of these files, or mostly
-    folders of such files.
+    """Return the parent of a folder of files, if the parent has a table of these files, or mostly
+    folders of such files; else None.
     """
     parent = path.parent
     if _has_table(parent):
@@ -140,8 +141,8 @@ def _names_files_of(parent: Path, folder: str) -> bool:
 
 
 def table_below(path: Path) -> Path | None:
-    """The only manifest in the folders below, or two levels below: its folder,
-    or the table itself.
+    """Return the only manifest one or two levels below a folder: its folder, or the table itself;
+    None if there is none or several.
     """
     for folders in (
         list(_folders(path)),
@@ -175,7 +176,7 @@ def is_readable(folder: Path) -> bool:
 
 
 def _has_table(folder: Path) -> bool:
-    """Whether a folder has one table that is found by its name."""
+    """Whether a folder has exactly one ``metadata`` table."""
     try:
         return find(str(folder), "").is_file()
     except (UserError, OSError):
@@ -190,14 +191,14 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _folders(path: Path) -> Iterator[Path]:
-    """The folders in a folder, without hidden ones and what macOS leaves in archives."""
+    """Yield the folders in a folder, except hidden ones and those that macOS adds to archives."""
     yield from (
         p for p in _entries(path) if p.is_dir() and not p.name.startswith((".", "__MACOSX"))
     )
 
 
 def _holds(folder: Path, modalities: Collection[str]) -> bool:
-    """Whether files of some modalities lie in a folder itself."""
+    """Whether a folder directly contains files of some modalities."""
     return any(
         MODALITY_OF_SUFFIX.get(p.suffix.lower()) in modalities
         for p in _entries(folder)

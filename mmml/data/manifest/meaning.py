@@ -1,4 +1,4 @@
-"""What the columns of a table mean: classes, texts, scores, files."""
+"""The meaning of a table's columns: labels, texts, scores, file names."""
 
 import re
 import unicodedata
@@ -18,13 +18,13 @@ from mmml.data.media import FILE_MODALITIES
 from mmml.errors import UserError, did_you_mean, many
 
 TEXTS = ("text", "source_text")
-KEYS = ("label", "split", "group", "domain")  # what makes samples alike
+KEYS = ("label", "split", "group", "domain")  # columns whose equal values group rows
 TARGETS = (*KEYS, "score")
 PLAIN = ("id", *TARGETS, *TEXTS)
 KNOWN = (*PLAIN, *(f"{m}_file_name" for m in FILE_MODALITIES))
-# Words for what is missing, and words.
+# Words that may be values, or may mean that a value is missing.
 DOUBTFUL = ("nan", "null", "none", "na", "n/a", "<na>", "nat")
-MISSPELT = 0.75  # how near a column's name must be to one of these to be taken for a slip
+MISSPELT = 0.75  # similarity above which a column's name counts as a misspelling of a known one
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 VECTORS = (
     "vectors are read from a column called features of a Parquet file, or from a matrix "
@@ -40,14 +40,14 @@ UNSEEN = (
     *range(0x2060, 0x206A),
     0xFEFF,
 )
-BLANKS = dict.fromkeys((*UNSEEN, 0xFE0E, 0xFE0F))  # and the selectors of a colour for a character
+BLANKS = dict.fromkeys((*UNSEEN, 0xFE0E, 0xFE0F))  # and variation selectors
 BLANKS |= dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
 
 
 def interpret(
     table: pa.Table, columns: Mapping[str, str], path: Path, where: str
 ) -> tuple[dict[str, pa.Array], list[str]]:
-    """Columns by what they mean, and the names of the others.
+    """Assign a meaning to each column.
 
     Args:
         table: of texts and lists of texts.
@@ -56,8 +56,8 @@ def interpret(
         where: the option that gave ``columns``.
 
     Returns:
-        Texts or lists of texts by ``label``, ``text``, …, and by modality for the names of files;
-        and the names of the columns that mean nothing.
+        Texts or lists of texts by meaning: ``label``, ``text``, …, or a modality for file names;
+        and the names of the columns without a meaning.
     """
     names = table.column_names
     meanings = {name: name for name in PLAIN}
@@ -96,7 +96,7 @@ def interpret(
 
 
 def holds_vectors(values: pa.ChunkedArray) -> bool:
-    """Whether a column has lists of numbers, going by the first."""
+    """Whether a column contains lists of numbers, judged by its first value."""
     first = values.drop_null()[:1].to_pylist() if values.type == LIST else []
     return (
         bool(first) and len(first[0]) > 1 and all(re.fullmatch(NUMBER, text) for text in first[0])
@@ -108,7 +108,9 @@ def _plain(name: str) -> str:
 
 
 def _is_known(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
-    """Whether a column, and no other, has a known name apart from capitals and blanks."""
+    """Whether a column's name is a known one apart from case and spaces, and no other
+    column's is.
+    """
     plain = _plain(name)
     return (
         name not in meanings and plain in meanings and [_plain(n) for n in names].count(plain) == 1
@@ -116,7 +118,7 @@ def _is_known(name: str, names: list[str], meanings: Mapping[str, str]) -> bool:
 
 
 def _modality_of(files: pa.ChunkedArray) -> str | None:
-    """The modality of most files, by their suffixes."""
+    """The modality of most files, by their suffixes; None if no suffix is known."""
     if files.type != TEXT:
         return None
     suffixes = [PurePosixPath(name).suffix.lower() for name in files.drop_null().to_pylist()]
@@ -125,7 +127,7 @@ def _modality_of(files: pa.ChunkedArray) -> str | None:
 
 
 def _split(values: pa.Array) -> pa.Array:
-    """Several files in one text, with ``;`` between them, as a list."""
+    """Split texts with several file names, separated by ``;``, into lists."""
     if values.type == LIST:
         return values
     return pa.array(
@@ -136,14 +138,15 @@ def _split(values: pa.Array) -> pa.Array:
 def explode(
     named: dict[str, pa.Array], count: int
 ) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
-    """A row with several files or texts → a row for each; several files are of one group.
+    """Replace each row that lists several files or texts by a row for each; the rows of several
+    files form a group.
 
-    A list of one goes with each of a longer list; where lists are of different lengths,
-    the rest is missing.
+    A list with one element is repeated to match a longer list; other shorter lists are filled with
+    missing values.
 
     Returns:
-        The columns, of texts alone; which row each comes from, ``[rows]``; whether it lists several
-        labels, or others of the values that a row has once, ``[rows]``.
+        The columns, of texts only; the original row of each row, ``[rows]``; whether it lists
+        several labels, or several of another column that has one value per row, ``[rows]``.
     """
     lists = {n: v.to_pylist() for n, v in named.items() if v.type == LIST}
     if not lists:
@@ -175,8 +178,8 @@ def explode(
 
 
 def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
-    """``count`` cells: the first repeated if it is or should be the only one, else what
-    is missing as None.
+    """Return ``count`` cells: the first cell repeated if it is the only one or ``single`` is true,
+    else all cells followed by None.
     """
     if single or len(cells) == 1:
         return [cells[0] if cells else None] * count
@@ -184,11 +187,11 @@ def _stretched(cells: list[str], count: int, single: bool) -> list[str | None]:
 
 
 def tidy(named: Mapping[str, pa.Array], folder: Path) -> tuple[dict[str, pa.Array], list[str]]:
-    """Blank cells become missing, keys that look alike one key, and file names those
-    of files that exist.
+    """Turn blank cells into missing ones, unify keys that look alike, and strip file names that do
+    not exist as written.
 
-    Ids and texts stay as they are written; a column without any value is dropped.
-    Also returns notes on the keys.
+    Ids and texts stay unchanged; columns without any value are dropped. Also returns notes on the
+    keys.
     """
     found: dict[str, pa.Array] = {}
     notes = []
@@ -213,7 +216,7 @@ def _says(values: pa.Array) -> pa.Array:
 
 
 def _files(values: pa.Array, folder: Path) -> pa.Array:
-    """Names of files; blanks around one stay if there is such a file."""
+    """Strip file names, except those of existing files."""
     texts = _without_blanks(values)
     kept = pc.fill_null(pc.not_equal(texts, values), False).to_numpy(zero_copy_only=False).copy()
     for i in np.flatnonzero(kept).tolist():
@@ -229,7 +232,9 @@ def _doubtful(name: str, text: str) -> str:
 
 
 def _alike(name: str, values: pa.Array) -> tuple[pa.Array, list[str]]:
-    """Keys in one spelling (Unicode's NFC, ordinary blanks), and which were written in several."""
+    """Return keys in one spelling (Unicode NFC, ordinary spaces), and notes on keys that were
+    written in several ways.
+    """
     encoded = values.dictionary_encode()
     written = encoded.dictionary.to_pylist()
     spelt = [

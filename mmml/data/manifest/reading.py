@@ -1,4 +1,4 @@
-"""From a table or a folder to the rows of a manifest, and what is wrong with each."""
+"""From a table or a folder to the rows of a manifest and the problem of each row."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +26,8 @@ from mmml.data.manifest.sheet import TEXT, Sheet
 from mmml.data.media import FILE_MODALITIES
 from mmml.errors import UserError, did_you_mean
 
-CELL = 1 << 20  # bytes that one cell may hold
-NAME = 60  # characters of a text that name its row
+CELL = 1 << 20  # bytes that one cell may have
+NAME = 60  # characters of a text that is used as the id of its row
 UNCLOSED = "is a quotation mark before it not closed?"
 CONTROL = r"[\x00-\x1f]"
 
@@ -35,21 +35,21 @@ CONTROL = r"[\x00-\x1f]"
 def read_rows(
     root: str, option: str, columns: Mapping[str, str], matrix: bool = False, targets: bool = True
 ) -> ManifestRows:
-    """Read a manifest and find what is wrong with its rows, without opening a media file.
+    """Read a manifest and find the problems of its rows, without opening a media file.
 
     Args:
-        root: a manifest or the folder that it lies in.
-        option: what named it, for messages.
+        root: a manifest or its folder.
+        option: the option that gave it, for messages.
         columns: the names that the file uses for some columns, such as ``{"text": "caption"}``.
-        matrix: whether its features come in a file of their own.
-        targets: whether labels, scores and splits must be in order; those of queries need not.
+        matrix: whether features are in a separate file.
+        targets: whether to check labels, scores and splits; those of queries are not checked.
 
     Raises:
-        UserError: it cannot be read, or has no column with a modality.
+        UserError: the manifest cannot be read, or has no column with a modality.
     """
     path, sheet = read_named(root, option)
     where = "predict.columns" if option in ("support", "query") else "dataset.columns"
-    if not targets:  # those that queries may lack
+    if not targets:  # columns that queries may lack
         columns = {
             m: n for m, n in columns.items() if n in sheet.table.column_names or m not in TARGETS
         }
@@ -85,7 +85,7 @@ def _unread(sheet: Sheet, ignored: list[str]) -> list[str]:
 
 
 def _ids(named: Mapping[str, pa.Array], modalities: list[str], count: int) -> pa.Array:
-    """What rows without an id are called: by a file, by a text, or by their number."""
+    """Return the ids of rows without an id: a file name, a text, or the row's number."""
     numbers = pa.array(np.arange(1, count + 1)).cast(TEXT)
     short = [pc.utf8_slice_codeunits(named[t], 0, NAME) for t in reversed(TEXTS) if t in named]
     return pc.coalesce(*(named[m] for m in modalities), *short, numbers)
@@ -107,7 +107,7 @@ def _no_modality(path: Path, sheet: Sheet, ignored: list[str], where: str) -> Us
 
 
 def _check_values(rows: ManifestRows, modalities: list[str]) -> None:
-    """Note the rows with paths and cells that are refused whatever the run needs of them."""
+    """Add a problem to each row with a path or cell that no run accepts."""
     for modality in modalities:
         path = rows.column(modality)
         outside = pc.match_substring_regex(path, r"^([/\\]|[A-Za-z]:)|(^|[/\\])\.\.([/\\]|$)")
@@ -161,13 +161,13 @@ def _check_split(rows: ManifestRows) -> None:
 
 
 def _read_scores(rows: ManifestRows, decimal: str) -> np.ndarray:
-    """Make the scores numbers, null where they are none; returns which rows had
-    something else there.
+    """Convert scores to numbers, with null for all else; return the rows that had something else,
+    bool ``[rows]``.
     """
     if not rows.has("score"):
         return np.zeros(len(rows), bool)
     texts = pc.utf8_trim_whitespace(rows.column("score"))
-    # With another decimal sign, 1.234 may be a thousand and more.
+    # With a decimal comma, the point in 1.234 may separate thousands; such scores are refused.
     if decimal != "." and pc.any(pc.match_substring(texts, decimal)).as_py():
         texts = pc.replace_substring(pc.replace_substring(texts, ".", "?"), decimal, ".")
     number = pc.fill_null(

@@ -1,4 +1,4 @@
-"""JSON lines and Parquet: values with types, taken as they are written."""
+"""JSON lines and Parquet: tables with typed values, which are converted to texts."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ import pyarrow.compute as pc
 from mmml.data.manifest.sheet import LIST, TEXT, Sheet, assemble, portions
 from mmml.errors import UserError
 
-VECTORS = "features"  # the column of a Parquet file that holds them
+VECTORS = "features"  # the vector column of a Parquet file
 
 
 def read_jsonl(path: Path) -> Sheet:
-    """One JSON object a line; a key that a line lacks is missing there. Numbers stay
-    as they are written.
+    """Read one JSON object per line; a key that a line lacks is missing there. Numbers keep their
+    spelling.
 
     Raises:
-        UserError: naming the line that is none.
+        UserError: a line is not a JSON object; the message names it.
     """
     problems: dict[int, str] = {}
     table = assemble(_columns(some) for some in portions(_objects(path, problems)))
@@ -54,7 +54,7 @@ def _objects(path: Path, problems: dict[int, str]) -> Iterator[dict[str, Any]]:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; of a key that it has twice, one value would be lost."""
+    """Build a JSON object; raises a ``ValueError`` if a key appears twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -63,7 +63,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class Numeral(str):
-    """A number as it is written."""
+    """A number in its original spelling."""
 
 
 def _constant(name: str) -> Numeral | None:
@@ -81,8 +81,8 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def as_text(value: Any, within: bool = False) -> Any:
-    """A value as text, or as a list of texts; None for what is missing."""
-    if value is None or value == "" or value == [] or value != value:  # NaN is not itself
+    """Return a value as a text or a list of texts; None if it is missing."""
+    if value is None or value == "" or value == [] or value != value:  # NaN differs from itself
         return None
     if isinstance(value, str):
         return str(value)
@@ -96,7 +96,7 @@ def as_text(value: Any, within: bool = False) -> Any:
 
 
 def _as_json(value: Any) -> str:
-    """JSON, with the numbers as they were written."""
+    """Convert a value to JSON; numbers keep their spelling."""
     if isinstance(value, Numeral):
         return str(value)
     if isinstance(value, dict):
@@ -107,7 +107,7 @@ def _as_json(value: Any) -> str:
 
 
 def _is_broken(value: Any) -> bool:
-    """Whether a text cannot be written as UTF-8."""
+    """Whether a text, or one of a list, cannot be encoded as UTF-8."""
     for text in value if isinstance(value, list) else [value or ""]:
         try:
             text.encode()
@@ -117,8 +117,8 @@ def _is_broken(value: Any) -> bool:
 
 
 def read_parquet(path: Path) -> Sheet:
-    """All columns but a vector column ``features``, which :mod:`mmml.data.manifest.features`
-    reads in parts.
+    """Read all columns except a vector column ``features``, which
+    :mod:`mmml.data.manifest.features` reads in parts.
     """
     import pyarrow.parquet as pq
 
@@ -128,7 +128,7 @@ def read_parquet(path: Path) -> Sheet:
         try:
             texts[name] = _texts(table[name])
         except (pa.ArrowException, ValueError, OverflowError) as error:
-            # Such as times beyond those of Python.
+            # Such as dates outside the range of Python.
             why = " ".join(str(error).split())[:100]
             notes.append(
                 f"column {name!r} of type {table[name].type} cannot be read, "
@@ -173,8 +173,8 @@ def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def _has_texts(kind: pa.DataType) -> bool:
-    """Whether Arrow writes a type's values as they are: not spans of time as bare numbers,
-    nor UUIDs as bytes.
+    """Whether Arrow's texts for a type are readable; not so for durations, which become bare
+    numbers, and for UUIDs, which become bytes.
     """
     return not (
         pa.types.is_nested(kind)
@@ -184,7 +184,7 @@ def _has_texts(kind: pa.DataType) -> bool:
 
 
 def _holds_bytes(value: Any) -> bool:
-    """Whether a value is made of bytes, or has some, as pictures within a table have."""
+    """Whether a value is bytes or contains bytes, such as an image stored in the table."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return isinstance(value, bytes) or any(map(_holds_bytes, parts))
 

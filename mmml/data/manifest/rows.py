@@ -1,4 +1,4 @@
-"""The rows of a manifest by what their columns mean, and which of them cannot be used."""
+"""The rows of a manifest, by the meaning of their columns, and the problems of rows."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +13,7 @@ from mmml.data.manifest.sheet import TEXT
 from mmml.data.media import FILE_MODALITIES
 from mmml.errors import many
 
-SHOWN = 3  # files or folders that a sentence names
+SHOWN = 3  # files or folders that a sentence lists
 MENDS = {
     "image": (
         ("image_range: each", "for 16-bit pictures"),
@@ -29,18 +29,18 @@ class ManifestRows:
 
     Attributes:
         path: of the manifest, or of the folder whose subfolders are the classes.
-        option: that named it: ``dataset.root``, ``support`` or ``query``.
-        table: ``id`` always, and those of ``label``, ``text``, ``source_text``, ``score``,
-            ``split``, ``group``, ``domain`` and the modalities of files (paths relative
-            to the folder) that the manifest has; all are texts, null where empty, but ``score``,
-            which is a number.
-        origin: the row of the file that each row comes from, from 0; several if a row
-            lists several files.
-        ignored: names of columns that mean nothing to mmml.
+        option: the option that gave the manifest: ``dataset.root``, ``support`` or ``query``.
+        table: the column ``id``, and those of ``label``, ``text``, ``source_text``, ``score``,
+            ``split``, ``group``, ``domain`` and the modalities of files (paths relative to the
+            folder) that the manifest has; texts, null where empty, except ``score``, which has
+            numbers.
+        origin: the row of the file that each row comes from, counted from 0; several rows have the
+            same origin if a row of the file lists several files.
+        ignored: names of columns without a meaning.
         problems: why a row cannot be used, by its position.
-        left_out: what was found in the file or folder and is no row, by the reason.
-        notes: what else is worth knowing of it, in one sentence each.
-        meant: which other folder was probably meant, if no run can use this one.
+        left_out: how many files or rows were skipped, by the reason.
+        notes: further remarks, in one sentence each.
+        meant: the folder that was probably meant, if no run can use this one.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class ManifestRows:
 
     @property
     def folder(self) -> Path:
-        """What paths are relative to."""
+        """The folder that paths are relative to."""
         return self.path if self.path.is_dir() else self.path.parent
 
     def has(self, name: str) -> bool:
@@ -66,21 +66,23 @@ class ManifestRows:
         return name in self.table.column_names
 
     def column(self, name: str) -> pa.Array:
-        """One column, in one piece."""
+        """Return one column as a single Arrow array."""
         return self.table[name].combine_chunks()
 
     def replace(self, name: str, values: pa.Array) -> None:
-        """Give a column other values."""
+        """Replace the values of a column."""
         self.table = self.table.set_column(self.table.column_names.index(name), name, values)
 
     def codes(self, name: str) -> tuple[np.ndarray, pa.Array]:
-        """A text column as numbers, −1 where empty, and the distinct texts that they stand for."""
+        """Return a text column as numbers, −1 where empty, and the distinct texts that they stand
+        for.
+        """
         return _encoded(self.column(name))
 
     def classes(self) -> tuple[np.ndarray, pa.Array]:
-        """The class of each row, −1 for none, and the names of the classes.
+        """Return the class of each row, −1 for none, and the names of the classes.
 
-        Without labels, the rows that share a file (or a text, if they have no files) are a class.
+        Without labels, rows with the same file (or text, if they have no files) are a class.
         """
         if self.has("label"):
             return self.codes("label")
@@ -88,7 +90,9 @@ class ManifestRows:
         return _encoded(pc.coalesce(*named))
 
     def name_row(self, i: int) -> str:
-        """How a message names a row: its number from 1 (the header does not count) and its id."""
+        """Describe a row for a message: its number from 1 (the header does not count) and
+        its id.
+        """
         name = self.table["id"][i].as_py()
         return (
             f"{name} of {self.path}"
@@ -98,9 +102,7 @@ class ManifestRows:
 
     @cached_property
     def names(self) -> pa.Array:
-        """What each row is called: its id, with a number behind it where several
-        rows have the same.
-        """
+        """The name of each row: its id, followed by a number if several rows have the same id."""
         codes, ids = self.codes("id")
         if len(ids) == len(codes):
             return self.column("id")
@@ -112,7 +114,7 @@ class ManifestRows:
         return pa.array([f"{name}#{k + 1}" if k else name for name, k in numbered], TEXT)
 
     def count(self) -> str:
-        """How many rows there are, and what else was found and left out, in one line."""
+        """Say how many rows there are, and what was skipped, in one line."""
         counts = {
             m: len(np.unique(self.column(m).drop_null())) for m in FILE_MODALITIES if self.has(m)
         }
@@ -124,8 +126,8 @@ class ManifestRows:
         )
 
     def unusable(self, option: str) -> list[str]:
-        """How many rows are left out as unusable, with the first of them, in one sentence;
-        nothing if none are.
+        """Say how many rows are left out as unusable, with the first of them, in one sentence;
+        empty if none are.
         """
         if not self.problems:
             return []
@@ -137,12 +139,12 @@ class ManifestRows:
         return [f"{what}, such as {self.name_row(first)}: {self.problems[first]}"]
 
     def note_constant(self, modality: str, names: list[str]) -> None:
-        """Note files that hold no information."""
+        """Add a note on files that contain no information."""
         if names:
             self.notes.append(constant_files(modality, names, self.option))
 
     def report(self, mask: np.ndarray | pa.Array, why: str) -> None:
-        """Note a problem with the rows where ``mask`` is true; a row's first problem stays."""
+        """Add a problem to the rows where ``mask`` is true; rows keep an earlier problem."""
         mask = (
             mask
             if isinstance(mask, np.ndarray)
@@ -160,7 +162,7 @@ def _encoded(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
 
 
 def constant_files(modality: str, names: list[str], option: str) -> str:
-    """A sentence about files of one value throughout, with what may help."""
+    """A sentence on files with a single value throughout, with options that may help."""
     of_dataset = option == "dataset.root"
     mends = [
         f"dataset.{setting.replace(': ', '=')} {why}"

@@ -1,8 +1,8 @@
-"""A table as it is written: columns of texts, and of lists of texts.
+"""A table before interpretation: columns of texts, and of lists of texts.
 
-Nothing is guessed: ``007``, ``2021-01-01`` and 12345678901234567890 stay what they are.
-NaN, null and empty are one thing: missing. Everything stays in columnar memory (Apache Arrow):
-a million rows are some 100 MB.
+Values are not converted: ``007``, ``2021-01-01`` and 12345678901234567890 stay unchanged. NaN, null
+and empty all mean missing. Everything is in columnar memory (Apache Arrow): a million rows take
+about 100 MB.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,21 +14,21 @@ import pyarrow as pa
 
 T = TypeVar("T")
 
-ROWS = 65_536  # that become columns at a time
+ROWS = 65_536  # rows that are converted to columns at a time
 TEXT, LIST = pa.large_string(), pa.list_(pa.large_string())
 
 
 @dataclass
 class Sheet:
-    """What a file or a folder holds, before its columns are interpreted.
+    """The content of a file or folder, before its columns are interpreted.
 
     Attributes:
-        table: columns of texts (``large_string``) or of lists of texts, null where
-            there is nothing.
-        problems: why a row cannot be taken as it stands, by its position from 0.
-        left_out: how many rows or files were found that are no rows of the table, by the reason.
-        notes: what else is worth knowing, in one sentence each.
-        decimal: the sign before the decimals of numbers.
+        table: columns of texts (``large_string``) or of lists of texts, null where a value is
+            missing.
+        problems: why a row cannot be used, by its position from 0.
+        left_out: how many rows or files were skipped, by the reason.
+        notes: further remarks, in one sentence each.
+        decimal: the decimal separator of numbers.
     """
 
     table: pa.Table
@@ -39,18 +39,18 @@ class Sheet:
 
 
 def portions(items: Iterable[T], size: int = ROWS) -> Iterator[list[T]]:
-    """Some items at a time."""
+    """Yield lists of ``size`` items."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
 
 
 def assemble(parts: Iterable[Mapping[str, Sequence[Any]]]) -> pa.Table:
-    """A table of parts that follow one another.
+    """Concatenate tables.
 
     Args:
-        parts: columns of texts, lists of texts and None, by name; what a part lacks
-            is missing there.
+        parts: columns of texts, lists of texts and None, by name; a column that a part lacks is
+            missing there.
     """
     tables = [pa.table({name: _array(cells) for name, cells in part.items()}) for part in parts]
     names = dict.fromkeys(name for table in tables for name in table.column_names)
@@ -72,7 +72,7 @@ def _part(table: pa.Table, name: str) -> pa.Array:
 
 
 def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:
-    """Lists throughout, if some part has lists."""
+    """Concatenate arrays; texts become lists if any part has lists."""
     kind = LIST if any(part.type == LIST for part in parts) else TEXT
     lists = [
         part if part.type == kind else pa.array([c and [c] for c in part.to_pylist()], kind)

@@ -1,4 +1,4 @@
-"""Which rows of a manifest are for training, validation and test."""
+"""Splitting the rows of a manifest into training, validation and test."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ UNDECIDED = -1
 
 
 def declared(split: pa.Array, keep: np.ndarray) -> dict[str, np.ndarray]:
-    """The rows of each split, of those to ``keep``, as the column ``split`` has them."""
+    """Return the rows of each split, among those to ``keep``, as given by the column ``split``."""
     of_row = split.take(pa.array(keep))
     return {
         s: keep[pc.fill_null(pc.equal(of_row, s), False).to_numpy(zero_copy_only=False)]
@@ -27,10 +27,10 @@ def declared(split: pa.Array, keep: np.ndarray) -> dict[str, np.ndarray]:
 def by_class(
     keep: np.ndarray, codes: np.ndarray, names: pa.Array, seed: int, val: float, test: float
 ) -> dict[str, np.ndarray]:
-    """Splits that have no class in common.
+    """Split rows by class, so that no class is in two splits.
 
     Args:
-        keep: positions of the rows that can be used.
+        keep: positions of the usable rows.
         codes: the class of every row.
         names: of the classes.
         seed: ``dataset.split_seed``.
@@ -59,26 +59,27 @@ def by_sample(
     val: float,
     test: float,
 ) -> dict[str, np.ndarray]:
-    """Splits that share all classes, but no unit; each class gives about these fractions
-    of its units.
+    """Split the rows of each class, so that all splits have the same classes and no unit is in two
+    splits.
 
     Args:
-        keep: positions of the rows that can be used.
+        keep: positions of the usable rows.
         codes: the class of every row.
-        units: a number for every row, the same for rows that stay together.
-        ids: what each row is called.
+        units: a number for every row, the same for rows that must be in one split.
+        ids: the name of each row.
         seed: ``dataset.split_seed``.
-        val: fraction of the units of each class for validation: one unit at least, unless it is 0.
+        val: approximate fraction of the units of each class for validation: at least one unit,
+            unless it is 0.
         test: the same for test.
     """
     _, first, unit = np.unique(units[keep], return_index=True, return_inverse=True)
     hashes = [hashlib.sha256(f"{seed}:{ids[keep[i]]}".encode()).digest() for i in first.tolist()]
     rank = np.empty(len(first), np.int64)
     rank[sorted(range(len(first)), key=hashes.__getitem__)] = np.arange(len(first))
-    of_class = np.unique(np.stack([codes[keep], unit]), axis=1)  # each class with each of its units
+    of_class = np.unique(np.stack([codes[keep], unit]), axis=1)  # pairs of class and unit
     starts = np.flatnonzero(np.diff(of_class[0], prepend=-1))
     split_of = np.full(len(first), UNDECIDED)
-    # The smallest first: it has the least choice.
+    # Small classes first, since they have the fewest units to choose from.
     for own in sorted(np.split(of_class[1], starts[1:]), key=len):
         free = own[split_of[own] == UNDECIDED]
         free = free[rank[free].argsort()]
@@ -91,7 +92,7 @@ def by_sample(
 
 
 def unspread(splits: Mapping[str, np.ndarray], codes: np.ndarray) -> np.ndarray:
-    """Classes with rows in some of the splits and not in all."""
+    """Return the classes that have rows in some of the splits, but not in all."""
     present = [np.unique(codes[rows]) for rows in splits.values()]
     classes, count = np.unique(np.concatenate(present), return_counts=True)
     return classes[count < len(present)]
@@ -100,11 +101,10 @@ def unspread(splits: Mapping[str, np.ndarray], codes: np.ndarray) -> np.ndarray:
 def refuse_straddling(
     numbers: Mapping[str, np.ndarray], names: pa.Array, what: str, hint: str
 ) -> None:
-    """Refuse a class or a group with rows in two splits: what is tested must never have
-    been trained on.
+    """Raise ``UserError`` if a class or a group has rows in two splits.
 
     Args:
-        numbers: of the classes (or groups) of the rows of each split; −1 for none.
+        numbers: the classes (or groups) of the rows of each split; −1 for none.
         names: of the classes (or groups).
         what: ``class`` or ``group``.
         hint: the end of the message.

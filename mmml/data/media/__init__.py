@@ -1,7 +1,8 @@
-"""Media files → canonical arrays: one module per modality, and nothing of torch.
+"""Decoders of media files to arrays: one module per modality, without torch.
 
-What a file is, its content decides, never its name. A file that is damaged, cut short or absurdly
-large is refused with a :class:`MediaError`; nothing hangs, prints or fills the memory.
+The format of a file is found from its content, never from its name. A file that is damaged,
+truncated or absurdly large raises a :class:`MediaError`; no file can hang the program, print, or
+fill the memory.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ __all__ = ["FILE_MODALITIES", "VERSION", "Limits", "MediaError", "decode", "is_c
 
 
 def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
-    """A file's canonical array.
+    """Decode a file to an array of its modality's standard form.
 
     ========  =======  ===============  ===========================================================
     modality  dtype    shape            values
@@ -40,7 +41,7 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
     Args:
         modality: one of ``FILE_MODALITIES``.
         path: an ordinary file.
-        limits: how large the array may get.
+        limits: limits on the size of the array.
 
     Raises:
         MediaError: the file cannot be opened, or its content is not of that modality or is damaged.
@@ -50,7 +51,7 @@ def decode(modality: str, path: Path, limits: Limits) -> np.ndarray:
 
 
 def is_constant(modality: str, array: np.ndarray) -> bool:
-    """Whether a picture, a clip or a sound has one value throughout, and so no content."""
+    """Whether an image, a video or audio has a single value throughout, and so no content."""
     return (
         modality in ("image", "video", "audio")
         and array.size > 0
@@ -59,7 +60,7 @@ def is_constant(modality: str, array: np.ndarray) -> bool:
 
 
 def probe(modality: str, path: Path) -> dict[str, float | int | str]:
-    """What a file's header says, for a table; cheap, so that damage behind the header goes unseen.
+    """Read properties from a file's header; fast, but damage after the header is not noticed.
 
     ========  ================================
     image     width, height, mode

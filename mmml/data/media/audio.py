@@ -1,5 +1,5 @@
-"""Sound → float32 ``[samples]``, by soundfile, and by PyAV what soundfile had
-better not (MP3, M4A).
+"""Audio → float32 ``[samples]``, by soundfile, or by PyAV for formats that soundfile lacks or
+handles badly (M4A, MP3).
 """
 
 import math
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmml.data.media.base import Limits, MediaError, demuxed
 
 CONTAINERS = "aac,aiff,amr,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,wav"
-RATES = (1000, 384_000)  # Hz; a filter between two odd rates is as long as the larger
+RATES = (1000, 384_000)  # Hz; the length of the resampling filter grows with these rates
 MAX_CHANNELS = 64
 BLOCK = 1 << 15  # samples of all channels read at a time
 MARGIN = 0.1  # seconds read beyond the end, for the resampling filter
@@ -20,8 +20,8 @@ Signal = tuple[int, NDArray[np.float32]]  # rate in Hz, mono samples
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """One channel, or the mean of all, at ``audio_rate``: its first ``audio_seconds``,
-    clipped to [-1, 1].
+    """Decode the first ``audio_seconds`` of one channel, or of the mean of all channels, at
+    ``audio_rate``, clipped to [-1, 1].
     """
     seconds = limits.audio_seconds + MARGIN
     rate, signal = _soundfile(file, seconds, limits.audio_channel) or _ffmpeg(
@@ -36,7 +36,9 @@ def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
 
 
 def probe(file: BinaryIO) -> dict[str, float | int | str]:
-    """Seconds (0 where the header does not say), rate in Hz and number of channels."""
+    """Return the duration in seconds (0 if the header does not give it), the rate in Hz and the
+    number of channels.
+    """
     sound = _sound(file)
     if sound:
         with sound:
@@ -54,13 +56,13 @@ def probe(file: BinaryIO) -> dict[str, float | int | str]:
 
 
 def _sound(file: BinaryIO) -> Any:
-    """The file opened by soundfile, or None if that does not know its format."""
+    """Open the file with soundfile; None if it does not know the format."""
     import soundfile
 
     file.seek(0)
     head = file.read(3)
     if head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return None  # MP3: soundfile can, but writes to stderr what is wrong with it
+        return None  # MP3: soundfile prints decoding errors to stderr
     file.seek(0)
     try:
         return soundfile.SoundFile(file.fileno(), closefd=False)
@@ -69,7 +71,7 @@ def _sound(file: BinaryIO) -> Any:
 
 
 def _soundfile(file: BinaryIO, seconds: float, channel: int | None) -> Signal | None:
-    """The signal, or None if soundfile does not know the format."""
+    """Read the signal; None if soundfile does not know the format."""
     sound = _sound(file)
     if not sound:
         return None
@@ -100,7 +102,7 @@ def _ffmpeg(file: BinaryIO, seconds: float, channel: int | None) -> Signal:
 
 
 def _mono(channels: NDArray[Any], channel: int | None) -> NDArray[Any]:
-    """``[channels, n]`` → ``[n]``."""
+    """Take one channel, or the mean of all if ``channel`` is None: ``[channels, n]`` → ``[n]``."""
     return channels.mean(0) if channel is None else channels[channel]
 
 
@@ -115,7 +117,9 @@ def _check(rate: int, channels: int, channel: int | None) -> None:
 
 
 def _resample(signal: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
-    """Band-limited: ``[n]`` at ``rate`` → ``[⌈n · wanted / rate⌉]`` at ``wanted`` (Hz)."""
+    """Resample with a band-limiting filter: ``[n]`` at ``rate`` → ``[⌈n · wanted / rate⌉]`` at
+    ``wanted`` (Hz).
+    """
     if rate == wanted:
         return signal
     from scipy.signal import resample_poly

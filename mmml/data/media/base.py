@@ -1,4 +1,6 @@
-"""What the decoders share: limits, the error, and files opened so that no other error escapes."""
+"""What all decoders use: limits, the error, and opening files so that every error becomes a
+``MediaError``.
+"""
 
 import os
 import warnings
@@ -11,25 +13,27 @@ from typing import Any, BinaryIO, Literal
 from mmml.data.media.length import promised
 from mmml.errors import UserError, require
 
-VERSION = 2  # raised when a file gives another array than before; part of cache keys
-MAX_FRAME_PIXELS = 8192 * 4320  # 8K: what FFmpeg may be asked to decode at once
+VERSION = 2  # part of cache keys; increased when decoding changes
+MAX_FRAME_PIXELS = 8192 * 4320  # 8K: the largest frame that FFmpeg may decode
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How media become canonical arrays, and how large these may get; sizes, rates and
-    times are positive.
+    """The form and the size of decoded media; sizes, rates and times are positive.
 
     Attributes:
-        image_side: pixels; a larger image is shrunk (antialiased) so that its longer side is this.
-        image_range: which values of more than 8 bits become 0 and 255: ``full`` (all that 16 bits
-            hold), ``each`` (the least and the greatest of each picture), or two numbers.
-        image_background: ``white`` or ``black``, which is seen where a picture is transparent.
-        audio_rate: Hz, to which mono audio is resampled.
-        audio_seconds: what is longer is cut off.
+        image_side: pixels; a larger image is reduced (antialiased) so that its longer side has this
+            size.
+        image_range: which values of images with more than 8 bits become 0 and 255: ``full`` (the
+            range of 16 bits), ``each`` (the smallest and the largest value of each image), or two
+            numbers.
+        image_background: ``white`` or ``black``, the background of transparent images.
+        audio_rate: Hz; audio is resampled to it.
+        audio_seconds: longer audio is truncated.
         audio_channel: from 0; None for the mean of all.
-        video_frames: chosen evenly over the clip; all of them if it has fewer.
-        video_side: pixels; larger frames are shrunk so that their longer side is this.
+        video_frames: number of frames, evenly spaced over the video; a shorter video keeps all of
+            its frames.
+        video_side: pixels; larger frames are reduced so that their longer side has this size.
     """
 
     image_side: int = 256
@@ -65,18 +69,19 @@ class Limits:
 
 
 class MediaError(UserError):
-    """What is wrong with a file's content, in one sentence without its path."""
+    """A problem with a file's content, in one sentence without its path."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, read-only and unbuffered; whatever goes wrong inside becomes a :class:`MediaError`.
+    """Open a file, read-only and unbuffered; every error inside the context becomes a
+    :class:`MediaError`.
 
-    The file object has a number for a name, so that no decoder can go by the extension. Warnings
-    are silenced meanwhile, in the whole process: decode in processes, not in threads.
+    The file object has a number as its name, so that no decoder can use the suffix. Warnings are
+    silenced meanwhile in the whole process, so decode in processes, not in threads.
 
     Raises:
-        MediaError: also if the file is missing, not an ordinary one, empty or cut short.
+        MediaError: also if the file is missing, not a regular file, empty or truncated.
     """
     with _open(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -87,19 +92,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             raise
         except MemoryError:
             raise MediaError("it takes more memory than there is") from None
-        except Exception as error:  # decoders raise all kinds for bad content
+        except Exception as error:  # decoders raise errors of any type for damaged content
             raise MediaError(f"it cannot be decoded: {_reason(error)}") from error
 
 
 @contextmanager
 def demuxed(file: BinaryIO, kind: str, formats: str) -> Iterator[tuple[Any, Any]]:
-    """The file's PyAV container and its first stream of a kind.
+    """Yield the PyAV container of a file and its first stream of a kind.
 
     Args:
         file: read from its beginning, left open.
         kind: ``audio`` or ``video``.
-        formats: FFmpeg's names of the containers to try, comma-separated; others (playlists) may
-            name further files, which FFmpeg would open.
+        formats: FFmpeg's names of the container formats to try, comma-separated. Playlists must not
+            be among them, since they may name other files, which FFmpeg would open.
     """
     import av
 
@@ -112,7 +117,7 @@ def demuxed(file: BinaryIO, kind: str, formats: str) -> Iterator[tuple[Any, Any]
         raise MediaError(f"it is damaged, or no {kind} file of a known format") from None
     with container:
         for stream in getattr(container.streams, kind):
-            if stream.disposition & av.stream.Disposition.attached_pic:  # cover art is no video
+            if stream.disposition & av.stream.Disposition.attached_pic:  # a cover image
                 continue
             if stream.codec_context is None:
                 raise MediaError(f"no decoder is known for its {kind}")
@@ -123,7 +128,7 @@ def demuxed(file: BinaryIO, kind: str, formats: str) -> Iterator[tuple[Any, Any]
 
 def _open(path: Path) -> BinaryIO:
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        if path.exists() and not path.is_file():  # opening a pipe could block forever
             raise MediaError("it is a folder" if path.is_dir() else "it is not an ordinary file")
         return open(os.open(path, os.O_RDONLY), "rb", buffering=0)  # noqa: PTH123
     except (OSError, ValueError) as error:

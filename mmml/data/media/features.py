@@ -1,4 +1,4 @@
-"""Features computed elsewhere → float32 ``[width]`` or ``[steps, width]``, from ``.npy``."""
+"""Precomputed features → float32 ``[width]`` or ``[steps, width]``, from ``.npy``."""
 
 import math
 import os
@@ -12,7 +12,7 @@ MAX_VALUES = 100_000_000
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """The array that NumPy saved, of any real type; all its values must be finite in float32."""
+    """Load an array that NumPy saved, of any real type; all values must be finite in float32."""
     _shape(file)
     file.seek(0)
     array = np.lib.format.read_array(file, allow_pickle=False).astype(np.float32)
@@ -24,16 +24,18 @@ def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
 
 
 def probe(file: BinaryIO) -> dict[str, float | int | str]:
-    """How many steps (1 for a vector), and their width."""
+    """Return the number of steps (1 for a vector) and the width."""
     *steps, width = _shape(file)
     return {"steps": math.prod(steps), "width": width}
 
 
 def _shape(file: BinaryIO) -> tuple[int, ...]:
-    """The shape by the header, checked against what the file holds before anything is allocated."""
+    """Read the shape from the header, and check it against the file's size before memory is
+    allocated.
+    """
     file.seek(0)
     try:
-        if np.lib.format.read_magic(file) != (1, 0):  # later versions serve named columns
+        if np.lib.format.read_magic(file) != (1, 0):  # later versions are for structured arrays
             raise ValueError
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     except ValueError:

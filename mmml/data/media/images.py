@@ -11,24 +11,24 @@ from mmml.data.media.base import Limits, MediaError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Others (EPS) run programs.
+# Formats such as EPS are left out, since decoding them would run programs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")
 MAX_PIXELS = 100_000_000
-# Bytes of a text or a colour profile in a PNG, which Pillow unpacks though nobody looks at it.
+# Bytes of a text or a colour profile in a PNG, which Pillow unpacks although they are not used.
 MAX_NOTES = 1 << 26
 GREY = ("1", "L", "LA", "La")
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """The first picture of a file, upright, its longer side at most ``image_side``.
+    """Decode the first image of a file, upright, with its longer side at most ``image_side``.
 
-    Greys of more than 8 bits become those of 8 as ``image_range`` says. ``image_background``
-    replaces transparent parts; a picture that is transparent throughout is taken as opaque.
-    CMYK becomes RGB without a colour profile.
+    Greyscale of more than 8 bits is converted to 8 bits as ``image_range`` says. Transparent parts
+    are replaced by ``image_background``; an image that is transparent everywhere is treated as
+    opaque. CMYK is converted to RGB without a colour profile.
     """
     side = limits.image_side
     with _opened(file) as image:
-        # Large JPEGs shrink while they are decoded, to no less.
+        # Large JPEGs are decoded at a reduced size, which is not below the wanted one.
         image.draft(None, (2 * side, 2 * side))
         image.load()
         canvas = _opaque(
@@ -47,7 +47,7 @@ def probe(file: BinaryIO) -> dict[str, float | int | str]:
 
 @contextmanager
 def _opened(file: BinaryIO) -> Iterator["Image"]:
-    """The image, its header read and its size checked."""
+    """Open an image, read its header and check its size."""
     from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
     PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_NOTES, 4 * MAX_NOTES
@@ -72,7 +72,7 @@ def _upright(image: "Image") -> "Image":
 
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged notes about an image do not damage the image
+    except Exception:  # damaged metadata do not damage the image
         return image
 
 
@@ -99,7 +99,7 @@ def _eight_bits(image: "Image", stored_as: str | None, values: str | Sequence[fl
 
 
 def _opaque(image: "Image", background: str) -> "Image":
-    """As mode L or RGB; where it is transparent, the background is seen."""
+    """Return the image as mode L or RGB, with the background in transparent parts."""
     from PIL import Image
 
     mode = "L" if image.mode in GREY else "RGB"
@@ -107,7 +107,7 @@ def _opaque(image: "Image", background: str) -> "Image":
         return image.convert(mode)
     image = image.convert("LA" if mode == "L" else "RGBA")
     alpha = image.getchannel("A")
-    if alpha.getextrema()[1] == 0:  # it has a fourth byte that means nothing
+    if alpha.getextrema()[1] == 0:  # some files have an unused alpha channel
         return image.convert(mode)
     canvas = Image.new(mode, image.size, background)
     canvas.paste(image.convert(mode), mask=alpha)

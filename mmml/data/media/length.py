@@ -1,19 +1,19 @@
-"""How long a file ought to be, so that one that was cut short is not taken for a shorter clip.
+"""The expected length of a file, to detect truncated files.
 
-Pillow and soundfile notice what is missing of most formats, but WAV, AVI, Matroska (WebM) and
-MP4 (M4A) would just end sooner. Their outermost headers give lengths, which suffice.
+Pillow and soundfile detect truncation in most formats, but WAV, AVI, Matroska (WebM) and MP4 (M4A)
+would just end earlier. Their outermost headers give lengths, which suffice.
 """
 
 import os
 from typing import BinaryIO
 
-STREAMED = 0x7FFF_0000  # bytes; programs that write RIFF into a pipe claim this much or more
+STREAMED = 0x7FFF_0000  # bytes; programs that write RIFF to a pipe give at least this length
 SLOPPINESS = 8  # bytes; some writers count the RIFF header or the last padding wrongly
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def promised(file: BinaryIO) -> int:
-    """The bytes that a file's own header promises, 0 if it does not say."""
+    """Return the length in bytes that a file's own header gives, 0 if it gives none."""
     file.seek(0)
     head = file.read(12)
     if head[:4] == b"RIFF":
@@ -25,7 +25,7 @@ def promised(file: BinaryIO) -> int:
 
 
 def _matroska(file: BinaryIO) -> int:
-    """The end of the segment, the second and last element of the file."""
+    """Return the end of the segment, the second and last element of a Matroska file."""
     file.seek(len(EBML))
     header = _varint(file)
     file.seek(header or 0, os.SEEK_CUR)
@@ -36,7 +36,9 @@ def _matroska(file: BinaryIO) -> int:
 
 
 def _varint(file: BinaryIO) -> int | None:
-    """A number whose leading zero bits say how many bytes it has; None if all ones, "unknown"."""
+    """Read a number whose leading zero bits give its number of bytes; None if it is all ones, for
+    "unknown".
+    """
     first = int.from_bytes(file.read(1), "big")
     more = 8 - first.bit_length()
     bits = 7 * (more + 1)
@@ -45,7 +47,9 @@ def _varint(file: BinaryIO) -> int | None:
 
 
 def _mp4(file: BinaryIO) -> int:
-    """The end of the last box: each begins with its length and four letters."""
+    """Return the end of the last box of an MP4 file: each box begins with its length and four
+    letters.
+    """
     end = 0
     while True:
         file.seek(end)
@@ -53,8 +57,8 @@ def _mp4(file: BinaryIO) -> int:
         if len(head) < 8 or not head[4:8].isalnum():
             return end
         size = int.from_bytes(head[:4], "big")
-        if size == 1:  # a long one
+        if size == 1:  # the length follows as 8 bytes
             size = int.from_bytes(head[8:16], "big")
-        if size < 8:  # 0: to the end of the file
+        if size < 8:  # 0 means: to the end of the file
             return end
         end += size

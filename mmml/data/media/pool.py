@@ -1,4 +1,4 @@
-"""Decoding many files at once, in processes of their own, in order."""
+"""Decoding of many files in parallel processes, in order."""
 
 import os
 import pickle
@@ -18,16 +18,16 @@ import numpy as np
 
 from mmml.data.media.base import Limits
 
-SECONDS = 120.0  # that one file may take
-AHEAD = 8  # files that each process may be ahead of the reader
+SECONDS = 120.0  # that decoding one file may take
+AHEAD = 8  # files that each process may decode ahead of the reader
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a file has no array, in one sentence.
+    """Why a file could not be decoded, in one sentence.
 
     Attributes:
-        lasting: whether the content is to blame, and not this machine at this moment.
+        lasting: whether the cause is the content, rather than the current state of this machine.
     """
 
     why: str
@@ -35,13 +35,13 @@ class Failure:
 
 
 class Worker:
-    """One decoding process, started when it is needed and again after a crash."""
+    """One decoding process, started when it is needed and restarted after a crash."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
 
     def decode(self, modality: str, path: Path, limits: Limits) -> np.ndarray | Failure:
-        """The array, or why there is none."""
+        """Decode a file; returns a ``Failure`` if that is not possible."""
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
         timer = threading.Timer(SECONDS, process.kill)
@@ -86,15 +86,15 @@ class Worker:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    with suppress(OSError):  # what was not sent yet has no reader any more
+                    with suppress(OSError):  # unsent data has no reader any more
                         pipe.close()
 
 
 class Pool:
-    """As many processes as there are cores; a context manager.
+    """A pool of decoding processes; a context manager.
 
     Args:
-        workers: processes; by default one for each core.
+        workers: number of processes; by default one for each core.
     """
 
     def __init__(self, workers: int | None = None):
@@ -121,8 +121,8 @@ class Pool:
     def decode(
         self, modality: str, paths: Iterable[Path], limits: Limits
     ) -> Iterator[np.ndarray | Failure]:
-        """For each file, in order, its array or why there is none;
-        never far ahead of the reader.
+        """Yield the array or the ``Failure`` of each file, in order, decoding only a few files
+        ahead of the reader.
         """
         waiting: deque[Future[np.ndarray | Failure]] = deque()
         for path in paths:
@@ -141,5 +141,5 @@ class Pool:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

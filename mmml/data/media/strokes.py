@@ -12,10 +12,11 @@ MAX_BYTES = 16_000_000
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """Points in drawing order: x, y, time, number of the stroke, counted from 0.
+    """Decode points in drawing order: x, y, time, number of the stroke, counted from 0.
 
-    The JSON is a list of strokes, each a list of points, each ``[x, y]`` or ``[x, y, t]`` (alike in
-    all of a file). Without times, a point's time is its place among all points, counted from 0.
+    The JSON is a list of strokes. Each stroke is a list of points, and each point is ``[x, y]`` or
+    ``[x, y, t]``, the same in the whole file. Without times, the time of a point is its position
+    among all points, counted from 0.
     """
     strokes = _strokes(file)
     points = np.array([p for stroke in strokes for p in stroke], np.float64)
@@ -28,7 +29,7 @@ def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
 
 
 def probe(file: BinaryIO) -> dict[str, float | int | str]:
-    """How many strokes, and points in all."""
+    """Return the number of strokes and the total number of points."""
     strokes = _strokes(file)
     return {"strokes": len(strokes), "points": sum(map(len, strokes))}
 
@@ -60,7 +61,7 @@ def _strokes(file: BinaryIO) -> list[list[list[float]]]:
 
 
 def _length(point: Any) -> int:
-    """2 or 3, or 0 for what is no point."""
+    """Return the length of a point, 2 or 3; 0 if it is not a point."""
     if not isinstance(point, list) or not all(type(v) in (int, float) for v in point):
         return 0
     return len(point) if len(point) in (2, 3) else 0

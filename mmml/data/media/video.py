@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 from mmml.data.media.base import MAX_FRAME_PIXELS, Limits, MediaError, demuxed
 
 CONTAINERS = "asf,avi,flv,gif,matroska,mov,mpeg,mpegts,mpegvideo,ogg"
-MAX_FRAMES = 20_000  # in a clip: 13 minutes at 25 a second
-MAX_PIXELS = 20_000_000_000  # in all frames of a clip: 9,600 frames of 1920 × 1080
+MAX_FRAMES = 20_000  # in a video: 13 minutes at 25 frames per second
+MAX_PIXELS = 20_000_000_000  # in all frames of a video: 9,600 frames of 1920 × 1080
 
 
 def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
-    """Frames from the middles of equal parts of the clip, upright, at most ``video_side``
+    """Decode frames from the middles of equal parts of the video, upright, at most ``video_side``
     wide and high.
 
-    Frames are counted, not timed. All are decoded, but only those chosen are kept.
+    The parts are equal in frames, not in seconds. All frames are decoded, but only the chosen ones
+    are kept.
     """
     packets = _count_packets(file)
     frames, decoded = _choose(file, packets, limits)
-    if decoded != packets:  # some show nothing, or hold several frames: now the number is known
+    if decoded != packets:  # some packets hold no frame or several; now the number is known
         frames, _ = _choose(file, decoded, limits)
     if not frames:
         raise MediaError("it holds no frames")
@@ -28,7 +29,9 @@ def decode(file: BinaryIO, limits: Limits) -> np.ndarray:
 
 
 def probe(file: BinaryIO) -> dict[str, float | int | str]:
-    """Seconds, frames (packets, rather: none is decoded), width and height in pixels as stored."""
+    """Return seconds, frames (counted as packets, without decoding), width and height in pixels as
+    stored.
+    """
     frames = _count_packets(file)
     with demuxed(file, "video", CONTAINERS) as (container, stream):
         seconds = (
@@ -50,14 +53,14 @@ def _count_packets(file: BinaryIO) -> int:
 
 
 def _choose(file: BinaryIO, count: int, limits: Limits) -> tuple[list[NDArray[np.uint8]], int]:
-    """The frames to keep of a clip of ``count``, and how many it has in truth."""
+    """Return the chosen frames of a video of ``count`` frames, and the true number of frames."""
     shown = min(count, limits.video_frames)
     wanted = {(2 * i + 1) * count // (2 * shown) for i in range(shown)}
     kept, decoded = [], 0
     with demuxed(file, "video", CONTAINERS) as (container, stream):
         most = _most_frames(stream.width, stream.height)
         size = _fit(stream.width, stream.height, limits.video_side)
-        # A frame may grow on the way.
+        # The size of frames may change within a video.
         stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         for decoded, frame in enumerate(container.decode(stream), start=1):
             if max(count, decoded) > most:
@@ -79,12 +82,14 @@ def _most_frames(width: int, height: int) -> int:
 
 
 def _fit(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height shrunk, if need be, so that the longer is ``side``."""
+    """Return width and height, reduced if necessary so that the longer one is ``side``."""
     scale = min(1, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _small(frame: Any, width: int, height: int) -> NDArray[np.uint8]:
-    """One frame as ``[H, W, 3]``: shrunk by averaging, in RGB, turned as the file says."""
+    """Return one frame as ``[H, W, 3]``: reduced by averaging, in RGB, and rotated as the file
+    says.
+    """
     pixels = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
     return np.rot90(pixels, round(frame.rotation / 90))

@@ -1,6 +1,8 @@
-"""A process that decodes files, one request after the other; run by :mod:`mmml.data.media.pool`.
+"""A process that decodes files, one request after the other; started by
+:mod:`mmml.data.media.pool`.
 
-A file that crashes a decoder, or makes it fill the memory, then costs a process and not the run.
+A file that crashes a decoder, or makes it exhaust the memory, then ends only this process, not the
+run.
 """
 
 import pickle
@@ -17,11 +19,11 @@ MEMORY = 8 << 30  # bytes of address space that a decoder may take
 
 
 def main() -> None:
-    """Answer pickled ``(modality, path, limits)`` on stdin with an array,
-    or with why there is none.
+    """Read pickled ``(modality, path, limits)`` from stdin, and answer with an array or the reason
+    for the failure.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    with suppress(ValueError, OSError):  # not every system lets itself be limited
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    with suppress(ValueError, OSError):  # not every system supports limits
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     while True:
         try:
