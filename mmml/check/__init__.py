@@ -1,4 +1,4 @@
-"""``mmml-data check``: what a manifest holds, what is wrong with it, and how to fix it."""
+"""``mmml-data check``: the content of a manifest, its problems, and how to fix them."""
 
 from mmml.check.issue import Issue
 from mmml.check.issues import Inspection, inspect

@@ -1,4 +1,4 @@
-"""``mmml-data cache``: what the cache holds, and what of it may go."""
+"""``mmml-data cache``: list what the cache contains, and remove entries."""
 
 import os
 import re
@@ -26,22 +26,21 @@ from mmml.files import BESIDE, beside
 from mmml.terminal import plain_console
 
 SUFFIXES = (".npz", ".npy", ".json")
-DOWNLOADS = "data"  # the folder of mmml-data get, which goes only if it is named
+DOWNLOADS = "data"  # the folder of mmml-data get, which is removed only if it is named
 HOUR, DAY = 3600, 86400
 DAYS = "a whole number, 0 or more"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Files of the cache that are removed together or not at all.
+    """Files of the cache that are removed together.
 
     Attributes:
-        kind: ``image``, ``glyphs``, …; empty for a temporary file or folder, which a process
-            may be writing.
+        kind: ``image``, ``glyphs``, …; empty for a temporary file or folder, which a process may
+            still be writing.
         paths: files, or one folder.
         size: bytes.
-        used: when it was last read or written; where the file system keeps no times of reading,
-            when it was written.
+        used: time of the last access; time of writing if the file system does not record accesses.
     """
 
     kind: str
@@ -51,7 +50,7 @@ class Entry:
 
 
 def measure(kind: str, paths: list[Path]) -> Iterator[Entry]:
-    """An entry, unless it has just been removed by another process."""
+    """Return an entry in a list; an empty list if another process has just removed it."""
     with suppress(FileNotFoundError):
         stats = [
             p.lstat() for path in paths for p in (path, *(path.rglob("*") if path.is_dir() else ()))
@@ -65,7 +64,7 @@ def cache(words: Sequence[str], options: list[str]) -> int:
     """``mmml-data cache``, ``mmml-data cache clean`` or ``clean KIND``; returns the exit code.
 
     Args:
-        words: that follow ``cache``.
+        words: the words after ``cache`` on the command line.
         options: ``days=N``.
     """
     days, others = take_option(options, "days", "0", DAYS)
@@ -89,7 +88,9 @@ def cache(words: Sequence[str], options: list[str]) -> int:
 
 
 def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
-    """What mmml made in a folder, and what else lies there; links are not followed."""
+    """Return the entries of a cache folder, and the paths that mmml did not make; links are not
+    followed.
+    """
     grouped: dict[tuple[str, str], list[Path]] = defaultdict(list)
     strange = []
     for path in sorted(folder.iterdir()):
@@ -111,8 +112,8 @@ def survey(folder: Path) -> tuple[list[Entry], list[Path]]:
 
 
 def entry_kind(path: Path) -> str | None:
-    """The kind of an entry of the cache; empty for a temporary one, None for what
-    mmml did not make.
+    """Return the kind of an entry of the cache; empty for a temporary one, None for files that mmml
+    did not make.
     """
     partial = re.fullmatch(BESIDE, path.name)
     name = partial[1] if partial else path.name
@@ -130,7 +131,7 @@ def entry_kind(path: Path) -> str | None:
 
 
 def is_plain(inner: Path, entry: Path, kind: str) -> bool:
-    """Whether what lies in a folder of the cache is what mmml writes there."""
+    """Whether a file or folder in an entry of the cache is one that mmml writes there."""
     known = inner.parent == entry and (
         inner.name in (*PARTS, VALUES) or re.fullmatch(BESIDE, inner.name)
     )
@@ -166,15 +167,15 @@ def show(folder: Path, entries: Sequence[Entry], strange: Sequence[Path]) -> Non
 
 
 def keeps_times(folder: Path) -> bool:
-    """Whether the file system notes when files are read."""
+    """Whether the file system records when files are read."""
     return not os.statvfs(folder).f_flag & os.ST_NOATIME
 
 
 def clean(
     folder: Path, entries: Sequence[Entry], strange: Sequence[Path], kind: str, days: int
 ) -> int:
-    """Remove entries, and print what is left; returns the exit code, 1 if something
-    cannot be removed.
+    """Remove entries, and print what is left; returns the exit code, 1 if an entry cannot be
+    removed.
     """
     kinds = sorted({e.kind for e in entries if e.kind})
     if kind and kind not in kinds:
@@ -204,7 +205,7 @@ def clean(
 
 
 def what_is_left(left: Sequence[Entry], strange: Sequence[Path]) -> Iterator[str]:
-    """What a cleaned cache still holds, in parts of a sentence."""
+    """Describe what a cleaned cache still contains, in parts of a sentence."""
     written, kept = [e for e in left if not e.kind], [e for e in left if e.kind == DOWNLOADS]
     others = [e for e in left if e.kind not in ("", DOWNLOADS)]
     if others:
@@ -218,7 +219,7 @@ def what_is_left(left: Sequence[Entry], strange: Sequence[Path]) -> Iterator[str
 
 
 def remove(entry: Entry) -> None:
-    """Remove an entry; a folder loses its name first, so that nobody finds half of it."""
+    """Remove an entry; a folder is renamed first, so that no process finds it half removed."""
     for path in entry.paths:
         if not path.is_dir():
             path.unlink(missing_ok=True)
@@ -229,12 +230,12 @@ def remove(entry: Entry) -> None:
 
 
 def told_size(entries: Sequence[Entry]) -> str:
-    """How much they take."""
+    """The total size of some entries, as text."""
     return human(sum(e.size for e in entries))
 
 
 def human(size: float) -> str:
-    """Bytes, as ``1.2 GB``."""
+    """A number of bytes as text, such as ``1.2 GB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"

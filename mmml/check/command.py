@@ -25,12 +25,13 @@ from mmml.terminal import plain_console
 
 
 def check(path: str, page: str, overrides: list[str]) -> int:
-    """Inspect a manifest; returns the exit code, 1 if training would fail.
+    """Inspect a manifest, print the result and write a page; returns the exit code, 1 if training
+    would fail.
 
     Args:
         path: a manifest or a folder.
-        page: where the HTML goes.
-        overrides: of the training run that is meant to follow.
+        page: path of the HTML page to write.
+        overrides: options of the planned training run.
     """
     target = expanded(page)
     check_target(target, "data.page")
@@ -65,12 +66,14 @@ def check(path: str, page: str, overrides: list[str]) -> int:
 
 
 def composed(overrides: list[str]) -> Config:
-    """The config of a training run."""
+    """Compose and check the config of a training run."""
     return check_config(compose_plain(overrides))
 
 
 def maker(overrides: list[str]) -> Callable[[], Manifest]:
-    """Gives the manifest of a training run, not loaded yet, which leaves bad rows out."""
+    """Return a function that builds the manifest of a training run, which is not loaded yet and
+    leaves bad rows out.
+    """
     section = composed(overrides).dataset | {"on_bad_sample": "skip"}
 
     def make() -> Manifest:
@@ -81,8 +84,8 @@ def maker(overrides: list[str]) -> Callable[[], Manifest]:
 
 
 def meant(dataset: Manifest) -> str:
-    """The task that a table's columns are for: scores to be predicted, texts to be translated,
-    else classes.
+    """The name of the task that a table's columns suggest: regression for scores, generation for
+    texts with source texts, else classification.
     """
     if dataset.rows.has("score"):
         return "regression"

@@ -1,4 +1,4 @@
-"""Which episodes a manifest can play, and whether those of a config are among them."""
+"""Which episodes a manifest allows, and whether a config's episodes are among them."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -16,21 +16,21 @@ from mmml.errors import UserError, many
 from mmml.run import build_learner
 from mmml.tasks import Task
 
-PAIR = 1.5  # a share of this many rows is rounded to two: one of support and one query
-WIDEST = 32  # classes of a training episode that a suggestion goes up to
+PAIR = 1.5  # rows of a class that round to two: one support sample, one query
+WIDEST = 32  # the largest number of ways that is suggested for training
 
-# By the form of answers; "pairs" for any other.
+# Choices of ``episode`` by the form of answers; "pairs" for all others.
 EPISODES = {"label": "five_way", "scalar": "regression"}
 
 
 def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
-    """Overrides of a run that these samples allow: the choices that suit them, and episodes
-    as wide as is usual.
+    """Return overrides for training on these samples: fitting choices, mappings, ways, shots and
+    queries.
 
     Args:
         dataset: the manifest.
-        inspection: what was found of it.
-        task: that is meant.
+        inspection: its inspection.
+        task: of the planned run.
     """
     one_way, samples = task.per_sample_target, inspection.samples
     choices = [
@@ -60,7 +60,7 @@ def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
             for m in mapping.split(":")
         )
         queries, shots = (5, [1, 5]) if least >= 10 else (max(1, min(5, least - 1)), [1])
-        if not single:  # a class shows one value, however often it is drawn
+        if not single:  # a class has only one value, however often it is drawn
             queries, shots = 1, [1]
         ways = {"eval": min(5, len(samples["val"].classes), len(samples["test"].classes))}
         ways["train"] = min(WIDEST, len(samples["train"].classes))
@@ -76,11 +76,12 @@ def suggest(dataset: Manifest, inspection: Inspection, task: Task) -> list[str]:
 
 
 def known_classes(dataset: Manifest, least: int) -> Issue | None:
-    """Why no classes can be held out, so that only samples can be new; None if some can.
+    """Return an issue that explains why no classes can be held out, only samples; None if classes
+    can be held out.
 
     Args:
         dataset: split by class.
-        least: classes that an episode needs.
+        least: the smallest number of classes of an episode.
     """
     rows, (codes, _) = dataset.rows, dataset.labels
     counts = np.bincount(codes[codes >= 0])
@@ -96,7 +97,7 @@ def known_classes(dataset: Manifest, least: int) -> Issue | None:
             )[1]
             > 1
         )
-        # A few classes in two splits are a mistake, which is reported elsewhere.
+        # A few classes in two splits are an error, which is reported elsewhere.
         if several.mean() <= 0.5:
             return None
         what = (
@@ -118,8 +119,8 @@ def known_classes(dataset: Manifest, least: int) -> Issue | None:
 
 
 def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool) -> list[str]:
-    """Each complete modality to itself, and a text of the table to the others; if that is none,
-    each to each other.
+    """Return mappings of complete modalities: from each modality to itself, and from the table's
+    texts to the others; if there are none, between all pairs.
     """
     per = {m: dataset.modalities[m] for m in complete}
     same = [f"{m}:{m}" for m, p in per.items() if p is Granularity.SAMPLE]
@@ -136,15 +137,15 @@ def suggested_mappings(dataset: Manifest, complete: Iterable[str], one_way: bool
 
 
 def possible_mappings(dataset: Manifest, target: str | None = None) -> list[str]:
-    """Each modality to itself, and each pair across, as far as a mapping makes sense,
-    without the target.
+    """Return the mappings from each modality to itself and to each other one, without the target
+    and without those from a class modality to itself.
     """
     per = {m: p for m, p in dataset.modalities.items() if m != target}
     return [f"{a}:{b}" for b in per for a in per if not (a == b and per[a] is Granularity.CLASS)]
 
 
 def without_queries(dataset: Manifest) -> Iterable[Issue]:
-    """Classes with one value each, which leaves no query beside the support."""
+    """Report classes with a single value each, which leaves no sample for queries."""
     if dataset.rows.has("label") and not possible_mappings(dataset):
         (modality,) = dataset.modalities
         hint = (
@@ -155,7 +156,7 @@ def without_queries(dataset: Manifest) -> Iterable[Issue]:
 
 
 def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
-    """Splits with fewer classes than an episode needs."""
+    """Report splits with fewer classes than an episode needs."""
     small = [
         f"{split} has {len(s.classes)}"
         for split, s in inspection.samples.items()
@@ -175,8 +176,8 @@ def too_few(inspection: Inspection, least: int) -> Iterable[Issue]:
 
 
 def unlabelled(inspection: Inspection, least: int) -> Iterable[Issue]:
-    """Rows without labels, each a class of its own: enough only to learn which modalities
-    belong together.
+    """Report rows without labels: each is a class of its own, which is enough only for learning
+    which modalities belong together.
     """
     if (
         inspection.samples
@@ -200,10 +201,10 @@ def unlabelled(inspection: Inspection, least: int) -> Iterable[Issue]:
 
 
 def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> Iterable[Issue]:
-    """Whether the config's episodes can be played.
+    """Report why the config's episodes cannot be drawn.
 
     Args:
-        make: gives the manifest, not loaded yet, which leaves bad rows out.
+        make: builds the manifest, which is not loaded yet and leaves bad rows out.
         config: of the run.
         task: of the run.
     """
@@ -241,7 +242,7 @@ def check_episodes(make: Callable[[], Manifest], config: Config, task: Task) -> 
 
 
 def shape_hint(samples: Samples, split: str) -> str:
-    """What would fit."""
+    """Suggest a shape of episodes that the split allows."""
     side = "train" if split == "train" else "eval"
     counts = np.sort(samples.counts)
     least = int(counts[0]) if len(counts) else 0

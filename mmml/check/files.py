@@ -1,4 +1,4 @@
-"""What is to be known of media files: sizes, durations, files of the same content."""
+"""Properties of media files: sizes, durations, and files with equal content."""
 
 import hashlib
 from collections import defaultdict
@@ -15,22 +15,24 @@ from mmml.data.manifest.meaning import TEXTS
 from mmml.data.media import FILE_MODALITIES, probe
 from mmml.errors import ExpectedError, many
 
-PROBED = 2000  # files whose headers are read, evenly chosen
+PROBED = 2000  # the largest number of files whose headers are read, evenly spaced
 
 
 def files_of(dataset: Manifest, modality: str) -> tuple[np.ndarray, list[Path]]:
-    """The number of each row's file, −1 for none, and the distinct files."""
+    """Return the number of each row's file, −1 for none, and the distinct files."""
     codes, names = dataset.rows.codes(modality)
     return codes, [dataset.rows.folder / n for n in names.to_pylist()]
 
 
 def is_inside(dataset: Manifest, path: Path) -> bool:
-    """Whether a path names an ordinary file below the manifest's folder."""
+    """Whether a path is a regular file below the manifest's folder."""
     return ".." not in path.parts and path.is_relative_to(dataset.rows.folder) and is_file(path)
 
 
 def sizes(dataset: Manifest, modality: str) -> dict[str, Any]:
-    """How many values there are, and how large: ``values`` and ``sizes``, for a table."""
+    """Return the number of a modality's values and their sizes, as ``values`` and ``sizes`` for a
+    table.
+    """
     rows = dataset.rows
     if modality == "features" and dataset.matrix is not None:
         return {"values": len(rows), "sizes": "×".join(map(str, dataset.matrix.array.shape[1:]))}
@@ -91,7 +93,7 @@ def _range(values: list[float], unit: str) -> str:
 
 
 def duplicates(dataset: Manifest) -> Iterable[Issue]:
-    """Different files with the same content, above all in different classes."""
+    """Report different files with the same content, first of all those in different classes."""
     labels, _ = dataset.labels
     for modality in FILE_MODALITIES:
         if not dataset.rows.has(modality):

@@ -1,23 +1,23 @@
-"""One thing to know of a manifest."""
+"""A problem of a manifest, or a remark on it."""
 
 from dataclasses import dataclass
 
 from mmml.data.base import MODALITIES
 
-SHOWN = 5  # examples that an issue names
+SHOWN = 5  # examples that an issue lists
 GAPS = {f"it has no {m}" for m in MODALITIES} | {f"its class has no {m}" for m in MODALITIES}
 """Problems that are in the way only of the mappings that use a modality."""
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing to know.
+    """A problem of a manifest, or a remark on it.
 
     Attributes:
         stops: whether training would fail.
-        what: in one sentence.
+        what: the problem, in one sentence.
         hint: how to fix it, in one sentence.
-        examples: some of the rows or classes at fault.
+        examples: some of the rows or classes that it concerns.
     """
 
     stops: bool

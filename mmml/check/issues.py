@@ -1,4 +1,4 @@
-"""Everything that is worth saying of a manifest, before anything is trained on it."""
+"""All problems of a manifest that can be found before training."""
 
 import unicodedata
 from collections import defaultdict
@@ -26,18 +26,18 @@ TWINS = str.maketrans(
 
 @dataclass
 class Inspection:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         name: of the manifest.
-        read: how many rows or files were read, and what was left out, in one line.
+        read: how many rows or files were read and how many were skipped, in one line.
         counts: a line for each split: classes, samples, smallest and largest class.
-        modalities: a line for each: what it belongs to, values, sizes.
-        found: what is wrong or worth knowing.
+        modalities: a line for each modality: granularity, values, sizes.
+        found: problems and remarks.
         labelled: whether there are labels.
         complete: the modalities that no row lacks.
-        samples: by split, with these modalities; empty if they could not be put together.
-        command: how to train on it.
+        samples: by split, with these modalities; empty if they could not be built.
+        command: the command that trains on the manifest.
     """
 
     name: str
@@ -60,8 +60,8 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Inspection:
     """Read every row and every file of a manifest.
 
     Args:
-        make: gives the manifest, not loaded yet, which leaves bad rows out.
-        skips: whether the run that is meant to follow does so, too.
+        make: builds the manifest, which is not loaded yet and leaves bad rows out.
+        skips: whether the planned training run leaves bad rows out.
 
     Raises:
         UserError: the manifest itself cannot be read.
@@ -103,8 +103,8 @@ def inspect(make: Callable[[], Manifest], skips: bool) -> Inspection:
 
 
 def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
-    """Find what is wrong with one modality's values, on a manifest of its own; returns why
-    it cannot be split.
+    """Find the problems of one modality's values, with a manifest built for this purpose; returns
+    the error if it cannot be split.
     """
     error = None
     try:
@@ -118,13 +118,13 @@ def decode(dataset: Manifest, alone: Manifest, modality: str) -> str | None:
 
 
 def worth_knowing(note: str) -> tuple[str, str]:
-    """What a note says, and what can be done."""
+    """Separate a note into the observation and the suggestion."""
     what, _, hint = note.partition("; ")
     return what, hint or "nothing needs to be done"
 
 
 def load_first(make: Callable[[], Manifest], choices: Iterable[list[str]]) -> dict[str, Samples]:
-    """The samples with the first of several sets of modalities that gives any."""
+    """Return the samples with the first set of modalities that can be loaded; empty if none can."""
     for modalities in choices:
         with suppress(UserError):
             if modalities:
@@ -133,7 +133,7 @@ def load_first(make: Callable[[], Manifest], choices: Iterable[list[str]]) -> di
 
 
 def count(split: str, samples: Samples) -> dict[str, Any]:
-    """How much a split holds."""
+    """Return the numbers of classes and samples of a split, and its smallest and largest class."""
     counts = samples.counts
     if not len(counts):
         return {"split": split, "classes": 0, "samples": 0, "smallest": "", "largest": ""}
@@ -148,13 +148,13 @@ def count(split: str, samples: Samples) -> dict[str, Any]:
 
 
 def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
-    """Rows that cannot be used, by what is wrong with them."""
+    """Report rows that cannot be used, grouped by the reason."""
     kinds: dict[str, list[int]] = defaultdict(list)
     for i, why in dataset.rows.problems.items():
         if why in GAPS:
             continue
         about_file = why.startswith(str(dataset.rows.folder))
-        kinds[why.partition(": ")[2] if about_file else why].append(i)  # without the file's name
+        kinds[why.partition(": ")[2] if about_file else why].append(i)  # no file name
     for why, rows in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
         hint = "they are left out (dataset.on_bad_sample=skip)"
         if not skips:
@@ -166,7 +166,7 @@ def bad_rows(dataset: Manifest, skips: bool) -> Iterable[Issue]:
 
 
 def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Issue]:
-    """Rows without a modality: they are in the way only of the mappings that use it."""
+    """Report rows without a modality: only mappings that use it cannot use these rows."""
     for modality, where in sorted(lacking.items()):
         count = int(where.sum())
         if count:
@@ -179,8 +179,8 @@ def gaps(lacking: dict[str, np.ndarray]) -> Iterable[Issue]:
 
 
 def missing(dataset: Manifest) -> dict[str, np.ndarray]:
-    """Which rows lack each modality of files or texts (or, if it belongs to classes, their whole
-    class), ``[rows]``.
+    """Return the rows that lack each modality of files or texts (or whose class lacks it, if it
+    belongs to classes), bool ``[rows]``.
     """
     labels, found = dataset.labels[0], {}
     for modality, per in dataset.modalities.items():
@@ -191,7 +191,9 @@ def missing(dataset: Manifest) -> dict[str, np.ndarray]:
 
 
 def constant_modalities(dataset: Manifest) -> Iterable[Issue]:
-    """What is the same for nearly every class as a whole may be a name with some misspelt."""
+    """Report modalities that are the same throughout most classes: probably class names with some
+    misspelt.
+    """
     labels, _ = dataset.labels
     for modality, per in dataset.modalities.items():
         if per is not Granularity.SAMPLE or not dataset.rows.has(modality):
@@ -211,7 +213,7 @@ def constant_modalities(dataset: Manifest) -> Iterable[Issue]:
 
 
 def labels_alike(dataset: Manifest) -> Iterable[Issue]:
-    """Labels that differ in capitals alone, or in what can hardly be seen, may be one class."""
+    """Report labels that differ only in case or in invisible characters: they may be one class."""
     if not dataset.rows.has("label"):
         return
     spelt = alike(str.casefold, dataset.labels[1].to_pylist())
@@ -236,7 +238,7 @@ def labels_alike(dataset: Manifest) -> Iterable[Issue]:
 
 
 def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
-    """The names that have a key in common, by that key."""
+    """Group names by a key."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         found[key(name)].append(name)
@@ -244,8 +246,8 @@ def alike(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str
 
 
 def appearance(label: str) -> str:
-    """What a reader sees of a label: letters of one look are one, and so are
-    one blank and several.
+    """Normalise a label so that labels that look alike become equal: letters of the same shape,
+    case and spaces.
     """
     plain = "".join(
         c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf"
@@ -254,7 +256,7 @@ def appearance(label: str) -> str:
 
 
 def ignored_columns(dataset: Manifest) -> Iterable[Issue]:
-    """Columns that mean nothing to mmml, above all misspelt ones."""
+    """Report columns without a meaning for mmml, with a suggestion for misspelt ones."""
     for name in dataset.rows.ignored:
         lacking = [k for k in KNOWN if not dataset.rows.has(k.removesuffix("_file_name"))]
         suggestion = did_you_mean(name, lacking, MISSPELT)
@@ -268,8 +270,8 @@ def ignored_columns(dataset: Manifest) -> Iterable[Issue]:
 
 
 def straddling_groups(samples: dict[str, Samples]) -> Iterable[Issue]:
-    """Groups in more than one split: what is tested may then be a near duplicate
-    of what was trained on.
+    """Report groups in more than one split: test samples may then be near duplicates of training
+    samples.
     """
     groups = {
         s: set(part.groups.tolist()) for s, part in samples.items() if part.groups is not None

@@ -1,4 +1,4 @@
-"""An inspection as tables for the terminal and as a page with a sample of each class."""
+"""An inspection as tables on the terminal, and as a page with a sample of each class."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from mmml.evaluation.examples.thumbnails import ORDER, picture
 from mmml.files import keep_aside, write_text
 from mmml.reporting.html import render
 
-CLASSES = 60  # shown of each split
-MADE = b"mmml-data</title>"  # in the head of every page
+CLASSES = 60  # shown of each split, at most
+MADE = b"mmml-data</title>"  # part of every page that mmml writes
 
 
 def print_inspection(inspection: Inspection, console: Console) -> None:
-    """What a terminal shows."""
+    """Print an inspection on the terminal."""
     console.print(inspection.read, soft_wrap=True)
     for title, rows in (("splits", inspection.counts), ("modalities", inspection.modalities)):
         if rows:
@@ -59,8 +59,8 @@ def verdict(inspection: Inspection) -> str:
 
 
 def write_page(inspection: Inspection, path: Path) -> None:
-    """One self-contained HTML file; a file of that name that mmml did not write is kept
-    under another name.
+    """Write one self-contained HTML file; an existing file that mmml did not write is renamed
+    first.
     """
     if path.is_file() and MADE not in path.read_bytes()[:2000]:
         keep_aside(path)
@@ -78,7 +78,7 @@ def write_page(inspection: Inspection, path: Path) -> None:
 
 
 def items(samples: Samples) -> list[dict[str, Any]]:
-    """One sample of each class, or of as many as a page should show."""
+    """Return one sample of each class, or of ``CLASSES`` classes if there are more."""
     chosen = evenly_spaced(len(samples.classes), CLASSES)
     return [_item(samples, int(c)) for c in chosen]
 

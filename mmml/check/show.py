@@ -1,4 +1,4 @@
-"""``mmml-data show``: what a dataset of mmml's has, in each split."""
+"""``mmml-data show``: print the content of one of mmml's datasets."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from mmml.data.base import Dataset, Samples, datasets
 from mmml.errors import UserError
 from mmml.terminal import plain_console
 
-EXAMPLES = 3  # classes that are named
+EXAMPLES = 3  # classes whose names are printed
 
 
 def show(name: str, overrides: Sequence[str]) -> int:
-    """Load a dataset and print what it has; returns the exit code.
+    """Load a dataset and print its content; returns the exit code.
 
     Args:
         name: of the dataset.
-        overrides: of its options, ``dataset.size=64``.
+        overrides: of its options, such as ``dataset.size=64``.
     """
     datasets.get(name, "dataset")
     if other := [o for o in overrides if not o.startswith("dataset.")]:
@@ -43,7 +43,7 @@ def show(name: str, overrides: Sequence[str]) -> int:
 
 
 def load(dataset: Dataset) -> tuple[dict[str, Samples], dict[str, str]]:
-    """The splits with all modalities that can be had, and why others cannot."""
+    """Return the splits with all modalities that can be loaded, and the errors of the others."""
     try:
         return dataset.load(dataset.modalities), {}
     except UserError as error:
@@ -62,7 +62,7 @@ def load(dataset: Dataset) -> tuple[dict[str, Samples], dict[str, str]]:
 
 
 def table_of(name: str, splits: dict[str, Samples]) -> Table:
-    """A line for each split."""
+    """Return a table with a line for each split."""
     table = Table(
         "split",
         "classes",
@@ -88,7 +88,7 @@ def table_of(name: str, splits: dict[str, Samples]) -> Table:
 
 
 def alike(splits: dict[str, Samples]) -> str:
-    """How many classes have samples that are the same, and how many samples; empty if none have."""
+    """Say how many samples have an equal one, and in how many classes; empty if there are none."""
     parts = []
     for split, samples in splits.items():
         if (numbers := samples.duplicates) is not None:
@@ -101,7 +101,7 @@ def alike(splits: dict[str, Samples]) -> str:
 
 
 def gaps(splits: dict[str, Samples], modality: str) -> str:
-    """How many samples lack a modality, if any do."""
+    """Say which percentage of samples lacks a modality; empty if none does."""
     columns = [s.columns[modality] for s in splits.values() if modality in s.columns]
     all_of_them = sum(map(len, columns))
     lacking = all_of_them - sum(len(c.present) for c in columns)

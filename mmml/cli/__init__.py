@@ -1,6 +1,4 @@
-"""The console scripts. Nothing here imports torch before there is work for it, so that
-``--help`` is instant.
-"""
+"""The console scripts. They import torch only when it is needed, so that ``--help`` is fast."""
 
 import sys
 

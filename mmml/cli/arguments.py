@@ -1,4 +1,4 @@
-"""What the console scripts have in common in how they read their arguments."""
+"""Helpers of the console scripts for reading their arguments."""
 
 from mmml.errors import UserError
 
@@ -9,7 +9,7 @@ def wants_help(arguments: list[str]) -> bool:
 
 
 def refuse_stray(arguments: list[str], key: str) -> None:
-    """Refuse what is no ``key=value``."""
+    """Raise ``UserError`` if an argument has not the form ``key=value``."""
     stray = [a for a in arguments if "=" not in a]
     if stray:
         raise UserError(

@@ -1,5 +1,5 @@
-"""What Hydra calls before it makes any folder, so that a mistake in a core option
-leaves nothing behind.
+"""A callback that Hydra calls before it makes any folder, so that an error in a core option leaves
+no files behind.
 """
 
 import copy
@@ -20,12 +20,12 @@ from mmml.run_directory import RunDirectory
 
 
 class CheckFirst(Callback):
-    """Checks the config and the output folder. Once they are right, ``HydraConfig``
-    says what was started.
+    """Check the config and the output folder. If both are valid, ``HydraConfig`` describes the run
+    or the sweep.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the config and the place of the run."""
+        """Check the config and the run directory."""
         values = OmegaConf.to_container(config)
         assert isinstance(values, dict)
         values.pop("hydra")
@@ -37,16 +37,18 @@ class CheckFirst(Callback):
                 with open_dict(config):
                     config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
             RunDirectory(config.hydra.run.dir).check_new()
-        # Hydra makes what it is given read-only.
+        # Hydra makes the config read-only.
         HydraConfig.instance().set_config(copy.deepcopy(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a folder that cannot be written, or that holds a sweep."""
+        """Raise ``UserError`` for a folder that cannot be written, or that already contains a
+        sweep.
+        """
         folder = Path(config.hydra.sweep.dir)
         with refusing():
             if not is_named(config, "hydra.sweep.dir"):
                 folder = claim(folder)
-                with open_dict(config):  # jobs are composed anew
+                with open_dict(config):  # the config of each job is composed again later
                     config.hydra.sweep.dir = str(folder)
                     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
             check_writable(folder)
@@ -58,13 +60,13 @@ class CheckFirst(Callback):
 
 
 def is_named(config: DictConfig, option: str) -> bool:
-    """Whether the command line sets this folder; otherwise it is named by the time."""
+    """Whether the command line sets this folder; otherwise its name is the date and time."""
     return any(o.lstrip("+").startswith(f"{option}=") for o in config.hydra.overrides.hydra)
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Exit on a user's mistake, since Hydra swallows ordinary exceptions of callbacks."""
+    """Exit on a ``UserError``, since Hydra ignores ordinary exceptions of callbacks."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""How the console scripts end: with an exit code and, if something is wrong, one sentence."""
+"""How the console scripts end: with an exit code and, after an error, one sentence."""
 
 import sys
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from mmml.terminal import open_streams, settle_streams
 
 
 def guarded(program: str, main: Callable[[list[str]], int]) -> int:
-    """Call ``main`` with the arguments, and turn expected errors into one sentence on
-    stderr and exit code 2.
+    """Call ``main`` with the arguments; report expected errors in one sentence on stderr, with exit
+    code 2.
     """
     arguments = sys.argv[1:]
     open_streams()
@@ -21,9 +21,9 @@ def guarded(program: str, main: Callable[[list[str]], int]) -> int:
         if not wants_help(arguments) and "--version" not in arguments:
             check_working_folder()
         code = _version() if "--version" in arguments else main(arguments)
-        sys.stdout.flush()  # a failure is then reported below
+        sys.stdout.flush()  # so that a failure is reported below
         return code
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader of a pipe has closed it
         return 0
     except (ExpectedError, OSError) as error:
         if not isinstance(known := expected(error), ExpectedError):

@@ -1,7 +1,6 @@
-"""The text of ``mmml-train --help``: the choices and the options, with the comments that
-stand beside them.
+"""The text of ``mmml-train --help``: choices and options, with the comments of their files.
 
-Reads the files of ``conf/`` as text; composing them would take a second.
+Reads the files of ``conf/`` as text, since composing them would take a second.
 """
 
 import functools
@@ -31,11 +30,11 @@ mmml-train: train a model that learns new tasks from a handful of examples, and 
 Afterwards: mmml-eval checkpoint=RUN, mmml-report RUN.
 """
 
-PACKAGE = "# @package _global_"  # files with this line name their sections themselves
+PACKAGE = "# @package _global_"  # the first line of files that name their sections themselves
 
 
 def help_text(arguments: Sequence[str]) -> str:
-    """The help; ``group=choice`` among the arguments shows the options of that choice."""
+    """Return the help; a ``group=choice`` among the arguments shows the options of that choice."""
     own = [Path(value) for flag, value in pairwise(arguments) if flag in ("--config-dir", "-cd")]
     folders = [conf_dir(), *own]
     train = (conf_dir() / "train.yaml").read_text()
@@ -64,10 +63,11 @@ def help_text(arguments: Sequence[str]) -> str:
 
 
 def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, str | None]:
-    """The groups that ``train.yaml`` and the files chosen from it choose from, and each choice.
+    """Return all groups that ``train.yaml`` and its chosen files choose from, and the choice of
+    each.
 
-    As Hydra does: what is selected wins, then what stands later; a file's own ``override`` wins
-    over those of files that it chooses.
+    Precedence is as in Hydra: selected choices first, then later entries before earlier ones; a
+    file's own ``override`` comes before those of the files that it chooses.
     """
     choices: dict[str, str | None] = dict(selected)
     groups: list[str] = []
@@ -79,7 +79,7 @@ def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, 
             if name and name.startswith("override /"):
                 choices.setdefault(name.removeprefix("override /").partition("@")[0], choice)
         for name, default in reversed(entries):
-            if name is None:  # a file that this one builds on
+            if name is None:  # a base file
                 group, _, choice = default.removeprefix("/").rpartition("/")
                 group = group or prefix
             elif name.startswith(("override ", "optional ")):
@@ -101,9 +101,7 @@ def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, 
 
 
 def _options(file: Path, group: str) -> str:
-    """A file's options in the section where they belong, all of them also where it says what
-    differs from another.
-    """
+    """Return a file's options in their section, including those of its base file."""
     text = file.read_text()
     options = re.sub(r"(?m)^defaults:.*\n(?:  .*\n)*", "", text).strip()
     if options.startswith(PACKAGE):
@@ -119,7 +117,7 @@ def _options(file: Path, group: str) -> str:
 
 
 def _with_values(text: str, content: Any) -> str:
-    """Options as they stand in a file, comments included, with some other values."""
+    """Return the options of a file with their comments, and with some values replaced."""
     lines, path = [], list[str]()
     for line in text.splitlines():
         if option := re.match(r"( *)(\w+): *(.*?)( *#.*)?$", line):

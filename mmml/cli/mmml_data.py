@@ -1,4 +1,4 @@
-"""``mmml-data``: look at data, download them, and clean the cache."""
+"""``mmml-data``: inspect data, download datasets, and clean the cache."""
 
 from mmml.cli.arguments import wants_help
 from mmml.config.compose import take_option
@@ -35,7 +35,7 @@ TAKES = {
 
 
 def data(arguments: list[str]) -> int:
-    """Do what the first argument says; returns the exit code."""
+    """Run the subcommand that the first argument names; returns the exit code."""
     if not arguments or wants_help(arguments):
         print(HELP, end="")
         return 0
@@ -44,7 +44,7 @@ def data(arguments: list[str]) -> int:
         raise UserError(
             f"{command} is no command{did_you_mean(command, TAKES)} (known: {', '.join(TAKES)})"
         )
-    paths = [a for a in rest if "=" not in a or expanded(a).exists()]  # a folder may be called a=b
+    paths = [a for a in rest if "=" not in a or expanded(a).exists()]  # or a folder with "="
     options = [a for a in rest if a not in paths]
     if command == "cache":
         from mmml.check.cache import cache

@@ -1,4 +1,4 @@
-"""``mmml-eval``: judge a finished run, or compare several."""
+"""``mmml-eval``: evaluate a finished run, or compare several."""
 
 from typing import Any
 
@@ -27,7 +27,9 @@ in quotes. Written to outputs/eval/NAME/, with differences.csv: every pair, epis
 
 
 def evaluate(arguments: list[str]) -> int:
-    """Judge the checkpoint, or compare those, that the arguments name; returns the exit code."""
+    """Evaluate the checkpoint, or compare the checkpoints, that the arguments name; returns the
+    exit code.
+    """
     if wants_help(arguments):
         print(HELP, end="")
         return 0

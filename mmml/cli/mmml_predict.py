@@ -1,4 +1,4 @@
-"""``mmml-predict``: label new files from a few labelled examples."""
+"""``mmml-predict``: predict labels of new files from a few labelled examples."""
 
 from mmml.cli.arguments import refuse_stray, wants_help
 from mmml.config.compose import conf_dir, take_option

@@ -1,4 +1,4 @@
-"""``mmml-report``: write the report of a run, or the summary of a sweep, anew."""
+"""``mmml-report``: write the report of a run, or the summary of a sweep, again."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ mmml-report: write the report of a run, or the summary of a sweep, anew from its
 
 
 def report(arguments: list[str]) -> int:
-    """Write what the folder in the arguments lacks; returns the exit code, 1 if a run of a sweep
-    did not complete.
+    """Write the report or summary of the folder in the arguments; returns the exit code, 1 if a run
+    of a sweep did not complete.
     """
     if wants_help(arguments):
         print(HELP, end="")

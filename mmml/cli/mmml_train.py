@@ -1,4 +1,4 @@
-"""``mmml-train``: one run, a sweep of several, or a finished run that goes on."""
+"""``mmml-train``: train one run, run a sweep, or resume a run."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def train(arguments: list[str]) -> int:
 
 
 def resume(arguments: list[str], world: World) -> int:
-    """Go on with a run, in its own directory, by its own config."""
+    """Resume a run in its own directory with its own config."""
     if any(a.startswith("-") for a in arguments):
         raise UserError("resume= goes on with one run: it takes key=value options only")
     path, overrides = take_option(arguments, "resume")
@@ -50,7 +50,7 @@ def resume(arguments: list[str], world: World) -> int:
 
 
 def compose_and_train(arguments: list[str], world: World) -> int:
-    """Let Hydra compose and start one job, or the jobs of a sweep."""
+    """Let Hydra compose the config and start one job, or the jobs of a sweep."""
     codes: list[int] = []
 
     def job(config: DictConfig) -> float | None:
@@ -63,15 +63,15 @@ def compose_and_train(arguments: list[str], world: World) -> int:
         try:
             code, monitored = train_composed(config, launched.runtime.output_dir, overrides, world)
         except OSError as error:
-            # All else that a job writes has a name.
+            # All other files of a job have fixed names.
             error.filename = error.filename or "standard output"
             raise
         codes.append(code)
         return monitored
 
-    # Hydra then raises what goes wrong in a composition instead of printing it.
+    # Hydra then raises composition errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # argparse takes options in one row only, so that -m must not stand between them.
+    # argparse needs all options to be adjacent, so that -m must not stand between them.
     flags = [a for a in arguments if a in ("-m", "--multirun")]
     sys.argv[1:] = flags + [a for a in quote_paths(arguments) if a not in flags]
     try:
@@ -87,12 +87,14 @@ def compose_and_train(arguments: list[str], world: World) -> int:
 
 
 def is_sweep() -> bool:
-    """Whether Hydra has begun a sweep."""
+    """Whether Hydra has started a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def output_folder() -> Path | None:
-    """Where Hydra itself writes: the folder of the run or of the sweep, if it has begun one."""
+    """Return the folder that Hydra writes to: that of the run or of the sweep; None before Hydra
+    has started one.
+    """
     if not HydraConfig.initialized():
         return None
     return Path(HydraConfig.get().sweep.dir if is_sweep() else HydraConfig.get().run.dir)

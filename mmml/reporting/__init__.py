@@ -1,4 +1,4 @@
-"""Reports, from the files of a run directory alone: needs no torch and no data."""
+"""Reports, made only from the files of a run directory, without torch and data."""
 
 from mmml.reporting.differences import difference_tables
 from mmml.reporting.html import write_report

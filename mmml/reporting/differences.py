@@ -10,11 +10,11 @@ from mmml.reporting.tables import Line, Pivot, drawn
 
 
 def difference_pivots(differences: list[Row], results: list[Row]) -> list[Pivot]:
-    """One table for each task and metric; lines ordered by mapping.
+    """Return one table for each task and metric; lines are ordered by mapping.
 
     Args:
         differences: of a ``result.json``.
-        results: of the same; says which predictors are transductive.
+        results: of the same ``result.json``; they say which predictors are transductive.
     """
     names = {c["predictor"]: show.predictor(c) for c in results if not c.get("subset")}
     kinds = dict.fromkeys((d["task"], d["metric"]) for d in differences)
@@ -41,7 +41,7 @@ def _pivot(cells: list[Row], names: dict[str, str], every_column: list[str]) -> 
                 if (show.mapping(d), d["predictor"], d["minus"]) == (mapping, a, b)
             }
             if found:
-                less = names.get(b, b)  # which may name another mapping besides
+                less = names.get(b, b)  # its name may also contain another mapping
                 name = f"− {less}" if len(minuends) == 1 else f"{names[a]} − {less}"
                 rows.append(Line(mapping, name, False, [found.get(c) for c in columns]))
     second = names[minuends[0]] if len(minuends) == 1 else "a − b"
@@ -63,8 +63,8 @@ def _title(first: Row) -> str:
 
 
 def difference_tables(differences: list[Row], results: list[Row]) -> Iterable[Table]:
-    """For a terminal of 80 columns or more: those to the first predictor, each marked if its
-    interval excludes 0.
+    """Return tables for a terminal of 80 columns or more: only differences to the first predictor,
+    marked if the interval excludes 0.
     """
     of_first = [d for d in differences if d["predictor"] == differences[0]["predictor"]]
     for pivot in difference_pivots(of_first, results):
@@ -73,5 +73,5 @@ def difference_tables(differences: list[Row], results: list[Row]) -> Iterable[Ta
 
 
 def _marked(row: Row | None) -> str:
-    # The mark stands in front, where it moves no digit.
+    # In front of the number, so that digits stay aligned.
     return ("*" if show.verdict(row) else "") + show.difference(row)

@@ -1,4 +1,4 @@
-"""Figures as inline SVG; their ink is ``currentColor``, so they follow the page's theme."""
+"""Figures as inline SVG, drawn in ``currentColor``, so that they follow the page's theme."""
 
 import io
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-INK = "#010203"  # stands for currentColor while matplotlib draws
+INK = "#010203"  # replaced by currentColor after drawing
 BLUE = "#4c78d0"
 LINES = ("-", "--", ":", "-.")
 STYLE = {
@@ -31,13 +31,13 @@ STYLE = {
 def learning_curves(
     metrics: list[dict[str, Any]], best_step: int | None, score: str, percent: bool
 ) -> str:
-    """Training loss and the validation panel against steps; empty if nothing was trained.
+    """Plot training loss and validation scores against steps; empty if there was no training.
 
     Args:
         metrics: the lines of ``metrics.jsonl``.
-        best_step: that validation selected.
-        score: the metric of the validation panel.
-        percent: whether it is shown times 100.
+        best_step: the step that validation selected.
+        score: the metric of validation.
+        percent: whether the metric is shown as a percentage.
     """
     train = [m for m in metrics if m["split"] == "train"]
     validations = [m for m in metrics if m["split"] == "val"]
@@ -54,13 +54,13 @@ def learning_curves(
 
 
 def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
-    """Loss against steps of each optimizer on the same problems: median and quartiles;
-    empty if there are none.
+    """Plot the loss of each optimizer on the same problems against steps: median and quartiles;
+    empty if there are no curves.
 
     Args:
-        curves: ``name``, ``steps``, ``low``, ``median`` and ``high`` of each,
-            the learned one first.
-        trained_to: the steps of the unroll in training.
+        curves: ``name``, ``steps``, ``low``, ``median`` and ``high`` of each optimizer, the learned
+            one first.
+        trained_to: the number of inner steps in training.
     """
     if not curves:
         return ""
@@ -91,7 +91,7 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
 
 @contextmanager
 def drawing(height: float = 4) -> Iterator[Any]:
-    """An empty figure of some inches, in the style of the report."""
+    """Return an empty figure in the style of the report; the height is in inches."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def drawing(height: float = 4) -> Iterator[Any]:
 
 
 def as_svg(figure: Any) -> str:
-    """A figure as an SVG element whose ink is the text's colour."""
+    """Return a figure as an SVG element that is drawn in the colour of the text."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
@@ -122,7 +122,9 @@ def _draw_loss(axes: Any, steps: list[int], losses: list[float]) -> None:
 
 
 def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float) -> None:
-    """One colour per mapping, one kind of line per shape of episode."""
+    """Plot validation scores: a colour for each mapping, a line style for each shape of
+    episodes.
+    """
     import matplotlib
 
     steps = [m["step"] for m in validations]
@@ -151,7 +153,7 @@ def _draw_validation(axes: Any, validations: list[dict[str, Any]], scale: float)
 
 
 def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:
-    """Mean and median loss, on a log axis."""
+    """Plot mean and median loss, on a log axis."""
     for name, line in zip(("val/mean", "val/median"), LINES, strict=False):
         shown = [(m["step"], m[name]) for m in validations if (m.get(name) or 0) > 0]
         axes.plot(
@@ -162,7 +164,7 @@ def _draw_problems(axes: Any, validations: list[dict[str, Any]]) -> None:
 
 
 def smooth(values: list[float], memory: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its start."""
+    """Exponential moving average with bias correction."""
     out, total, weight = [], 0.0, 0.0
     for value in values:
         total, weight = memory * total + value, memory * weight + 1

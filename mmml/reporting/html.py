@@ -1,4 +1,4 @@
-"""``report.html``: one self-contained page, from the files of a run."""
+"""``report.html``: one self-contained page, made from the files of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def write_report(folder: Path) -> Path:
     """Write the report of a run directory, or of one of its evaluations; returns its path.
 
     Raises:
-        UserError: the folder is no run.
+        UserError: the folder is not a run directory.
     """
     run = RunDirectory(folder)
     result = run.read_result()
@@ -31,7 +31,7 @@ def write_report(folder: Path) -> Path:
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """A page of :mod:`mmml.reporting.templates`, filled in."""
+    """Render a page of :mod:`mmml.reporting.templates`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -52,7 +52,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 
 def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
-    """The values that the template shows."""
+    """Return the values that the template shows."""
     results, best, info = result["results"], result["best"] or {}, read_json(run.info) or {}
     score = info.get("validation", {"metric": "accuracy", "percent": True})
     examples = read_json(run.examples) or {}
@@ -78,6 +78,6 @@ def contents(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def shade(row: Row | None) -> int:
-    """How strongly a row of a table is tinted, 0 to 40."""
+    """The strength of a cell's background colour, from 0 to 40."""
     tinted = row and row["percent"] and row["mean"] is not None and not show.is_calibration(row)
     return round(40 * row["mean"] ** 2) if row and tinted else 0

@@ -1,4 +1,6 @@
-"""How scores fall under corruption: a figure, and a table of the areas under its curves."""
+"""Robustness: a figure of scores against the amount of corruption, and a table of areas under its
+curves.
+"""
 
 from collections.abc import Sequence
 
@@ -8,19 +10,19 @@ from mmml.reporting import rows as show
 from mmml.reporting.figures import as_svg, drawing
 from mmml.reporting.rows import Row
 
-ACROSS = {1: 1, 2: 2, 4: 2}  # curves side by side; else three
+ACROSS = {1: 1, 2: 2, 4: 2}  # plots side by side, by their number; else three
 
 
 def quoted(results: Sequence[Row]) -> list[Row]:
-    """Those of corrupted data, in the episodes that a learner is quoted by."""
+    """Return the results under corruption, for the most prominent shape of episodes."""
     corrupted = [r for r in results if "corruption" in r]
     most = max(map(show.prominence, corrupted), default=None)
     return [r for r in corrupted if show.prominence(r) == most]
 
 
 def robustness_curves(results: Sequence[Row]) -> str:
-    """The score against the amount of each corruption, a line for each mapping (and
-    predictor); or nothing.
+    """Plot the score against the amount of each corruption, with a line for each mapping and
+    predictor; empty without such results.
     """
     known = [r for r in quoted(results) if "amount" in r and r["mean"] is not None]
     curves: dict[str, dict[str, list[Row]]] = {}
@@ -51,13 +53,15 @@ def robustness_curves(results: Sequence[Row]) -> str:
 
 
 def line_of(row: Row, among: Sequence[Row]) -> str:
-    """What a row's curve is called: its mapping, after its predictor where there are several."""
+    """The name of a row's curve: its mapping, after its predictor if there are several
+    predictors.
+    """
     several = len({r["predictor"] for r in among}) > 1
     return f"{row['predictor']}, {show.mapping(row)}" if several else show.mapping(row)
 
 
 def area_rows(results: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Titles, and a line for each mapping: the areas under its curves, and their mean."""
+    """Return titles, and a line for each mapping: the areas under its curves, and their mean."""
     areas = [r for r in quoted(results) if "amount" not in r]
     kinds = list(dict.fromkeys((r["modality"], r["corruption"]) for r in areas))
     titles = [
@@ -72,7 +76,7 @@ def area_rows(results: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[s
 
 
 def area_table(results: Sequence[Row]) -> list[Table]:
-    """The same for the terminal; none if nothing was measured."""
+    """Return these areas as a table for the terminal; empty without such results."""
     titles, lines = area_rows(results)
     if not lines:
         return []

@@ -1,4 +1,4 @@
-"""How rows of results are named and shown, the same in every table."""
+"""Names and formatted values of rows of results, the same in every table."""
 
 import csv
 import io
@@ -7,14 +7,14 @@ from typing import Any
 
 Row = dict[str, Any]
 
-MORE_PLACES = 6  # at most, so that what is marked as clear of zero is seen to be
+MORE_PLACES = 6  # at most, so that a rounded interval that excludes 0 still shows it
 
 
 def mapping(row: Row) -> str:
-    """``text:image``, ``image → text`` (query → gallery) for a ranking, or the name
-    of a family of problems.
+    """Return ``text:image``; ``image → text`` (query → gallery) for a ranking; the name of the
+    family for problems.
 
-    With what was to be found or written, ``image:image → text``.
+    If the target is not a label, it follows: ``image:image → text``.
     """
     support, query = "+".join(row["support"]), "+".join(row["query"])
     if is_problem(row):
@@ -24,15 +24,15 @@ def mapping(row: Row) -> str:
 
 
 def column(row: Row) -> str:
-    """``20-way 1-shot``, ``mean loss, step 100`` of a problem, or the metric of a ranking."""
+    """Return ``20-way 1-shot``; ``mean loss, step 100`` for a problem; the metric for a ranking."""
     if is_problem(row):
         return f"{row['metric']}, step {row['step']}"
     return row["metric"] if is_ranking(row) else f"{row['ways']}-way {row['shots']}-shot"
 
 
 def name(row: Row) -> str:
-    """Tells a row from all others of a predictor: mapping, column, and the metric where it
-    is not the usual one.
+    """Return a name that is unique among the rows of a predictor: mapping, column, and the metric
+    unless it is the usual one.
     """
     extra = (
         f" {row['metric']}"
@@ -43,50 +43,50 @@ def name(row: Row) -> str:
 
 
 def predictor(row: Row) -> str:
-    """With a mark if it is transductive, and which queries count if not all do."""
+    """Return the predictor's name, with a mark if it is transductive, and with the subset of
+    queries that count.
+    """
     return row["predictor"] + (" (transductive)" if row["transductive"] else "") + _subset(row)
 
 
 def _subset(row: Row) -> str:
-    """Which queries count, if not all do."""
+    """The subset of queries that count, as a suffix; empty if all count."""
     return f", {row['subset']}" if row.get("subset") else ""
 
 
 def uncorrupted(rows: list[Row]) -> list[Row]:
-    """Those that are measured on the data as they are."""
+    """Return the rows that are measured without corruption."""
     return [row for row in rows if "corruption" not in row]
 
 
 def is_baseline(row: Row) -> bool:
-    """Whether the predictor is only there to be compared with what was learned."""
+    """Whether the row's predictor is a baseline or a control, not a learned one."""
     return bool(row["role"] != "learned")
 
 
 def is_ranking(row: Row) -> bool:
-    """Whether all classes were candidates."""
+    """Whether all classes are candidates (a gallery)."""
     return row.get("candidates") is not None
 
 
 def is_problem(row: Row) -> bool:
-    """Whether it is the loss of problems after some steps."""
+    """Whether the row is the loss of problems after some steps."""
     return row.get("step") is not None
 
 
 def is_difference(row: Row) -> bool:
-    """Whether it is a score less another."""
+    """Whether the row is a difference of two scores."""
     return "clear" in row
 
 
 def is_calibration(row: Row) -> bool:
-    """Whether it says how far confidence can be believed, which has a table of its
-    own and is no score.
-    """
+    """Whether the row is a calibration error, which has a table of its own."""
     return row["metric"] == "calibration error"
 
 
 def value(row: Row | None) -> str:
-    """``99.3 ± 0.1``, the mean alone where there is no interval, or nothing;
-    intervals are rounded up.
+    """Return ``99.3 ± 0.1``; the mean alone without an interval; an empty text for None. Intervals
+    are rounded up.
     """
     if row is None:
         return ""
@@ -99,13 +99,13 @@ def value(row: Row | None) -> str:
 
 
 def validation(score: float | None) -> str:
-    """A validation score, which is no number where every validation diverged."""
+    """Return a validation score as text; "diverged" for None."""
     return "diverged" if score is None else f"{score:.4f}"
 
 
 def over_classes(row: Row | None) -> str:
-    """``(± 0.9)``: the interval where test classes are taken for a sample too;
-    nothing where it is not known.
+    """Return ``(± 0.9)``, the class interval, which treats the test classes as a sample, too; empty
+    if it is unknown.
     """
     if row is None or row.get("ci95_classes") is None or row["mean"] is None or row["n"] == 0:
         return ""
@@ -114,7 +114,9 @@ def over_classes(row: Row | None) -> str:
 
 
 def difference(row: Row | None) -> str:
-    """``+1.2 ± 0.4``, or nothing; so many places that the interval has some that count."""
+    """Return ``+1.2 ± 0.4``, with enough decimals for significant digits of the interval; an empty
+    text for None.
+    """
     if row is None:
         return ""
     decimals = decimals_of_difference(row)
@@ -124,8 +126,8 @@ def difference(row: Row | None) -> str:
 
 
 def decimals_of_difference(row: Row) -> int:
-    """Behind the point; so many more where else the rounded interval would not exclude 0,
-    and the interval does.
+    """The number of decimals of a difference: if the interval excludes 0, so many that the rounded
+    interval does, too.
     """
     usual = _usual_places(row)
     enough = (n for n in range(usual, usual + MORE_PLACES) if _rounded(row, n) > _up(row, n))
@@ -133,7 +135,9 @@ def decimals_of_difference(row: Row) -> int:
 
 
 def _usual_places(row: Row) -> int:
-    """Of no percentage two digits of the interval, but not more than three of the difference."""
+    """The usual number of decimals: except for percentages, two significant digits of the interval,
+    but at most three of the difference.
+    """
     if row["percent"] or is_ranking(row):
         return 2 if row["percent"] and row["ci95"] * 100 <= 0.1 else 1
     mean, ci95 = abs(row["mean"]), row["ci95"] or 0
@@ -141,7 +145,9 @@ def _usual_places(row: Row) -> int:
 
 
 def verdict(row: Row | None) -> str:
-    """``better`` or ``worse``, where the interval of a difference excludes 0; else nothing."""
+    """Return ``better`` or ``worse`` if the interval of a difference excludes 0; else an empty
+    text.
+    """
     if row is None or not row["clear"]:
         return ""
     return "better" if (row["mean"] > 0) == row["higher_is_better"] else "worse"
@@ -152,36 +158,36 @@ def _rounded_up(row: Row, decimals: int) -> str:
 
 
 def _up(row: Row, decimals: int) -> int:
-    """The interval in units of its last place, rounded up."""
+    """The interval in units of its last decimal, rounded up."""
     return math.ceil(scaled(row, "ci95") * 10**decimals)
 
 
 def _rounded(row: Row, decimals: int) -> int:
-    """The size of the mean in units of its last place, rounded as it is printed."""
+    """The absolute mean in units of its last decimal, rounded as it is printed."""
     return int(f"{abs(scaled(row)):.{decimals}f}".replace(".", ""))
 
 
 def scaled(row: Row, what: str = "mean") -> float:
-    """The mean, or the interval, as it is shown."""
+    """The mean, or the interval, in percent if the metric is shown so."""
     number: float = row[what] * (100 if row["percent"] else 1)
     return number
 
 
 def digits(row: Row) -> int:
-    """How many places are shown behind the point."""
+    """The number of decimals of a score."""
     if row["percent"] or is_ranking(row):
         return 1
     return _decimals(max(abs(row["mean"]), abs(row.get("ci95") or 0)), 3)
 
 
 def _decimals(value: float, count: int) -> int:
-    """Behind the point, so many that ``count`` digits of a number of any size count."""
+    """The number of decimals that shows ``count`` significant digits of a number."""
     return max(0, count - 1 - math.floor(math.log10(value or 1)))
 
 
 def headlines(rows: list[Row]) -> list[Row]:
-    """What the learned predictor is quoted by: the first metric of a mapping and a task,
-    where most prominent.
+    """Return the main results of the learned predictor: for each task and mapping the first metric,
+    at the most prominent shape of episodes.
     """
     chosen: dict[tuple[str, str], Row] = {}
     for row in uncorrupted(rows):
@@ -193,16 +199,16 @@ def headlines(rows: list[Row]) -> list[Row]:
 
 
 def prominence(row: Row) -> tuple[int, int]:
-    """The larger, the sooner a learner is quoted by such episodes.
+    """A sort key: results of a shape of episodes with a larger key are more prominent.
 
-    Of more ways and fewer shots, which are harder; of one way, where one shot often leaves one
-    answer, of more shots.
+    More ways and fewer shots are harder, and so more prominent. For one way, more shots are, since
+    one shot often leaves only one possible answer.
     """
     return row["ways"], row["shots"] if row["ways"] == 1 else -row["shots"]
 
 
 def as_csv(rows: list[Row]) -> str:
-    """A line for each row, as numbers; the modalities of one side are joined by ``+``."""
+    """Write a line of numbers for each row; the modalities of one side are joined by ``+``."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The score against the number of shots, as a figure."""
+"""A figure of the score against the number of shots."""
 
 from collections import defaultdict
 from typing import Any
@@ -7,14 +7,14 @@ from mmml.reporting import rows as show
 from mmml.reporting.figures import BLUE, LINES, as_svg, drawing
 from mmml.reporting.rows import Row
 
-LEAST = 3  # numbers of shots that make a curve
-MOST = 4  # plots beside one another
-WIDE = 90  # characters of titles side by side
+LEAST = 3  # the smallest number of points of a curve
+MOST = 4  # the largest number of plots
+WIDE = 90  # characters of all titles together
 
 
 def shot_curves(results: list[Row]) -> str:
-    """The first metric against shots, a plot for each mapping and number of ways;
-    empty for few shots.
+    """Plot the first metric against shots, for each mapping and number of ways; empty for fewer
+    than ``LEAST`` numbers of shots.
     """
     played = [
         c
@@ -52,7 +52,9 @@ def shot_curves(results: list[Row]) -> str:
 
 
 def _draw(axes: Any, name: str, line: list[Row], number: int) -> None:
-    """One predictor's line with its intervals; the first, which is learned, is blue and strong."""
+    """Plot one predictor's scores with their intervals; the first one, which is learned, has a
+    thick blue line.
+    """
     import matplotlib
 
     shots, means = [c["shots"] for c in line], [show.scaled(c) for c in line]
@@ -65,7 +67,7 @@ def _draw(axes: Any, name: str, line: list[Row], number: int) -> None:
 
 
 def _ticks(axes: Any, shots: list[int]) -> None:
-    """At the numbers that were played, on a log axis."""
+    """Set a log axis with ticks at the numbers of shots."""
     from matplotlib.ticker import NullLocator
 
     axes.set_xscale("log")

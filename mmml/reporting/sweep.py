@@ -1,4 +1,4 @@
-"""Tables of a sweep, built from the ``result.json`` of its runs and nothing else."""
+"""Tables of a sweep, made only from the ``result.json`` of its runs."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ FIXED = ("run", "overrides", "status", "monitor", "validation", "seconds")
 
 @dataclass
 class SeedSummary:
-    """What became of a sweep."""
+    """The outcome of a sweep."""
 
     runs: int
     failed: int
@@ -26,7 +26,7 @@ class SeedSummary:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder holds numbered runs and is no run itself."""
+    """Whether a folder contains numbered runs and is not a run itself."""
     return (
         folder.is_dir()
         and not (folder / "run.json").exists()
@@ -37,8 +37,8 @@ def is_sweep(folder: Path) -> bool:
 def summarise(folder: Path) -> SeedSummary:
     """Write ``summary.csv`` (a line per run) and ``summary.md`` (also grouped over seeds).
 
-    Ranked by the validation score alone; runs that failed, were interrupted or left no result stand
-    at the end, with their reason.
+    Runs are ranked by the validation score alone. Runs that failed, were interrupted or left no
+    result come last, with the reason.
     """
     rows = [read_run(path) for path in runs_below(folder)] if folder.is_dir() else []
     rows.sort(key=lambda r: (r["status"] != "completed", r["rank"]))
@@ -49,8 +49,8 @@ def summarise(folder: Path) -> SeedSummary:
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """One line of the table: overrides, status, validation and test scores with
-    intervals, seconds.
+    """Return one line of the table: overrides, status, validation and test scores with intervals,
+    seconds.
     """
     result = RunDirectory(path).read_result() or {
         "status": "no result.json was written",
@@ -74,7 +74,9 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def named(cells: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Cells by name; of several metrics, the first is the usual one, and the others are told."""
+    """Return rows by name. If several metrics have the same name, the name of the first stays, and
+    the others include the metric.
+    """
     found: dict[str, dict[str, Any]] = {}
     for row in cells:
         name = show.name(row)
@@ -83,14 +85,14 @@ def named(cells: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def rank(best: dict[str, Any]) -> float:
-    """The smaller, the better the best validation score; runs without one come last."""
+    """A sort key by which better validation scores come first; runs without a score come last."""
     if best.get("value") is None:
         return math.inf
     return -best["value"] if best.get("higher_is_better", True) else best["value"]
 
 
 def overrides_of(path: Path) -> list[str]:
-    """What Hydra recorded of a run that left no result."""
+    """Return the overrides that Hydra recorded for a run that left no result."""
     import yaml
 
     file = path / ".hydra" / "overrides.yaml"
@@ -98,7 +100,7 @@ def overrides_of(path: Path) -> list[str]:
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """All test scores, each with its interval."""
+    """Return all test scores, each with its interval, as CSV."""
     names = list(dict.fromkeys(name for r in rows for name in r["test"]))
     out = io.StringIO()
     writer = csv.writer(out)
@@ -112,7 +114,9 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def short(rows: list[dict[str, Any]]) -> str:
-    """For the terminal: what differs between the runs, their status and validation score."""
+    """Return a summary for the terminal: the differing overrides of runs, their status and
+    validation score.
+    """
     differing, _ = split_overrides(rows)
     body = [
         [r["run"], o, r["status"], number(r["validation"], 4), number(r["seconds"], 0)]
@@ -127,7 +131,9 @@ def short(rows: list[dict[str, Any]]) -> str:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Runs ranked by validation, then groups that differ only in seed."""
+    """Return a Markdown page: runs ranked by validation, then groups of runs that differ only in
+    seed.
+    """
     names = list(dict.fromkeys(name for r in rows for name in r["headlines"]))
     differing, common = split_overrides(rows)
     body = [
@@ -151,7 +157,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def title(rows: list[dict[str, Any]]) -> str:
-    """How many runs completed."""
+    """Say how many runs completed."""
     return (
         f"{sum(r['status'] == 'completed' for r in rows)} of {len(rows)} runs completed, "
         "ranked by validation score"
@@ -159,7 +165,7 @@ def title(rows: list[dict[str, Any]]) -> str:
 
 
 def reasons(rows: list[dict[str, Any]]) -> str:
-    """Why runs did not complete."""
+    """Say why runs did not complete."""
     return "\n".join(
         f"- run {r['run']}: {r['status']}" + (f", {r['error']}" if r["error"] else "")
         for r in rows
@@ -168,7 +174,9 @@ def reasons(rows: list[dict[str, Any]]) -> str:
 
 
 def split_overrides(rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """The overrides of each run that not all share, joined, and those that all share."""
+    """Return the overrides of each run that are not common to all runs, joined, and the common
+    ones.
+    """
     common = (
         [o for o in rows[0]["overrides"] if all(o in r["overrides"] for r in rows)]
         if len(rows) > 1
@@ -178,7 +186,9 @@ def split_overrides(rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
 
 
 def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
-    """Mean and spread (sample deviation) over seeds, for groups of two or more runs."""
+    """Return a table of the mean and the sample standard deviation over seeds, for groups of two or
+    more runs.
+    """
     groups, common = defaultdict(list), split_overrides(rows)[1]
     for row in rows:
         if row["status"] == "completed":
@@ -205,22 +215,20 @@ def seed_table(rows: list[dict[str, Any]], names: list[str]) -> str:
 
 
 def spread(cells: list[show.Row]) -> str:
-    """``mean (deviation)`` of the means of some cells, as tables show them;
-    without those that diverged.
-    """
+    """Return ``mean (deviation)`` of the means of some rows, without those that diverged."""
     cells = [c for c in cells if c["mean"] is not None]
     return deviation([show.scaled(c) for c in cells], show.digits(cells[0]) if cells else 1)
 
 
 def deviation(values: list[float], digits: int) -> str:
-    """``mean (deviation)``, or a dash for fewer than two."""
+    """Return ``mean (standard deviation)``, or a dash for fewer than two values."""
     if len(values) < 2:
         return "–"
     return f"{statistics.mean(values):.{digits}f} ({statistics.stdev(values):.{digits}f})"
 
 
 def table(head: list[str], body: list[list[str]]) -> str:
-    """A Markdown table with aligned columns."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     lines = [head, ["-" * w for w in widths], *body]
     return "\n".join(
@@ -230,5 +238,5 @@ def table(head: list[str], body: list[list[str]]) -> str:
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number, or a dash."""
+    """Return a number as text, or a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"

@@ -11,12 +11,12 @@ from rich.text import Text
 from mmml.reporting import rows as show
 from mmml.reporting.rows import Row
 
-BESIDE = 19  # letters of a name at most that leave room for mappings beside it in 80 columns
+BESIDE = 19  # longest names of predictors that leave room for mappings beside them
 
 
 @dataclass
 class Line:
-    """One line of a panel table: one row of the panel, or None, for each column."""
+    """One line of a table: a row of results, or None, for each column."""
 
     mapping: str
     predictor: str
@@ -36,8 +36,8 @@ class Pivot:
 
 
 def pivots(rows: list[Row]) -> list[Pivot]:
-    """One table for each evaluator, task and metric, one for a ranking; lines ordered by mapping,
-    calibration last.
+    """Return one table for each evaluator, task and metric, and one for a ranking; lines are
+    ordered by mapping, and calibration comes last.
     """
     shown = show.uncorrupted(rows)
     kinds = sorted(dict.fromkeys(map(_kind, shown)), key=lambda kind: kind[0])
@@ -89,13 +89,13 @@ def _pivot(cells: list[Row]) -> Pivot:
 
 
 def result_tables(results: list[Row]) -> Iterable[Table]:
-    """Tables for a terminal of 80 columns or more."""
+    """Return tables for a terminal of 80 columns or more."""
     return (drawn(pivot, show.value) for pivot in pivots(results))
 
 
 def drawn(pivot: Pivot, shown: Callable[[Row | None], str]) -> Table:
-    """A table for a terminal: mappings stand beside the predictors, or above them where
-    their names are long.
+    """Return a table for a terminal: mappings are beside the predictors, or above them if names are
+    long.
     """
     beside = max(len(name) for name in (pivot.second, *(r.predictor for r in pivot.rows))) <= BESIDE
     table = Table(
@@ -104,7 +104,7 @@ def drawn(pivot: Pivot, shown: Callable[[Row | None], str]) -> Table:
     table.show_edge = False
     if beside:
         table.add_column(pivot.head, no_wrap=True)
-    # As text, since names may hold brackets, which rich reads as markup.
+    # Names may contain brackets, which rich would read as markup.
     table.add_column(
         Text(pivot.second if beside else f"{pivot.head}\n{pivot.second}"), overflow="fold"
     )

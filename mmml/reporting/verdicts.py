@@ -1,5 +1,5 @@
-"""Does adaptation help? The verdicts of a ``result.json`` as tables, for HTML
-and for the terminal.
+"""Whether adaptation helps: the verdicts of a ``result.json`` as tables, for HTML and for the
+terminal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,8 +23,8 @@ THAN = {
 
 @dataclass
 class Against:
-    """How much better a learned row is than another: ``+1.2 ± 0.4``, and ``better``,
-    ``worse`` or nothing.
+    """The difference of a learned row to another row: ``outcome`` is ``+1.2 ± 0.4``, and
+    ``verdict`` is ``better``, ``worse`` or empty.
     """
 
     metric: str
@@ -36,10 +36,11 @@ class Against:
 
 @dataclass
 class VerdictItem:
-    """One learned row: what was played, against whom, by other metrics too where it is worse,
-    and what follows.
+    """The verdict on one learned row: its episodes, the rows that it is compared with, and the
+    outcome. Other metrics are included if the learned row is worse by them.
 
-    ``verdict`` is ``better`` if it passed, ``worse`` if it did not, and empty if that is open.
+    ``verdict`` is ``better`` if the row passed, ``worse`` if it did not, and empty if the verdict
+    is open.
     """
 
     played: str
@@ -50,7 +51,7 @@ class VerdictItem:
 
 
 def verdict_items(verdicts: Sequence[dict[str, Any]]) -> list[VerdictItem]:
-    """One for each verdict."""
+    """Return an item for each verdict."""
     return [_verdict_item(v) for v in verdicts]
 
 
@@ -74,7 +75,7 @@ def _against(compared: dict[str, Any]) -> Against:
 
 
 def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Iterable[Table]:
-    """For a terminal of 80 columns or more; none where nothing is judged so."""
+    """Yield a table for each verdict, for a terminal of 80 columns or more."""
     for one in verdict_items(verdicts):
         title = f"does adaptation help? {one.outcome}: {one.predictor}, {one.played}"
         table = Table(
