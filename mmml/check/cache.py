@@ -50,7 +50,7 @@ class Entry:
 
 
 def measure(kind: str, paths: list[Path]) -> Iterator[Entry]:
-    """Return an entry in a list; an empty list if another process has just removed it."""
+    """Yield an entry, unless another process has just removed it."""
     with suppress(FileNotFoundError):
         stats = [
             p.lstat() for path in paths for p in (path, *(path.rglob("*") if path.is_dir() else ()))

@@ -1,4 +1,4 @@
-"""The typed core of a config, its checks, and its composition. Imports no torch."""
+"""The typed core options of a config, their checks, and composition by Hydra. Imports no torch."""
 
 from mmml.config.schema import Config, ProblemConfig, check_config, check_run
 

@@ -1,5 +1,5 @@
-"""Finding ``conf/``, applying overrides to a finished run's config,
-and explaining Hydra's errors.
+"""Composition of configs from ``conf/``, overrides of a finished run's config, and explanations of
+Hydra's errors.
 """
 
 import re
@@ -23,12 +23,12 @@ from mmml.files import expanded
 
 PATH_OPTIONS = {"resume", "init_from", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"}
 PATH_OPTIONS |= {"dataset.root", "dataset.features", "predict.output", "predict.features"}
-# Paths, or names on a hub.
+# The values are paths, or names on a model hub.
 MODEL_OPTIONS = re.compile(r"(encoder\.\w+|method\.language_model)\.(model|weights)")
-# Kept in configs, and so made independent of the working directory.
+# Stored in configs, and so made absolute.
 STORED_PATHS = ("dataset.root", "init_from")
-MOVED = ("dataset.root", "dataset.features")  # what may lie elsewhere when a finished run is used
-# Of a fixed section, what nothing was learned for.
+MOVED = ("dataset.root", "dataset.features")  # paths that may change after training
+# Options of fixed sections that training does not depend on.
 NOT_LEARNED = re.compile(
     r"method[./]classifier(\.\w+)*|method\.language_model\.(decoding|beams|temperature)"
 )
@@ -45,10 +45,10 @@ def conf_dir() -> Path:
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """Quote the values of path options, so that spaces, brackets and ``=`` in a path need no care.
+    """Quote the values of path options, so that paths may contain spaces, brackets and ``=``.
 
-    Several paths of a sweep (``a,b`` or ``choice(a,b)``, with ``-m`` among the arguments)
-    are quoted one by one.
+    Several paths of a sweep (``a,b`` or ``choice(a,b)``, with ``-m`` among the arguments) are
+    quoted separately.
     """
     sweeps = bool({"-m", "--multirun"} & set(arguments))
 
@@ -66,7 +66,7 @@ def quote_paths(arguments: Sequence[str]) -> list[str]:
 
 
 def quoted_path(key: str, path: str) -> str:
-    """A path in quotes; one that configs keep is made independent of the working directory."""
+    """Return a path in quotes; paths that configs store are made absolute."""
     if key in STORED_PATHS or MODEL_OPTIONS.fullmatch(key):
         path = str(expanded(path).absolute())
     elif re.match("~[^/]*/", path):
@@ -75,8 +75,8 @@ def quoted_path(key: str, path: str) -> str:
 
 
 def is_model(value: str) -> bool:
-    """Whether a value is the path of a file or of a model's folder, and not a name that
-    a folder happens to have.
+    """Whether a value is the path of a file or of a model's folder; a plain name that is also a
+    folder's does not count.
     """
     path = expanded(value)
     named = "/" in value or value[:1] in ("~", ".")
@@ -86,16 +86,16 @@ def is_model(value: str) -> bool:
 def apply_overrides(
     config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]
 ) -> dict[str, Any]:
-    """A finished run's resolved config with some options changed; nothing else is recomposed.
+    """Return a finished run's resolved config with some options changed.
 
     Args:
         config: plain values.
-        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section,
-            with the options of that choice.
+        overrides: ``key=value`` as on the command line; ``group=choice`` replaces a whole section
+            by the options of that choice.
         fixed: sections that may not change.
 
     Raises:
-        UserError: an override that is unknown, fixed, a sweep, or not ``key=value``.
+        UserError: an override is unknown, fixed, a sweep, or not ``key=value``.
     """
     changed = OmegaConf.create(config)
     overrides = quote_paths(overrides)
@@ -103,7 +103,7 @@ def apply_overrides(
         parsed = parse(overrides)
     except HydraException as error:
         raise UserError(explain(error, overrides)) from None
-    # Choices first, whose options may be set beside them.
+    # Choices first, since options of a choice may follow on the command line.
     for text, override in sorted(
         zip(overrides, parsed, strict=True), key=lambda o: "/" not in o[1].key_or_group
     ):
@@ -150,9 +150,9 @@ def apply_overrides(
 
 
 def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, Any]:
-    """A section with other parts, such as ``evaluation/evaluators=[few_shot,gallery]``.
+    """Return a section with other parts, such as ``evaluation/evaluators=[few_shot,gallery]``.
 
-    Parts that it has already keep their options; all else stays.
+    Parts that the section already has keep their options; all other options stay.
     """
     chosen = {k: v for k, v in compose_plain([text])[section].items() if isinstance(v, dict)}
     kept = {k: v for k, v in options.items() if not isinstance(v, dict)}
@@ -160,8 +160,8 @@ def with_parts(options: dict[str, Any], text: str, section: str) -> dict[str, An
 
 
 def named_choices(config: dict[str, Any]) -> list[str]:
-    """The overrides that choose a config's dataset, method and task: what is chosen beside
-    them depends on them.
+    """Return the overrides for a config's dataset, method and task, since other choices may depend
+    on them.
     """
     named = [
         (group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s
@@ -174,7 +174,7 @@ def named_choices(config: dict[str, Any]) -> list[str]:
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
-    """The options of a choice whose file holds nothing else, such as
+    """Return the options of a choice whose file contains only options, such as
     ``method/classifier=ridge``.
     """
     file = conf_dir() / group / f"{name}.yaml"
@@ -196,10 +196,10 @@ def no_choice(group: str, name: str, known: list[str]) -> str:
 def with_data(
     config: dict[str, Any], overrides: Sequence[str], fixed: Sequence[str]
 ) -> dict[str, Any]:
-    """What :func:`apply_overrides` gives, for a run that needs its data.
+    """Do the same as :func:`apply_overrides`, for a run that needs its data.
 
     Raises:
-        UserError: also if there is nothing at ``dataset.root``.
+        UserError: also if ``dataset.root`` does not exist.
     """
     changed = apply_overrides(config, overrides, fixed)
     root = (changed.get("dataset") or {}).get("root")
@@ -212,19 +212,21 @@ def with_data(
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """A config with everything resolved, as plain values; groups without a choice are left out."""
+    """Return a config as plain values, with interpolations resolved and without groups that have no
+    choice.
+    """
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
     return {str(k): v for k, v in values.items() if v != MISSING}
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's grammar of overrides; raises a ``HydraException`` for what is none."""
+    """Parse overrides by Hydra's grammar; raises a ``HydraException`` for invalid ones."""
     return OverridesParser.create().parse_overrides(overrides=list(overrides))
 
 
 def compose_plain(overrides: Sequence[str], name: str = "train") -> dict[str, Any]:
-    """A composed and resolved config, by default that of a training run, as plain values."""
+    """Return a composed and resolved config as plain values, by default that of a training run."""
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -234,7 +236,7 @@ def compose_plain(overrides: Sequence[str], name: str = "train") -> dict[str, An
 
 
 def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """``trainer``, ``trainer.steps``, …: every section and option of a config."""
+    """Yield every section and option of a config, such as ``trainer``, ``trainer.steps``."""
     for key, value in config.items():
         yield prefix + key
         if isinstance(value, dict):
@@ -242,7 +244,7 @@ def dotted_keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def explain(error: BaseException, overrides: Sequence[str], name: str = "train") -> str:
-    """One sentence for an error of Hydra's or OmegaConf's, naming the nearest real option."""
+    """Explain an error of Hydra or OmegaConf in one sentence, with the nearest existing option."""
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override} cannot be read: write key=value, and quote values with "
@@ -251,7 +253,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
     given = {text: override for text in overrides if (override := readable(text)) is not None}
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, chosen = error.missing_cfg_file.rpartition("/")
-        for override in given.values():  # a path may have been given for a name
+        for override in given.values():  # the value may be a path instead of a name
             if f"{override.key_or_group}/{override.value()}" == error.missing_cfg_file:
                 group, chosen = override.key_or_group, str(override.value())
         return no_choice(group, chosen, list(error.options))
@@ -266,7 +268,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
                 "see mmml-train --help"
             )
         return f"{next((t for t, o in given.items() if o.key_or_group == key), key)}: {reason}"
-    # Of these errors Hydra tells no more.
+    # Hydra gives no structured information on these errors.
     if unknown := re.search(r"Could not override '([^']+)'", str(error)):
         return explain_unknown(unknown[1], overrides, name)
     for text, override in given.items():
@@ -278,7 +280,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
 
 
 def readable(text: str) -> Override | None:
-    """An argument as Hydra reads it, if it can."""
+    """Parse an argument by Hydra's grammar; None if it is invalid."""
     try:
         return parse(quote_paths([text]))[0]
     except HydraException:
@@ -286,7 +288,7 @@ def readable(text: str) -> Override | None:
 
 
 def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
-    """The message for an unknown option or choice."""
+    """Return the message for an unknown option or choice."""
     parent, child = re.split(r"[./]", key)[0], key.partition("/")[2]
     if child and (conf_dir() / key).is_dir():
         owners = [
@@ -309,7 +311,9 @@ def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
 
 
 def choices_with(key: str) -> list[str]:
-    """The choices that have an option such as ``task.threshold``, as ``task=regression``."""
+    """Return the choices that have an option such as ``task.threshold``, in the form
+    ``task=regression``.
+    """
     section, _, option = key.rpartition(".")
     group = section.replace(".", "/")
     files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
@@ -318,7 +322,7 @@ def choices_with(key: str) -> list[str]:
 
 
 def leaves(file: Path, group: str) -> bool:
-    """Whether a config offers a choice in a group, such as ``algorithm``."""
+    """Whether a config file chooses from a group, such as ``method``."""
     return (
         re.search(rf"^ +- (override )?/?{re.escape(group)}:", file.read_text(), re.MULTILINE)
         is not None
@@ -326,7 +330,7 @@ def leaves(file: Path, group: str) -> bool:
 
 
 def first_lines(error: BaseException, count: int = 2) -> str:
-    """The beginning of a message, on one line."""
+    """Return the beginning of an error's message, on one line."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return " ".join(lines[:count])[:300] or type(error).__name__
 
@@ -337,10 +341,10 @@ def take_option(
     default: str | None = None,
     wanted: str = "a run directory or a checkpoint file",
 ) -> tuple[str, list[str]]:
-    """The value of ``key=…`` as typed, whatever characters it holds, and the other arguments.
+    """Return the value of ``key=…`` exactly as typed, and the other arguments.
 
     Raises:
-        UserError: it is given empty, or is not given and has no default.
+        UserError: the value is empty, or there is none and no default.
     """
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
     value = values[-1] if values else default
@@ -356,13 +360,12 @@ LISTED = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*?)\s*,""")
 
 
 def path_list(value: str) -> list[str]:
-    """The paths of ``[a,b]`` as typed; whatever else there is, or exists under that name,
-    is one path.
+    """Return the paths of a list ``[a,b]``; any other value, or an existing path, is a single path.
 
-    Spaces beside commas mean nothing, and a path with a comma in it stands in quotes.
+    Spaces next to commas are ignored. A path that contains a comma must be quoted.
     """
     listed = value[:1] == "[" and value[-1:] == "]"
-    with suppress(OSError):  # a list may be longer than a path can be
+    with suppress(OSError):  # a list may be too long for a path
         listed = listed and not expanded(value).exists()
     if not listed:
         return [value]

@@ -1,15 +1,14 @@
-"""How Hydra loads configs here: two choices together may bring a file, and a chosen part has
-only its own options.
+"""A config loader for Hydra with two more rules, for pairs of choices and for chosen parts.
 
-**Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are groups themselves,
-such as ``method/task``, is not chosen by the user: with ``method=M task=T`` the choice
-is ``conf/method/task/M/T.yaml``, if there is such a file. Like an experiment it may
-hold values and ``override`` choices. (Hydra itself could choose it by an interpolation,
-``method/task: ${method}/${task}``, but allows no ``override`` in a file that is chosen so.)
+**Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are also groups, such as
+``method/task``, is not chosen by the user: ``method=M task=T`` chooses
+``conf/method/task/M/T.yaml``, if this file exists. Like an experiment, it may have values and
+``override`` choices. (Hydra could choose it by an interpolation, ``method/task:
+${method}/${task}``, but does not allow ``override`` in such a file.)
 
-**Parts.** Options that an experiment or a preset sets for one part, such as
-``method.update_rule.inputs`` for an LSTM, are left out where the command line chooses a part that
-has no such option, such as ``method/update_rule=adam``.
+**Parts.** An experiment or a preset may set options of one part, such as
+``method.update_rule.inputs`` for an LSTM. They are removed if the command line chooses a part
+without such an option, such as ``method/update_rule=adam``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader, which also heeds pairs and parts."""
+    """Hydra's config loader with the rules for pairs and parts."""
 
     def load_configuration(
         self,
@@ -48,14 +47,16 @@ class Loader(ConfigLoaderImpl):
             ]  # as typed
             for group, choice in config.hydra.runtime.choices.items():
                 if choice is None and isinstance(OmegaConf.select(config, group), DictConfig):
-                    # For example, the mappings of a dataset in a run without episodes.
+                    # For example, a run without episodes needs no mappings of a dataset.
                     config[group] = MISSING
             leave_out_options_of_others(config, typed, files)
         return config
 
 
 def pairs(chosen: Mapping[str, str | None], files: IConfigRepository) -> Iterator[tuple[str, str]]:
-    """Each group ``a/b`` of choices ``a`` and ``b`` that have a file together, and its choice."""
+    """Yield each group ``a/b`` whose choices of ``a`` and ``b`` have a common file, and this file's
+    name.
+    """
     for group in chosen:
         first, _, second = group.partition("/")
         choice = f"{chosen.get(first)}/{chosen.get(second)}"
@@ -66,8 +67,8 @@ def pairs(chosen: Mapping[str, str | None], files: IConfigRepository) -> Iterato
 def leave_out_options_of_others(
     config: DictConfig, typed: Sequence[Override], files: IConfigRepository
 ) -> None:
-    """Remove options that neither the user nor the file of a typed part names, such as
-    ``method/loss=triplet``.
+    """Remove options that belong neither to the command line nor to the file of a part that the
+    command line chooses, such as ``method/loss=triplet``.
     """
     keys = {override.key_or_group for override in typed}
     for override in typed:
@@ -76,7 +77,7 @@ def leave_out_options_of_others(
             None if override.is_sweep_override() else override.value(),
         )
         where = group.replace("/", ".")
-        # Several parts, whose sections stand beside one another.
+        # A list of parts, each with a section of its own.
         if "/" in group and isinstance(choice, list):
             section = OmegaConf.select(config, where.rpartition(".")[0])
             for name in [
@@ -96,5 +97,5 @@ def leave_out_options_of_others(
                     del section[option]
 
 
-# Hydra has no other way to choose a loader.
+# Hydra has no public way to replace its loader.
 hydra._internal.hydra.ConfigLoaderImpl = Loader  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The options of ``mmml-predict`` that no part of a run has."""
+"""The section ``predict`` of a config: options of ``mmml-predict`` that training does not have."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -41,10 +41,10 @@ class PredictOptions:
 
 
 def check_predict(section: dict[str, Any]) -> PredictOptions:
-    """Types, ranges and unknown keys of the section.
+    """Check types, ranges and unknown keys of the section.
 
     Raises:
-        UserError: one sentence that names the option.
+        UserError: an option is invalid; one sentence that names it.
     """
     known = [f.name for f in fields(PredictOptions)]
     for key in section:

@@ -1,7 +1,7 @@
-"""The options that the program itself reads: names, types and ranges.
+"""Names, types and ranges of the core options.
 
-Their values stand in ``conf/``, with a comment beside each. The options of registered parts
-(dataset, encoder, method, task) are free-form here and checked against the part's signature.
+Default values are in ``conf/``, with a comment for each. Options of registered parts (dataset,
+encoder, method, task) are not checked here, but against the part's signature.
 """
 
 import math
@@ -19,12 +19,12 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def is_count(value: Any) -> bool:
-    """A whole number above zero (and not a boolean)."""
+    """Whether a value is a positive integer (and not a boolean)."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def is_range(value: Any) -> bool:
-    """``{min: a, max: b}`` with counts a ≤ b."""
+    """Whether a value is ``{min: a, max: b}`` with positive integers a ≤ b."""
     return (
         isinstance(value, dict)
         and set(value) == {"min", "max"}
@@ -34,7 +34,7 @@ def is_range(value: Any) -> bool:
 
 
 def check_mappings(mappings: list[str], option: str) -> None:
-    """At least one, and none twice."""
+    """Raise ``UserError`` if the list of mappings is empty or has duplicates."""
     require(bool(mappings), option, mappings, "a list of at least one mapping")
     require(
         len(set(mappings)) == len(mappings), option, mappings, "a list that names no mapping twice"
@@ -82,8 +82,8 @@ class TrainEpisodes:
 
 @dataclass
 class EvalEpisodes:
-    """Validation and test episodes: ways and shots may be lists, the columns
-    of the table of results.
+    """Validation and test episodes: ways and shots may be lists, which become columns of the
+    results.
     """
 
     ways: Any = MISSING
@@ -108,7 +108,7 @@ class EvalEpisodes:
 
 @dataclass
 class EpisodeConfig:
-    """What episodes look like."""
+    """The shape and the content of episodes."""
 
     group_disjoint: bool = False
     train: TrainEpisodes = MISSING
@@ -117,7 +117,7 @@ class EpisodeConfig:
 
 @dataclass
 class TrainerConfig:
-    """How parameters are learned. Everything called ``every`` counts steps."""
+    """Options of training. Options named ``every`` count steps."""
 
     steps: int = MISSING
     meta_batch_size: int = MISSING
@@ -158,8 +158,8 @@ class TrainerConfig:
 
 @dataclass
 class EvaluationConfig:
-    """How learners are tested: what all evaluators share, and the options of each
-    evaluator that is chosen.
+    """Options of evaluation: those that all evaluators share, and those of each chosen
+    evaluator.
     """
 
     episodes: int = MISSING
@@ -192,7 +192,7 @@ class EvaluationConfig:
 
 @dataclass
 class RunConfig:
-    """What every run has. The values of dataset, method and problem are dictionaries."""
+    """Options that every run has. Dataset, method and problem are plain dictionaries."""
 
     seed: int = MISSING
     resume: str | None = None
@@ -209,7 +209,7 @@ class RunConfig:
 
 @dataclass
 class Config(RunConfig):
-    """A run on episodes of a dataset. The values of encoder and task are dictionaries."""
+    """A run on episodes of a dataset. Encoder and task are plain dictionaries."""
 
     dataset: Any = MISSING
     encoder: Any = MISSING
@@ -219,13 +219,13 @@ class Config(RunConfig):
 
 @dataclass
 class ProblemConfig(RunConfig):
-    """A run on problems, functions to be minimised; a dataset only where the problems
-    are made of one.
+    """A run on problems, that is functions to be minimised; a dataset is needed only if problems
+    are made from one.
     """
 
 
 def known_options() -> list[str]:
-    """The core options, dotted."""
+    """Return all core options as dotted keys."""
 
     def below(part: type, prefix: str) -> Iterator[str]:
         for f in fields(part):
@@ -238,7 +238,9 @@ def known_options() -> list[str]:
 
 @dataclass
 class ComposedConfig(Config):
-    """What Hydra composes, in which the sections of evaluators stand beside what they share."""
+    """The config that Hydra composes, where the sections of evaluators are directly in
+    ``evaluation``.
+    """
 
     evaluation: Any = MISSING
 
@@ -247,8 +249,8 @@ ConfigStore.instance().store(name="schema", node=ComposedConfig)
 
 
 def with_evaluators(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The section ``evaluation`` with the sections of its evaluators, such as
-    ``evaluation.gallery``, as one option.
+    """Return the section ``evaluation`` with the sections of its evaluators, such as
+    ``evaluation.gallery``, moved into one option ``evaluators``.
     """
     evaluators = {k: v for k, v in evaluation.items() if isinstance(v, dict)}
     for name in (n for n, options in evaluators.items() if "name" not in options):
@@ -260,7 +262,7 @@ def with_evaluators(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_config(values: DictConfig | dict[str, Any]) -> Config:
-    """The config of a run on episodes, see :func:`check_run`.
+    """Check the config of a run on episodes, see :func:`check_run`.
 
     Raises:
         UserError: also if the run is on problems.
@@ -275,12 +277,12 @@ def check_config(values: DictConfig | dict[str, Any]) -> Config:
 
 
 def check_run(values: DictConfig | dict[str, Any]) -> Config | ProblemConfig:
-    """Types, ranges and unknown keys of the core options, everything interpolated.
+    """Check types, ranges and unknown keys of the core options, with interpolations resolved.
 
-    A run on problems leaves aside what only episodes have.
+    Options that only episodes have are ignored in a run on problems.
 
     Raises:
-        UserError: one sentence that names the option.
+        UserError: an option is invalid; one sentence that names it.
     """
     try:
         plain = (

@@ -1,4 +1,4 @@
-"""Prediction: adapt a finished learner, or a frozen encoder, to new classes and label new files."""
+"""Prediction: adapt a trained learner, or a frozen encoder, to new classes and label new files."""
 
 from mmml.predict.model import Adapted, Model, Prediction, load
 

@@ -1,5 +1,5 @@
-"""Calibration by a support set alone, where no checkpoint has one: parts of it are left
-out and predicted.
+"""Calibration on a support set, by cross-validation, for learners without a calibration in their
+checkpoint.
 """
 
 from dataclasses import replace
@@ -24,19 +24,20 @@ FOLDS = 5
 
 @torch.no_grad()
 def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -> Entry | None:
-    """The temperature and the novelties of a support set, by cross-validation in up to five folds.
+    """Estimate the temperature and the novelties on a support set, by cross-validation with up to
+    five folds.
 
-    One additional prediction, as confident as the median one, counts as wrong, so that a few right
-    ones never give certainty.
+    One more prediction, as confident as the median one, counts as wrong, so that a few correct
+    predictions never give full confidence.
 
     Args:
         learner: a classifier.
-        samples: the support set, as the learner sees it: encoded, or raw where its encoders adapt.
-        mapping: what is learned from, and what is predicted for.
+        samples: the support set as the learner receives it: encoded, or raw if its encoders adapt.
+        mapping: the modalities of the support set and of the queries.
 
     Returns:
-        None if nothing can be left out: each class has one sample, or the supports do not show
-        what the queries do.
+        None if nothing can be left out: each class has one sample, or the support set lacks the
+        modalities of the queries.
     """
     shows = {m for m, column in samples.columns.items() if column.starts is None}
     counts = samples.counts
@@ -48,7 +49,7 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
     if not parts:
         return None
     logits, targets, known, unknown = (np.concatenate(p) for p in zip(*parts, strict=True))
-    if not (sure := ~np.isnan(logits).any(-1)).any():  # adaptation diverged throughout
+    if not (sure := ~np.isnan(logits).any(-1)).any():  # adaptation diverged in all folds
         return None
     logits, targets = logits[sure], targets[sure]
     temperature = fit_temperature(*with_one_wrong(logits, targets))
@@ -65,8 +66,8 @@ def calibrate_on_support(learner: Learner, samples: Samples, mapping: Mapping) -
 
 
 def folds_of(samples: Samples) -> np.ndarray:
-    """The fold of every row, ``[rows]``: by its place in its class, or by its group
-    (near duplicates).
+    """Return the fold of every row, ``[rows]``: by its position in its class, or by its group (near
+    duplicates).
     """
     if samples.groups is None:
         fold = np.concatenate([np.arange(n) for n in samples.counts])
@@ -76,7 +77,9 @@ def folds_of(samples: Samples) -> np.ndarray:
 
 
 def spared(samples: Samples, held: np.ndarray) -> np.ndarray:
-    """A mask of rows to leave out, less those of classes that would lose all of theirs."""
+    """Return the mask of rows to leave out, without those of classes that would lose all of their
+    rows.
+    """
     left = np.bincount(samples.labels[~held], minlength=len(samples.classes))
     return held & (left > 0)[samples.labels]
 
@@ -84,8 +87,8 @@ def spared(samples: Samples, held: np.ndarray) -> np.ndarray:
 def _left_out(
     learner: Learner, samples: Samples, mapping: Mapping, held: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Predictions for the samples of a mask by the others: log-probabilities,
-    classes, and novelties.
+    """Predict the samples of a mask from the others; return log-probabilities, classes, and the
+    novelties of known and of unknown classes.
     """
     support = whole_support(rows_of(samples, ~held), mapping.support)
     rows, columns = np.flatnonzero(held), {m: samples.columns[m] for m in mapping.query}
@@ -98,7 +101,9 @@ def _left_out(
 
 
 def rows_of(samples: Samples, mask: np.ndarray) -> Samples:
-    """Some rows of samples; every class keeps its number, and what belongs to classes stays."""
+    """Return some rows of samples; classes keep their numbers, and columns of classes are
+    unchanged.
+    """
     columns = {
         m: c if c.per_class else c.take(np.flatnonzero(mask)) for m, c in samples.columns.items()
     }

@@ -1,4 +1,4 @@
-"""``mmml-predict``: from the command line to ``predictions.csv``."""
+"""``mmml-predict``: the command line, and the file ``predictions.csv``."""
 
 import csv
 import os
@@ -37,13 +37,15 @@ FIXED = ("seed", "dataset", "encoder", "task", "resume")
 
 
 def predict(checkpoint: str | None, support: str, query: str, overrides: list[str]) -> int:
-    """Adapt, predict every query, write the file, show a summary; returns the exit code.
+    """Adapt, predict every query, write the file, and print a summary; returns the exit code, 1 if
+    no query could be read.
 
     Args:
-        checkpoint: a run directory or a file; None composes an encoder that was not trained here.
+        checkpoint: a run directory or a checkpoint file; None for a frozen encoder that mmml did
+            not train.
         support: labelled files.
         query: files to label.
-        overrides: ``predict.*``, and those of the learner.
+        overrides: ``predict.*``, and options of the learner.
     """
     own = [o for o in overrides if o.startswith("predict.")]
     others = [o for o in overrides if o not in own]
@@ -58,7 +60,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
     )
     queries = Queries(query, model.reading)
     adapted = model.adapt(support, options.mapping, queries)
-    adapted.threshold(options.reject)  # found wrong, it is before anything is written
+    adapted.threshold(options.reject)  # raises an error before anything is written
     queries.rows.notes += model.learner.embedder.cut(queries.texts(adapted.mapping.query))
     summary = PredictionSummary(queries, adapted)
     for note in notes(adapted, queries):
@@ -81,7 +83,7 @@ def predict(checkpoint: str | None, support: str, query: str, overrides: list[st
 
 
 def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
-    """What was read, and what may be a mistake."""
+    """Yield sentences on the files that were read, and on probable mistakes."""
     samples, rows, task = adapted.samples, adapted.rows, adapted.model.learner.task
     yield from notes_on_files(rows, queries.rows)
     if task.per_sample_target:
@@ -117,10 +119,12 @@ def notes(adapted: Adapted, queries: Queries) -> Iterator[str]:
 
 
 def notes_on_files(support: ManifestRows, query: ManifestRows) -> Iterator[str]:
-    """What was read for each side, and which folder was probably meant for the support set."""
+    """Yield sentences on the files of each side, and on the folder that was probably meant for the
+    support set.
+    """
     for side, rows, unusable in (
         ("support", support, support.unusable("predict.on_bad_sample")),
-        ("query", query, []),  # predictions have a line for each of these
+        ("query", query, []),  # predictions have a line for each unusable query
     ):
         yield from (f"{side}: {note}" for note in (rows.count(), *unusable, *rows.notes))
     if support.meant and (
@@ -130,12 +134,12 @@ def notes_on_files(support: ManifestRows, query: ManifestRows) -> Iterator[str]:
 
 
 def labels_of(rows: ManifestRows) -> set[str]:
-    """The distinct labels of a table, none if it has no labels."""
+    """Return the distinct labels of a table; an empty set if it has no labels."""
     return set(rows.column("label").drop_null().to_pylist()) if rows.has("label") else set()
 
 
 def found_again(support: ManifestRows, query: ManifestRows) -> int:
-    """How many queries are rows of the same table as the support set, or have a file of it."""
+    """Count the queries that are rows of the support set's table, or share a file with it."""
     if support.path.resolve() == query.path.resolve():
         return len(query)
     again: set[int] = set()
@@ -146,7 +150,7 @@ def found_again(support: ManifestRows, query: ManifestRows) -> int:
 
 
 def file_paths(rows: ManifestRows, modality: str) -> list[Path | None]:
-    """The file of each row, None where it has none."""
+    """Return the file of each row, None for rows without one."""
     folder = rows.folder.resolve()
     return [name and folder / name for name in rows.column(modality).to_pylist()]
 
@@ -171,7 +175,7 @@ def _untrained(
     options: PredictOptions,
     overrides: list[str],
 ) -> Model:
-    """A frozen encoder, of the modalities that support and queries share."""
+    """Return a frozen encoder of the modalities that support and queries share."""
     reading = _reading(options, {})
     if options.mapping is None:
         both = (
@@ -212,8 +216,8 @@ def _untrained(
 
 
 def _leave_out_projections(encoder: dict[str, Any]) -> None:
-    """Remove untrained projections, which would be noise: models give their own embeddings,
-    of their own width.
+    """Remove untrained projections, which are random: encoders then give their own embeddings, of
+    their own width.
     """
     projected = [
         section
@@ -226,16 +230,16 @@ def _leave_out_projections(encoder: dict[str, Any]) -> None:
 
 
 def share_a_space(encoder: dict[str, Any], modalities: Collection[str]) -> bool:
-    """Whether untrained embeddings can be compared: those of one modality,
-    or of the sides of one model.
+    """Whether untrained embeddings are comparable: those of one modality, or of one model for
+    several modalities.
     """
     models = {encoder[m].get("model") for m in modalities if isinstance(encoder.get(m), dict)}
     return len(modalities) == 1 or (len(models) == 1 and None not in models)
 
 
 def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list[str]) -> None:
-    """Choose the distance and the classifier that suit raw values of one modality, unless
-    the user names others.
+    """Choose the distance and the classifier that suit raw values of one modality, unless the user
+    chose others.
     """
     if not share_a_space(sections["encoder"], mapping.modalities):
         raise UserError(
@@ -274,10 +278,11 @@ def _write_rows(file: TextIO, predictions: Iterable[Prediction], neighbors: int)
 
 
 def write(path: Path, predictions: Iterable[Prediction], neighbors: int) -> None:
-    """One line for each query, as soon as it is known; the file gets its name once it is whole.
+    """Write one line for each query as soon as it is predicted; the file is renamed when it is
+    complete.
 
-    An earlier file of that name is kept under another. An interruption leaves what was written so
-    far in a file that ends in ``.part``; a full disk leaves nothing.
+    An existing file is kept under another name. After an interruption, the lines written so far are
+    in a file that ends in ``.part``; after a full disk, no file is left.
     """
     path = destination(path)
     if is_device(path):
@@ -290,7 +295,7 @@ def write(path: Path, predictions: Iterable[Prediction], neighbors: int) -> None
             _write_rows(file, predictions, neighbors)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:  # what was written so far would keep the disk full
+    except OSError:  # an incomplete file would keep the disk full
         part.unlink(missing_ok=True)
         raise
     while not take_place(part, path):

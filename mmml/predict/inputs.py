@@ -1,4 +1,4 @@
-"""Support sets and queries from files of the user."""
+"""Support sets and queries from the user's files."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,14 +32,14 @@ from mmml.files import expanded
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read.
+    """Options for reading files.
 
     Attributes:
-        columns: the tables' own names for columns.
-        features: a ``.npy`` matrix beside each table; None if features come otherwise
-            or not at all.
-        limits: what media are decoded to.
-        skip: leave out support samples that cannot be used.
+        columns: the names that tables use for columns.
+        features: a ``.npy`` matrix beside each table; None if features are in the table or not
+            used.
+        limits: the sizes that media are decoded to.
+        skip: whether to leave out unusable support samples.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -48,18 +48,18 @@ class Reading:
     skip: bool = False
 
     def rows(self, path: str, option: str, targets: bool) -> ManifestRows:
-        """The table of a folder or manifest, see :func:`mmml.data.manifest.read_rows`."""
+        """Read the table of a folder or manifest, see :func:`mmml.data.manifest.read_rows`."""
         return read_rows(path, option, self.columns, self.features is not None, targets)
 
     def matrix(self, rows: ManifestRows) -> Matrix | None:
-        """Features for all rows, if they come as one matrix."""
+        """Return the features of all rows, if they are in one matrix."""
         if self.features is None:
             return vector_column(rows.path)
         return load_matrix(rows.folder / expanded(self.features), "predict.features", rows)
 
 
 class Support:
-    """A support set: every row of a manifest, labelled (or each a class of its own).
+    """A support set: all rows of a manifest; without labels, each row is a class of its own.
 
     Args:
         path: of the manifest or folder.
@@ -75,15 +75,15 @@ class Support:
         self.codes = np.zeros_like(codes) if one_way else codes
         self.names: list[str] = ["all"] if one_way else names.to_pylist()
         self.per = declared(self.rows, self.codes, self.matrix)
-        if one_way:  # a score belongs to a sample, though all show the same
+        if one_way:  # all rows are one class, but scores and values belong to samples
             self.per = {
                 m: Granularity.SAMPLE for m in self.per if self.rows.has(m) or m == "features"
             }
 
     @property
     def comparable(self) -> set[str]:
-        """The modalities that may be on both sides: not those that are the same for all
-        samples of a class.
+        """The modalities that support and queries may share: complete ones, but not those that are
+        the same for all samples of a class.
         """
         several = len(self.codes) > len(self.names)
         complete = {
@@ -92,10 +92,10 @@ class Support:
         return {m for m in complete if self.per[m] is Granularity.SAMPLE or not several}
 
     def samples(self, modalities: Collection[str]) -> Samples:
-        """All rows with these modalities, and their scores if ``score`` is among them.
+        """Return all rows with these modalities, and with scores if ``score`` is among them.
 
         Raises:
-            UserError: naming the first row that cannot be used.
+            UserError: a row cannot be used; the message names the first one.
         """
         scored = SCORE in modalities
         if scored:
@@ -119,11 +119,11 @@ class Support:
 
 
 def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
-    """All samples as one support set, however many each class has.
+    """Return all samples as one support set; classes may have different numbers of samples.
 
     Args:
         samples: raw or encoded.
-        modalities: shown.
+        modalities: to show.
     """
     columns, labels = {}, {}
     for modality in sorted(modalities):
@@ -136,7 +136,7 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
                 raise UserError(
                     f"support: class {samples.classes[int(counts.argmin())]!r} has no {modality}"
                 )
-            index, counts = column.starts[:-1], np.ones_like(counts)  # the first of a class's names
+            index, counts = column.starts[:-1], np.ones_like(counts)  # one value per class
         columns[modality] = column.take(index)
         labels[modality] = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))[None]
     return ExampleSet.of(columns, ragged_labels=labels)
@@ -144,12 +144,12 @@ def whole_support(samples: Samples, modalities: Collection[str]) -> ExampleSet:
 
 @dataclass
 class Chunk:
-    """Some queries.
+    """A part of the queries.
 
     Attributes:
         rows: their positions in the manifest.
-        examples: those that could be read, as one query set.
-        problems: why the others could not, by position.
+        examples: the readable queries, as one query set.
+        problems: why the others cannot be read, by position.
     """
 
     rows: np.ndarray
@@ -158,14 +158,14 @@ class Chunk:
 
 
 class Queries:
-    """The rows of a manifest, read some at a time.
+    """The queries of a manifest, read in chunks.
 
     Args:
         path: of the manifest or folder.
         reading: how files are read.
 
     Attributes:
-        constant: by modality, the files that were read so far and decode to one value throughout.
+        constant: by modality, the files read so far that decode to a single value throughout.
     """
 
     def __init__(self, path: str, reading: Reading):
@@ -183,7 +183,7 @@ class Queries:
         return len(self.rows)
 
     def texts(self, modalities: Collection[str]) -> dict[str, Texts]:
-        """The texts among some modalities."""
+        """Return the columns of those modalities that are texts."""
         return {
             m: Texts(self.rows.column(m)) for m in modalities if m in TEXTS and self.rows.has(m)
         }
@@ -191,12 +191,13 @@ class Queries:
     def chunks(
         self, modalities: Collection[str], size: int, like: np.ndarray | None = None
     ) -> Iterator[Chunk]:
-        """All queries in order, ``size`` at a time; files are decoded by other processes meanwhile.
+        """Yield all queries in order, ``size`` at a time; files are decoded in parallel processes.
 
         Args:
-            modalities: to be read.
+            modalities: to read.
             size: queries at a time.
-            like: features that those of the queries must resemble; by default the first ones.
+            like: features whose dimensions and width those of the queries must have; by default the
+                first query's.
         """
         self._like = None if like is None else (like.ndim, like.shape[-1])
         for modality in modalities:
@@ -211,7 +212,7 @@ class Queries:
                 yield self._chunk(rows, {m: [next(s) for _ in rows] for m, s in streams.items()})
 
     def _stream(self, pool: Pool, modality: str) -> Iterator[Any]:
-        """The value of every row, or why there is none."""
+        """Yield the value of every row, or a ``Failure``."""
         if modality == "features" and self.matrix is not None:
             return (self.matrix[i : i + 1][0] for i in self.rows.origin.tolist())
         if modality in TEXTS:
@@ -242,7 +243,7 @@ class Queries:
         return Chunk(rows, ExampleSet.of(raw), problems)
 
     def _misfit(self, modality: str, value: Any) -> str | None:
-        """Why features are unlike the first ones."""
+        """Return how the shape of features differs from the expected one; None if it does not."""
         if modality != "features":
             return None
         self._like = self._like or (value.ndim, value.shape[-1])
@@ -255,7 +256,7 @@ class Queries:
 
 
 def as_batch(values: list[Any]) -> Any:
-    """A raw batch: a tensor where all values have one shape, else an object array."""
+    """Return values as a raw batch: a tensor if all have one shape, else an object array."""
     if values and isinstance(values[0], str):
         return objects(values)
     shapes = {tuple(v.shape) for v in values}

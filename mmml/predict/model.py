@@ -1,4 +1,4 @@
-"""A finished learner (or a frozen encoder) that adapts to new classes and predicts.
+"""A trained learner (or a frozen encoder) that adapts to new classes and predicts.
 
 import mmml
 
@@ -34,7 +34,7 @@ from mmml.similarity.losses import class_means
 from mmml.threads import one_thread
 from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
-CHUNK = 512  # queries predicted at a time; the result does not depend on it
+CHUNK = 512  # queries predicted at a time; does not affect the predictions
 
 Found = tuple[dict[str, Any], list[int]]
 """What is said of a query, as :class:`Prediction` calls it, and numbers of its
@@ -46,15 +46,14 @@ nearest support samples.
 class Prediction:
     """The prediction for one query.
 
-
     Attributes:
         id: of the query.
-        label: the most probable class; None for none of these.
-        probability: calibrated, of that class.
-        score: in place of the two, for regression.
-        text: in their place, for generation.
+        label: the most probable class; None if the query is rejected.
+        probability: calibrated probability of the most probable class.
+        score: the predicted score, for regression.
+        text: the generated text, for generation.
         neighbors: the ids of the most similar support samples, the nearest first.
-        problem: why there is no prediction, if the query could not be read.
+        problem: why the query could not be read; None if it could.
     """
 
     id: str
@@ -72,9 +71,9 @@ class Model:
 
     Attributes:
         learner: in evaluation mode.
-        mappings: that it was trained or evaluated with; empty if it was not trained.
-        calibration: measured on validation episodes; None if there is none.
-        as_judged: whether the method is still the one whose confidence was measured.
+        mappings: the mappings of its training and evaluation.
+        calibration: from validation episodes; None if there is none.
+        as_judged: whether the method is unchanged since the calibration.
         reading: how files are read.
     """
 
@@ -90,16 +89,16 @@ class Model:
     def adapt(
         self, support: str, mapping: str | None = None, query: Queries | None = None
     ) -> "Adapted":
-        """Learn the classes of a support set.
+        """Adapt to the classes of a support set.
 
         Args:
             support: a manifest, or a folder with one, or a folder of class folders.
-            mapping: what to learn from and what to predict for, such as ``image:image``; by
-                default the first that the support set allows.
-            query: the queries, if known: the mapping then fits them, too.
+            mapping: the modalities of the support set and of the queries, such as ``image:image``;
+                by default the first mapping that the support set allows.
+            query: the queries, if known; the default mapping then fits them, too.
 
         Raises:
-            UserError: a sample cannot be read, or the support set does not hold what is needed.
+            UserError: a sample cannot be read, or the support set lacks a modality or a column.
         """
         task = self.learner.task
         if task.embedded_columns:
@@ -153,13 +152,13 @@ class Model:
 
 
 class Adapted:
-    """A learner that knows the classes of a support set.
+    """A learner that has adapted to the classes of a support set.
 
     Args:
-        model: that adapted.
-        mapping: what it learned from, and what it predicts for.
+        model: the model before adaptation.
+        mapping: the modalities of the support set and of the queries.
         samples: the support set, raw.
-        rows: the table that it comes from.
+        rows: the table of the support set.
     """
 
     def __init__(self, model: Model, mapping: Mapping, samples: Samples, rows: ManifestRows):
@@ -174,7 +173,7 @@ class Adapted:
                 support, answers=whole_support(learner.task.prepare(samples), [learner.task.target])
             )
         with torch.no_grad():
-            # Encoders that adapt make their own embeddings of it.
+            # Encoders that adapt need raw values.
             raw = whole_support(samples, mapping.support)
             self._predict = learner.adapt(
                 support if learner.embeds_once else replace(raw, answers=support.answers)
@@ -194,7 +193,9 @@ class Adapted:
         )
 
     def _calibration(self, samples: Samples) -> Entry | None:
-        """The calibration by validation episodes of this kind, else by the support set itself."""
+        """Return the calibration from validation episodes of this shape, else one from the support
+        set.
+        """
         calibration = self.model.calibration
         shots = round(len(self._labels) / len(samples.classes))
         found = calibration.of(self.mapping, len(samples.classes), shots) if calibration else None
@@ -211,13 +212,13 @@ class Adapted:
     def predict(
         self, query: str | Queries, reject: float | None = None, neighbors: int = 3
     ) -> Iterator[Prediction]:
-        """Predictions in the order of the queries, read a few hundred at a time.
+        """Yield predictions in the order of the queries, which are read a few hundred at a time.
 
         Args:
             query: a manifest, or a folder of files.
-            reject: the share of queries of unknown classes that should get no label, between 0
-                and 1; None labels every query.
-            neighbors: how many support samples to name.
+            reject: the share of queries of unknown classes that should get no label, between 0 and
+                1; None labels every query.
+            neighbors: the number of nearest support samples in each prediction.
         """
         queries = (
             query if isinstance(query, Queries) else Queries(os.fspath(query), self.model.reading)
@@ -244,7 +245,7 @@ class Adapted:
     def _of_chunk(
         self, examples: ExampleSet, threshold: float | None, neighbors: int
     ) -> list[Found]:
-        """What is said of each query."""
+        """Return the fields of the prediction for each query."""
         learner = self.model.learner
         query = examples.encode(learner.embedder.encode)
         with one_thread():
@@ -264,7 +265,7 @@ class Adapted:
         probability, label = self._probabilities(predictions[0].cpu()).max(-1)
         labels: list[str | None] = [self.samples.classes[i] for i in label.tolist()]
         if threshold is not None:
-            # As in mmml.evaluation.calibration.
+            # The same distance as in mmml.evaluation.calibration.
             far = cosine(fused, self._means).amin(-1) > threshold
             labels = [None if f else label for f, label in zip(far.tolist(), labels, strict=True)]
         each = zip(labels, probability.tolist(), near, strict=True)
@@ -276,8 +277,11 @@ class Adapted:
         ).exp()
 
     def threshold(self, reject: float | None) -> float | None:
-        """The novelty above which a query is of no class, for a share of unknown ones to reject;
-        None for None.
+        """Return the novelty above which a query is rejected, so that a share ``reject`` of unknown
+        queries is; None for None.
+
+        Raises:
+            UserError: ``reject`` is not between 0 and 1, or there is no calibration for it.
         """
         if reject is None:
             return None
@@ -297,7 +301,7 @@ class Adapted:
 
 
 def load(checkpoint: str, device: str = "auto") -> Model:
-    """A finished run, ready to adapt; files are read as in training.
+    """Load a finished run, ready to adapt; files are read as in training.
 
     Args:
         checkpoint: a run directory or a checkpoint file.
@@ -314,11 +318,11 @@ def load(checkpoint: str, device: str = "auto") -> Model:
 
 
 def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model:
-    """The learner of a checkpoint.
+    """Build the model of a checkpoint.
 
     Args:
         stored: the checkpoint.
-        config: its own, perhaps with changes.
+        config: the checkpoint's config, perhaps with changes.
         reading: how files are read.
     """
     model = untrained_model(config, reading)
@@ -329,7 +333,7 @@ def trained_model(stored: Checkpoint, config: Config, reading: Reading) -> Model
 
 
 def untrained_model(config: Config, reading: Reading) -> Model:
-    """The learner of a config as it is before training."""
+    """Build the model of a config, without training."""
     mappings = [
         Mapping.parse(m) for m in (*config.episode.eval.mappings, *config.episode.train.mappings)
     ]
@@ -338,7 +342,7 @@ def untrained_model(config: Config, reading: Reading) -> Model:
 
 
 def limits_of(trained: dict[str, Any], decoding: dict[str, Any]) -> Limits:
-    """How media are decoded: as in training, but for what ``predict.decoding`` says."""
+    """Return the limits of decoding: as in training, except for those of ``predict.decoding``."""
     known = Limits.__dataclass_fields__
     for key in decoding:
         if key not in known:

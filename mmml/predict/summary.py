@@ -1,4 +1,4 @@
-"""A summary of predictions, which is shown at the end."""
+"""A summary of predictions, printed at the end."""
 
 import sys
 from collections import Counter, defaultdict
@@ -16,11 +16,11 @@ from mmml.tasks.generation.scores import chrf
 from mmml.terminal import plain_console
 
 NONE = "none of these"
-SHOWN = 20  # predictions that the table lists
+SHOWN = 20  # predictions in the table
 
 
 def answer(p: Prediction) -> str:
-    """What the column ``prediction`` says."""
+    """The content of the column ``prediction``."""
     if p.problem is not None:
         return ""
     if p.score is not None:
@@ -29,12 +29,11 @@ def answer(p: Prediction) -> str:
 
 
 class PredictionSummary:
-    """Counts what was predicted, and how much of it was right where the queries have
-    labels or scores.
+    """Counts predictions, and the correct ones if the queries have labels or scores.
 
     Args:
-        queries: being predicted.
-        adapted: that predicts.
+        queries: the queries.
+        adapted: the adapted learner.
     """
 
     def __init__(self, queries: Queries, adapted: Adapted):
@@ -50,15 +49,15 @@ class PredictionSummary:
         self.known = set(adapted.samples.classes)
         self.labels: Counter[str] = Counter()
         self.sure: defaultdict[str, float] = defaultdict(float)
-        self.right: list[bool] = []  # of the queries whose class is in the support set
-        self.rejected: list[bool] = []  # of those whose class is not
-        self.answers: list[tuple[str, str]] = []  # the first, of scores and texts
+        self.right: list[bool] = []  # for each query whose class is in the support set
+        self.rejected: list[bool] = []  # for each query whose class is not
+        self.answers: list[tuple[str, str]] = []  # the first predicted scores or texts
         self.errors: list[float] = []
-        self.alike: list[float] = []  # chrF of each text with the right one
+        self.alike: list[float] = []  # chrF of each text with the true one
         self.unread = 0
 
     def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-        """The same predictions, counted, with a progress bar."""
+        """Yield the same predictions, counting them, with a progress bar."""
         bar = tqdm(
             predictions,
             total=self.count,
@@ -91,7 +90,7 @@ class PredictionSummary:
             self.rejected.append(p.label is None)
 
     def show(self, title: str, output: Path) -> None:
-        """A table on the terminal, and how much was right."""
+        """Print a table of the predictions, and the share of correct ones."""
         table = Table(
             title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
         )
@@ -125,17 +124,17 @@ class PredictionSummary:
         print(f"predictions: {output}")
 
     def _list(self, table: Table) -> None:
-        """The first scores, or texts."""
+        """Add the first scores, or texts, to a table."""
         for name in ("query", "prediction"):
             table.add_column(name, overflow="fold")
         for row in self.answers:
-            # As text, since it may hold brackets, which rich reads as markup.
+            # A text may contain brackets, which rich would read as markup.
             table.add_row(*map(Text, row))
         if (more := self.count - self.unread - len(self.answers)) > 0:
             table.add_row(f"… and {more:,} more", "")
 
     def _sum_up(self, table: Table) -> None:
-        """How often each label was predicted, and how surely."""
+        """Add how often each label was predicted, and with which mean probability."""
         for name, side in (
             ("prediction", "left"),
             ("queries", "right"),
@@ -150,5 +149,5 @@ class PredictionSummary:
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """Their mean."""
+    """The mean of some values."""
     return sum(values) / len(values)

@@ -1,4 +1,4 @@
-"""The tokenizer that needs no training: UTF-8 bytes."""
+"""A tokenizer without training: UTF-8 bytes."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,13 @@ VOCABULARY = 257
 
 
 def to_bytes(texts: Sequence[str], max_length: int, length: int | None = None) -> Tensor:
-    """Texts as bytes, cut at ``max_length`` and padded with ``PAD``: ``[n, length]`` int64.
+    """Return texts as bytes, truncated to ``max_length`` and padded with ``PAD``: ``[n, length]``
+    int64.
 
     Args:
         texts: any n strings; an empty one becomes a single space, so that no row is all padding.
-        max_length: bytes kept of each text.
-        length: of the result; by default that of the longest text kept.
+        max_length: the largest number of bytes kept of a text.
+        length: of the result; by default that of the longest text after truncation.
     """
     encoded = [(t or " ").encode("utf-8")[:max_length] for t in texts]
     length = length or max(map(len, encoded))
@@ -27,5 +28,5 @@ def to_bytes(texts: Sequence[str], max_length: int, length: int | None = None) -
 
 
 def count_bytes(texts: Sequence[str]) -> list[int]:
-    """How many bytes each text has."""
+    """The number of bytes of each text."""
     return [len(text.encode("utf-8")) for text in texts]

@@ -1,4 +1,4 @@
-"""The n-grams of texts, as hashes: what is the same has the same number, wherever it stands."""
+"""Hashes of the n-grams of texts; equal n-grams have equal hashes, at any position."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,16 @@ MIXING, PRIME = 1_000_003, 2**31 - 1
 
 
 def hashed_ngrams(tokens: Tensor, present: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """For n from 1 to ``longest`` the hash of every n-gram, and whether all of it is there.
+    """Yield, for n from 1 to ``longest``, the hash of every n-gram and whether all of its tokens
+    are present.
 
     Args:
-        tokens: of texts, −1 or more, ``[…, length]``.
-        present: which are no padding, ``[…, length]``.
-        longest: the most tokens.
+        tokens: of texts, −1 or larger, ``[…, length]``.
+        present: which tokens are not padding, bool ``[…, length]``.
+        longest: the largest n.
 
     Returns:
-        ``[…, length − n + 1]`` twice for each n; below 2³¹.
+        Two tensors ``[…, length − n + 1]`` for each n; hashes are below 2³¹.
     """
     hashes, complete = torch.zeros_like(tokens), torch.ones_like(present)
     for n in range(longest):
@@ -28,7 +29,7 @@ def hashed_ngrams(tokens: Tensor, present: Tensor, longest: int) -> Iterator[tup
 
 
 def bucket_of(hashes: Tensor, buckets: int) -> Tensor:
-    """From 0 to below ``buckets``; mixed once more, else n-grams that differ in the last
-    token would lie in few.
+    """Map hashes to numbers from 0 to ``buckets`` − 1. Hashes are mixed once more, since otherwise
+    n-grams that differ only in the last token would share few buckets.
     """
     return hashes * MIXING % PRIME % buckets

@@ -1,4 +1,4 @@
-"""Texts as tokens that a language model reads and writes."""
+"""Tokens that a language model reads and writes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -12,15 +12,15 @@ from mmml.text import wordpiece as pieces
 from mmml.text.bytes import PAD
 
 END = 257
-LONGEST = 1_000_000  # pieces of a text: none is cut
+LONGEST = 1_000_000  # pieces of a text: no truncation
 
 
 class Tokens(Protocol):
-    """What a tokenizer has to say.
+    """The interface of a tokenizer.
 
     Attributes:
-        vocabulary: how many tokens there are.
-        pad, end: of these, what fills rows and what ends a text.
+        vocabulary: the number of tokens.
+        pad, end: the tokens that pad rows and that end a text.
     """
 
     vocabulary: int
@@ -28,20 +28,22 @@ class Tokens(Protocol):
     end: int
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Whole texts, each with its end, ``[n, longest]`` int64; −1 where there is nothing."""
+        """Return the tokens of texts, each with its end, ``[n, longest]`` int64; −1 after the
+        end.
+        """
         ...
 
     def decode(self, tokens: Tensor) -> list[str]:
-        """The texts of rows ``[n, length]``, each up to its end."""
+        """Return the texts of rows ``[n, length]``, each up to its end."""
         ...
 
     def of(self, texts: Tensor) -> Tensor:
-        """The tokens of texts that :data:`BYTES` has read, as ``encode`` gives them."""
+        """Return the tokens of texts that :data:`BYTES` has encoded, in the form of ``encode``."""
         ...
 
 
 def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
-    """Rows of tokens, each with its end, ``[n, longest]``; −1 where there is nothing."""
+    """Return rows of tokens as a tensor, each with its end, ``[n, longest]``; −1 after the end."""
     tokens = torch.full((len(rows), 1 + max(map(len, rows), default=0)), -1)
     for i, row in enumerate(rows):
         tokens[i, : len(row) + 1] = torch.tensor([*row, end])
@@ -49,13 +51,13 @@ def joined(rows: Sequence[Sequence[int]], end: int) -> Tensor:
 
 
 def up_to_end(tokens: Tensor, end: int) -> list[list[int]]:
-    """Rows of tokens up to their end, without what is nothing."""
+    """Return rows of tokens up to their end, without negative ones."""
     rows = [row[: row.index(end)] if end in row else row for row in tokens.tolist()]
     return [[token for token in row if token >= 0] for row in rows]
 
 
 class ByteTokens:
-    """UTF-8 bytes: any text in any language, and nothing to be trained."""
+    """UTF-8 bytes: a tokenizer for any text, without training."""
 
     vocabulary, pad, end = 258, PAD, END
 
@@ -63,7 +65,7 @@ class ByteTokens:
         return joined([list((text or " ").encode()) for text in texts], self.end)
 
     def decode(self, tokens: Tensor) -> list[str]:
-        """Bytes that are no character are left out."""
+        """Return texts; bytes that form no valid character are left out."""
         rows = up_to_end(tokens, self.end)
         return [
             bytes(token for token in row if token < PAD).decode("utf-8", "ignore") for row in rows
@@ -78,7 +80,7 @@ BYTES = ByteTokens()
 
 
 class CachedTokenizer(ABC):
-    """Tokens of texts that are asked for again and again."""
+    """A tokenizer that stores the tokens of texts it has encoded."""
 
     end: int
 
@@ -87,7 +89,7 @@ class CachedTokenizer(ABC):
 
     @abstractmethod
     def row(self, text: str) -> list[int]:
-        """The tokens of a text, without its end."""
+        """Return the tokens of a text, without its end."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """See :class:`Tokens`."""
@@ -101,13 +103,13 @@ class CachedTokenizer(ABC):
 
 
 class PieceTokens(CachedTokenizer):
-    """Word pieces that are learned from the training texts: fewer tokens than bytes.
+    """Word pieces, which are learned from the training texts: fewer tokens than bytes.
 
     Args:
-        vocabulary: tokens at most; 32 or more.
+        vocabulary: the largest number of tokens; 32 or more.
 
     Attributes:
-        pieces: None before ``fit``.
+        pieces: the trained pieces; None before ``fit``.
     """
 
     pad, end = pieces.PAD, len(pieces.SPECIAL)
@@ -130,7 +132,7 @@ class PieceTokens(CachedTokenizer):
 
     @property
     def state(self) -> str:
-        """For checkpoints; empty before ``fit``."""
+        """The trained pieces for checkpoints; empty before ``fit``."""
         return self.pieces.state if self.pieces is not None else ""
 
     @state.setter
@@ -141,7 +143,7 @@ class PieceTokens(CachedTokenizer):
     def row(self, text: str) -> list[int]:
         assert self.pieces is not None
         found: list[int] = self.pieces([text], LONGEST)[0].tolist()
-        return [t + (t >= self.end) for t in found]  # makes room for the end
+        return [t + (t >= self.end) for t in found]  # leaves the number of the end token free
 
     def decode(self, tokens: Tensor) -> list[str]:
         assert self.pieces is not None
@@ -152,10 +154,10 @@ class PieceTokens(CachedTokenizer):
 
 
 class HubTokens(CachedTokenizer):
-    """The tokens of a pretrained model.
+    """The tokenizer of a pretrained model.
 
     Args:
-        tokenizer: of transformers.
+        tokenizer: a tokenizer of transformers.
     """
 
     def __init__(self, tokenizer: object):

@@ -1,4 +1,4 @@
-"""The tokenizer that is trained: word pieces."""
+"""A trained tokenizer: word pieces."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 PAD, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
-SPACE = "▁"  # in pieces
+SPACE = "▁"  # stands for a space in pieces
 
 
 class WordPieces:
     """WordPiece (Schuster and Nakajima, 2012; Devlin et al., 2019), by the library ``tokenizers``.
 
     Args:
-        state: what ``state`` was before: the trained tokenizer as JSON.
+        state: the trained tokenizer as JSON, from ``state`` of another instance.
     """
 
     def __init__(self, state: str):
-        import tokenizers  # not all runs need it
+        import tokenizers  # imported here, as not all runs need it
 
         self.state = state
         self._tokenizer = tokenizers.Tokenizer.from_str(state)
@@ -32,11 +32,10 @@ class WordPieces:
     ) -> "WordPieces":
         """Learn at most ``vocabulary`` pieces from texts; the same texts give the same pieces.
 
-        With ``whole``, texts can be put together again from their pieces: capitals
-        and spaces are kept.
+        With ``whole_words``, pieces keep case and spaces, so that texts can be restored from them.
 
-        A third of them at most are single characters (they count twice: at the start of a word
-        and within), the most frequent ones; words with others are unknown.
+        At most a third of the pieces are single characters, the most frequent ones (each counts
+        twice: at the start of a word and within). Words with other characters are unknown.
         """
         from tokenizers import trainers
 
@@ -49,8 +48,8 @@ class WordPieces:
             counts.update(dict.fromkeys(word, count))
         alphabet = sorted(counts, key=lambda c: (-counts[c], c))[: (vocabulary - len(SPECIAL)) // 3]
         within = sorted({c for word in words for c in word[1:]} & set(alphabet))
-        # The library numbers characters in an order that changes from call to call, and breaks
-        # ties by these numbers; as special tokens, they come in the order given.
+        # The library's numbering of characters varies between calls and decides ties. As special
+        # tokens, characters are numbered in the order given.
         trainer = trainers.WordPieceTrainer(
             vocab_size=vocabulary,
             special_tokens=[*SPECIAL, *alphabet, *(f"##{c}" for c in within)],
@@ -65,11 +64,12 @@ class WordPieces:
         return self._tokenizer.get_vocab_size()
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """How many pieces each text has."""
+        """The number of pieces of each text."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def __call__(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Texts as pieces, cut at ``max_length`` and padded with ``PAD``: ``[n, longest]`` int64.
+        """Return texts as pieces, truncated to ``max_length`` and padded with ``PAD``: ``[n,
+        longest]`` int64.
 
         A text without any piece becomes ``UNKNOWN``, so that no row is all padding.
         """
@@ -78,7 +78,9 @@ class WordPieces:
         return pad_sequence(rows, batch_first=True, padding_value=PAD)
 
     def text(self, pieces: Sequence[int]) -> str:
-        """A text again, of pieces that were trained ``whole``; unknown ones are left out."""
+        """Restore a text from pieces that were trained with ``whole_words``; unknown pieces are
+        left out.
+        """
         tokens = [self._tokenizer.id_to_token(piece) for piece in pieces if piece > UNKNOWN]
         return (
             "".join(p.removeprefix("##") for p in tokens if p is not None)
@@ -88,9 +90,10 @@ class WordPieces:
 
 
 def _empty(vocabulary: dict[str, int], whole_words: bool = False) -> Any:
-    """A tokenizer of this vocabulary: words and punctuation apart, no special tokens in texts.
+    """Return a tokenizer with this vocabulary; texts contain no special tokens.
 
-    In lower case, or ``whole``: as they are, a space before each word a part of it.
+    It separates words and punctuation, in lower case. With ``whole_words``, case is kept, and the
+    space before a word belongs to the word.
     """
     import tokenizers
 

@@ -1,11 +1,11 @@
-"""Words of a text in any alphabet."""
+"""Splitting texts in any alphabet into words."""
 
 import unicodedata
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, with their marks, and digits, in lower case; where no spaces are written,
-    a run is one word.
+    """Return the runs of letters (with combining marks) and digits of a text, in lower case; in
+    scripts without spaces, a run is one word.
     """
     kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in text.lower())
     return "".join(kept).split()

@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, plain data, replaced whole or not at all."""
+"""Checkpoints: one file each, plain data, replaced atomically."""
 
 import pickle
 import zipfile
@@ -17,19 +17,19 @@ FORMAT = 2
 
 @dataclass
 class Checkpoint:
-    """All that a run needs to go on, or to be judged elsewhere.
+    """Everything that is needed to resume a run, or to evaluate it elsewhere.
 
     Attributes:
         config: the resolved config, plain values only.
-        known_classes: identifiers of the classes that it was trained or selected on.
+        known_classes: identifiers of the classes of training and validation.
         learner: state of the learner.
         optimizer: state of the optimizer.
-        step: steps done. Episodes and random numbers of a step are pure functions of its
+        step: number of steps done. Episodes and random numbers of a step are pure functions of its
             number, so this integer is the state of both.
         best: ``{"monitor", "value", "step"}`` of the best validation so far, or None.
         seconds: spent in training.
-        calibration: of the finished learner's confidence, see ``mmml.evaluation.calibration``;
-            None before.
+        calibration: of the finished learner's confidence, see ``mmml.evaluation.calibration``; None
+            before training has finished.
     """
 
     config: dict[str, Any]
@@ -42,7 +42,7 @@ class Checkpoint:
     calibration: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        """Write to a temporary name, flush, rename."""
+        """Write the file atomically: under a temporary name, flushed, then renamed."""
         content = {f: getattr(self, f) for f in FIELDS}
         write_atomically(path, lambda file: torch.save({"format": FORMAT, **content}, file))
 
@@ -51,15 +51,15 @@ FIELDS = tuple(f.name for f in fields(Checkpoint))
 
 
 def load_checkpoint(path: Path, option: str) -> Checkpoint:
-    """Read a checkpoint on the CPU, as data: a pickle with anything but data in it is refused.
+    """Read a checkpoint to the CPU; a pickle with anything but plain data raises ``UserError``.
 
     Args:
         path: of the file.
-        option: what named it, for messages.
+        option: the option that gave the path, for messages.
     """
     if not path.is_file():
         raise UserError(f"{option}={path}: there is no such file")
-    if not zipfile.is_zipfile(path):  # not given to torch, which would try older formats
+    if not zipfile.is_zipfile(path):  # else torch would try older formats
         raise UserError(
             f"{option}={path} is no checkpoint, or is cut short; a run keeps last.ckpt "
             "and best.ckpt"
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path, option: str) -> Checkpoint:
         raise UserError(
             f"{option}={path} is refused: it holds more than plain data, and code might run"
         ) from None
-    except Exception as error:  # a damaged file raises many kinds
+    except Exception as error:  # damaged files raise errors of many types
         raise UserError(f"{option}={path} cannot be read ({first_line(error)})") from None
     found = content.pop("format", None) if isinstance(content, dict) else None
     if found is not None and found != FORMAT:
@@ -97,12 +97,12 @@ def _well_formed(content: dict[str, Any]) -> bool:
 
 
 def find_checkpoint(path: str, option: str, prefer: str) -> Path:
-    """The checkpoint file that a path means: the file itself, or one of a run directory.
+    """Return the checkpoint file that a path means: the file itself, or one of a run directory.
 
     Args:
         path: of a checkpoint or of a run directory.
-        option: what named it, for messages.
-        prefer: ``last`` or ``best``; the other serves if it is missing.
+        option: the option that gave the path, for messages.
+        prefer: ``last`` or ``best``; the other one is used if it is missing.
     """
     found = without_links(expanded(path))
     if found.is_file():
@@ -117,5 +117,5 @@ def find_checkpoint(path: str, option: str, prefer: str) -> Path:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut to a readable length."""
+    """Return the first line of an error's message, truncated."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

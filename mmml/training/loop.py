@@ -36,11 +36,11 @@ class TrainerInputs:
     """What the trainer needs from the rest of the program.
 
     Attributes:
-        batches: step number (from 0) → what this process learns from; a pure function.
-        validate: → scores by name, computed on fixed episodes.
-        higher_is_better: of those scores.
-        measured: a text that is the same where these scores measure the same, so that
-            the best can be kept.
+        batches: step number (from 0) → this process's training batch; a pure function.
+        validate: returns scores by name, computed on fixed episodes.
+        higher_is_better: whether higher scores are better.
+        measured: a text that identifies what the scores measure; the best score of a resumed run is
+            kept only if this text is unchanged.
         config: the resolved config, to be stored in checkpoints.
         known_classes: identifiers of the training and validation classes.
         seed: of the random numbers within steps.
@@ -56,16 +56,16 @@ class TrainerInputs:
 
 
 class Trainer:
-    """Trains step by step, keeping the best and the last checkpoint.
+    """The training loop, which saves the best and the last checkpoint.
 
-    Every process of ``run.world`` takes all steps; rank 0 alone writes.
+    Every process of ``run.world`` takes all steps; only rank 0 writes.
 
     Args:
-        learner: what is trained, on its device already.
-        parts: episodes, validation, and what goes into checkpoints.
+        learner: the learner to train, already on its device.
+        parts: training batches, validation, and the content of checkpoints.
         options: the section ``trainer``.
         numerics: precision of the forward pass.
-        run: where metrics and checkpoints go.
+        run: the run directory for metrics and checkpoints.
     """
 
     def __init__(
@@ -85,7 +85,11 @@ class Trainer:
         self._tell: Callable[[dict[str, Any]], None] = lambda line: None
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint: parameters, optimizer, step, best so far."""
+        """Continue from a checkpoint: parameters, optimizer, step, best score.
+
+        Raises:
+            UserError: the parameters do not fit, or more than ``trainer.steps`` steps are done.
+        """
         decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         try:
             self.learner.load_state_dict(checkpoint.learner)
@@ -97,7 +101,7 @@ class Trainer:
             )
             raise UserError(message) from None
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # the option's value, which may have changed
+            group["weight_decay"] = decay  # the option may have changed
         if checkpoint.step > self.options.steps:
             raise UserError(
                 f"trainer.steps={self.options.steps} is less than the {checkpoint.step} steps "
@@ -112,11 +116,11 @@ class Trainer:
         """Train up to ``trainer.steps``.
 
         Args:
-            stop: set when a signal asks for an end.
+            stop: set when a signal asks to stop.
 
         Raises:
             TrainingError: a loss or gradient is not finite.
-            Interrupted: after a signal, once everything is saved.
+            Interrupted: after a signal, when everything is saved.
         """
         first, steps = self.step, self.options.steps
         self._keep_best_true()
@@ -148,14 +152,14 @@ class Trainer:
                         shlex.quote(str(self.run)),
                     )
                     raise Interrupted(stop.requested)
-            # No step was left to take, and the best of before measured something else.
+            # A resumed run without further steps, whose best score measured something else.
             if self.best is None:
                 self._saved = None
                 self._validate()
         self.save_last()
 
     def _train_step(self) -> float:
-        """The steps of gradient descent on one batch, mostly one; returns their mean loss."""
+        """Take the gradient steps of one batch, usually one; returns their mean loss."""
         torch.manual_seed(step_seed(self.parts.seed, self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * schedule(
@@ -188,7 +192,7 @@ class Trainer:
             self._tell(line)
 
     def _validate_and_save(self) -> None:
-        """What is due after this step."""
+        """Validate and save a checkpoint if this is due after the current step."""
         options, step = self.options, self.step
         if step % options.validate_every == 0 or step == options.steps:
             self._validate()
@@ -207,12 +211,12 @@ class Trainer:
                 "higher_is_better": self.parts.higher_is_better,
                 "measured": self.parts.measured,
             }
-            self.save_last()  # first, so that best.ckpt is never ahead of it
+            self.save_last()  # first, so that best.ckpt is never of a later step
             self._save(self.run.best)
 
     def _keep_best_true(self) -> None:
-        """After a restore: best.ckpt may be missing or of another course if the run was
-        killed while saving.
+        """After a restore, rewrite ``best.ckpt`` or forget the best score if the file does not fit
+        it, because the run was killed while saving.
         """
         if self.best is None:
             return
@@ -234,7 +238,7 @@ class Trainer:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """The present state.
+        """Return the current state.
 
         Raises:
             TrainingError: a parameter is not finite.
@@ -258,7 +262,7 @@ class Trainer:
             self._saved = self.step
 
     def _save(self, path: Path) -> None:
-        # On every rank, so that all of them refuse what is not finite.
+        # On every rank, so that all ranks raise an error for parameters that are not finite.
         checkpoint = self.checkpoint()
         if self.run.world.is_main:
             checkpoint.save(path)
@@ -281,7 +285,9 @@ class Trainer:
 
 
 def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019); only matrices and kernels decay."""
+    """Build AdamW (Loshchilov and Hutter, 2019); weight decay applies only to parameters with two
+    or more dimensions.
+    """
     parameters = [p for p in learner.parameters() if p.requires_grad]
     if not parameters:
         raise UserError(
@@ -295,14 +301,16 @@ def build_optimizer(learner: nn.Module, options: TrainerConfig) -> torch.optim.O
 
 
 def all_reduce_gradients(learner: nn.Module, world: World) -> None:
-    """Turn the gradients of each process's episodes into those of the whole meta-batch."""
+    """Combine the gradients of all processes into those of the whole meta-batch."""
     if world.size == 1:
         return
     raise NotImplementedError("gradients of several processes")
 
 
 def schedule(step: int, warmup: int, steps: int) -> float:
-    """The factor on the learning rate: linear to 1 over ``warmup`` steps, then a cosine to 0."""
+    """Return the factor of the learning rate: linear to 1 over ``warmup`` steps, then a cosine to
+    0.
+    """
     if step < warmup:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)

@@ -1,4 +1,4 @@
-"""Device, precision and memory layout: static rules, never a timing, and what they chose."""
+"""Device, precision and memory layout, chosen by static rules and never by timing."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from mmml.methods import Trainable
 
 @dataclass(frozen=True)
 class Numerics:
-    """What a run computes with; recorded in ``run.json``."""
+    """The device, precision and memory layout of a run; recorded in ``run.json``."""
 
     device: torch.device
     precision: str
     channels_last: bool
 
     def autocast(self) -> torch.autocast:
-        """The context of a training step's forward pass."""
+        """Return the context of a training step's forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def move(self, learner: nn.Module) -> None:
-        """Move a learner to the device and, if so chosen, its convolutions to channels-last."""
+        """Move a learner to the device and, if chosen, its convolutions to channels-last."""
         learner.to(self.device)
-        if self.device.type == "cuda":  # float32 means float32, and the same seed the same run
+        if self.device.type == "cuda":  # full float32, and reproducible
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
         if self.channels_last:
             learner.to(memory_format=torch.channels_last)
 
     def record(self) -> dict[str, str | bool]:
-        """Plain values, for files."""
+        """Return plain values for files."""
         return {
             "device": str(self.device),
             "precision": self.precision,
@@ -42,11 +42,11 @@ class Numerics:
 
 
 def choose_numerics(learner: Trainable, options: TrainerConfig) -> Numerics:
-    """Apply the rules where an option says ``auto``.
+    """Choose device, precision and memory layout; rules apply to options that are ``auto``.
 
-    channels_last: if there are 2-D convolutions, and the learner takes it. bf16: if the learner
-    takes it, on GPUs that have it, and on CPUs with bf16 instructions if convolutions are
-    channels-last (otherwise it is slower than fp32).
+    channels_last: if the learner has 2-D convolutions and allows it. bf16: if the learner allows
+    it, on GPUs that support it, and on CPUs with bf16 instructions if convolutions are
+    channels-last (otherwise bf16 is slower than fp32).
     """
     device = choose_device(options.device)
     takes, convolutions = (
@@ -71,7 +71,7 @@ def choose_numerics(learner: Trainable, options: TrainerConfig) -> Numerics:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the first GPU if there is one."""
+    """Return the device of a name; ``auto`` is the first GPU, or the CPU if there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -90,7 +90,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def step_seed(seed: int, step: int) -> int:
-    """The seed of one step's random numbers (dropout, augmentation): a pure function,
-    so resuming needs no state.
+    """Return the seed of one step's random numbers (dropout, augmentation): a pure function, so
+    that resuming needs no state.
     """
     return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

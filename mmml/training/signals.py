@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# From a keyboard, a system that stops, a terminal that closes, and a scheduler that warns.
+# From a keyboard, a shutdown, a closed terminal, and a scheduler's warning.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -23,8 +23,8 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """Signals of the current run: raised at once, or at the end of a step inside
-    :meth:`after_step`.
+    """Signals to the current run: they raise at once, or inside :meth:`after_step` at the end of a
+    step.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Stop:
         self._waiting = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        # A second signal does not wait any longer.
+        # a second signal stops at once
         if not self._waiting or self.requested is not None:
             raise Interrupted(signum)
         self.requested = signum
@@ -44,7 +44,7 @@ class Stop:
 
     @contextmanager
     def after_step(self) -> Iterator[None]:
-        """Within this block a first signal only sets ``requested``."""
+        """Within this context, a first signal only sets ``requested``."""
         self._waiting = True
         try:
             yield
@@ -54,8 +54,8 @@ class Stop:
 
 @contextmanager
 def handle_signals() -> Iterator[Stop]:
-    """Handle ``SIGNALS`` within this block (only possible in the main thread), but for
-    those that are ignored.
+    """Handle ``SIGNALS`` within this context, except those that are ignored; has an effect only in
+    the main thread.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

@@ -1,5 +1,5 @@
-"""Loggers: programs that show a run's metrics elsewhere, beside ``metrics.jsonl``,
-which is the truth.
+"""Loggers: services that show a run's metrics elsewhere, besides ``metrics.jsonl``, which is
+complete.
 """
 
 from mmml.training.loggers.base import Logger, check_loggers, loggers, open_loggers

@@ -1,4 +1,4 @@
-"""What a logger is."""
+"""The interface of loggers."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -22,15 +22,15 @@ Line = Mapping[str, Any]
 
 
 class Logger(ABC):
-    """Tells another program what is measured.
+    """Sends metrics to another program.
 
     Args:
         folder: the run directory.
         config: of the run, resolved.
-        step: that a resumed run goes on from; 0 for a new one.
+        step: the step that a resumed run continues from; 0 for a new run.
 
     Class attributes:
-        package: that it needs, which is also the name of the extra that installs it.
+        package: the package that it needs; also the name of the extra that installs it.
     """
 
     package: ClassVar[str]
@@ -40,15 +40,15 @@ class Logger(ABC):
 
     @abstractmethod
     def log(self, step: int, scores: Mapping[str, float]) -> None:
-        """Tell scores, named such as ``train/loss``."""
+        """Send scores with names such as ``train/loss``."""
 
     @abstractmethod
     def close(self) -> None:
-        """Nothing follows."""
+        """End logging; ``log`` is not called after it."""
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Refuse a logger that does not exist or whose package is not installed."""
+    """Raise ``UserError`` for a logger that does not exist or whose package is not installed."""
     for name in names:
         logger = loggers.get(name, "trainer.loggers")
         package: str = logger.package  # type: ignore[attr-defined]
@@ -63,13 +63,13 @@ def check_loggers(names: Sequence[str]) -> None:
 def open_loggers(
     names: Sequence[str], folder: Path, config: Mapping[str, Any], step: int
 ) -> Iterator[Callable[[Line], None]]:
-    """Open loggers, and give what tells all of them a line of metrics.
+    """Open loggers, and yield a function that sends a line of metrics to all of them.
 
     Args:
         names: of the loggers.
         folder: the run directory.
         config: of the run, resolved.
-        step: that a resumed run goes on from; 0 for a new one.
+        step: the step that a resumed run continues from; 0 for a new run.
     """
     with ExitStack() as stack:
         opened: list[Logger] = []
@@ -91,7 +91,9 @@ def open_loggers(
 
 
 def _tell(logger: Logger, write: Callable[[], None]) -> bool:
-    """Let a logger write; returns whether it could. The run goes on without one that could not."""
+    """Let a logger write; returns whether that succeeded. The run continues without a logger that
+    fails.
+    """
     try:
         write()
     except OSError as error:
@@ -106,5 +108,5 @@ def _tell(logger: Logger, write: Callable[[], None]) -> bool:
 
 
 def full_name(name: str, split: str) -> str:
-    """``train/loss``; what begins with its split has its name already."""
+    """Return ``train/loss``; a name that starts with its split stays unchanged."""
     return name if name.startswith(f"{split}/") else f"{split}/{name}"

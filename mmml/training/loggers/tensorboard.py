@@ -9,8 +9,8 @@ from mmml.training.loggers.base import Logger, loggers
 
 @loggers.register("tensorboard")
 class TensorBoard(Logger):
-    """Writes event files to ``tensorboard/`` in the run directory; what a resumed run does
-    again replaces the old.
+    """Writes event files to ``tensorboard/`` in the run directory; steps that a resumed run repeats
+    replace the earlier ones.
     """
 
     package = "tensorboard"

@@ -12,12 +12,11 @@ from mmml.training.loggers.base import Logger, loggers
 
 @loggers.register("wandb")
 class WandB(Logger):
-    """Sends metrics to the project ``mmml``, or keeps them in the run directory where
-    ``WANDB_MODE=offline``.
+    """Sends metrics to the project ``mmml``; with ``WANDB_MODE=offline``, keeps them in the run
+    directory.
 
-    A resumed run goes on with its page: the page's id lies in the run directory. Curves are
-    drawn over ``step``, so that what is done again after an interruption is drawn over what
-    was done before.
+    A resumed run continues its page, whose id is stored in the run directory. Curves are plotted
+    over ``step``, so that the repeated steps of a resumed run lie on the earlier ones.
     """
 
     package = "wandb"
@@ -39,7 +38,7 @@ class WandB(Logger):
                 settings=wandb.Settings(silent=True),
             )
         except (wandb.errors.Error, ValueError) as error:
-            # No login, no network, or settings that it does not know.
+            # No login, no network, or unknown settings.
             message = " ".join(str(error).split())[:200]
             raise UserError(
                 f"trainer.loggers=[wandb]: {message}; log in by wandb login, or set "
