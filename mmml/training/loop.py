@@ -211,7 +211,7 @@ class Trainer:
                 "higher_is_better": self.parts.higher_is_better,
                 "measured": self.parts.measured,
             }
-            self.save_last()  # first, so that best.ckpt is never of a later step
+            self.save_last()  # first, so that best.ckpt is never ahead of it
             self._save(self.run.best)
 
     def _keep_best_true(self) -> None:
