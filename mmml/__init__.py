@@ -1,5 +1,5 @@
-"""mmml: multimodal meta-learning from the command line, and ``mmml.load`` to use what it
-learned from Python.
+"""mmml: multimodal meta-learning from the command line; ``mmml.load`` uses a finished run from
+Python.
 """
 
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ __version__ = "0.1.0"
 
 
 def load(checkpoint: str, device: str = "auto") -> "Model":
-    """A finished run (its directory, or a checkpoint file), ready to adapt to new classes.
+    """Load a finished run (its directory, or a checkpoint file), ready to adapt to new classes.
 
-    ``mmml.load(checkpoint).adapt(support).predict(query)``; see :mod:`mmml.predict.model`.
+    Use it as ``mmml.load(checkpoint).adapt(support).predict(query)``; see
+    :mod:`mmml.predict.model`.
 
     Raises:
         UserError: there is no checkpoint, or it cannot be read.

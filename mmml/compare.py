@@ -1,6 +1,4 @@
-"""Several checkpoints on the very same test episodes: which is better, and is
-the difference clear?
-"""
+"""A comparison of several checkpoints on the same test episodes, with paired differences."""
 
 import logging
 from collections import Counter
@@ -31,17 +29,17 @@ from mmml.training.checkpoint import find_checkpoint, load_checkpoint
 
 log = logging.getLogger("mmml")
 
-TESTED_BY = ("episode", "evaluation")  # sections that the first checkpoint sets for all
-SAME = ("dataset", "task")  # sections that all must share
-# What a run.json says of its learner.
+TESTED_BY = ("episode", "evaluation")  # sections of the first checkpoint that are used for all
+SAME = ("dataset", "task")  # sections that must be the same for all
+# Entries of run.json that describe one learner.
 OF_ONE = ("predictor", "parameters", "transductive", "method")
 
 
 def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
-    """Test the checkpoints of a list ``[a,b,…]`` and write ``outputs/eval/<name>/``;
-    returns the exit code.
+    """Test the checkpoints of a list ``[a,b,…]`` and write ``outputs/eval/<name>/``; returns the
+    exit code.
 
-    Whatever would make the comparison unfair is refused before any of them is tested.
+    All checkpoints are checked before the first one is tested, so that the comparison is fair.
     """
     folder = new_evaluation(RunDirectory("outputs"), name)
     checkpoints = load(path_list(given), change)
@@ -54,16 +52,16 @@ def compare(given: str, name: str, overrides: list[str], change: Change) -> int:
 
 @dataclass(frozen=True)
 class ComparedCheckpoint:
-    """One of the checkpoints; its learner is loaded when its turn comes.
+    """One of the checkpoints; its learner is loaded only when it is tested.
 
     Attributes:
         given: its path as typed.
         file: the checkpoint.
-        plain: its config, with the overrides, and judged as the first is.
-        modalities: that it has encoders for.
-        as_trained: whether the method is still the one whose confidence was measured.
-        known_classes: identifiers of the classes that it was trained or selected on.
-        about: for ``run.json``.
+        plain: its config, with the overrides, and with the evaluation of the first checkpoint.
+        modalities: the modalities that it has encoders for.
+        as_trained: whether the method is unchanged since the calibration.
+        known_classes: identifiers of the classes of its training and validation.
+        about: entries for ``run.json``.
     """
 
     given: str
@@ -80,7 +78,7 @@ class ComparedCheckpoint:
         return check_config(self.plain)
 
     def load(self) -> tuple[Learner, Calibration | None]:
-        """The finished learner, and the calibration of its confidence."""
+        """Return the finished learner and its calibration."""
         checkpoint = load_checkpoint(self.file, "checkpoint")
         learner, _ = runs.build_learner(self.config, self.modalities)
         with naming(self.given):
@@ -88,7 +86,7 @@ class ComparedCheckpoint:
 
 
 def load(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
-    """The checkpoints, after a check that each can be compared with the first."""
+    """Return the checkpoints, after checking that each can be compared with the first."""
     found: list[ComparedCheckpoint] = []
     for path in paths:
         with naming(path):
@@ -106,10 +104,10 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
     checkpoint = load_checkpoint(file, "checkpoint")
     own = check_config(checkpoint.config)
     tested = {section: (first or checkpoint.config)[section] for section in TESTED_BY}
-    # The training episodes are those that shaped it.
+    # The training episodes stay its own.
     tested["episode"] = tested["episode"] | {"train": checkpoint.config["episode"]["train"]}
     plain = change(checkpoint.config | tested)
-    # Each has controls of its own, which its own evaluation shows.
+    # Controls are left out; a checkpoint's own evaluation has them.
     plain["evaluation"] |= {"controls": False, "permuted_targets": False}
     return ComparedCheckpoint(
         given=path,
@@ -129,8 +127,8 @@ def _read(path: str, first: dict[str, Any] | None, change: Change) -> ComparedCh
 
 
 def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
-    """Refuse a checkpoint with other data or another task than the first, or without an encoder
-    for any mapping.
+    """Raise ``UserError`` if a checkpoint has other data or another task than the first, or lacks
+    encoders for all mappings.
     """
     for section in SAME:
         wanted, got = first.plain[section], other.plain[section]
@@ -159,7 +157,7 @@ def refuse_unlike(first: ComparedCheckpoint, other: ComparedCheckpoint) -> None:
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Name the checkpoint in error messages."""
+    """Add the checkpoint's path to error messages."""
     try:
         yield
     except UserError as error:
@@ -170,8 +168,8 @@ def naming(path: str) -> Iterator[None]:
 
 
 def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Comparison":
-    """The test episodes of the config of the first checkpoint; refuses classes that any
-    checkpoint was trained on.
+    """Build the comparison on the test episodes of the first checkpoint's config. Raises
+    ``UserError`` for test classes that any checkpoint was trained on.
     """
     first = checkpoints[0]
     with naming(first.given):
@@ -191,14 +189,14 @@ def build(checkpoints: list[ComparedCheckpoint], command: list[str]) -> "Compari
 
 @dataclass
 class Comparison:
-    """Checkpoints that are tested on the same episodes.
+    """Checkpoints and the episodes on which all of them are tested.
 
     Attributes:
-        evaluators: what is measured of each.
-        context: the samples and episodes that all share.
+        evaluators: run on each checkpoint.
+        context: the samples and episodes that all checkpoints share.
         info: the content of ``run.json``.
-        skipped: samples that were left out as unusable.
-        notes: what a reader of the scores must know.
+        skipped: unusable samples that were left out.
+        notes: remarks for readers of the scores.
     """
 
     checkpoints: list[ComparedCheckpoint]
@@ -209,8 +207,8 @@ class Comparison:
     notes: list[str]
 
     def run(self, job: Job) -> None:
-        """Test one after the other, so that one learner is in memory at a time;
-        fill the folder of the job.
+        """Test the checkpoints one after the other, with only one learner in memory, and write the
+        job's folder.
         """
         write_json(job.run.info, self.info)
         job.run.write_config(self.checkpoints[0].plain)
@@ -232,7 +230,7 @@ class Comparison:
         log.info("checkpoint=%s", checkpoint.given)
         learner, calibration = checkpoint.load()
         context = self.context
-        if checkpoint is not self.checkpoints[0]:  # its baselines are those of all
+        if checkpoint is not self.checkpoints[0]:  # baselines are the same for all
             context = replace(context, options=replace(context.options, baselines=[]))
         for evaluator in self.evaluators:
             evaluator.check(learner, context)
@@ -250,10 +248,11 @@ class Comparison:
 
 
 def merge(tables: Sequence[Results], endings: Sequence[str]) -> tuple[Results, list[str]]:
-    """One table of all, and what the learned predictors are called there.
+    """Merge the results of all checkpoints; also return the new names of the learned predictors.
 
-    Learned predictors come first. Those of one name are told apart by the ending of their path,
-    and so are baselines that stand on their own checkpoint; baselines that agree stand once.
+    Learned predictors come first. Predictors with equal names are distinguished by the ending of
+    their checkpoint's path, and so are baselines whose results differ between checkpoints; equal
+    baselines occur once.
     """
     parts: list[tuple[str, str, Results]] = []
     for results, ending in zip(tables, endings, strict=True):
@@ -272,8 +271,8 @@ def merge(tables: Sequence[Results], endings: Sequence[str]) -> tuple[Results, l
 
 
 def endings(files: Sequence[Path]) -> list[str]:
-    """The shortest endings of paths that tell checkpoints apart; of the run's folder,
-    where that suffices.
+    """Return the shortest endings of paths that distinguish the checkpoints; endings of the run
+    directories, if these suffice.
     """
     folders = [
         f.parent.parent if RunDirectory(f.parent.parent).is_run else f.with_suffix("")

@@ -1,4 +1,4 @@
-"""The errors that mmml raises on purpose; the console scripts turn each into one sentence."""
+"""The errors that mmml raises intentionally; the console scripts print each as one sentence."""
 
 import difflib
 import errno
@@ -7,23 +7,23 @@ from typing import Any
 
 
 class ExpectedError(Exception):
-    """Told to the user in one sentence, without a traceback."""
+    """An error that is shown to the user in one sentence, without a traceback."""
 
     exit_code = 1
 
 
 class UserError(ExpectedError):
-    """A mistake of the user's (an option, a file)."""
+    """An error of the user, such as an invalid option or file."""
 
     exit_code = 2
 
 
 class TrainingError(ExpectedError):
-    """Training cannot go on (a loss that is not finite)."""
+    """Training cannot continue, because a loss or gradient is not finite."""
 
 
 class IndependenceError(ExpectedError):
-    """An evaluation that must not be believed."""
+    """The scores of an evaluation are invalid, because predictions depend on other queries."""
 
 
 DISK = {
@@ -37,30 +37,30 @@ DISK = {
 
 
 def expected(error: Exception) -> Exception:
-    """A disk that is full or broken as the :class:`UserError` that says so;
-    any other error as it is.
+    """Return a :class:`UserError` for an error of a full or broken disk, and any other error as it
+    is.
     """
     if not isinstance(error, OSError) or error.errno not in DISK:
         return error
-    name = error.filename or "standard output"  # everything else that is written has a name
+    name = error.filename or "standard output"  # all other output has a name
     done = "read or written" if error.errno == errno.EIO else "written"
     return UserError(f"{name} cannot be {done} ({error.strerror}): {DISK[error.errno]}")
 
 
 def many(count: int, noun: str) -> str:
-    """``1 row``, ``1,200 rows``."""
+    """Return a count with its noun: ``1 row``, ``1,200 rows``."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
-    """A hint such as ``; did you mean 'ways'?``, or the empty string if nothing is near.
+    """Return a hint such as ``; did you mean 'ways'?``, or the empty string if no known word is
+    similar.
 
     Args:
         word: as the user wrote it.
-        known: what could be meant.
-        cutoff: how near they must be, from 0 to 1; higher for words that may well be
-            right as they are.
+        known: possible words.
+        cutoff: the smallest similarity, from 0 to 1; higher for words that may be correct.
     """
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old one or the new one."""
+"""Atomic writing of files: a kill at any moment leaves the old file or the new one."""
 
 import json
 import math
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path with ``~`` and ``~user`` as a shell has them: what is no user's
-    stays as it is written.
-    """
+    """Expand ``~`` and ``~user`` as a shell does; the name of an unknown user stays unchanged."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  (that of pathlib raises)
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a folder that cannot be made or written, before any work is done."""
+    """Raise ``UserError`` for a folder that cannot be made or written, before any work is done."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -37,7 +35,9 @@ def check_writable(path: Path) -> None:
 
 
 def check_working_folder() -> None:
-    """Refuse a working folder that was removed: torch cannot be imported in one."""
+    """Raise ``UserError`` if the working folder was removed, since torch cannot be imported
+    there.
+    """
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -47,7 +47,9 @@ def check_working_folder() -> None:
 
 
 def check_target(path: Path, option: str) -> None:
-    """Refuse a file that cannot be written, before any work is done; a device is there already."""
+    """Raise ``UserError`` for a file that cannot be written, before any work is done; devices are
+    accepted.
+    """
     if path.is_dir():
         raise UserError(f"{option}={path} is a folder: name a file")
     if not is_device(path):
@@ -58,7 +60,7 @@ def claim(path: Path) -> Path:
     """Make a new folder of this name, or of this name and a number, and return it.
 
     Raises:
-        UserError: none can be made there.
+        UserError: no folder can be made there.
     """
     names = (
         path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1)
@@ -73,15 +75,15 @@ def claim(path: Path) -> Path:
         raise UserError(
             f"the output folder {path} cannot be written: {error.strerror or error}"
         ) from None
-    raise AssertionError  # there is always a number
+    raise AssertionError  # there is always a free number
 
 
 def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
-    """Call ``write`` with a binary file that takes its place whole, or not at all.
+    """Call ``write`` with a temporary binary file, then rename it to the target.
 
-    Written beside the target, flushed to the disk, then renamed: a kill at any moment leaves
-    either the old file or the new one. What a link leads to is replaced, and not the link;
-    a device is written to.
+    The file is written beside the target, flushed to the disk, then renamed: a kill at any moment
+    leaves either the old file or the new one. The target of a link is replaced, not the link; a
+    device is written to directly.
     """
     path = destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    with suppress(OSError):  # some file systems cannot flush a folder
+    with suppress(OSError):  # some file systems cannot flush folders
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -109,14 +111,14 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise the error of a full or broken disk within this block as an ``OSError``
-    that names this file.
+    """Within this context, raise the error of a full or broken disk as an ``OSError`` that names
+    this file.
     """
     try:
         yield
     except Exception as error:
         found: BaseException | None = error
-        # torch raises what follows from it.
+        # torch raises another error after the original one.
         while found is not None and not isinstance(found, OSError):
             found = found.__context__
         if found is None or found.errno not in DISK:
@@ -125,7 +127,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add to the end of a file, all or nothing."""
+    """Append to a file; if writing fails, the file is restored."""
     path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed
     with writing(path), path.open("ab", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
@@ -137,16 +139,16 @@ def append(path: Path, data: bytes) -> None:
             raise
 
 
-BESIDE = r"\.(.{1,40})\.\d+-[0-9a-f]{8}\.tmp"  # names that :func:`beside` gives
+BESIDE = r"\.(.{1,40})\.\d+-[0-9a-f]{8}\.tmp"  # names from :func:`beside`
 
 
 def beside(path: Path) -> Path:
-    """A hidden name in the same folder that no other process uses."""
+    """Return a hidden name in the same folder that no other process uses."""
     return path.with_name(f".{path.name[:40]}.{own_mark()}.tmp")
 
 
 def own_mark() -> str:
-    """What makes a name unique, even where several machines share a folder."""
+    """Return a suffix that makes a name unique, also if several machines share a folder."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -156,26 +158,24 @@ def is_device(path: Path) -> bool:
 
 
 def destination(path: Path) -> Path:
-    """What a link leads to; a device, or a pipe such as ``/dev/stdout`` may be,
-    has no other name.
+    """Return the target of a link; a device, or a pipe such as ``/dev/stdout``, is returned as it
+    is.
     """
     return path if is_device(path) else without_links(path)
 
 
 def without_links(path: Path) -> Path:
-    """The path that links lead to; links in a circle stay, and whoever opens
-    them finds that out.
-    """
+    """Resolve the links of a path; circular links stay, and opening them fails."""
     return Path(os.path.realpath(path))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file, atomically."""
+    """Replace a text file atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """JSON, which has no NaN and no infinity: null in their place."""
+    """Return JSON, with null for NaN and infinity, which JSON lacks."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
@@ -188,15 +188,15 @@ def _finite(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file, atomically; see :func:`as_json`."""
+    """Replace a JSON file atomically; see :func:`as_json`."""
     write_text(path, as_json(value, indent=1) + "\n")
 
 
 def write_npy(file: Any, rows: int, parts: "Iterable[np.ndarray]") -> None:
-    """Arrays ``[n, …]`` that together have so many rows, as one float32 ``.npy``, without
-    holding all of them.
+    """Write arrays ``[n, …]``, with ``rows`` rows in total, as one float32 ``.npy``, without
+    holding all of them in memory.
     """
-    import numpy as np  # not for --help
+    import numpy as np  # not needed for --help
 
     for number, part in enumerate(parts):
         if number == 0:
@@ -206,18 +206,18 @@ def write_npy(file: Any, rows: int, parts: "Iterable[np.ndarray]") -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file's value, or None if there is none."""
+    """Return the value of a JSON file, or None if there is no file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def keep_aside(path: Path) -> None:
-    """Rename an earlier file to ``<name>.<number><suffix>``, with a number that is free,
-    so that nothing is lost.
+    """Rename an existing file to ``<name>.<number><suffix>``, with the first free number, so that
+    nothing is lost.
     """
     if path.is_file():
-        # Of two processes, one gets it.
+        # A unique name, so that only one of two processes gets the file.
         kept = path.with_name(f"{path.stem}.{own_mark()}{path.suffix}")
-        with suppress(FileNotFoundError):  # another process has kept it
+        with suppress(FileNotFoundError):  # another process has renamed it
             path.rename(kept)
             next(
                 n
@@ -227,9 +227,9 @@ def keep_aside(path: Path) -> None:
 
 
 def take_place(part: Path, path: Path) -> bool:
-    """Give a file a name that no other has; returns whether it was free."""
+    """Rename a file unless the new name exists; returns whether it did not exist."""
     try:
-        os.link(part, path)  # unlike a renaming, replaces nothing
+        os.link(part, path)  # unlike a renaming, never replaces a file
     except FileExistsError:
         return False
     except OSError:  # a file system without links
@@ -242,8 +242,8 @@ def take_place(part: Path, path: Path) -> bool:
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove temporary files of killed processes beside these files (or patterns), which nobody
-    may be writing now.
+    """Remove temporary files of killed processes beside these files (or patterns); no process may
+    be writing them now.
     """
     for path in paths:
         for temporary in path.parent.glob(f".{path.name}.*.tmp"):

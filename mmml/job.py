@@ -1,4 +1,6 @@
-"""A job around a run: its log, its records, and a ``result.json`` whatever happens."""
+"""A job: a run or an evaluation with its log, its records, and a ``result.json`` whatever
+happens.
+"""
 
 import logging
 import re
@@ -53,12 +55,14 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 def train_composed(
     config: DictConfig, folder: str, overrides: list[str], world: World = SINGLE_PROCESS
 ) -> tuple[int, float | None]:
-    """Train by a config that Hydra composed; returns the exit code and the best monitored value."""
+    """Train with a config that Hydra composed; returns the exit code and the best monitored
+    value.
+    """
     job = Job("mmml-train", RunDirectory(folder, world).create(), overrides)
     values = plain(config)
     with job.run.locked():
         if world.is_main:
-            job.run.check_empty()  # of two that start at once, one is refused
+            job.run.check_empty()  # if two runs start at once, one is refused
         code = job.execute(
             lambda stop: job.train(*runs.prepare(check_run(values), values, job.run), stop)
         )
@@ -66,7 +70,9 @@ def train_composed(
 
 
 def resume(path: str, overrides: list[str], change: Change, world: World = SINGLE_PROCESS) -> int:
-    """Continue a run in its own directory; nothing there changes before all checks have passed."""
+    """Continue a run in its own directory; nothing there is changed until all checks have
+    passed.
+    """
     file = find_checkpoint(path, "resume", prefer="last")
     run = RunDirectory(file.parent.parent, world)
     if not run.is_run:
@@ -80,8 +86,8 @@ def resume(path: str, overrides: list[str], change: Change, world: World = SINGL
 
 
 def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
-    """Test a checkpoint and write ``eval/<name>/`` beside its run, or below ``outputs/``
-    if it has none.
+    """Test a checkpoint and write ``eval/<name>/`` in its run directory, or in ``outputs/`` if it
+    has none.
     """
     file = find_checkpoint(path, "checkpoint", prefer="best")
     checkpoint = load_checkpoint(file, "checkpoint")
@@ -104,7 +110,7 @@ def evaluate(path: str, name: str, overrides: list[str], change: Change) -> int:
 
 
 def new_evaluation(run: RunDirectory, name: str) -> Path:
-    """The folder of an evaluation that is yet to be made."""
+    """Return the path of a new evaluation's folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(
             f"name={name} must be a plain folder name: letters, digits, '.', '_' and '-'"
@@ -116,11 +122,11 @@ def new_evaluation(run: RunDirectory, name: str) -> Path:
 
 
 class Job:
-    """A training run or an evaluation: whatever happens to it, ``result.json`` says so.
+    """A training run or an evaluation, whose outcome is written to ``result.json`` in all cases.
 
     Args:
-        program: what the user called.
-        run: where it writes.
+        program: the name of the console script.
+        run: the run directory.
         overrides: as typed.
     """
 
@@ -130,8 +136,8 @@ class Job:
         self.fields |= {"results": [], "differences": [], "verdicts": [], "notes": []}
 
     def execute(self, body: Callable[[Stop], None]) -> int:
-        """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``:
-        it ends a sweep.
+        """Run ``body``; returns the exit code. Only an interruption is raised, as ``SystemExit``,
+        so that it also ends a sweep.
         """
         started = time.perf_counter()
         keep_freed_memory()
@@ -154,7 +160,9 @@ class Job:
         return 0
 
     def _conclude(self, started: float) -> None:
-        """Write ``result.json``; if that fails after another error, only the first is reported."""
+        """Write ``result.json``; if that fails after another error, only the first error is
+        reported.
+        """
         if not self.run.world.is_main:
             return
         keep_aside(self.run.result)
@@ -173,7 +181,7 @@ class Job:
     ) -> None:
         """Train, then test the best checkpoint on the test split."""
         if resumed is None:
-            trainer.save_last()  # what is recorded as a run can be resumed from its first moment
+            trainer.save_last()  # so that a recorded run can be resumed from its first step
         self._record(experiment, trainer.parts.config, resumed)
         try:
             trainer.fit(stop)
@@ -207,7 +215,7 @@ class Job:
     def _record(
         self, experiment: runs.Experiment, config: dict[str, Any], checkpoint: Checkpoint | None
     ) -> None:
-        """``config.yaml`` and ``run.json``; a resumed run adds to what is there."""
+        """Write ``config.yaml`` and ``run.json``; a resumed run adds an entry to the latter."""
         if not self.run.world.is_main:
             return
         self.run.remove_unfinished()
@@ -216,9 +224,9 @@ class Job:
         if checkpoint is not None:
             info = read_json(self.run.info) or info
             info["resumes"].append(now | {"from_step": checkpoint.step})
-            keep_aside(self.run.result)  # no longer true
+            keep_aside(self.run.result)  # no longer valid
             self.run.keep_metrics(checkpoint.step)
-            # Also when it is an earlier one: what is later is given up.
+            # Also if it is an earlier checkpoint: later steps are discarded.
             checkpoint.save(self.run.last)
             tell_places(self.run.best, config)
         write_json(self.run.info, info)
@@ -229,7 +237,7 @@ class Job:
                 log.info(note)
 
     def _failed(self, error: Exception) -> int:
-        """Say what went wrong: one sentence for an expected error, a traceback for a bug."""
+        """Record and print an error: one sentence for an expected error, a traceback for a bug."""
         trace = "".join(traceback.format_exception(error))
         self.fields["status"] = "failed"
         self.fields["error"] = {
@@ -238,7 +246,7 @@ class Job:
             "traceback": trace,
         }
         if isinstance(known := expected(error), ExpectedError):
-            # The disk's fault, and not that of the run.
+            # If the disk caused the error, the run can be resumed.
             resumable = known is not error and self.run.last.exists()
             hint = f"; then: mmml-train resume={shlex.quote(str(self.run))}" if resumable else ""
             print(f"{self.program}: {known}{hint}", file=sys.stderr)
@@ -248,7 +256,7 @@ class Job:
 
 
 def tell_places(path: Path, config: dict[str, Any]) -> None:
-    """Update the paths of data and models in a checkpoint, which a resumed run may change."""
+    """Update the paths of data and models in a checkpoint, since a resumed run may change them."""
     stored = {section: config[section] for section in ("dataset", "encoder") if section in config}
     if (
         path.is_file()
@@ -258,18 +266,18 @@ def tell_places(path: Path, config: dict[str, Any]) -> None:
 
 
 def result(fields: dict[str, Any], overrides: list[str], started: float) -> dict[str, Any]:
-    """The content of a ``result.json``."""
+    """Return the content of a ``result.json``."""
     seconds = round(time.perf_counter() - started, 2)
     return {"schema": SCHEMA, "seconds": seconds, "overrides": overrides, "error": None} | fields
 
 
 def show(run: RunDirectory, fields: dict[str, Any]) -> None:
-    """Write the report, print the tables."""
+    """Write the report and print the tables."""
     write_report(run.path)
     results, differences = fields["results"], fields["differences"]
     besides = (*verdict_table(fields["verdicts"]), *area_table(results))
     console = plain_console()
-    # A pipe has no width to keep to.
+    # A pipe has no width.
     console.width = max(console.width, 80) if console.is_terminal else 200
     for table in (*result_tables(results), *difference_tables(differences, results), *besides):
         console.print(table)
@@ -279,8 +287,8 @@ def show(run: RunDirectory, fields: dict[str, Any]) -> None:
 
 
 def write_scores(path: Path, results: Results) -> None:
-    """The score of every episode (or video, …) behind the results, with the key
-    of its row, as a table.
+    """Write the score of every episode (or video, …) behind the results as a table, with the key of
+    its row.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -303,13 +311,13 @@ def write_scores(path: Path, results: Results) -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log file whose errors do not stop a run; results are written elsewhere."""
+    """A log file whose errors do not stop a run, since results are written elsewhere."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Print no traceback."""
 
     def close(self) -> None:
-        """Close, also if the last lines cannot be written."""
+        """Close the file, also if the last lines cannot be written."""
         with suppress(OSError):
             super().close()
 

@@ -7,12 +7,11 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let large tensors take the place of those freed before, instead of fresh pages
-    from the kernel.
+    """Let large tensors reuse freed memory, instead of new pages from the kernel.
 
-    glibc gives every large block back at once, and the kernel clears the next one page by page:
-    on a CPU that is a quarter to a third of a training step. No effect on the numbers,
-    nor without glibc.
+    By default, glibc returns every large block at once, and the kernel clears the next one page by
+    page: on a CPU, this takes a quarter to a third of a training step. Results do not change;
+    without glibc this has no effect.
     """
     with suppress(AttributeError, OSError):
         allocator = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""A progress bar for what may take a while."""
+"""A progress bar for long work."""
 
 import sys
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
-DELAY = 2.0  # seconds before there is one
+DELAY = 2.0  # seconds before the bar appears
 
 
 def progress(parts: Iterable[T], what: str, total: int) -> Iterable[T]:
-    """The parts as they are; meanwhile, in a terminal, a bar that goes when they are done.
+    """Yield the parts unchanged, with a progress bar in a terminal that disappears at the end.
 
     Args:
         parts: of some work.
-        what: it is.
+        what: a description of the work.
         total: number of parts.
     """
     shown = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""What it takes to understand and repeat a run: ``run.json``."""
+"""The content of ``run.json``: everything that is needed to understand and repeat a run."""
 
 import platform
 import subprocess
@@ -15,7 +15,7 @@ from mmml.run import Experiment
 
 
 def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
-    """What it takes to understand and repeat a run."""
+    """Return the content of ``run.json``."""
     config, metric = experiment.config, experiment.context.metric
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -47,8 +47,8 @@ def describe(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit of the code that runs, with ``+`` if files differ from it;
-    None outside a clone.
+    """Return the commit of the running code, with ``+`` if files differ from it; None outside a
+    clone.
     """
     folder = Path(__file__).resolve().parent.parent
     if not (folder / ".git").exists():
@@ -68,7 +68,7 @@ def git_commit() -> str | None:
 
 
 def installed(package: str) -> str | None:
-    """The version of an installed package."""
+    """Return the version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,8 +1,8 @@
-"""Parts looked up by name, their options checked against their own signatures.
+"""Registries: parts that are found by name, with options checked against their signatures.
 
-A registry fills itself at the first look-up: from every module of its package, and from
-installed packages that name modules in the entry-point group ``mmml.parts``. So a new part is
-one file, inside this repository or outside of it.
+A registry is filled at the first look-up: from every module of its package, and from installed
+packages that name modules in the entry-point group ``mmml.parts``. So a new part is one file, in
+this repository or in another package.
 """
 
 import functools
@@ -24,10 +24,10 @@ class Registry:
     """The parts of one kind, such as the encoders.
 
     Args:
-        kind: what a part is called in messages.
+        kind: the name of a part in messages.
         package: the package whose modules register the built-in parts.
         functions: whether a part may be a function, whose options are its keyword-only parameters:
-            building it gives a function of the other parameters.
+            building it returns a function of the other parameters.
     """
 
     def __init__(self, kind: str, package: str, functions: bool = False):
@@ -37,7 +37,7 @@ class Registry:
         self._filled = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator: make a class or function known under ``name``."""
+        """Return a decorator that registers a class or function as ``name``."""
 
         def add(part: T) -> T:
             known = self._parts.get(name)
@@ -54,7 +54,7 @@ class Registry:
         return sorted(self._parts)
 
     def get(self, name: str, where: str) -> Callable[..., Any]:
-        """The part called ``name``; ``where`` is the option that named it, for the message."""
+        """Return the part ``name``; ``where`` is the option that named it, for the message."""
         self._fill()
         if name not in self._parts:
             choices = ", ".join(self.names())
@@ -87,11 +87,11 @@ class Registry:
         named_by = named_by or f"{where}.name"
         part, parameters = self.get(name, named_by), self.options_of(name, named_by)
         is_function = self.functions and not isinstance(part, type)
-        if is_function:  # it is called later, with what its other parameters name
+        if is_function:  # its other parameters are passed when it is called
             parameters = {k: p for k, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
         supplied = {k: v for k, v in context.items() if k in parameters}
         wanted = {k: p for k, p in parameters.items() if k not in context}
-        # A part that takes **options hands them on to parts of its own, and checks them there.
+        # A part that takes **options passes them to parts of its own, which check them.
         forwards = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
         wanted = {k: p for k, p in wanted.items() if p.kind is not p.VAR_KEYWORD}
         for key, value in options.items():
@@ -110,8 +110,8 @@ class Registry:
         return part(**options, **supplied)
 
     def build_section(self, section: Mapping[str, Any], where: str, **context: Any) -> Any:
-        """The part that a config section names by its ``name``, from the other
-        options of the section.
+        """Build the part that the ``name`` of a config section names, with the section's other
+        options.
         """
         options = dict(section)
         if "name" not in options:
@@ -119,13 +119,13 @@ class Registry:
         return self.build(options.pop("name"), options, where, **context)
 
     def options_of(self, name: str, where: str) -> dict[str, inspect.Parameter]:
-        """The parameters that part ``name`` takes, with resolved annotations."""
+        """Return the parameters of part ``name``, with resolved annotations."""
         return dict(inspect.signature(self.get(name, where), eval_str=True).parameters)
 
     def _fill(self) -> None:
         if self._filled:
             return
-        self._filled = True  # also while it fills: parts look up one another
+        self._filled = True  # set before filling, since parts look up one another
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
@@ -134,12 +134,14 @@ class Registry:
 
 
 def _origin(part: Any) -> tuple[str, str]:
-    """Where a part is defined; the same after its module was imported again."""
+    """Return where a part is defined, which does not change if its module is imported again."""
     return part.__module__, part.__qualname__
 
 
 def check_type(value: Any, annotation: Any, where: str) -> None:
-    """Refuse a value that does not have the annotated type (an int passes for a float)."""
+    """Raise ``UserError`` if a value does not have the annotated type (an int is accepted as a
+    float).
+    """
     if isinstance(value, str) and _takes_a_section(annotation):
         raise UserError(f"{where}={value}: name the choice by {where.replace('.', '/')}={value}")
     if not _fits(value, annotation):
@@ -152,7 +154,7 @@ def check_type(value: Any, annotation: Any, where: str) -> None:
 
 
 def _takes_a_section(annotation: Any) -> bool:
-    """Whether an option is a section, the name of a part and its options."""
+    """Whether an option is a section with the name of a part and its options."""
     return Mapping in (typing.get_origin(a) for a in (annotation, *typing.get_args(annotation)))
 
 

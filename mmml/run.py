@@ -50,18 +50,18 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Experiment:
-    """The parts that a config names, put together.
+    """All components that a config names.
 
     Attributes:
         dataset: None for problems that are made of random numbers.
         samples: by split; empty without a dataset.
-        learner: a :class:`mmml.methods.Learner` where the run is on episodes.
-        batches: the processes of the run → step number → what this process learns
-            from in that step.
-        evaluators: what is measured of the finished learner.
-        context: what they, and validation, measure on.
-        known_classes: identifiers of the classes that the learner was trained or selected on.
-        calibration: of the finished learner's confidence; None before.
+        learner: a :class:`mmml.methods.Learner` if the run is on episodes.
+        batches: takes the processes of the run; returns a function from step number to this
+            process's training batch.
+        evaluators: run on the finished learner.
+        context: the data of evaluation and validation.
+        known_classes: identifiers of the classes of training and validation.
+        calibration: of the finished learner's confidence; None before training has finished.
     """
 
     config: Config | ProblemConfig
@@ -77,18 +77,19 @@ class Experiment:
 
 
 def assemble(config: Config | ProblemConfig, trains: bool = True) -> Experiment:
-    """Build every part and refuse what does not fit together, before any training.
+    """Build all components, and raise ``UserError`` if they do not fit together, before any
+    training.
 
     Args:
         config: checked.
-        trains: False for a finished learner on a dataset that it need not be able to train on.
+        trains: False for a finished learner, whose dataset then need not allow training.
     """
-    torch.manual_seed(step_seed(config.seed, -1))  # of the initialisation
+    torch.manual_seed(step_seed(config.seed, -1))  # seed of the initialization
     return on_problems(config) if isinstance(config, ProblemConfig) else on_episodes(config, trains)
 
 
 def on_episodes(config: Config, trains: bool) -> Experiment:
-    """A learner that adapts to tasks drawn from a dataset."""
+    """Build a learner that adapts to episodes of a dataset."""
     dataset: Dataset = datasets.build_section(config.dataset, "dataset")
     task: Task = tasks.build_section(config.task, "task")
     task.check_dataset(dataset)
@@ -143,7 +144,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
 
 
 def on_problems(config: ProblemConfig) -> Experiment:
-    """A learned optimizer whose tasks are functions to be minimised."""
+    """Build a learned optimizer whose tasks are functions to be minimised."""
     evaluators = build_evaluators(config.evaluation, ProblemContext)
     section = dict(config.problem)
     training = {
@@ -175,8 +176,8 @@ def on_problems(config: ProblemConfig) -> Experiment:
 def build_learner(
     config: Config, modalities: Iterable[str], task: Task | None = None
 ) -> tuple[Learner, Numerics]:
-    """The learner of a config for these modalities, before training, on its device; a task,
-    if it is built already.
+    """Build the learner of a config for these modalities, before training, on its device; ``task``
+    is the task if it is built already.
     """
     task = task or tasks.build_section(config.task, "task")
     embedded = task.embedded_columns
@@ -192,7 +193,7 @@ def build_learner(
 
 
 def modalities_of(config: Config) -> set[str]:
-    """The modalities that a learner of this config encodes: all that its mappings name."""
+    """The modalities that a learner of this config encodes: those of all its mappings."""
     mappings = (*config.episode.eval.mappings, *config.episode.train.mappings)
     return {m for mapping in mappings for m in EpisodeMapping.parse(mapping).modalities}
 
@@ -203,7 +204,9 @@ def prepare(
     run: RunDirectory,
     resume: Checkpoint | None = None,
 ) -> tuple[Experiment, Trainer]:
-    """Everything that training needs; ``plain`` is the config as checkpoints will hold it."""
+    """Prepare everything that training needs; ``plain`` is the config that checkpoints will
+    store.
+    """
     experiment = assemble(config)
     learner, context = experiment.learner, experiment.context
     experiment.known_classes = [
@@ -226,7 +229,7 @@ def prepare(
     made = functools.cache(experiment.batches)
 
     def batch(step: int) -> Any:
-        # Not made before the first step: frozen encoders embed when they are restored.
+        # Made at the first step, after frozen encoders are restored and have embedded the data.
         return made(run.world)(step)
 
     parts = TrainerInputs(
@@ -275,7 +278,7 @@ def load_initial_encoders(experiment: Experiment) -> None:
             "'episode.train.class_range=[0,0.8]', and this run with [0.8,1]",
             config.init_from,
         )
-    theirs.trainer.device = config.trainer.device  # theirs may not be here
+    theirs.trainer.device = config.trainer.device  # their device may not exist here
     source, _ = build_learner(theirs, modalities_of(theirs))
     load_finished(source, checkpoint)
     try:
@@ -291,7 +294,7 @@ def load_initial_encoders(experiment: Experiment) -> None:
 
 
 def check_monitor(monitor: str, known: list[str]) -> None:
-    """Refuse an unknown validation score before training."""
+    """Raise ``UserError`` for an unknown validation score, before training."""
     if monitor not in known:
         hint = did_you_mean(monitor, known) or f" (such as val/mean or {known[-1]!r})"
         raise UserError(f"trainer.monitor={monitor} is no validation score{hint}")
@@ -307,10 +310,12 @@ def finish(experiment: Experiment, run: RunDirectory) -> None:
 
 
 def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experiment:
-    """A finished learner, to be tested with a config that may differ in dataset and episodes."""
+    """Build a finished learner, to be tested with a config that may have another dataset and other
+    episodes.
+    """
     experiment = assemble(config, trains=False)
     experiment.calibration = load_finished(experiment.learner, checkpoint)
-    # Another classifier, whose confidence nobody has measured.
+    # A changed method, whose confidence has not been calibrated.
     if config.method != checkpoint.config["method"]:
         experiment.calibration = experiment.context.calibrate(experiment.learner)
     experiment.known_classes = checkpoint.known_classes
@@ -319,8 +324,8 @@ def restore(config: Config | ProblemConfig, checkpoint: Checkpoint) -> Experimen
 
 
 def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | None:
-    """Give a learner the parameters of a checkpoint; returns the calibration of its confidence,
-    if there is one.
+    """Load the parameters of a checkpoint into a learner; returns the calibration, or None if there
+    is none.
     """
     try:
         learner.load_state_dict(checkpoint.learner)
@@ -334,7 +339,9 @@ def load_finished(learner: Trainable, checkpoint: Checkpoint) -> Calibration | N
 
 
 def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> None:
-    """Refuse test classes (or speakers, …) that a checkpoint was trained or selected on."""
+    """Raise ``UserError`` for test classes (or speakers, …) that a checkpoint was trained or
+    validated on.
+    """
     refuse_known(
         experiment.known_classes,
         identifiers(experiment.dataset, experiment.samples, "test"),
@@ -343,6 +350,6 @@ def refuse_seen_classes(experiment: Experiment, option: str = "checkpoint") -> N
 
 
 def notes(experiment: Experiment) -> list[str]:
-    """Sentences that a reader of the scores must know."""
+    """Return remarks for readers of the scores, in one sentence each."""
     note, calibration = novelty(experiment.dataset, experiment.samples), experiment.calibration
     return [note, *([] if calibration is None else experiment.context.doubts(calibration))]

@@ -1,4 +1,4 @@
-"""The run directory: everything that one run wrote, and the only place that names its files."""
+"""The run directory: all files that one run writes; only this module defines their names."""
 
 import fcntl
 import json
@@ -16,7 +16,7 @@ from mmml.errors import UserError
 from mmml.files import append, as_json, check_writable, read_json, remove_unfinished, write_text
 from mmml.world import SINGLE_PROCESS, World
 
-SCHEMA = 2  # of result.json
+SCHEMA = 2  # version of result.json
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class RunDirectory:
 
     Args:
         path: an existing folder, or one that :meth:`create` will make.
-        world: the processes of the run; rank 0 alone makes, locks and writes the folder.
+        world: the processes of the run; only rank 0 makes, locks and writes the folder.
     """
 
     def __init__(self, path: str | os.PathLike[str], world: World = SINGLE_PROCESS):
@@ -48,7 +48,7 @@ class RunDirectory:
     examples = property(lambda self: self.path / "eval" / "test" / "examples.json")
 
     def evaluation(self, name: str) -> Path:
-        """The folder of one evaluation."""
+        """Return the folder of one evaluation."""
         return self.path / "eval" / name
 
     @property
@@ -57,8 +57,8 @@ class RunDirectory:
         return self.info.exists() or self.result.exists()
 
     def check_new(self) -> None:
-        """Refuse a folder that cannot be written, that another process holds, or that
-        holds a run already.
+        """Raise ``UserError`` for a folder that cannot be written, that another process has locked,
+        or that contains a run.
         """
         self.check_empty()
         check_writable(self.path)
@@ -67,7 +67,7 @@ class RunDirectory:
                 pass
 
     def check_empty(self) -> None:
-        """Refuse a folder that holds a run; a start that failed before it was
+        """Raise ``UserError`` for a folder that contains a run; a start that failed before it was
         recorded does not count.
         """
         if self.info.exists():
@@ -85,13 +85,13 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it when the process ends,
-        however it does.
+        """Lock the run for this process; the system releases the lock when the process ends in any
+        way.
 
-        Rank 0 holds it for all processes of its world.
+        Rank 0 holds the lock for all processes of its world.
 
         Raises:
-            UserError: another process holds it, or the folder cannot be written.
+            UserError: another process has locked it, or the folder cannot be written.
         """
         if not self.world.is_main:
             yield
@@ -113,24 +113,24 @@ class RunDirectory:
             yield
 
     def remove_unfinished(self) -> None:
-        """Remove temporary files of killed processes; only for the process that holds the run,
-        or has made it.
+        """Remove temporary files of killed processes; only a process that has locked or made the
+        run may do this.
         """
         files = [self.config, self.info, self.metrics, self.skipped, self.result]
         folders = [self.last.parent, self.evaluation("test")]
         remove_unfinished([*files, *(folder / "*" for folder in folders)])
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """The resolved config, as YAML."""
+        """Write the resolved config as YAML."""
         write_text(self.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def write_skipped(self, reasons: Sequence[str]) -> None:
-        """A line for each sample that was left out as unusable; no file if there is none."""
+        """Write a line for each unusable sample that was left out; no file if there is none."""
         if reasons:
             write_text(self.skipped, "".join(f"{reason}\n" for reason in reasons))
 
     def read_result(self) -> dict[str, Any] | None:
-        """The content of ``result.json``; None if there is none.
+        """Return the content of ``result.json``; None if there is none.
 
         Raises:
             UserError: another version of mmml wrote it.
@@ -144,14 +144,16 @@ class RunDirectory:
         return result
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The complete lines of ``metrics.jsonl``; a line that a kill cut short is left out."""
+        """Return the complete lines of ``metrics.jsonl``; a line truncated by a kill is left
+        out.
+        """
         if not self.metrics.exists():
             return []
         lines = self.metrics.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines]
 
     def keep_metrics(self, step: int) -> None:
-        """Drop the lines after this step, which a resumed run writes again."""
+        """Remove the lines after this step, which a resumed run writes again."""
         lines = (as_json(m) + "\n" for m in self.read_metrics() if m["step"] <= step)
         write_text(self.metrics, "".join(lines))
 
@@ -161,11 +163,11 @@ class RunDirectory:
 
 
 def timestamp() -> str:
-    """Now, for names of folders."""
+    """Return the current time, for names of folders."""
     return datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
 
 
 def runs_below(path: Path) -> Iterable[Path]:
-    """The job folders of a sweep, in order of their numbers."""
+    """Return the job folders of a sweep, in the order of their numbers."""
     jobs = [p for p in path.iterdir() if p.is_dir() and p.name.isdigit()]
     return sorted(jobs, key=lambda p: int(p.name))

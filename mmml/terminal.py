@@ -1,5 +1,5 @@
-"""Printing: never read as markup, and no error if a stream is closed or cannot
-encode a character.
+"""Safe printing: text is never read as markup, and closed streams or unknown characters raise no
+error.
 """
 
 import os
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def open_streams() -> None:
-    """Make printing safe, however this process was started.
+    """Make printing safe, whatever the state of the standard streams.
 
-    A closed stream is replaced by one that leads nowhere, before a file of the run gets its number.
-    A character that a stream cannot encode is printed as its code.
+    A closed stream is replaced by the null device, before a file of the run gets its descriptor. A
+    character that a stream cannot encode is printed as an escape sequence.
     """
     for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY)):
         stream = getattr(sys, name)
         if stream is None:
-            nowhere = os.open(os.devnull, flags)  # takes the lowest number that is free
+            nowhere = os.open(os.devnull, flags)  # takes the lowest free descriptor
             setattr(
                 sys,
                 name,
@@ -30,8 +30,8 @@ def open_streams() -> None:
 
 
 def settle_streams() -> None:
-    """Flush the streams; one that fails, for a full disk or a closed pipe, must not fail
-    once more at the exit.
+    """Flush the streams; a stream that fails, for a full disk or a closed pipe, must not fail again
+    at exit.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -41,7 +41,7 @@ def settle_streams() -> None:
 
 
 def plain_console() -> "Console":
-    """A console that prints names and texts as they are: brackets are no markup."""
+    """Return a console that prints names and texts unchanged, without markup."""
     from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)

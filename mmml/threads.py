@@ -1,4 +1,4 @@
-"""How many threads compute."""
+"""The number of threads for computation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread for arithmetic so small that several threads would mostly wait
-    for one another.
+    """Use one thread for small tensors, for which several threads would mostly wait for one
+    another.
 
-    On a machine with other work they wait for milliseconds at each of many operations.
+    On a busy machine, they would wait for milliseconds at each of many operations.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The processes that train one run together, in the words of ``torch.distributed``."""
+"""The processes that train one run together, named as in ``torch.distributed``."""
 
 import os
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from mmml.errors import UserError, require
 
 @dataclass(frozen=True)
 class World:
-    """Which of the processes of a run this one is.
+    """The position of this process among the processes of a run.
 
     Attributes:
-        rank: its number, from 0 to ``size`` − 1.
+        rank: the number of this process, from 0 to ``size`` − 1.
         size: the number of processes.
     """
 
@@ -21,11 +21,11 @@ class World:
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> "World":
-        """The rank and the size that ``torchrun`` sets as ``RANK`` and ``WORLD_SIZE``;
-        one process if it sets none.
+        """Read the rank and the size from ``RANK`` and ``WORLD_SIZE``, as set by ``torchrun``; one
+        process if they are not set.
 
         Raises:
-            UserError: they are no whole numbers, or the rank is not below the size.
+            UserError: a value is not an integer, or the rank is not below the size.
         """
         rank, size = (
             whole_number(environment, name, unset)
@@ -41,11 +41,11 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is rank 0, which alone writes, locks and reports."""
+        """Whether this is rank 0, the only process that writes, locks and reports."""
         return self.rank == 0
 
     def share(self, numbers: range) -> range:
-        """The part of this rank in consecutive numbers: every i with i ≡ rank (mod size)."""
+        """Return this rank's part of consecutive numbers: every i with i ≡ rank (mod size)."""
         return numbers[(self.rank - numbers.start) % self.size :: self.size]
 
 
@@ -53,7 +53,7 @@ SINGLE_PROCESS = World()
 
 
 def whole_number(environment: Mapping[str, str], name: str, unset: int) -> int:
-    """The value of an environment variable, or another if it is not set."""
+    """Return the integer value of an environment variable, or a default if it is not set."""
     text = environment.get(name, str(unset))
     if not text.isdecimal():
         raise UserError(f"{name}={text} must be a whole number, as torchrun sets it: unset it")

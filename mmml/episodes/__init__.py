@@ -1,4 +1,4 @@
-"""Episodes: which samples form episode i, and what a mapping shows of them."""
+"""Episodes: the samples of each episode, and the part of them that a mapping shows."""
 
 from mmml.episodes.batch import Batch, ExampleSet, gather
 from mmml.episodes.mapping import Mapping

@@ -1,4 +1,4 @@
-"""From row numbers to tensors: the values of episodes, and the part that a mapping shows."""
+"""From row numbers to tensors: the values of episodes, and the modalities that a mapping shows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -23,18 +23,18 @@ class ExampleSet:
     """One side (support or query) of B episodes under a mapping.
 
     Attributes:
-        columns: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset keeps
-            them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]``
-            if some are missing.
-        shapes: ``(B, ways, n)`` of each modality. One per class has n = 1 where the others have
-            n = shots or queries.
-        ragged_labels: only where classes have different numbers of items: the label of every item
-            of each modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is ways for what
-            belongs to a class.
-        copies: a modality, another, and where the embedding of the other stands for both,
-            ``[B, ways, n]``.
-        answers: the target of every item, of a column that ``columns`` do not show;
-            None where labels are the targets.
+        columns: by modality. Raw: a flat batch of ``B * ways * n`` values as the dataset stores
+            them. Encoded: embeddings ``[B, ways, n, width]``, with a mask ``[B, ways, n]`` if some
+            are missing.
+        shapes: ``(B, ways, n)`` of each modality; n is the number of shots or queries, or 1 for a
+            modality that belongs to classes.
+        ragged_labels: only if classes have different numbers of items: the label of every item of
+            each modality, ``[B, n]``. Shapes are then ``(B, 1, n)``, and n is the number of ways
+            for a modality that belongs to classes.
+        copies: tuples of a modality, another modality, and a mask ``[B, ways, n]`` of the items
+            where the first has the embedding of the second.
+        answers: the targets of all items, from a column that is not in ``columns``; None if labels
+            are the targets.
     """
 
     columns: dict[str, Column]
@@ -45,8 +45,8 @@ class ExampleSet:
 
     @classmethod
     def of(cls, columns: dict[str, Column], **about: Any) -> "ExampleSet":
-        """A set of items without classes, from columns of equal length; ``about`` are
-        further attributes.
+        """Build a set of items without classes, from columns of equal length; ``about`` has further
+        attributes.
         """
         shapes = {m: (1, 1, len(column)) for m, column in columns.items()}
         encoded = {m: shaped(c, shapes[m]) if c.encoded else c for m, c in columns.items()}
@@ -59,7 +59,7 @@ class ExampleSet:
 
     @property
     def per_class(self) -> int:
-        """Items of each class: the largest n of the modalities."""
+        """The number of items of each class: the largest n of the modalities."""
         return max(n for _, _, n in self.shapes.values())
 
     @property
@@ -71,14 +71,14 @@ class ExampleSet:
         return torch.arange(ways).repeat_interleave(self.per_class).expand(batch, -1)
 
     def items(self, modality: str) -> Tensor:
-        """The embeddings of a modality, those of a class repeated for each of its items:
-        ``[B, ways * n, width]``.
+        """Return the embeddings of a modality, ``[B, ways * n, width]``; those of a class are
+        repeated for each of its items.
         """
         embeddings: Tensor = self.shown(modality).values
         return embeddings
 
     def shown(self, modality: str) -> Column:
-        """As :meth:`items`, with a mask ``[B, ways * n]`` if some are missing."""
+        """Return the same as :meth:`items`, with a mask ``[B, ways * n]`` if some are missing."""
         column = self.columns[modality].map(self._items)
         for _, other, copied in (c for c in self.copies if c[0] == modality):
             column = where(self._items(copied), self.columns[other].map(self._items), column)
@@ -95,8 +95,8 @@ class ExampleSet:
         )
 
     def copied(self) -> "ExampleSet":
-        """Encoded examples with redundant copies put in place; a modality of classes takes
-        the copy of the first item.
+        """Return encoded examples with the embeddings of ``copies`` replaced; a modality of classes
+        takes that of the first item.
         """
         columns = dict(self.columns)
         for modality, other, copied in self.copies:
@@ -106,24 +106,26 @@ class ExampleSet:
         return replace(self, columns=columns, copies=())
 
     def encode(self, encoder: Encode) -> "ExampleSet":
-        """Embeddings in place of what is still raw."""
+        """Return the same examples with raw values replaced by embeddings."""
         return self.with_embeddings(
             {m: encoder(m, c) for m, c in self.columns.items() if not c.encoded}
         )
 
     def answered(self, encoder: Encode) -> "ExampleSet":
-        """The same examples with answers embedded."""
+        """Return the same examples with the answers encoded."""
         return self if self.answers is None else replace(self, answers=self.answers.encode(encoder))
 
     def with_embeddings(self, embeddings: dict[str, Tensor]) -> "ExampleSet":
-        """Flat embeddings ``[B * ways * n, width]`` in place of the values of some modalities."""
+        """Return the same examples with embeddings ``[B * ways * n, width]`` as the values of some
+        modalities.
+        """
         encoded = {
             m: shaped(self.columns[m].embedded(v), self.shapes[m]) for m, v in embeddings.items()
         }
         return replace(self, columns=self.columns | encoded)
 
     def episode(self, number: int) -> "ExampleSet":
-        """A single episode of encoded examples."""
+        """Return a single episode of encoded examples."""
         one = slice(number, number + 1)
         columns = {m: c.map(lambda t: t[one]) for m, c in self.columns.items()}
         shapes = {m: (1, ways, n) for m, (_, ways, n) in self.shapes.items()}
@@ -137,7 +139,7 @@ class ExampleSet:
         return ExampleSet(columns, shapes, ragged_labels, copies, answers)
 
     def only(self, modalities: Iterable[str]) -> "ExampleSet":
-        """The same items, showing only these modalities."""
+        """Return the same items with only these modalities."""
         keep = list(modalities)
         columns, shapes = {m: self.columns[m] for m in keep}, {m: self.shapes[m] for m in keep}
         ragged_labels = (
@@ -151,12 +153,12 @@ class ExampleSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """B episodes with all the modalities that their mappings and their task need.
+    """B episodes with all modalities that their mappings and their task need.
 
     Attributes:
         support, query: the two sides.
-        mappings: that can be viewed.
-        target: the column of the answers; None where labels are the answers.
+        mappings: the mappings whose modalities are included.
+        target: the column of the answers; None if labels are the answers.
     """
 
     support: ExampleSet
@@ -165,7 +167,9 @@ class Batch:
     target: str | None = None
 
     def view(self, mapping: Mapping) -> tuple[ExampleSet, ExampleSet]:
-        """The support and the query examples that one mapping shows, with their answers."""
+        """Return the support and the query examples with the modalities of one mapping, and with
+        their answers.
+        """
         return self._shown(self.support, mapping.support), self._shown(self.query, mapping.query)
 
     def _shown(self, side: ExampleSet, modalities: tuple[str, ...]) -> ExampleSet:
@@ -173,7 +177,9 @@ class Batch:
         return replace(side.only(modalities), answers=answers)
 
     def encode(self, encoder: Encode) -> "Batch":
-        """Embeddings in place of what is still raw, each modality of both sides in one pass."""
+        """Return the same episodes with raw values replaced by embeddings; each modality of both
+        sides is encoded in one pass.
+        """
         sides = (self.support, self.query)
         found: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for modality in sorted({*self.support.columns, *self.query.columns}):
@@ -193,33 +199,33 @@ class Batch:
 
 
 def is_raw(side: ExampleSet, modality: str) -> bool:
-    """Whether a side has a modality whose values are not embedded yet."""
+    """Whether a side has a modality whose values are not encoded yet."""
     return modality in side.columns and not side.columns[modality].encoded
 
 
 def shaped(column: Column, shape: tuple[int, ...]) -> Column:
-    """Embeddings ``[B * ways * n, width]`` and their mask as ``[B, ways, n, width]``
-    and ``[B, ways, n]``.
+    """Reshape embeddings ``[B * ways * n, width]`` and their mask to ``[B, ways, n, width]`` and
+    ``[B, ways, n]``.
     """
     return column.map(lambda t: t.unflatten(0, shape))
 
 
 def first_items(column: Column, n: int) -> Column:
-    """Embeddings ``[B, ways, n, width]`` of the first n items of each class."""
+    """Return the embeddings of the first n items of each class, ``[B, ways, n, width]``."""
     return column.map(lambda t: t[:, :, :n])
 
 
 def gather(
     samples: Samples, episodes: Episodes, mappings: Iterable[Mapping], target: str | None = None
 ) -> Batch:
-    """Fetch the values of some episodes, and apply their corruptions.
+    """Collect the values of some episodes, and apply their corruptions.
 
     Args:
         samples: the split that the episodes were drawn from; its columns may be embeddings.
         episodes: row numbers.
-        mappings: what will be looked at; only the modalities named there are fetched.
-        target: the column of the answers, which are fetched for both sides; None where
-            labels are the answers.
+        mappings: the mappings to be used; only their modalities are collected.
+        target: the column of the answers, which are collected for both sides; None if labels are
+            the answers.
     """
     mappings, targets = tuple(mappings), set() if target is None else {target}
     shown = (
@@ -257,5 +263,5 @@ def _side(
 
 
 def varied(images: Column, variants: np.ndarray) -> Column:
-    """A batch of images, each in the variant of its class."""
+    """Apply task augmentation to a batch of images; ``variants`` has the variant of each class."""
     return images.change(lambda present, at: vary(present, variants[at]))

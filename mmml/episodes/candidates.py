@@ -1,5 +1,5 @@
-"""Candidates of retrieval: all different answers of an episode's classes except those that
-its support set shows.
+"""Candidates of retrieval: all different answers of an episode's classes, except those of its
+support set.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from mmml.episodes.sampler import Episodes
 def candidate_rows(
     samples: Samples, target: str, drawn: Episodes
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each episode the rows whose answers are its candidates, ``[n]``, and which of them
-    each query has, ``[q]``.
+    """Yield for each episode the rows whose answers are its candidates, ``[n]``, and the position
+    of each query's answer among them, ``[q]``.
 
-    Every answer is there once. Left out are the answers of the support set, and of rows of the same
-    groups, but for those that a query has, too. Where some rows may only be queries, the others
-    are no candidates.
+    Every answer occurs once. Answers of the support set, and of rows of the same groups, are left
+    out unless a query has them, too. If some rows may only be queries, the other rows are no
+    candidates.
 
     Args:
-        samples: that the episodes were drawn from.
+        samples: the split that the episodes were drawn from.
         target: the column of the answers.
         drawn: the episodes.
     """

@@ -1,8 +1,8 @@
-"""Corruption of what an episode shows: missing, noisy, swapped and redundant modalities.
+"""Corruptions of episodes: missing, noisy, mismatched and redundant modalities.
 
-Applied after rows are drawn, by random numbers of the episode's own, so that all learners see
-the same; what one amount corrupts, a larger one corrupts too (but for typos, which are others
-at each amount).
+They are applied after rows are drawn, with random numbers of the episode's own, so that all
+learners receive the same values. A larger amount corrupts the same items as a smaller one, and
+more; only typos are drawn independently for each amount.
 """
 
 import copy
@@ -24,35 +24,35 @@ from mmml.registry import Registry
 corruptions = Registry("corruption", "mmml.episodes")
 
 SIDES = ("support", "query", "both")
-LOUDEST = 100  # dB, of noise over sound or of sound over noise
-FIRST = 16  # the purpose of random numbers for the first corruption, see Sampler.generator
+LOUDEST = 100  # largest signal-to-noise ratio in dB, positive or negative
+FIRST = 16  # first purpose of random numbers for corruptions, see Sampler.generator
 
 
 def ends(value: float | list[float]) -> tuple[float, float]:
-    """From where to where a number is drawn: twice the same for a single one,
-    NaN for a list of not two.
+    """Return the two ends of a range, which are equal for a single number; NaN for a list without
+    two elements.
     """
     several = value if isinstance(value, list) else [value, value]
     return (several[0], several[1]) if len(several) == 2 else (np.nan, np.nan)
 
 
 class Corruption:
-    """Corrupts one modality of an episode; as it is here, not at all.
+    """Corrupts one modality of an episode; this base class changes nothing.
 
     Args:
-        modality: that is corrupted.
-        amount: how much, from 0 (not at all) to 1; or from where to where, drawn anew for each
-            side of each episode.
+        modality: the modality to corrupt.
+        amount: from 0 (no change) to 1; or a range, from which an amount is drawn for each side of
+            each episode.
         side: ``support``, ``query`` or ``both``.
 
     Class attributes:
-        kinds: of modalities that it can corrupt.
-        corrupts_values: whether it changes values, rather than which of them are shown.
-        removes_values: whether some are not shown at all.
+        kinds: the modalities that it can corrupt.
+        corrupts_values: whether it changes values, rather than the choice of values.
+        removes_values: whether it removes values.
 
     Attributes:
-        of: another modality, whose embeddings stand in place of this one's where ``duplicates``
-            says so; or None.
+        of: another modality, whose embeddings replace this one's where ``duplicates`` is true; or
+            None.
     """
 
     of: str | None = None
@@ -75,7 +75,7 @@ class Corruption:
         self.modality, self.side, self.amount, self.most = modality, side, low, high
 
     def in_episode(self, rng: np.random.Generator) -> "Corruption":
-        """The same with the amount of one side of one episode."""
+        """Return the same corruption with the amount of one side of one episode."""
         if self.amount == self.most:
             return self
         one = copy.copy(self)
@@ -85,24 +85,24 @@ class Corruption:
     def reindex(
         self, index: np.ndarray, present: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Which values one side of an episode shows.
+        """Choose the values of one side of an episode.
 
         Args:
             index: positions of the values, ``[items]``.
-            present: which of them are shown, bool ``[items]``.
+            present: which of them are present, bool ``[items]``.
             rng: of the episode.
 
         Returns:
-            The two as they are to be.
+            The new positions and the new mask.
         """
         return index, present
 
     def corrupt(self, value: Any, rng: np.random.Generator) -> Any:
-        """One value as datasets keep it, an array or a text → another such."""
+        """Corrupt one value in the dataset's form, an array or a text."""
         return value
 
     def duplicates(self, items: int, rng: np.random.Generator) -> np.ndarray:
-        """Which items of one side of an episode are embedded as their other modality is,
+        """Return which items of one side of an episode get the embedding of their other modality,
         bool ``[items]``.
         """
         return np.zeros(items, bool)
@@ -110,7 +110,7 @@ class Corruption:
 
 @corruptions.register("missing")
 class Missing(Corruption):
-    """Takes the modality from a share ``amount`` of the items."""
+    """Removes the modality from a share ``amount`` of the items."""
 
     removes_values = True
 
@@ -122,8 +122,8 @@ class Missing(Corruption):
 
 @corruptions.register("mismatched")
 class Mismatched(Corruption):
-    """Gives a share ``amount`` of the items the value of another of them:
-    the wrong text for an image.
+    """Replaces the value of a share ``amount`` of the items by that of another one of them, such as
+    a wrong text for an image.
     """
 
     def reindex(
@@ -139,11 +139,11 @@ class Mismatched(Corruption):
 
 @corruptions.register("redundant")
 class Redundant(Corruption):
-    """Of a share ``amount`` of the items, gives the modality the embedding of another:
-    it says nothing new.
+    """Replaces the embedding of a share ``amount`` of the items by that of another modality, so
+    that the modality adds no information.
 
     Args:
-        of: the other modality; where a mapping does not show both, nothing is changed.
+        of: the other modality; mappings without one of the two modalities are unchanged.
         modality, amount, side: see :class:`Corruption`.
     """
 
@@ -156,7 +156,7 @@ class Redundant(Corruption):
 
 
 class ValueCorruption(Corruption, ABC):
-    """Changes values."""
+    """The base class of corruptions that change values."""
 
     corrupts_values = True
 
@@ -167,11 +167,11 @@ class ValueCorruption(Corruption, ABC):
 
 @corruptions.register("noise")
 class Noise(ValueCorruption):
-    """Adds Gaussian noise, whose deviation is ``amount`` times that of the value itself.
+    """Adds Gaussian noise, whose standard deviation is ``amount`` times that of the value.
 
-    Of images and videos ``amount`` times the whole range from black to white. Of sounds,
-    the signal-to-noise ratio is −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that
-    are zero throughout are missing, and stay so.
+    For images and videos, it is ``amount`` times the range from black to white. For audio, the
+    signal-to-noise ratio is −20 · log10(amount) dB: 20 at 0.1, 0 at 1. Steps of features that are
+    zero throughout are missing, and stay zero.
     """
 
     kinds: ClassVar[Sequence[str]] = ("image", "audio", "video", "strokes", "features")
@@ -180,7 +180,7 @@ class Noise(ValueCorruption):
         noise = self.amount * rng.standard_normal(value.shape, np.float32)
         if value.dtype == np.uint8:
             return np.clip(value + 255 * noise, 0, 255).round().astype(np.uint8)
-        if base_modality(self.modality) == "strokes":  # time and the number of the stroke stay
+        if base_modality(self.modality) == "strokes":  # time and stroke number stay
             spread = value[:, :2].std()
             return np.concatenate([value[:, :2] + spread * noise[:, :2], value[:, 2:]], axis=1)
         if base_modality(self.modality) == "audio":
@@ -197,10 +197,10 @@ class Noise(ValueCorruption):
 
 @corruptions.register("audio_noise")
 class AudioNoise(Noise):
-    """Adds Gaussian noise to sounds, at a signal-to-noise ratio.
+    """Adds Gaussian noise to audio, at a signal-to-noise ratio.
 
     Args:
-        snr: in dB; or from where to where.
+        snr: in dB; or a range.
         modality, side: see :class:`Corruption`.
     """
 
@@ -225,8 +225,8 @@ class AudioNoise(Noise):
 
 @corruptions.register("occlusion")
 class Occlusion(ValueCorruption):
-    """Covers a square, a share ``amount`` of the picture, at a random place, with its
-    darkest or palest value.
+    """Covers a rectangle, a share ``amount`` of the image's area, at a random position, in black or
+    white.
     """
 
     kinds = ("image", "video")
@@ -245,8 +245,8 @@ class Occlusion(ValueCorruption):
 
 @corruptions.register("typos")
 class Typos(ValueCorruption):
-    """Mistypes a share ``amount`` of the characters: left out, doubled, swapped with the next,
-    or another letter.
+    """Adds typos to a share ``amount`` of the characters: deletes or doubles them, swaps them with
+    the next, or replaces them by another letter.
     """
 
     kinds = ("text",)
@@ -269,10 +269,10 @@ SeededCorruption = tuple[Corruption, np.random.Generator]
 
 @dataclass(frozen=True)
 class Corrupted:
-    """What corrupts some episodes.
+    """The corruptions of some episodes.
 
     Attributes:
-        corruptions: one after the other.
+        corruptions: applied one after the other.
         numbers: of the episodes.
         generator: see :meth:`mmml.episodes.sampler.Sampler.generator`.
     """
@@ -284,8 +284,8 @@ class Corrupted:
     def reindex(
         self, index: np.ndarray, side: str, modality: str
     ) -> tuple[np.ndarray, torch.Tensor | None]:
-        """Positions ``[B, ways, n]`` as they are to be shown, and the mask ``[B * ways * n]``
-        of what is taken away.
+        """Return the corrupted positions ``[B, ways, n]``, and the mask ``[B * ways * n]`` of
+        values that are left.
         """
         shape = index.shape
         index = index.reshape(len(index), -1)
@@ -298,7 +298,7 @@ class Corrupted:
         return index.reshape(shape), mask_of(present.ravel())
 
     def corrupt(self, batch: Column, side: str, modality: str) -> Column:
-        """A batch of B episodes with its values corrupted."""
+        """Return a batch of B episodes with its values corrupted."""
         for several in self._on(side, modality, lambda c: c.corrupts_values):
             batch = batch.change(partial(_corrupted, several, len(batch)))
         return batch
@@ -306,8 +306,8 @@ class Corrupted:
     def copies(
         self, shape: Sequence[int], side: str, modality: str
     ) -> list[tuple[str, str, torch.Tensor]]:
-        """Modality, other modality, and where the one is embedded as the other is,
-        bool ``[B, ways, n]``.
+        """Return tuples of the modality, another modality, and the items where the modality gets
+        the embedding of the other, bool ``[B, ways, n]``.
         """
         found = []
         for several in self._on(side, modality, lambda c: c.of is not None):
@@ -318,8 +318,8 @@ class Corrupted:
     def _on(
         self, side: str, modality: str, wanted: Callable[[Corruption], bool]
     ) -> list[list[SeededCorruption]]:
-        """What corrupts a modality on one side: of each corruption, that of each episode and
-        its random numbers.
+        """Return the corruptions of a modality on one side: for each corruption a list with its
+        version and random numbers for every episode.
         """
         found = []
         for k, corruption in enumerate(self.corruptions):
@@ -338,8 +338,8 @@ class Corrupted:
 def _corrupted(
     corruptions: Sequence[SeededCorruption], items: int, raw: Any, positions: np.ndarray
 ) -> Any:
-    """Raw values at some positions among the items of all episodes, each corrupted as
-    its episode has it.
+    """Corrupt raw values at some positions among the items of all episodes, each by its own
+    episode's version of the corruption.
     """
     values = raw.numpy() if isinstance(raw, torch.Tensor) else raw
     several = [corruptions[i] for i in positions * len(corruptions) // items]
@@ -353,12 +353,12 @@ def _corrupted(
 
 
 def corrupted_modalities(several: Iterable[Corruption]) -> set[str]:
-    """The modalities whose values some corruptions change."""
+    """Return the modalities whose values some corruptions change."""
     return {c.modality for c in several if c.corrupts_values}
 
 
 def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tuple[Corruption, ...]:
-    """The corruptions of ``episode.train.corruptions`` or ``episode.eval.corruptions``."""
+    """Build the corruptions of ``episode.train.corruptions`` or ``episode.eval.corruptions``."""
     found = []
     for i, section in enumerate(sections):
         if not isinstance(section, Mapping):
@@ -370,7 +370,7 @@ def build_corruptions(sections: Sequence[Mapping[str, Any]], where: str) -> tupl
             found.append(
                 corruptions.build_section({"side": "both"} | dict(section), f"{where}[{i}]")
             )
-        except UserError as error:  # of a value, without its place
+        except UserError as error:  # of a value, without the option's prefix
             message = str(error)
             raise UserError(
                 message if message.startswith(where) else f"{where}[{i}].{message}"

@@ -1,5 +1,5 @@
-"""Episodes whose sides share no near duplicates: no equal value, and no group
-(``episode.group_disjoint=true``).
+"""Episodes without near duplicates between support set and queries: no equal values, and no common
+groups (``episode.group_disjoint=true``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 TRIES = 100
-SPARE = 2  # times as many rows as there are queries should be left to them
+SPARE = 2  # rows that should be left for the queries, as a multiple of their number
 SUPPORT, QUERY = 0, 1
 
 Sides = dict[tuple[int, int], int]
@@ -23,25 +23,24 @@ def draw_apart(
     query_only: np.ndarray | None = None,
     bound: Sides | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Support and query rows of some classes, such that no number of any numbering is on both
+    """Draw support and query rows of some classes, so that no number of any numbering is on both
     sides of the episode.
 
-    Rows are taken in random order, or number by number where random shots would be some of nearly
-    every number; the first row of a number decides on which side it may stand, in all classes.
-    What does not work out is tried anew.
+    Rows are taken in random order. If random support rows would use nearly all numbers, rows of the
+    same number are taken together. The first row of a number decides its side for all classes. If
+    an attempt fails, the episode is drawn again.
 
     Args:
         rng: of the episode.
         rows: of each class.
-        numberings: of every row of the split, ``[rows]`` each: their groups, or which
-            rows are duplicates.
-        shots: rows of each class on the support side.
-        queries: rows of each class on the query side.
+        numberings: numbers of every row of the split, ``[rows]`` each: groups, or duplicates.
+        shots: support rows of each class.
+        queries: query rows of each class.
         query_only: see :class:`mmml.data.base.Samples`.
-        bound: what other classes of the episode have decided already.
+        bound: sides that are already decided by other classes of the episode.
 
     Returns:
-        ``[classes, shots]`` and ``[classes, queries]``; None if no try worked out.
+        ``[classes, shots]`` and ``[classes, queries]``; None if all attempts failed.
     """
     numbering = next(
         (n for n in numberings if any(wasteful(n[own], shots, queries) for own in rows)), None
@@ -70,8 +69,8 @@ def draw_apart(
 def _orders(
     rng: np.random.Generator, rows: Sequence[np.ndarray], numbering: np.ndarray | None
 ) -> Iterator[np.ndarray]:
-    """The rows of each class in random order; those of one number of ``whole`` follow one another,
-    if there is any.
+    """Yield the rows of each class in random order; with a ``numbering``, rows of the same number
+    follow one another.
     """
     turn = None if numbering is None else rng.random(numbering.max() + 1)
     for own in rows:
@@ -84,15 +83,16 @@ def _orders(
 
 
 def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
-    """Whether random shots would leave too few rows for queries, and those of whole numbers more.
+    """Whether random support rows would leave too few rows for queries, so that rows of the same
+    number should be taken together.
 
     Args:
         numbers: of the rows of a class, ``[rows]``.
         shots: see :func:`draw_apart`.
-        queries: see there.
+        queries: see :func:`draw_apart`.
     """
     sizes = np.unique(numbers, return_counts=True)[1]
-    # Expected of numbers without a shot.
+    # The expected number of rows whose number has no support row.
     left = float((sizes * (1 - min(shots / len(numbers), 1)) ** sizes).sum())
     return left < max(queries, min(SPARE * queries, (len(numbers) - shots) / 2))
 
@@ -100,7 +100,9 @@ def wasteful(numbers: np.ndarray, shots: int, queries: int) -> bool:
 def _take(
     order: np.ndarray, numberings: Sequence[np.ndarray], side: Sides, which: int, count: int
 ) -> list[int]:
-    """The first rows whose numbers may stand on a side; these are then bound to it."""
+    """Return the first rows whose numbers are allowed on a side, and bind these numbers to the
+    side.
+    """
     taken: list[int] = []
     for row in order.tolist():
         if len(taken) == count:
@@ -113,7 +115,7 @@ def _take(
 
 
 def meeting(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Which classes of an episode have a row whose number is on both sides, bool ``[ways]``.
+    """Return which classes of an episode have a row whose number is on both sides, bool ``[ways]``.
 
     Args:
         numbers: of every row of the split, ``[rows]``.
@@ -126,7 +128,7 @@ def meeting(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> np.n
 
 
 def sides_of(numbers: np.ndarray, support: np.ndarray, query: np.ndarray) -> Sides:
-    """What rows that are drawn decide; arguments as of :func:`meeting`."""
+    """Return the sides that drawn rows decide; arguments as of :func:`meeting`."""
     return {
         (0, int(n)): which
         for which, rows in ((SUPPORT, support), (QUERY, query))

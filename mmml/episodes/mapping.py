@@ -1,6 +1,4 @@
-"""Mappings: which modalities stand on the support side of an episode,
-and which on the query side.
-"""
+"""Mappings: the modalities of an episode's support set and of its queries."""
 
 import collections.abc
 from dataclasses import dataclass
@@ -11,15 +9,17 @@ from mmml.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Mapping:
-    """``image+text:image``: supports that fuse image and text, queries of images alone."""
+    """A mapping such as ``image+text:image``: the support set has fused images and texts, the
+    queries have images.
+    """
 
     support: tuple[str, ...]
     query: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str, where: str = "mapping") -> "Mapping":
-        """Read ``support:query``, each side one modality or several joined by ``+``,
-        in whatever order.
+        """Parse ``support:query``; each side is one modality, or several joined by ``+`` in any
+        order.
         """
         sides = [tuple(part.strip() for part in side.split("+")) for side in str(text).split(":")]
         if len(sides) != 2 or not all(all(side) for side in sides):
@@ -43,9 +43,10 @@ class Mapping:
     def check(
         self, modalities: collections.abc.Mapping[str, Granularity], dataset: str, where: str
     ) -> None:
-        """Refuse a modality that the dataset lacks, and one per class that stands on both sides.
+        """Raise ``UserError`` for a modality that the dataset lacks, or one that belongs to classes
+        and is on both sides.
 
-        If both sides carry what is the same for a whole class, matching it is the answer.
+        On both sides, such a modality would reveal the class of each query.
         """
         for modality in (*self.support, *self.query):
             if modality not in modalities:
@@ -63,7 +64,7 @@ class Mapping:
             )
 
     def per_class(self, modalities: collections.abc.Mapping[str, Granularity]) -> tuple[bool, bool]:
-        """Whether the support side, and the query side, hold one item per class only."""
+        """Whether the support set, and the queries, have only one item for each class."""
         return (
             all(modalities[m] is Granularity.CLASS for m in self.support),
             all(modalities[m] is Granularity.CLASS for m in self.query),

@@ -1,7 +1,7 @@
-"""Which samples form episode i: a pure function of (seed, split, i), without state.
+"""The sampler of episodes: episode i is a pure function of (seed, split, i), without state.
 
-So resuming is one integer, ranks and workers never draw the same episode unless told to, and
-two methods can be judged on identical episodes.
+So one integer is enough to resume, ranks and workers never draw the same episode by accident, and
+methods can be compared on identical episodes.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from mmml.episodes.groups import Sides, draw_apart, meeting, sides_of
 from mmml.episodes.task_augmentation import draw_variants
 from mmml.errors import UserError
 
-DRAWS = 20  # of classes, where groups are to be kept apart
+DRAWS = 20  # attempts to draw classes whose groups can be kept disjoint
 VARIANTS = 2  # the purpose of random numbers that choose variants, see Sampler.generator
 
 
@@ -35,13 +35,13 @@ class Episodes:
 
     Attributes:
         shape: shared by all of them.
-        classes: ``[B, ways]``, in random order: the label of a class says nothing about it.
+        classes: ``[B, ways]``, in random order, so that labels carry no information on classes.
         support: rows, ``[B, ways, shots]``.
         query: rows, ``[B, ways, queries]``; none is a support row.
-        pick: ``[B, ways]`` in [0, 1), chooses among the values of a class (its names).
-        corrupted: what corrupts them; None if nothing does.
+        pick: ``[B, ways]`` in [0, 1), selects one of several values of a class (its names).
+        corrupted: the corruptions of the episodes; None without corruptions.
         variants: of the images of each class, ``[B, ways]``, see
-            :mod:`mmml.episodes.task_augmentation`; or None.
+            :mod:`mmml.episodes.task_augmentation`; None without task augmentation.
     """
 
     shape: EpisodeShape
@@ -55,11 +55,11 @@ class Episodes:
 
 @dataclass(frozen=True)
 class RowPool:
-    """The rows that may stand on one side of an episode.
+    """The rows that may be on one side of an episode.
 
     Attributes:
         rows: in order, ``[n]``.
-        starts: class c owns ``rows[starts[c]:starts[c + 1]]``.
+        starts: the rows of class c are ``rows[starts[c]:starts[c + 1]]``.
     """
 
     rows: np.ndarray
@@ -67,13 +67,13 @@ class RowPool:
 
     @property
     def counts(self) -> np.ndarray:
-        """Rows of each class."""
+        """The number of rows of each class."""
         return np.diff(self.starts)
 
     def draw(self, rng: np.random.Generator, classes: np.ndarray, k: int) -> np.ndarray:
-        """Different rows of each class, ``[classes, k]``."""
+        """Draw k different rows of each class, ``[classes, k]``."""
         drawn = self.starts[classes][:, None] + distinct(rng, self.counts[classes], k)
-        # A class without rows here shows nothing of them.
+        # The minimum is for classes without rows here, for which the result is not used.
         return self.rows[np.minimum(drawn, len(self.rows) - 1)]
 
 
@@ -81,13 +81,13 @@ class Sampler:
     """Draws the episodes of one split.
 
     Args:
-        samples: the rows of the split; if they have groups, or duplicates, each of them stands on
-            one side of an episode only; if their classes have superclasses, those of an episode are
-            of one of them; if some are for queries only, the others are for support only.
+        samples: the rows of the split. Groups and duplicates, if there are any, are on one side of
+            an episode only. If classes have superclasses, an episode has classes of one superclass.
+            If some rows are only for queries, the others are only for the support set.
         seed: ``seed`` for training episodes, ``evaluation.seed`` for validation and test.
         split: its name; splits have different episodes under the same seed.
         among: numbers of the classes to draw from; None for all.
-        corruptions: what corrupts the episodes, one after the other.
+        corruptions: applied to the episodes, one after the other.
         task_augmentation: the share of the classes of an episode that are shown in a variant.
     """
 
@@ -112,20 +112,20 @@ class Sampler:
         if samples.superclasses is not None:
             superclasses = samples.superclasses[self.among]
             self.kinds = [self.among[superclasses == kind] for kind in np.unique(superclasses)]
-        self.sides: list[RowPool] = []  # of the support, and of the queries, where they differ
+        self.sides: list[RowPool] = []  # for the support set and for queries, if they differ
         if samples.query_only is not None:
             own = map(np.flatnonzero, (~samples.query_only, samples.query_only))
             self.sides = [RowPool(rows, np.searchsorted(rows, samples.starts)) for rows in own]
         self._key = zlib.crc32(split.encode())
 
     def generator(self, i: int, purpose: int = 0) -> np.random.Generator:
-        """Random numbers of episode (or step) i; other purposes have numbers of their own."""
+        """Return the random numbers of episode (or step) i; each purpose has its own."""
         return np.random.Generator(
             np.random.Philox(key=[self.seed, self._key], counter=[0, purpose, 0, i])
         )
 
     def draw(self, numbers: Iterable[int], shape: EpisodeShape) -> Episodes:
-        """The episodes of these numbers, stacked."""
+        """Draw the episodes of these numbers, stacked."""
         numbers = [*numbers]
         corrupted = (
             Corrupted(self.corruptions, numbers, self.generator) if self.corruptions else None
@@ -152,14 +152,15 @@ class Sampler:
         )
 
     def at_most(self, episodes: int) -> int:
-        """As many, or all that are prescribed."""
+        """Return the number of episodes, at most that of the official episodes if they are used."""
         prescribed = self.samples.official_episodes
         return episodes if prescribed is None else min(episodes, len(prescribed.classes))
 
     def check(self, shape: EpisodeShape, where: str) -> None:
-        """Refuse a shape that this split cannot fill, naming the class that is too small.
+        """Raise ``UserError`` for a shape that this split cannot fill; the message names the class
+        that is too small.
 
-        A side whose number (shots or queries) is 0 shows nothing of single samples and needs none.
+        If shots or queries are 0, that side has only modalities of classes and needs no samples.
         """
         samples, need = self.samples, shape.shots + shape.queries
         if samples.official_episodes is not None:
@@ -199,7 +200,9 @@ class Sampler:
     def _check_apart(
         self, classes: np.ndarray, numberings: list[np.ndarray], shape: EpisodeShape, where: str
     ) -> None:
-        """Refuse a shape for which the rows of one of these classes cannot be kept apart."""
+        """Raise ``UserError`` if the rows of one of these classes cannot be split into disjoint
+        sides.
+        """
         for c in classes:
             if self._draw_disjoint(self.generator(0), np.array([c]), shape, numberings) is None:
                 raise UserError(f"{where}: {self._too_few(repr(self.samples.classes[c]), shape)}")
@@ -212,8 +215,8 @@ class Sampler:
         numberings: list[np.ndarray],
         bound: Sides | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Support and query rows of these classes without a common number;
-        None if none were found.
+        """Draw support and query rows of these classes without a common number; None if there are
+        none.
         """
         starts, query_only = self.samples.starts, self.samples.query_only
         rows = [np.arange(starts[c], starts[c + 1]) for c in classes]
@@ -229,13 +232,17 @@ class Sampler:
         )
 
     def _classes(self, rng: np.random.Generator, ways: int) -> np.ndarray:
-        """Different classes in random order, so that labels do not follow class order."""
+        """Draw different classes in random order, so that labels do not follow the order of
+        classes.
+        """
         large = [kind for kind in self.kinds if len(kind) >= ways]
         kind = large[rng.integers(len(large))] if len(large) > 1 else large[0]
         return rng.choice(kind, ways, replace=False)
 
     def _one(self, rng: np.random.Generator, shape: EpisodeShape) -> tuple[np.ndarray, ...]:
-        """Other classes are drawn where the rows of some cannot be kept apart."""
+        """Draw one episode; if the rows of its classes cannot be split into disjoint sides, draw
+        other classes.
+        """
         for _ in range(DRAWS):
             classes = self._classes(rng, shape.ways)
             if (rows := self._rows(rng, classes, shape)) is not None:
@@ -245,7 +252,9 @@ class Sampler:
     def _rows(
         self, rng: np.random.Generator, classes: np.ndarray, shape: EpisodeShape
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Support and query rows of some classes; None if near duplicates cannot be kept apart."""
+        """Draw support and query rows of some classes; None if near duplicates cannot be kept on
+        one side.
+        """
         groups, duplicates = self.samples.groups, self.samples.duplicates
         if groups is not None:
             return self._draw_disjoint(
@@ -254,7 +263,7 @@ class Sampler:
         support, query = self._any_rows(rng, classes, shape)
         if duplicates is None:
             return support, query
-        # With fewer samples, some row is on both sides anyway.
+        # Classes with fewer samples repeat rows on both sides anyway.
         enough = self.samples.counts[classes] >= shape.shots + shape.queries
         if (again := meeting(duplicates, support, query) & enough).any():
             bound = sides_of(duplicates, support[~again], query[~again])
@@ -267,7 +276,7 @@ class Sampler:
     def _any_rows(
         self, rng: np.random.Generator, classes: np.ndarray, shape: EpisodeShape
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Different rows of each class."""
+        """Draw different rows of each class."""
         if self.sides:
             support, query = (
                 side.draw(rng, classes, n)
@@ -281,7 +290,7 @@ class Sampler:
 
 
 def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
-    """The episode of one class that shows these rows, ``[s]`` and ``[q]``."""
+    """Return an episode of one class with these support rows ``[s]`` and query rows ``[q]``."""
     shape, nothing = EpisodeShape(1, len(support), len(query)), np.zeros((1, 1))
     return Episodes(
         shape, nothing.astype(np.int64), support[None, None], query[None, None], nothing
@@ -289,7 +298,7 @@ def of_one_class(support: np.ndarray, query: np.ndarray) -> Episodes:
 
 
 def official_episodes(prescribed: OfficialEpisodes, numbers: np.ndarray) -> Episodes:
-    """Episodes that a benchmark prescribes; a class shows the first of its own values."""
+    """Return official episodes; a class shows the first of its own values."""
     classes, support, query = (
         rows[numbers] for rows in (prescribed.classes, prescribed.support, prescribed.query)
     )
@@ -297,14 +306,14 @@ def official_episodes(prescribed: OfficialEpisodes, numbers: np.ndarray) -> Epis
 
 
 def shape_of(prescribed: OfficialEpisodes) -> EpisodeShape:
-    """The shape that all episodes of a benchmark have."""
+    """The shape of all official episodes of a benchmark."""
     return EpisodeShape(
         prescribed.classes.shape[1], prescribed.support.shape[2], prescribed.query.shape[2]
     )
 
 
 def check_official(prescribed: OfficialEpisodes, shape: EpisodeShape, where: str) -> None:
-    """Refuse episodes of another shape than those that are prescribed."""
+    """Raise ``UserError`` if the shape is not that of the official episodes."""
     needed = shape_of(prescribed)
     if shape != needed:
         raise UserError(
@@ -315,11 +324,11 @@ def check_official(prescribed: OfficialEpisodes, shape: EpisodeShape, where: str
 
 
 def distinct(rng: np.random.Generator, counts: np.ndarray, k: int) -> np.ndarray:
-    """For each class, k different numbers below its count in random order: ``[classes, k]``.
+    """Draw k different numbers below the count of each class, in random order: ``[classes, k]``.
 
-    Floyd's algorithm (Bentley and Floyd, 1987), all classes at once, then a shuffle: the cost
-    does not depend on how many samples a class has. A class with fewer than k repeats some, for
-    mappings that show nothing of single samples (:meth:`Sampler.check` refuses the others).
+    By Floyd's algorithm (Bentley and Floyd, 1987), for all classes at once, and a shuffle: the cost
+    does not depend on the number of samples of a class. A class with fewer than k samples repeats
+    some, for mappings without modalities of samples (:meth:`Sampler.check` refuses other mappings).
     """
     top = np.maximum(counts[:, None] - k + np.arange(k), 0)
     drawn = (rng.random(top.shape) * (top + 1)).astype(np.int64)
@@ -330,5 +339,7 @@ def distinct(rng: np.random.Generator, counts: np.ndarray, k: int) -> np.ndarray
 
 
 def choose_int(rng: np.random.Generator, value: "int | dict[str, int]") -> int:
-    """A number as it is, or one drawn from the range ``{min, max}`` (both ends included)."""
+    """Return an integer as it is, or draw one from the range ``{min, max}`` (both ends
+    included).
+    """
     return value if isinstance(value, int) else int(rng.integers(value["min"], value["max"] + 1))

@@ -1,5 +1,5 @@
-"""From the config to episodes: which mappings and shapes are possible, and the batch
-of each training step.
+"""From the config to episodes: checks of mappings and shapes, and the batch of each training
+step.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ SHAPE = 1  # the purpose of random numbers that choose a step's shape
 
 
 def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> list[EpisodeMapping]:
-    """All mappings of a config, parsed; refuses those in use that the dataset makes impossible,
-    before it is loaded.
+    """Parse all mappings of a config. Raises ``UserError`` for mappings in use that the dataset
+    does not allow; the dataset is not loaded for this.
     """
     found = []
     for name, texts in (("train", options.train.mappings), ("eval", options.eval.mappings)):
@@ -42,7 +42,9 @@ def check_mappings(options: EpisodeConfig, dataset: Dataset, trains: bool) -> li
 
 
 def check_variants(options: TrainEpisodes) -> None:
-    """Refuse variants of classes where something else than images would tell the class as it is."""
+    """Raise ``UserError`` if task augmentation is used with a modality other than images, which
+    would reveal the original class.
+    """
     for text in options.mappings:
         for modality in EpisodeMapping.parse(text).modalities:
             if base_modality(modality) != "image":
@@ -54,8 +56,8 @@ def check_variants(options: TrainEpisodes) -> None:
 
 
 def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[Corruption, ...]]:
-    """What corrupts the episodes of ``train`` and ``eval``; refuses a modality
-    that no mapping shows.
+    """Build the corruptions of ``train`` and ``eval``. Raises ``UserError`` for a modality that no
+    mapping shows.
     """
     found = {}
     for side, part in (("train", options.train), ("eval", options.eval)):
@@ -73,8 +75,11 @@ def check_corruptions(options: EpisodeConfig, trains: bool) -> dict[str, tuple[C
 def for_episodes(
     samples: Mapping[str, Samples], options: EpisodeConfig, trains: bool = True
 ) -> dict[str, Samples]:
-    """The same splits, with those of groups, superclasses and official episodes that
-    a sampler is to heed.
+    """Return the splits with only those groups, superclasses and official episodes that the options
+    use.
+
+    Raises:
+        UserError: the dataset lacks what an option needs.
     """
     within = dict.fromkeys(samples, options.eval.within_superclass)
     within["train"] = trains and options.train.within_superclass
@@ -108,9 +113,11 @@ def for_episodes(
 
 
 def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.ndarray | None:
-    """Which rows are of the domain that queries are to be of; None if they may be of any.
+    """Return the rows of the domain that queries must have (``episode.eval.query_domain``); None if
+    queries may have any.
 
-    Where it is not demanded a split may lack it, such as a speaker who is heard in the test alone.
+    With ``demanded=False`` the split may lack the domain, such as a speaker who is only in the test
+    split.
     """
     wanted, domains = options.eval.query_domain, samples.domains
     if wanted is None or not samples.classes:
@@ -131,7 +138,7 @@ def of_domain(samples: Samples, options: EpisodeConfig, demanded: bool) -> np.nd
 
 
 def eval_shapes(options: EvalEpisodes) -> list[EpisodeShape]:
-    """The shapes that are judged, the columns of the panel."""
+    """Return the shapes of evaluation episodes, which are the columns of results."""
     return [
         EpisodeShape(ways, shots, options.queries)
         for ways, shots in product(options.ways, options.shots)
@@ -139,13 +146,13 @@ def eval_shapes(options: EvalEpisodes) -> list[EpisodeShape]:
 
 
 def check_shapes(options: EpisodeConfig, samples: Mapping[str, Samples], trains: bool) -> None:
-    """Refuse episodes that a split cannot fill, before training rather than after."""
+    """Raise ``UserError`` for episodes that a split cannot fill, before training."""
     for split in ("val", "test", "train") if trains else ("test",):
         check_shape(options, samples[split], split)
 
 
 def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
-    """Refuse the episodes of one split if it cannot fill them."""
+    """Raise ``UserError`` if a split cannot fill its episodes."""
     train, evaluated = options.train, options.eval
     if split == "train":
         shape = EpisodeShape(
@@ -165,7 +172,7 @@ def check_shape(options: EpisodeConfig, samples: Samples, split: str) -> None:
 def check_filled(
     sampler: Sampler, shape: EpisodeShape, mappings: Iterable[EpisodeMapping], where: str
 ) -> None:
-    """Refuse a shape that the sampler's split cannot fill in one of these mappings."""
+    """Raise ``UserError`` if the sampler's split cannot fill a shape in one of these mappings."""
     samples, mappings = sampler.samples, list(mappings)
     for mapping in mappings:
         for modality in sorted(mapping.modalities - set(samples.columns)):
@@ -178,8 +185,8 @@ def check_filled(
 
 
 def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> EpisodeShape:
-    """The shape, with 0 shots (queries) if the mapping shows no single samples on
-    the support (query) side.
+    """Return the shape with 0 shots (queries) if the mapping has only modalities of classes on the
+    support (query) side.
     """
     shots, queries = (
         n * any(not samples.columns[m].per_class for m in side)
@@ -189,8 +196,8 @@ def _shown(shape: EpisodeShape, mapping: EpisodeMapping, samples: Samples) -> Ep
 
 
 def share(classes: list[str], part: list[float]) -> np.ndarray:
-    """The numbers of the classes from one fraction to another, ``[0.0, 0.8]``, in a random
-    order of their own.
+    """Return the numbers of the classes between two fractions such as ``[0.0, 0.8]``, in an order
+    by hash.
     """
     first, last = (round(fraction * len(classes)) for fraction in part)
     return np.sort(np.array(shuffled(classes, 0)[first:last], np.int64))
@@ -205,16 +212,16 @@ def training_batches(
     target: str | None = None,
     world: World = SINGLE_PROCESS,
 ) -> Callable[[int], Batch]:
-    """Step number → this process's share of its episodes, drawn anew each step.
+    """Return a function from step number to this process's episodes, which are new in each step.
 
     Args:
         samples: of the training split.
         options: the section ``episode.train``.
-        size: episodes in a step, of all processes together.
+        size: the number of episodes in a step, over all processes.
         seed: of the run.
-        corruptions: what corrupts the episodes, see :func:`check_corruptions`.
-        target: the column of the answers; None where labels are the answers.
-        world: the processes that share them.
+        corruptions: of the episodes, see :func:`check_corruptions`.
+        target: the column of the answers; None if labels are the answers.
+        world: the processes that share the episodes.
     """
     sampler = Sampler(
         samples,

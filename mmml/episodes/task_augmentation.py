@@ -1,8 +1,8 @@
-"""Task augmentation: a class in other colours, or mirrored, is another class.
+"""Task augmentation: new classes, made by permuting the colours of a class's images or mirroring
+them.
 
-What a learner is to know of a class are its support examples alone, and it sees no class often
-enough to know it by heart if the class looks different in each episode (Ni et al., 2021, task
-augmentation; Liu et al., 2020).
+If a class looks different in each episode, the learner cannot memorise it and must use the support
+set (Ni et al., 2021, task augmentation; Liu et al., 2020).
 """
 
 from itertools import permutations
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-COLOURS = list(permutations(range(3)))  # the first changes nothing
+COLOURS = list(permutations(range(3)))  # the first is the identity
 COUNT = 2 * len(COLOURS)
 
 
 def draw_variants(rng: np.random.Generator, ways: int, amount: float) -> np.ndarray:
-    """A variant for a share ``amount`` of the classes, 0 for the others: numbers below
+    """Draw a variant for a share ``amount`` of the classes, and 0 for the others: numbers below
     ``COUNT``, ``[ways]``.
     """
     luck, which = rng.random(ways), rng.integers(COUNT, size=ways)
@@ -25,11 +25,11 @@ def draw_variants(rng: np.random.Generator, ways: int, amount: float) -> np.ndar
 
 
 def vary(images: Any, variants: np.ndarray) -> Any:
-    """Images as their variants show them.
+    """Return images in their variants.
 
     Args:
         images: a tensor ``[n, C, H, W]`` or ``[n, H, W]``, or an object array of n images.
-        variants: of each, ``[n]``; greys have no colours to exchange, and are mirrored alone.
+        variants: of each image, ``[n]``; greyscale images are only mirrored.
     """
     if isinstance(images, Tensor):
         return _vary_alike(images, torch.tensor(variants))
