@@ -71,10 +71,8 @@ def leave_out_options_of_others(
     """
     keys = {override.key_or_group for override in typed}
     for override in typed:
-        group, choice = (
-            override.key_or_group,
-            None if override.is_sweep_override() else override.value(),
-        )
+        group = override.key_or_group
+        choice = None if override.is_sweep_override() else override.value()
         where = group.replace("/", ".")
         # Several parts, whose sections stand beside one another.
         if "/" in group and isinstance(choice, list):
