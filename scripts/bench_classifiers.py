@@ -40,18 +40,14 @@ def main() -> None:
     and number of shots.
     """
     torch.set_num_threads(THREADS)
-    samples, task, mapping = (
-        cached_features(),
-        tasks.build("classification", {}, "task"),
-        Mapping.parse("image:image"),
-    )
+    samples = cached_features()
+    task = tasks.build("classification", {}, "task")
+    mapping = Mapping.parse("image:image")
     raw = {"image": {"name": "raw_image"}}
     embedder = build_embedder({"width": 1, "normalize": False, "fusion": "mean", **raw}, raw)
     sampler = Sampler(samples, 0, "test")
-    distance, loss = (
-        {"name": "cosine"},
-        {"name": "prototypical", "temperature": 0.1, "learn_temperature": False},
-    )
+    distance = {"name": "cosine"}
+    loss = {"name": "prototypical", "temperature": 0.1, "learn_temperature": False}
     print(
         f"{EPISODES} episodes, {WAYS}-way, {QUERIES} queries a class, {WIDTH} numbers, "
         f"{THREADS} threads"

@@ -214,11 +214,9 @@ class Scores:
 
     def less(self, other: "Scores") -> tuple[float, float | None]:
         """How much better this is, paired by unit, or by the episodes of a single run."""
-        sign, mine, theirs = (
-            1 if self.first["higher_is_better"] else -1,
-            self._only(),
-            other._only(),
-        )
+        sign = 1 if self.first["higher_is_better"] else -1
+        mine = self._only()
+        theirs = other._only()
         if (
             mine
             and theirs
@@ -375,10 +373,8 @@ class Areas:
 
         first = next(iter(areas[self.fusion].values()))
         fused = max(first, key=lambda which: which.count("+"))
-        scale, sign = (
-            100 if first[fused]["percent"] else 1,
-            1 if first[fused]["higher_is_better"] else -1,
-        )
+        scale = 100 if first[fused]["percent"] else 1
+        sign = 1 if first[fused]["higher_is_better"] else -1
         ours = each(self.fusion, fused)
         if self.beside == "one modality":
             others = {

@@ -25,10 +25,8 @@ def floors(_: Found) -> list[Figure]:
     seconds, the annotators' unit, 15 % of a video. Raises ``UserError`` if ``$MMML_DATA`` has
     no annotations.
     """
-    videos, rng = (
-        read_annotations(TVSum(None, ["BK"], ["DS"]).annotations()),
-        np.random.default_rng(0),
-    )
+    videos = read_annotations(TVSum(None, ["BK"], ["DS"]).annotations())
+    rng = np.random.default_rng(0)
     played = [footage(video) for video in videos]
     annotators = np.array([people(made) for made in played])
     chance = np.array([at_random(made, rng) for made in played])

@@ -72,10 +72,8 @@ def leave_out_options_of_others(
     """
     keys = {override.key_or_group for override in typed}
     for override in typed:
-        group, choice = (
-            override.key_or_group,
-            None if override.is_sweep_override() else override.value(),
-        )
+        group = override.key_or_group
+        choice = None if override.is_sweep_override() else override.value()
         where = group.replace("/", ".")
         # A list of parts, each with a section of its own.
         if "/" in group and isinstance(choice, list):

@@ -78,10 +78,8 @@ def linked(*numberings: np.ndarray) -> np.ndarray:
     """
     n = len(numberings[0])
     first = n + np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in numberings)])
-    rows, nodes = (
-        np.tile(np.arange(n), len(numberings)),
-        np.concatenate([a + b for a, b in zip(numberings, first[:-1], strict=True)]),
-    )
+    rows = np.tile(np.arange(n), len(numberings))
+    nodes = np.concatenate([a + b for a, b in zip(numberings, first[:-1], strict=True)])
     links = coo_array((np.ones(len(rows)), (rows, nodes)), shape=(first[-1], first[-1]))
     parts: np.ndarray = connected_components(links, directed=False)[1][:n]
     return np.unique(parts, return_inverse=True)[1]

@@ -28,11 +28,9 @@ def draw_outlines(
     from fontTools.ttLib import TTFont
 
     with TTFont(font) as face:
-        glyphs, names, scale = (
-            face.getGlyphSet(),
-            face.getBestCmap(),
-            size / face["head"].unitsPerEm,
-        )
+        glyphs = face.getGlyphSet()
+        names = face.getBestCmap()
+        scale = size / face["head"].unitsPerEm
         middle = (face["hhea"].ascent + face["hhea"].descent) / 2
         found = []
         for character in characters:

@@ -68,10 +68,8 @@ def _read(folder: Path, modality: str, key: str) -> Decoded:
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.
     """
-    shapes, about = (
-        np.load(folder / "shapes.npy", allow_pickle=False),
-        json.loads((folder / "about.json").read_text()),
-    )
+    shapes = np.load(folder / "shapes.npy", allow_pickle=False)
+    about = json.loads((folder / "about.json").read_text())
     total = int(shapes.prod(axis=1).sum())
     data = (
         np.memmap(folder / "data.bin", DTYPES[modality], "r")

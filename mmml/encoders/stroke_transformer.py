@@ -70,11 +70,9 @@ class StrokeTransformer(AttentionEncoder):
 def warped(xy: Tensor, amount: float) -> Tensor:
     """Rotate, scale, shear and jitter each drawing of ``[n, points, 2]`` at random."""
     u = (torch.rand(len(xy), 4, device=xy.device) * 2 - 1) * amount
-    angle, shear, (scale_x, scale_y) = (
-        u[:, 0] * 0.26,
-        u[:, 1] * 0.15,
-        (1 + 0.15 * u[:, 2:]).unbind(1),
-    )
+    angle = u[:, 0] * 0.26
+    shear = u[:, 1] * 0.15
+    scale_x, scale_y = (1 + 0.15 * u[:, 2:]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack(
         [cos * scale_x, sin * scale_x, (shear - sin) * scale_y, cos * scale_y], 1

@@ -100,13 +100,11 @@ class Sampler:
         corruptions: Sequence[Corruption] = (),
         task_augmentation: float = 0.0,
     ):
-        self.samples, self.seed, self.split, self.corruptions, self.task_augmentation = (
-            samples,
-            seed,
-            split,
-            corruptions,
-            task_augmentation,
-        )
+        self.samples = samples
+        self.seed = seed
+        self.split = split
+        self.corruptions = corruptions
+        self.task_augmentation = task_augmentation
         self.among = np.arange(len(samples.classes)) if among is None else among
         self.kinds = [self.among]
         if samples.superclasses is not None:

@@ -32,10 +32,8 @@ def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
     """The number of episodes to compute at a time: as many as fit in memory, or fewer
     if the learner asks.
     """
-    items, pairs = (
-        shape.ways * (shape.shots + shape.queries),
-        shape.ways**2 * shape.shots * shape.queries,
-    )
+    items = shape.ways * (shape.shots + shape.queries)
+    pairs = shape.ways**2 * shape.shots * shape.queries
     fit = max(1, min(ITEMS // items, PAIRS // pairs))
     return min(fit, learner.max_episodes(shape) or fit)
 

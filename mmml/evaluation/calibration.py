@@ -151,10 +151,9 @@ def calibrate(
     steady = embed_all(
         learner, embedded, set(embedded.columns) - corrupted_modalities(sampler.corruptions)
     )
-    entries, fixed = (
-        [],
-        replace(embedded, columns={**embedded.columns, **steady.columns}),
-    )  # what is corrupted stays raw
+    entries = []
+    # Corrupted modalities stay raw: their embeddings depend on the episode.
+    fixed = replace(embedded, columns={**embedded.columns, **steady.columns})
     for setting in settings:
         played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))
         if setting.task.per_sample_target or not played:
@@ -301,10 +300,8 @@ def calibration_error(
         return math.nan, math.nan
     # Of episodes that did not diverge as a whole.
     confidence, correct = confidence[known.any(1)], correct[known.any(1)]
-    (each, counts), episodes = (
-        by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN))),
-        len(correct),
-    )
+    each, counts = by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN)))
+    episodes = len(correct)
     weights, total = counts.sum(0) / counts.sum(), np.maximum(counts.sum(0), 1)
     gaps = each.sum(0) / total
     if episodes < 2:

@@ -104,10 +104,8 @@ class EpisodeContext(Context):
         shown = {
             m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities
         }
-        encoded, corrupted = (
-            shown | self.task.target_columns,
-            corrupted_modalities(self.corruptions),
-        )
+        encoded = shown | self.task.target_columns
+        corrupted = corrupted_modalities(self.corruptions)
         return materialize(learner, self.samples[split], encoded, self.options.tta_views, corrupted)
 
     def players(self, learner: Learner, calibration: Calibration | None) -> Iterator[Player]:

@@ -54,10 +54,8 @@ def materialize(
             "with augment: use 1"
         )
     samples = learner.task.prepare(samples)
-    encoded, raw = (
-        sorted(set(modalities) - set(corrupted)),
-        sorted(set(modalities) & set(corrupted)),
-    )
+    encoded = sorted(set(modalities) - set(corrupted))
+    raw = sorted(set(modalities) & set(corrupted))
     if views > 1 and (raw or not learner.embeds_once):
         raise UserError(
             f"evaluation.tta_views={views} needs embeddings that do not depend on the task: use 1"

@@ -22,9 +22,6 @@ from mmml.text.words import words
 
 NEW_WORDS = "new words"
 
-Scored = tuple[np.ndarray, dict[Metric, Tensor]]
-"""Which queries of some episodes count, ``[B, q]``, and the scores of all of them."""
-
 
 class NewWords:
     """Records the scores of queries about such names while episodes are played.

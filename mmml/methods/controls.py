@@ -29,11 +29,9 @@ class Control(Learner):
         super().__init__()
         self.learner, self.embedder, self.task = learner, learner.embedder, learner.task
         self.name, self.variant = learner.name, f"{learner.variant}, {variant}"
-        self.embeds_once, self.transductive, self.is_small = (
-            learner.embeds_once,
-            learner.transductive,
-            learner.is_small,
-        )
+        self.embeds_once = learner.embeds_once
+        self.transductive = learner.transductive
+        self.is_small = learner.is_small
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         return self.learner.max_episodes(shape)

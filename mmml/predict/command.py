@@ -250,10 +250,8 @@ def _suit_raw_values(sections: dict[str, Any], mapping: Mapping, overrides: list
         return
     (modality,) = mapping.modalities
     name = str(sections["encoder"][modality].get("name"))
-    encoder, method = (
-        cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name")),
-        sections["method"],
-    )
+    encoder = cast(type[Encoder], encoders.get(name, f"encoder.{modality}.name"))
+    method = sections["method"]
     suits = {"distance": encoder.distance, "classifier": "nearest" if encoder.has_gaps else None}
     for option, value in suits.items():
         if value and not any(o.startswith(f"method/{option}=") for o in overrides):

@@ -104,10 +104,8 @@ class Support:
         report_gaps(self.rows, self.codes, sources, self.per)
         problems = sorted(self.rows.problems.items())
         if problems and (not self.reading.skip or len(problems) == len(self.rows)):
-            (i, why), more = (
-                problems[0],
-                f" (and {len(problems) - 1} more)" if len(problems) > 1 else "",
-            )
+            i, why = problems[0]
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             hint = "fix it, or leave such rows out by predict.on_bad_sample=skip"
             raise UserError(f"support: {self.rows.name_row(i)}: {why}{more}; {hint}")
         keep = np.delete(np.arange(len(self.rows)), [i for i, _ in problems])

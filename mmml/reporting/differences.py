@@ -26,10 +26,8 @@ def difference_pivots(differences: list[Row], results: list[Row]) -> list[Pivot]
 
 
 def _pivot(cells: list[Row], names: dict[str, str], every_column: list[str]) -> Pivot:
-    known, pairs = (
-        set(map(show.column, cells)),
-        list(dict.fromkeys((d["predictor"], d["minus"]) for d in cells)),
-    )
+    known = set(map(show.column, cells))
+    pairs = list(dict.fromkeys((d["predictor"], d["minus"]) for d in cells))
     columns = [column for column in every_column if column in known]
     minuends = list(dict.fromkeys(a for a, _ in pairs))
     rows = []

@@ -37,10 +37,8 @@ def robustness_curves(results: Sequence[Row]) -> str:
         axes = figure.subplots(rows, across, sharey=True, squeeze=False).ravel()
         for axis, (title, lines) in zip(axes, curves.items(), strict=False):
             for line, several in lines.items():
-                x, y = (
-                    [p["amount"] for p in several],
-                    [(100 if percent else 1) * p["mean"] for p in several],
-                )
+                x = [p["amount"] for p in several]
+                y = [(100 if percent else 1) * p["mean"] for p in several]
                 axis.plot(x, y, marker="o", markersize=3, linewidth=1.4, label=line)
             axis.set(xlabel="amount", title=title)
         for axis in axes[len(curves) :]:

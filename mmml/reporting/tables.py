@@ -81,10 +81,8 @@ def _pivot(cells: list[Row]) -> Pivot:
         what, head = f"loss of {number} problems, mean ± 95 % interval and median", "problems"
     else:
         unit = " %" if first["percent"] else ""
-        what, head = (
-            f"{first['metric']}{unit} ± 95 % interval, {number} {first['unit']} each",
-            "support:query",
-        )
+        what = f"{first['metric']}{unit} ± 95 % interval, {number} {first['unit']} each"
+        head = "support:query"
     return Pivot(f"{task}, {first['split']} split: {what}", head, columns, rows)
 
 

@@ -49,10 +49,8 @@ def choose_numerics(learner: Trainable, options: TrainerConfig) -> Numerics:
     channels-last (otherwise bf16 is slower than fp32).
     """
     device = choose_device(options.device)
-    takes, convolutions = (
-        learner.takes_channels_last(device),
-        any(isinstance(m, nn.Conv2d) for m in learner.modules()),
-    )
+    takes = learner.takes_channels_last(device)
+    convolutions = any(isinstance(m, nn.Conv2d) for m in learner.modules())
     if options.channels_last is True and not takes:
         raise UserError(
             "trainer.channels_last=true does not go with all tasks at once: "

@@ -16,12 +16,10 @@ from mmml.methods.learned_optimizer.update_rules.learned_lr import LearnedRates
 
 STEPS, RATE = 3, 0.1
 LOUD = 1e4  # times the loss, so that Adam's ε, which higher adds elsewhere, has no say
-X, Y, ASKED, ANSWERS = (
-    numbers(10, 4),
-    numbers(10, 2, seed=1),
-    numbers(7, 4, seed=2),
-    numbers(7, 2, seed=3),
-)
+X = numbers(10, 4)
+Y = numbers(10, 2, seed=1)
+ASKED = numbers(7, 4, seed=2)
+ANSWERS = numbers(7, 2, seed=3)
 
 
 def network() -> nn.Module:

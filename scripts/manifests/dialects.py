@@ -94,10 +94,8 @@ def named(draw: Draw, table: Table, suffix: str) -> tuple[Path, Path]:
 
 def csv(draw: Draw, table: Table) -> Case:
     """Cells between delimiters."""
-    delimiter, quoting = (
-        draw.choice(",,;\t|"),
-        draw.choice(["few", "few", "all", "lone", "formula"]),
-    )
+    delimiter = draw.choice(",,;\t|")
+    quoting = draw.choice(["few", "few", "all", "lone", "formula"])
     encoding, end = draw.choice(ENCODINGS), draw.choice(["\n", "\r\n"])
     path, root = named(draw, table, draw.choice([".csv", ".csv", ".tsv"]))
     texts = [c for c in table.columns if c.meaning == "text"]

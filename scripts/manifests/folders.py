@@ -12,10 +12,8 @@ KINDS = ("words", "zeros", "date texts", "missing words", "accents", "scripts")
 
 def folders(draw: Draw, root: Path) -> Case:
     """Files of one modality, or of two."""
-    name, modalities = (
-        NAMES[draw.choice(KINDS)],
-        draw.sample(list(MAKERS), draw.choice([1, 1, 1, 2])),
-    )
+    name = NAMES[draw.choice(KINDS)]
+    modalities = draw.sample(list(MAKERS), draw.choice([1, 1, 1, 2]))
     nested = draw.random() < 0.3
     cells: dict[str, list[str | None]] = {m: [] for m in (*modalities, "label", "split")}
     stray = 0

@@ -37,10 +37,8 @@ def check(*overrides: str) -> None:
         options = {k: v for k, v in config.problem.items() if k not in ("power", "random_scaling")}
         build_solver(config.method, problems.build_section(options, "problem"))
         return
-    dataset, task = (
-        datasets.build_section(config.dataset, "dataset"),
-        tasks.build_section(config.task, "task"),
-    )
+    dataset = datasets.build_section(config.dataset, "dataset")
+    task = tasks.build_section(config.task, "task")
     task.check_dataset(dataset)
     mappings = check_mappings(config.episode, dataset, trains=True)
     task.check(config.episode)

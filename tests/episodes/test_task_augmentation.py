@@ -70,10 +70,8 @@ def test_both_sides_of_a_class_show_the_same_variant(samples):
 
 def test_episodes_are_the_same_whatever_came_before(samples):
     sampler = Sampler(samples, 0, "train", task_augmentation=0.5)
-    several, alone = (
-        sampler.draw(range(6), EpisodeShape(3, 1, 1)),
-        sampler.draw([4], EpisodeShape(3, 1, 1)),
-    )
+    several = sampler.draw(range(6), EpisodeShape(3, 1, 1))
+    alone = sampler.draw([4], EpisodeShape(3, 1, 1))
     assert np.array_equal(several.variants[4], alone.variants[0])
 
 

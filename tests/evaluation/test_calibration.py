@@ -306,10 +306,8 @@ def test_classes_of_one_sample_are_calibrated_where_texts_tell_them():
 
 
 def test_what_was_not_calibrated_has_no_calibration_error():
-    samples, setting = (
-        directions(12),
-        EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,)),
-    )
+    samples = directions(12)
+    setting = EvalSetting("few_shot", CLASSIFICATION, EpisodeShape(5, 1, 2), (IMAGES,))
     reliability = Reliability(Calibration((entry("text:image"),)))
     learner = make_learner(MLP)
     episode_results(

@@ -142,10 +142,8 @@ def test_predictions_that_move_a_little_are_caught(samples):
     "made", [lambda: make_learner(MLP), lambda: make(update_rule="sgd", ways=4)]
 )
 def test_evaluation_checks_it_where_it_is_asked_to(samples, made):
-    settings, few = (
-        settings_of(ways=[4], shots=[1], mappings=["image:image"]),
-        {"episodes": 2, "validation_episodes": 2},
-    )
+    settings = settings_of(ways=[4], shots=[1], mappings=["image:image"])
+    few = {"episodes": 2, "validation_episodes": 2}
     assert len(measure(context_of(samples, settings, **few), leaky(made())))
     with pytest.raises(IndependenceError, match="predictions change when the queries are"):
         measure(context_of(samples, settings, **few, independence_check=True), leaky(made()))

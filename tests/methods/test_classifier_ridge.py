@@ -100,10 +100,8 @@ def errors_by_refitting(support, labels, strength, unit, counted):
 )
 def test_leaving_one_out_is_what_refitting_gives(labels, counted):
     support, labels, _ = episode(labels)
-    x, members = (
-        support.double() - support.double().mean(1, keepdim=True),
-        F.one_hot(labels).double(),
-    )
+    x = support.double() - support.double().mean(1, keepdim=True)
+    members = F.one_hot(labels).double()
     unit = float(x.square().sum(-1).mean())
     values, vectors = torch.linalg.eigh(x @ x.mT)
     rotated = vectors.mT @ (members - members.mean(1, keepdim=True))

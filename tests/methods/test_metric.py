@@ -44,11 +44,9 @@ def test_prototype_compares_with_class_means():
 
 @pytest.mark.parametrize("classifier", ["prototype", "nearest", "attention"])
 def test_temperature_divides_distances_once(classifier):
-    support, query, labels = (
-        torch.tensor([[[0.0], [3.0]]]),
-        torch.tensor([[[1.0]]]),
-        torch.tensor([[0, 1]]),
-    )
+    support = torch.tensor([[[0.0], [3.0]]])
+    query = torch.tensor([[[1.0]]])
+    labels = torch.tensor([[0, 1]])
     squared = distances.get("sqeuclidean", "")
     got = classifiers.get(classifier, "")(squared, support, labels, query, torch.tensor(2.0)).exp()
     assert got[0, 0].tolist() == pytest.approx([0.8176, 0.1824], abs=1e-4)  # of −1/2 and −4/2
@@ -282,10 +280,8 @@ def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(
     normalize, distance, classifier, message
 ):
     options = {"width": 1, "normalize": normalize, "fusion": "mean", "audio": {"name": "raw_audio"}}
-    embedder, loss = (
-        build_embedder(options, ["audio"]),
-        {"temperature": 1.0, "learn_temperature": False},
-    )
+    embedder = build_embedder(options, ["audio"])
+    loss = {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(UserError, match=message):
         metric_learner(
             embedder,
@@ -299,10 +295,8 @@ def test_embeddings_with_gaps_are_compared_by_their_own_distance_or_not_at_all(
 
 @pytest.mark.parametrize("distance", ["local", "dtw", "modified_hausdorff"])
 def test_a_distance_of_parts_wants_an_encoder_of_parts(distance):
-    embedder, loss = (
-        build_embedder(MLP, ["image"]),
-        {"temperature": 1.0, "learn_temperature": False},
-    )
+    embedder = build_embedder(MLP, ["image"])
+    loss = {"temperature": 1.0, "learn_temperature": False}
     with pytest.raises(
         UserError, match=f"method/distance={distance} cannot compare .* set method/distance=cosine"
     ):

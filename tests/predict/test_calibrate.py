@@ -99,10 +99,8 @@ def test_the_unknown_are_far_from_the_other_classes_alone():
 
 def test_rules_are_cross_validated_as_they_are():
     """Of samples whose nearest neighbour is of the other class, nothing is sure."""
-    wrong, right = (
-        told_of(samples_of([0, 1], [1, 0]), "nearest"),
-        told_of(samples_of([0, 0], [1, 1]), "nearest"),
-    )
+    wrong = told_of(samples_of([0, 1], [1, 0]), "nearest")
+    right = told_of(samples_of([0, 0], [1, 1]), "nearest")
     assert right.temperature < 20 and wrong.temperature == HOTTEST
 
 

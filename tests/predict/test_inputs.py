@@ -109,10 +109,8 @@ def test_the_files_of_one_row_share_its_features(tmp_path):
 
 
 def test_values_of_one_shape_are_a_tensor_and_others_are_not():
-    same, other = (
-        as_batch([np.zeros((2, 3)), np.ones((2, 3))]),
-        as_batch([torch.zeros(2), torch.zeros(3)]),
-    )
+    same = as_batch([np.zeros((2, 3)), np.ones((2, 3))])
+    other = as_batch([torch.zeros(2), torch.zeros(3)])
     assert (
         same.shape == (2, 2, 3)
         and [len(v) for v in other] == [2, 3]

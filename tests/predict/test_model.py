@@ -152,10 +152,8 @@ def with_texts(root):
 
 
 def test_texts_are_given_from_known_ones(tmp_path):
-    root, query = (
-        with_texts(tmp_path / "s"),
-        features(tmp_path / "q", [2, 0, 1], seed=1, noise=0.01, labelled=False),
-    )
+    root = with_texts(tmp_path / "s")
+    query = features(tmp_path / "q", [2, 0, 1], seed=1, noise=0.01, labelled=False)
     model = model_of(*GENERATION, "method/classifier=attention", "method.loss.temperature=0.01")
     found = list(model.adapt(str(root)).predict(str(query)))
     assert [p.text for p in found] == ["two", "zero", "one"]
@@ -184,10 +182,8 @@ def test_texts_are_translated_as_known_ones_were(tmp_path, capsys):
 
 
 def test_a_learned_optimizer_writes_texts(tmp_path):
-    root, query = (
-        with_texts(tmp_path / "s"),
-        features(tmp_path / "q", [2, 0, 1], seed=1, labelled=False),
-    )
+    root = with_texts(tmp_path / "s")
+    query = features(tmp_path / "q", [2, 0, 1], seed=1, labelled=False)
     model = model_of(
         *GENERATION, "method=learned_optimizer", "method.init=learned", *SMALL, *WRITES
     )

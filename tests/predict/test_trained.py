@@ -114,10 +114,8 @@ def test_a_probability_is_calibrated_once(temperature, expected):
 
 def test_the_probability_that_is_told_is_the_calibrated_one(tmp_path):
     """Of two classes, p at temperature 2 is √p / (√p + √(1 − p))."""
-    support, query = (
-        features(tmp_path / "s", [0, 1] * 4, seed=0),
-        features(tmp_path / "q", [0, 1, 1], seed=1),
-    )
+    support = features(tmp_path / "s", [0, 1] * 4, seed=0)
+    query = features(tmp_path / "q", [0, 1, 1], seed=1)
     found = []
     for temperature in (1.0, 2.0):
         stored = stored_of(*ROWS, entries=[entry("features:features", 2, 4, temperature)])

@@ -238,10 +238,8 @@ def test_areas_are_over_all_corruptions_where_shots_are_most(tmp_path):
 
 def fusions(tmp_path, metric="accuracy", scale=1.0):
     """Four fusions on validation; two of them on test, with three seeds."""
-    validation, test = (
-        {"mean": 0.6, "concat": 0.61, "gated": 0.65, "attention": 0.64},
-        {"gated": 0.7, "concat": 0.66},
-    )
+    validation = {"mean": 0.6, "concat": 0.61, "gated": 0.65, "attention": 0.64}
+    test = {"gated": 0.7, "concat": 0.66}
     found, more = [], {"metric": metric, "percent": metric == "accuracy"}
     tested = more | {"higher_is_better": metric == "accuracy"}
     for fusion, score in validation.items():

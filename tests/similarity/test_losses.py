@@ -57,11 +57,9 @@ def test_temperature_divides_distances(name):
     """Squared distances 1 and 4, by a temperature of 2: each query belongs to its class with
     probability 0.8176.
     """
-    support, query, labels = (
-        torch.tensor([[[0.0], [3.0]]]),
-        torch.tensor([[[1.0], [2.0]]]),
-        torch.tensor([[0, 1]]),
-    )
+    support = torch.tensor([[[0.0], [3.0]]])
+    query = torch.tensor([[[1.0], [2.0]]])
+    labels = torch.tensor([[0, 1]])
     loss = build(name, temperature=2.0, learn_temperature=False)
     value = loss(distances.get("sqeuclidean", ""), support, labels, query, labels).item()
     assert value == pytest.approx(0.2014, abs=1e-4)

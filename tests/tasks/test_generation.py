@@ -44,10 +44,8 @@ class TestKnown:
         assert torch.equal(known.chosen()[0, 0], self.texts[0, best])
 
     def test_the_loss_is_that_of_what_would_be_chosen(self):
-        answer, weights = (
-            self.texts[:, 2:],
-            torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log(),
-        )
+        answer = self.texts[:, 2:]
+        weights = torch.tensor([[[0.1, 0.1, 0.8]], [[0.8, 0.1, 0.1]]]).log()
         good, bad = (SupportTexts(w[None], self.texts).loss(answer) for w in weights)
         assert good.item() == pytest.approx(0, abs=0.01)
         assert bad.item() == pytest.approx(

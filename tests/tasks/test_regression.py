@@ -64,10 +64,8 @@ def batch(samples, numbers=(0, 1, 2, 3)):
 
 
 def error(model, samples) -> float:
-    setting, embedded = (
-        EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,)),
-        embed_all(model, samples, ["features", "score"]),
-    )
+    setting = EvalSetting("few_shot", TASK, EpisodeShape(1, 10, 10), (MAPPING,))
+    embedded = embed_all(model, samples, ["features", "score"])
     return (
         episode_results(model, embedded, Sampler(samples, 0, "test"), [setting], 100).rows[0].mean
     )
@@ -218,10 +216,8 @@ def test_f1_is_that_of_what_is_above_the_threshold():
     precision 1, recall 1/2.
     """
     task = tasks.build("regression", {"threshold": 0.0}, "task")
-    predictions, targets = (
-        torch.tensor([[1.0, 1, 1, -1], [-1, 1, 1, 1]]),
-        torch.tensor([[1.0, 1, -1, -1]] * 2),
-    )
+    predictions = torch.tensor([[1.0, 1, 1, -1], [-1, 1, 1, 1]])
+    targets = torch.tensor([[1.0, 1, -1, -1]] * 2)
     assert task.scores(predictions, targets)[F1].flatten().tolist() == pytest.approx([0.8, 0.4])
     guessed, true = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
     assert (

@@ -8,11 +8,9 @@ from mmml.tasks.generation.support_texts import SupportTexts, alike
 from mmml.tasks.generation.task import BLEU, CHRF, EXACT, ROUGE, Generation
 from mmml.text.tokens import BYTES
 
-LONG, SHORT, LONGER = (
-    "a red cat sat on the mat",
-    "a red cat",
-    "the cat sat on the mat and slept there",
-)
+LONG = "a red cat sat on the mat"
+SHORT = "a red cat"
+LONGER = "the cat sat on the mat and slept there"
 EVEN = "the cat sat on the mat"
 
 

@@ -48,10 +48,8 @@ def test_comes_back_as_it_was(tmp_path):
 
 
 def test_every_part_comes_back_with_the_calibration_and_the_best(tmp_path):
-    best, calibration = (
-        {"monitor": "val/mean", "value": 0.5, "step": 2},
-        {"entries": [{"temperature": 2.0}]},
-    )
+    best = {"monitor": "val/mean", "value": 0.5, "step": 2}
+    calibration = {"entries": [{"temperature": 2.0}]}
     replace(
         checkpoint(), best=best, calibration=calibration, optimizer={"state": {0: {"step": 7}}}
     ).save(tmp_path / "a")

@@ -42,10 +42,8 @@ def make_trainer(
     learner, options = make_learner(encoder), TrainerConfig(**(OPTIONS | changes))
     numerics = choose_numerics(learner, options)
     numerics.move(learner)
-    sampler, mappings = (
-        Sampler(samples, 0, "train"),
-        [Mapping.parse("image:image"), Mapping.parse("text:image")],
-    )
+    sampler = Sampler(samples, 0, "train")
+    mappings = [Mapping.parse("image:image"), Mapping.parse("text:image")]
 
     def episodes(step):
         return gather(samples, sampler.draw([step], EpisodeShape(4, 1, 2)), mappings)

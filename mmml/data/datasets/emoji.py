@@ -150,10 +150,8 @@ class Emoji(EmojiFiles):
                 i for i in part if texts_of[known[i]] and (differ(texts_of[known[i]]) or not strict)
             ]
             codes = [known[i] for i in numbers]
-            classes, own = (
-                [f"{listed[c]['name']} ({c})" for c in codes],
-                [texts_of[c] for c in codes],
-            )
+            classes = [f"{listed[c]['name']} ({c})" for c in codes]
+            own = [texts_of[c] for c in codes]
             samples = self._rows(classes, own, numbers, images)
             superclasses = np.array([kinds.index(listed[c]["group"]) for c in codes], np.int64)
             found[split] = replace(samples, superclasses=superclasses, kept_apart=codes)
@@ -192,10 +190,8 @@ def of_artworks(
         numbers: positions of the classes among all emoji.
         images: of all emoji, one for each artwork; None if they are not needed.
     """
-    columns, duplicates = (
-        {"text": Column.of_texts([[text for _, text in several] for several in names])},
-        None,
-    )
+    columns = {"text": Column.of_texts([[text for _, text in several] for several in names])}
+    duplicates = None
     if images is not None:
         rows = np.array(numbers, np.int64)[:, None] * len(ARTWORKS) + np.arange(len(ARTWORKS))
         columns["image"] = Column(Subset(images, rows.ravel()))
@@ -241,10 +237,8 @@ def of_both(
     columns["text"] = Column(objects(texts_of), mask_of(present))
     if images is not None:
         columns["image"] = Column(Subset(images, drawing))
-    starts, domains = (
-        np.arange(len(classes) + 1) * each,
-        np.array(languages * len(classes), dtype=str),
-    )
+    starts = np.arange(len(classes) + 1) * each
+    domains = np.array(languages * len(classes), dtype=str)
     look = looks[drawing]
     # With more languages than artworks, some rows of an emoji have the same drawing.
     duplicates = None if images is None else if_any(look)

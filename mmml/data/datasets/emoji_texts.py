@@ -72,12 +72,10 @@ class EmojiTexts(EmojiFiles):
         require(
             classes in ("languages", "topics"), "dataset.classes", classes, "languages or topics"
         )
-        self.classes, self.source, self.keywords, self.min_class_size = (
-            classes,
-            source,
-            keywords,
-            min_class_size,
-        )
+        self.classes = classes
+        self.source = source
+        self.keywords = keywords
+        self.min_class_size = min_class_size
         self.disjoint_items = disjoint_items or classes == "topics"
         self.split_seed, self.val, self.test = split_seed, val, test
         self.held_out = {"val": val_languages, "test": test_languages}

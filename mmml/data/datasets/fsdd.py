@@ -83,11 +83,9 @@ class FSDD(OnDisk):
             )
         self.digits_of = {"val": val_digits, "test": test_digits}
         self.digits_of["train"] = sorted(set(range(10)) - set(val_digits) - set(test_digits))
-        self.speaker, self.test_speakers, self.concat_augmentation = (
-            speaker,
-            test_speakers,
-            concat_augmentation,
-        )
+        self.speaker = speaker
+        self.test_speakers = test_speakers
+        self.concat_augmentation = concat_augmentation
 
     def load(self, modalities: Collection[str] = ()) -> dict[str, Samples]:
         """Load all splits. Audio is float32 at 16 kHz; images are uint8 ``[n, 8, 8]``, bright on

@@ -71,10 +71,8 @@ class Glyphs(Dataset):
         fonts = dejavu_faces()
         key = cache_key(fonts)
         arrays = cached_arrays("glyphs", key, lambda: draw_classes(fonts))
-        images, names = (
-            torch.from_numpy(arrays["images"]),
-            [str(n).split("\n") for n in arrays["names"]],
-        )
+        images = torch.from_numpy(arrays["images"])
+        names = [str(n).split("\n") for n in arrays["names"]]
         alike = arrays["alike"]
         drawn = strokes_of([n[0] for n in names], fonts, key) if "strokes" in modalities else None
         found = {}

@@ -65,11 +65,9 @@ class MovingDomains(Dataset):
             f"two frames from 2 to {FRAMES - 2}, such as [5, 7]",
         )
         self.split_seed, self.classes, self.samples = split_seed, classes, samples
-        self.domains, self.videos, self.change_frames = (
-            domains,
-            videos,
-            (change_frames[0], change_frames[1]),
-        )
+        self.domains = domains
+        self.videos = videos
+        self.change_frames = (change_frames[0], change_frames[1])
         modalities = ("video", "text") if samples == "videos" else ("video",)
         self.scored = samples == "frames"
         self.modalities: Mapping[str, Granularity] = dict.fromkeys(modalities, Granularity.SAMPLE)

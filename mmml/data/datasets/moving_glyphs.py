@@ -110,10 +110,8 @@ class MovingGlyphs(Dataset):
                 "video": Column(videos),
                 "text": Column.of_texts([[sentence] for sentence in sentences]),
             }
-            starts, kept_apart = (
-                np.arange(count + 1) * SAMPLES,
-                self._kept_apart(split, names, scenes),
-            )
+            starts = np.arange(count + 1) * SAMPLES
+            kept_apart = self._kept_apart(split, names, scenes)
             found[split] = Samples(
                 sentences, starts, columns, keyframes=videos.keyframes, kept_apart=kept_apart
             )

@@ -92,10 +92,8 @@ class Multi30k(Flickr8kFiles):
         for split, part in split_classes(names, self.split_seed, self.val, self.test).items():
             classes = self.parts[split]
             columns = texts_of(classes, [names[i] for i in part], said)
-            starts, photograph = (
-                np.arange(len(classes) + 1) * len(part),
-                np.tile(part, len(classes)),
-            )
+            starts = np.arange(len(classes) + 1) * len(part)
+            photograph = np.tile(part, len(classes))
             if images is not None:
                 columns["image"] = Column(Subset(images, photograph))
             found[split] = Samples(

@@ -172,10 +172,8 @@ def samples_of(
             picks = content["picks"].astype(np.int64)
             own = annotated.importance[:, picks]
             rows = first + np.arange(len(picks))
-            segments, shown = (
-                content["change_points"].astype(np.int64),
-                content["user_summary"].astype(bool),
-            )
+            segments = content["change_points"].astype(np.int64)
+            shown = content["user_summary"].astype(bool)
             footage.append(Footage(annotated.title, rows, picks, own, segments, shown, BUDGET))
             features.append(content["features"].astype(np.float32))
             scores.append((own.mean(0) - 1) / (LEVELS - 1))

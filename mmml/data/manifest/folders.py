@@ -100,10 +100,8 @@ def _rows(
     """
     rows = []
     for file in _files_below(top, (), left_out, without):
-        modality, folders = (
-            MODALITY_OF_SUFFIX.get(file.suffix.lower()),
-            file.relative_to(top).parts[:-1],
-        )
+        modality = MODALITY_OF_SUFFIX.get(file.suffix.lower())
+        folders = file.relative_to(top).parts[:-1]
         if not _is_text(str(file.relative_to(path))):
             left_out["whose names are not UTF-8"] += 1
         elif file.name.startswith("."):

@@ -106,10 +106,8 @@ class KeyFrames(Evaluator):
 
         People need several annotators, and the position prior needs a training split.
         """
-        rng, footage = (
-            np.random.default_rng(context.options.seed),
-            context.samples["test"].footage or (),
-        )
+        rng = np.random.default_rng(context.options.seed)
+        footage = context.samples["test"].footage or ()
         known = {"chance": np.array([at_random(v, rng) for v in footage])}
         if context.train is not None:
             curve = by_time(context.train)
@@ -129,11 +127,9 @@ class KeyFrames(Evaluator):
 
     @torch.no_grad()
     def examples(self, players: Sequence[Player], context: EpisodeContext) -> dict[str, Any]:
-        learner, embedded, setting = (
-            players[0].learner,
-            players[0].samples,
-            self.settings(context)[-1],
-        )
+        learner = players[0].learner
+        embedded = players[0].samples
+        setting = self.settings(context)[-1]
         assert embedded is not None
         every = list(draws(embedded, setting.shape.shots, context.options.seed))[::DRAWS]
         chosen = [every[i] for i in evenly_spaced(len(every), SHOWN)]

@@ -32,10 +32,8 @@ class Optimization(Evaluator):
     plays = ProblemContext
 
     def __init__(self, horizon_multiples: list[int]):
-        option, ok = (
-            "evaluation.optimization.horizon_multiples",
-            all(map(is_count, horizon_multiples)),
-        )
+        option = "evaluation.optimization.horizon_multiples"
+        ok = all(map(is_count, horizon_multiples))
         require(
             bool(horizon_multiples) and ok,
             option,

@@ -47,13 +47,11 @@ class Robustness(Evaluator):
             side in ("support", "query", "both"), f"{OPTION}.side", side, "support, query or both"
         )
         require(split in ("val", "test"), f"{OPTION}.split", split, "val or test")
-        self.corruptions, self.amounts, self.side, self.split, self.episodes = (
-            corruptions,
-            amounts,
-            side,
-            split,
-            episodes,
-        )
+        self.corruptions = corruptions
+        self.amounts = amounts
+        self.side = side
+        self.split = split
+        self.episodes = episodes
 
     def check(self, learner: Learner, context: EpisodeContext) -> None:
         option = f"{OPTION}.corruptions=[{','.join(self.corruptions)}]"

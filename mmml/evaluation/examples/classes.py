@@ -83,10 +83,8 @@ def _confusions(
     for numbers in chunks(sampler.at_most(EPISODES), shape, learner):
         drawn = sampler.draw(numbers, shape)
         support, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
-        guesses, labels = (
-            learner.adapt(support)(query).argmax(-1).cpu().numpy(),
-            query.labels.numpy(),
-        )
+        guesses = learner.adapt(support)(query).argmax(-1).cpu().numpy()
+        labels = query.labels.numpy()
         truth, guessed = (np.take_along_axis(drawn.classes, s, axis=1) for s in (labels, guesses))
         pairs = np.sort(np.stack([truth, guessed], axis=-1)[truth != guessed], axis=-1)
         both.update(map(tuple, pairs.tolist()))

@@ -91,10 +91,8 @@ def test_drawings_and_names_together_are_samples_of_a_language(root):
     english = [message[c, "en"] for c in range(len(train.classes))]
     assert english == list(drawn.columns["text"].values)
     for c in range(3):  # the artworks take turns
-        mine, all_four = (
-            images[np.arange(2 * c, 2 * c + 2)],
-            drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)],
-        )
+        mine = images[np.arange(2 * c, 2 * c + 2)]
+        all_four = drawn.columns["image"].values[np.arange(4 * c, 4 * c + 4)]
         assert (mine == all_four[(c + np.arange(2)) % 4]).all()
     assert len(set(train.groups.tolist())) == len(images)
     names = build(root, samples="names", languages=["en", "de"]).load(["text"])

@@ -15,10 +15,8 @@ def load(**options):
 def test_a_class_is_a_wave_and_a_score_a_point_of_it():
     parts = load(points=200)
     assert {s: len(p.classes) for s, p in parts.items()} == {"train": 10, "val": 2, "test": 2}
-    x, y = (
-        parts["train"].columns["features"].values[:200, 0].numpy(),
-        scores_of(parts["train"])[:200],
-    )
+    x = parts["train"].columns["features"].values[:200, 0].numpy()
+    y = scores_of(parts["train"])[:200]
     title = parts["train"].classes[0]
     amplitude, phase = (float(title.partition(": ")[2].split(" ")[i].strip(")")) for i in (0, 3))
     assert np.allclose(y, amplitude * np.sin(x - phase), atol=1e-3)

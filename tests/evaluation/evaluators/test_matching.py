@@ -88,11 +88,9 @@ def test_only_what_is_known_in_both_modalities_is_matched():
     samples = unrelated()
     learner = make_learner().eval()
     del learner.embedder.encoders["text"]
-    matching, context, other = (
-        MatchingByPairs(["image:text"]),
-        context_of(samples),
-        make_learner().eval(),
-    )
+    matching = MatchingByPairs(["image:text"])
+    context = context_of(samples)
+    other = make_learner().eval()
     assert len(matching.of([Player(learner, samples)], context)) == 0
     assert len(matching.of([Player(learner, samples), Player(other, samples)], context)) == 1
 

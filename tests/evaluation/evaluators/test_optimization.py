@@ -160,13 +160,11 @@ def test_a_rate_is_climbed_to_from_both_sides(context, solver, exponent, monkeyp
 class FixedLosses(torch.nn.Module):
     """Leaves losses of 1, 2 and 9, whatever the problems are."""
 
-    unroll, power, role, baseline, predictor_name = (
-        Unroll(1, None, True, "last", 0.0),
-        0.5,
-        Role.LEARNED,
-        False,
-        "fixed",
-    )
+    unroll = Unroll(1, None, True, "last", 0.0)
+    power = 0.5
+    role = Role.LEARNED
+    baseline = False
+    predictor_name = "fixed"
     optimizer = hand_designed("sgd", 1.0)
 
     def solve(self, problems, steps):

@@ -61,10 +61,8 @@ def test_encoders_can_be_differentiated_twice(name):
 @torch.no_grad()
 @pytest.mark.parametrize("name", [name for name in LEARNED if modality_of(name) not in MASKED])
 def test_all_tasks_at_once_are_one_by_one(name):
-    support, query = (
-        of(name, 0, 1, 2, 3, 3, 1, 0, 2, ways=2, tasks=2),
-        of(name, 1, 2, 3, 0, tasks=2),
-    )
+    support = of(name, 0, 1, 2, 3, 3, 1, 0, 2, ways=2, tasks=2)
+    query = of(name, 1, 2, 3, 0, tasks=2)
     once, singly = (full(name, vectorize=v).adapt(support)(query) for v in (True, False))
     assert torch.allclose(once, singly, atol=1e-5)
 

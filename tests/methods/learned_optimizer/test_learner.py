@@ -116,10 +116,8 @@ def test_truncation_changes_gradients_not_values(scored, rule, adapt):
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_every_view_goes_on_from_its_own_point(samples, adapt):
     """Pieces of an unroll, of several mappings, and of tasks that are computed one by one."""
-    batch, options = (
-        episodes(samples, [IMAGES, NAMES]),
-        {"adapt": adapt, "update_rule": "adam", "vectorize": False},
-    )
+    batch = episodes(samples, [IMAGES, NAMES])
+    options = {"adapt": adapt, "update_rule": "adam", "vectorize": False}
     (full,) = make(**options, **GENTLE, inner_steps=4).losses(batch, 1.0)
     *_, last = make(**options, **GENTLE, inner_steps=4, truncation_length=2).losses(batch, 1.0)
     assert last.item() == pytest.approx(full.item(), rel=1e-6)
@@ -148,10 +146,8 @@ def test_every_piece_is_descended_with_the_parameters_of_the_last(samples, weigh
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("adapt", ["head", "all"])
 def test_what_is_learned_is_the_loss_of_predictions(scored, adapt, task):
-    learner, batch = (
-        make(adapt=adapt, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval(),
-        episodes(scored),
-    )
+    learner = make(adapt=adapt, task=task, update_rule="adam", inner_steps=4, **GENTLE).eval()
+    batch = episodes(scored)
     expected = learner.task.loss(
         adapted(learner, batch), learner.task.targets(batch.view(IMAGES)[1])
     ).mean()

@@ -82,10 +82,8 @@ def test_sequences_and_vectors_are_normalised_by_channel():
     norm = TaskNorm(nn.BatchNorm1d(4))
     for x in (X[..., 0, 0], X[..., 0]):
         axes = [0, *range(2, x.ndim)]
-        mean, deviation = (
-            x[:4].mean(axes, keepdim=True),
-            x[:4].var(axes, correction=0, keepdim=True).add(1e-5).sqrt(),
-        )
+        mean = x[:4].mean(axes, keepdim=True)
+        deviation = x[:4].var(axes, correction=0, keepdim=True).add(1e-5).sqrt()
         assert torch.allclose(inside(norm, FIRST, x[:4], x), (x - mean) / deviation, atol=1e-5)
 
 

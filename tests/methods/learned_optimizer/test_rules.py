@@ -94,10 +94,8 @@ def test_problems_do_not_mix(name):
     both = problem.end(rule, 4)
     for b in range(2):
         alone = Quadratic()
-        alone.curvature, alone.start = (
-            problem.curvature[b : b + 1],
-            {"x": problem.start["x"][b : b + 1]},
-        )
+        alone.curvature = problem.curvature[b : b + 1]
+        alone.start = {"x": problem.start["x"][b : b + 1]}
         assert torch.allclose(alone.end(rule, 4), both[b : b + 1], rtol=1e-10)
 
 

@@ -54,10 +54,8 @@ def split_characters(
         folder: of the dataset; splits of kind ``vinyals`` are read from it.
     """
     if kind == "random":
-        order, bounds = (
-            shuffled(names, seed),
-            np.cumsum([0, TRAIN, len(names) - TRAIN - TEST, TEST]),
-        )
+        order = shuffled(names, seed)
+        bounds = np.cumsum([0, TRAIN, len(names) - TRAIN - TEST, TEST])
         return {s: sorted(order[bounds[i] : bounds[i + 1]]) for i, s in enumerate(SPLITS)}
     parts = of_files(folder) if kind == "vinyals" else of_alphabets(kind, names, seed)
     return {

@@ -43,13 +43,11 @@ class Perceptrons(Problems):
         rows: Callable[[int], Tensor],
         activation: Callable[[Tensor], Tensor],
     ):
-        self.images, self.labels, self.start, self.rows, self.activation = (
-            images,
-            labels,
-            start,
-            rows,
-            activation,
-        )
+        self.images = images
+        self.labels = labels
+        self.start = start
+        self.rows = rows
+        self.activation = activation
 
     def initial(self) -> Params:
         return self.start
@@ -95,12 +93,10 @@ class PerceptronFamily(Family):
             activation,
             f"one of {', '.join(ACTIVATIONS)}",
         )
-        self.shape, self.size, self.hidden, self.batch = (
-            EpisodeShape(ways, samples, 0),
-            size,
-            hidden,
-            batch,
-        )
+        self.shape = EpisodeShape(ways, samples, 0)
+        self.size = size
+        self.hidden = hidden
+        self.batch = batch
         self.activation = ACTIVATIONS[activation]
 
     def template(self) -> Params:

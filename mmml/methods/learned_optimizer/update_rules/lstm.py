@@ -46,10 +46,8 @@ class LSTMRule(UpdateRule):
         require(
             output_scale > 0, "method.update_rule.output_scale", output_scale, "a positive number"
         )
-        self.observation, self.output_scale = (
-            Observation(inputs, preprocess, beta1, beta2),
-            output_scale,
-        )
+        self.observation = Observation(inputs, preprocess, beta1, beta2)
+        self.output_scale = output_scale
         self.lstm = CoordinateLSTM(
             self.observation.features, hidden, layers, outputs=2 if gradient_output else 1
         )

@@ -65,10 +65,8 @@ class TestLanguageModel:
             writer.decoding = Decoding(3, by, 4, 1.0, 10)
             tokens = writer.generate(prefix)
             after = (tokens == END).long().cumsum(1) - (tokens == END).long() > 0
-            found[by], lost[by] = (
-                writer.tokens.decode(tokens),
-                writer._log_loss(prefix, tokens.masked_fill(after, -1)),
-            )
+            found[by] = writer.tokens.decode(tokens)
+            lost[by] = writer._log_loss(prefix, tokens.masked_fill(after, -1))
         assert lost["beam"].mean() < lost["greedy"].mean() < lost["sample"].mean()
         assert found["beam"] != found["greedy"] != found["sample"]
         writer.decoding = Decoding(3, "sample", 1, 1e-4, 10)

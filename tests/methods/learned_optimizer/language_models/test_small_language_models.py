@@ -28,10 +28,8 @@ def test_references_keep_what_no_piece_is_of(named):
     learner, odd = learned({"vocabulary": 40}), objects(["ž ☃ sunset", *["cat"] * 39])
     learner.fit(named)
     samples = replace(named, columns={**named.columns, "text": Column(odd)})
-    answers, tokens = (
-        task().prepare(samples).columns["text"].values[None, :1],
-        model_of(learner).tokens,
-    )
+    answers = task().prepare(samples).columns["text"].values[None, :1]
+    tokens = model_of(learner).tokens
     assert "☃" not in tokens.decode(tokens.of(answers[0]))[0]
     own = task().scores(SupportTexts(torch.zeros(1, 1, 1), answers), answers)
     assert all(s.item() == 1 for m, s in own.items() if m.name != "BLEU")
