@@ -314,7 +314,7 @@ class LogFile(logging.FileHandler):
     """A log file whose errors do not stop a run, since results are written elsewhere."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Print no traceback."""
+        """Ignore errors of the log file, without a traceback."""
 
     def close(self) -> None:
         """Close the file, also if the last lines cannot be written."""

@@ -1,4 +1,4 @@
-"""Reuse of freed memory."""
+"""Reuse of freed memory by glibc's allocator."""
 
 import ctypes
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""A run, from its config to its results: this file is the table of contents of the program.
+"""A run, from its config to its results. This module connects all packages of the program:
 
 config ─► data ─► episodes ─► encoders ─► method × task ─► training ─► run directory
                                                        └► evaluation ─► reporting

@@ -1,4 +1,4 @@
-"""``mmml-data check``: from the command line to a table and a page."""
+"""``mmml-data check``: the command, which prints tables and writes a page."""
 
 import shlex
 from collections.abc import Callable

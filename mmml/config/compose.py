@@ -186,7 +186,7 @@ def options_of(group: str, name: str) -> dict[str, Any]:
 
 
 def no_choice(group: str, name: str, known: list[str]) -> str:
-    """The message for an unknown choice."""
+    """Return the message for an unknown choice."""
     return (
         f"{group}={name}: there is no such choice{did_you_mean(name, known)} (known: "
         f"{', '.join(known)})"

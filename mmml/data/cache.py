@@ -66,7 +66,7 @@ def code_of(*modules: ModuleType) -> str:
 
 
 def key_of(key: Any) -> str:
-    """A short name for a JSON value: its hash."""
+    """Return a hash of a JSON value, as a short name."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -65,7 +65,7 @@ class Column:
 
     @property
     def present(self) -> Values:
-        """The k values that are present, in their order."""
+        """The k values that are present, in order."""
         values: Values = self.values if self.mask is None else Subset(self.values, self.positions)
         return values
 

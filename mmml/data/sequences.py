@@ -84,7 +84,7 @@ class Streams(OnDisk):
 
 @dataclass(frozen=True)
 class Recordings:
-    """n samples.
+    """The features and scores of n samples.
 
     Attributes:
         features: by modality, float32 ``[n, steps, width]``.

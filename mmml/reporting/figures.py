@@ -75,7 +75,7 @@ def descent_curves(curves: list[dict[str, Any]], trained_to: int | None) -> str:
                 "linewidth": 2 if i == 0 else 1.1,
                 "marker": "o" if len(curve["steps"]) < 12 else None,
             }
-            # None becomes NaN.
+            # As floats, so that None becomes NaN.
             low, median, high = (np.array(curve[k], float) for k in ("low", "median", "high"))
             axes.plot(
                 curve["steps"], median, color=colour, label=curve["name"], markersize=3, **style

@@ -126,7 +126,7 @@ class PieceTokens(CachedTokenizer):
         self.pieces: pieces.WordPieces | None = None
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Learn the pieces."""
+        """Learn the pieces from texts."""
         self._known.clear()
         self.pieces = pieces.WordPieces.train(texts, self.vocabulary - 1, whole_words=True)
 

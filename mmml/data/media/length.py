@@ -8,7 +8,7 @@ import os
 from typing import BinaryIO
 
 STREAMED = 0x7FFF_0000  # bytes; programs that write RIFF to a pipe give at least this length
-SLOPPINESS = 8  # bytes; some writers count the RIFF header or the last padding wrongly
+SLOPPINESS = 8  # bytes of tolerance; some writers count the RIFF header or padding wrongly
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 

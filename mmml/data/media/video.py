@@ -53,7 +53,7 @@ def _count_packets(file: BinaryIO) -> int:
 
 
 def _choose(file: BinaryIO, count: int, limits: Limits) -> tuple[list[NDArray[np.uint8]], int]:
-    """Return the chosen frames of a video of ``count`` frames, and the true number of frames."""
+    """Return the chosen frames of a video of ``count`` packets, and its true number of frames."""
     shown = min(count, limits.video_frames)
     wanted = {(2 * i + 1) * count // (2 * shown) for i in range(shown)}
     kept, decoded = [], 0
