@@ -33,7 +33,7 @@ DISK = {
     errno.EIO: "check that disk, or use another",
     errno.EROFS: "write to another disk",
 }
-"""By the number of an ``OSError`` that is a disk's fault, and no bug: what can be done."""
+"""By the ``errno`` of errors that a disk causes, not a bug: advice for the user."""
 
 
 def expected(error: Exception) -> Exception:

@@ -6,7 +6,7 @@ from mmml.data.base import MODALITIES
 
 SHOWN = 5  # examples that an issue lists
 GAPS = {f"it has no {m}" for m in MODALITIES} | {f"its class has no {m}" for m in MODALITIES}
-"""Problems that are in the way only of the mappings that use a modality."""
+"""Problems that only concern mappings that use the missing modality."""
 
 
 @dataclass(frozen=True)

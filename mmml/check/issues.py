@@ -21,7 +21,7 @@ TWINS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑–—−’",
     "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo-----'",
 )
-"""Cyrillic and Greek letters, and signs, that look like those of a keyboard."""
+"""Cyrillic and Greek letters, and signs, that look like ASCII characters."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ datasets = Registry("dataset", "mmml.data.datasets")
 
 SPLITS = ("train", "val", "test")
 SCORE = "score"
-"""The column of scores: numbers that belong to samples, and no modality."""
+"""The column of scores, which are numbers of samples; it is not a modality."""
 MODALITIES = ("image", "text", "audio", "video", "strokes", "features")
 
 

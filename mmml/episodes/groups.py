@@ -11,7 +11,7 @@ SPARE = 2  # rows that should be left for the queries, as a multiple of their nu
 SUPPORT, QUERY = 0, 1
 
 Sides = dict[tuple[int, int], int]
-"""By numbering and number, the side on which rows of that number may stand."""
+"""By (numbering, number): the side that rows with this number may be on."""
 
 
 def draw_apart(

@@ -37,9 +37,7 @@ from mmml.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoin
 CHUNK = 512  # queries predicted at a time; does not affect the predictions
 
 Found = tuple[dict[str, Any], list[int]]
-"""What is said of a query, as :class:`Prediction` calls it, and numbers of its
-nearest support samples.
-"""
+"""Fields of the :class:`Prediction` of a query, and numbers of its nearest support samples."""
 
 
 @dataclass(frozen=True)

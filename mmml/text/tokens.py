@@ -76,7 +76,7 @@ class ByteTokens:
 
 
 BYTES = ByteTokens()
-"""How targets are kept, whatever a model reads: nothing of a text is lost."""
+"""The lossless form in which targets are stored, whatever tokens a model uses."""
 
 
 class CachedTokenizer(ABC):

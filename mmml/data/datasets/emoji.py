@@ -29,9 +29,9 @@ SIDE = 112  # pixels of the files
 VARIANT = "\ufe0f"  # a code point for display as a picture, which some lists of names leave out
 
 Names = dict[str, dict[str, list[str]]]
-"""By emoji and language: its name, and then its keywords."""
+"""By emoji and language: the name, followed by keywords."""
 Named = dict[str, list[tuple[str, str]]]
-"""By code points, languages and names."""
+"""By code points of an emoji: (language, name) pairs."""
 
 
 class EmojiFiles(OnDisk):

@@ -14,9 +14,7 @@ from mmml.data.values import Subset, Values, objects
 from mmml.errors import UserError, require
 
 Pairs = dict[str, list[tuple[str, str, str]]]
-"""By class, the code points of an emoji, a text, and the one that it is a translation
-of (empty if of none).
-"""
+"""By class: code points of an emoji, a text, and the text that it translates (empty if none)."""
 
 
 @datasets.register("emoji_texts")

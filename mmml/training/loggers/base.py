@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 loggers = Registry("logger", "mmml.training.loggers")
 
 Line = Mapping[str, Any]
-"""Of ``metrics.jsonl``: ``step``, ``split`` and scores by name."""
+"""A line of ``metrics.jsonl``: ``step``, ``split`` and scores by name."""
 
 
 class Logger(ABC):

@@ -16,8 +16,8 @@ CHARACTERS, DRAWERS = 1623, 20
 PAPER = 105  # pixels on each side of an image, and units of the strokes
 
 Drawings = dict[str, dict[str, tuple[np.ndarray, str]]]
-"""By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image,
-and a hash of it.
+"""By character (``Greek/character03``) and drawing (``Greek/character03/0394_01``): the image and
+its hash.
 """
 
 
