@@ -3,8 +3,8 @@
 **Pairs.** A group ``a/b`` of ``train.yaml`` whose ``a`` and ``b`` are also groups, such as
 ``method/task``, is not chosen by the user: ``method=M task=T`` chooses
 ``conf/method/task/M/T.yaml``, if this file exists. Like an experiment, it may have values and
-``override`` choices. (Hydra could choose it by an interpolation, ``method/task:
-${method}/${task}``, but does not allow ``override`` in such a file.)
+``override`` choices. (Hydra could choose it by an interpolation,
+``method/task: ${method}/${task}``, but does not allow ``override`` in such a file.)
 
 **Parts.** An experiment or a preset may set options of one part, such as
 ``method.update_rule.inputs`` for an LSTM. They are removed if the command line chooses a part

@@ -17,13 +17,13 @@ class Column:
 
     Attributes:
         values: n values, see :class:`mmml.data.values.Values`: images ``[n, H, W]`` as a uint8
-            tensor, texts ``[n]`` as an object array, files decoded on access, embeddings ``[n,
-            width]``. Missing values have arbitrary content, which is never read.
+            tensor, texts ``[n]`` as an object array, files decoded on access, embeddings
+            ``[n, width]``. Missing values have arbitrary content, which is never read.
         mask: which values are present, bool ``[n]`` on the CPU; None if all are. The mask of
             embeddings with more leading axes (see :class:`mmml.episodes.ExampleSet`) has the same
             axes.
-        starts: only if values belong to classes: those of class c are ``values[starts[c]:starts[c +
-            1]]``.
+        starts: only if values belong to classes: those of class c are
+            ``values[starts[c]:starts[c + 1]]``.
         encoded: whether the values are embeddings, or texts as bytes, ``[n, width]``.
         numbers: a number for each value of a split, ``[n]``, the same for equal values; None if
             unknown.

@@ -68,8 +68,8 @@ class WordPieces:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def __call__(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Return texts as pieces, truncated to ``max_length`` and padded with ``PAD``: ``[n,
-        longest]`` int64.
+        """Return texts as pieces, truncated to ``max_length`` and padded with ``PAD``:
+        ``[n, longest]`` int64.
 
         A text without any piece becomes ``UNKNOWN``, so that no row is all padding.
         """

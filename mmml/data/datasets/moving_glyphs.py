@@ -249,8 +249,8 @@ def state_after(
 
 
 def drawn(faces: Tensor, states: Tensor) -> Tensor:
-    """Draw characters ``[n, 32, 32]`` in their states ``[n, T, 5]``: uint8 ``[n, T, SIDE,
-    SIDE]``.
+    """Draw characters ``[n, 32, 32]`` in their states ``[n, T, 5]``: uint8
+    ``[n, T, SIDE, SIDE]``.
     """
     x, y, angle, size, visible = states.flatten(0, 1).T
     cos, sin = angle.cos() / size, angle.sin() / size
