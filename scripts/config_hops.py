@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import mmml
+import mmml.run  # before anything is watched, which is slow
 from mmml import cli
 
 SHORT = ["experiment=smoke", "trainer.steps=1", "hydra.run.dir=run"]

@@ -11,19 +11,38 @@
 without such an option, such as ``method/update_rule=adam``.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 
+class Files(ConfigRepository):
+    """Hydra's config files, each parsed once per process: parsing is a third of a composition."""
+
+    parsed: ClassVar[dict[tuple[str, ...], ConfigResult | None]] = {}
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        key = (config_path, *(source.full_path() for source in self.get_sources()))
+        found = self.parsed.get(key) or super().load_config(config_path)
+        self.parsed[key] = found
+        return copy.deepcopy(found)
+
+
 class Loader(ConfigLoaderImpl):
     """Hydra's config loader with the rules for pairs and parts."""
+
+    def __init__(self, config_search_path: ConfigSearchPath):
+        super().__init__(config_search_path)
+        self.repository = Files(config_search_path)
 
     def load_configuration(
         self,
