@@ -294,8 +294,9 @@ def write_scores(path: Path, results: Results) -> None:
     import pyarrow.parquet as pq
 
     types = {f.name: pa.float64() if f.name == "amount" else pa.string() for f in fields(ResultKey)}
-    types |= dict.fromkeys(("ways", "shots", "candidates", "step"), pa.int64())
-    parts = []
+    types |= dict.fromkeys(("ways", "shots", "candidates", "step", "episode"), pa.int64())
+    types["score"] = pa.float64()
+    parts = [pa.schema(types).empty_table()]  # there may be no results
     for row in results:
         about = asdict(row.key) | {
             "support": "+".join(row.key.support),

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 from mmml.errors import UserError, did_you_mean
 
+GROUP = "mmml.parts"  # the entry-point group in which packages name their modules
+
 T = TypeVar("T")
 
 
@@ -129,8 +131,15 @@ class Registry:
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
-        for entry in entry_points(group="mmml.parts"):
-            entry.load()
+        for entry in entry_points(group=GROUP):
+            try:
+                entry.load()
+            except Exception as error:  # whatever a module raises when it is imported
+                source = entry.dist.name if entry.dist else entry.name
+                raise UserError(
+                    f"the package {source} names {entry.value} in the entry-point group {GROUP}, "
+                    f"which cannot be imported ({type(error).__name__}: {error})"
+                ) from error
 
 
 def _origin(part: Any) -> tuple[str, str]:
@@ -145,12 +154,25 @@ def check_type(value: Any, annotation: Any, where: str) -> None:
     if isinstance(value, str) and _takes_a_section(annotation):
         raise UserError(f"{where}={value}: name the choice by {where.replace('.', '/')}={value}")
     if not _fits(value, annotation):
-        wanted = (
-            getattr(annotation, "__name__", str(annotation))
-            if not typing.get_args(annotation)
-            else str(annotation)
+        given = "null" if value is None else value
+        raise UserError(
+            f"{where}={given}: expected {_in_words(annotation)}, got {_in_words(type(value))}"
         )
-        raise UserError(f"{where}={value}: expected {wanted}, got {type(value).__name__}")
+
+
+def _in_words(annotation: Any) -> str:
+    """A type as users write it: ``int or null``, ``list of float``, ``one of 'a', 'b'``."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is type(None):
+        return "null"
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(repr, args))}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_in_words, args))
+    if Mapping in (origin, annotation) or dict in (origin, annotation):
+        return "a section"
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    return f"{name} of {_in_words(args[0])}" if origin is list else name
 
 
 def _takes_a_section(annotation: Any) -> bool:

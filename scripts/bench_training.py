@@ -17,7 +17,8 @@ import numpy as np
 
 from mmml import run as runs
 from mmml.config import check_run
-from mmml.config.compose import compose_plain, conf_dir
+from mmml.config.compose import compose_plain
+from mmml.config.folders import conf_dir
 from mmml.errors import ExpectedError
 from mmml.memory import keep_freed_memory
 from mmml.run_directory import RunDirectory

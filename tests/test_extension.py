@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import command, only_run
+from tests.conftest import SMOKE, command, only_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,7 +47,7 @@ PARTS = {
         # @package evaluation.confidence
         # How sure predictions are. mmml-train 'evaluation/evaluators=[few_shot,confidence]'
         name: confidence
-        episodes: 5
+        episodes: 200
         """,
 }
 DATASET = """
@@ -98,96 +99,6 @@ ENCODER = """
         def forward(self, prepared):
             return self.layer(prepared)
     """
-DISTANCE = """
-    from mmml.similarity import distances
-
-
-    @distances.register("manhattan")
-    def manhattan(query, support):
-        return (query.unsqueeze(-2) - support.unsqueeze(-3)).abs().sum(-1)
-    """
-CLASSIFIER = """
-    from mmml.methods.metric.classifiers import classifiers
-
-
-    @classifiers.register("inverse")
-    def inverse(distance, support, labels, query, temperature):
-        return (-distance(query, support).clamp_min(1e-6).log()).log_softmax(-1)
-    """
-RULE = """
-    from mmml.methods.learned_optimizer.update_rules import UpdateRule, update_rules
-
-
-    @update_rules.register("sign")
-    class Sign(UpdateRule):
-        def __init__(self, inner_lr: float):
-            super().__init__()
-            self.inner_lr = inner_lr
-
-        def update(self, grads, state, params, losses):
-            return {name: -self.inner_lr * g.sign() for name, g in grads.items()}, state
-    """
-TASK = """
-    from mmml.tasks import Metric, tasks
-    from mmml.tasks.targets import ScoreTarget
-
-    RELATIVE_ERROR = Metric("relative error", higher_is_better=False)
-
-
-    @tasks.register("relative")
-    class Relative(ScoreTarget):
-        name = "relative"
-        metrics = (RELATIVE_ERROR,)
-        loss_metric = Metric("squared relative error", percent=False, higher_is_better=False)
-
-        def aggregate(self, log_weights, support_targets):
-            return (log_weights.exp() * support_targets.unsqueeze(-2)).sum(-1)
-
-        def output_size(self, support_targets):
-            return 1
-
-        def decode(self, outputs):
-            return outputs.squeeze(-1)
-
-        def loss(self, predictions, targets):
-            return (predictions / targets - 1).square().mean(-1)
-
-        def scores(self, predictions, targets):
-            return {RELATIVE_ERROR: (predictions / targets - 1).abs()}
-
-        def chance(self, shape):
-            return {}
-    """
-EVALUATOR = """
-    import torch
-    from mmml.evaluation.context import EpisodeContext
-    from mmml.evaluation.evaluator import Evaluator, evaluators
-    from mmml.evaluation.predictions import predict
-    from mmml.evaluation.results import Results
-    from mmml.tasks import Metric
-
-    CONFIDENCE = Metric("confidence")
-
-
-    @evaluators.register("confidence")
-    class Confidence(Evaluator):
-        name = "confidence"
-        plays = EpisodeContext
-
-        def __init__(self, episodes: int):
-            self.episodes = episodes
-
-        def run(self, player, context):
-            results = Results()
-            for setting in context.settings_of(self.name):
-                for played in predict(
-                    player.learner, player.samples, context.sampler(), setting, self.episodes
-                ):
-                    scores = CONFIDENCE.of_episodes(played.predictions.exp().amax(-1)).numpy()
-                    about = played.drawn.classes, "test", played.mapping, CONFIDENCE, player.learner
-                    results.add(setting.mean_of(scores, *about))
-            return results
-    """
 SHORT = ["dataset=dots", "encoder/image=flat", "trainer.steps=4", "evaluation.episodes=8"]
 SHORT += ["evaluation.validation_episodes=4"]
 RUN = [
@@ -195,6 +106,7 @@ RUN = [
     "method/distance=manhattan",
     "method/classifier=inverse",
     "evaluation/evaluators=[few_shot,confidence]",
+    "evaluation.confidence.episodes=5",
     "episode.train={ways: 6, shots: 1, queries: 2, mappings: ['image:image']}",
     "episode.eval={ways: 4, shots: 1, queries: 2, mappings: ['image:image']}",
 ]
@@ -205,15 +117,14 @@ SCORES = [
     "episode.train={shots: 3, queries: 2}",
     "episode.eval={shots: 3, queries: 2, mappings: ['image:image']}",
 ]
-MODULES = {
-    "data/datasets/dots.py": DATASET,
-    "encoders/flat.py": ENCODER,
-    "similarity/manhattan.py": DISTANCE,
-    "methods/metric/classifiers/inverse.py": CLASSIFIER,
-    "methods/learned_optimizer/update_rules/sign.py": RULE,
-    "tasks/relative.py": TASK,
-    "evaluation/evaluators/confidence.py": EVALUATOR,
-}
+DESCRIBED = dict(
+    re.findall(
+        r"`mmml/([\w/]+\.py)`\n\n```python\n(.*?)```",
+        (ROOT / "CONTRIBUTING.md").read_text(),
+        re.DOTALL,
+    )
+)
+MODULES = {"data/datasets/dots.py": DATASET, "encoders/flat.py": ENCODER, **DESCRIBED}
 
 
 def write(path: Path, text: str) -> None:
@@ -238,60 +149,91 @@ def assert_ran(cwd: Path) -> None:
     assert "name: manhattan" in (run / "config.yaml").read_text()
 
 
+def test_contributing_describes_each_kind():
+    assert {Path(name).stem for name in DESCRIBED} == {
+        "manhattan",
+        "confidence",
+        "relative",
+        "inverse",
+        "sign",
+    }
+
+
 @pytest.fixture
-def outside(tmp_path):
-    """A package installed elsewhere, that names its module in the entry-point group,
-    and a folder of YAML.
-    """
-    site, conf = tmp_path / "site", tmp_path / "conf"
-    write(site / "our_parts.py", "\n".join(map(textwrap.dedent, MODULES.values())))
+def site(tmp_path):
+    """The folder of an installed package that names its module in the entry-point group."""
+    site = tmp_path / "site"
+    write(site / "ours" / "__init__.py", "")
+    write(site / "ours" / "parts.py", "\n".join(map(textwrap.dedent, MODULES.values())))
     write(
         site / "ours-1.0.dist-info" / "METADATA",
         "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n",
     )
-    write(site / "ours-1.0.dist-info" / "entry_points.txt", "[mmml.parts]\nours = our_parts\n")
+    write(site / "ours-1.0.dist-info" / "entry_points.txt", "[mmml.parts]\nours = ours.parts\n")
     for name, text in PARTS.items():
-        write(conf / name, text)
-    return str(site), str(conf)
+        write(site / "ours" / "conf" / name, text)
+    return str(site)
 
 
-def test_from_outside(outside, tmp_path):
-    site, conf = outside
-    done = command("train", "--config-dir", conf, *RUN, cwd=tmp_path, PYTHONPATH=site)
+def test_from_outside(site, tmp_path):
+    done = command("train", *RUN, cwd=tmp_path, PYTHONPATH=site)
     assert done.returncode == 0, done.stderr
     assert_ran(tmp_path)
     run = only_run(tmp_path)
-    evaluated = command(
-        "eval", f"checkpoint={run}", "name=x", "episode.eval.ways=3", cwd=tmp_path, PYTHONPATH=site
-    )
-    assert evaluated.returncode == 0, evaluated.stderr
     missing = command("eval", f"checkpoint={run}", "name=y", cwd=tmp_path)
     assert missing.returncode == 2 and "there is no dataset of that name" in missing.stderr
 
 
-def test_a_mistyped_option_of_an_outside_part_is_found(outside, tmp_path):
-    site, conf = outside
-    done = command(
-        "train", "--config-dir", conf, *RUN, "+dataset.clases=3", cwd=tmp_path, PYTHONPATH=site
-    )
+def test_finished_runs_take_choices_from_outside(site, tmp_path):
+    own = [o for o in RUN if "classifier" not in o and "confidence" not in o]
+    done = command("train", *own, "trainer.steps=1", cwd=tmp_path, PYTHONPATH=site)
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    chosen = ["method/classifier=inverse", "evaluation/evaluators=[few_shot,confidence]"]
+    options = ["evaluation.confidence.episodes=5", "name=x"]
+    done = command("eval", f"checkpoint={run}", *chosen, *options, cwd=tmp_path, PYTHONPATH=site)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((run / "eval" / "x" / "result.json").read_text())["results"]
+    assert {r["predictor"] for r in rows if r["evaluator"] == "confidence"} >= {"metric/inverse"}
+
+
+def test_a_folder_of_configs_alone(site, tmp_path):
+    """As it is named on the command line; its choices are in the help, too."""
+    conf = tmp_path / "conf"
+    write(conf / "dataset" / "few_dots.yaml", "# Few dots.\nname: dots\nclasses: 6\n")
+    own = ["dataset=few_dots", *RUN[1:]]
+    named = f"--config-dir={conf}"
+    done = command("train", named, *own, "dataset.clases=3", cwd=tmp_path, PYTHONPATH=site)
+    assert done.returncode == 2 and "dataset.clases is no option" in done.stderr
+    done = command("train", named, "--help", cwd=tmp_path, PYTHONPATH=site)
+    assert "few_dots" in done.stdout and "inverse" in done.stdout
+
+
+def test_a_mistyped_option_of_an_outside_part_is_found(site, tmp_path):
+    done = command("train", *RUN, "+dataset.clases=3", cwd=tmp_path, PYTHONPATH=site)
     assert done.returncode == 2 and "did you mean 'classes'" in done.stderr
 
 
+def test_a_package_that_cannot_be_imported_is_named(site, tmp_path):
+    (Path(site) / "ours" / "parts.py").write_text("import nothing_of_that_name")
+    done = command("train", *SMOKE, cwd=tmp_path, PYTHONPATH=site)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "the package ours names ours.parts" in done.stderr
+    assert "nothing_of_that_name" in done.stderr
+
+
+def test_an_evaluator_refuses_a_task_before_training(site, tmp_path):
+    options = [*SCORES, "evaluation/evaluators=[few_shot,confidence]"]
+    done = command("train", *options, cwd=tmp_path, PYTHONPATH=site)
+    assert done.returncode == 2
+    assert "evaluation.confidence needs a task with classes" in done.stderr
+
+
 @pytest.mark.parametrize("method", ["metric", "learned_optimizer"])
-def test_a_task_from_outside_is_learned_by_each_method(outside, method, tmp_path):
+def test_a_task_from_outside_is_learned_by_each_method(site, method, tmp_path):
     """Also one with an update rule from outside."""
-    site, conf = outside
     rule = ["method/update_rule=sign"] if method == "learned_optimizer" else []
-    done = command(
-        "train",
-        "--config-dir",
-        conf,
-        f"method={method}",
-        *SCORES,
-        *rule,
-        cwd=tmp_path,
-        PYTHONPATH=site,
-    )
+    done = command("train", f"method={method}", *SCORES, *rule, cwd=tmp_path, PYTHONPATH=site)
     assert done.returncode == 0, done.stderr
     result = json.loads((only_run(tmp_path) / "result.json").read_text())
     rows = [

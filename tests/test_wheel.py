@@ -57,7 +57,7 @@ def test_the_wheel_trains(tmp_path):
     where = run(
         python,
         "-c",
-        "import mmml.config.compose as c; print(c.__file__, c.conf_dir())",
+        "import mmml.config.folders as c; print(c.__file__, c.conf_dir())",
         cwd=elsewhere,
     )
     assert where.count(str(site)) == 2, where

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mmml.config.compose import conf_dir
+from mmml.config.folders import conf_dir, conf_dirs
 
 HEAD = """\
 mmml-train: train a model that learns new tasks from a handful of examples, and test it.
@@ -35,8 +35,9 @@ PACKAGE = "# @package _global_"  # the first line of files that name their secti
 
 def help_text(arguments: Sequence[str]) -> str:
     """Return the help; a ``group=choice`` among the arguments shows the options of that choice."""
-    own = [Path(value) for flag, value in pairwise(arguments) if flag in ("--config-dir", "-cd")]
-    folders = [conf_dir(), *own]
+    words = [word for a in arguments for word in (a.split("=", 1) if a[:1] == "-" else [a])]
+    own = [Path(value) for flag, value in pairwise(words) if flag in ("--config-dir", "-cd")]
+    folders = [*conf_dirs(), *own]
     train = (conf_dir() / "train.yaml").read_text()
     selected = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
     chosen = _choices(folders, selected)
@@ -135,9 +136,7 @@ def _with_values(text: str, content: Any) -> str:
 
 def _names(folders: Sequence[Path], group: str) -> list[str]:
     """The choices of a group."""
-    return list(
-        dict.fromkeys(p.stem for folder in folders for p in sorted((folder / group).glob("*.yaml")))
-    )
+    return sorted({p.stem for folder in folders for p in (folder / group).glob("*.yaml")})
 
 
 def _file(folders: Sequence[Path], group: str, choice: str | None) -> Path | None:

@@ -1,7 +1,8 @@
 """``mmml-predict``: predict labels of new files from a few labelled examples."""
 
 from mmml.cli.arguments import refuse_stray, wants_help
-from mmml.config.compose import conf_dir, take_option
+from mmml.config.compose import take_option
+from mmml.config.folders import conf_dir
 
 HELP = """\
 mmml-predict: label new files from a few labelled examples of each class.

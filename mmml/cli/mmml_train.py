@@ -10,11 +10,13 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from mmml.cli.arguments import wants_help
 from mmml.cli.help import help_text
 from mmml.cli.mmml_report import summarise
-from mmml.config.compose import conf_dir, explain, quote_paths, take_option, with_data
+from mmml.config.compose import explain, quote_paths, take_option, with_data
+from mmml.config.folders import conf_dir
 from mmml.errors import UserError
 from mmml.world import World
 
@@ -76,7 +78,7 @@ def compose_and_train(arguments: list[str], world: World) -> int:
     sys.argv[1:] = flags + [a for a in quote_paths(arguments) if a not in flags]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
         raise UserError(explain(error, [a for a in arguments if not a.startswith("-")])) from None
     except OSError as error:
         error.filename = error.filename or output_folder()

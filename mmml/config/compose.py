@@ -15,9 +15,11 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 import mmml.config.loader
 import mmml.config.schema  # noqa: F401  (registers the schema that train.yaml builds on)
+from mmml.config.folders import choices, conf_dir, is_group
 from mmml.errors import UserError, did_you_mean
 from mmml.files import expanded
 
@@ -32,16 +34,6 @@ MOVED = ("dataset.root", "dataset.features")  # paths that may change after trai
 NOT_LEARNED = re.compile(
     r"method[./]classifier(\.\w+)*|method\.language_model\.(decoding|beams|temperature)"
 )
-
-
-def conf_dir() -> Path:
-    """The folder of configs: ``conf/`` of a clone, else the copy inside the installed package."""
-    package = Path(__file__).resolve().parent.parent
-    return (
-        package.parent / "conf"
-        if (package.parent / "conf" / "train.yaml").is_file()
-        else package / "conf"
-    )
 
 
 def quote_paths(arguments: Sequence[str]) -> list[str]:
@@ -118,7 +110,7 @@ def apply_overrides(
                 f"{text}: {section} belongs to the finished run and cannot change; "
                 "train a new run instead"
             )
-        if "/" in key and section in config and (conf_dir() / key).is_dir():
+        if "/" in key and section in config and is_group(key):
             value = override.value()
             if isinstance(value, list):
                 OmegaConf.update(
@@ -166,23 +158,17 @@ def named_choices(config: dict[str, Any]) -> list[str]:
     named = [
         (group, s["name"]) for group, s in config.items() if isinstance(s, dict) and "name" in s
     ]
-    return [
-        f"{group}={name}"
-        for group, name in named
-        if (conf_dir() / group / f"{name}.yaml").is_file()
-    ]
+    return [f"{group}={name}" for group, name in named if name in choices(group)]
 
 
 def options_of(group: str, name: str) -> dict[str, Any]:
     """Return the options of a choice whose file contains only options, such as
     ``method/classifier=ridge``.
     """
-    file = conf_dir() / group / f"{name}.yaml"
-    if not file.is_file():
-        raise UserError(
-            no_choice(group, name, sorted(f.stem for f in (conf_dir() / group).glob("*.yaml")))
-        )
-    return plain(OmegaConf.load(file))  # type: ignore[arg-type]
+    files = choices(group)
+    if name not in files:
+        raise UserError(no_choice(group, name, list(files)))
+    return plain(OmegaConf.load(files[name]))  # type: ignore[arg-type]
 
 
 def no_choice(group: str, name: str, known: list[str]) -> str:
@@ -231,7 +217,7 @@ def compose_plain(overrides: Sequence[str], name: str = "train") -> dict[str, An
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return plain(compose(name, quote_paths(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(explain(error, overrides, name)) from None
 
 
@@ -250,6 +236,9 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
             f"{error.override} cannot be read: write key=value, and quote values with "
             "special characters"
         )
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}: line {mark.line + 1} cannot be read as YAML ({error.problem})"
     given = {text: override for text in overrides if (override := readable(text)) is not None}
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, chosen = error.missing_cfg_file.rpartition("/")
@@ -257,6 +246,11 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
             if f"{override.key_or_group}/{override.value()}" == error.missing_cfg_file:
                 group, chosen = override.key_or_group, str(override.value())
         return no_choice(group, chosen, list(error.options))
+    for override in given.values():  # of a list of choices, Hydra does not name the wrong one
+        several = override.value() if is_group(override.key_or_group) else None
+        known = choices(override.key_or_group)
+        if isinstance(several, list) and (wrong := [n for n in several if n not in known]):
+            return no_choice(override.key_or_group, str(wrong[0]), list(known))
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         key, reason = cause.full_key, first_lines(cause, 1)
@@ -290,24 +284,20 @@ def readable(text: str) -> Override | None:
 def explain_unknown(key: str, overrides: Sequence[str], name: str) -> str:
     """Return the message for an unknown option or choice."""
     parent, child = re.split(r"[./]", key)[0], key.partition("/")[2]
-    if child and (conf_dir() / key).is_dir():
-        owners = [
-            f"{parent}={p.stem}"
-            for p in sorted((conf_dir() / parent).glob("*.yaml"))
-            if leaves(p, child)
-        ]
+    if child and is_group(key):
+        owners = [f"{parent}={n}" for n, file in choices(parent).items() if leaves(file, child)]
         return (
-            f"{key}=: the chosen {parent} leaves no choice of that; choose one that does: "
+            f"{key}: the chosen {parent} leaves no choice of that; choose one that does: "
             f"{' or '.join(owners)}"
         )
     if leaves(conf_dir() / f"{name}.yaml", parent) and (others := choices_with(key)):
         return f"{key} belongs to {' or '.join(others)}, which is not chosen"
-    groups = [
-        o
-        for o in overrides
-        if "/" not in o.partition("=")[0] and (conf_dir() / o.partition("=")[0]).is_dir()
-    ]
-    return f"{key} is no option{did_you_mean(key, dotted_keys(compose_plain(groups, name)))}"
+    groups = [o for o in overrides if is_group(o.partition("=")[0])]
+    try:
+        composed = compose_plain(groups, name)
+    except UserError:  # a choice of --config-dir, say
+        composed = compose_plain([], name)
+    return f"{key} is no option{did_you_mean(key, dotted_keys(composed))}"
 
 
 def choices_with(key: str) -> list[str]:
@@ -315,10 +305,13 @@ def choices_with(key: str) -> list[str]:
     ``task=regression``.
     """
     section, _, option = key.rpartition(".")
+    for name, file in choices("evaluation/evaluators").items():  # their sections stand elsewhere
+        if f"# @package {section}\n" in file.read_text():
+            return [f"evaluation/evaluators=[{name}]"]
     group = section.replace(".", "/")
-    files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
     line = re.compile(rf"^({re.escape(group)}:\n(  .*\n)*?  )?{re.escape(option)}:", re.MULTILINE)
-    return [f"{group}={f.stem}" for f in files if line.search(f.read_text())]
+    found = choices(group) if group else {}
+    return [f"{group}={n}" for n, f in found.items() if line.search(f.read_text())]
 
 
 def leaves(file: Path, group: str) -> bool:

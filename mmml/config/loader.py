@@ -24,6 +24,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from mmml.config.folders import conf_dirs
+
 
 class Files(ConfigRepository):
     """Hydra's config files, each parsed once per process: parsing is a third of a composition."""
@@ -41,6 +43,8 @@ class Loader(ConfigLoaderImpl):
     """Hydra's config loader with the rules for pairs and parts."""
 
     def __init__(self, config_search_path: ConfigSearchPath):
+        for folder in conf_dirs()[1:]:
+            config_search_path.prepend("mmml.parts", f"file://{folder}", "schema")
         super().__init__(config_search_path)
         self.repository = Files(config_search_path)
 

@@ -1,6 +1,7 @@
 """An evaluation is a list of evaluators: each measures all learners and adds rows to one table."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -152,6 +153,11 @@ def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Eva
                 f"of {', '.join(fit)}"
             )
         found.append(evaluator)
+    if not found:
+        raise UserError(
+            "evaluation/evaluators=[] measures nothing: choose some, such as "
+            "'evaluation/evaluators=[few_shot]'"
+        )
     return found
 
 
@@ -170,6 +176,9 @@ def run_evaluators(
         evaluators: that measure.
         context: what they measure on.
 
+    Raises:
+        ValueError: an evaluator gave two rows with the same key.
+
     Returns:
         The table; and those players that share the learner's embeddings, the learner first, for
         :func:`collect_examples`.
@@ -184,6 +193,9 @@ def run_evaluators(
                 results.extend(evaluator.run(player, context))
         for evaluator in evaluators:
             results.extend(evaluator.references(context))
+    for key, rows in Counter(result.key for result in results).items():
+        if rows > 1:
+            raise ValueError(f"evaluators gave {rows} rows where there should be one: {key}")
     return results, own
 
 

@@ -29,6 +29,9 @@ class EpisodePredictions(NamedTuple):
     targets: Tensor
 
 
+Scores = Callable[[EpisodePredictions], dict[Metric, Tensor]]
+"""The scores of every query of some episodes, ``[B, q]``, or of every episode, ``[B, 1]``."""
+
 Watch = Callable[[EvalSetting, EpisodePredictions, dict[Metric, Tensor]], None]
 """Is shown some episodes as they were played, and the scores of every query."""
 
@@ -41,6 +44,7 @@ def episode_results(
     settings: Iterable[EvalSetting],
     episodes: int,
     watch: Iterable[Watch] = (),
+    scores: Scores | None = None,
 ) -> Results:
     """The mean score of a learner in every setting; mappings that it has no encoder
     for are left out.
@@ -52,15 +56,16 @@ def episode_results(
         settings: see :func:`mmml.evaluation.setting.episode_settings`.
         episodes: of each row; episode i is the same for all learners and mappings.
         watch: called with all that is played besides.
+        scores: what is measured; None for the scores of the task.
     """
     results = Results()
     for setting in settings:
         for mapping, (classes, metrics) in score_episodes(
-            learner, embedded, sampler, setting, episodes, watch
+            learner, embedded, sampler, setting, episodes, watch, scores
         ).items():
-            for metric, scores in metrics.items():
+            for metric, values in metrics.items():
                 results.add(
-                    setting.mean_of(scores, classes, sampler.split, mapping, metric, learner)
+                    setting.mean_of(values, classes, sampler.split, mapping, metric, learner)
                 )
     return results
 
@@ -73,6 +78,7 @@ def score_episodes(
     setting: EvalSetting,
     episodes: int,
     watch: Iterable[Watch] = (),
+    scores: Scores | None = None,
 ) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
     """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores,
     ``[episodes]``.
@@ -83,11 +89,11 @@ def score_episodes(
     classes: dict[Mapping, list[np.ndarray]] = {}
     with few_threads(setting.shape, embedded, learner):
         for played in predict(learner, embedded, sampler, setting, episodes):
-            scores = score(setting.task, learner, embedded, played)
-            parts.setdefault(played.mapping, []).append(scores)
+            found = scores(played) if scores else score(setting.task, learner, embedded, played)
+            parts.setdefault(played.mapping, []).append(found)
             classes.setdefault(played.mapping, []).append(played.drawn.classes)
             for watcher in watch:
-                watcher(setting, played, scores)
+                watcher(setting, played, found)
     return {
         mapping: (
             np.concatenate(classes[mapping]),

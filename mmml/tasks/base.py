@@ -188,7 +188,7 @@ class Task(ABC):
 
         For targets that a file can hold.
         """
-        raise NotImplementedError(f"task={self.name} has no answers of its own")
+        raise UserError(f"task={self.name} has no answers that mmml-predict can write")
 
     def answers(
         self, predictions: Any, samples: Samples, drawn: Episodes

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -64,9 +64,6 @@ class Regression(ScoreTarget):
 
     def decode(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1)
-
-    def format(self, predictions: Tensor) -> list[dict[str, Any]]:
-        return [{"score": score} for score in predictions[0].tolist()]
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Squared error."""

@@ -1,7 +1,9 @@
 """Tasks whose samples have targets of their own: scores, or values of a modality."""
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from torch import Tensor
 
 from mmml.config.schema import EpisodeConfig
 from mmml.data.base import SCORE, Dataset, Granularity
@@ -18,6 +20,9 @@ class ScoreTarget(Task):
 
     form: ClassVar[str] = "scalar"
     target: str = SCORE
+
+    def format(self, predictions: Tensor) -> list[dict[str, Any]]:
+        return [{"score": score} for score in predictions[0].tolist()]
 
     def check_dataset(self, dataset: Dataset) -> None:
         super().check_dataset(dataset)

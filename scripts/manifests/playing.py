@@ -25,7 +25,8 @@ from manifests.reading import lost_rows
 from mmml import run
 from mmml.check.command import check
 from mmml.config import check_run
-from mmml.config.compose import conf_dir, parse, plain, quote_paths
+from mmml.config.compose import parse, plain, quote_paths
+from mmml.config.folders import conf_dir
 from mmml.data.base import datasets
 from mmml.data.manifest import ManifestRows, read_rows
 from mmml.data.media import Limits, MediaError, decode

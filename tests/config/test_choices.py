@@ -8,7 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from mmml.cli.help import help_text
-from mmml.config.compose import compose_plain, conf_dir
+from mmml.config.compose import compose_plain
+from mmml.config.folders import conf_dir
 from mmml.config.schema import Config, check_run
 from mmml.data.base import datasets
 from mmml.episodes.mapping import Mapping

@@ -7,7 +7,8 @@ import shlex
 
 import pytest
 
-from mmml.config.compose import compose_plain, conf_dir
+from mmml.config.compose import compose_plain
+from mmml.config.folders import conf_dir
 from mmml.config.schema import Config, check_run
 from mmml.data.base import datasets
 from mmml.run import modalities_of

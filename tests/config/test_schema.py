@@ -4,7 +4,8 @@ import re
 import pytest
 
 from mmml.config import check_config
-from mmml.config.compose import compose_plain, conf_dir, dotted_keys
+from mmml.config.compose import compose_plain, dotted_keys
+from mmml.config.folders import conf_dir
 from mmml.errors import UserError
 
 PLAIN = compose_plain([])

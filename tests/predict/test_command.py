@@ -369,7 +369,7 @@ def test_another_encoder_of_one_modality(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="has parameters that nobody has trained"):
         predict(["support=zoo", "query=zoo", "encoder/image=conv4", "encoder.width=8"])
     with pytest.raises(
-        UserError, match="encoder/audio=: the chosen encoder leaves no choice of that"
+        UserError, match="encoder/audio: the chosen encoder leaves no choice of that"
     ):
         predict(["support=zoo", "query=zoo", "encoder=mlp", "encoder/audio=logmel_conv"])
 

@@ -1,7 +1,8 @@
 import pytest
 
 from mmml.config import Config, ProblemConfig, check_config, check_run
-from mmml.config.compose import compose_plain, conf_dir
+from mmml.config.compose import compose_plain
+from mmml.config.folders import conf_dir
 from mmml.errors import UserError
 from mmml.methods.learned_optimizer.problems import build_solver, problems
 from mmml.run import build_learner

@@ -152,7 +152,7 @@ def learned_solver(options: Mapping[str, Any], family: Family, **training: float
     optimizer.fit_to(family.template())
     if not optimizer.learned:
         raise UserError(
-            f"method/update_rule={rule} has nothing to learn on problem={family.name}; "
-            "it is a baseline of every such run: choose lstm, rnnprop, meta_lstm or learned_lr"
+            f"method/update_rule={rule} has nothing to learn on problem={family.name}: choose a "
+            "rule that is learned, such as lstm, rnnprop, meta_lstm or learned_lr"
         )
     return Solver(optimizer, rule, Unroll(**{k: options[k] for k in UNROLL}), **training)
