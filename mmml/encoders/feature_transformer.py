@@ -1,5 +1,4 @@
-"""``name: feature_transformer``: an encoder of precomputed feature vectors, or sequences of them.
-"""
+"""``name: feature_transformer``: an encoder of precomputed feature vectors or sequences."""
 
 from collections.abc import Mapping
 from typing import Any
