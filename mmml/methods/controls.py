@@ -48,7 +48,7 @@ class PermutedTargets(Control):
     def can_play(self, shape: EpisodeShape) -> bool:
         if self.task.per_sample_target:
             return shape.ways * shape.shots > 1  # a single pair cannot be permuted
-        even = shape.shots % shape.ways == 0  # each class must get as many items of each class
+        even = shape.shots % shape.ways == 0  # else classes would be mixed unevenly
         return even and self.learner.embeds_once  # only embeddings can be permuted
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
