@@ -36,7 +36,7 @@ class Regression(ScoreTarget):
     name = "regression"
     metrics: ClassVar[tuple[Metric, ...]] = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
-    # Of all constants the mean has the least squared error, and the median the least absolute one.
+    # The mean is the constant with the least squared error, the median with the least absolute.
     constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {
         "mean": lambda t: t,
         "median": median,
