@@ -78,7 +78,7 @@ class Pretrained(Encoder):
         return next(self.trunk.parameters()).device
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        if self.frozen:  # move the model, too, which is no submodule
+        if self.frozen:  # also move the model, which is no submodule
             self.trunk._apply(fn)
         return super()._apply(fn, recurse)
 

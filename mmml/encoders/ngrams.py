@@ -54,7 +54,7 @@ class NGrams(Encoder):
         return to_bytes(texts, self.max_length).to(self.device)
 
     def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
-        return count_bytes(raw), self.max_length - 2  # without the edges
+        return count_bytes(raw), self.max_length - 2  # without the added spaces
 
     def forward(self, prepared: Tensor) -> Tensor:
         # Leave out single bytes, which say little.

@@ -40,7 +40,7 @@ def interval(scores: np.ndarray, answers: int | None = None) -> tuple[float, flo
         return mean, t * error
     count = float(n * answers)
     if error > 0:
-        count = min(count, mean * (1 - mean) / error**2)  # effective number
+        count = min(count, mean * (1 - mean) / error**2)  # effective number of independent answers
     if count * min(mean, 1 - mean) >= COMMON:
         return mean, t * error
     centre = (mean + t**2 / (2 * count)) / (1 + t**2 / count)

@@ -103,7 +103,7 @@ class LanguageModel(nn.Module):
         return found
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        if self.frozen:  # move the model, too, which is no submodule
+        if self.frozen:  # also move the model, which is no submodule
             self.model._apply(fn)
         return super()._apply(fn, recurse)
 

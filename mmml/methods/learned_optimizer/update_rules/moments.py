@@ -39,7 +39,7 @@ class Moments:
             n: self.beta2 * state["square"][n] + (1 - self.beta2) * g.square()
             for n, g in grads.items()
         }
-        count = state["count"][""] + 1  # number of steps with this one
+        count = state["count"][""] + 1  # number of steps, including this one
         first, second = 1 - self.beta1**count, 1 - self.beta2**count
         means = {n: m / first for n, m in mean.items()}
         roots = {n: root(s / second) + EPSILON for n, s in square.items()}
