@@ -1,9 +1,9 @@
-"""How fast inner loops are, beside TorchOpt, higher and plain loops:
+"""Time inner loops of mmml, TorchOpt, higher and plain loops:
 ``python scripts/bench_adaptation.py``.
 
-Every pair computes the same on the same network and batch, in turns, in one process; the ratio
-of medians counts. TorchOpt and higher are measured where they are installed
-(``pip install torchopt higher``); they are no dependencies of mmml.
+The competitors of each benchmark compute the same on the same network and batch, and take turns in
+one process. The result is the ratio of their medians. TorchOpt and higher are measured if they are
+installed (``pip install torchopt higher``); mmml does not depend on them.
 """
 
 import statistics
@@ -39,7 +39,7 @@ Work = Callable[[], Any]
 
 
 def learner_of(*overrides: str) -> tuple[Any, Any]:
-    """A learner on glyphs, and the samples of its training split."""
+    """Return a learner on glyphs, and the samples of its training split."""
     short = [
         "episode.train.mappings=[image:image]",
         "episode.eval.mappings=[image:image]",
@@ -58,7 +58,7 @@ def learner_of(*overrides: str) -> tuple[Any, Any]:
 
 
 def prepared(learner: Any, samples: Any, queries: int, tasks: int = TASKS) -> Batch:
-    """A batch whose images are what the encoder computes with, so that only learning is timed."""
+    """Return a batch with preprocessed images, so that only learning is timed."""
     batch = gather(
         samples,
         Sampler(samples, 0, "train").draw(range(tasks), EpisodeShape(WAYS, 1, queries)),
@@ -68,7 +68,7 @@ def prepared(learner: Any, samples: Any, queries: int, tasks: int = TASKS) -> Ba
 
 
 def network_of(learner: Any) -> nn.Module:
-    """A learner's encoder and a head as one plain module, for the libraries to adapt."""
+    """Return a learner's encoder and a head as one plain module, for the libraries to adapt."""
     encoder = strip(learner).embedder.encoders["image"]
     layers = (
         [encoder.layers]
@@ -79,7 +79,7 @@ def network_of(learner: Any) -> nn.Module:
 
 
 def tasks_of(batch: Batch) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Support images and labels, query images and labels, of each task."""
+    """Return the support images and labels, and the query images and labels, of each task."""
     (xs, ys), (xq, yq) = (
         (s.values["image"].flatten(1, 2), s.labels) for s in (batch.support, batch.query)
     )
@@ -87,7 +87,7 @@ def tasks_of(batch: Batch) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
 
 
 def with_torchopt(network: nn.Module, tasks: list[Any]) -> None:
-    """One meta-gradient, task by task, as TorchOpt's own MAML example has it."""
+    """Compute one meta-gradient, task by task, as in TorchOpt's own MAML example."""
     import torchopt
 
     inner = torchopt.MetaSGD(network, lr=RATE)
@@ -106,7 +106,7 @@ def with_torchopt(network: nn.Module, tasks: list[Any]) -> None:
 
 
 def with_higher(network: nn.Module, tasks: list[Any]) -> None:
-    """One meta-gradient, task by task, as higher's own MAML example has it."""
+    """Compute one meta-gradient, task by task, as in higher's own MAML example."""
     import higher
 
     inner = torch.optim.SGD(network.parameters(), lr=RATE)
@@ -118,13 +118,13 @@ def with_higher(network: nn.Module, tasks: list[Any]) -> None:
 
 
 def with_mmml(learner: Any, batch: Batch) -> None:
-    """One meta-gradient."""
+    """Compute one meta-gradient."""
     for loss in learner.losses(batch, 0.0):
         loss.backward()
 
 
 def meta_gradients(*overrides: str) -> Iterator[tuple[str, Work]]:
-    """mmml first, then the libraries that are installed."""
+    """Yield the meta-gradient of mmml, then of each library that is installed."""
     learner, samples = learner_of("method/algorithm=maml", *overrides)
     batch = prepared(learner, samples, queries=5)
     twin, _ = learner_of("method/algorithm=maml", *overrides)
@@ -140,7 +140,7 @@ def meta_gradients(*overrides: str) -> Iterator[tuple[str, Work]]:
 
 
 def strip(learner: Any) -> Any:
-    """The learner with plain batch normalisation again."""
+    """Return the learner with plain batch normalisation."""
     from mmml.methods.learned_optimizer.norm import TaskNorm
 
     def restore(module: nn.Module) -> None:
@@ -155,8 +155,8 @@ def strip(learner: Any) -> Any:
 
 
 def evaluations() -> Iterator[tuple[str, Work]]:
-    """ANIL on embeddings, which are computed once, and convolutional MAML: 32 test episodes,
-    15 queries a class.
+    """Yield the evaluation of 32 test episodes with 15 queries of each class: by ANIL on
+    embeddings, which are computed once, and by convolutional MAML.
     """
     maml, samples = learner_of("method/algorithm=maml")
     anil, _ = learner_of("method/algorithm=anil", "method.transductive=false")
@@ -178,7 +178,9 @@ def evaluations() -> Iterator[tuple[str, Work]]:
 
 
 def quadratics() -> Iterator[tuple[str, Work]]:
-    """The LSTM on 128 quadratics, 20 steps and a meta-gradient, and a loop over the parameters."""
+    """Yield a meta-gradient of the LSTM on 128 quadratics with 20 steps: by mmml, and by a loop
+    over the parameters.
+    """
     problems = QuadraticFamily(10).draw(range(128), 0, "train", None, torch.device("cpu"))
     rule = LSTMRule(20, 2, "gradient", "log_sign", 0.1)
     solver = Solver(rule, "lstm", Unroll(20, None, True, "uniform", 0.0))
@@ -192,8 +194,8 @@ def quadratics() -> Iterator[tuple[str, Work]]:
 
 
 def loop_over_parameters(rule: LSTMRule, problems: Any) -> None:
-    """The same, written plainly: each problem's parameters are a tensor that
-    is updated by itself.
+    """Compute the same in plain code: the parameters of each problem are one tensor with its own
+    update.
     """
     parameters = [p.clone().requires_grad_() for p in problems.start]
     zeros = torch.zeros(10, 20)
@@ -231,8 +233,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[tuple[str, Work]]]] = {
 
 
 def main() -> None:
-    """Medians in milliseconds and the ratio to the first of each benchmark; arguments choose
-    benchmarks by number.
+    """Print medians in milliseconds and the ratio to the first competitor of each benchmark;
+    arguments choose benchmarks by number.
     """
     warnings.filterwarnings("ignore")
     torch.set_num_threads(THREADS)
@@ -246,7 +248,7 @@ def main() -> None:
             for name, work in works.items():
                 started = time.perf_counter()
                 work()
-                if round:  # the first one warms up
+                if round:  # the first round is a warm-up
                     seconds[name].append(time.perf_counter() - started)
         first = statistics.median(next(iter(seconds.values())))
         for name, taken in seconds.items():

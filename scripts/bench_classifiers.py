@@ -1,8 +1,7 @@
-"""How long 1,000 five-way episodes take on cached features:
-``python scripts/bench_classifiers.py``.
+"""Time 1,000 five-way episodes on cached features: ``python scripts/bench_classifiers.py``.
 
-Drawing, gathering and predicting together, as the panel does them: 15 queries a class, 512
-numbers a sample, 2 threads at most (small episodes take one).
+Drawing, gathering and predicting are timed together, as in evaluation: 15 queries of each class,
+512 numbers for each sample, and at most 2 threads (small episodes use one).
 """
 
 import time
@@ -25,7 +24,9 @@ RULES = ("prototype", "ridge", "attention")
 
 
 def cached_features() -> Samples:
-    """Classes in a space: a random centre each, and as much noise."""
+    """Return features of classes: a random centre for each class, and noise with four times the
+    standard deviation of the centres.
+    """
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, 1, WIDTH, generator=generator)
     values = centres + 4 * torch.randn(CLASSES, EACH, WIDTH, generator=generator)
@@ -36,8 +37,8 @@ def cached_features() -> Samples:
 
 
 def main() -> None:
-    """Print the best of some rounds in seconds, and the accuracy, of each rule
-    and number of shots.
+    """Print the best time of some rounds in seconds, and the accuracy, for each classifier and
+    number of shots.
     """
     torch.set_num_threads(THREADS)
     samples = cached_features()

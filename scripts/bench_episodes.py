@@ -1,4 +1,4 @@
-"""How long drawing and fetching an episode takes: ``python scripts/bench_episodes.py``."""
+"""Time the drawing and gathering of an episode: ``python scripts/bench_episodes.py``."""
 
 import timeit
 
@@ -7,7 +7,7 @@ from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 
 
 def main() -> None:
-    """Print, for each shape, the best mean of five rounds of 500, in milliseconds."""
+    """Print for each shape the milliseconds per episode: the best of five rounds of 500."""
     samples = datasets.build(
         "glyphs", {"split_seed": 0, "val": 0.15, "test": 0.15}, "dataset"
     ).load()["train"]

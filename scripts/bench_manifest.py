@@ -1,10 +1,10 @@
-"""A manifest of 1,000,000 rows with features of 512 numbers:
+"""Time a manifest of 1,000,000 rows with features of 512 numbers:
 ``python scripts/bench_manifest.py [ROWS]``.
 
 Writes the table and the matrix (2 GB) to a temporary folder, then loads them twice as a run does,
-each time in a process of its own. The first load looks for copies in the whole matrix, and caches
-what it found. Prints the seconds, the anonymous resident memory, and how long it takes to draw
-an episode and to fetch its features.
+each time in a new process. The first load searches the whole matrix for duplicates, and caches the
+result. Prints the seconds, the anonymous resident memory, and the time to draw an episode and
+gather its features.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ ROWS, WIDTH, CLASSES, EPISODES = 1_000_000, 512, 10_000, 1000
 
 
 def write_set(root: Path, rows: int) -> None:
-    """``metadata.parquet`` and ``f.npy``."""
+    """Write ``metadata.parquet`` and ``f.npy``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -39,13 +39,13 @@ def write_set(root: Path, rows: int) -> None:
 
 
 def anonymous_memory() -> float:
-    """``RssAnon`` of this process, in MB: what mapped files do not account for."""
+    """Return ``RssAnon`` of this process in MB: its resident memory without mapped files."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 
 
 def measure(root: Path) -> None:
-    """Load and draw."""
+    """Load the manifest and draw episodes."""
     from mmml.config.compose import compose_plain
     from mmml.data.base import datasets
     from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
@@ -76,7 +76,9 @@ def measure(root: Path) -> None:
 
 
 def main() -> None:
-    """Write, then measure in another process, whose memory holds nothing of the writing."""
+    """Write the files, then measure in another process, whose memory does not include the
+    writing.
+    """
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory() as name:
         write_set(Path(name), rows)

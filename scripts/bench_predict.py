@@ -1,8 +1,8 @@
-"""How long 10,000 predictions over features take after start-up:
-``python scripts/bench_predict.py``.
+"""Time 10,000 predictions from features, without start-up: ``python scripts/bench_predict.py``.
 
-A support set of 20 classes × 5 samples and queries of 512 numbers, as ``.npy`` matrices beside
-their tables; from adapting to the last line of ``predictions.csv``.
+The support set has 20 classes × 5 samples. Support set and queries have 512 numbers for each
+sample, in ``.npy`` matrices beside their tables. The time is from adaptation to the last line of
+``predictions.csv``.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ RULES = ("prototype", "nearest", "ridge", "attention")
 def write_set(
     folder: Path, labels: np.ndarray, centres: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """A table of labels and the matrix of their features."""
+    """Write a table of labels and the matrix of their features."""
     folder.mkdir()
     np.save(
         folder / "f.npy",
@@ -35,7 +35,7 @@ def write_set(
 
 
 def main() -> None:
-    """Print the seconds and the accuracy of each rule."""
+    """Print the seconds and the accuracy of each classifier."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((CLASSES, WIDTH))
     with tempfile.TemporaryDirectory() as name:

@@ -1,9 +1,9 @@
-"""How long training of shipped experiments takes here:
+"""Estimate the training time of shipped experiments on this machine:
 ``python scripts/bench_training.py [EXPERIMENT[,OPTION] …]``.
 
-Predicted, not run: some steps spread over the whole course (unrolls may grow), and one validation,
-times their numbers. Loading of data and the evaluation at the end are not counted. Each of several
-has a process of its own.
+The time is extrapolated from some steps, spread over the whole training (unrolls may grow), and one
+validation. Loading of data and the final evaluation are not included. If there are several
+experiments, each is measured in a new process.
 """
 
 import subprocess
@@ -29,11 +29,11 @@ HEADER = (
     "| experiment | a step, s | steps | a validation, s | training, min |\n| --- | --- "
     "| --- | --- | --- |"
 )
-STEPS, SECONDS = 12, 60.0  # timed of an experiment: so many, or as many as fit in
+STEPS, SECONDS = 12, 60.0  # limits of what is timed for an experiment
 
 
 def main(names: list[str]) -> None:
-    """Print a line of one experiment, or a table of several."""
+    """Print one line for one experiment, or a table for several."""
     if len(names) == 1:
         print(f"| `{names[0]}` | {predicted(names[0])} |")
         return
@@ -43,15 +43,15 @@ def main(names: list[str]) -> None:
 
 
 def predicted(name: str) -> str:
-    """The other columns of the table."""
-    keep_freed_memory()  # as programs do
+    """Return the other columns of the table."""
+    keep_freed_memory()  # as mmml's programs do
     try:
-        # Such as captioning,method=learned_optimizer.
+        # For example captioning,method=learned_optimizer.
         values = compose_plain(f"experiment={name}".split(","))
         with tempfile.TemporaryDirectory() as folder:
             _, trainer = runs.prepare(check_run(values), values, RunDirectory(Path(folder)))
-            trainer._train_step()  # the first one allocates, and remembers what does not change
-            trainer.parts.validate()  # so does this
+            trainer._train_step()  # the first step allocates memory and fills caches
+            trainer.parts.validate()  # and so does the first validation
             taken = timed_steps(trainer)
             started = time.perf_counter()
             trainer.parts.validate()
@@ -64,7 +64,7 @@ def predicted(name: str) -> str:
 
 
 def timed_steps(trainer: Trainer) -> float:
-    """Mean seconds of a step."""
+    """Return the mean seconds of a step."""
     done, started = 0, time.perf_counter()
     with one_thread() if trainer.learner.is_small else nullcontext():
         for step in np.linspace(0, trainer.options.steps - 1, STEPS, dtype=int).tolist():

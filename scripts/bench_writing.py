@@ -1,7 +1,7 @@
-"""How fast texts are written in batches, and one by one: ``python scripts/bench_writing.py``.
+"""Time text generation in batches and one by one: ``python scripts/bench_writing.py``.
 
-``method/language_model=small``, untrained, on one core, of bytes and of as many
-tokens as GPT-2 has: the same greedy texts of 48 tokens, in turns.
+Uses ``method/language_model=small``, untrained, on one core, with bytes and with as many tokens as
+GPT-2. Both ways take turns and write the same greedy texts of 48 tokens.
 """
 
 import statistics
@@ -19,7 +19,7 @@ TEXTS, ALONE, TOKENS, PREFIX, ROUNDS = 256, 16, 48, 4, 5
 
 
 class ManyTokens(ByteTokens):
-    """As many as GPT-2 has; texts are their numbers."""
+    """Tokens of a vocabulary as large as that of GPT-2; texts are their numbers."""
 
     vocabulary = 50_257
 
@@ -28,7 +28,7 @@ class ManyTokens(ByteTokens):
 
 
 def main() -> None:
-    """Print tokens a second of both, and their ratio, for each vocabulary."""
+    """Print the tokens per second of both ways, and their ratio, for each vocabulary."""
     torch.set_num_threads(1)
     for tokens in (ByteTokens(), ManyTokens()):
         rates, same = measured(writer_of(tokens))
@@ -42,11 +42,11 @@ def main() -> None:
 
 
 def writer_of(tokens: ByteTokens) -> LanguageModel:
-    """One that is sure of itself, and ends no text early."""
+    """Return a language model with confident predictions, which never ends a text early."""
     torch.manual_seed(0)
     model = gpt2(tokens, 128, 2, 4, PREFIX + TOKENS)
     for parameter in model.parameters():
-        parameter.data.mul_(4)  # so that the next token is no tie
+        parameter.data.mul_(4)  # so that no two tokens are equally probable
     model.lm_head.weight.data[tokens.end] = 0
     return LanguageModel(
         model.eval(), tokens, Decoding(PREFIX, "greedy", 1, 1.0, TOKENS), frozen=False
@@ -54,7 +54,7 @@ def writer_of(tokens: ByteTokens) -> LanguageModel:
 
 
 def measured(writer: LanguageModel) -> tuple[dict[str, list[float]], int]:
-    """Tokens a second in every round, and how many texts are the same."""
+    """Return the tokens per second in each round, and how many texts are the same."""
     prefix = torch.randn(TEXTS, PREFIX, writer.width)
     rates: dict[str, list[float]] = {"in a batch": [], "one by one": []}
     for _ in range(ROUNDS):

@@ -1,11 +1,10 @@
-"""Does mmml compute what other libraries compute? ``python scripts/check_against.py [LIBRARY ...]``
-compares them.
+"""Check mmml against other libraries: ``python scripts/check_against.py [LIBRARY ...]``.
 
-Losses, distances, classifiers, gradients through inner loops, update rules, intervals and
-metrics are computed twice from the same numbers, by mmml and by a library, if that is installed:
-``pip install 'mmml[compare]'``. Prints a table: check, reference, mmml (means, where there are
-several numbers), and the largest difference. Exits with 1 if one is beyond its tolerance, and with
-2 if there is nothing to compare with.
+Losses, distances, classifiers, gradients through inner loops, update rules, intervals and metrics
+are computed twice from the same numbers: by mmml and by a library, if it is installed
+(``pip install 'mmml[compare]'``). Prints a table: check, reference, mmml (means, if there are
+several numbers), and the largest difference. Exits with 1 if a difference is above its tolerance,
+and with 2 if no library is installed.
 """
 
 import importlib
@@ -23,7 +22,7 @@ from mmml.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found; numbers are None if its library is not installed."""
+    """The result of a check; its numbers are None if the library is not installed."""
 
     check: Check
     reference: np.ndarray | None = None
@@ -31,17 +30,17 @@ class Outcome:
 
     @property
     def difference(self) -> float:
-        """The largest; NaN where one of the two has a NaN."""
+        """The largest difference; NaN if one side is NaN."""
         assert self.reference is not None and self.own is not None
         return float(np.abs(self.reference - self.own).max())
 
     @property
     def agrees(self) -> bool:
-        """Whether it is within the tolerance, or there was nothing to compare with."""
+        """Whether the difference is within the tolerance, or nothing was compared."""
         return self.reference is None or self.difference <= self.check.tolerance
 
     def row(self) -> list[str]:
-        """For the table."""
+        """Return the row of the table."""
         if self.reference is None or self.own is None:
             return [self.check.what, self.check.library, "not installed", "", "", ""]
         shown = [f"{float(x.mean()):.6g}" for x in (self.reference, self.own)]
@@ -50,7 +49,7 @@ class Outcome:
 
 
 def main(arguments: list[str]) -> int:
-    """From the command line to the table; returns the exit code."""
+    """Run the command line; return the exit code."""
     known = {check.library for check in CHECKS}
     if {"-h", "--help"} & set(arguments):
         print(__doc__, "Libraries: " + ", ".join(sorted(known)), sep="\n")
@@ -82,9 +81,9 @@ def main(arguments: list[str]) -> int:
 
 
 def outcome(check: Check) -> Outcome:
-    """Compute both sides."""
+    """Compute both sides of a check."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old libraries on a new torch
+        warnings.simplefilter("ignore")  # old libraries with a new torch
         try:
             importlib.import_module(check.package)
         except ImportError:

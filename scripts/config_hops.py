@@ -1,11 +1,10 @@
-"""Through how many functions does a config pass on its way from the command line to the first
-training step?
+"""Count the functions that a config passes from the command line to the first training step.
 
 ``python scripts/config_hops.py [OPTION …]`` starts ``mmml-train`` with these options in this
-process, notes every function of mmml that is given a config, or returns one, and stops at the first
-training step. A config is what holds all options of a run: a ``DictConfig``, a plain dictionary,
-or ``mmml.config.Config``. Functions count once, however often they are called; comprehensions and
-lambdas count as part of the function in which they stand.
+process, records each function of mmml that gets or returns a config, and stops at the first
+training step. A config is an object with all options of a run: a ``DictConfig``, a plain
+dictionary, or ``mmml.config.Config``. A function counts once, even if it is called several times;
+comprehensions and lambdas count as part of the function that contains them.
 """
 
 import inspect
@@ -25,11 +24,11 @@ PACKAGE = str(Path(mmml.__file__).parent)
 
 
 class FirstStep(BaseException):
-    """The training step begins; nothing in between catches this."""
+    """Raised at the first training step; nothing in between catches it."""
 
 
 def is_config(value: Any) -> bool:
-    """Whether a value holds all options of a run."""
+    """Whether a value has all options of a run."""
     if isinstance(value, Mapping):
         return set(value) >= SECTIONS and all(isinstance(value[name], Mapping) for name in SECTIONS)
     return not inspect.isclass(value) and all(
@@ -38,7 +37,7 @@ def is_config(value: Any) -> bool:
 
 
 def hops(arguments: list[str]) -> list[str]:
-    """The functions that a config passes, in the order in which it first does."""
+    """Return the functions that a config passes, in the order of their first call."""
     found: dict[str, None] = {}
 
     def watch(frame: FrameType, event: str, value: Any) -> None:

@@ -1,5 +1,5 @@
-"""Commands in forks of this process, which has imported everything before;
-and how to kill one of them.
+"""Run commands in forks of this process, which has imported all modules before; and kill a fork at
+a chosen moment.
 """
 
 import importlib
@@ -27,19 +27,19 @@ SLOW = (
     "sklearn.manifold",
     "torch._dynamo",
 )
-# Functions of ``os``; a kill falls just before or after one.
+# Functions of ``os``; a fork is killed just before or after a call of one.
 PLACES = ("replace", "rename", "link", "unlink", "fsync")
 
 
 def import_all() -> None:
-    """Import all that commands import, once."""
+    """Import all modules that commands need, once."""
     for name in (*SLOW, *(m.name for m in pkgutil.walk_packages(mmml.__path__, "mmml."))):
         importlib.import_module(name)
 
 
 @dataclass
 class Moment:
-    """When to kill: after so many seconds of computing, or just before or after a call,
+    """The moment of a kill: after some seconds of computing, or just before or after a call, given
     by its number.
     """
 
@@ -49,8 +49,8 @@ class Moment:
 
 
 def die_at(moment: Moment) -> list[int]:
-    """Count the calls of ``PLACES`` in this process, which kills itself at one of them;
-    returns the count in a list.
+    """Count the calls of ``PLACES`` in this process, and kill it at the given one; return a list
+    with the count.
     """
     counted = [0]
 
@@ -75,8 +75,8 @@ def die_at(moment: Moment) -> list[int]:
 def play(
     program: Callable[[], None], arguments: list[str], folder: Path, moment: Moment
 ) -> int | None:
-    """Run a command in a fork, in a folder, with a cache of its own there; returns its exit code,
-    None if killed.
+    """Run a command in a fork, in a folder with its own cache; return its exit code, or None if it
+    was killed.
     """
     sys.stdout.flush()
     child = os.fork()
@@ -101,7 +101,7 @@ def play(
             sys.stdout.flush()
             os._exit(code)
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
-        with suppress(OSError):  # it may end at this very moment
+        with suppress(OSError):  # it may have ended just now
             if int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) > moment.seconds * 1e9:
                 os.kill(child, signal.SIGKILL)
                 ended = os.waitpid(child, 0)

@@ -1,16 +1,16 @@
-"""Random manifests, as users write them: ``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only
-NUMBER]``.
+"""Test mmml with random manifests, as users write them:
+``python scripts/fuzz_manifests.py [COUNT] [SEED] [--only NUMBER]``.
 
-COUNT (1,000) small manifests, one after another: CSV in many dialects and encodings, JSON lines,
-Parquet, class folders; ids and labels of all kinds, gaps, odd numbers, damaged files. Each goes
-through ``mmml-data check``, two training steps (where the check says that training can start)
-and ``mmml-predict``, with tiny encoders, in this process. A finding is one of four: a traceback;
-a refusal without a reason in the manifest; a row that is neither read nor counted as left out;
-a value that was not read as it was written. Findings are printed with the command that repeats
-them, and the exit code is then 1.
+Makes COUNT (1,000) small manifests: CSV in many dialects and encodings, JSON lines, Parquet, class
+folders; with ids and labels of all kinds, missing values, unusual numbers, and damaged files. Each
+is used in ``mmml-data check``, two training steps (if the check says that training can start) and
+``mmml-predict``, with tiny encoders, in this process. There are four kinds of findings: a
+traceback; a refusal without a reason in the manifest; a row that is neither read nor counted as
+left out; a value that is read differently from how it was written. Findings are printed with the
+command that repeats them, and the exit code is then 1.
 
-A manifest is a function of SEED (0) and its number: ``--only 17`` makes number 17 alone,
-in ``outputs/fuzz``.
+A manifest depends only on SEED (0) and its number: ``--only 17`` makes number 17 alone, in
+``outputs/fuzz``.
 """
 
 import os
@@ -30,11 +30,11 @@ from manifests.playing import Outcome, play, quickly
 
 COUNT, SEED = 1000, 0
 KEPT = Path("outputs") / "fuzz"
-SHOWN, KIND = 12, 60  # kinds of sentences in the last line, and their characters
+SHOWN, KIND = 12, 60  # maximum number of messages in the last line, and their length
 
 
 def main(arguments: list[str]) -> int:
-    """From the command line to the last line; returns the exit code."""
+    """Run the command line; return the exit code."""
     only = arguments[-1] if arguments[-2:-1] == ["--only"] else None
     rest = arguments if only is None else arguments[:-2]
     if len(rest) > 2 or not all(a.isdigit() for a in [*rest, only or "0"]):
@@ -45,11 +45,11 @@ def main(arguments: list[str]) -> int:
 
 
 def fuzz(numbers: range | list[int], seed: int, keep: bool = False) -> int:
-    """Play these manifests; returns 1 if there are findings."""
+    """Test these manifests; return 1 if there are findings."""
     counts: Counter[str] = Counter()
     sentences: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quickly():
-        warnings.simplefilter("error")  # what a user would see, too
+        warnings.simplefilter("error")  # users would see warnings, too
         os.environ["MMML_CACHE"] = f"{folder}/cache"
         for number in numbers:
             work = KEPT if keep else Path(folder, "work")
@@ -86,14 +86,14 @@ def fuzz(numbers: range | list[int], seed: int, keep: bool = False) -> int:
 
 
 def one(number: int, seed: int, work: Path) -> tuple[Case, Outcome]:
-    """Make a manifest and play it."""
+    """Make a manifest and test it."""
     shutil.rmtree(work, ignore_errors=True)
     case = make(number, seed, work / "data")
     return case, play(case, work)
 
 
 def make(number: int, seed: int, folder: Path) -> Case:
-    """The manifest of this number, in a folder that is yet to be made."""
+    """Make the manifest with this number in a new folder."""
     draw = random.Random(f"{seed}/{number}")
     folder.mkdir(parents=True)
     (folder / "folder").mkdir()
@@ -101,7 +101,7 @@ def make(number: int, seed: int, folder: Path) -> Case:
 
 
 def kind(sentence: str) -> str:
-    """A sentence without what is of one manifest."""
+    """Return a message without the parts that are specific to one manifest."""
     without = re.sub(
         r"/\S+/data/(my )?\S*[^\s:]|(dataset|predict)(?=\.features)|'[^']*'|\d+", "…", sentence
     )

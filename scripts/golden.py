@@ -1,15 +1,14 @@
-"""Are all numbers what they were? ``python scripts/golden.py BASE`` plays short runs of two
-commits and compares them.
+"""Compare the numbers of short runs between two commits: ``python scripts/golden.py BASE``.
 
-``scripts/golden/runs.yaml`` lists the runs, in today's names. Each is played with the code
-of the commit BASE and with that of this checkout, on the same machine, in float32 with one
-thread. Every number of ``metrics.jsonl``, ``result.json`` and the predictions is compared:
-equal bit by bit, or within 1e-6 of the larger one. What is called otherwise in BASE stands in
-``scripts/golden/names.yaml``. Prints a line for each run; exits with 1 if any differs.
+``scripts/golden/runs.yaml`` lists the runs, with today's names. Each is run with the code of the
+commit BASE and with that of this checkout, on the same machine, in float32 with one thread. All
+numbers of ``metrics.jsonl``, ``result.json`` and the predictions are compared: they must be equal
+bit by bit, or within 1e-6 of the larger one. ``scripts/golden/names.yaml`` lists the names that are
+different in BASE. Prints a line for each run; exits with 1 if any differs.
 
-``python scripts/golden.py --write`` plays those that the tests repeat (``kept: true``) and
-writes what they gave to ``tests/golden/``. ``--only NAME`` takes one run. Runs on real data need
-``MMML_DATA``, and are left out without it.
+``python scripts/golden.py --write`` runs those that the tests repeat (``kept: true``) and writes
+their numbers to ``tests/golden/``. ``--only NAME`` takes one run. Runs on real data need
+``MMML_DATA``, and are skipped without it.
 """
 
 import argparse
@@ -40,24 +39,24 @@ PROGRAM = (
 )
 
 Numbers = dict[str, float | str | None]
-"""Where a value stands → the value."""
+"""Values by their position in the files."""
 
 Execute = Callable[[str, list[str], Path], tuple[int, str]]
-"""A console script, its arguments and a folder to start it in → the exit code,
-and what it printed.
+"""A function from a console script, its arguments and a working folder to the exit code and the
+output.
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """One line of ``runs.yaml``.
+    """One entry of ``runs.yaml``.
 
     Attributes:
         name: of the run.
-        commands: in one folder, one after the other.
+        commands: run in one folder, one after the other.
         kept: whether the tests repeat it.
         real: whether it needs ``MMML_DATA``.
-        values: as :attr:`Names.values`, of this run alone.
+        values: as :attr:`Names.values`, for this run only.
     """
 
     name: str
@@ -69,12 +68,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Names:
-    """What is called otherwise in BASE.
+    """The names that are different in BASE.
 
     Attributes:
-        commands: parts of commands, today's → those of BASE.
-        fields: keys of results, those of BASE → today's; an empty one is left out.
-        values: parts of texts in results, those of BASE → today's.
+        commands: parts of commands, from today's names to those of BASE.
+        fields: keys of results, from those of BASE to today's; an empty one is left out.
+        values: parts of texts in results, from those of BASE to today's.
         added: keys of results that BASE does not have.
     """
 
@@ -84,11 +83,11 @@ class Names:
     added: tuple[str, ...] = ()
 
     def command(self, text: str) -> str:
-        """A command as BASE knows it."""
+        """Return a command with the names of BASE."""
         return replaced(text, self.commands)
 
     def result(self, value: Any) -> Any:
-        """A result of BASE in today's names."""
+        """Return a result of BASE with today's names."""
         if isinstance(value, dict):
             named = {self.fields.get(k, k): self.result(v) for k, v in value.items()}
             return {k: v for k, v in named.items() if k}
@@ -98,21 +97,23 @@ class Names:
 
 
 def replaced(text: str, parts: Mapping[str, str]) -> str:
-    """The text with some of its parts replaced, in the order given."""
+    """Return the text with some of its parts replaced, in the given order."""
     for part, other in parts.items():
         text = text.replace(part, other)
     return text
 
 
 def read_runs() -> tuple[str, list[Run]]:
-    """The options that all training shares, and the runs."""
+    """Return the options that all trainings share, and the runs."""
     table = yaml.safe_load((TABLES / "runs.yaml").read_text())
     runs = [Run(name, tuple(r.pop("commands")), **r) for name, r in table["runs"].items()]
     return table["train"], runs
 
 
 def of_tree(tree: Path, cache: Path) -> Execute:
-    """Runs commands with the code of a source tree, each in a process of its own."""
+    """Return a function that runs commands with the code of a source tree, each in a new
+    process.
+    """
     scripts = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["scripts"]
     env = os.environ | {"PYTHONPATH": str(tree), "MMML_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
 
@@ -129,10 +130,10 @@ def of_tree(tree: Path, cache: Path) -> Execute:
 
 
 def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) -> Numbers:
-    """Play a run in an empty folder; returns every number that it wrote.
+    """Run the commands of a run in an empty folder; return all numbers that they wrote.
 
     Raises:
-        RuntimeError: a command fails.
+        RuntimeError: a command failed.
     """
     write_data(folder)
     if names.commands or names.values:
@@ -146,8 +147,8 @@ def play(execute: Execute, run: Run, shared: str, names: Names, folder: Path) ->
 
 
 def write_data(folder: Path) -> None:
-    """Twelve classes of six small pictures with a text, a score and a group each;
-    and pictures without a label.
+    """Write twelve classes of six small pictures, each with a text, a score and a group; and
+    pictures without a label.
     """
     import numpy as np
     from PIL import Image
@@ -166,9 +167,7 @@ def write_data(folder: Path) -> None:
 
 
 def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str | None]]:
-    """Every number of a folder in which a run was played, but times, with the place
-    where it stands.
-    """
+    """Return all numbers in the folder of a run, except times, by their position."""
     for path in sorted(folder.rglob("*")):
         place = str(path.relative_to(folder))
         if path.name == "metrics.jsonl":
@@ -182,8 +181,8 @@ def read_numbers(folder: Path, names: Names) -> Iterator[tuple[str, float | str 
 
 
 def of_schema_2(result: dict[str, Any]) -> dict[str, Any]:
-    """A ``result.json`` of an older schema, in which results stood in two tables,
-    with all of them in one.
+    """Return a ``result.json`` of an older schema, which had two tables of results, with one
+    table.
     """
     if result["schema"] == 2:
         return result
@@ -217,8 +216,8 @@ def of_schema_2(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | str | None]]:
-    """Numbers (and texts, in predictions) by where they stand; of a list of rows,
-    by what the row is about.
+    """Return numbers (and texts, in predictions) by their position; rows of a list are identified
+    by what they describe.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -240,12 +239,12 @@ def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | st
 
 
 def is_about(value: Any) -> bool:
-    """Whether a value says what a row is about, and is no score."""
+    """Whether a value describes a row, and is no score."""
     return isinstance(value, bool | int | str | list) and not is_number(value)
 
 
 def is_number(value: Any) -> bool:
-    """Whether a text is a number with a fraction, as in tables of predictions."""
+    """Whether a text is a decimal fraction, as in tables of predictions."""
     return (
         isinstance(value, str)
         and value.replace(".", "", 1).lstrip("-").isdecimal()
@@ -256,13 +255,13 @@ def is_number(value: Any) -> bool:
 def differences(
     base: Numbers, head: Numbers, tolerance: float, floor: float = 1e-12
 ) -> tuple[list[str], float]:
-    """What differs, one line each, and the largest relative difference of two numbers.
+    """Return the differences, one line each, and the largest relative difference of two numbers.
 
     Args:
-        base: what one gave.
-        head: what the other gave.
-        tolerance: the largest relative difference that is none.
-        floor: smaller numbers are compared as if the larger one were this.
+        base: numbers of one tree.
+        head: numbers of the other tree.
+        tolerance: relative differences up to this are ignored.
+        floor: relative differences are computed as if the larger number were at least this.
     """
     lines = [f"only before: {k}" for k in base if k not in head] + [
         f"only now: {k}" for k in head if k not in base
@@ -281,7 +280,7 @@ def differences(
 
 
 def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Path) -> int:
-    """Play runs with both trees, print a line for each; returns how many differ."""
+    """Run the runs with both trees and print a line for each; return how many differ."""
     failed = 0
     sides = [
         (of_tree(base, home / "cache-base"), names),
@@ -305,7 +304,7 @@ def compare(base: Path, runs: Iterable[Run], shared: str, names: Names, home: Pa
 
 
 def write(runs: Iterable[Run], shared: str, home: Path) -> None:
-    """Play runs and keep their numbers for the tests."""
+    """Run the runs and write their numbers for the tests."""
     KEPT.mkdir(exist_ok=True)
     for run in (r for r in runs if r.kept):
         folder = Path(tempfile.mkdtemp(dir=home))
@@ -316,19 +315,21 @@ def write(runs: Iterable[Run], shared: str, home: Path) -> None:
 
 
 def read_kept(name: str) -> Numbers:
-    """What a run gave when it was written."""
+    """Return the numbers of a run that were written for the tests."""
     numbers: Numbers = json.loads(gzip.decompress((KEPT / f"{name}.json.gz").read_bytes()))
     return numbers
 
 
 def kept(numbers: Numbers) -> Numbers:
-    """Those that the tests compare: intervals and differences follow from them."""
+    """Return the numbers that the tests compare, without intervals and differences, which follow
+    from them.
+    """
     derived = (" ci95", " differences[", " verdicts[")
     return {k: v for k, v in numbers.items() if not any(part in k for part in derived)}
 
 
 def main() -> int:
-    """From the command line to the comparison; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

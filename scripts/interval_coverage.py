@@ -1,13 +1,10 @@
-"""Do the 95 % intervals of the panel cover what they should?
-``python scripts/interval_coverage.py [REPEATS]``.
+"""Simulate the coverage of 95 % intervals: ``python scripts/interval_coverage.py [REPEATS]``.
 
-A simulation: panels of known truth are drawn REPEATS times (2,000 unless stated), with accuracies,
-differences of two predictors in the same episodes, and calibration errors. An interval should
-cover the truth in 95 of
-100. Queries of an episode are independent, or right and wrong together (``alike``:
-     the correlation of two of them, by a
-beta-binomial distribution). Exits with 1 if a coverage is below ``LEAST`` where queries
-are independent.
+Results with a known true value are simulated REPEATS times (2,000 by default): accuracies,
+differences of two predictors on the same episodes, and calibration errors. An interval should
+contain the true value in 95 of 100 cases. The queries of an episode are independent or correlated
+(``alike`` is the correlation of two of them, by a beta-binomial distribution). Exits with 1 if a
+coverage is below ``LEAST`` for independent queries.
 """
 
 import sys
@@ -24,7 +21,7 @@ EPISODES = (100, 300, 1000, 3000, 10_000)
 ACCURACIES = (0.5, 0.8, 0.95, 0.99, 0.997, 0.999, 0.9995)
 DIFFERENCES = ((0.0005, 0.0), (0.001, 0.0005), (0.005, 0.002), (0.02, 0.01), (0.2, 0.15))
 GAPS = (0.0, 0.01, 0.03, 0.1)
-ANSWERS = (25, 100)  # queries of an episode: 5 ways or 20 ways, 5 of each
+ANSWERS = (25, 100)  # queries of an episode: 5 for each of 5 or 20 classes
 ALIKE = (0.0, 0.03)
 
 Draw = Callable[[np.random.Generator, int], tuple[float, float | None]]
@@ -37,8 +34,8 @@ def shares(
     answers: int,
     alike: float,
 ) -> np.ndarray:
-    """Shares of answers of each kind, ``[…, kinds]``, in episodes whose answers are
-    alike to some degree.
+    """Return the shares of answers of each kind, ``[…, kinds]``, in episodes whose answers have the
+    correlation ``alike``.
     """
     if alike:
         strength = (1 - alike) / alike
@@ -50,14 +47,16 @@ def shares(
 
 
 def accuracy(truth: float, answers: int, alike: float) -> Draw:
-    """The interval of an accuracy."""
+    """Return a function that simulates an accuracy and returns its mean and the half-width of its
+    interval.
+    """
     chances = np.array([truth, 1 - truth])
     return lambda rng, n: interval(shares(rng, (n,), chances, answers, alike)[:, 0], answers)
 
 
 def difference(only_a: float, only_b: float, answers: int, alike: float) -> Draw:
-    """The interval of a difference, where so many answers are right by one
-    of two predictors only.
+    """Return the same function for a difference, given the shares of answers that only one of two
+    predictors gets right.
     """
     chances = np.array([only_a, only_b, 1 - only_a - only_b])
 
@@ -69,14 +68,14 @@ def difference(only_a: float, only_b: float, answers: int, alike: float) -> Draw
 
 
 def calibration(gap: float, answers: int, alike: float) -> Draw:
-    """The interval of a calibration error, of confidences spread from 0.4 to 1 that are
-    too high by so much.
+    """Return the same function for a calibration error of confidences from 0.4 to 1 that are too
+    high by ``gap``.
     """
 
     def draw(rng: np.random.Generator, n: int) -> tuple[float, float | None]:
         confidence = rng.beta(4, 1, (n, answers)) * 0.6 + 0.4
         luck = rng.random((n, answers))
-        if alike:  # of some episodes all answers share their luck
+        if alike:  # answers of an episode are correlated
             luck = np.where(rng.random((n, 1)) < alike, luck[:, :1], luck)
         return calibration_error(confidence, luck < confidence - gap)
 
@@ -84,14 +83,16 @@ def calibration(gap: float, answers: int, alike: float) -> Draw:
 
 
 def coverage(draw: Draw, truth: float, n: int, repeats: int) -> float:
-    """The share of intervals that hold the truth."""
+    """Return the share of intervals that contain the true value."""
     rng = np.random.default_rng([n, round(truth * 1e6)])
     found = [draw(rng, n) for _ in range(repeats)]
     return float(np.mean([abs(mean - truth) <= (half or 0) + 1e-12 for mean, half in found]))
 
 
 def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
-    """Title, truth, coverage by number of episodes, and whether it must hold."""
+    """Yield title, true value, coverage by number of episodes, and whether the coverage is
+    checked.
+    """
     for answers in ANSWERS:
         for alike in ALIKE:
             about = f"{answers} answers an episode" + (f", correlated by {alike}" if alike else "")
@@ -115,7 +116,7 @@ def tables(repeats: int) -> Iterator[tuple[str, str, dict[int, float], bool]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print a table for each kind; returns the exit code."""
+    """Print a table for each kind of interval; return the exit code."""
     if (
         any(not argument.isdecimal() or not int(argument) for argument in arguments)
         or len(arguments) > 1

@@ -1,12 +1,12 @@
-"""Is anything broken by a kill? ``python scripts/kill.py [COUNT]``.
+"""Check that no file is damaged by a kill: ``python scripts/kill.py [COUNT]``.
 
-Starts mmml-train, mmml-eval, mmml-predict, mmml-data check and mmml-report on small files of its
-own and kills them by SIGKILL, COUNT times in all (200 unless stated). Half of the kills come at
-random moments, half just before or after a call by which a file gets its content or its name.
-After each kill every file must be whole: the old one or the new one. Then the command is given
-again, or the run is resumed (every third one is killed once more). The results must be the same,
-bit by bit, as without a kill. Prints a line for each command; exits with 1 if anything is broken.
-Everything is imported once, then each command is a fork of this process.
+Starts mmml-train, mmml-eval, mmml-predict, mmml-data check and mmml-report on its own small files
+and kills them by SIGKILL, COUNT times in all (200 by default). Half of the kills are at random
+moments, and half just before or after a call that writes or renames a file. After each kill every
+file must be complete: the old one or the new one. Then the command is repeated, or the run is
+resumed (every third one is killed once more). The results must be the same, bit by bit, as without
+a kill. Prints a line for each command; exits with 1 if anything is broken. All modules are imported
+once, and each command runs in a fork of this process.
 """
 
 import csv
@@ -36,7 +36,7 @@ from mmml import cli
 
 COUNT = 200
 UNFINISHED = (".tmp", ".part")
-TIMES = {"seconds", "overrides"}  # what a resumed run need not repeat
+TIMES = {"seconds", "overrides"}  # keys that may differ in a resumed run
 TRAIN = shlex.split("""dataset=manifest dataset.root=data encoder=mlp encoder.width=16
 episode.train.ways=4 episode.train.mappings=[text:text] episode.eval.mappings=[text:text]
 episode.train.shots=1 episode.train.queries=1 episode.eval.ways=[2] episode.eval.shots=[1]
@@ -49,14 +49,14 @@ PREDICT = ["support=data", "query=data", "predict.mapping=image:image"]
 
 @dataclass(frozen=True)
 class Command:
-    """What is killed.
+    """A command to kill.
 
     Attributes:
         program: of :mod:`mmml.cli`.
         arguments: of the program.
-        results: patterns of the files that must be the same in the end as where nothing was killed.
-        again: folder → arguments by which to ask for the same after a kill, if they are others.
-        trained: whether it takes a run that has ended.
+        results: patterns of the files that must in the end be the same as without a kill.
+        again: folder → arguments that repeat the command after a kill; None if they are the same.
+        trained: whether it needs a finished run.
     """
 
     program: Callable[[], None]
@@ -67,12 +67,12 @@ class Command:
 
 
 def resume(folder: Path) -> list[str]:
-    """Resume, or start anew if no run has begun."""
+    """Return the arguments to resume a run, or to start again if none has begun."""
     return ["resume=run"] if (folder / "run" / "run.json").exists() else TRAIN
 
 
 def evaluate(folder: Path) -> list[str]:
-    """Judge anew; what was begun would be refused."""
+    """Return the arguments to evaluate again; unfinished results would be refused."""
     with suppress(FileNotFoundError):
         shutil.rmtree(folder / "run" / "eval" / "again")
     return EVAL
@@ -96,11 +96,11 @@ COMMANDS = {
     "check": Command(cli.data, ["check", "data"], ("data.html",)),
     "report": Command(cli.report, ["run"], ("run/report.html",), trained=True),
 }
-ORDER = ("train", "eval", "predict", "check", "report", "train")  # of kills
+ORDER = ("train", "eval", "predict", "check", "report", "train")  # the order of kills
 
 
 def write_data(folder: Path) -> None:
-    """Twelve classes of four small pictures, each with a text."""
+    """Write twelve classes of four small pictures, each with a text."""
     rng, lines = np.random.default_rng(0), ["image_file_name,label,text"]
     folder.mkdir(parents=True)
     for label, number in itertools.product(range(12), range(4)):
@@ -111,7 +111,7 @@ def write_data(folder: Path) -> None:
 
 
 def write_old(folder: Path) -> None:
-    """Files of earlier commands, which the new ones replace."""
+    """Write the files of earlier commands, which new ones replace."""
     (folder / "predictions.csv").write_text("id,prediction\nold,old\n")
     (folder / "data.html").write_text("<title>mmml-data</title>old</html>\n")
     if (folder / "run").exists():
@@ -119,8 +119,8 @@ def write_old(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file that mmml wrote, by its path, without those whose names say that
-    they are unfinished.
+    """Return all files that mmml wrote, by path, except those whose names say that they are
+    unfinished.
     """
     own = {"log.txt", "course.txt"}
     paths = [
@@ -133,7 +133,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def content(name: str, data: bytes) -> Any:
-    """What a file says, without times; raises if it is not whole."""
+    """Return the content of a file without times; raises an error if the file is incomplete."""
     suffix = Path(name).suffix
     if suffix == ".json":
         return without_times(json.loads(data))
@@ -160,13 +160,15 @@ def content(name: str, data: bytes) -> Any:
 
 
 def full(text: str) -> bool:
-    """Raises unless the last line ends."""
+    """Raise an error unless the last line is complete."""
     assert text.endswith("\n"), f"cut short: …{text[-40:]!r}"
     return True
 
 
 def without_times(value: Any) -> Any:
-    """The same, with tensors as lists of their bytes' values, so that it can be compared."""
+    """Return the same content without times, with tensors as lists of bytes, so that it can be
+    compared.
+    """
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES}
     if isinstance(value, list | tuple):
@@ -175,11 +177,11 @@ def without_times(value: Any) -> Any:
 
 
 class Trials:
-    """The kills of one command, each in the same folder, made anew.
+    """The kills of one command, each in the same folder, which is renewed.
 
     Attributes:
-        counts: of what was done.
-        broken: what went wrong, one sentence each.
+        counts: how often each thing was done.
+        broken: a message for each failure.
     """
 
     def __init__(self, name: str, home: Path):
@@ -204,34 +206,34 @@ class Trials:
         self.wanted = self.results()
 
     def again(self) -> list[str]:
-        """Arguments by which to ask for the same after a kill."""
+        """Return the arguments that repeat the command after a kill."""
         return (
             self.command.arguments if self.command.again is None else self.command.again(self.here)
         )
 
     def must(self, program: Callable[[], None], arguments: list[str], folder: Path) -> None:
-        """Run a command that nothing disturbs."""
+        """Run a command without a kill; it must succeed."""
         if play(program, arguments, folder, Moment()) != 0:
             raise RuntimeError(
                 f"{' '.join(arguments)} failed:\n{(folder / 'log.txt').read_text()[-1000:]}"
             )
 
     def renew(self) -> None:
-        """A folder in which the command has not begun."""
+        """Renew the folder, so that the command has not begun."""
         shutil.rmtree(self.here, ignore_errors=True)
         shutil.copytree(self.start, self.here)
 
     def results(self) -> dict[str, Any]:
-        """What must be the same in the end."""
+        """Return the results that must be the same in the end."""
         paths = [p for pattern in self.command.results for p in sorted(self.here.glob(pattern))]
         return {str(p.relative_to(self.here)): content(p.name, p.read_bytes()) for p in paths}
 
     def kill(self, number: int) -> None:
-        """Kill the command once, or twice, look at what it left, and ask for the same again."""
+        """Kill the command once or twice, check the files, and repeat the command."""
         rng = random.Random(f"{self.name} {number}")
         self.renew()
         share = self.strike(rng, self.command.arguments)
-        while share is None:  # it was faster
+        while share is None:  # it ended before the kill
             self.renew()
             share = self.strike(rng, self.command.arguments)
         self.counts["kills"] += 1
@@ -243,8 +245,8 @@ class Trials:
         self.compare(f"{self.name} {number}")
 
     def strike(self, rng: random.Random, arguments: list[str]) -> float | None:
-        """Kill at a random place; returns at which share of the course, or None if
-        it had ended before.
+        """Kill the command at a random place; return its share of the course, or None if the
+        command ended before.
         """
         share, call = rng.random(), rng.random() < 0.5
         moment = Moment(call=int(share * self.calls), before=rng.random() < 0.5)
@@ -253,15 +255,15 @@ class Trials:
         return share if play(self.command.program, arguments, self.here, moment) is None else None
 
     def look(self, message: str) -> None:
-        """Every file must be readable, and what was there before must be there still,
-        or what replaces it.
+        """Check that every file is complete, and that each earlier file is still there or was
+        replaced.
         """
         found = files_of(self.here)
         self.counts["files"] += len(found)
         for name, data in found.items():
             try:
                 content(name, data)
-            except Exception as error:  # of any kind: it cannot be read
+            except Exception as error:  # any error: the file cannot be read
                 self.broken.append(f"{message}: {name} is broken ({type(error).__name__}: {error})")
         kept = set(found.values())
         for name, data in self.old.items():
@@ -271,7 +273,7 @@ class Trials:
                 self.broken.append(f"{message}: {name} is lost")
 
     def compare(self, message: str) -> None:
-        """Ask for the same again: it must end well, and as if nothing had been killed."""
+        """Repeat the command: it must succeed, with the same results as without a kill."""
         try:
             self.must(self.command.program, self.again(), self.here)
         except RuntimeError as error:
@@ -289,7 +291,7 @@ class Trials:
         self.broken += [f"{message}: {name} is left over" for name in left]
 
     def line(self) -> str:
-        """What was done, in one line."""
+        """Return a summary in one line."""
         c, quarters = self.counts, "/".join(str(self.counts[f"quarter {i}"]) for i in range(4))
         return (
             f"{self.name}: {c['kills']} kills ({quarters} by quarter of its course), "
@@ -299,7 +301,7 @@ class Trials:
 
 
 def main(arguments: list[str]) -> int:
-    """Kill, and print a line for each command; returns the exit code."""
+    """Kill the commands and print a line for each; return the exit code."""
     if (
         any(not argument.isdecimal() or not int(argument) for argument in arguments)
         or len(arguments) > 1

@@ -1,11 +1,11 @@
-"""Do the tests catch slips? ``python scripts/mutants.py [PART ...]`` plants them one at a time
-in a copy of mmml.
+"""Check that the tests find planted defects: ``python scripts/mutants.py [PART ...]`` plants them
+one at a time in a copy of mmml.
 
-``scripts/mutants/*.yaml`` list slips such as a person makes: ``what`` it is, the ``file`` below
-``mmml/``, the ``old`` text, which stands there once, the ``new`` one, and the ``tests`` that
+``scripts/mutants/*.yaml`` list defects that a person could introduce: ``what`` it is, the ``file``
+below ``mmml/``, the ``old`` text, which occurs there once, the ``new`` text, and the ``tests`` that
 must fail. PART takes only files that begin so (``evaluation``, ``methods/metric/learner.py``).
-Exits with 1 if a slip is not caught, no longer applies, or if a test fails without any. Tests
-of real data need ``MMML_DATA``. All of them take 40 minutes on two cores.
+Exits with 1 if a defect is not found or no longer applies, or if a test fails without any defect.
+Tests of real data need ``MMML_DATA``. All defects take 40 minutes on two cores.
 """
 
 import importlib
@@ -27,8 +27,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_suffix("")
-MOST = 20  # slips in a file
-SECONDS = 600  # for the tests of one slip
+MOST = 20  # maximum number of defects in a file
+SECONDS = 600  # time limit for the tests of one defect
 HEAVY = (
     "torch._dynamo",
     "torch.nn",
@@ -51,7 +51,7 @@ FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Slip:
-    """One line of the table, see above."""
+    """A planted defect: one entry of the table, see above."""
 
     what: str
     file: str
@@ -60,7 +60,7 @@ class Slip:
     tests: tuple[str, ...]
 
     def fault(self) -> str | None:
-        """Why it cannot be planted, if it cannot."""
+        """Return why it cannot be planted; None if it can."""
         path = ROOT / "mmml" / self.file
         times = path.read_text().count(self.old) if path.exists() else 0
         if times != 1:
@@ -69,12 +69,12 @@ class Slip:
 
     @property
     def message(self) -> str:
-        """For the list."""
+        """Return its line of the list."""
         return f"{self.file}: {self.what}"
 
 
 def main(parts: list[str]) -> int:
-    """From the command line to the list; returns the exit code."""
+    """Run the command line; return the exit code."""
     slips = [s for s in read() if not parts or s.file.startswith(tuple(parts))]
     crowded = [f for f, number in Counter(s.file for s in slips).items() if number > MOST]
     faults = [f"{s.message}: {fault}" for s in slips if (fault := s.fault())]
@@ -87,7 +87,7 @@ def main(parts: list[str]) -> int:
         f"{len(slips)} slips in {len({s.file for s in slips})} files, {len(every)} tests",
         flush=True,
     )
-    for name in HEAVY:  # once, in the process that all others are forked from
+    for name in HEAVY:  # once, before all other processes are forked
         importlib.import_module(name)
     os.environ["OMP_NUM_THREADS"] = "1"
     with copies(os.cpu_count() or 1) as folders:
@@ -102,7 +102,7 @@ def main(parts: list[str]) -> int:
 
 
 def read() -> list[Slip]:
-    """The table."""
+    """Return the table of planted defects."""
     found = [
         entry for path in sorted(TABLE.glob("*.yaml")) for entry in yaml.safe_load(path.read_text())
     ]
@@ -111,7 +111,9 @@ def read() -> list[Slip]:
 
 @contextmanager
 def copies(number: int) -> Iterator[list[Path]]:
-    """The working tree so many times: tracked files and new ones that git does not ignore."""
+    """Make this many copies of the working tree: tracked files and new ones that git does not
+    ignore.
+    """
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(
         listed, cwd=ROOT, capture_output=True, text=True, check=True
@@ -125,8 +127,8 @@ def copies(number: int) -> Iterator[list[Path]]:
 
 
 def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
-    """Every slip, one in each folder at a time; prints and gives those that are not caught,
-    as they are known.
+    """Plant all defects, one in each folder at a time. Print each result as soon as it is known,
+    and yield a message if the defect is not found, else an empty text.
     """
     todo, done = FORK.Queue(), FORK.Queue()
     for slip in slips:
@@ -144,9 +146,7 @@ def plant(folders: list[Path], slips: Iterable[Slip]) -> Iterator[str]:
 
 
 def work(folder: Path, todo: Any, done: Any) -> None:
-    """Plant what is to be planted, until nothing is left, and say which of its
-    tests did not fail.
-    """
+    """Plant defects until none is left, and report which of their tests did not fail."""
     while True:
         try:
             slip = todo.get(timeout=1)
@@ -160,8 +160,8 @@ def work(folder: Path, todo: Any, done: Any) -> None:
 
 
 def play(folder: Path, tests: Iterable[str]) -> dict[str, bool | None]:
-    """Run tests of a copy in a process of their own: whether each failed, in some case;
-    None if it did not run.
+    """Run tests of a copy in a new process: return whether each failed in some case; None if it did
+    not run.
     """
     results = FORK.Queue()
     process = FORK.Process(target=run, args=(folder, list(tests), results))
@@ -180,20 +180,20 @@ def play(folder: Path, tests: Iterable[str]) -> dict[str, bool | None]:
 
 
 class Outcomes:
-    """A plugin of pytest: whether each test failed, in any of its phases."""
+    """A pytest plugin that records whether each test failed, in any of its phases."""
 
     def __init__(self) -> None:
         self.failed: dict[str, bool] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Is called after each phase."""
-        # A test that is skipped says nothing.
+        """Record the result of a phase of a test."""
+        # A skipped test does not count.
         if report.failed or (report.when == "call" and report.passed):
             self.failed[report.nodeid] = self.failed.get(report.nodeid, False) or report.failed
 
 
 def run(folder: Path, tests: list[str], results: Any) -> None:
-    """What that process does."""
+    """Run the tests in the new process."""
     import pytest
 
     os.chdir(folder)

@@ -1,5 +1,5 @@
-"""How figures are read from the folders of runs: what
-a :class:`reproductions.Reproduction` lists.
+"""Reading of figures from the folders of runs, as listed in a
+:class:`reproductions.Reproduction`.
 """
 
 import operator
@@ -38,8 +38,8 @@ class Ran:
 
     Attributes:
         unit: figures are means over units.
-        group: which figures are read from it.
-        folders: by evaluation, where ``result.json`` lies; ``test`` is the run directory.
+        group: figures select cells by group.
+        folders: the folder of ``result.json`` for each evaluation; ``test`` is the run directory.
     """
 
     unit: str
@@ -52,21 +52,22 @@ Found = Sequence[Ran]
 
 @dataclass(frozen=True)
 class Score:
-    """The score of a row of results, beside all baselines of the same column.
+    """Reads the score of a row of results, with all baselines of the same column.
 
     Attributes:
-        mapping: ``image:image``, ``image → text``, as reports show it; the family of problems.
-        column: ``20-way 1-shot``, ``R@1``, ``mean loss, step 100``.
-        metric: by default the first of the column.
-        evaluations: whose mean it is.
-        group: of the cells that it is read from.
+        mapping: as reports show it, such as ``image:image`` or ``image → text``; or the family of
+            problems.
+        column: such as ``20-way 1-shot``, ``R@1``, ``mean loss, step 100``.
+        metric: None for the first one of the column.
+        evaluations: the evaluations whose mean is reported.
+        group: of the cells to read.
         subset: of the queries, such as ``new words``.
         predictor: None for the learned one.
-        error: 100 − accuracy in place of accuracy.
-        published: what others report.
+        error: whether to report 100 − accuracy instead of accuracy.
+        published: the results of others.
         beside: other mappings whose learned row is a baseline.
         against: other groups whose learned row is a baseline.
-        label: precedes the mapping in the table.
+        label: put before the mapping in the table.
     """
 
     mapping: str
@@ -83,7 +84,7 @@ class Score:
     label: str | None = None
 
     def __call__(self, found: Found) -> list[Figure]:
-        """The figure."""
+        """Return the figures."""
         ours = self.read(found, self.group, self.mapping, self.predictor)
         alone = sum(ran.group == self.group for ran in found) == 1
         names = dict.fromkeys(name for ran in found for name in self._baselines(ran, alone))
@@ -116,13 +117,15 @@ class Score:
         return [figure]
 
     def _played(self, row: Row) -> str | None:
-        """Ways and shots, or the step of a problem; a ranking has its metric alone."""
+        """Return ways and shots, or the step of a problem; for a ranking only the metric."""
         if "step" in row:
             return f"step {row['step']}"
         return None if is_ranking(row) else self.column
 
     def _baselines(self, ran: Ran, alone: bool) -> list[str]:
-        """The names of rows beside ours; tuned rates are left out unless the run stands alone."""
+        """Return the names of the baseline rows, without their searched rate if there are several
+        runs.
+        """
         rows = (
             []
             if ran.group != self.group
@@ -140,8 +143,10 @@ class Score:
         return Baseline(f"`{name}`", value, ci95, *rounded(*ours.less(other)))
 
     def read(self, found: Found, group: str, which: str, predictor: str | None) -> "Scores":
-        """The scores of a row in all cells of a group that have it; raises
-        ``LookupError`` if none has.
+        """Return the scores of a row in all cells of a group that have it.
+
+        Raises:
+            LookupError: no cell has it.
         """
         rows: dict[str, list[tuple[Path, Row]]] = {}
         for ran in found:
@@ -173,11 +178,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """The rows of one predictor, by unit, each with the folder of its evaluation.
+    """The rows of one predictor by unit, each with the folder of its evaluation.
 
     Attributes:
         rows: of one metric.
-        error: 100 − accuracy in place of accuracy.
+        error: whether to report 100 − accuracy instead of accuracy.
     """
 
     rows: dict[str, list[tuple[Path, Row]]]
@@ -185,17 +190,17 @@ class Scores:
 
     @property
     def first(self) -> Row:
-        """Of the first unit."""
+        """The first row of the first unit."""
         return next(iter(self.rows.values()))[0][1]
 
     @property
     def scale(self) -> float:
-        """From a share to per cent."""
+        """The factor from shares to per cent, 100; 1 for other metrics."""
         return 100 if self.first["percent"] else 1
 
     @property
     def units(self) -> dict[str, float]:
-        """The mean of each."""
+        """Return the mean of each unit."""
         means = {
             unit: self.scale * statistics.mean(r["mean"] for _, r in rows)
             for unit, rows in self.rows.items()
@@ -203,8 +208,8 @@ class Scores:
         return {unit: 100 - mean if self.error else mean for unit, mean in means.items()}
 
     def mean(self) -> tuple[float, float | None]:
-        """With its interval over units; over episodes where all rows are the same,
-        as those of raw inputs.
+        """Return the mean with its interval over units; over episodes if all rows are the same, as
+        for raw inputs.
         """
         rows = [row for several in self.rows.values() for _, row in several]
         if len({row["mean"] for row in rows}) == 1:
@@ -213,7 +218,9 @@ class Scores:
         return interval(np.array(list(self.units.values())))
 
     def less(self, other: "Scores") -> tuple[float, float | None]:
-        """How much better this is, paired by unit, or by the episodes of a single run."""
+        """Return how much better this is than other scores, paired by unit, or by episode for a
+        single run.
+        """
         sign = 1 if self.first["higher_is_better"] else -1
         mine = self._only()
         theirs = other._only()
@@ -232,25 +239,27 @@ class Scores:
         )
 
     def _only(self) -> tuple[Path, Row] | None:
-        """The row, if there is just one."""
+        """Return the row if there is only one."""
         rows = [row for several in self.rows.values() for row in several]
         return rows[0] if len(rows) == 1 else None
 
 
 def _without_rate(predictor: str) -> str:
-    """``adam`` of ``adam, rate 0.01``: seeds may have other tuned rates."""
+    """Return ``adam`` for ``adam, rate 0.01``: seeds may have different tuned rates."""
     return predictor.split(", rate ")[0]
 
 
 @cache
 def rows_of(folder: Path) -> list[Row]:
-    """The rows of ``result.json``."""
+    """Return the rows of ``result.json``."""
     return list(result_in(folder)["results"])
 
 
 def result_in(folder: Path) -> dict[str, Any]:
-    """The content of ``result.json``; raises ``UserError`` if it is missing, or of another
-    version of mmml.
+    """Return the content of ``result.json``.
+
+    Raises:
+        UserError: it is missing, or from another version of mmml.
     """
     result = RunDirectory(folder).read_result()
     if result is None:
@@ -261,12 +270,12 @@ def result_in(folder: Path) -> dict[str, Any]:
 
 
 def key_of(row: Row) -> Row:
-    """What tells a row from all others; None for what does not apply."""
+    """Return the fields that identify a row; None for fields that do not apply."""
     return {field.name: row.get(field.name) for field in fields(ResultKey)}
 
 
 def episodes(folder: Path, row: Row) -> np.ndarray | None:
-    """The score of every episode of a row; None if none were kept."""
+    """Return the score of each episode of a row; None if they were not kept."""
     key = {k: "+".join(v) if isinstance(v, list) else v for k, v in key_of(row).items()}
     wanted = [pc.field(k).is_null() if v is None else pc.field(k) == v for k, v in key.items()]
     (path,) = {*folder.glob("episodes.parquet"), *folder.glob("eval/test/episodes.parquet")}
@@ -276,10 +285,10 @@ def episodes(folder: Path, row: Row) -> np.ndarray | None:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The calibration error of the learned row in the worst column."""
+    """Reads the calibration error of the learned row in the worst column."""
 
     def __call__(self, found: Found) -> list[Figure]:
-        """The figure."""
+        """Return the figures."""
         each = {ran.unit: 100 * max(map(_error, rows_of(ran.folders["test"]))) for ran in found}
         value, ci95 = rounded(*interval(np.array(list(each.values()))))
         return [
@@ -288,7 +297,7 @@ class Calibration:
 
 
 def _each(units: dict[str, float]) -> dict[str, float] | None:
-    """Rounded; None for a single one."""
+    """Return the rounded values; None for a single one."""
     return (
         {unit: rounded(value, None)[0] for unit, value in units.items()} if len(units) > 1 else None
     )
@@ -300,10 +309,12 @@ def _error(row: Row) -> float:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Does adaptation help? Each verdict by its first metric, at the largest support set."""
+    """Reads the verdicts (whether adaptation helps), each by its first metric at the largest
+    support set.
+    """
 
     def __call__(self, found: Found) -> list[Figure]:
-        """One figure for each verdict."""
+        """Return one figure for each verdict."""
         ((ran),) = found
         result = result_in(ran.folders["test"])
         return [
@@ -315,8 +326,8 @@ class Verdicts:
 
 
 def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
-    """The learned row, the best row of each role as a baseline, and other metrics
-    by which it is worse.
+    """Return the figure of the learned row, with the best row of each role as a baseline, and other
+    metrics by which it is worse.
     """
     (row,) = (r for r in result["results"] if key_of(r) == key_of(verdict))
     scale, comparisons = 100 if row["percent"] else 1, verdict["comparisons"]
@@ -349,20 +360,20 @@ def _of_verdict(result: Row, verdict: Row, gains: list[str]) -> Figure:
 
 @dataclass(frozen=True)
 class Areas:
-    """The area under the curves of robustness of one fusion.
+    """Reads the area under the robustness curves of one fusion.
 
     Attributes:
-        fusion: that was chosen on validation.
-        beside: ``validation``: all fusions on that split, at the first seed; ``concat``:
-            the other fusion that is judged on test; ``one modality``: the same fusion shown
-            one alone, on test.
+        fusion: chosen on validation.
+        beside: ``validation``: all fusions on that split, at the first seed; ``concat``: the other
+            fusion that is evaluated on test; ``one modality``: the same fusion with one modality
+            alone, on test.
     """
 
     fusion: str
     beside: str
 
     def __call__(self, found: Found) -> list[Figure]:
-        """The figure."""
+        """Return the figures."""
         evaluation = "robust-val" if self.beside == "validation" else "robust-test"
         areas: dict[str, dict[str, dict[str, Row]]] = {}  # by fusion, unit and mapping
         for ran in (ran for ran in found if evaluation in ran.folders):
@@ -408,8 +419,8 @@ class Areas:
 
 
 def areas_of(folder: Path) -> dict[str, Row]:
-    """The area under the curves of each mapping over all corruptions, where ways
-    and shots are most.
+    """Return the area under the curves of each mapping over all corruptions, for the most ways and
+    shots.
     """
     areas = [r for r in rows_of(folder) if r.get("corruption") == ALL]
     most = max((r["ways"], r["shots"]) for r in areas)

@@ -1,11 +1,11 @@
 """Run an experiment again and record its figures: ``python scripts/reproduce.py NAME [CELLS]``.
 
-Without a name, lists what can be reproduced. Every command is printed before it is run;
-what has run before (below ``outputs/reproduce/NAME``) is not run again, so that an interrupted
-reproduction goes on. At the end stands a table in Markdown, and ``docs/results/NAME.json``
-is written (``git diff`` shows what changed). CELLS runs only the first so many cells (seeds,
-or speakers, or other cases), and writes nothing. Exits with 1 if a figure is worse than what is
-published, with 2 if a run cannot be made. ``python scripts/reproduce.py --tables`` makes the tables
+Without a name, lists the experiments that can be reproduced. Each command is printed before it is
+run. Commands that have finished before (in ``outputs/reproduce/NAME``) are skipped, so that an
+interrupted reproduction can be continued. At the end a table in Markdown is printed, and
+``docs/results/NAME.json`` is written (``git diff`` shows what changed). CELLS runs only the first
+cells (seeds, speakers or other cases), and writes nothing. Exits with 1 if a figure is worse than
+the published one, with 2 if a run fails. ``python scripts/reproduce.py --tables`` makes the tables
 of ``docs/results.md`` from ``docs/results/*.json``.
 """
 
@@ -33,7 +33,7 @@ BIN = Path(sys.executable).parent
 
 
 def main(arguments: list[str]) -> int:
-    """From the command line to the table; returns the exit code."""
+    """Run the command line; return the exit code."""
     if not arguments or {"-h", "--help"} & set(arguments):
         names = (
             f"  {name:34} {len(r.cells):2} runs: {r.experiment}"
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         result = result_of(name, replace(wanted, cells=chosen), found)
     except UserError as error:
         return refuse(str(error))
-    except subprocess.CalledProcessError as error:  # which has said why
+    except subprocess.CalledProcessError as error:  # the command has printed why
         return 130 if error.returncode == 130 else 2
     except KeyboardInterrupt:
         return 130
@@ -69,13 +69,13 @@ def main(arguments: list[str]) -> int:
 
 
 def refuse(message: str) -> int:
-    """Say what is wrong with the command."""
+    """Print an error message; return the exit code 2."""
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     return 2
 
 
 def is_worse(figure: Figure) -> bool:
-    """Whether others report a better value than ours."""
+    """Whether the published value is better than ours."""
     if figure.published is None:
         return False
     better = figure.published.value - figure.value
@@ -83,7 +83,7 @@ def is_worse(figure: Figure) -> bool:
 
 
 def commands(folder: Path, cell: GridCell) -> list[list[str]]:
-    """What trains and evaluates a cell."""
+    """Return the commands that train and evaluate a cell."""
     options = [option.replace("HOME", str(folder.parent)) for option in cell.options]
     train = ["mmml-train", *options, f"hydra.run.dir={folder}"]
     return [
@@ -96,7 +96,7 @@ def commands(folder: Path, cell: GridCell) -> list[list[str]]:
 
 
 def play(folder: Path, cell: GridCell) -> Ran:
-    """Train and evaluate once, or go on where that was interrupted."""
+    """Train and evaluate once, or continue where that was interrupted."""
     train, *evaluations = commands(folder, cell)
     begun = (folder / "checkpoints" / "last.ckpt").exists()
     execute(["mmml-train", f"resume={folder}"] if begun else train, folder, aside=not begun)
@@ -107,9 +107,7 @@ def play(folder: Path, cell: GridCell) -> Ran:
 
 
 def execute(command: list[str], folder: Path, aside: bool = True) -> None:
-    """Run a command, unless its result says that it is done; what it left unfinished before
-    is moved ``aside``.
-    """
+    """Run a command, unless its result exists; an unfinished result is first moved ``aside``."""
     result = folder / "result.json"
     if result.exists() and json.loads(result.read_text())["status"] == "completed":
         return
@@ -120,7 +118,7 @@ def execute(command: list[str], folder: Path, aside: bool = True) -> None:
 
 
 def result_of(name: str, wanted: Reproduction, found: dict[str, Ran]) -> Result:
-    """The figures of all cells, and how they came about."""
+    """Return the figures of all cells and how they were measured."""
     runs = [ran.folders["test"] for ran in found.values()]
     figures = [figure for reading in wanted.figures for figure in reading(list(found.values()))]
     commits = {str(json.loads((folder / "run.json").read_text())["git"]) for folder in runs} or {
@@ -140,7 +138,7 @@ def result_of(name: str, wanted: Reproduction, found: dict[str, Ran]) -> Result:
 
 
 def seconds_of(folder: Path) -> float:
-    """What training and test took, in all jobs from the first to the last resume."""
+    """Return the seconds of training and test, over all jobs from the first to the last resume."""
     return sum(json.loads(path.read_text())["seconds"] for path in folder.glob("result*.json"))
 
 

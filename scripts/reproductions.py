@@ -1,4 +1,6 @@
-"""What ``scripts/reproduce.py`` can reproduce: which runs, and which figures are read from them."""
+"""The experiments that ``scripts/reproduce.py`` can reproduce: their runs, and the figures to read
+from them.
+"""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +14,7 @@ from tvsum_floors import floors
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 ARTWORKS = ("blob", "noto", "openmoji", "twemoji")
-# A folder, or a name on the hub.
+# A local folder, or a name on the hub.
 MINILM = os.environ.get("MMML_MINILM", "sentence-transformers/all-MiniLM-L6-v2")
 READ_BY_MINILM = ("encoder/text=pretrained_text", f"encoder.text.model={MINILM}")
 UPRIGHT = ("dataset.rotations=false", "episode.train.task_augmentation=0", "trainer.steps=1000")
@@ -21,7 +23,7 @@ FUSIONS = ("mean", "concat", "gated", "attention")
 
 
 Evaluations = Mapping[str, Sequence[str]]
-"""Options of ``mmml-eval``, by the name of the evaluation."""
+"""Options of ``mmml-eval`` by the name of the evaluation."""
 NONE: Evaluations = {}
 
 
@@ -30,12 +32,12 @@ class GridCell:
     """One training run and its evaluations.
 
     Attributes:
-        options: of ``mmml-train``; ``HOME/NAME`` stands for the folder of another cell,
-            which is run before.
+        options: of ``mmml-train``; ``HOME/NAME`` is replaced by the folder of another cell, which
+            is run before.
         evaluations: of the run.
-        unit: figures are means over units, such as seeds or speakers; cells of one unit
-            are averaged first.
-        group: which cells a figure is read from, such as those of one fusion.
+        unit: figures are means over units, such as seeds or speakers; cells of one unit are
+            averaged first.
+        group: figures select cells by group, such as those of one fusion.
     """
 
     options: Sequence[str]
@@ -45,20 +47,20 @@ class GridCell:
 
     @property
     def seed(self) -> int:
-        """Of training."""
+        """The seed of training."""
         return int(next((o[5:] for o in self.options if o.startswith("seed=")), 0))
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Some runs and what is read from them.
+    """Some runs and the figures to read from them.
 
     Attributes:
         topic: the table of ``docs/results.md``.
         experiment: in words.
         cells: the runs by name, in the order in which they are run.
-        figures: each reads some from the folders of all cells.
-        over: what the units of the cells are.
+        figures: functions that read figures from the folders of all cells.
+        over: the kind of the cells' units, such as seeds.
     """
 
     topic: str
@@ -71,7 +73,7 @@ class Reproduction:
 def seeds(
     count: int, *options: str, group: str = "", evaluations: Evaluations = NONE
 ) -> dict[str, GridCell]:
-    """The same run with several seeds."""
+    """Return the same run with several seeds."""
     begin = f"{group}-" if group else ""
     return {
         f"{begin}seed{s}": GridCell([*options, f"seed={s}"], evaluations, str(s), group)
@@ -80,12 +82,14 @@ def seeds(
 
 
 def one(*options: str, group: str = "", evaluations: Evaluations = NONE) -> dict[str, GridCell]:
-    """A single run."""
+    """Return a single run."""
     return {group or "run": GridCell(options, evaluations, group=group)}
 
 
 def leaving_out(experiment: str) -> dict[str, GridCell]:
-    """Every speaker is left out once with every two digits; two others are for validation."""
+    """Return one run for each test speaker and pair of digits; two other speakers are for
+    validation.
+    """
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
     held = [(pairs[i - 1], pairs[i]) for i in range(len(pairs))]
     return {
@@ -103,12 +107,12 @@ def leaving_out(experiment: str) -> dict[str, GridCell]:
 
 
 def classified(mapping: str, *columns: tuple[int, int], **more: Any) -> list[Score]:
-    """Accuracies of a mapping, by ways and shots."""
+    """Return the accuracies of a mapping by ways and shots."""
     return [Score(mapping, f"{ways}-way {shots}-shot", **more) for ways, shots in columns]
 
 
 def ranked(a: str, b: str, *metrics: str) -> list[Score]:
-    """Both directions between two modalities, among all classes."""
+    """Return both directions of ranking between two modalities, among all classes."""
     return [
         Score(f"{x} → {y}", metric)
         for x, y in ((a, b), (b, a))
@@ -140,7 +144,9 @@ def official_runs(experiment: str, *options: str, runs: int) -> Reproduction:
 
 
 def of_artworks(experiment: str, *options: str, runs: int) -> Reproduction:
-    """Queries of one artwork, support of the three others, with one view and with eight."""
+    """Queries from one artwork and support sets from the three others, with one view and with
+    eight.
+    """
     once = {f"{a}-once": [f"episode.eval.query_domain={a}"] for a in ARTWORKS}
     views = {a: [f"episode.eval.query_domain={a}", "evaluation.tta_views=8"] for a in ARTWORKS}
     figures = [
@@ -152,7 +158,7 @@ def of_artworks(experiment: str, *options: str, runs: int) -> Reproduction:
 
 
 def named(experiment: str, *options: str) -> Reproduction:
-    """Emoji from their names, in English and in a language that was never paired with images."""
+    """Emoji by their names, in English and in a language that was never paired with images."""
     figures = [
         Score("text:image", "5-way 1-shot", evaluations=(which,), label=label)
         for which, label in (("test", "English names"), ("german", "German names"))
@@ -164,27 +170,27 @@ def named(experiment: str, *options: str) -> Reproduction:
 
 
 def spoken(experiment: str, name: str, mapping: str) -> Reproduction:
-    """Every speaker's digits, beside time warping."""
+    """The digits of each speaker, compared with dynamic time warping."""
     figures = [Score(mapping, "2-way 1-shot", error=True)]
     return Reproduction("spoken", experiment, leaving_out(name), figures, over="speakers")
 
 
 def verdict_of(experiment: str, *options: str) -> Reproduction:
-    """An application, and whether adaptation helps there."""
+    """An application and its verdict (whether adaptation helps)."""
     return Reproduction("applications", experiment, one(*options), [Verdicts()], over="episodes")
 
 
 def by_optimizer(experiment: str, *options: str) -> Reproduction:
-    """An application by the learned optimizer."""
+    """An application with the learned optimizer."""
     cells = one(*options, "method=learned_optimizer")
     return Reproduction("applications-optimizer", experiment, cells, [Verdicts()], over="episodes")
 
 
 def robust(experiment: str, name: str, chosen: str) -> Reproduction:
-    """The fusion that validation has chosen among all, and concatenation, as modalities go
-    missing and grow noisy.
+    """The fusion that was chosen on validation, and concatenation, with missing and noisy
+    modalities.
     """
-    # Without robustness: a fusion is chosen first.
+    # Without robustness, because a fusion is chosen first.
     alone = [f"experiment={name}", "evaluation/evaluators=[few_shot]"]
     alone += ["evaluation.baselines=[]", "evaluation.controls=false"]
     robustness = "evaluation/evaluators=[few_shot,robustness]"
@@ -205,8 +211,8 @@ def robust(experiment: str, name: str, chosen: str) -> Reproduction:
 
 
 def on_encoders() -> dict[str, GridCell]:
-    """Encoders of four fifths of the training classes; rules that learn to adapt a head
-    on the other fifth.
+    """Encoders trained on four fifths of the training classes, and update rules that learn to adapt
+    a head on the other fifth.
     """
     cells = one("episode.train.class_range=[0,0.8]", group="encoders")
     for rule in RULES:

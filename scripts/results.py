@@ -1,6 +1,6 @@
 """Measured figures: the schema of ``docs/results/NAME.json`` and the tables of ``docs/results.md``.
 
-A file holds one :class:`Result`, with the names of its attributes as keys. What is not known is
+A file has one :class:`Result`, with the names of its attributes as keys. Unknown values are
 ``null`` there and ``–`` in the tables.
 """
 
@@ -21,7 +21,7 @@ TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Published:
-    """What others report for the same protocol.
+    """A published result for the same protocol.
 
     Attributes:
         value: in the unit of the figure.
@@ -36,15 +36,14 @@ class Published:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another row, on the same test episodes.
+    """Another row on the same test episodes.
 
     Attributes:
         name: of the row of results.
         value: its score, in the unit of the figure.
-        interval: half the width of the 95 % interval of the score.
-        gain: how much better ours is, in the same unit; above 0 is better, also where
-            less is better.
-        gain_interval: half the width of the 95 % interval of the paired gain.
+        interval: the half-width of the 95 % interval of the score.
+        gain: how much better ours is, in the same unit; a positive gain is better for all metrics.
+        gain_interval: the half-width of the 95 % interval of the paired gain.
     """
 
     name: str
@@ -59,19 +58,19 @@ class Figure:
     """One number.
 
     Attributes:
-        what: mapping, ways and shots, or which problems: what was played.
+        what: mapping, ways and shots, or the problems.
         metric: its name.
         unit: ``%``, ``nats`` or empty.
         higher_is_better: False for errors and losses.
         value: the mean.
-        interval: half the width of the 95 % interval of the mean.
+        interval: the half-width of the 95 % interval of the mean.
         over: what the interval is over: ``seeds``, ``speakers``, ``episodes``, ``queries``,
             ``problems``, ``videos``.
-        episodes: test episodes (or queries, problems, videos) of each run.
-        each: the values whose mean it is, by seed, speaker or artwork.
-        published: what others report.
+        episodes: number of test episodes (or queries, problems, videos) of each run.
+        each: the values in the mean, by seed, speaker or artwork.
+        published: the results of others.
         baselines: other rows; tables show the strongest.
-        adaptation_helps: the verdict (docs/evaluation.md), where there is one.
+        adaptation_helps: the verdict (docs/evaluation.md), if there is one.
         worse_by: other metrics by which ours is worse than a baseline, as text.
     """
 
@@ -90,7 +89,7 @@ class Figure:
     worse_by: Sequence[str] = ()
 
     def gain(self, baseline: Baseline) -> float:
-        """How much better ours is; above 0 is better."""
+        """Return how much better ours is than a baseline; a positive gain is better."""
         if baseline.gain is not None:
             return baseline.gain
         if baseline.value is None:
@@ -99,24 +98,24 @@ class Figure:
 
     @property
     def best_baseline(self) -> Baseline | None:
-        """The strongest one."""
+        """The strongest baseline."""
         return min(self.baselines, key=self.gain, default=None)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one reproduction gave.
+    """The result of one reproduction.
 
     Attributes:
         topic: the table of ``docs/results.md``.
         experiment: in words.
-        command: that makes it.
+        command: reproduces the result.
         seeds: of training.
-        commit: at which it was measured; several are joined by a comma.
-        date: ``2026-11-30``.
+        commit: of the measurement; several are joined by a comma.
+        date: such as ``2026-11-30``.
         machine: in words.
         seconds: of training and test, of each run.
-        figures: what came out.
+        figures: the measured figures.
     """
 
     topic: str
@@ -131,7 +130,7 @@ class Result:
 
 
 def load(path: Path) -> Result:
-    """Read a file; raises ``TypeError`` for a key that is missing or unknown."""
+    """Read a file; raises ``TypeError`` for a missing or unknown key."""
 
     def figure(
         *,
@@ -149,8 +148,8 @@ def load(path: Path) -> Result:
 
 
 def save(name: str, result: Result) -> None:
-    """Write ``docs/results/NAME.json``; what a figure does not have is left out, what is
-    not known is ``null``.
+    """Write ``docs/results/NAME.json``; fields that a figure does not have are left out, unknown
+    values are ``null``.
     """
     content = asdict(result)
     for figure in content["figures"]:
@@ -161,8 +160,8 @@ def save(name: str, result: Result) -> None:
 
 
 def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
-    """Two digits of the interval, and the value to the same place; four digits
-    of a value without one.
+    """Round the interval to two digits and the value to the same place; a value without an interval
+    to four digits.
     """
     if not interval:
         return float(f"{value:.4g}"), interval
@@ -175,8 +174,8 @@ def rounded(value: float, interval: float | None) -> tuple[float, float | None]:
 
 
 def number(value: float | None, interval: float | None = None, sign: bool = False) -> str:
-    """``2.70 ± 0.71``: trailing zeros, which JSON drops, are added for two digits
-    of the interval at most.
+    """Return a text such as ``2.70 ± 0.71``; trailing zeros, which JSON drops, are added for up to
+    two digits of the interval.
     """
     if value is None:
         return "–"
@@ -193,13 +192,13 @@ def _decimals(value: float) -> int:
 
 
 def table(results: dict[str, Result], today: Container[str]) -> str:
-    """The table of a topic in Markdown: one row a figure; what is as in the row
-    above is left empty.
+    """Return the table of a topic in Markdown, one row for each figure; cells that repeat the row
+    above are empty.
 
     Args:
         results: by name.
-        today: names that can be reproduced by this code; all others need the commit
-            of their figures.
+        today: names of results that this code can reproduce; others need the commit of their
+            figures.
     """
     verdicts = any(f.adaptation_helps is not None for r in results.values() for f in r.figures)
     head = [*HEAD, *(["adaptation helps"] if verdicts else [])]
@@ -234,7 +233,7 @@ def _published(published: Published | None) -> str:
 
 
 def _baseline(baseline: Baseline | None) -> str:
-    """Name and score, and in brackets the paired gain."""
+    """Return name and score, with the paired gain in brackets."""
     if baseline is None:
         return "–"
     score = [] if baseline.value is None else [number(baseline.value, baseline.interval)]
@@ -252,20 +251,22 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def load_all(first: Iterable[str] = ()) -> dict[str, Result]:
-    """All results by name: those named first, then the others in alphabetical order."""
+    """Return all results by name: first those in the given order, then the others in alphabetical
+    order.
+    """
     names = [*first, *sorted(path.stem for path in FOLDER.glob("*.json"))]
     paths = {name: FOLDER / f"{name}.json" for name in dict.fromkeys(names)}
     return {name: load(path) for name, path in paths.items() if path.exists()}
 
 
 def page(text: str, results: dict[str, Result], today: Container[str]) -> str:
-    """The text of ``docs/results.md`` with its tables made anew; raises ``ValueError`` for
-    a topic without one.
+    """Return the text of ``docs/results.md`` with new tables; raises ``ValueError`` for a topic
+    without a table.
 
     Args:
-        text: as it is.
+        text: the present text.
         results: by name.
-        today: names that can be reproduced by this code.
+        today: names of results that this code can reproduce.
     """
     topics = [topic for _, topic, _ in TABLE.findall(text)]
     for name, result in results.items():

@@ -1,4 +1,4 @@
-"""What people and chance reach on TVSum, from its annotations alone."""
+"""Human agreement and chance on TVSum, computed from its annotations alone."""
 
 import numpy as np
 from readings import Found
@@ -9,7 +9,7 @@ from mmml.data.datasets.tvsum import BUDGET, Annotated, TVSum, read_annotations
 from mmml.evaluation.evaluators.keyframes import VideoSummary, at_random, people
 from mmml.evaluation.statistics import interval
 
-EVERY, SHOT = 15, 2.0  # frames, seconds
+EVERY, SHOT = 15, 2.0  # every 15th frame; seconds of a shot
 OTANI = "Otani et al. 2019"
 PUBLISHED = {
     "Kendall τ": Published(0.177, None, OTANI),
@@ -18,12 +18,12 @@ PUBLISHED = {
 
 
 def floors(_: Found) -> list[Figure]:
-    """Each of the twenty annotators judged by all others, beside random scores judged
-    by all annotators.
+    """Return the agreement of each of the twenty annotators with all others, and of random scores
+    with all annotators.
 
-    Every 15th frame counts, as the published features have it. Summaries show shots of two
-    seconds, the annotators' unit, 15 % of a video. Raises ``UserError`` if ``$MMML_DATA`` has
-    no annotations.
+    Every 15th frame counts, as in the published features. Summaries consist of shots of two
+    seconds, the unit of the annotators, and show 15 % of a video. Raises ``UserError`` if
+    ``$MMML_DATA`` has no annotations.
     """
     videos = read_annotations(TVSum(None, ["BK"], ["DS"]).annotations())
     rng = np.random.default_rng(0)
@@ -52,7 +52,9 @@ def floors(_: Found) -> list[Figure]:
 
 
 def footage(video: Annotated) -> Footage:
-    """A video in shots of two seconds, with the summary that each annotator's scores ask for."""
+    """Return a video in shots of two seconds, with the best summary for the scores of each
+    annotator.
+    """
     frames = video.importance.shape[1]
     picks = np.arange(0, frames, EVERY)
     starts = np.arange(0, frames, round(SHOT * frames / video.seconds))

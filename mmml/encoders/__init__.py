@@ -1,4 +1,4 @@
-"""Encoders: one modality's raw values → embeddings, their own preprocessing included."""
+"""Encoders: they map raw values of one modality to embeddings, preprocessing included."""
 
 from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.embedder import Embedder, build_embedder

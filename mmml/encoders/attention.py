@@ -1,4 +1,4 @@
-"""The transformer that encoders of sequences share."""
+"""The transformer that all sequence encoders share."""
 
 from abc import abstractmethod
 
@@ -11,15 +11,15 @@ from mmml.errors import require
 
 
 class Transformer(nn.Module):
-    """Pre-norm layers (Vaswani et al., 2017; Xiong et al., 2020), then the masked
-    mean over positions.
+    """Pre-norm transformer layers (Vaswani et al., 2017; Xiong et al., 2020), then the masked mean
+    over positions.
 
     Args:
-        channels: of every position; a multiple of ``heads``.
-        layers: 0 or more.
-        heads: of the attention.
-        dropout: between 0 and 1, in training mode.
-        where: the path of the encoder's options, for messages.
+        channels: width of each position; a multiple of ``heads``.
+        layers: number of layers, 0 or more.
+        heads: number of attention heads.
+        dropout: dropout rate in training, from 0 to below 1.
+        where: config path of the encoder's options, for error messages.
     """
 
     def __init__(self, channels: int, layers: int, heads: int, dropout: float, where: str):
@@ -35,14 +35,17 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``x`` ``[n, length, channels]``, ``mask`` ``[n, length, 1]``, False on padding
-        → ``[n, channels]``.
+        """Return the masked mean of the states, ``[n, channels]``.
+
+        Args:
+            x: ``[n, length, channels]``.
+            mask: bool ``[n, length, 1]``, False on padding.
         """
         return (self.states(x, mask) * mask).sum(1) / mask.sum(1)
 
     def states(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The state of each position, ``[n, length, channels]``; arguments as
-        of :meth:`forward`.
+        """Return the state of each position, ``[n, length, channels]``; for the arguments see
+        :meth:`forward`.
         """
         for layer in self.layers:
             x = layer(x, mask)
@@ -51,10 +54,9 @@ class Transformer(nn.Module):
 
 
 class AttentionEncoder(Encoder):
-    """An encoder of sequences: a transformer over their positions, then a linear layer.
+    """Base class of sequence encoders: a transformer over positions, then a linear layer.
 
-    A subclass makes ``transformer`` and ``head``, and says in ``embed_positions`` what
-    the positions are.
+    A subclass sets ``transformer`` and ``head``, and defines the positions in ``embed_positions``.
     """
 
     transformer: Transformer
@@ -62,8 +64,8 @@ class AttentionEncoder(Encoder):
 
     @abstractmethod
     def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``prepare`` returned → ``[n, length, channels]`` and ``[n, length, 1]``,
-        False on padding.
+        """Return the vector of each position, ``[n, length, channels]``, and a mask
+        ``[n, length, 1]``, False on padding, from the output of ``prepare``.
         """
 
     def forward(self, prepared: Tensor) -> Tensor:
@@ -74,13 +76,15 @@ class AttentionEncoder(Encoder):
         return self.project(self.transformer.states(x, mask)), mask.squeeze(-1)
 
     def project(self, states: Tensor) -> Tensor:
-        """States ``[…, channels]`` → ``[…, width]``."""
+        """Map states ``[…, channels]`` to embeddings ``[…, width]``."""
         projected: Tensor = self.head(states)
         return projected
 
 
 class Layer(nn.Module):
-    """Masked self-attention and a perceptron, each normalised before and added after."""
+    """Masked self-attention, then a two-layer perceptron, each pre-normalised and with a residual
+    connection.
+    """
 
     def __init__(self, channels: int, heads: int, dropout: float):
         super().__init__()
@@ -93,7 +97,12 @@ class Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``x`` ``[n, length, channels]``, ``mask`` ``[n, length, 1]``, False on padding."""
+        """Return the states after the layer, ``[n, length, channels]``.
+
+        Args:
+            x: ``[n, length, channels]``.
+            mask: bool ``[n, length, 1]``, False on padding.
+        """
         q, k, v = (
             t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for t in self.qkv(self.norms[0](x)).chunk(3, -1)

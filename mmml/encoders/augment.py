@@ -1,4 +1,4 @@
-"""Augmentation of images in training, and fixed views for test-time augmentation."""
+"""Random augmentation of training images, and fixed views for test-time augmentation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,23 @@ from mmml.errors import require
 
 
 class Augment(nn.Module):
-    """Shift, rotation, scale and shear of images: in training mode random, for each image its own.
+    """Shift, rotate, scale and shear images: at random in training mode, a different warp for each
+    image.
 
     Args:
-        amount: 0 is none; 1 reaches ±3 pixels of 32, ±10°, ±15 % size and ±0.15 shear.
-        option: that set it, for messages.
-        elastic: how far 4×4 points of each image are moved besides, and what is between them along,
-            at most, as a share of half the image (Simard, Steinkraus and Platt, 2003, in a coarse
-            form); 0 is none.
-        hflip: whether half of the images are mirrored, left to right.
-        edge_darkening: how dark edges become in half of the images, in training mode, at most:
-            1 is black; 0 is none.
+        amount: strength of the warps; 0 is none, 1 reaches ±3 pixels of 32, ±10°, ±15 % size and
+            ±0.15 shear.
+        option: config path of ``amount``, for error messages.
+        elastic: strength of an elastic deformation (Simard, Steinkraus and Platt, 2003): the
+            largest shift of the points of a 4×4 grid, as a share of half the image; pixels between
+            them move along. 0 is none.
+        hflip: whether half of the training images are mirrored from left to right.
+        edge_darkening: in half of the training images edges are darkened, by at most this share: 1
+            is black, 0 is none.
 
     Attributes:
-        view: in evaluation mode, which of the warps that are the same for all images; 0 is none.
-            With ``hflip`` odd ones are mirrored, so that 1 is that alone.
+        view: the number of the fixed warp in evaluation mode, the same for all images; 0 is none.
+            With ``hflip``, odd views are mirrored, and view 1 is only mirrored.
     """
 
     def __init__(
@@ -47,11 +49,11 @@ class Augment(nn.Module):
 
     @property
     def warps(self) -> bool:
-        """Whether it does anything."""
+        """Whether images are warped or mirrored at all."""
         return self.amount > 0 or self.elastic > 0 or self.hflip
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[n, C, H, W]`` → the same shape."""
+        """Augment images ``[n, C, H, W]``; the shape stays the same."""
         if self.training:
             images = self._warped(
                 outlined(images, self.edge_darkening) if self.edge_darkening else images, None
@@ -66,7 +68,7 @@ class Augment(nn.Module):
         return images.flip(-1) if odd else images
 
     def _warped(self, images: Tensor, alike: torch.Generator | None) -> Tensor:
-        """Warp each image differently, or with a generator all alike."""
+        """Warp each image differently, or all images alike if a generator ``alike`` is given."""
         if not self.amount and not self.elastic:
             return images
         n = len(images)
@@ -94,11 +96,11 @@ class Augment(nn.Module):
 
 
 def outlined(images: Tensor, amount: float) -> Tensor:
-    """Images ``[n, C, H, W]`` in [0, 1], in half of which edges are darkened, each by its own
-    share of ``amount``.
+    """Darken the edges of half of the images ``[n, C, H, W]`` in [0, 1], each by a random share of
+    at most ``amount``.
 
-    Some artists draw outlines and others do not. An edge is the difference of a 3×3 dilation
-    and an erosion.
+    Some artists draw outlines and others do not. An edge is the difference between a 3×3 dilation
+    and a 3×3 erosion.
     """
     grey = images.mean(1, keepdim=True)
     edges = F.max_pool2d(grey, 3, 1, 1) + F.max_pool2d(-grey, 3, 1, 1)
@@ -108,15 +110,17 @@ def outlined(images: Tensor, amount: float) -> Tensor:
 
 
 def mirrored(images: Tensor, which: Tensor) -> Tensor:
-    """Images ``[n, C, H, W]`` of which some, bool ``[n]``, are mirrored from left to right."""
+    """Mirror the images of ``[n, C, H, W]`` for which ``which``, bool ``[n]``, is true, from left
+    to right.
+    """
     return torch.where(which.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
 def drawn(
     n: int, shape: tuple[int, ...], alike: torch.Generator | None, device: torch.device
 ) -> Tensor:
-    """Random numbers from −1 to 1, ``[n, *shape]``: different for each of n, or with a generator
-    the same for all.
+    """Return random numbers from −1 to 1, ``[n, *shape]``: different in each of the n rows, or the
+    same in all rows if a generator ``alike`` is given.
     """
     if alike is None:
         return torch.rand(n, *shape, device=device) * 2 - 1
@@ -124,13 +128,13 @@ def drawn(
 
 
 def augments(module: nn.Module) -> list[Augment]:
-    """The augmentations of a module that change anything."""
+    """Return the augmentations inside a module that change images."""
     return [m for m in module.modules() if isinstance(m, Augment) and m.warps]
 
 
 @contextmanager
 def seen_as(module: nn.Module, view: int) -> Iterator[None]:
-    """Within this block, the module sees images in one of their views, in evaluation mode."""
+    """Within this context, a module in evaluation mode gets its images in the given view."""
     found = augments(module)
     for augment in found:
         augment.view = view

@@ -16,20 +16,21 @@ BUCKET = 64  # texts embedded at a time
 
 
 class TextTransformer(AttentionEncoder):
-    """Tokens, a convolution that gathers neighbours, then attention.
+    """Token embeddings, a convolution over neighbouring tokens, then a transformer.
 
-    A subclass says in ``prepare`` what the tokens are: ``[n, length]`` int64, no row all padding.
+    A subclass returns the tokens from ``prepare``, int64 ``[n, length]``; no row may be all
+    padding.
 
     Args:
         width: of the embedding.
-        channels: of the transformer; a multiple of ``heads``.
+        channels: width of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        max_length: tokens read of each text.
-        dropout: between 0 and 1, in training mode.
-        vocabulary: how many tokens there are.
-        pad: the token that is padding.
-        stride: tokens that become one position.
+        max_length: number of tokens read of each text.
+        dropout: dropout rate in training, from 0 to below 1.
+        vocabulary: number of different tokens.
+        pad: the padding token.
+        stride: number of tokens that are merged into one position.
     """
 
     modality = "text"
@@ -62,21 +63,22 @@ class TextTransformer(AttentionEncoder):
         return F.gelu(self.pieces(x.mT).mT), mask[:, :: self.stride]
 
     def encode(self, raw: Sequence[str]) -> Tensor:
-        """Texts of like length together, so that little is spent on padding."""
+        """Embed texts of similar length together, which saves padding."""
         return in_buckets(super().encode, raw, BUCKET)
 
 
 @encoders.register("byte_transformer")
 class ByteTransformer(TextTransformer):
-    """A transformer over UTF-8 bytes, two to a position: no tokenizer to train, any language.
+    """A transformer over UTF-8 bytes, two bytes a position; it needs no tokenizer and reads any
+    language.
 
     Args:
         width: of the embedding.
-        channels: of the transformer; a multiple of ``heads``.
+        channels: width of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        max_length: bytes read of each text.
-        dropout: between 0 and 1, in training mode.
+        max_length: number of bytes read of each text.
+        dropout: dropout rate in training, from 0 to below 1.
     """
 
     def __init__(

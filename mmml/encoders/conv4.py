@@ -1,5 +1,5 @@
-"""``name: conv4``: the convolutional network of few-shot learning, of four blocks as
-published or of more.
+"""``name: conv4``: the convolutional network common in few-shot learning, with four blocks as
+published, or more.
 """
 
 from itertools import pairwise
@@ -15,27 +15,28 @@ from mmml.errors import require
 
 @encoders.register("conv4")
 class Conv4(Encoder):
-    """Blocks of convolution, batch normalisation, ReLU and pooling, four as published,
-    then a linear layer.
+    """Blocks of convolution, batch normalisation, ReLU and max pooling, then a linear layer.
 
-    Vinyals et al. (2016), section 4.1; batch normalisation uses running statistics in
-    evaluation mode.
+    Vinyals et al. (2016), section 4.1, with four blocks; batch normalisation uses running
+    statistics in evaluation mode.
 
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side.
-        channels: of each of four blocks (64 as published), or of each of so many as are listed.
+        channels: of each of four blocks (64 as published), or a list with the channels of each
+            block.
         augment: strength of the random warps in training, 0 for none.
-        colour: three channels, or one grey one (what runs did before they could say).
-        num_pools: how many blocks, from the first, halve the image: 4 as published;
-            3 leave 3×3 places of 28×28 pixels, where 4 leave one.
-        elastic: how far points of an image are moved besides in training, see
+        colour: whether images have three channels, or one (grey; the only choice of older
+            versions).
+        num_pools: number of blocks, from the first, that halve the image: 4 as published. Of 28×28
+            pixels, 3 leave 3×3 positions and 4 leave one.
+        elastic: strength of the elastic deformation in training, see
             :class:`mmml.encoders.augment.Augment`.
-        hflip: whether images are mirrored in training, half of the time.
-        edge_darkening: how dark edges become in training, half of the time, at most;
-            from 0 (not) to 1 (black).
-        crop: images are cropped to their content before, so that neither its place
-            nor its size counts.
+        hflip: whether half of the training images are mirrored.
+        edge_darkening: largest share by which edges are darkened in half of the training images,
+            from 0 (none) to 1 (black).
+        crop: whether images are first cropped to their content, so that its position and size do
+            not matter.
     """
 
     modality = "image"
@@ -73,7 +74,7 @@ class Conv4(Encoder):
         self.head = self._head(each[-1], (size // 2**num_pools) ** 2, width)
 
     def _head(self, channels: int, patches: int, width: int) -> nn.Linear:
-        """The last layer, from the channels of all places."""
+        """Return the last layer, which reads the channels of all positions at once."""
         return nn.Linear(channels * patches, width)
 
     def prepare(self, raw: Any) -> Tensor:
@@ -84,8 +85,8 @@ class Conv4(Encoder):
 
 
 def conv_blocks(inputs: int, channels: list[int], num_pools: int = 4) -> nn.Sequential:
-    """``[n, inputs, size, size]`` → ``[n, channels[-1], size // 2**num_pools, size //
-    2**num_pools]``.
+    """Return the blocks, which map ``[n, inputs, size, size]`` to ``[n, channels[-1], s, s]`` with
+    s = ``size // 2**num_pools``.
     """
     sizes = [inputs, *channels]
     return nn.Sequential(
@@ -94,8 +95,9 @@ def conv_blocks(inputs: int, channels: list[int], num_pools: int = 4) -> nn.Sequ
 
 
 def _block(inputs: int, outputs: int, pooled: bool) -> nn.Sequential:
-    """Convolution 3×3, batch normalisation, 2×2 maximum, ReLU (last: the same function,
-    a quarter of the work).
+    """Return a 3×3 convolution, batch normalisation, 2×2 max pooling and ReLU.
+
+    The ReLU is last, since it commutes with the maximum and then has a quarter of the work.
     """
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     maximum = nn.MaxPool2d(2) if pooled else nn.Identity()

@@ -1,5 +1,5 @@
-"""``name: conv4_local``: an embedding of every patch of an image, to compare
-images patch by patch.
+"""``name: conv4_local``: one embedding for each patch of an image, to compare images patch by
+patch.
 """
 
 from torch import Tensor, nn
@@ -12,15 +12,16 @@ from mmml.similarity.local import DESCRIPTOR
 
 @encoders.register("conv4_local")
 class Conv4Local(Conv4):
-    """Blocks as in ``conv4``, then a linear layer at each place instead of one for the whole image.
+    """The blocks of ``conv4``, then a linear layer at each position instead of one for the whole
+    image.
 
-    An embedding is ``DESCRIPTOR`` numbers for each place, side by side:
-    for ``method/distance=local``.
+    An embedding is the concatenation of ``DESCRIPTOR`` numbers for each position, for
+    ``method/distance=local``.
 
     Args:
-        width: of the embedding, ``DESCRIPTOR`` × places; None takes it.
-        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening:
-            as ``conv4`` has them; there are ``(size // 2**num_pools)²`` places.
+        width: of the embedding, ``DESCRIPTOR`` × the number of positions, or None for this number.
+        size, channels, augment, colour, num_pools, elastic, hflip, crop, edge_darkening: see
+            ``conv4``; there are ``(size // 2**num_pools)²`` positions.
     """
 
     distance = "local"
@@ -36,5 +37,7 @@ class Conv4Local(Conv4):
         return self.head(self.blocks(prepared).flatten(2).mT).flatten(1)
 
     def together(self, views: Tensor) -> Tensor:
-        """Join the patches of all views, since a warp moves content from one patch to another."""
+        """Concatenate the patches of all views, since a warp moves content from one patch to
+        another.
+        """
         return views.movedim(0, 1).flatten(1)

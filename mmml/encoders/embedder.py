@@ -1,4 +1,6 @@
-"""The siamese network: one encoder per modality into one space, and their fusion."""
+"""The embedder: one encoder for each modality into a shared space (a siamese network), and their
+fusion.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -16,17 +18,18 @@ from mmml.errors import UserError, did_you_mean, require
 from mmml.registry import check_type
 from mmml.similarity.distances import unit
 
-COUNTED = 10_000  # values whose lengths are looked at
+COUNTED = 10_000  # the number of values whose lengths are checked
 
 
 class Embedder(nn.Module):
-    """Embeds samples of any subset of its modalities.
+    """Embeds samples that have any subset of the modalities.
 
     Args:
-        encoders: by modality.
-        fusion: embeddings of the modalities present → one embedding.
-        normalize: scale each modality's embedding to length 1, so that none outweighs another.
-        width: of the embeddings; None if that depends on the data.
+        encoders: the encoder of each modality.
+        fusion: combines the embeddings of the modalities of a sample into one.
+        normalize: whether the embedding of each modality is scaled to length 1, so that all have
+            the same influence.
+        width: of the embeddings; None if it depends on the data.
     """
 
     def __init__(
@@ -40,11 +43,11 @@ class Embedder(nn.Module):
         self.width = width
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.normalize = fusion, normalize
-        # This moves along with the module, even if nothing else would.
+        # This buffer moves with the module, which may have no parameters.
         self.register_buffer("_place", torch.empty(0), persistent=False)
 
     def items(self) -> list[tuple[str, Encoder]]:
-        """The encoders by modality."""
+        """Return pairs of modality and encoder."""
         return [(m, cast(Encoder, e)) for m, e in self.encoders.items()]
 
     @property
@@ -53,8 +56,8 @@ class Embedder(nn.Module):
         return not any(p.requires_grad for p in self.parameters())
 
     def frozen_parts(self) -> list["Embedder"]:
-        """The frozen pretrained parts: one embedder for each embedding space,
-        on the same device.
+        """Return the frozen pretrained parts as embedders on the same device, one for each
+        embedding space.
         """
         spaces: dict[str, dict[str, Encoder]] = {}
         for modality, encoder in self.items():
@@ -66,13 +69,13 @@ class Embedder(nn.Module):
         ]
 
     def load_encoders(self, other: "Embedder") -> None:
-        """Take over the parameters and buffers of another embedder that is built alike.
+        """Copy the parameters and buffers of another embedder with the same architecture.
 
-        Its layers may stand inside of others here
-        (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`), so they are matched by their order.
+        They are matched by order and not by name, because here layers may be wrapped in others
+        (:class:`mmml.methods.learned_optimizer.norm.TaskNorm`).
 
         Raises:
-            ValueError: it has no encoder of a modality, or one of other shapes.
+            ValueError: the other embedder lacks a modality, or a shape differs.
         """
         pairs = [
             (m, encoder, other.encoders[m]) for m, encoder in self.items() if m in other.encoders
@@ -86,18 +89,16 @@ class Embedder(nn.Module):
             own.load_state_dict(dict(zip(into, values, strict=True)))
 
     def fit(self, samples: Samples) -> None:
-        """Let encoders learn what is not learned by gradients (a vocabulary, a scale)
-        from the training split.
-        """
+        """Fit the preprocessing of each encoder (a vocabulary, a scale) to the training split."""
         for modality, encoder in self.items():
             encoder.fit(samples.columns[modality].present)
 
     def cut(self, values: Mapping[str, Any]) -> list[str]:
-        """A sentence for each modality with values that are truncated because they are too long.
+        """Return a message for each modality with values that are too long and therefore truncated.
 
         Args:
-            values: by modality; whatever has a length and gives raw batches by ``values[i:j]``.
-                Of many, the first ``COUNTED`` are looked at.
+            values: the values of each modality; they have a length and give raw batches by
+                ``values[i:j]``. Only the first ``COUNTED`` are checked.
         """
         notes = []
         for modality, encoder in self.items():
@@ -119,12 +120,12 @@ class Embedder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """The device of embeddings, also if no encoder has parameters."""
+        """The device of the embeddings, even if no encoder has parameters."""
         return self.get_buffer("_place").device
 
     def encode(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → ``[n, width]``, zeros for missing ones;
-        always in float32.
+        """Return the embeddings of n values of one modality, float32 ``[n, width]``, zero for
+        missing values.
         """
         encoder, values = cast(Encoder, self.encoders[modality]), batch.present[:]
         if not len(values):
@@ -134,11 +135,11 @@ class Embedder(nn.Module):
         return filled(unit(x) if self.normalize else x, batch.mask)
 
     def prepare(self, modality: str, batch: Column) -> Tensor:
-        """A batch of n values of one modality → the preprocessed input of its encoder, ``[n, …]``;
-        has no gradient.
+        """Return the preprocessed input of a modality's encoder for n values, ``[n, …]``, without a
+        gradient.
 
         Raises:
-            UserError: some values may be missing.
+            UserError: the column has a mask, so that values may be missing.
         """
         if batch.mask is not None:
             raise UserError(
@@ -149,20 +150,20 @@ class Embedder(nn.Module):
         return batch.values.to(self.device) if batch.prepared else encoder.prepare(batch.values)
 
     def fuse(self, examples: ExampleSet) -> Tensor:
-        """Encoded examples ``[B, ways, n, width]`` by modality → one embedding each,
-        ``[B, ways * n, width]``.
+        """Fuse encoded examples ``[B, ways, n, width]`` of each modality into one embedding for
+        each sample, ``[B, ways * n, width]``.
         """
         return self.fusion({m: examples.shown(m) for m in examples.columns})
 
 
-# Without effect on the embeddings of finished encoders.
+# Options that do not change the embeddings of trained encoders.
 WITHOUT_EFFECT = ("augment", "elastic", "hflip", "edge_darkening", "dropout")
 
 
 def config_diff(
     options: Mapping[str, Any], others: Mapping[str, Any], modalities: Iterable[str]
 ) -> str | None:
-    """The first option by which the encoders of two configs would differ, as ``width=128``;
+    """Return the first option in which the encoders of two configs differ, such as ``width=128``;
     None if there is none.
     """
     for key in ("width", "normalize", "fusion", *sorted(modalities)):
@@ -177,7 +178,7 @@ def config_diff(
 
 
 def _shape(value: Any) -> Any:
-    return value.shape if isinstance(value, Tensor) else None  # a vocabulary, say
+    return value.shape if isinstance(value, Tensor) else None  # such as a vocabulary
 
 
 def build_embedder(
@@ -186,13 +187,13 @@ def build_embedder(
     where: str = "encoder",
     alone: Iterable[str] = (),
 ) -> Embedder:
-    """Construct the encoders that a run needs.
+    """Build the embedder with the encoders that a run needs.
 
     Args:
-        options: ``width``, ``normalize``, ``fusion``, ``frozen`` and one section per modality.
-        modalities: those in use; the sections of others are left alone.
-        where: the path of ``options`` in the config.
-        alone: of these modalities, those that are never fused.
+        options: ``width``, ``normalize``, ``fusion``, ``frozen`` and one section for each modality.
+        modalities: the modalities in use; the sections of others are ignored.
+        where: config path of ``options``, for error messages.
+        alone: the modalities that are never fused.
     """
     width, normalize = (options.get(k) for k in ("width", "normalize"))
     ok = width is None or (isinstance(width, int) and width > 0)
@@ -222,7 +223,7 @@ def build_embedder(
 def _encoder_of(
     options: Mapping[str, Any], modality: str, width: int | None, where: str
 ) -> Encoder:
-    """The encoder of one modality."""
+    """Build the encoder of one modality."""
     section = section_of(options, modality)
     name = section.pop("name", None)
     if name is None:
@@ -246,13 +247,13 @@ def _encoder_of(
 
 
 def section_of(options: Mapping[str, Any], modality: str) -> dict[str, Any]:
-    """The options of a modality's encoder; features of several kinds may share one."""
+    """Return the options of a modality's encoder; modalities of one kind may share a section."""
     section = options.get(modality, options.get(base_modality(modality)))
     return dict(section) if isinstance(section, Mapping) else {}
 
 
 def build_fusion(options: Any, modalities: Sequence[str], width: int | None, where: str) -> Fusion:
-    """Construct what fuses embeddings of these modalities; ``options`` may be a name."""
+    """Build the fusion of these modalities; ``options`` is its section or the name ``mean``."""
     if isinstance(options, str) and options != "mean":
         raise UserError(f"{where}={options}: write {where.replace('.', '/')}={options}")
     section = {"name": options} if isinstance(options, str) else dict(options)
@@ -267,7 +268,7 @@ def build_fusion(options: Any, modalities: Sequence[str], width: int | None, whe
 
 
 def _common_width(parts: Mapping[str, Encoder], width: int | None, where: str) -> int | None:
-    """Of the embeddings of some encoders, by modality; None if that depends on the data."""
+    """Return the width that the embeddings of all encoders have; None if it depends on the data."""
     widths = {m: e.own_width for m, e in parts.items()} if width is None else {}
     if len(set(widths.values())) > 1:
         message = ", ".join(f"{m} {w}" for m, w in widths.items())

@@ -1,4 +1,4 @@
-"""Frozen encoders read each sample once; their outputs are kept in a cache."""
+"""The cache of frozen encoders' outputs: each sample is encoded only once."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -18,13 +18,13 @@ from mmml.encoders.base import Encoder, evaluating
 from mmml.encoders.embedder import Embedder
 from mmml.files import write_json, write_npy
 
-PREPARED, VALUES = "prepared", "values.npy"  # the kind of entries of the cache, and the file in one
-CHUNK = 64  # samples read at a time; the result does not depend on it
+PREPARED, VALUES = "prepared", "values.npy"  # prefix of cache entries; the file in each
+CHUNK = 64  # samples read at a time; it does not change the result
 
 
 def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[str]) -> Samples:
-    """The same samples, with outputs of frozen encoders in place of the raw values
-    of these modalities.
+    """Return the samples with cached outputs of frozen encoders in place of raw values of these
+    modalities.
     """
     columns = {
         m: cached_features(embedder, m, c) if m in modalities else c
@@ -34,8 +34,8 @@ def cache_features(embedder: Embedder, samples: Samples, modalities: Collection[
 
 
 def cached_features(embedder: Embedder, modality: str, column: Column) -> Column:
-    """A column with the cached outputs of a frozen encoder; the column itself
-    for any other encoder.
+    """Return a column with the cached outputs of a frozen encoder; the same column for other
+    encoders.
     """
     encoder = cast(Encoder, embedder.encoders[modality])
     if encoder.prepared_key is None or column.prepared:
@@ -46,11 +46,12 @@ def cached_features(embedder: Embedder, modality: str, column: Column) -> Column
 
 
 def prepare_once(encoder: Encoder, values: Values) -> Matrix:
-    """The outputs of an encoder's ``prepare`` for all values, from the cache if it
-    holds exactly these.
+    """Return the outputs of an encoder's ``prepare`` for all values, from the cache if they are
+    there.
 
-    The key is a hash of all that the result depends on: the encoder's weights, preprocessing
-    and library, and the content of the values; it stands beside the file.
+    The cache key is a hash of everything that the outputs depend on: the encoder's weights,
+    preprocessing and libraries, and the content of the values. What was hashed is written next to
+    the outputs.
     """
     about = {
         "encoder": encoder.prepared_key,
@@ -71,7 +72,7 @@ def prepare_once(encoder: Encoder, values: Values) -> Matrix:
 
 
 def _read(encoder: Encoder, values: Values) -> Iterator[np.ndarray]:
-    """What ``prepare`` gives, in evaluation mode, some values at a time."""
+    """Yield the outputs of ``prepare`` in evaluation mode, ``CHUNK`` values at a time."""
     bar = tqdm(
         total=len(values),
         desc=f"reading {encoder.modality}",

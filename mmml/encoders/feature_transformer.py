@@ -1,4 +1,4 @@
-"""``name: feature_transformer``: vectors, or sequences of them, that another program computed."""
+"""``name: feature_transformer``: an encoder of precomputed feature vectors or sequences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,24 +12,25 @@ from mmml.encoders.base import Encoder, chunks, encoders
 from mmml.encoders.sequences import as_float, pad, unpad
 from mmml.errors import UserError, require
 
-CLIP = 5.0  # deviations from the mean; features reach ±255 where most are below 1
+CLIP = 5.0  # in standard deviations: some features reach ±255 where most are below 1
 
 
 @encoders.register("feature_transformer")
 class FeatureTransformer(AttentionEncoder):
-    """Standardised features, a linear layer, attention over the steps if there are any,
-    a linear layer.
+    """Standardised features, a linear layer, a transformer over the steps of sequences, and a
+    linear layer.
 
-    Means and deviations come from the training split, and so does the number of features. A
-    step that is zero throughout counts as missing: it is left out of them, and of the attention.
+    Means, standard deviations and the number of features come from the training split. A step whose
+    features are all zero counts as missing: it is excluded from these statistics and from the
+    attention.
 
     Args:
         width: of the embedding.
-        steps: read of each sequence, at most.
-        channels: of the transformer; a multiple of ``heads``.
+        steps: maximum number of steps read of each sequence.
+        channels: width of the transformer; a multiple of ``heads``.
         layers: of the transformer; vectors skip it.
         heads: of the attention.
-        dropout: between 0 and 1, in training mode.
+        dropout: dropout rate in training, from 0 to below 1.
     """
 
     modality = "features"
@@ -56,12 +57,12 @@ class FeatureTransformer(AttentionEncoder):
         absent = missing(x)
         x = self.first.standardise(x).masked_fill(absent.unsqueeze(-1), 0)
         if x.ndim == 3:
-            absent[:, 0] &= ~absent.all(1)  # something must be left to attend to
+            absent[:, 0] &= ~absent.all(1)  # attention needs at least one step
             x = x.masked_fill(absent.unsqueeze(-1), torch.nan)
         return x
 
     def forward(self, prepared: Tensor) -> Tensor:
-        """Vectors skip the transformer, and have one token."""
+        """Return embeddings ``[n, width]``; vectors ``[n, d]`` skip the transformer."""
         if prepared.ndim == 2:
             return self.project(self.transformer.norm(self.first(prepared)))
         return super().forward(prepared)
@@ -80,9 +81,7 @@ class FeatureTransformer(AttentionEncoder):
 
 
 class Standardised(nn.Linear):
-    """A linear layer on standardised inputs. The number of inputs is set by ``fit``
-    or by a checkpoint.
-    """
+    """A linear layer on standardised inputs. ``fit`` or a checkpoint sets the number of inputs."""
 
     mean: Tensor
     deviation: Tensor
@@ -93,22 +92,22 @@ class Standardised(nn.Linear):
         self.register_buffer("deviation", torch.ones(0))
 
     def reset_parameters(self) -> None:
-        """As any linear layer, once there are inputs."""
+        """Initialise the layer as ``nn.Linear`` does, once the number of inputs is known."""
         if self.in_features:
             super().reset_parameters()
         else:
             nn.init.zeros_(self.bias)
 
     def materialise(self, inputs: int) -> None:
-        """Take ``inputs`` numbers from now on; parameters stay the same objects, for optimizers."""
+        """Set the number of inputs; the parameters stay the same objects, as optimizers need."""
         self.in_features = inputs
         self.weight.data = self.weight.data.new_empty(self.out_features, inputs)
         self.mean, self.deviation = self.mean.new_zeros(inputs), self.deviation.new_ones(inputs)
         self.reset_parameters()
 
     def fit(self, values: Any) -> None:
-        """Take the number of inputs, their means and deviations, from all values
-        but missing ones.
+        """Set the number of inputs, their means and standard deviations, from all values that are
+        not missing.
         """
         count, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
         for raw in chunks(values):
@@ -125,8 +124,8 @@ class Standardised(nn.Linear):
         self.deviation.copy_(deviation.masked_fill(constant, 1))
 
     def standardise(self, x: Tensor) -> Tensor:
-        """``[..., d]`` → the same, mostly within ±1 and never beyond ±``CLIP``;
-        the mean for NaN.
+        """Standardise ``[..., d]``: the mean becomes 0, the standard deviation 1; NaN becomes 0;
+        values beyond ±``CLIP`` are clipped.
         """
         if x.shape[-1] != self.in_features:
             learnt = (
@@ -145,8 +144,8 @@ class Standardised(nn.Linear):
 
 
 def as_tensor(raw: Any) -> Tensor:
-    """A raw batch of features as float32 ``[n, d]`` or ``[n, steps, d]``, NaN after
-    the last step of each.
+    """Return a raw batch of features as float32 ``[n, d]`` or ``[n, steps, d]``, with NaN after the
+    last step of a sequence.
     """
     if isinstance(raw, Tensor):
         return raw.float()
@@ -155,5 +154,5 @@ def as_tensor(raw: Any) -> Tensor:
 
 
 def missing(rows: Tensor) -> Tensor:
-    """Which vectors of ``[..., d]`` consist of zeros or NaN only: ``[...]``."""
+    """Return which vectors of ``[..., d]`` contain only zeros or NaN, bool ``[...]``."""
     return ((rows == 0) | rows.isnan()).all(-1)

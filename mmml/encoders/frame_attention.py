@@ -1,4 +1,4 @@
-"""``name: frame_attention``: convolutions on each frame of a video, attention over its frames."""
+"""``name: frame_attention``: convolutions on each video frame, then attention over the frames."""
 
 from typing import Any
 
@@ -18,21 +18,23 @@ BUCKET = 32  # videos embedded at a time in evaluation mode
 
 @encoders.register("frame_attention")
 class FrameAttention(AttentionEncoder):
-    """The trunk of ``conv4`` on every frame, then a transformer whose masked mean is the embedding.
+    """The convolutional blocks of ``conv4`` on each frame, then a transformer over the frames.
 
-    A factorised video transformer (Arnab et al., 2021, model 2) with a convolutional trunk
-    (Vinyals et al., 2016).
+    A factorised video transformer (Arnab et al., 2021, model 2) with convolutional blocks (Vinyals
+    et al., 2016) for each frame.
 
     Args:
         width: of the embedding.
         size: frames are resized to this many pixels on each side.
-        frames: read of each video, at most; of a longer one, so many evenly spaced.
-        differences: also show, as three more channels, what changed since the frame before.
-        channels: of the trunk's blocks, and of the transformer; a multiple of ``heads``.
+        frames: maximum number of frames read; of longer videos, this many evenly spaced ones.
+        differences: whether each frame has three more channels: its difference from the frame
+            before.
+        channels: of each convolutional block and of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        dropout: between 0 and 1, in training mode.
-        augment: strength of the random warps in training (one for all frames), 0 for none.
+        dropout: dropout rate in training, from 0 to below 1.
+        augment: strength of the random warps in training, one warp for all frames of a video; 0 is
+            none.
     """
 
     modality = "video"
@@ -82,15 +84,15 @@ class FrameAttention(AttentionEncoder):
         return x + self.positions[: real.shape[1]], real.unsqueeze(-1)
 
     def encode(self, raw: Any) -> Tensor:
-        """In evaluation mode, videos of like length together; in training they
-        share batch statistics.
+        """In evaluation mode, embed videos of similar length together; in training, all at once,
+        since they share batch statistics.
         """
         return super().encode(raw) if self.training else in_buckets(super().encode, raw, BUCKET)
 
 
 def evenly(video: Any, count: int) -> Any:
-    """At most ``count`` frames of ``[T, …]``, evenly spaced, in order; the first and
-    the last among them.
+    """Return at most ``count`` evenly spaced frames of ``[T, …]`` in order, with the first and the
+    last.
     """
     if len(video) <= count:
         return video

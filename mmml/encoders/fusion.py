@@ -1,4 +1,4 @@
-"""Fusion: the embeddings of the modalities present in a sample become one embedding."""
+"""Fusion: combines the embeddings of the modalities of a sample into one embedding."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ fusions = Registry("fusion", "mmml.encoders")
 
 
 class Fusion(nn.Module, ABC):
-    """Fuses any subset of the modalities of a run.
+    """Base class: fuses the embeddings of any subset of a run's modalities.
 
-    A sample that has none of the shown modalities is embedded at zero, which favours no direction.
+    A sample that lacks all of these modalities gets the embedding zero.
 
     Args:
-        modalities: of the run.
-        dropout: in training, with which probability each modality of a sample is taken for missing,
-            as long as another is left; from 0 to below 1.
+        modalities: all modalities of the run.
+        dropout: modality dropout in training: the probability that a modality of a sample is
+            treated as missing, as long as another one is present; from 0 to below 1.
     """
 
     def __init__(self, modalities: Sequence[str], dropout: float):
@@ -31,8 +31,8 @@ class Fusion(nn.Module, ABC):
         self.modalities, self.dropout = sorted(modalities), dropout
 
     def forward(self, parts: Mapping[str, Column]) -> Tensor:
-        """Embeddings ``[..., width]`` of some modalities, with masks ``[...]``
-        → ``[..., width]``.
+        """Fuse embeddings ``[..., width]`` of some modalities, with masks ``[...]``, into
+        ``[..., width]``.
         """
         shown = torch.stack([parts[m].values for m in sorted(parts)], dim=-2)
         present = torch.stack([is_present(parts[m]) for m in sorted(parts)], dim=-1).to(
@@ -45,33 +45,33 @@ class Fusion(nn.Module, ABC):
         return self.mix(shown, present, modality_indices)
 
     def without_some(self, present: Tensor) -> Tensor:
-        """Modality dropout (Neverova et al., 2016): a mask ``[..., M]`` → the same with some
-        modalities of each sample removed.
+        """Modality dropout (Neverova et al., 2016): remove some modalities of each sample from a
+        mask ``[..., M]``; at least one is kept.
         """
         luck = torch.rand(present.shape, device=present.device).masked_fill(~present, -1)
         return present & ((luck >= self.dropout) | (luck == luck.amax(-1, keepdim=True)))
 
     @abstractmethod
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
-        """The embedding of each sample, ``[..., width]``.
+        """Return the embedding of each sample, ``[..., width]``.
 
         Args:
             shown: embeddings ``[..., M, width]``, zero where a modality is missing.
-            present: whether it is not, ``[..., M]``.
-            modality_indices: which of the run's modalities these M are.
+            present: mask ``[..., M]``, True where a modality is present.
+            modality_indices: the positions of these M modalities among those of the run.
         """
 
 
 def masked_mean(shown: Tensor, present: Tensor) -> Tensor:
-    """The mean over the modalities present, ``[..., M, width]``, ``[..., M]``
-    → ``[..., width]``.
+    """Return the mean over the modalities that are present: ``[..., M, width]``, ``[..., M]`` →
+    ``[..., width]``.
     """
     return shown.sum(-2) / present.sum(-1, keepdim=True).clamp_min(1)
 
 
 @fusions.register("mean")
 class Mean(Fusion):
-    """The mean over the modalities present.
+    """The mean over the modalities that are present.
 
     Args:
         modalities, dropout: see :class:`Fusion`.
@@ -83,7 +83,7 @@ class Mean(Fusion):
     def forward(self, parts: Mapping[str, Column]) -> Tensor:
         if len(parts) > 1:
             return super().forward(parts)
-        (only,) = parts.values()  # the usual case, which needs no copies
+        (only,) = parts.values()  # a fast path for the usual case
         values: Tensor = only.values
         return (
             values
@@ -97,7 +97,7 @@ class Mean(Fusion):
 
 @fusions.register("concat")
 class Concat(Fusion):
-    """A linear layer on the concatenated embeddings, with zeros for missing ones, and on the mask.
+    """A linear layer on the concatenated embeddings, zero for missing ones, and the mask.
 
     Args:
         width: of the embeddings.
@@ -117,15 +117,15 @@ class Concat(Fusion):
 
 @fusions.register("gated")
 class Gated(Fusion):
-    """Their weighted mean, with weights that depend on the sample: how far to trust each modality.
+    """A mean weighted by a gate: the weight of each modality depends on the sample.
 
-    Adaptive mixing of modalities (Xing et al., 2019, equation 5; Arevalo et al., 2017), for any
-    number of them: a softmax, over those present, of what a perceptron says of each embedding
-    beside the mean of all.
+    Adaptive mixing of modalities (Xing et al., 2019, equation 5; Arevalo et al., 2017) for any
+    number of them. A perceptron reads the embedding of a modality and the mean of all; a softmax of
+    its outputs over the modalities that are present gives the weights.
 
     Args:
         width: of the embeddings.
-        hidden: units of the perceptron.
+        hidden: number of hidden units of the perceptron.
         modalities, dropout: see :class:`Fusion`.
     """
 
@@ -135,13 +135,13 @@ class Gated(Fusion):
         self.names = nn.Parameter(torch.zeros(len(self.modalities), hidden))
         self.read = nn.Linear(2 * width, hidden)
         self.weigh = nn.Linear(hidden, 1)
-        nn.init.zeros_(self.weigh.weight)  # all alike at first
+        nn.init.zeros_(self.weigh.weight)  # equal weights at first
 
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         return (self.trust(shown, present, modality_indices).unsqueeze(-1) * shown).sum(-2)
 
     def trust(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
-        """The weight of each modality, ``[..., M]``, 0 where it is missing."""
+        """Return the weight of each modality, ``[..., M]``, 0 where it is missing."""
         context = masked_mean(shown, present).unsqueeze(-2).expand_as(shown)
         hidden = self.read(torch.cat([shown, context], dim=-1)) + self.names[list(modality_indices)]
         weights = self.weigh(torch.nn.functional.gelu(hidden)).squeeze(-1)
@@ -150,12 +150,12 @@ class Gated(Fusion):
 
 @fusions.register("attention")
 class Attention(Fusion):
-    """A small transformer whose tokens are the modalities; its output is added to their mean.
+    """A small transformer over the modalities as tokens; its output is added to their mean.
 
     Args:
         width: of the embeddings; a multiple of ``heads``.
-        layers: of the transformer.
-        heads: of its attention.
+        layers: number of transformer layers.
+        heads: number of attention heads.
         modalities, dropout: see :class:`Fusion`.
     """
 
@@ -169,14 +169,14 @@ class Attention(Fusion):
         self.names = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
         self.layers = nn.ModuleList(Layer(width, heads, dropout=0.0) for _ in range(layers))
         last = nn.Linear(width, width)
-        nn.init.zeros_(last.weight)  # the mean, at first
+        nn.init.zeros_(last.weight)  # the output is the mean at first
         nn.init.zeros_(last.bias)
         self.out = nn.Sequential(nn.LayerNorm(width), last)
 
     def mix(self, shown: Tensor, present: Tensor, modality_indices: Sequence[int]) -> Tensor:
         tokens = (shown + self.names[list(modality_indices)]).flatten(0, -3)
         mask = present.flatten(0, -2).unsqueeze(-1)
-        attended = mask | ~mask.any(1, keepdim=True)  # something must be left to attend to
+        attended = mask | ~mask.any(1, keepdim=True)  # attention needs at least one token
         for layer in self.layers:
             tokens = layer(tokens, attended)
         return masked_mean(shown + self.out(tokens).view_as(shown) * present.unsqueeze(-1), present)

@@ -1,5 +1,5 @@
-"""Loading models of Hugging Face's transformers: from a local folder, from the hub's cache,
-or from the hub.
+"""Loading Hugging Face transformers models: from a local folder, from the hub's cache on this
+machine, or from the hub.
 """
 
 import functools
@@ -19,21 +19,21 @@ from mmml.errors import UserError
 from mmml.files import expanded
 
 PATIENCE = 10.0  # seconds to wait for the hub
-POOLING = "1_Pooling/config.json"  # where sentence encoders keep how tokens become one embedding
+POOLING = "1_Pooling/config.json"  # the pooling options of sentence encoders
 
 
 @functools.cache
 def load(kind: str, name: str, option: str) -> Any:
-    """A model (frozen, in evaluation mode) or what turns raw values into its inputs;
-    each is loaded once.
+    """Return a model (frozen, in evaluation mode), or a processor that turns raw values into its
+    inputs; each is loaded only once.
 
     Args:
-        kind: of transformers' automatic classes.
+        kind: name of a transformers automatic class, such as ``AutoModel``.
         name: a local folder or a name on the hub.
-        option: what named it, for messages.
+        option: the config option that named it, for error messages.
 
     Raises:
-        UserError: there is no such folder or model, or it cannot be loaded.
+        UserError: the folder or model does not exist, or it cannot be loaded.
     """
     folder = expanded(name)
     if not folder.is_dir() and (
@@ -55,22 +55,22 @@ def load(kind: str, name: str, option: str) -> Any:
 
 
 def fingerprint(model: Any, processor: Any, source: str, user: str, *options: Any) -> str:
-    """A hash of everything that the outputs of a model depend on: weights, config, libraries,
-    and how it is used.
+    """Return a hash of everything that a model's outputs depend on: weights, config, library
+    versions and preprocessing.
 
     Args:
-        model: of transformers.
-        processor: what reads values for it.
-        source: its folder or name, which is left out.
-        user: what uses it.
-        options: by which that prepares what the model reads.
+        model: a transformers model.
+        processor: turns raw values into the model's inputs.
+        source: the model's folder or name, which does not enter the hash.
+        user: the name of the class that uses the model.
+        options: the preprocessing options of this class.
     """
     import transformers
 
     digest = hashlib.sha256(
         repr((user, transformers.__version__, torch.__version__, *options)).encode()
     )
-    # What it is counts, not where it lies.
+    # The hash must not depend on where the model is stored.
     facts = {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"}
     digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
     digest.update(repr(processor).replace(source, "").encode())
@@ -83,12 +83,12 @@ def fingerprint(model: Any, processor: Any, source: str, user: str, *options: An
 
 
 def check_fingerprint(kept: str, found: str, named: str) -> None:
-    """Refuse another frozen model than that of a checkpoint.
+    """Raise a ``UserError`` if a frozen model is not the one of the checkpoint.
 
     Args:
-        kept: the checkpoint's fingerprint.
-        found: of the model that is here.
-        named: the option and its value.
+        kept: the fingerprint in the checkpoint.
+        found: the fingerprint of the loaded model.
+        named: the option and its value, for the error message.
     """
     if kept != found:
         why = "other weights, or another version of transformers or torch"
@@ -96,8 +96,8 @@ def check_fingerprint(kept: str, found: str, named: str) -> None:
 
 
 def library(option: str) -> Any:
-    """The package transformers, with messages turned off except errors;
-    ``option`` is what needs it.
+    """Return the package transformers with only errors logged; ``option`` is the option that needs
+    it, for error messages.
     """
     try:
         import transformers
@@ -116,7 +116,7 @@ def _load_local(automatic: Any, name: str) -> Any:
 
 
 def _load_named(automatic: Any, name: str, option: str) -> Any:
-    """From the hub's cache on this machine, else from the hub, if it answers at all."""
+    """Load from the hub's cache on this machine, else from the hub if it can be reached."""
     try:
         return _load_local(automatic, name)
     except (OSError, ValueError):
@@ -131,8 +131,8 @@ def _load_named(automatic: Any, name: str, option: str) -> Any:
 
 
 def hub_is_out_of_reach() -> str | None:
-    """Why no connection to the hub can be made, found at once; the hub's own client
-    would try for minutes.
+    """Return why the hub cannot be reached, or None if it can; tried once, since the hub's own
+    client would retry for minutes.
     """
     from huggingface_hub import constants
 
@@ -140,7 +140,7 @@ def hub_is_out_of_reach() -> str | None:
         os.environ.get(name)
         for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
     ):
-        return None  # not ours to try
+        return None  # a proxy may reach the hub
     if constants.is_offline_mode():
         return "HF_HUB_OFFLINE is set"
     hub = urlsplit(constants.ENDPOINT)
@@ -153,7 +153,11 @@ def hub_is_out_of_reach() -> str | None:
 
 
 def pools_first_token(name: str) -> bool:
-    """Whether the files of a sentence encoder say that its first token is the embedding."""
+    """Return whether the pooling options of a sentence encoder make its first token the embedding.
+
+    Raises:
+        UserError: the pooling is neither the first token nor the mean.
+    """
     path = expanded(name) / POOLING if expanded(name).is_dir() else _file_of(name, POOLING)
     try:
         pooling = json.loads(path.read_text()) if path else {}
@@ -173,8 +177,8 @@ def pools_first_token(name: str) -> bool:
 
 
 def _file_of(name: str, file: str) -> Path | None:
-    """A file of a model on the hub, if need be from the cache on this machine;
-    None if there is none.
+    """Return the path of a file of a model on the hub, from the cache if it is there; None if the
+    file does not exist or cannot be reached.
     """
     import huggingface_hub as hub
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError

@@ -1,10 +1,11 @@
-"""``name: pretrained_text``, ``pretrained_image``, ``pretrained_audio``: models of Hugging
-Face's transformers.
+"""``name: pretrained_text``, ``pretrained_image``, ``pretrained_audio``: Hugging Face transformers
+models.
 
-A model is named as on the hub, or by a local folder, which is read without any network. It may
-be one of a pair that shares a space (CLIP, Radford et al. 2021; SigLIP, Zhai et al. 2023): then
-its side of the pair is used. Frozen, it reads each sample once (see
-:mod:`mmml.encoders.feature_cache`) and its weights stay out of checkpoints, which hold their hash.
+A model is given by its name on the hub, or by a local folder, which is read without any network. It
+may be a model of two modalities with a shared space (CLIP, Radford et al. 2021; SigLIP, Zhai et al.
+2023): then only the part for the encoder's modality is used. A frozen model encodes each sample
+once (see :mod:`mmml.encoders.feature_cache`), and checkpoints contain its hash instead of its
+weights.
 """
 
 import copy
@@ -22,20 +23,20 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.encoders.hub import check_fingerprint, fingerprint, load, pools_first_token
 from mmml.errors import UserError, require
 
-RATE = 16_000  # Hz, of the dataset's audio
+RATE = 16_000  # sampling rate of the dataset's audio in Hz
 SHORTEST = 1600  # samples
 
 
 class Pretrained(Encoder):
-    """A pretrained trunk and, if asked for, a learned projection.
+    """A pretrained model and, optionally, a learned linear projection.
 
     Args:
-        width: of the embedding; None takes the model's own.
+        width: of the embedding; None for the model's own width.
         model: a local folder or a name on the hub.
-        unfreeze_layers: how many of the last blocks are trained: 0 freezes the model,
-            −1 trains all of it.
-        projection: whether a learned linear layer follows; without it, ``width`` must
-            be the model's own.
+        unfreeze_layers: how many of the last blocks are trained: 0 freezes the model, −1 trains all
+            of it.
+        projection: whether a learned linear layer follows; without it, ``width`` must be the
+            model's own.
     """
 
     has_own_width = True
@@ -55,7 +56,7 @@ class Pretrained(Encoder):
         if not self.frozen:
             trunk = copy.deepcopy(trunk)
             unfreeze(trunk, self.modality, unfreeze_layers)
-        # In a plain list it is no submodule: no parameter, and not part of checkpoints.
+        # In a plain list the model is no submodule, so checkpoints do not contain it.
         self.models = [trunk] if self.frozen else nn.ModuleList([trunk])
         features = width_of(trunk)
         if not projection and width not in (None, features):
@@ -68,30 +69,30 @@ class Pretrained(Encoder):
 
     @property
     def trunk(self) -> Any:
-        """The model."""
+        """The pretrained model."""
         return self.models[0]
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return next(self.trunk.parameters()).device
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        if self.frozen:  # the model moves along, though it is no submodule
+        if self.frozen:  # also move the model, which is no submodule
             self.trunk._apply(fn)
         return super()._apply(fn, recurse)
 
     def reading(self) -> tuple[Any, ...]:
-        """The options and vocabulary that preprocessing depends on."""
+        """Return the options and vocabulary that the preprocessing depends on."""
         return ()
 
     @abstractmethod
     def inputs(self, raw: Any) -> Tensor:
-        """The inputs of the model, as one tensor ``[n, …]``."""
+        """Return the model's inputs for n raw values, as one tensor ``[n, …]``."""
 
     @abstractmethod
     def features(self, inputs: Tensor) -> Tensor:
-        """The outputs of the model, ``[n, features]``."""
+        """Return the model's outputs, ``[n, features]``."""
 
     def prepare(self, raw: Any) -> Tensor:
         inputs = self.inputs(raw).to(self.device)
@@ -105,7 +106,7 @@ class Pretrained(Encoder):
 
     @property
     def prepared_key(self) -> str | None:  # type: ignore[override]
-        """All that a frozen model's features depend on besides the raw values."""
+        """The fingerprint of a frozen model; None for a model that is trained."""
         return self.fingerprint if self.frozen else None
 
     @functools.cached_property
@@ -116,33 +117,36 @@ class Pretrained(Encoder):
         )
 
     def frozen_part(self) -> tuple[str, Encoder] | None:
-        """The model without the projection."""
+        """Return the model without the projection."""
         if not self.frozen:
             return None
         part = copy.deepcopy(self, {id(shared): shared for shared in (self.trunk, self.processor)})
         part.head = nn.Identity()
         part.own_width = width_of(self.trunk)
-        # Two models share a space only if they are two sides of one.
+        # Two modalities share a space only if they are embedded by one model.
         return (self.source if is_pair(self.trunk) else f"{self.modality}:{self.source}"), part
 
     def get_extra_state(self) -> str:
-        """For checkpoints: which frozen model they belong to."""
+        """Return the fingerprint of a frozen model, for checkpoints; empty if the model is
+        trained.
+        """
         return self.fingerprint if self.frozen else ""
 
     def set_extra_state(self, state: str) -> None:
-        """Refuse another frozen model than the checkpoint's."""
+        """Raise a ``UserError`` if the frozen model is not the one of the checkpoint."""
         if self.frozen:
             check_fingerprint(state, self.fingerprint, f"{self.option}={self.source}")
 
 
 @encoders.register("pretrained_text")
 class PretrainedText(Pretrained):
-    """A language model: the mean over tokens, or what the folder's own pooling says;
-    or the text side of a pair.
+    """A language model, or the text part of a model with a shared space.
+
+    The embedding is the mean over tokens, or the pooling that the folder of the model prescribes.
 
     Args:
         width, model, unfreeze_layers, projection: see :class:`Pretrained`.
-        max_length: tokens read of each text.
+        max_length: number of tokens read of each text.
     """
 
     modality = "text"
@@ -158,10 +162,10 @@ class PretrainedText(Pretrained):
         return self.max_length, self.first_token, tokenizer_facts(self.processor)
 
     def inputs(self, raw: Sequence[str]) -> Tensor:
-        """Token numbers and mask, ``[n, 2, length]``."""
+        """Return token ids and mask, ``[n, 2, length]``."""
         read = self.processor(
             list(raw),
-            padding="max_length" if is_pair(self.trunk) else True,  # as pairs were trained
+            padding="max_length" if is_pair(self.trunk) else True,  # as in their training
             truncation=True,
             max_length=self.max_length,
             return_tensors="pt",
@@ -175,7 +179,7 @@ class PretrainedText(Pretrained):
     def features(self, inputs: Tensor) -> Tensor:
         tokens, mask = inputs.unbind(1)
         if is_pair(self.trunk):
-            # SigLIP reads its padding, as it did in training.
+            # SigLIP attends to padding, as in its training.
             attention_mask = mask if "attention_mask" in self.processor.model_input_names else None
             return pooled(
                 self.trunk.get_text_features(input_ids=tokens, attention_mask=attention_mask)
@@ -188,7 +192,7 @@ class PretrainedText(Pretrained):
 
 
 def tokenizer_facts(tokenizer: Any) -> str:
-    """The rules and the vocabulary of a tokenizer, without the state of its last call."""
+    """Return the rules and the vocabulary of a tokenizer, without the state of its last call."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return repr(sorted(tokenizer.get_vocab().items()))
@@ -200,12 +204,14 @@ def tokenizer_facts(tokenizer: Any) -> str:
 
 @encoders.register("pretrained_image")
 class PretrainedImage(Pretrained):
-    """A vision model: its pooled output, or the mean over patches; or the image side of a pair."""
+    """A vision model: its pooled output, or the mean over patches; or the image part of a model
+    with a shared space.
+    """
 
     modality = "image"
 
     def inputs(self, raw: Any) -> Tensor:
-        """Pixels as the model's own preprocessing makes them, ``[n, 3, height, width]``."""
+        """Return pixels ``[n, 3, height, width]`` from the model's own preprocessing."""
         images = [torch.as_tensor(image) for image in raw]
         colour = [(i.unsqueeze(0) if i.ndim == 2 else i).expand(3, -1, -1) for i in images]
         return self.processor(colour, return_tensors="pt")["pixel_values"]
@@ -221,14 +227,16 @@ class PretrainedImage(Pretrained):
 
 @encoders.register("pretrained_audio")
 class PretrainedAudio(Pretrained):
-    """A speech or sound model: the mean over time of its last states;
-    or the audio side of a pair.
+    """A speech or sound model: the mean over time of its last states; or the audio part of a model
+    with a shared space.
     """
 
     modality = "audio"
 
     def prepare(self, raw: Any) -> Tensor:
-        """One by one: padding would reach through normalisation into what is embedded."""
+        """Prepare each clip by itself, since padding would change its normalisation and its
+        embedding.
+        """
         if not self.frozen and len({len(clip) for clip in raw}) > 1:
             raise UserError(
                 "encoder.audio.unfreeze_layers: clips of different lengths can only be "
@@ -237,14 +245,14 @@ class PretrainedAudio(Pretrained):
         return torch.cat([super(PretrainedAudio, self).prepare(clip) for clip in raw])
 
     def inputs(self, raw: Any) -> Tensor:
-        """One clip ``[samples]`` at 16 kHz as the model's own preprocessing
-        makes it, ``[1, …]``.
+        """Return the inputs of one 16 kHz clip ``[samples]`` from the model's own preprocessing,
+        ``[1, …]``.
         """
         from scipy.signal import resample_poly
 
         rate = getattr(self.processor, "sampling_rate", RATE)
         clip = torch.as_tensor(raw).numpy()
-        clip = np.pad(clip, (0, max(0, SHORTEST - len(clip))))  # models cannot read less
+        clip = np.pad(clip, (0, max(0, SHORTEST - len(clip))))  # models cannot read shorter clips
         clip = clip if rate == RATE else resample_poly(clip, rate, RATE)
         read = self.processor(clip, sampling_rate=rate, return_tensors="pt")
         return next(read[k] for k in ("input_features", "input_values") if k in read)
@@ -264,12 +272,12 @@ PROCESSORS = {
 
 
 def is_pair(model: nn.Module) -> bool:
-    """Whether the model embeds texts and something else into one space."""
+    """Whether the model embeds texts and another modality into a shared space."""
     return hasattr(model, "get_text_features")
 
 
 def pooled(output: Any) -> Tensor:
-    """``[n, features]`` from what models of different families return."""
+    """Return features ``[n, features]`` from the output of any family of models."""
     if isinstance(output, Tensor):
         return output
     if getattr(output, "pooler_output", None) is not None:
@@ -279,7 +287,7 @@ def pooled(output: Any) -> Tensor:
 
 
 def width_of(model: nn.Module) -> int:
-    """The numbers that a model gives for each sample."""
+    """Return the number of features that a model computes for each sample."""
     config: Any = model.config
     if is_pair(model):
         return int(getattr(config, "projection_dim", None) or config.text_config.hidden_size)
@@ -287,8 +295,8 @@ def width_of(model: nn.Module) -> int:
 
 
 def unfreeze(model: nn.Module, modality: str, blocks: int) -> None:
-    """Make the last blocks of the longest stack trainable, or everything with −1; of a pair,
-    only on its own side.
+    """Make the last blocks of the longest stack trainable, or all with −1; only in the part for
+    ``modality`` if the model has a shared space.
     """
     side = {"text": "text", "image": "vision", "audio": "audio"}[modality]
     part: nn.Module = getattr(model, f"{side}_model", model) if is_pair(model) else model

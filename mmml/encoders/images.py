@@ -1,4 +1,4 @@
-"""Raw images → inputs of image encoders."""
+"""Conversion of raw images to inputs of image encoders."""
 
 from typing import Any
 
@@ -7,26 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
-CONTRAST = 0.15  # of content with the background, of 1
-MARGIN = 0.15  # around content, as a share of it
-SMALLEST = 0.35  # side of what is cut out, as a share of the image: a dot stays a dot
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
+CONTRAST = 0.15  # least difference between content and background, for pixels in [0, 1]
+MARGIN = 0.15  # around the content, as a share of its size
+SMALLEST = 0.35  # least side of a crop as a share of the image, so that dots stay small
 
 
 def as_input(
     images: Any, size: int, device: torch.device, colour: bool, crop: bool = False
 ) -> Tensor:
-    """A raw batch of images → float ``[n, 3 if colour else 1, size, size]`` in [0, 1].
+    """Return a raw batch of images as float ``[n, 3 if colour else 1, size, size]`` in [0, 1].
 
-    An image that is not square is squeezed into a square; crop it before if that matters.
+    An image that is not square is resized without its aspect ratio; crop it before if that matters.
 
     Args:
-        images: uint8 ``[n, H, W]`` or ``[n, C, H, W]``, or n arrays ``[C, H, W]`` of any sizes;
-            C is 1 or 3.
+        images: uint8 ``[n, H, W]`` or ``[n, C, H, W]``, or n arrays ``[C, H, W]`` of any sizes; C
+            is 1 or 3.
         size: pixels on each side.
         device: of the result.
-        colour: three channels (grey is repeated), or one (colours become their luma).
-        crop: to what differs from the background, see :func:`content`.
+        colour: whether the result has three channels (grey is repeated) or one (the luma of
+            colours).
+        crop: whether images are first cropped to their content, see :func:`content`.
     """
     if isinstance(images, Tensor):
         return _resized(images.to(device), size, colour, crop)
@@ -54,16 +55,17 @@ def _resized(images: Tensor, size: int, colour: bool, crop: bool) -> Tensor:
 
 
 def content(images: Tensor) -> Tensor:
-    """Where there is something: the box of what differs from the background by more
-    than ``CONTRAST``.
+    """Return the bounding box of each image's content: the pixels that differ from the background
+    by more than ``CONTRAST``.
 
-    The background is the median of the outermost pixels; an image without content is kept whole.
+    The background is the median of the outermost pixels; the box of an image without content is the
+    whole image.
 
     Args:
         images: ``[n, C, H, W]`` in [0, 1].
 
     Returns:
-        left, top, right and bottom of each in pixels, float ``[n, 4]``; the last two are outside.
+        left, top, right and bottom in pixels, float ``[n, 4]``; right and bottom are exclusive.
     """
     edges = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
     background = torch.cat(edges, dim=-1).median(dim=-1).values[..., None, None]
@@ -74,15 +76,15 @@ def content(images: Tensor) -> Tensor:
 
 
 def _extent(present: Tensor) -> tuple[Tensor, Tensor]:
-    """First and one past the last of what is present in each row ``[n, length]``;
-    all where nothing is.
+    """Return the first true position of each row ``[n, length]``, and one past the last; the whole
+    row if none is true.
     """
     present = present | ~present.any(dim=1, keepdim=True)
     return present.int().argmax(dim=1), present.shape[1] - present.flip(1).int().argmax(dim=1)
 
 
 def _crop(x: Tensor, size: int) -> Tensor:
-    """A square around the content of each image, with a margin: ``[n, C, H, W]`` →
+    """Crop each image to a square around its content, with a margin: ``[n, C, H, W]`` →
     ``[n, C, size, size]``.
     """
     left, top, right, bottom = content(x).T

@@ -1,4 +1,4 @@
-"""Log-mel spectra of sounds, in plain torch."""
+"""Log-mel spectrograms in PyTorch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,20 +11,22 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mmml.encoders.sequences import as_float, pad
 
-RATE = 16_000  # samples a second
+RATE = 16_000  # samples per second
 WINDOW = 400  # samples, 25 ms
-FFT = 512  # samples, the window and zeros
-FLOOR = 1e-5  # of the power in a band; below it is silence
-AT_ONCE = 64  # clips transformed at a time, so that memory stays small
+FFT = 512  # samples: the window, padded with zeros
+FLOOR = 1e-5  # least power in a band; below it is silence
+AT_ONCE = 64  # clips transformed at a time, to limit memory
 
 
 def clips(raw: Any) -> list[Tensor]:
-    """A raw batch of sounds as float32 tensors ``[samples]``."""
+    """Return a raw batch of sounds as float32 tensors ``[samples]``."""
     return [as_float(clip) for clip in raw]
 
 
 def log_mel_of(sounds: Sequence[Tensor], mels: int, hop: int, device: torch.device) -> Tensor:
-    """Sounds ``[samples]`` of any lengths → ``[n, frames, mels]``, NaN after the end of each."""
+    """Return the log-mel spectrograms of sounds ``[samples]`` of any lengths,
+    ``[n, frames, mels]``, NaN after the end of each.
+    """
     parts = []
     for i in range(0, len(sounds), AT_ONCE):
         some = sounds[i : i + AT_ONCE]
@@ -34,23 +36,26 @@ def log_mel_of(sounds: Sequence[Tensor], mels: int, hop: int, device: torch.devi
 
 
 def frames_of(samples: int, hop: int) -> int:
-    """How many windows cover a sound; the last may reach beyond its end, into silence."""
+    """Return the number of windows that cover a sound; the last may reach beyond its end, where the
+    sound is padded with zeros.
+    """
     return max(0, -(-(samples - WINDOW) // hop)) + 1
 
 
 def log_mel(waves: Tensor, mels: int, hop: int) -> Tensor:
-    """The natural logarithm of the power in each mel band.
+    """Return the natural logarithm of the power in each mel band.
 
-    Hann windows of 25 ms, triangular filters of height 1, evenly spaced from 0 to 8 kHz on the
-    mel scale 2595 log₁₀(1 + f / 700) (Davis and Mermelstein, 1980; O'Shaughnessy, 1987, as in HTK).
+    The spectrum has Hann windows of 25 ms. The filters are triangles of height 1, evenly spaced
+    from 0 to 8 kHz on the mel scale 2595 log₁₀(1 + f / 700) (Davis and Mermelstein, 1980;
+    O'Shaughnessy, 1987, as in HTK).
 
     Args:
         waves: float ``[n, samples]``, 16 kHz, in [-1, 1].
-        mels: bands.
+        mels: number of bands.
         hop: samples from one window to the next.
 
     Returns:
-        ``[n, frames, mels]``, from log(``FLOOR``) upwards.
+        ``[n, frames, mels]``, at least log(``FLOOR``).
     """
     wanted = (frames_of(waves.shape[-1], hop) - 1) * hop + WINDOW
     frames = F.pad(waves, (0, wanted - waves.shape[-1])).unfold(-1, WINDOW, hop)
@@ -61,7 +66,7 @@ def log_mel(waves: Tensor, mels: int, hop: int) -> Tensor:
 
 
 def mel_filters(mels: int) -> Tensor:
-    """How much of each frequency goes into each band: ``[FFT / 2 + 1, mels]``."""
+    """Return the weight of each frequency in each band, ``[FFT / 2 + 1, mels]``."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     edges = torch.from_numpy(700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1))  # Hz
     frequencies = torch.linspace(0, RATE / 2, FFT // 2 + 1, dtype=torch.float64).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""``name: logmel_conv``: convolutions over the log-mel spectrum of a sound."""
+"""``name: logmel_conv``: convolutions over the log-mel spectrogram of a sound."""
 
 from typing import Any, ClassVar
 
@@ -16,24 +16,25 @@ BUCKET = 64  # sounds embedded at a time in evaluation mode
 
 @encoders.register("logmel_conv")
 class LogMelConv(Encoder):
-    """Four blocks of convolution over (mel, time), then the mean and the maximum over time.
+    """Four convolutional blocks over (mel, time), then the mean and the maximum over time.
 
-    The blocks are those of ``conv4`` (Vinyals et al., 2016). A clip's spectrum is scaled to mean
-    0 and deviation 1, so that loudness does not matter; padding is masked throughout.
+    The blocks are those of ``conv4`` (Vinyals et al., 2016). The spectrogram of each clip is scaled
+    to mean 0 and standard deviation 1, so that loudness does not matter. Padding is masked in every
+    layer.
 
     Args:
         width: of the embedding.
-        mels: bands of the spectrum, 8 to 64.
+        mels: number of mel bands, 8 to 64.
         hop: milliseconds from one frame to the next.
-        seconds: read of each sound, at most.
-        channels: of every block.
-        augment: strength of the random changes in training, 0 for none; 1 cuts up to a tenth off
-            the start and hides up to a fifth of the time and of the bands (Park et al., 2019).
+        seconds: maximum length read of each sound.
+        channels: of each block.
+        augment: strength of the augmentation in training, 0 for none; 1 cuts up to a tenth off the
+            start and masks up to a fifth of the time and of the bands (Park et al., 2019).
     """
 
     modality = "audio"
     vectorizes = False
-    # Which blocks halve time too, and not the bands alone.
+    # Whether each block halves time as well as the bands.
     shortens: ClassVar[tuple[bool, ...]] = (True,) * 4
 
     def __init__(
@@ -53,7 +54,9 @@ class LogMelConv(Encoder):
         self.head = self._head(channels * -(-mels // 16), width)
 
     def _head(self, channels: int, width: int) -> nn.Linear:
-        """The last layer, from the channels of all bands at one time."""
+        """Return the last layer, which reads the mean and the maximum over time of all channels and
+        bands.
+        """
         return nn.Linear(2 * channels, width)
 
     def prepare(self, raw: Any) -> Tensor:
@@ -70,8 +73,8 @@ class LogMelConv(Encoder):
         return self.head(torch.cat([mean, x.amax(-1)], dim=1).flatten(1))
 
     def _maps(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """Behind the blocks: ``[n, channels, bands, times]``, 0 on padding, and a mask
-        ``[n, 1, 1, times]``.
+        """Return the output of the blocks, ``[n, channels, bands, times]``, 0 on padding, and a
+        mask ``[n, 1, 1, times]``.
         """
         x, mask = unpad(prepared)
         x, mask = x.mT.unsqueeze(1), mask.mT.unsqueeze(1)  # [n, 1, mels, frames], [n, 1, 1, frames]
@@ -80,18 +83,18 @@ class LogMelConv(Encoder):
         return x, mask
 
     def encode(self, raw: Any) -> Tensor:
-        """In evaluation mode, sounds of like length together; in training they
-        share batch statistics.
+        """In evaluation mode, embed sounds of similar length together; in training, all at once,
+        since they share batch statistics.
         """
         return super().encode(raw) if self.training else in_buckets(super().encode, raw, BUCKET)
 
 
 class MaskedBlock(nn.Module):
-    """Convolution 3×3, batch normalisation of what is not padding, 2×2 maximum, ReLU.
+    """3×3 convolution, batch normalisation without padding, 2×2 max pooling, ReLU.
 
     Args:
-        inputs, outputs: channels.
-        shortens: whether time is halved too, and not the bands alone.
+        inputs, outputs: number of channels.
+        shortens: whether time is halved as well as the bands.
     """
 
     def __init__(self, inputs: int, outputs: int, shortens: bool = True):
@@ -101,11 +104,14 @@ class MaskedBlock(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``x`` ``[n, C, mels, frames]``, 0 on padding; ``mask`` ``[n, 1, 1, frames]`` →
-        both at half the size.
+        """Return the output of the block and its mask, both at half the size.
 
-        Halves are rounded up; time stays as it is unless the block shortens it. Padding is 0 again
-        in the result, since a maximum with 0 changes nothing that the ReLU would keep.
+        Halves are rounded up. Time stays as long as it is unless ``shortens``. Padding is 0 in the
+        result, too: pooling with 0 changes only negative values, which the ReLU sets to 0 anyway.
+
+        Args:
+            x: ``[n, C, mels, frames]``, 0 on padding.
+            mask: ``[n, 1, 1, frames]``.
         """
         x = self.convolution(x).movedim(1, -1)
         real = mask.squeeze(1).expand(x.shape[:-1])
@@ -116,14 +122,18 @@ class MaskedBlock(nn.Module):
 
 
 def scaled(spectra: Tensor) -> Tensor:
-    """Each of ``[n, frames, mels]`` with mean 0 and deviation 1 over all that is not NaN."""
+    """Scale each spectrogram of ``[n, frames, mels]`` to mean 0 and standard deviation 1 over its
+    values that are not NaN.
+    """
     mean = spectra.nanmean((1, 2), keepdim=True)
     deviation = (spectra - mean).square().nanmean((1, 2), keepdim=True).sqrt()
     return (spectra - mean) / deviation.clamp_min(1e-3)
 
 
 def hide_spans(spectra: Tensor, share: float) -> Tensor:
-    """Set a random span of time and one of bands, each up to ``share`` of all, to 0, the mean."""
+    """Set a random span of time and one of bands to 0, the mean; each span is at most ``share`` of
+    the whole.
+    """
     n, frames, mels = spectra.shape
     present = ~spectra.isnan()
     time = _random_span(present[..., 0].sum(1), frames, share)
@@ -132,7 +142,9 @@ def hide_spans(spectra: Tensor, share: float) -> Tensor:
 
 
 def _random_span(lengths: Tensor, size: int, share: float) -> Tensor:
-    """A span within the first ``lengths`` of ``size`` places for each: ``[n, size]``."""
+    """Return a mask ``[n, size]`` of a random span within the first ``lengths`` positions of each
+    row.
+    """
     width = torch.rand(len(lengths), 1, device=lengths.device) * share * lengths.unsqueeze(1)
     start = torch.rand(len(lengths), 1, device=lengths.device) * (lengths.unsqueeze(1) - width)
     position = torch.arange(size, device=lengths.device)

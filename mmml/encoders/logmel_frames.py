@@ -1,4 +1,6 @@
-"""``name: logmel_frames``: an embedding of every frame of a sound, to compare sounds along time."""
+"""``name: logmel_frames``: one embedding for each frame of a sound, to compare sounds along
+time.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +15,17 @@ from mmml.similarity.dtw import FRAME
 
 @encoders.register("logmel_frames")
 class LogMelFrames(LogMelConv):
-    """Four blocks of convolution as in ``logmel_conv``, but time is halved in the first
-    two alone, and stays.
+    """Four convolutional blocks as in ``logmel_conv``, but only the first two halve time.
 
-    An embedding is a sequence of frames of ``FRAME`` numbers and length 1, four hops apart,
-    side by side and with NaN after the end of the sound: for ``method/distance=dtw``,
-    ``method/classifier=nearest`` and ``encoder.normalize=false``. Through the distance,
-    the alignment in time is trained along.
+    An embedding is the concatenation of frames, one every four hops, each of ``FRAME`` numbers and
+    length 1, with NaN after the end of the sound. It needs ``method/distance=dtw``,
+    ``method/classifier=nearest`` and ``encoder.normalize=false``. Gradients pass through the
+    distance, and so through the alignment in time.
 
     Args:
-        width: of the embedding, ``FRAME`` × the frames that ``seconds`` have; None takes it.
-        mels, hop, seconds, channels, augment: as ``logmel_conv`` has them.
+        width: of the embedding, ``FRAME`` × the number of frames in ``seconds``, or None for this
+            number.
+        mels, hop, seconds, channels, augment: see ``logmel_conv``.
     """
 
     distance = "dtw"
@@ -47,7 +49,7 @@ class LogMelFrames(LogMelConv):
         require(width in (None, self.own_width), "encoder.width", width, wanted)
 
     def _head(self, channels: int, width: int) -> nn.Linear:
-        return nn.Linear(channels, width)  # of each frame alone
+        return nn.Linear(channels, width)  # for each frame alone
 
     def forward(self, prepared: Tensor) -> Tensor:
         x, mask = self._maps(prepared)

@@ -1,5 +1,5 @@
-"""``name: mlp_image``, ``mlp_text`` and ``mlp_features``: one perceptron per branch,
-on flattened inputs.
+"""``name: mlp_image``, ``mlp_text`` and ``mlp_features``: multilayer perceptrons on flattened
+inputs.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ from mmml.text import PAD, VOCABULARY, count_bytes, to_bytes
 
 @encoders.register("mlp_image")
 class MLPImage(Encoder):
-    """Pixels, flattened, through hidden layers.
+    """A multilayer perceptron on flattened pixels.
 
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side.
-        hidden: units of the hidden layer, or of each of several.
-        colour: three channels, or one grey one (what runs did before they could say).
+        hidden: units of the hidden layer, or a list with the units of each hidden layer.
+        colour: whether images have three channels, or one (grey; the only choice of older
+            versions).
         batch_norm: whether batch normalisation comes before each ReLU.
-        ends_linear: whether the last layer, which gives the embedding, is linear;
-            else it is like the others.
+        ends_linear: whether the last layer, which gives the embedding, is linear; else batch
+            normalisation and ReLU follow it as they follow the others.
     """
 
     modality = "image"
@@ -63,12 +64,12 @@ class MLPImage(Encoder):
 
 @encoders.register("mlp_text")
 class MLPText(Encoder):
-    """Bytes, each embedded, flattened, through one hidden layer.
+    """A perceptron with one hidden layer on the concatenated embeddings of a text's bytes.
 
     Args:
         width: of the embedding.
-        max_length: bytes read of each text.
-        channels: of each byte's embedding.
+        max_length: number of bytes read of each text.
+        channels: width of each byte's embedding.
         hidden: units of the hidden layer.
     """
 
@@ -94,7 +95,7 @@ class MLPText(Encoder):
 
 @encoders.register("mlp_features")
 class MLPFeatures(Encoder):
-    """Standardised vectors, through hidden layers.
+    """A multilayer perceptron on standardised vectors.
 
     Args:
         width: of the embedding.
@@ -129,14 +130,14 @@ class MLPFeatures(Encoder):
 def perceptron(
     inputs: int, hidden: list[int], width: int, batch_norm: bool = False, ends_linear: bool = True
 ) -> nn.Sequential:
-    """Linear layers, each but perhaps the last with ReLU after it; ``[n, inputs]``
-    → ``[n, width]``.
+    """Return linear layers with a ReLU after each, except after the last one if ``ends_linear``:
+    ``[n, inputs]`` → ``[n, width]``.
     """
     sizes = [inputs, *hidden, width]
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(sizes)):
         activated = i < len(hidden) or not ends_linear
-        normed = activated and batch_norm  # which has a bias of its own
+        normed = activated and batch_norm  # batch normalisation has its own bias
         layers.append(nn.Linear(before, after, bias=not normed))
         layers += [
             *([nn.BatchNorm1d(after)] if normed else []),

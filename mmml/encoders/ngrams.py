@@ -1,4 +1,4 @@
-"""``name: ngrams``: a text as the bag of its n-grams, each with a vector of its own."""
+"""``name: ngrams``: a text as a bag of byte n-grams, each with a learned vector."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,24 @@ from mmml.encoders.base import Encoder, encoders
 from mmml.errors import require
 from mmml.text import PAD, bucket_of, count_bytes, hashed_ngrams, to_bytes
 
-EDGE = " "  # around a text, so that words at its edges look as those within
+EDGE = " "  # put before and after a text, so that its first and last word look like the others
 
 
 @encoders.register("ngrams")
 class NGrams(Encoder):
-    """The vectors of a text's n-grams of bytes, hashed (Bojanowski et al., 2017),
-    and a linear layer.
+    """A bag of byte n-grams with hashed vectors (Bojanowski et al., 2017), then a linear layer.
 
-    The vectors are summed and divided by the root of their number.
-
-    Before any training texts with common n-grams are near already; training learns
-    which of them matter.
+    The vectors of a text's n-grams are summed and divided by the square root of their number. Texts
+    with common n-grams have similar embeddings even before training; training learns which n-grams
+    matter.
 
     Args:
         width: of the embedding.
-        longest: n-grams of 2 to so many bytes.
-        buckets: vectors, shared by the n-grams that a hash puts together.
-        channels: of each vector.
-        max_length: bytes read of each text.
-        dropout: the fraction of n-grams that training leaves out, from 0 to below 1.
+        longest: maximum number of bytes of an n-gram, 2 or more; the minimum is 2.
+        buckets: number of vectors; n-grams with the same hash share a vector.
+        channels: width of each vector.
+        max_length: number of bytes read of each text.
+        dropout: the fraction of n-grams that are left out in training, from 0 to below 1.
     """
 
     modality = "text"
@@ -51,19 +49,19 @@ class NGrams(Encoder):
         self.head = nn.Linear(channels, width)
 
     def prepare(self, raw: Sequence[str]) -> Tensor:
-        """Bytes in lower case, ``PAD`` behind them."""
+        """Return the bytes of the lower-case texts, int64 ``[n, length]``, padded with ``PAD``."""
         texts = [EDGE + str(text).casefold() + EDGE for text in raw]
         return to_bytes(texts, self.max_length).to(self.device)
 
     def lengths(self, raw: Sequence[str]) -> tuple[list[int], int]:
-        return count_bytes(raw), self.max_length - 2  # without the edges
+        return count_bytes(raw), self.max_length - 2  # without the added spaces
 
     def forward(self, prepared: Tensor) -> Tensor:
-        # Single bytes tell little.
+        # Leave out single bytes, which say little.
         found = [*hashed_ngrams(prepared, prepared != PAD, self.longest)][1:]
         hashes, present = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         kept = F.dropout(present.float(), self.dropout, self.training)
         weights = kept / present.sum(-1, keepdim=True).clamp_min(1).sqrt()
         buckets = bucket_of(hashes, self.vectors.num_embeddings)
-        vectors = self.vectors(buckets)  # by an EmbeddingBag they would have no second derivative
+        vectors = self.vectors(buckets)  # EmbeddingBag has no second derivative
         return self.head((weights.unsqueeze(-2) @ vectors).squeeze(-2))

@@ -1,6 +1,7 @@
-"""``name: raw_image``, ``raw_text``, …: the values themselves, for baselines that learn nothing.
+"""``name: raw_image``, ``raw_text``, …: the raw values as embeddings, for baselines without
+training.
 
-Values of varying length are padded with NaN to a fixed length, which their distances ignore.
+Values of varying length are padded with NaN to a fixed length; their distances ignore NaN.
 """
 
 import zlib
@@ -24,8 +25,9 @@ CPU = torch.device("cpu")
 
 
 class Raw(Encoder):
-    """The output of ``prepare`` is the embedding; ``width`` is ignored, since nothing is compared
-    across modalities.
+    """Base class: the embedding is the output of ``prepare``.
+
+    ``width`` is ignored, since raw values are never compared across modalities.
     """
 
     has_fixed_width = False
@@ -39,11 +41,11 @@ class Raw(Encoder):
 
 @encoders.register("raw_image")
 class RawImage(Raw):
-    """Pixels in [0, 1], flattened: as they are if ``[n, H, W]``, else 32×32 and less the mean
-    of each channel.
+    """Flattened pixels in [0, 1].
 
-    So that neither the background nor the brightness of a picture decides; a grey one has three
-    equal channels (``[n, 3072]``).
+    Images ``[n, H, W]`` are kept as they are. Others become colour images of 32×32 pixels
+    (``[n, 3072]``), and the mean of each channel is subtracted, so that background and brightness
+    do not matter.
     """
 
     modality = "image"
@@ -59,14 +61,14 @@ class RawImage(Raw):
 
 @encoders.register("raw_ink")
 class RawInk(Raw):
-    """The pixels that hold ink, of images ``[n, H, W]``: y and x from their centre,
-    of up to 2,560, then NaN.
+    """The positions of the ink pixels of images ``[n, H, W]``: y and x from their centre, up to
+    2,560 pixels, padded with NaN.
     """
 
     modality = "image"
     distance = "modified_hausdorff"
     has_gaps = True
-    points = 2560  # one of Omniglot's drawings holds 2,441
+    points = 2560  # the largest drawing of Omniglot has 2,441
 
     def prepare(self, raw: Any) -> Tensor:
         return torch.stack([self._fixed((image > 0).nonzero().float()) for image in raw]).flatten(1)
@@ -80,9 +82,7 @@ class RawInk(Raw):
 
 @encoders.register("raw_text")
 class RawText(Raw):
-    """How often each trigram of characters occurs, hashed to 1,024 places
-    (Weinberger et al., 2009).
-    """
+    """The count of each trigram of characters, hashed to 1,024 bins (Weinberger et al., 2009)."""
 
     modality = "text"
     distance = "cosine"
@@ -99,10 +99,10 @@ class RawText(Raw):
 
 @encoders.register("raw_audio")
 class RawAudio(Raw):
-    """A log-mel spectrum, 64 frames × 40 bands flattened, NaN after the end; longer sounds
-    are averaged down.
+    """A log-mel spectrogram of 64 frames × 40 bands, flattened, NaN after the end.
 
-    Each band's mean over the clip is removed, as is usual for speech (Atal, 1974).
+    Longer sounds are averaged to 64 frames. The mean of each band over the clip is subtracted, as
+    is usual for speech (Atal, 1974).
     """
 
     modality = "audio"
@@ -123,8 +123,8 @@ class RawAudio(Raw):
 
 @encoders.register("raw_video")
 class RawVideo(Raw):
-    """Eight evenly spaced frames, grey, 16×16, flattened (``[n, 2048]``);
-    of fewer, some come twice.
+    """Eight evenly spaced grey frames of 16×16 pixels, flattened (``[n, 2048]``); shorter videos
+    repeat frames.
     """
 
     modality = "video"
@@ -139,7 +139,7 @@ class RawVideo(Raw):
 
 @encoders.register("raw_strokes")
 class RawStrokes(Raw):
-    """64 points of ink, centred and scaled: x and y of each (``[n, 128]``)."""
+    """64 points along the ink, centred and scaled: x and y of each (``[n, 128]``)."""
 
     modality = "strokes"
     distance = "modified_hausdorff"
@@ -151,8 +151,8 @@ class RawStrokes(Raw):
 
 @encoders.register("raw_features")
 class RawFeatures(Raw):
-    """A vector, or 20 steps flattened: sequences of other lengths are averaged,
-    or repeated, to as many.
+    """A vector as it is, or a sequence resampled to 20 steps, flattened: longer sequences are
+    averaged, and shorter ones repeat steps.
     """
 
     modality = "features"

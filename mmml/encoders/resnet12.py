@@ -1,4 +1,4 @@
-"""``name: resnet12``: the residual network of few-shot learning."""
+"""``name: resnet12``: the residual network common in few-shot learning."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from mmml.errors import require
 
 @encoders.register("resnet12")
 class ResNet12(Encoder):
-    """Four residual blocks of three convolutions, the mean over the image, then a linear layer.
+    """Four residual blocks of three convolutions, average pooling, then a linear layer.
 
-    Oreshkin, López and Lacoste (2018); widths as in Lee et al. (2019), without their DropBlock.
+    Oreshkin, López and Lacoste (2018); channels as in Lee et al. (2019), without their DropBlock.
 
     Args:
         width: of the embedding.
         size: images are resized to this many pixels on each side (84 as published).
         channels: of the four blocks (64, 160, 320, 640 as published).
-        colour: three channels, or one grey one.
+        colour: whether images have three channels, or one (grey).
         augment: strength of the random warps in training, 0 for none.
     """
 
@@ -48,7 +48,9 @@ class ResNet12(Encoder):
 
 
 class ResidualBlock(nn.Module):
-    """Three 3×3 convolutions beside a 1×1 one, each batch-normalised; leaky ReLU; 2×2 maximum."""
+    """Three 3×3 convolutions and a 1×1 shortcut, each with batch normalisation; 2×2 max pooling of
+    the sum, then leaky ReLU.
+    """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()

@@ -14,20 +14,20 @@ from mmml.errors import require
 
 @encoders.register("stroke_transformer")
 class StrokeTransformer(AttentionEncoder):
-    """Points along the ink, a convolution that gathers neighbours, then attention.
+    """Points along the ink, a convolution over neighbouring points, then a transformer.
 
-    Drawings are centred and scaled; a point is its place, the way from the point before, and
-    whether a stroke starts there (as in Graves, 2013; Ha and Eck, 2018).
+    Drawings are centred and scaled. The features of a point are its position, its offset from the
+    point before, and whether a stroke starts there (as in Graves, 2013; Ha and Eck, 2018).
 
     Args:
         width: of the embedding.
-        points: that each drawing is resampled to, evenly along its ink.
-        channels: of the transformer; a multiple of ``heads``.
+        points: number of points that each drawing is resampled to, evenly along its ink.
+        channels: width of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        dropout: between 0 and 1, in training mode.
-        augment: strength of the random changes in training, 0 for none; 1 reaches ±15°, ±15 %
-            size, ±0.15 shear, and jitters points by 3 % of the drawing's size.
+        dropout: dropout rate in training, from 0 to below 1.
+        augment: strength of the random changes in training, 0 for none; 1 reaches ±15°, ±15 % size,
+            ±0.15 shear, and jitters points by 3 % of the drawing's size.
     """
 
     modality = "strokes"
@@ -57,13 +57,13 @@ class StrokeTransformer(AttentionEncoder):
         xy, starts = points[..., :2], points[..., 2:]
         if self.training and self.augment > 0:
             xy = warped(xy, self.augment)
-        # Moves become about as large as places.
+        # Scale offsets to about the size of positions.
         moves = xy.diff(dim=1, prepend=xy[:, :1]) * (self.points / 8)
         return torch.cat([xy, moves, starts], dim=-1)
 
     def embed_positions(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         x = F.gelu(self.pieces(prepared.mT).mT) + self.positions
-        # All have as many points.
+        # All drawings have the same number of points.
         return x, torch.ones(*x.shape[:2], 1, dtype=torch.bool, device=x.device)
 
 

@@ -1,4 +1,4 @@
-"""Drawings as points along their ink."""
+"""Resampling of drawings to points along their ink."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,12 +11,12 @@ from mmml.encoders.sequences import as_float
 
 
 def resampled(drawings: Iterable[Any], count: int) -> Tensor:
-    """Drawings ``[points, 4]`` of any lengths → ``[n, count, 3]``: x, y and whether
-    a stroke starts.
+    """Return drawings ``[points, 4]`` of any lengths as ``[n, count, 3]``: x, y and whether a
+    stroke starts.
 
-    Points are evenly spaced along the ink, pen-up moves left out, so that the pen's speed does
-    not matter. Drawings are centred and scaled to root mean square 1, aspect ratio kept. One
-    without points becomes zeros.
+    Points are evenly spaced along the ink and pen-up moves are left out, so that the speed of the
+    pen does not matter. Drawings are centred and scaled to root mean square 1; the aspect ratio is
+    kept. A drawing without points becomes zeros.
     """
     return torch.from_numpy(np.stack([_resample(as_float(d).numpy(), count) for d in drawings]))
 
@@ -28,7 +28,7 @@ def _resample(drawing: np.ndarray, count: int) -> np.ndarray:
     starts = np.append(True, stroke[1:] != stroke[:-1])
     step = np.hypot(*np.diff(points, axis=0, prepend=points[:1]).T)
     step[starts] = 0
-    # A dot has no ink to walk along: each stroke's first point stands there twice, some way apart.
+    # A dot has no length: repeat each stroke's first point, at a small distance along the ink.
     dot = 2 * step.sum() / count or 1.0
     order = np.repeat(np.arange(len(points)), 1 + starts)
     again = np.append(False, order[1:] == order[:-1])

@@ -1,5 +1,5 @@
-"""``name: torchvision``: any image classifier of torchvision, with or without
-weights from a file.
+"""``name: torchvision``: any image classifier of torchvision, with random weights or weights from a
+file.
 """
 
 from pathlib import Path
@@ -14,29 +14,31 @@ from mmml.encoders.images import as_input
 from mmml.errors import UserError, did_you_mean, require
 from mmml.files import expanded
 
-# Pictures of ImageNet, by channel, in [0, 1]: what published weights expect.
+# Mean and standard deviation of ImageNet's channels in [0, 1], as published weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# These would return several outputs in training, and warn of how they are initialised.
+# By default these return several outputs in training, and warn about their initialisation.
 SINGLE_OUTPUT = {"aux_logits": False, "init_weights": False}
 SPECIAL = {"googlenet": SINGLE_OUTPUT, "inception_v3": SINGLE_OUTPUT}
 
 
 @encoders.register("torchvision")
 class Torchvision(Encoder):
-    """A classifier whose last layer gives the embedding in place of ImageNet's 1,000 classes.
+    """A torchvision classifier whose last layer gives the embedding instead of ImageNet's 1,000
+    classes.
 
     Args:
         width: of the embedding.
-        model: a classification model's name in torchvision, such as ``resnet18`` (He et al., 2016).
-        weights: a file with a state dict of that model, as ``torch.save`` writes it; null starts
-            from random numbers. Nothing is downloaded. Read when training starts; a finished run
-            has its own.
+        model: the name of a torchvision classification model, such as ``resnet18`` (He et al.,
+            2016).
+        weights: a file with a state dict of that model, as written by ``torch.save``; None for a
+            random initialization. Nothing is downloaded. The file is only read when training
+            starts; checkpoints of a run contain its weights.
         size: images are resized to this many pixels on each side; some models take one size only.
         augment: strength of the random warps in training, 0 for none.
 
     Raises:
-        UserError: there is no such model or file, or they do not fit.
+        UserError: the model or the file does not exist, or they do not fit each other.
     """
 
     modality = "image"
@@ -65,7 +67,7 @@ class Torchvision(Encoder):
 
 
 def _build(name: str, width: int) -> nn.Module:
-    from torchvision import models  # it takes a second, and not all need it
+    from torchvision import models  # slow to import, and often not needed
 
     known = models.list_models(module=models)
     if name not in known:
@@ -88,12 +90,12 @@ def _check_size(model: nn.Module, name: str, size: int) -> None:
 
 
 def _load(model: nn.Module, path: Path) -> None:
-    """Take over all weights but those of the last layer, whose width is another."""
+    """Load all weights except those of the last layer, whose width differs."""
     if not path.is_file():
         raise UserError(f"encoder.image.weights={path}: there is no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # a damaged file raises many kinds
+    except Exception:  # damaged files raise many types of errors
         state = None
     if not isinstance(state, dict):
         raise UserError(f"encoder.image.weights={path} cannot be read as a state dict")

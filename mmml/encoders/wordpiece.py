@@ -1,4 +1,4 @@
-"""``name: wordpiece``: a small transformer over word pieces learnt from the training texts."""
+"""``name: wordpiece``: a small transformer over word pieces learned from the training texts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,19 +13,19 @@ from mmml.text.wordpiece import PAD, WordPieces
 
 @encoders.register("wordpiece")
 class WordPiece(TextTransformer):
-    """A transformer over word pieces (Devlin et al., 2019), whose vocabulary is trained on
-    the training split.
+    """A transformer over word pieces (Devlin et al., 2019); their vocabulary is learned from the
+    training split.
 
     The vocabulary is part of the state, so that a checkpoint needs no other file.
 
     Args:
         width: of the embedding.
-        channels: of the transformer; a multiple of ``heads``.
+        channels: width of the transformer; a multiple of ``heads``.
         layers: of the transformer.
         heads: of the attention.
-        max_length: word pieces read of each text.
-        dropout: between 0 and 1, in training mode.
-        vocabulary: word pieces at most; rows of the embedding table, whatever the texts.
+        max_length: number of word pieces read of each text.
+        dropout: dropout rate in training, from 0 to below 1.
+        vocabulary: maximum number of word pieces, and the number of rows of the embedding table.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class WordPiece(TextTransformer):
         return None if self.pieces_of is None else (self.pieces_of.count(raw), self.max_length)
 
     def get_extra_state(self) -> str:
-        """The vocabulary as JSON, empty before ``fit``."""
+        """Return the vocabulary as JSON; empty before ``fit``."""
         return self.pieces_of.state if self.pieces_of is not None else ""
 
     def set_extra_state(self, state: str) -> None:
-        """Take over what ``get_extra_state`` gave."""
+        """Restore the vocabulary from the output of ``get_extra_state``."""
         self.pieces_of = WordPieces(state) if state else None

@@ -1,4 +1,4 @@
-"""Evaluation: a list of evaluators that fill one table of results, and examples for the report."""
+"""Evaluation: evaluators fill one table of results, and give examples for the report."""
 
 from mmml.evaluation.results import Result, ResultKey, Results
 

@@ -1,4 +1,4 @@
-"""Baselines without training, in the same table as learned predictors."""
+"""Baselines without training, in the same table as the learned predictors."""
 
 from collections.abc import Mapping
 
@@ -13,23 +13,23 @@ from mmml.similarity import distances
 from mmml.tasks import Task
 
 baselines = Registry("baseline", "mmml.evaluation")
-"""Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance stands in
-every table anyway.
+"""Functions ``(modalities of the dataset, task) -> list[Learner]``. Chance is always in the table
+and needs no entry.
 """
 
 FROZEN_CLASSIFIERS = ("prototype", "ridge", "attention")
-# Of the cosine distance on frozen embeddings; the vote of attention depends on it.
+# For the cosine distance on frozen embeddings; the predictions of ``attention`` depend on it.
 TEMPERATURE = 0.07
 
 
 @baselines.register("raw/nearest")
 def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
-    """The nearest support item on raw inputs (pixels, for images), by the distance that each
-    raw encoder declares.
+    """Return classifiers by the nearest support item on raw inputs, by the distance that each raw
+    encoder declares.
 
-    One learner for each modality with an encoder ``raw_<modality>``; each knows that modality
-    alone, and what is to be found, if that is embedded. Where both are of one kind, their raw
-    values are compared with one another too.
+    There is one learner for each modality with an encoder ``raw_<modality>``, which sees no other
+    modality. If the task embeds its targets, there are baselines for retrieval instead, see
+    :func:`_finds`.
     """
     found: list[Learner] = []
     for modality, (encoder, distance) in _raw(modalities).items():
@@ -43,7 +43,7 @@ def raw_nearest(modalities: Mapping[str, Granularity], task: Task) -> list[Learn
 
 
 def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
-    """The raw encoder of each modality and its distance, by modality."""
+    """Return the name of the raw encoder of each modality, and its distance."""
     names = {
         m: f"raw_{base_modality(m)}"
         for m in modalities
@@ -53,8 +53,10 @@ def _raw(modalities: Mapping[str, Granularity]) -> dict[str, tuple[str, str]]:
 
 
 def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> list[Learner]:
-    """Baselines for retrieval on raw values of a modality and of the target,
-    which the cosine compares.
+    """Return baselines for retrieval on raw values of a modality and of the target, which are
+    compared by cosine.
+
+    If both are of one kind, their raw values are also compared with each other.
     """
     raw, target = _raw(modalities), str(task.target)
     if target not in raw or raw[target][1] != "cosine":
@@ -74,8 +76,8 @@ def _finds(modality: str, task: Task, modalities: Mapping[str, Granularity]) -> 
 
 @baselines.register("raw/ink")
 def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
-    """The nearest image by the modified Hausdorff distance between the pixels that hold ink
-    (Lake et al., 2015).
+    """Return the nearest-neighbour classifier by the modified Hausdorff distance between the ink
+    pixels of images (Lake et al., 2015).
 
     For black drawings on white paper in their original size: ``dataset=omniglot dataset.size=105``.
     """
@@ -89,12 +91,11 @@ def raw_ink(modalities: Mapping[str, Granularity], task: Task) -> list[Learner]:
 
 
 def frozen_classifiers(learner: Learner) -> list[Learner]:
-    """Classifiers without training on embeddings of encoders without training.
+    """Return classifiers without training on embeddings of encoders without training.
 
-    If nothing of the embedder is trained, they share it, and what it embedded serves them too.
-    Where projections of frozen models are trained, they take the models' own embeddings.
-    None for raw sequences, which have no mean, and where each sample has a target of its own,
-    which leaves no classes.
+    If no parameter of the embedder is trained, they share it and its embeddings. If only
+    projections of frozen models are trained, they use the models' own embeddings. The list is empty
+    for raw sequences, which cannot be averaged, and for tasks without classes.
     """
     embedder = learner.embedder
     if learner.task.per_sample_target or any(e.has_gaps for _, e in embedder.items()):
@@ -108,7 +109,7 @@ def frozen_classifiers(learner: Learner) -> list[Learner]:
 
 
 def _alone(modality: str, encoder: str) -> Embedder:
-    """An embedder that gives the raw values of one modality."""
+    """Build an embedder that returns the raw values of one modality."""
     return build_embedder(
         {"width": 1, "normalize": False, "fusion": "mean", modality: {"name": encoder}}, [modality]
     )

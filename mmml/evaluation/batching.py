@@ -1,4 +1,4 @@
-"""How many episodes are computed at a time, and with how many threads."""
+"""The number of episodes that are computed at a time, and the number of threads."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -7,8 +7,8 @@ from mmml.episodes import EpisodeShape
 from mmml.methods import Learner
 from mmml.threads import one_thread
 
-# What is held at a time; the result does not depend on it. So many embeddings of 512 numbers are
-# 30 MB, up to which freed memory is used again rather than fetched from the system, page by page.
+# Limits of what is in memory at a time; results do not depend on them. 15,000 embeddings of 512
+# numbers are 30 MB; the allocator reuses smaller blocks, but asks the system for larger ones.
 ITEMS = 15_000  # support and query items
 PAIRS = 10_000_000  # (query, support) pairs
 SMALL = 1_000_000  # pairs for which one thread is enough
@@ -17,7 +17,7 @@ SMALL = 1_000_000  # pairs for which one thread is enough
 def few_threads(
     shape: EpisodeShape, embedded: Samples, learner: Learner
 ) -> AbstractContextManager[None]:
-    """Use one thread for small episodes, and all threads for wide ones,
+    """Return a context with one thread for small episodes, and with all threads for large ones,
     inner loops and raw values.
     """
     pairs = max_episodes(shape, learner) * shape.ways**2 * shape.shots * shape.queries
@@ -29,8 +29,8 @@ def few_threads(
 
 
 def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
-    """The number of episodes to compute at a time: as many as fit in memory, or fewer
-    if the learner asks.
+    """Return the number of episodes to compute at a time: as many as fit in memory, or fewer if the
+    learner declares a maximum.
     """
     items = shape.ways * (shape.shots + shape.queries)
     pairs = shape.ways**2 * shape.shots * shape.queries
@@ -39,6 +39,6 @@ def max_episodes(shape: EpisodeShape, learner: Learner) -> int:
 
 
 def chunks(episodes: int, shape: EpisodeShape, learner: Learner) -> list[range]:
-    """The numbers of the episodes in batches."""
+    """Split the numbers of the episodes into batches."""
     size = max_episodes(shape, learner)
     return [range(start, min(start + size, episodes)) for start in range(0, episodes, size)]

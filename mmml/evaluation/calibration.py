@@ -1,5 +1,5 @@
-"""Calibrated confidence and the rejection of unknown classes: fitted on validation,
-used on test.
+"""Calibrated confidence and the rejection of unknown classes, both fitted on validation
+episodes.
 """
 
 import math
@@ -29,28 +29,32 @@ from mmml.similarity.distances import cosine
 from mmml.similarity.losses import class_means
 from mmml.tasks import Metric
 
-# Predictions that are never wrong ask for 0, those that say nothing for infinity.
+# Bounds of the temperature. The best one is 0 without errors, and infinite for random guesses.
 COLDEST, HOTTEST = 1e-4, 1e4
 STEEPEST = 2.0
-SURE = 0.1  # entropies below this, relative to the largest, are all alike
-FLOOR = math.log(np.finfo(np.float32).tiny)  # a log-probability that float32 cannot tell from none
-CLOSE = 1.001  # times a bound: at it
-LEVELS = np.linspace(0, 1, 101)  # of the quantiles that are kept
+SURE = 0.1  # least relative entropy of a prediction; smaller ones are clipped to it
+FLOOR = math.log(np.finfo(np.float32).tiny)  # log of the smallest normal float32; replaces −inf
+CLOSE = 1.001  # a temperature within this factor of a bound counts as at the bound
+LEVELS = np.linspace(0, 1, 101)  # levels of the novelty quantiles in an entry
 CALIBRATION_ERROR = Metric("calibration error", higher_is_better=False)
 BINS = 15
-IN_A_BIN = 20  # predictions: of fewer, often of one episode, what chance adds cannot be told
+IN_A_BIN = 20  # least number of predictions in a bin, so that its noise can be estimated
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The calibration of one mapping, ways and shots.
+    """The calibration for one mapping and number of ways and shots.
+
+    The novelty of a query is its cosine distance to the nearest class mean of the support set.
 
     Attributes:
         mapping: as in configs.
-        temperature, slope: of :func:`rescale`.
-        known, unknown: the novelty (the cosine distance to the nearest class mean) of queries whose
-            class is, or is not, in the support set: the quantiles from 0 to 100 %, equally spaced.
-        met: how many classes the unknown queries met.
+        ways, shots: of the validation episodes.
+        temperature, slope: arguments of :func:`rescale`.
+        known: quantiles of the novelty of queries whose class is in the support set, equally spaced
+            from 0 to 100 %.
+        unknown: the same for queries whose class is not in the support set.
+        met: the number of classes that the unknown queries were compared with.
     """
 
     mapping: str
@@ -63,21 +67,27 @@ class Entry:
     slope: float = 0.0
 
     def apply(self, log_probabilities: Tensor) -> Tensor:
-        """Calibrated log-probabilities, ``[…, ways]`` in float64, in the same order."""
+        """Return calibrated log-probabilities, float64 ``[…, ways]``; their order is unchanged."""
         return rescale(log_probabilities, self.temperature, self.slope)
 
     def threshold(self, reject: float, ways: int) -> float:
-        """The novelty above which this share of queries of unknown classes lies, such as 0.9.
+        """Return the novelty that a share ``reject`` of the queries of unknown classes exceeds.
 
-        The more classes there are, the nearer the nearest is: of n independent distances all exceed
-        t with the probability P(t)ⁿ, so the share is brought from the classes ``met`` to ``ways``.
+        With more classes, the nearest one is nearer. All of n independent distances exceed t with
+        probability P(t)ⁿ, so ``reject`` is converted from ``ways`` classes to the ``met`` classes
+        of the quantiles.
+
+        Raises:
+            UserError: ``reject`` is not between 0 and 1.
         """
         require(0 < reject < 1, "reject", reject, "a number between 0 and 1")
         share = reject ** (self.met / ways)
         return float(np.interp(1 - share, np.linspace(0, 1, len(self.unknown)), self.unknown))
 
     def false_reject_rate(self, reject: float, ways: int) -> float:
-        """The share of queries of known classes that the same threshold rejects, from 0 to 1."""
+        """Return the share of queries of known classes that the same threshold rejects, from 0 to
+        1.
+        """
         kept = np.interp(
             self.threshold(reject, ways), self.known, np.linspace(0, 1, len(self.known))
         )
@@ -86,13 +96,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Entries for the mappings, ways and shots that were tried."""
+    """The calibration of a learner: one entry for each mapping and number of ways and shots that
+    validation played.
+    """
 
     entries: tuple[Entry, ...] = ()
 
     def of(self, mapping: EpisodeMapping | str, ways: int, shots: int) -> Entry | None:
-        """The entry of a mapping whose ways and shots are nearest in ratio; None if there is
-        none of that mapping.
+        """Return the entry of a mapping with the nearest ways and shots (by ratio); None if the
+        mapping has no entry.
         """
         wanted = str(EpisodeMapping.parse(str(mapping)))
 
@@ -102,7 +114,7 @@ class Calibration:
         return min((e for e in self.entries if e.mapping == wanted), key=far, default=None)
 
     def notes(self, mappings: Iterable[EpisodeMapping]) -> list[str]:
-        """Sentences that say where confidence in these mappings is not reliable."""
+        """Return messages about mappings in which confidence is not reliable."""
         lacking = ", ".join(str(m) for m in mappings if self.of(m, 1, 1) is None)
         found = (
             [f"{lacking}: confidence is not calibrated, because validation cannot play it."]
@@ -119,12 +131,12 @@ class Calibration:
         return found
 
     def plain(self) -> dict[str, Any]:
-        """As a checkpoint holds it."""
+        """Return the calibration as plain values, for checkpoints."""
         return {"entries": [asdict(e) for e in self.entries]}
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "Calibration":
-        """From what :meth:`plain` gave."""
+        """Build a calibration from the output of :meth:`plain`."""
         return cls(tuple(Entry(**e) for e in content["entries"]))
 
 
@@ -136,23 +148,24 @@ def calibrate(
     settings: Iterable[EvalSetting],
     episodes: int,
 ) -> Calibration:
-    """Fit temperatures and novelties, as a pure function of the arguments.
+    """Fit the calibration of a learner on validation episodes; the result depends only on the
+    arguments.
 
-    Settings of other tasks than classification, and mappings in which the split cannot fill
-    the shape, are left out.
+    Settings of tasks other than classification are skipped, and so are mappings for which the split
+    has too few samples.
 
     Args:
-        learner: finished; its task is classification.
-        embedded: the samples of the validation split, by :func:`mmml.evaluation.embed.embed_all`.
+        learner: a finished learner for classification.
+        embedded: the samples of the validation split, from :func:`mmml.evaluation.embed.embed_all`.
         sampler: of that split.
-        settings: that are played.
-        episodes: of each.
+        settings: the settings to calibrate.
+        episodes: number of episodes for each setting.
     """
     steady = embed_all(
         learner, embedded, set(embedded.columns) - corrupted_modalities(sampler.corruptions)
     )
     entries = []
-    # Corrupted modalities stay raw: their embeddings depend on the episode.
+    # Corrupted modalities stay raw, because their embeddings depend on the episode.
     fixed = replace(embedded, columns={**embedded.columns, **steady.columns})
     for setting in settings:
         played = tuple(m for m in setting.mappings if _can_fill(sampler, setting.shape, m))
@@ -200,12 +213,13 @@ def _rescalings(
 def _novelties(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting, episodes: int
 ) -> tuple[int, dict[EpisodeMapping, tuple[np.ndarray, np.ndarray]]]:
-    """How many classes a query meets, and the novelty of known and of unknown queries,
-    each ``[n]``.
+    """Return the number of classes that a query is compared with, and for each mapping the novelty
+    of known and of unknown queries, each ``[n]``.
 
-    Episodes have one class more than the setting. Each query meets all of them but its own, when
-    it is unknown, and all of them but another one, when it is known. A split without one class
-    more has episodes of its own size, so that the queries meet one class too few.
+    Episodes have one more class than the setting, and each query is compared with all but one: an
+    unknown query without its own class, a known query without another one. If the split has not
+    enough classes, episodes have the size of the setting, and queries are compared with one class
+    fewer.
     """
     shape, mappings = setting.shape, setting.known_to(learner)
     wide = EpisodeShape(shape.ways + 1, shape.shots, shape.queries)
@@ -226,7 +240,7 @@ def _novelties(
 
 
 def class_distances(embedder: Embedder, support: ExampleSet, query: ExampleSet) -> Tensor:
-    """The cosine distance of queries to the mean of the support embeddings of each class,
+    """Return the cosine distance of each query to the mean support embedding of each class,
     ``[B, q, ways]``.
     """
     s, q = (embedder.fuse(side.encode(embedder.encode)) for side in (support, query))
@@ -234,10 +248,10 @@ def class_distances(embedder: Embedder, support: ExampleSet, query: ExampleSet) 
 
 
 class Reliability:
-    """Keeps the confidences of episodes while they are played.
+    """Records the confidence of predictions while episodes are played, for the calibration error.
 
     Args:
-        calibration: that is applied to them first.
+        calibration: applied to the predictions first.
     """
 
     def __init__(self, calibration: Calibration):
@@ -249,7 +263,7 @@ class Reliability:
     def watch(
         self, setting: EvalSetting, played: EpisodePredictions, scores: dict[Metric, Tensor]
     ) -> None:
-        """Record the predictions of some episodes; uncalibrated ones are ignored."""
+        """Record the predictions of some episodes; mappings without calibration are ignored."""
         mapping, _, predictions, targets = played
         entry = self.calibration.of(mapping, setting.shape.ways, setting.shape.shots)
         if not setting.task.per_sample_target and entry is not None:
@@ -258,9 +272,9 @@ class Reliability:
             self._parts.setdefault((setting, mapping), []).append(part)
 
     def results(self, learner: Learner, split: str) -> Results:
-        """The rows of the calibration error over the queries of all recorded episodes.
+        """Return rows with the calibration error over all recorded queries.
 
-        Single episodes have no score.
+        The rows have no scores of single episodes.
         """
         results = Results()
         for (setting, mapping), several in self._parts.items():
@@ -275,30 +289,29 @@ class Reliability:
 def calibration_error(
     confidence: np.ndarray, correct: np.ndarray, bins: int = BINS
 ) -> tuple[float, float | None]:
-    """How far confidence is from accuracy, from 0 to 1, and half the width of its 95 % interval
-    (None for one episode).
+    """Return the calibration error, from 0 to 1, and the half-width of its 95 % interval (None for
+    one episode).
 
-    The root mean square gap between the two, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``,
-    over bins of equally many predictions, debiased (Kumar, Liang and Ma, 2019, section 5): what
-    chance adds to the squares is taken off, so that the squares are right on average, and 0 stands
-    where less than nothing is left. Without that, predictions that are perfectly calibrated would
-    seem not to be. The expected calibration error (Guo et al., 2017, equation 3) is the mean gap,
+    It is the root mean square gap between confidence and accuracy over bins with equal numbers of
+    predictions, ``√(Σ_b n_b / n · (accuracy_b − confidence_b)²)``, debiased (Kumar, Liang and Ma,
+    2019, section 5): the sampling variance of the gaps is subtracted from their squares, and a
+    negative sum becomes 0. Without this, perfectly calibrated predictions would have a positive
+    error. The expected calibration error (Guo et al., 2017, equation 3) is the mean absolute gap
     and is not debiased.
 
-    Chance is measured by the spread over episodes, whose queries are not independent; the interval
-    is Student's t for the sum of squares, whose variance that of a quadratic form in normal numbers
-    is, carried over to its root.
+    The sampling variance is estimated between episodes, since the queries of one episode are not
+    independent. The interval of the sum of squares uses Student's t and the variance of a quadratic
+    form in normal variables; the square roots of its ends give the interval of the error.
 
     Args:
-        confidence: the probability of the predicted class, ``[episodes, queries]``; NaN where there
-            is none, which is left out.
-        correct: whether it was right, likewise.
-        bins: at most so many, of ``IN_A_BIN`` predictions or more where there are two.
+        confidence: the probability of the predicted class, ``[episodes, queries]``; NaN is ignored.
+        correct: whether the prediction is right, ``[episodes, queries]``.
+        bins: maximum number of bins; fewer if a bin would have fewer than ``IN_A_BIN`` predictions.
     """
     known = ~np.isnan(confidence)
     if not known.any():
         return math.nan, math.nan
-    # Of episodes that did not diverge as a whole.
+    # Leave out episodes in which all predictions are NaN.
     confidence, correct = confidence[known.any(1)], correct[known.any(1)]
     each, counts = by_bin(confidence, correct, max(1, min(bins, known.sum() // IN_A_BIN)))
     episodes = len(correct)
@@ -320,8 +333,8 @@ def calibration_error(
 
 
 def by_bin(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of accuracy less confidence in each bin, and the number of predictions,
-    ``[episodes, bins]`` each.
+    """Return the sum of correct − confidence, and the number of predictions, in each bin of each
+    episode, ``[episodes, bins]`` each.
     """
     known = ~np.isnan(confidence)
     at = np.nonzero(known)[0], bins_of(confidence[known], bins)
@@ -332,47 +345,48 @@ def by_bin(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.n
 
 
 def bins_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin of every prediction, ``[n]``, so that bins hold equally many;
-    equal confidences share one.
+    """Return the bin of each prediction, ``[n]``; bins have about equal numbers of predictions, and
+    equal confidences are in one bin.
 
-    With bins of equal width most would be nearly empty where most predictions are confident.
+    Bins of equal width would be nearly empty where most predictions are confident.
     """
     edges = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
     return np.searchsorted(edges, confidence, side="right")
 
 
 def rescale(log_probabilities: Tensor, temperature: float, slope: float = 0.0) -> Tensor:
-    """Log-probabilities at another temperature, normalised: ``[…, ways]`` → the same, in float64.
+    """Return normalised log-probabilities at another temperature: ``[…, ways]`` → float64
+    ``[…, ways]``.
 
     The temperature of a prediction is ``temperature · max(H, 0.1) ** slope``, where H is its
-    entropy relative to the largest, from 0 to 1: it is constant for a slope of 0 (Guo et al.,
-    2017), else it falls with how sure the prediction is (after Balanya, Maroñas and Ramos, 2022).
+    relative entropy, from 0 to 1 (its entropy divided by the largest possible). With slope 0 all
+    predictions have the same temperature (Guo et al., 2017); otherwise confident predictions have a
+    lower one (after Balanya, Maroñas and Ramos, 2022).
     """
     logits = log_probabilities.double().clamp_min(FLOOR)
     return (logits / (temperature * doubt(logits) ** slope).unsqueeze(-1)).log_softmax(-1)
 
 
 def doubt(logits: Tensor) -> Tensor:
-    """The entropy of each prediction relative to the largest, 0.1 if it is less:
-    ``[…, ways]`` → ``[…]``.
-    """
+    """Return the relative entropy of each prediction, at least 0.1: ``[…, ways]`` → ``[…]``."""
     logs = logits.log_softmax(-1)
     return (-(logs.exp() * logs).sum(-1) / math.log(max(2, logits.shape[-1]))).clamp(SURE, 1)
 
 
 def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature at which the right classes are most likely (Guo et al., 2017, section 4.2).
+    """Return the temperature with the greatest likelihood of the targets (Guo et al., 2017, section
+    4.2).
 
-    The negative log-likelihood of ``softmax(log p / T)`` is convex in 1 / T: the root of its
-    slope is found by Brent's method (1973) on log T, in float64.
+    The negative log-likelihood of ``softmax(log p / T)`` is convex in 1 / T. The root of its
+    derivative is found by Brent's method (1973) in log T, in float64.
 
     Args:
-        log_probabilities: ``[n, ways]``; none (−inf) counts as the smallest of float32.
-            What is NaN, of a task whose adaptation diverged, has no confidence, and is left out.
-        targets: the right class of each, ``[n]``.
+        log_probabilities: ``[n, ways]``; −inf is replaced by the log of the smallest normal
+            float32. Predictions with NaN, of tasks whose adaptation diverged, are ignored.
+        targets: the right class of each prediction, ``[n]``.
 
     Returns:
-        From 0.0001 to 10,000, the bounds included; 1 if T makes no difference.
+        The temperature, from 0.0001 to 10,000 inclusive; 1 if it makes no difference.
     """
     from scipy.optimize import brentq
 
@@ -390,11 +404,12 @@ def fit_temperature(log_probabilities: np.ndarray, targets: np.ndarray) -> float
 
 
 def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """The temperature and the slope of :func:`rescale` at which the right classes are most likely.
+    """Return the temperature and the slope of :func:`rescale` with the greatest likelihood of the
+    targets.
 
-    Arguments as of :func:`fit_temperature`, from whose result, at slope 0, L-BFGS-B descends.
-    If no prediction is wrong, the median one counts as wrong once. The slope is from 0 to 2:
-    a sure prediction is never made less sure than a doubtful one.
+    L-BFGS-B starts from the result of :func:`fit_temperature`, which has the same arguments, and
+    slope 0. If no prediction is wrong, the one with the median confidence is added as a wrong one.
+    The slope is from 0 to 2, so that confident predictions stay more confident than others.
     """
     from scipy.optimize import minimize
 
@@ -414,10 +429,11 @@ def fit_rescaling(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[f
 
 
 def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions ``[n, ways]`` and targets ``[n]``, and the median one once more with its
-    runner-up as target.
+    """Add a copy of the prediction with the median confidence, whose target is its second most
+    probable class.
 
-    So right predictions alone never give certainty (the rule of succession, Laplace 1774).
+    Predictions ``[n, ways]`` and targets ``[n]`` become one longer. So right predictions alone
+    never give certainty (the rule of succession, Laplace 1774).
     """
     sureness = np.exp(logits.max(-1))
     median = int(np.argsort(sureness, kind="stable")[len(sureness) // 2])
@@ -428,8 +444,8 @@ def with_one_wrong(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
 def _likelihood(
     log_probabilities: np.ndarray, targets: np.ndarray
 ) -> Callable[[float, float], tuple[float, float, float]]:
-    """(log temperature, slope) → the mean negative log-likelihood, and its
-    derivatives by the two.
+    """Return a function of log temperature and slope: the mean negative log-likelihood, and its two
+    partial derivatives.
     """
     known = ~np.isnan(log_probabilities).any(-1)
     logits = np.maximum(np.asarray(log_probabilities, np.float64)[known], FLOOR)

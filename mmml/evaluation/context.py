@@ -1,6 +1,4 @@
-"""What all learners of a table share in few-shot evaluation: the dataset, its fixed episodes,
-controls and baselines.
-"""
+"""The context of few-shot evaluation: the dataset, its fixed episodes, controls and baselines."""
 
 import logging
 import math
@@ -39,14 +37,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class EpisodeContext(Context):
-    """Episodes of one dataset.
+    """The fixed episodes of one dataset.
 
     Attributes:
-        modalities: of the dataset.
-        settings: ways, shots and mappings that are played.
-        options: the section ``evaluation``.
-        samples: by split; empty before they are loaded.
-        corruptions: of the episodes.
+        modalities: of the dataset, with their granularity.
+        settings: ways, shots and mappings to evaluate.
+        options: the section ``evaluation`` of the config.
+        samples: the samples of each split; empty before they are loaded.
+        corruptions: applied in all episodes.
     """
 
     what: ClassVar[str] = "episodes"
@@ -63,7 +61,7 @@ class EpisodeContext(Context):
 
     @property
     def task(self) -> Task:
-        """The task of all settings."""
+        """The task, which is the same in all settings."""
         return self.settings[0].task
 
     @property
@@ -72,34 +70,36 @@ class EpisodeContext(Context):
 
     @property
     def mappings(self) -> list[EpisodeMapping]:
-        """That are played, each once."""
+        """The mappings of all settings, each once."""
         return every_mapping(self.settings)
 
     def settings_of(self, evaluator: str) -> list[EvalSetting]:
-        """The settings, for an evaluator of this name that plays the same episodes."""
+        """Return the settings for another evaluator that plays the same episodes."""
         return [replace(setting, evaluator=evaluator) for setting in self.settings]
 
     @property
     def train(self) -> Samples | None:
-        """The training split, if it has classes."""
+        """The training split; None if it has no classes."""
         return self.usable("train")
 
     def usable(self, split: str) -> Samples | None:
-        """A split, if it has classes."""
+        """Return a split; None if it has no classes."""
         part = self.samples.get(split)
         return part if part is not None and part.classes else None
 
     def sampler(self, split: str = "test", *more: Corruption) -> Sampler:
-        """The sampler of a split, with some corruptions after those of the config."""
+        """Return the sampler of a split, with the corruptions of the config and then those in
+        ``more``.
+        """
         return Sampler(
             self.samples[split], self.options.seed, split, corruptions=[*self.corruptions, *more]
         )
 
     def embed(self, learner: Learner, split: str = "test") -> Samples:
-        """The samples of a split with the learner's embeddings, of the modalities that
-        its mappings need.
+        """Return the samples of a split with the learner's embeddings of the modalities that its
+        mappings need.
 
-        Raw values where embeddings depend on the task or the episode.
+        Values stay raw where embeddings depend on the task or the episode.
         """
         shown = {
             m for s in self.settings for mapping in s.known_to(learner) for m in mapping.modalities
@@ -112,8 +112,8 @@ class EpisodeContext(Context):
         """See :meth:`Context.players`.
 
         Raises:
-            IndependenceError: with ``evaluation.independence_check=true``, if the learner
-                cannot be trusted.
+            IndependenceError: with ``evaluation.independence_check=true``, if queries influence one
+                another although the learner declares that they do not.
         """
         embedded = self.embed(learner)
         if self.options.independence_check:
@@ -130,14 +130,16 @@ class EpisodeContext(Context):
                 yield Player(baseline, self.embed(baseline))
 
     def controls(self, learner: Learner) -> list[Learner]:
-        """The controls of the learner; where there are several rates, validation chooses."""
+        """Return the controls of the learner; if a control has several learning rates, validation
+        chooses among them.
+        """
         with evaluating(learner):
             several = learner.controls(self.train) if self.options.controls else []
-            # Otherwise controls have it.
+            # In other tasks, learner.controls has this control.
             if self.options.permuted_targets and not self.task.per_sample_target:
                 several.append([PermutedTargets(learner)])
             choices = self.options.lr_search_episodes > 0 and any(len(c) > 1 for c in several)
-            tuned = choices and self._fills("val")  # else none that has rates
+            tuned = choices and self._fills("val")  # else skip controls with rates
             known = [c for c in several if len(c) == 1 or tuned]
             embedded = self.embed(learner, "val") if any(len(c) > 1 for c in known) else None
             return [
@@ -145,7 +147,9 @@ class EpisodeContext(Context):
             ]
 
     def _fills(self, split: str) -> bool:
-        """Whether a split has enough samples for all shapes; splits other than test may not."""
+        """Return whether a split has enough samples for all shapes; a warning is logged if it has
+        not.
+        """
         if self.usable(split) is None:
             return False
         sampler = self.sampler(split)
@@ -160,8 +164,8 @@ class EpisodeContext(Context):
         return True
 
     def _chosen(self, candidates: list[Learner], embedded: Samples | None) -> list[Learner]:
-        """The best candidate on validation by the headline metric and, if it differs,
-        the best one by the loss.
+        """Return the best candidate on validation by the headline metric and, if it is another, the
+        best one by the loss.
         """
         if len(candidates) == 1 or embedded is None:
             return candidates
@@ -181,10 +185,12 @@ class EpisodeContext(Context):
         return [candidates[i] for i in dict.fromkeys(best)]
 
     def _frozen(self, learner: Learner, embedded: Samples, calibrated: bool) -> Iterator[Player]:
-        """Classifiers without training on frozen features, each calibrated as the learner is."""
+        """Yield classifiers without training on frozen features; they are calibrated if the learner
+        is.
+        """
         classifiers = list(frozen_classifiers(learner))
         calibrated = calibrated and bool(classifiers) and self._fills("val")
-        # Test and validation, each embedded once.
+        # Embed the test and validation splits once for each embedder.
         known: dict[Embedder, tuple[Samples, Samples | None]] = {}
         for classifier in classifiers:
             if classifier.embedder not in known:
@@ -200,16 +206,16 @@ class EpisodeContext(Context):
             yield Player(classifier, test, calibration)
 
     def monitors(self, learner: Learner) -> list[str]:
-        """The names of the mean validation score, of each score, and of the mean loss if
-        the learner minimises it.
+        """Return the names of the mean validation score, of each score, and of the mean loss if the
+        learner minimises it.
         """
         pairs = [(m, s.shape) for s in self.settings for m in s.mappings]
         each = [f"val/{m}/{shape.ways}-way {shape.shots}-shot" for m, shape in pairs]
         return ["val/mean", *each, *([LOSS] if learner.has_inner_loop else [])]
 
     def validate(self, learner: Learner) -> dict[str, float]:
-        """The headline metric of every setting and mapping by name, its mean,
-        and the mean loss if any.
+        """Return the validation scores by name: the mean of the headline metric, its value for each
+        setting and mapping, and the mean loss if the learner minimises it.
         """
         with evaluating(learner):
             embedded, episodes = self.embed(learner, "val"), self.options.validation_episodes
@@ -230,11 +236,12 @@ class EpisodeContext(Context):
         return self.task.loss_metric if monitor == LOSS else self.metric
 
     def calibrate(self, learner: Learner, embedded: Samples | None = None) -> Calibration:
-        """The calibration of a finished learner on the validation split.
+        """Return the calibration of a finished learner on the validation split; empty if the split
+        has no classes.
 
         Args:
-            learner: not trained any further.
-            embedded: of that split, if it has been embedded.
+            learner: a finished learner.
+            embedded: the embedded samples of the validation split; None to embed them here.
         """
         if not self.samples["val"].classes:
             return Calibration()
@@ -254,8 +261,8 @@ class EpisodeContext(Context):
 
 
 def objective(results: Results, metric: Metric) -> float:
-    """The mean over all rows of a metric, so that more is better; −inf where it
-    is no finite number.
+    """Return the mean of a metric over all its rows, negated if less is better; −inf if it is not
+    finite.
     """
     mean = float(np.mean([r.mean for r in results.where(metric=metric.name)]))
     return (mean if metric.higher_is_better else -mean) if math.isfinite(mean) else -math.inf

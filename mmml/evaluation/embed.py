@@ -1,4 +1,4 @@
-"""Embed every sample once; episodes are then index arithmetic."""
+"""Embedding of all samples of a split at once, from which episodes are then gathered by index."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -28,21 +28,21 @@ def materialize(
     views: int = 1,
     corrupted: Collection[str] = (),
 ) -> Samples:
-    """The samples in the form that episodes of a learner are gathered from.
+    """Return the samples in the form from which a learner's episodes are gathered.
 
-    They are embedded if an embedding does not depend on the task. Otherwise they are raw,
-    except for outputs of frozen encoders and embedded answers.
+    They are embedded if embeddings do not depend on the task. Otherwise they stay raw, except for
+    the outputs of frozen encoders and embedded targets.
 
     Args:
         learner: in any mode.
         samples: of one split.
-        modalities: to be seen.
+        modalities: the modalities to return.
         views: see :func:`embed_all`.
-        corrupted: modalities whose values are corrupted in each episode anew,
-            so that they stay raw.
+        corrupted: modalities that are corrupted in each episode; they stay raw.
 
     Raises:
-        UserError: several views were asked for, and embeddings depend on the task or the episode.
+        UserError: ``views`` is above 1, and no encoder has augmentation, or embeddings depend on
+            the task or the episode.
     """
     if (
         views > 1
@@ -68,7 +68,7 @@ def materialize(
                 learner.embedder, samples, [m for m in encoded if m in learner.embedder.encoders]
             ).columns
         )
-        # Answers are not adapted to.
+        # Embeddings of targets do not depend on the task.
         known |= embed_all(learner, samples, learner.task.embedded_columns).columns
     return replace(
         samples, columns={**{m: known[m] for m in encoded}, **{m: samples.columns[m] for m in raw}}
@@ -79,17 +79,19 @@ def materialize(
 def embed_all(
     learner: Learner, samples: Samples, modalities: Iterable[str] | None = None, views: int = 1
 ) -> Samples:
-    """The samples with embeddings ``[n, width]`` in place of the values of these modalities.
+    """Return the samples with embeddings ``[n, width]`` in place of the values of some modalities.
 
-    In evaluation mode and float32, so that each sample is independent of its neighbours.
-    Outputs of frozen encoders are read from the cache; embeddings stay as they are.
+    The learner is put into evaluation mode and float32, so that the embedding of a sample does not
+    depend on others. Outputs of frozen encoders are read from the cache; columns of embeddings are
+    kept.
 
     Args:
         learner: in any mode.
         samples: of one split.
-        modalities: None for all columns.
-        views: of each image or video: as it is, and warped as in training, the same for all; the
-            encoder says what they make together, and where embeddings have length 1 so has that.
+        modalities: the modalities to embed; None for all.
+        views: number of views of each image or video for test-time augmentation: the original and
+            fixed warps, which are the same for all samples. The encoder combines their embeddings;
+            the result has length 1 if embeddings are normalised.
     """
     embedder, embedded = learner.embedder, {}
     with evaluating(learner):
@@ -109,7 +111,7 @@ def embed_all(
 def gather_encoded(
     learner: Learner, samples: Samples, episodes: Episodes, mappings: Iterable[Mapping]
 ) -> Batch:
-    """Some episodes, embedded where an embedding does not depend on the task."""
+    """Return a batch of episodes, embedded if embeddings do not depend on the task."""
     batch = gather(samples, episodes, mappings, learner.task.target)
     encode = learner.embedder.encode
     return (
@@ -122,12 +124,12 @@ def gather_encoded(
 def in_chunks(
     encode: Callable[[Column], Tensor], column: Column, what: str | None = None
 ) -> Tensor:
-    """The embeddings of a column, however many: ``[n, …]``, zeros for missing values.
+    """Return the embeddings of a column, computed in chunks: ``[n, …]``, zero for missing values.
 
     Args:
-        encode: a batch of k values → ``[k, …]``.
+        encode: maps a batch of k values to ``[k, …]``.
         column: the n values.
-        what: a progress bar says; None for no bar.
+        what: the text of the progress bar; None for no bar.
     """
     present = replace(column, values=column.present, mask=None)
     starts = range(0, max(len(present), 1), CHUNK)
@@ -138,7 +140,7 @@ def in_chunks(
 
 
 def encode_views(embedder: Embedder, modality: str, batch: Column, views: int) -> Tensor:
-    """A batch of one modality → ``[n, …]``, one embedding of each value in all its views."""
+    """Return one embedding for each value of a batch, combined over its views: ``[n, …]``."""
     encoder = cast(Encoder, embedder.encoders[modality])
     if views == 1 or not augments(encoder):
         return embedder.encode(modality, batch)

@@ -1,4 +1,6 @@
-"""An evaluation is a list of evaluators: each measures all learners and adds rows to one table."""
+"""The base classes of evaluation: evaluators, which measure learners and add rows to one table, and
+the context that they share.
+"""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -23,14 +25,12 @@ evaluators = Registry("evaluator", "mmml.evaluation.evaluators")
 
 @dataclass
 class Player:
-    """A learner to be measured: the trained one, a control or a baseline.
+    """A learner to evaluate: the trained one, a control or a baseline.
 
     Attributes:
-        learner: a :class:`mmml.methods.Learner` where episodes are played.
-        samples: the test split as the learner embeds it; None where problems are made
-            of random numbers.
-        calibration: of its confidence, which may be empty; None where its confidence is
-            not to be measured.
+        learner: a :class:`mmml.methods.Learner`, or a solver of problems.
+        samples: the test split, embedded by the learner; None for problems.
+        calibration: applied to its confidence, may be empty; None if confidence is not measured.
     """
 
     learner: Any
@@ -39,15 +39,15 @@ class Player:
 
 
 class Context(ABC):
-    """What all learners of a table share: the data, the options and the fixed episodes
-    (or problems).
+    """Base class of what all learners of a table share: the data, the options and the fixed
+    episodes (or problems).
 
     Class attributes:
-        what: is played, for messages.
+        what: the word for what is evaluated (``episodes``, ``problems``), for messages.
 
     Attributes:
-        options: the section ``evaluation``.
-        samples: by split.
+        options: the section ``evaluation`` of the config.
+        samples: the samples of each split.
     """
 
     what: ClassVar[str]
@@ -56,92 +56,96 @@ class Context(ABC):
 
     @abstractmethod
     def players(self, learner: Any, calibration: Calibration | None) -> Iterator[Player]:
-        """The learner, then its controls, then the baselines, one at a time.
+        """Yield the learner, then its controls, then the baselines.
 
         Args:
-            learner: not trained any further.
-            calibration: of its confidence; None to measure its confidence as it is.
+            learner: a finished learner.
+            calibration: of its confidence; None to measure the uncalibrated confidence.
         """
 
     @property
     @abstractmethod
     def metric(self) -> Metric:
-        """By which validation selects."""
+        """The metric by which validation selects."""
 
     @abstractmethod
     def monitors(self, learner: Any) -> list[str]:
-        """The names of the validation scores."""
+        """Return the names of the validation scores."""
 
     @abstractmethod
     def validate(self, learner: Any) -> dict[str, float]:
-        """The validation scores by name."""
+        """Return the validation scores by name."""
 
     def metric_of(self, monitor: str) -> Metric:
-        """The metric of a validation score."""
+        """Return the metric of a validation score."""
         return self.metric
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """A hash of what validation plays."""
+        """Return a hash of the episodes (or problems) of validation."""
 
     def calibrate(self, learner: Any) -> Calibration:
-        """The calibration of a finished learner on the validation split; empty if it has none."""
+        """Return the calibration of a finished learner on the validation split; empty if there is
+        none.
+        """
         return Calibration()
 
     def doubts(self, calibration: Calibration) -> list[str]:
-        """Sentences that say where calibrated confidence is not reliable."""
+        """Return messages about where calibrated confidence is not reliable."""
         return []
 
 
 class Evaluator(ABC):
-    """Measures learners. Its options stand at ``evaluation.<name>``, what all evaluators share
-    at ``evaluation``.
+    """Base class: measures learners.
+
+    The options of an evaluator are in the section ``evaluation.<name>``, those of all evaluators in
+    ``evaluation``.
 
     Class attributes:
         name: as in configs and results.
-        plays: the kind of :class:`Context` that it measures on.
+        plays: the type of :class:`Context` that it needs.
     """
 
     name: ClassVar[str]
     plays: ClassVar[type[Context]]
 
     def check(self, learner: Any, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse a configuration that cannot be measured, before any data is loaded.
+        """Check the config before any data is loaded.
 
         Raises:
-            UserError: one sentence that names the option.
+            UserError: the evaluator cannot run with an option, which the message names.
         """
 
     def check_samples(self, context: Any) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse data that does not suit, before any training.
+        """Check the data before training.
 
         Raises:
-            UserError: one sentence that names the option.
+            UserError: the evaluator cannot run on the data; the message names the option.
         """
 
     @abstractmethod
     def run(self, player: Player, context: Any) -> Results:
-        """The rows of one player; empty if there is nothing to measure of it."""
+        """Return the rows of one player; empty if it has nothing to measure."""
 
     def references(self, context: Any) -> Results:
-        """Rows without a learner, such as chance."""
+        """Return rows without a learner, such as chance."""
         return Results()
 
     def examples(self, players: Sequence[Player], context: Any) -> dict[str, Any]:
-        """What the report shows besides numbers, as JSON values.
+        """Return what the report shows besides numbers, as JSON values.
 
         Args:
-            players: the learner, and all that share its embeddings.
-            context: as of :meth:`run`.
+            players: the learner and all players that share its embeddings.
+            context: as in :meth:`run`.
         """
         return {}
 
 
 def build_evaluators(options: EvaluationConfig, kind: type[Context]) -> list[Evaluator]:
-    """The evaluators of a section ``evaluation``, in their order.
+    """Build the evaluators of a section ``evaluation``, in their order.
 
     Raises:
-        UserError: an option is wrong, or an evaluator measures on another kind of context.
+        UserError: an option is wrong, or an evaluator needs another type of context.
     """
     found: list[Evaluator] = []
     for name, section in options.evaluators.items():
@@ -168,20 +172,20 @@ def run_evaluators(
     evaluators: Sequence[Evaluator],
     context: Context,
 ) -> tuple[Results, list[Player]]:
-    """All rows of a learner, its controls and its baselines, on the test split.
+    """Return all rows of a learner, its controls and its baselines on the test split.
 
     Args:
-        learner: not trained any further; it is put into evaluation mode meanwhile.
-        calibration: of its confidence; None to measure its confidence as it is.
-        evaluators: that measure.
-        context: what they measure on.
+        learner: a finished learner; it is in evaluation mode meanwhile.
+        calibration: of its confidence; None to measure the uncalibrated confidence.
+        evaluators: the evaluators to run.
+        context: passed to each evaluator.
 
     Raises:
         ValueError: an evaluator gave two rows with the same key.
 
     Returns:
-        The table; and those players that share the learner's embeddings, the learner first, for
-        :func:`collect_examples`.
+        The table, and the players that share the learner's embeddings (the learner is the first),
+            for :func:`collect_examples`.
     """
     results: Results = Results()
     own: list[Player] = []
@@ -203,7 +207,7 @@ def run_evaluators(
 def collect_examples(
     players: Sequence[Player], evaluators: Sequence[Evaluator], context: Context
 ) -> dict[str, Any]:
-    """What the report shows besides numbers, of the players that :func:`run_evaluators` gave."""
+    """Return what the report shows besides numbers, for the players from :func:`run_evaluators`."""
     shown: dict[str, Any] = {}
     with evaluating(players[0].learner):
         for evaluator in evaluators:

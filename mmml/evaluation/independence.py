@@ -1,4 +1,4 @@
-"""Checks that queries do not influence one another, on the learner at hand
+"""The independence check: queries must not influence one another
 (``evaluation.independence_check=true``).
 """
 
@@ -14,8 +14,8 @@ from mmml.evaluation.embed import encode_views
 from mmml.methods import Learner, Predictor
 from mmml.tasks import Task
 
-TOLERANCE = 1e-5  # on probabilities and embeddings, in float32
-TRIED = 16  # samples embedded alone
+TOLERANCE = 1e-5  # absolute tolerance of probabilities and embeddings in float32
+TRIED = 16  # number of samples that are embedded alone
 
 
 @torch.no_grad()
@@ -28,22 +28,23 @@ def check_independence(
     mappings: Iterable[Mapping],
     views: int = 1,
 ) -> None:
-    """Check that neither queries nor embeddings of samples depend on their neighbours.
+    """Check that predictions do not depend on other queries, and embeddings not on other samples.
 
-    Permutes, splits and duplicates the queries of an episode and embeds samples alone; every
-    prediction must stay the same. Learners that declare to be transductive are not checked.
+    The queries of an episode are permuted, predicted one by one and duplicated, and samples are
+    embedded alone; predictions and embeddings must stay the same. Learners that declare to be
+    transductive are not checked.
 
     Args:
-        learner: on trial, in evaluation mode.
+        learner: the learner to check, in evaluation mode.
         samples: of one split.
-        embedded: the same with the learner's embeddings.
+        embedded: the same samples with the learner's embeddings.
         sampler: of that split.
-        shape: of the episode to try.
-        mappings: to try, each.
-        views: that were embedded.
+        shape: of the episode that is used.
+        mappings: each of them is checked.
+        views: number of views that were embedded.
 
     Raises:
-        IndependenceError: naming the mapping and what moved.
+        IndependenceError: a prediction or an embedding changed; the message says which.
     """
     if learner.transductive:
         return
@@ -62,12 +63,12 @@ def check_independence(
 
 
 def comparable(task: Task, predict: Predictor) -> Predictor:
-    """Predictions as numbers that must be the same."""
+    """Wrap a predictor so that it returns predictions as numbers that can be compared."""
     return lambda query: task.numbers(predict(query))
 
 
 def _what_moves(predict: Predictor, query: ExampleSet) -> str | None:
-    """The change of the queries that changes predictions, if any."""
+    """Return the name of the change of the queries that changes predictions; None if none does."""
     n = query.per_class
     expected = predict(query)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
@@ -103,7 +104,7 @@ def _check_embeddings(learner: Learner, samples: Samples, embedded: Samples, vie
 
 
 def _flat(query: ExampleSet) -> ExampleSet:
-    """One axis of items, so that they can be taken one by one."""
+    """Merge the axes of classes and items, so that items can be taken one by one."""
     ways, n = next(iter(query.shapes.values()))[1], query.per_class
 
     def flat(t: torch.Tensor) -> torch.Tensor:

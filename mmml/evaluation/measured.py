@@ -1,4 +1,6 @@
-"""Identifies what a validation score measures: two scores can be compared if it is the same."""
+"""Hashes that identify what a validation score measures; scores with the same hash can be
+compared.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,15 +13,15 @@ from mmml.data.values import content_of, evenly_spaced
 from mmml.episodes import Episodes, Sampler
 from mmml.evaluation.setting import EvalSetting
 
-LOOKED_AT = 16  # values of each modality
+LOOKED_AT = 16  # number of values of each modality that enter the hash
 
 
 def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
-    """A hash that is equal for runs whose monitored validation scores measure the same.
+    """Return a hash that is equal for runs whose monitored validation scores measure the same.
 
     Args:
         config: of a run.
-        fingerprint: of what its validation plays.
+        fingerprint: a hash of its validation episodes or problems.
     """
     if isinstance(config, Config):
         parts = [config.task, config.evaluation.tta_views]
@@ -31,16 +33,15 @@ def measured(config: Config | ProblemConfig, fingerprint: str) -> str:
 
 
 def fingerprint_of(sampler: Sampler, settings: Iterable[EvalSetting], episodes: int) -> str:
-    """A hash of the episodes that are played, row by row, of what corrupts them, and of samples
-    of their values.
+    """Return a hash of the episodes of validation: their rows, their corruptions and some of the
+    values.
 
-    It depends on nothing else: not on where files lie, nor on options by which the same
-    episodes come about.
+    It does not depend on the location of files, nor on options that lead to the same episodes.
 
     Args:
-        sampler: of the split.
-        settings: that are played.
-        episodes: of each cell.
+        sampler: of the validation split.
+        settings: the settings that validation plays.
+        episodes: number of episodes for each setting.
     """
     digest = hashlib.sha256()
     for part in (*_of_samples(sampler.samples), *_of_corruptions(sampler)):
@@ -64,7 +65,7 @@ def _of_samples(samples: Samples) -> Iterable[bytes]:
     for modality in sorted(samples.columns):
         column = samples.columns[modality]
         yield f"{modality} {len(column)}".encode()
-        if column.encoded:  # numbers such as scores: few enough to look at all
+        if column.encoded:  # numbers such as scores: small enough to hash all
             yield content_of(column.values)
         elif len(column):
             yield from map(

@@ -1,4 +1,4 @@
-"""Retrieval without training: the answer of the most similar support item."""
+"""Retrieval without training: predicts the answer of the nearest support item."""
 
 from torch import Tensor
 
@@ -10,16 +10,15 @@ from mmml.tasks import Task
 
 
 class NearestPair(Learner):
-    """The prediction is the answer of the nearest support item, so queries are never
-    compared with answers.
+    """Predicts the answer of the nearest support item; queries are never compared with answers.
 
-    As matching by pairs does across modalities (Eloff, Engelbrecht and Kamper, 2019).
-    Pairs that tie are averaged.
+    This is how matching across modalities uses pairs (Eloff, Engelbrecht and Kamper, 2019). The
+    answers of equally near items are averaged.
 
     Args:
-        embedder: of questions and of answers.
-        task: whose answers are embedded.
-        distance: of questions.
+        embedder: embeds the items of the support set, the queries and the answers.
+        task: a task with embedded targets.
+        distance: compares queries with support items.
     """
 
     name, variant = "raw", "nearest pair"

@@ -1,8 +1,7 @@
-"""Scores for names with a word that training never saw, which show more than the recognition
-of known words.
+"""Scores for class names with a word that does not occur in training.
 
-Names of classes often share their words (LATIN SMALL LETTER A, LATIN SMALL LETTER E), so that
-a score over all of them says mostly how well words of the training split are put together.
+Names of classes often have words in common (LATIN SMALL LETTER A, LATIN SMALL LETTER E). So the
+score over all names mostly measures the recognition of words of the training split.
 """
 
 from collections import defaultdict
@@ -24,10 +23,10 @@ NEW_WORDS = "new words"
 
 
 class NewWords:
-    """Records the scores of queries about such names while episodes are played.
+    """Records the scores of queries about names with new words while episodes are played.
 
     Args:
-        train, test: the splits; texts of whole classes are their names.
+        train, test: the splits; texts with one value per class are names.
     """
 
     def __init__(self, train: Samples | None, test: Samples):
@@ -48,8 +47,13 @@ class NewWords:
         ] = defaultdict(list)
 
     def of(self, mapping: Mapping, classes: np.ndarray, pick: np.ndarray) -> np.ndarray | None:
-        """Which classes have a name with a new word where ``pick`` chooses it; None if no side
-        shows names alone.
+        """Return which classes have a name with a new word, bool ``[B, ways]``; None if neither
+        side of the mapping shows names alone.
+
+        Args:
+            mapping: of the episodes.
+            classes: of the episodes, ``[B, ways]``.
+            pick: chooses among several names of a class.
         """
         for side in (mapping.support, mapping.query):
             if len(side) == 1 and side[0] in self._new:
@@ -58,8 +62,8 @@ class NewWords:
         return None
 
     def subset(self, mapping: Mapping, drawn: Episodes) -> dict[str, np.ndarray]:
-        """By the name of the subset, which classes of one episode belong to it;
-        nothing if fewer than two do.
+        """Return the classes of one episode that have new words, by the name of this subset; empty
+        if they are fewer than two.
         """
         new = self.of(mapping, drawn.classes, drawn.pick)
         return {} if new is None or new.sum() < 2 else {NEW_WORDS: new[0]}
@@ -78,8 +82,8 @@ class NewWords:
             )
 
     def results(self, learner: Learner, split: str) -> Results:
-        """A row of every metric for each that was watched: the mean over episodes that
-        ask for such a name.
+        """Return a row of each metric for each recorded setting and mapping: the mean over the
+        episodes with queries of such names.
         """
         results = Results()
         for (setting, mapping), several in self._parts.items():

@@ -1,8 +1,9 @@
 """Paired differences on identical episodes: how much better one predictor is than another.
 
-Episodes differ much more from one another than predictors do. What is hard for one is mostly hard
-for the other, and differences within an episode leave that out: their interval is the one that says
-which is better, and is mostly narrower than the intervals of the two scores suggest.
+Scores differ more between episodes than between predictors, since an episode that is hard for one
+predictor is mostly hard for others. Differences within an episode remove this variance. Their
+interval decides which predictor is better; it is mostly narrower than the intervals of the two
+scores suggest.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,17 +19,17 @@ from mmml.evaluation.statistics import class_interval, paired_interval
 
 
 def from_baselines(results: Results) -> Results:
-    """Each learned predictor less every baseline of its table."""
+    """Return the differences between each learned predictor and each baseline of its table."""
     names = {r.key.predictor: r.baseline for r in results}
     learned, baselines = [n for n in names if not names[n]], [n for n in names if names[n]]
     return differences(results, product(learned, baselines))
 
 
 def from_parts(results: Results) -> Results:
-    """Each mapping that fuses modalities less every one that shows fewer of them:
-    what each modality adds.
+    """Return the differences between each mapping that fuses modalities and each one with fewer of
+    them: what each modality adds.
 
-    Of learned predictors alone; ``minus`` names the other mapping too.
+    Only for learned predictors; ``minus`` also names the other mapping.
     """
     found = Results()
     for name in dict.fromkeys(r.key.predictor for r in results if not r.baseline):
@@ -47,18 +48,17 @@ def from_parts(results: Results) -> Results:
 
 
 def between(results: Results, predictors: Sequence[str]) -> Results:
-    """Every pair of these predictors, the earlier less the later."""
+    """Return the differences of all pairs of these predictors, the earlier minus the later."""
     return differences(results, combinations(predictors, 2))
 
 
 def differences(results: Results, pairs: Iterable[tuple[str, str]]) -> Results:
-    """The score of one predictor less that of another, where both have one, for some
-    pairs of predictors.
+    """Return rows with the difference between the scores of two predictors, for some pairs of them.
 
-    The mean is that of score(predictor) − score(minus) over episodes, its interval that of
-    :func:`mmml.evaluation.statistics.paired_interval`. Left out is what has no score of single
-    episodes (chance, calibration), rankings, whose galleries show the same classes and are not
-    independent, subsets of queries, corrupted episodes, and losses that are not finite.
+    A row has the mean of score(predictor) − score(minus) over episodes and its
+    :func:`mmml.evaluation.statistics.paired_interval`. These are skipped: rows without scores of
+    single episodes (chance, calibration), rankings (their galleries show the same classes and are
+    not independent), subsets of queries, corrupted episodes, and scores that are not finite.
     """
     played: dict[str, dict[ResultKey, Result]] = {}
     for r in results.where(candidates=None, subset=None, corruption=None):

@@ -19,8 +19,8 @@ from mmml.tasks import Metric, Task
 
 
 class EpisodePredictions(NamedTuple):
-    """Some episodes under a mapping: the learner's predictions ``[B, q, …]``,
-    the targets ``[B, q, …]``.
+    """The predictions ``[B, q, …]`` of a learner for some episodes under a mapping, and their
+    targets ``[B, q, …]``.
     """
 
     mapping: Mapping
@@ -33,7 +33,9 @@ Scores = Callable[[EpisodePredictions], dict[Metric, Tensor]]
 """The scores of every query of some episodes, ``[B, q]``, or of every episode, ``[B, 1]``."""
 
 Watch = Callable[[EvalSetting, EpisodePredictions, dict[Metric, Tensor]], None]
-"""Is shown some episodes as they were played, and the scores of every query."""
+"""A function that is called with the setting, the predictions of some episodes, and the scores of
+each query.
+"""
 
 
 @torch.no_grad()
@@ -46,16 +48,17 @@ def episode_results(
     watch: Iterable[Watch] = (),
     scores: Scores | None = None,
 ) -> Results:
-    """The mean score of a learner in every setting; mappings that it has no encoder
-    for are left out.
+    """Return the mean score of a learner in each setting; mappings without an encoder of the
+    learner are skipped.
 
     Args:
         learner: in any mode.
-        embedded: the samples of the split, by :func:`mmml.evaluation.embed.materialize`.
+        embedded: the samples of the split, from :func:`mmml.evaluation.embed.materialize`.
         sampler: of the test or validation episodes.
         settings: see :func:`mmml.evaluation.setting.episode_settings`.
-        episodes: of each row; episode i is the same for all learners and mappings.
-        watch: called with all that is played besides.
+        episodes: number of episodes for each row; episode i is the same for all learners and
+            mappings.
+        watch: functions that are called with all predictions and scores.
         scores: what is measured; None for the scores of the task.
     """
     results = Results()
@@ -80,10 +83,10 @@ def score_episodes(
     watch: Iterable[Watch] = (),
     scores: Scores | None = None,
 ) -> dict[Mapping, tuple[np.ndarray, dict[Metric, np.ndarray]]]:
-    """By mapping the classes of every episode, ``[episodes, ways]``, and by metric its scores,
-    ``[episodes]``.
+    """Return, for each mapping, the classes of each episode ``[episodes, ways]``, and its scores by
+    metric, ``[episodes]``.
 
-    Arguments are those of :func:`episode_results`.
+    For the arguments see :func:`episode_results`.
     """
     parts: dict[Mapping, list[dict[Metric, Tensor]]] = {}
     classes: dict[Mapping, list[np.ndarray]] = {}
@@ -109,8 +112,8 @@ def score_episodes(
 def score(
     task: Task, learner: Learner, embedded: Samples, played: EpisodePredictions
 ) -> dict[Metric, Tensor]:
-    """The task's scores of every query, and the loss of every episode, ``[B, 1]``, of a learner
-    that descends it.
+    """Return the task's scores of each query; with an inner loop, also the loss of each episode,
+    ``[B, 1]``.
     """
     _, drawn, predictions, targets = played
     left = (
@@ -124,7 +127,7 @@ def score(
 def predict(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting, episodes: int
 ) -> Iterator[EpisodePredictions]:
-    """Play some episodes at a time, under each mapping."""
+    """Yield the predictions of some episodes at a time, under each mapping."""
     mappings = setting.known_to(learner)
     parts = chunks(sampler.at_most(episodes) if mappings else 0, setting.shape, learner)
     for numbers in progress(parts, f"testing {learner.predictor_name}", len(parts)):
@@ -142,8 +145,8 @@ def predict(
 def chance_results(
     sampler: Sampler, settings: Iterable[EvalSetting], episodes: int, **values: Any
 ) -> Results:
-    """The rows of chance, which is known exactly. The number of episodes matters only where they
-    differ in their candidates.
+    """Return rows with the exact score of chance. ``episodes`` only matters if episodes differ in
+    their number of candidates.
     """
     results = Results()
     for setting in settings:

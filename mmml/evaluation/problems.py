@@ -1,5 +1,5 @@
-"""What all update rules of a table share: the family, its fixed problems, and tuned
-hand-designed rules.
+"""The context of optimization: a family of problems, its fixed problems, and hand-designed update
+rules with a searched rate.
 """
 
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ from mmml.methods.learned_optimizer.update_rules.hand_designed import HAND_DESIG
 from mmml.tasks import Metric
 
 LOSS = Metric("mean loss", percent=False, higher_is_better=False)
-RATIO = 10**0.25  # of neighbouring rates: four each decade
-DECADES = range(-16, 9, 4)  # powers of it, around 0.1: from 1e-5 to 10
+RATIO = 10**0.25  # ratio of neighbouring rates: four per decade
+DECADES = range(-16, 9, 4)  # exponents of RATIO from 0.1: rates from 1e-5 to 10
 
 
 @dataclass
 class ProblemContext(Context):
-    """Problems of one family; an "episode" of the options is a problem.
+    """The fixed problems of one family; the options' numbers of episodes are numbers of problems.
 
     Attributes:
         family: of the problems.
-        samples: by split, where problems are made of samples.
-        options: the section ``evaluation``.
+        samples: the samples of each split, if problems are made of samples.
+        options: the section ``evaluation`` of the config.
         device: where problems are computed.
     """
 
@@ -56,8 +56,8 @@ class ProblemContext(Context):
         return ["val/mean", "val/median", "val/objective"]
 
     def validate(self, learner: Solver) -> dict[str, float]:
-        """Mean, median and the mean of training, after the last step of the horizon, on the same
-        problems each time.
+        """Return the mean, the median and the training objective of the losses after the last step
+        of the horizon, always on the same problems.
         """
         with evaluating(learner):
             final = self.solve(
@@ -71,8 +71,8 @@ class ProblemContext(Context):
         return f"{self.options.seed} {self.options.validation_episodes}"
 
     def solve(self, solver: Solver, split: str, problems: int, steps: int) -> np.ndarray:
-        """The losses of the first problems of a split, ``[steps + 1, problems]``, in batches
-        that suit the rule.
+        """Return the losses of the first problems of a split, ``[steps + 1, problems]``, computed
+        in batches that fit the update rule.
         """
         size = sum(p.numel() for p in self.family.template().values())
         chunk = max(1, solver.optimizer.coordinates_at_once(self.device) // size)
@@ -86,9 +86,10 @@ class ProblemContext(Context):
         return np.concatenate(parts, axis=1)
 
     def _tuned(self, name: str, unroll: Unroll) -> Solver:
-        """A hand-designed rule at the rate that is best on validation problems.
+        """Return a hand-designed update rule with the rate that is best on validation problems.
 
-        From the best power of ten, it climbs to neighbouring rates until both neighbours are worse.
+        The search starts from the best power of ten and moves to the best neighbouring rate until
+        both neighbours are worse.
         """
 
         def at(exponent: int) -> Solver:

@@ -1,6 +1,4 @@
-"""One table of results: everything that is printed, compared, ranked, drawn or
-written comes from it.
-"""
+"""The table of results, from which everything is printed, compared, drawn and written."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -15,24 +13,24 @@ from mmml.methods import Role
 
 @dataclass(frozen=True)
 class ResultKey:
-    """Identifies what a result measures. Two results with the same key measure the same.
+    """Identifies what a result measures: two results with the same key measure the same.
 
     Attributes:
-        evaluator: that measured it.
+        evaluator: name of the evaluator.
         split: ``test`` or ``val``.
-        task: of the episodes.
-        predictor: ``metric/prototype``, ``raw/nearest``, ``chance``.
-        support, query: the modalities of the mapping; of problems the name of the family,
-            and nothing.
+        task: name of the task.
+        predictor: such as ``metric/prototype``, ``raw/nearest``, ``chance``.
+        support, query: the modalities of the mapping; for problems, the name of the family and an
+            empty tuple.
         metric: the name of the score.
         ways, shots: of the episodes; 0 for problems.
         target: the modality of the answers; None for classes and scores.
-        candidates: how many a ranking ranks; None for other scores.
-        step: of a problem's loss, after how many steps; None for episodes.
-        subset: which queries count, if not all do.
-        corruption, modality: what was corrupted, and how; None for nothing.
-        amount: of the corruption, from 0 to 1; None for the area under the curve of all amounts.
-        minus: of a difference, the predictor whose score is subtracted.
+        candidates: number of candidates of a ranking; None for other scores.
+        step: the number of steps before a problem's loss; None for episodes.
+        subset: the name of the subset of queries; None for all.
+        corruption, modality: the corruption and the corrupted modality; None without corruption.
+        amount: of the corruption, from 0 to 1; None for the area under the curve over all amounts.
+        minus: in a difference, the predictor whose score is subtracted; None for scores.
     """
 
     evaluator: str
@@ -55,11 +53,11 @@ class ResultKey:
 
     @property
     def mapping(self) -> str:
-        """As it is written in configs."""
+        """The mapping as it is written in configs."""
         return str(Mapping(self.support, self.query))
 
     def plain(self) -> dict[str, Any]:
-        """As JSON values; what does not apply is left out."""
+        """Return the key as JSON values, without fields that are None."""
         return {
             k: list(v) if isinstance(v, tuple) else v
             for k, v in asdict(self).items()
@@ -72,20 +70,21 @@ class Result:
     """One row of the table.
 
     Attributes:
-        key: what is measured.
-        mean, ci95: the score and half the width of its 95 % interval (None: there is none).
-        n: how many scores it is the mean of; 0 for what is known exactly.
-        unit: what these are: ``episodes``, ``galleries``, ``videos`` or ``problems``.
-        role: what the predictor is in the table for.
-        transductive: whether the queries of an episode may have influenced one another.
+        key: identifies what is measured.
+        mean: the score.
+        ci95: the half-width of its 95 % interval; None if there is none.
+        n: the number of scores in the mean; 0 if the score is known exactly.
+        unit: the unit of ``n``: ``episodes``, ``galleries``, ``videos`` or ``problems``.
+        role: the role of the predictor, such as learned, control or chance.
+        transductive: whether the queries of an episode may influence one another.
         percent: whether the metric is shown times 100.
-        higher_is_better: whether more is better.
-        ci95_classes: as ``ci95``, if the classes are taken for a sample too; None where
-            that is not known.
-        answers: of an episode whose score is the share of right answers, how many there are;
-            None for other scores.
-        scores: of each episode, ``[n]``; empty for what is no mean over episodes.
-        classes: of each episode, ``[n, ways]``; None where classes are not drawn.
+        higher_is_better: whether a higher score is better.
+        ci95_classes: the half-width of the interval that treats classes as a sample, too; None if
+            it is not known.
+        answers: for shares of right answers, the number of answers of an episode; None for other
+            scores.
+        scores: the score of each episode, ``[n]``; empty if ``mean`` is no mean over episodes.
+        classes: the classes of each episode, ``[n, ways]``; None if classes are not drawn.
     """
 
     key: ResultKey
@@ -108,12 +107,12 @@ class Result:
         return self.role is not Role.LEARNED
 
     def keyed(self, **values: Any) -> "Result":
-        """The same with another key."""
+        """Return the result with other values in its key."""
         return replace(self, key=replace(self.key, **values))
 
     def plain(self) -> dict[str, Any]:
-        """A row of ``result.json``: what does not apply is left out; a mean that is
-        no finite number is None.
+        """Return a row of ``result.json``, without fields that do not apply; a mean that is not
+        finite is None.
         """
         row = self.key.plain() | {
             "n": self.n,
@@ -130,13 +129,13 @@ class Result:
 
     @property
     def clear(self) -> bool:
-        """Of a difference: whether the interval excludes 0."""
+        """Whether the interval of a difference excludes 0."""
         return self.ci95 is not None and abs(self.mean) > self.ci95
 
 
 @dataclass
 class Results:
-    """The table; its rows stand in the order in which they were measured."""
+    """The table; its rows are in the order in which they were measured."""
 
     rows: list[Result] = field(default_factory=list)
 
@@ -151,23 +150,23 @@ class Results:
         self.rows.append(result)
 
     def extend(self, results: Iterable[Result]) -> None:
-        """Append other rows."""
+        """Append several rows."""
         self.rows.extend(results)
 
     def where(self, **values: Any) -> "Results":
-        """The rows whose keys have these values."""
+        """Return the rows whose keys have these values."""
         return Results([r for r in self if all(getattr(r.key, k) == v for k, v in values.items())])
 
     def keyed(self, **values: Any) -> "Results":
-        """The same rows with other keys."""
+        """Return the same rows with other values in their keys."""
         return Results([r.keyed(**values) for r in self])
 
     def same_as(self, other: "Results") -> bool:
-        """Whether all rows and all scores behind them are equal."""
+        """Return whether all rows and all scores behind them are equal."""
         return self.rows == other.rows and all(
             np.array_equal(a.scores, b.scores) for a, b in zip(self, other, strict=True)
         )
 
     def plain(self) -> list[dict[str, Any]]:
-        """For ``result.json``."""
+        """Return the rows of ``result.json``."""
         return [r.plain() for r in self]

@@ -1,4 +1,6 @@
-"""A column of the table: a task, an episode shape and its mappings."""
+"""Evaluation settings: a task, an episode shape and mappings, which make one column of the
+table.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,13 +21,13 @@ from mmml.tasks import Metric, Task
 
 @dataclass(frozen=True)
 class EvalSetting:
-    """What an evaluator plays.
+    """The task, shape and mappings of the episodes that an evaluator plays.
 
     Attributes:
-        evaluator: its name.
+        evaluator: name of the evaluator.
         task: of the episodes.
         shape: of the episodes.
-        mappings: that are played.
+        mappings: of the episodes.
     """
 
     evaluator: str
@@ -34,7 +36,9 @@ class EvalSetting:
     mappings: tuple[EpisodeMapping, ...]
 
     def known_to(self, learner: Learner) -> list[EpisodeMapping]:
-        """The mappings that a learner has encoders for; none if it cannot play the shape."""
+        """Return the mappings that a learner has encoders for; empty if it cannot play the
+        shape.
+        """
         if not learner.can_play(self.shape):
             return []
         return [m for m in self.mappings if m.modalities <= set(learner.embedder.encoders)]
@@ -47,14 +51,14 @@ class EvalSetting:
         learner: Learner | None,
         **values: Any,
     ) -> Result:
-        """A row of the table; without a learner, of chance.
+        """Return a row of the table; without a learner, a row of chance.
 
         Args:
-            split: that was played.
-            mapping: that was played.
+            split: of the episodes.
+            mapping: of the episodes.
             metric: of the score.
-            learner: whose score it is.
-            values: other fields of :class:`Result`, or of its key.
+            learner: the learner that was measured, or None.
+            values: other fields of :class:`Result` or of its key.
         """
         in_key = {k: values.pop(k) for k in list(values) if k in ResultKey.__dataclass_fields__}
         key: dict[str, Any] = {
@@ -88,8 +92,10 @@ class EvalSetting:
         learner: Learner,
         **values: Any,
     ) -> Result:
-        """The row of the scores of some episodes, ``[episodes]``, of these classes,
-        ``[episodes, ways]``.
+        """Return the row with the mean of the scores ``[episodes]`` and its intervals.
+
+        ``classes`` has the classes of the episodes, ``[episodes, ways]``; for other arguments see
+        :meth:`result`.
         """
         values = {
             "answers": self.shape.ways * self.shape.queries if metric.share else None
@@ -109,10 +115,10 @@ class EvalSetting:
 def episode_settings(
     options: EvalEpisodes, modalities: Mapping[str, Granularity], task: Task
 ) -> list[EvalSetting]:
-    """The settings that a config asks for.
+    """Return the settings that a config asks for.
 
-    A mapping whose supports are the same for a whole class has one shot only: it stands in the
-    column of the fewest shots and in no other.
+    A mapping whose support values belong to whole classes has one shot only, so it is only in the
+    setting with the fewest shots.
     """
     mappings = [EpisodeMapping.parse(m) for m in options.mappings]
     settings = []
@@ -126,5 +132,5 @@ def episode_settings(
 
 
 def every_mapping(settings: Iterable[EvalSetting]) -> list[EpisodeMapping]:
-    """The mappings of some settings, each once, in order."""
+    """Return the mappings of some settings, each once, in order."""
     return list(dict.fromkeys(m for s in settings for m in s.mappings))

@@ -1,4 +1,4 @@
-"""Means and their uncertainty."""
+"""Means and their confidence intervals."""
 
 import math
 
@@ -7,30 +7,31 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
-# Wrong (or right) answers, as if they were independent, from which on Student's t holds.
+# Effective number of wrong (or right) answers from which Student's t is accurate.
 COMMON = 50
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None if it is not finite, which JSON cannot hold."""
+    """Return the value, or None if it is not finite, which JSON cannot represent."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def interval(scores: np.ndarray, answers: int | None = None) -> tuple[float, float | None]:
-    """The mean of n scores and half the width of its 95 % interval (None if n < 2).
+    """Return the mean of n scores and the half-width of its 95 % interval (None if n < 2).
 
-    Student's t (1908): t(0.975, n − 1) · s / √n with the sample deviation s (ddof = 1). For three
-    scores t is 4.30, not 1.96. Where scores are shares of right answers, and nearly all are right
-    or nearly all wrong, that is too narrow (and 0 if none is wrong): there it is Wilson's interval
-    (1927) of as many independent answers as the deviation of the scores speaks for (Kish, 1965),
-    whose farther end is taken. ``scripts/interval_coverage.py`` simulates both.
+    The half-width is that of Student's t (1908): t(0.975, n − 1) · s / √n with the sample standard
+    deviation s (ddof = 1). This is too narrow for shares of right answers of which nearly all are
+    right or nearly all are wrong (it is 0 if all are right). Then Wilson's interval (1927) is used,
+    and the farther of its ends gives the half-width. Its number of answers is the effective number
+    of independent ones, from the standard deviation of the scores (Kish, 1965).
+    ``scripts/interval_coverage.py`` simulates the coverage of both intervals.
 
     Args:
         scores: ``[n]``.
-        answers: that each score is a share of; None if it is none.
+        answers: the number of answers that each score is a share of; None for other scores.
     """
     n = len(scores)
-    with np.errstate(invalid="ignore", over="ignore"):  # scores of what diverged
+    with np.errstate(invalid="ignore", over="ignore"):  # diverged scores
         mean = float(np.mean(scores))
         if n < 2:
             return mean, None
@@ -39,7 +40,7 @@ def interval(scores: np.ndarray, answers: int | None = None) -> tuple[float, flo
         return mean, t * error
     count = float(n * answers)
     if error > 0:
-        count = min(count, mean * (1 - mean) / error**2)  # independent ones
+        count = min(count, mean * (1 - mean) / error**2)  # effective number of independent answers
     if count * min(mean, 1 - mean) >= COMMON:
         return mean, t * error
     centre = (mean + t**2 / (2 * count)) / (1 + t**2 / count)
@@ -50,16 +51,17 @@ def interval(scores: np.ndarray, answers: int | None = None) -> tuple[float, flo
 def paired_interval(
     a: np.ndarray, b: np.ndarray, answers: int | None = None
 ) -> tuple[float, float]:
-    """The mean of the differences of n paired scores, and half the width of its Student-t
-    95 % interval.
+    """Return the mean difference a − b of n paired scores, and the half-width of its Student-t 95 %
+    interval.
 
-    Where scores are shares of right answers, two more answers that only one of the two has right
-    are added to the variance, so that it is not too narrow (or 0) where there are few such (after
-    Agresti and Min, 2005). Correlated answers within an episode count as fewer.
+    For shares of right answers, the variance of two more answers that only one of the two
+    predictors gets right is added, so that the interval is not too narrow (or 0) if there are few
+    such answers (after Agresti and Min, 2005). The number of answers is reduced if answers within
+    an episode are correlated.
 
     Args:
         a: scores ``[n]``, n ≥ 2.
-        b: of the same episodes.
+        b: the other predictor's scores on the same episodes, ``[n]``.
         answers: see :func:`interval`.
     """
     n, differences = len(a), a - b
@@ -75,24 +77,24 @@ def paired_interval(
 def class_interval(
     scores: np.ndarray, classes: np.ndarray, least: float | None = None
 ) -> float | None:
-    """Half the width of a 95 % interval of the mean that treats both classes and
-    episodes as samples.
+    """Return the half-width of a 95 % interval of the mean that treats both classes and episodes as
+    samples.
 
-    A mean over episodes of k of n classes is a U-statistic of the classes; by Hoeffding (1948,
-    equation 5.13) its variance is about k² ζ / n. ζ is estimated from the mean scores
-    of the episodes that each class is in; as these share the other classes, they vary less by
-    (n − k) / (n − 1) (the jackknife of Arvesen, 1969). To that is added what is left to the draw
-    of episodes, which is taken out of the estimate of ζ.
+    A mean over episodes of k out of n classes is a U-statistic of the classes; its variance is
+    about k² ζ / n (Hoeffding, 1948, equation 5.13). ζ is estimated from the mean score of the
+    episodes of each class. These means share the other classes of the episodes, so they vary less
+    by the factor (n − k) / (n − 1) (the jackknife of Arvesen, 1969). The variance from drawing the
+    episodes is subtracted from the estimate of ζ, and added to the total.
 
     Args:
-        scores: of the episodes, ``[E]``.
-        classes: of each, ``[E, ways]``, drawn from all.
-        least: half the width of the interval over episodes alone, which this one is
-            never narrower than.
+        scores: the score of each episode, ``[E]``.
+        classes: the classes of each episode, ``[E, ways]``, drawn from all classes.
+        least: the half-width of the interval over episodes alone; the result is at least this.
 
     Returns:
-        None where n < 2 k, so that little is known of other classes, and where
-        classes fall into sets that never meet, such as alphabets.
+        The half-width; None if n < 2 k, since then other classes are hardly known, if there are
+            fewer than two episodes or scores that are not finite, or if classes fall into sets that
+            never occur together, such as alphabets.
     """
     members, of = np.unique(classes, return_inverse=True)
     (episodes, ways), n, of = classes.shape, len(members), of.reshape(classes.shape)
@@ -106,7 +108,7 @@ def class_interval(
     counts = np.bincount(of.ravel(), minlength=n)
     means = np.bincount(of.ravel(), np.repeat(scores, ways), minlength=n) / counts
     left, shared, noise = np.var(scores, ddof=1), (n - ways) / (n - 1), np.mean(1 / counts)
-    # Var(means) = among + (left − among) · noise, where left holds a class's own part.
+    # Var(means) = among + (left − among) · noise, since left contains the part of the class.
     among = (
         max(0.0, np.var(means, ddof=1) - left * noise * shared) / max(1 - noise, 0.1) / shared**2
     )
@@ -115,7 +117,9 @@ def class_interval(
 
 
 def _meet(classes: np.ndarray, n: int) -> bool:
-    """Whether any two of n classes are linked by episodes ``[E, ways]`` that share classes."""
+    """Return whether all n classes are linked, directly or indirectly, by episodes ``[E, ways]``
+    with common classes.
+    """
     first, others = np.repeat(classes[:, 0], classes.shape[1]), classes.ravel()
     links = coo_array((np.ones(len(others)), (first, others)), shape=(n, n))
     return int(connected_components(links, directed=False, return_labels=False)) == 1

@@ -1,4 +1,6 @@
-"""Does adaptation help? Compares a learned row with its controls and baselines."""
+"""Verdicts: whether adaptation helps, from comparisons of a learned row with controls and
+baselines.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -16,15 +18,15 @@ MUST_BEAT = (Role.NO_SUPPORT, Role.PERMUTED, Role.CONSTANT, Role.UNTRAINED)
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference of a learned row and the best row of a role, by one metric.
+    """The difference between a learned row and the best row of a role, by one metric.
 
     Attributes:
         role: of the other row.
-        other: its predictor.
-        metric: whose difference it is.
+        other: the predictor of the other row.
+        metric: name of the metric.
         percent, higher_is_better: of that metric.
-        mean, ci95: of the paired difference; above 0 the learned row is better, also
-            where less is better.
+        mean, ci95: the paired difference and its half-width; a positive mean says that the learned
+            row is better, for all metrics.
     """
 
     role: Role
@@ -37,31 +39,30 @@ class Comparison:
 
     @property
     def better(self) -> bool:
-        """Whether the interval lies above zero."""
+        """Whether the interval is above zero."""
         return self.mean > self.ci95
 
     @property
     def worse(self) -> bool:
-        """Whether it lies below."""
+        """Whether the interval is below zero."""
         return self.mean < -self.ci95
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a learned row passes, at the largest support set of a mapping.
+    """Whether a learned row passes, for the largest support set of a mapping.
 
-    It passes where it is better, by the first metric of its table, than without a support set,
-    with permuted targets, than the best constant answer and than the best row that nobody trained,
-    by paired intervals that exclude zero; and worse than none of these by any other metric
-    of the table. Rows that nobody trained fuse nothing: one of several modalities must beat those
-    of each of them.
+    By the first metric of its table, the row must be better than no support, permuted targets, the
+    best constant answer and the best untrained row, each by a paired interval that excludes zero.
+    By the other metrics, it must not be worse than any of these. Untrained rows do not fuse
+    modalities, so a row that fuses several must beat the untrained rows of each of them.
 
     Attributes:
-        key: of the row, by the first metric of its table.
+        key: of the row, for the first metric of its table.
         comparisons: by that metric, with the best row of each role.
-        losses: by other metrics, where the learned row is worse.
-        missing: roles of which the table has no row, so that nothing can be claimed.
-        diverged: metrics by which the learned row has no finite score.
+        losses: the comparisons by other metrics in which the learned row is worse.
+        missing: the roles without a row in the table; nothing can be concluded then.
+        diverged: the metrics of which the learned row has no finite score.
     """
 
     key: ResultKey
@@ -72,13 +73,13 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """See above; a row that diverged in some task passes by no metric."""
+        """Whether the row passes; a row that diverged in a task does not."""
         return not (self.missing or self.losses or self.diverged) and all(
             c.better for c in self.comparisons
         )
 
     def plain(self) -> dict[str, Any]:
-        """For ``result.json``: the fields of the key stand beside the others."""
+        """Return the verdict for ``result.json``, with the fields of the key next to the others."""
         said = {**self.key.plain(), **asdict(self), "passed": self.passed}
         del said["key"]
         for compared in (*said["comparisons"], *said["losses"]):
@@ -87,7 +88,7 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """The verdicts of all learned rows whose table has permuted targets."""
+    """Return the verdicts of all learned rows whose table has permuted targets."""
     found = []
     for rows in _learned(results).values():
         first = rows[0]
@@ -112,8 +113,8 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _learned(results: Results) -> dict[ResultKey, list[Result]]:
-    """The rows of every learned predictor under every mapping, of the most shots (and ways):
-    one for each metric.
+    """Return the rows of each learned predictor and mapping with the most shots (and ways), one for
+    each metric.
     """
 
     def about(key: ResultKey) -> ResultKey:
@@ -129,7 +130,7 @@ def _learned(results: Results) -> dict[ResultKey, list[Result]]:
 
 
 def _is_beside(other: ResultKey, learned: ResultKey, role: Role) -> bool:
-    """Whether a row stands beside a learned one; untrained rows fuse nothing, and may show
+    """Return whether a row is compared with a learned one: the same mapping or, for untrained rows,
     a part of its modalities.
     """
     same = all(
@@ -147,10 +148,11 @@ def _is_beside(other: ResultKey, learned: ResultKey, role: Role) -> bool:
 
 
 def _compared(learned: Result, others: Iterable[Result]) -> Iterator[Comparison]:
-    """With the best row of each role by the metric of the learned row, if that is finite.
+    """Yield the comparison with the best row of each role by the metric of the learned row; nothing
+    if a score is not finite.
 
-    Chance is a constant answer, known exactly.
-    Where nothing is known of classes without a support set, chance is what is left without one.
+    Chance replaces missing rows of no support and of constants, since it is an answer without any
+    support set.
     """
     known = [r for r in others if r.key.metric == learned.key.metric and math.isfinite(r.mean)]
     known = known if math.isfinite(learned.mean) else []
@@ -174,8 +176,8 @@ def _compared(learned: Result, others: Iterable[Result]) -> Iterator[Comparison]
 
 
 def _difference(learned: Result, other: Result) -> tuple[float, float] | None:
-    """How much better the learned row is, and half the width of the interval of that;
-    None if it is not known.
+    """Return how much better the learned row is, and the half-width of the interval; None if it
+    cannot be computed.
     """
     sign = 1 if learned.higher_is_better else -1
     if other.role is Role.CHANCE:

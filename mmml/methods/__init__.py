@@ -1,4 +1,4 @@
-"""Methods: how a support set becomes predictions for queries."""
+"""Methods: they learn from a support set and predict the targets of queries."""
 
 from mmml.methods.learner import Learner, Predictor, Role, Trainable, methods
 

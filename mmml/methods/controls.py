@@ -11,16 +11,16 @@ from mmml.episodes import EpisodeShape, ExampleSet, Mapping, gather, of_one_clas
 from mmml.methods.learner import Learner, Predictor, Role
 from mmml.tasks import Task
 
-KNOWN = 500  # samples of training that serve as a support set
-AT_ONCE = 16  # episodes with so large a support set
+KNOWN = 500  # training samples in the support set of TrainSetSupport
+AT_ONCE = 16  # episodes computed at a time with that support set
 
 
 class Control(Learner):
-    """A learner that cannot learn the task.
+    """Base class: a learner from which information about the task is withheld.
 
     Args:
-        learner: that adapts.
-        variant: what is done to it, for tables.
+        learner: the learner to control.
+        variant: the name of the control in tables.
     """
 
     ranks = False
@@ -38,7 +38,7 @@ class Control(Learner):
 
 
 class PermutedTargets(Control):
-    """The support set has the right items and the right answers, but in wrong pairs."""
+    """The learner with permuted targets: each support item has the target of another."""
 
     role = Role.PERMUTED
 
@@ -47,9 +47,9 @@ class PermutedTargets(Control):
 
     def can_play(self, shape: EpisodeShape) -> bool:
         if self.task.per_sample_target:
-            return shape.ways * shape.shots > 1  # one pair cannot be a wrong one
-        even = shape.shots % shape.ways == 0  # else more of a class than of another would stay
-        return even and self.learner.embeds_once  # values can be moved once they are embedded
+            return shape.ways * shape.shots > 1  # a single pair cannot be permuted
+        even = shape.shots % shape.ways == 0  # else classes would be mixed unevenly
+        return even and self.learner.embeds_once  # only embeddings can be permuted
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         if self.task.per_sample_target:
@@ -58,7 +58,7 @@ class PermutedTargets(Control):
 
 
 class NoSupport(Control):
-    """There is no support set: the prediction is the embedding of the query itself."""
+    """The learner without a support set: the prediction is the embedding of the query."""
 
     role = Role.NO_SUPPORT
 
@@ -70,10 +70,10 @@ class NoSupport(Control):
 
 
 class Constant(Control):
-    """It gives the same answer to every query of a task: one of the task's constants.
+    """Predicts the same answer for every query of a task: one of the task's constants.
 
     Args:
-        learner: whose embeddings are not looked at.
+        learner: gives the task and the device; its embeddings are not used.
         variant: the name of the constant, see :class:`mmml.tasks.Task`.
     """
 
@@ -82,7 +82,7 @@ class Constant(Control):
     def __init__(self, learner: Learner, variant: str):
         super().__init__(learner, variant)
         self.name, self.variant = "constant", variant
-        self.transductive = False  # whatever the learner is, queries are not looked at
+        self.transductive = False  # predictions do not depend on queries at all
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
@@ -95,16 +95,16 @@ class Constant(Control):
 
 
 def constants(learner: Learner) -> list[Learner]:
-    """A baseline for each constant answer that the task has."""
+    """Return a baseline for each constant answer of the task."""
     return [Constant(learner, variant) for variant in learner.task.constants]
 
 
 class TrainSetSupport(Control):
-    """Samples of the training split are the support set of every task.
+    """The learner with the same training samples as the support set of every task.
 
     Args:
-        learner: that adapts.
-        train: samples of that split, of which some hundreds serve as the support set of every task.
+        learner: the learner to control.
+        train: the training split, of which at most ``KNOWN`` samples are used.
     """
 
     role = Role.NO_SUPPORT
@@ -124,7 +124,9 @@ class TrainSetSupport(Control):
         return self.learner.adapt(repeated(self._known[shown], len(support.labels)), task)
 
     def _support(self, shown: tuple[str, ...]) -> ExampleSet:
-        """Evenly spaced rows of the training split as one embedded support set of one class."""
+        """Return evenly spaced rows of the training split as one embedded support set of one
+        class.
+        """
         samples, mapping = self.task.prepare(self.train_samples), Mapping(shown, shown)
         rows = evenly_spaced(len(samples.labels), KNOWN)
         support, _ = gather(
@@ -134,7 +136,7 @@ class TrainSetSupport(Control):
 
 
 def repeated(support: ExampleSet, batch: int) -> ExampleSet:
-    """The same embedded support set for each of ``batch`` episodes."""
+    """Return the same embedded support set for each of ``batch`` episodes."""
     columns = {
         m: c.map(lambda t: t.expand(batch, *t.shape[1:])) for m, c in support.columns.items()
     }
@@ -144,7 +146,7 @@ def repeated(support: ExampleSet, batch: int) -> ExampleSet:
 
 
 def permute_targets(support: ExampleSet) -> ExampleSet:
-    """The same items, each with the answer of another."""
+    """Give each item the answer of another item."""
     assert support.answers is not None
     answers = support.answers
     columns = {
@@ -155,8 +157,8 @@ def permute_targets(support: ExampleSet) -> ExampleSet:
 
 
 def shuffled_classes(support: ExampleSet) -> ExampleSet:
-    """Spread the samples of each class evenly over all classes; values of whole classes become
-    the mean of all classes.
+    """Distribute the samples of each class evenly over all classes; values that belong to whole
+    classes become the mean over all classes.
     """
     columns = {
         m: c.map(dealt if support.shapes[m][2] > 1 else class_mean)
@@ -166,8 +168,8 @@ def shuffled_classes(support: ExampleSet) -> ExampleSet:
 
 
 def class_mean(items: Tensor) -> Tensor:
-    """The mean over all classes in place of each, ``[B, ways, 1, …]``; for a mask,
-    whether none is missing.
+    """Replace each class's item by the mean over all classes, ``[B, ways, 1, …]``; in a mask, by
+    whether all are present.
     """
     mean = items.all(1, keepdim=True) if items.dtype == torch.bool else items.mean(1, keepdim=True)
     return mean.expand_as(items)
@@ -179,8 +181,9 @@ def dealt(items: Tensor) -> Tensor:
 
 
 def in_wrong_places(items: Tensor) -> Tensor:
-    """Permute items ``[B, n, …]`` so that none stays in its place. The permutation is random,
-    since neighbours may be alike, and the same for each n.
+    """Permute items ``[B, n, …]`` so that none stays in its place.
+
+    The permutation is random, since neighbours may be similar, and always the same for the same n.
     """
     order = torch.randperm(
         items.shape[1], generator=torch.Generator().manual_seed(items.shape[1])

@@ -18,32 +18,32 @@ from mmml.tasks import Task
 methods = Registry("method", "mmml.methods")
 
 Predictor = Callable[[ExampleSet], Tensor]
-"""Query examples → the task's predictions ``[B, q, …]``."""
+"""A function from query examples to the task's predictions, ``[B, q, …]``."""
 
 
 class Role(StrEnum):
     """The role of a row in a table of results."""
 
     LEARNED = "learned"
-    NO_SUPPORT = "no support"  # the learner, which is shown nothing of the task
-    PERMUTED = "permuted targets"  # the learner, which is shown wrong pairs
+    NO_SUPPORT = "no support"  # the learner without information about the task
+    PERMUTED = "permuted targets"  # the learner with wrong pairs
     CONSTANT = "constant"  # the same answer to every query of a task
     UNTRAINED = "untrained"
-    TUNED = "tuned"  # the learner's model, adapted by a rule that is not learned
+    TUNED = "tuned"  # the learner's model, adapted by a hand-designed rule
     CHANCE = "chance"
-    REFERENCE = "reference"  # people, and what is known without a model
+    REFERENCE = "reference"  # human agreement and priors
 
 
 class Trainable(nn.Module, ABC):
-    """A model that the trainer trains, one batch per step.
+    """Base class of models that the trainer trains, one batch per step.
 
     Class attributes:
-        transductive: whether the queries of an episode may influence one another's
-            predictions. Every learner must declare it; every table prints it.
-        role: what its row of a table is there for.
-        name: the method's name.
+        transductive: whether the queries of an episode may influence one another's predictions.
+            Each learner must declare it; all tables show it.
+        role: the role of its row in a table of results.
+        name: of the method.
         variant: what results name after the method, as in ``metric/prototype``.
-        is_small: whether its tensors are so small that one thread computes them as fast as several.
+        is_small: whether its tensors are so small that one thread is as fast as several.
     """
 
     is_small: bool = False
@@ -59,50 +59,52 @@ class Trainable(nn.Module, ABC):
 
     @property
     def predictor_name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         return f"{self.name}/{self.variant}"
 
     def describe(self) -> dict[str, Any]:
-        """Facts for ``run.json`` and the report besides its options, as plain values."""
+        """Return facts for ``run.json`` and the report besides the options, as plain values."""
         return {}
 
     def fit(self, samples: Samples | None) -> None:
-        """Learn what is not learned by gradients from the training split, once, before training."""
+        """Fit to the training split, once before training, what gradients do not learn."""
 
     def cut(self, samples: Samples | None) -> list[str]:
-        """A sentence for each modality with values that are truncated because they are too long."""
+        """Return a message for each modality with values that are too long and therefore
+        truncated.
+        """
         return []
 
     def takes_bf16(self) -> bool:
-        """Whether its encoders may compute in bf16 in training."""
+        """Whether its encoders may use bf16 in training."""
         return True
 
     def takes_channels_last(self, device: torch.device) -> bool:
-        """Whether its convolutions may be channels-last on a device; vmap over them cannot."""
+        """Whether its convolutions may be channels-last on a device; under vmap they cannot."""
         return True
 
     @abstractmethod
     def losses(self, batch: Any, progress: float) -> Iterator[Tensor]:
-        """The losses of one training step, scalars that are minimised one after the other.
+        """Yield the losses of one training step, scalars that are minimised one after the other.
 
-        Most learners have a single loss. Otherwise a step of the optimizer follows each loss,
-        and the next loss is computed with the new parameters.
+        Most learners have a single loss. If there are several, the optimizer takes a step after
+        each one, and the next loss is computed with the new parameters.
 
         Args:
-            batch: what the step learns from.
+            batch: of the training step.
             progress: the share of the training that is done, from 0 to 1.
         """
 
 
 class Learner(Trainable):
-    """Learns a task from a support set.
+    """Base class of models that learn a task from a support set.
 
     Class attributes:
-        embeds_once: whether the embedding of a sample does not depend on the task, so that every
-            sample needs to be embedded once only.
+        embeds_once: whether embeddings do not depend on the task, so that each sample is embedded
+            only once.
         ranks: whether it can rank candidates of other modalities (:class:`mmml.tasks.Ranking`).
-        descends: whether it adapts by descending the task's loss; tables show what is left
-            of that on queries.
+        has_inner_loop: whether it adapts by minimising the task's loss; tables then show this loss
+            on queries.
     """
 
     embeds_once: bool = True
@@ -112,20 +114,22 @@ class Learner(Trainable):
     task: Task
 
     def can_play(self, shape: EpisodeShape) -> bool:
-        """Whether it can play episodes of a shape."""
+        """Whether it can be evaluated on episodes of a shape."""
         return True
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
-        """How many episodes of a shape should be adapted to at a time; None for as many as fit."""
+        """Return how many episodes of a shape to adapt to at a time; None for as many as fit in
+        memory.
+        """
         return None
 
     @abstractmethod
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
-        """Learn from labelled examples, raw or encoded.
+        """Adapt to support sets, raw or encoded, and return a predictor for their queries.
 
         Args:
             support: B support sets.
-            task: another task than the learner's own, to be served by the same adaptation.
+            task: a task other than the learner's own; None for its own.
         """
 
     def fit(self, samples: Samples | None) -> None:
@@ -140,18 +144,20 @@ class Learner(Trainable):
         )
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
-        """Refuse training mappings that leave an encoder without a gradient."""
+        """Raise a ``UserError`` if training mappings leave an encoder without a gradient."""
 
     def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
-        """Refuse shapes of episodes that it cannot adapt to, before any is played."""
+        """Raise a ``UserError`` if the learner cannot adapt to episodes of these shapes."""
 
     def inductive(self) -> "Learner":
-        """The same learner, but the queries of an episode do not influence one another."""
+        """Return a learner with the same parameters in which queries do not influence one
+        another.
+        """
         return self
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
-        """Distances of fused embeddings, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``,
-        to find the nearest.
+        """Return the distances of fused embeddings, ``[..., q, d], [..., s, d]`` → ``[..., q, s]``,
+        for nearest neighbours.
         """
         return cosine(query, support)
 
@@ -159,20 +165,20 @@ class Learner(Trainable):
         yield self.loss(batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The meta-loss of some episodes, averaged over their mappings: a scalar to minimise."""
+        """Return the meta-loss of some episodes, averaged over their mappings: a scalar."""
         raise NotImplementedError
 
     def trace(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The loss on the queries of each episode after each step of adaptation,
-        ``[steps + 1, B]``, if it descends.
+        """Return the loss on the queries of each episode after each inner step, ``[steps + 1, B]``;
+        only with an inner loop.
         """
         raise NotImplementedError
 
     def controls(self, train: Samples | None) -> "list[list[Learner]]":
-        """The controls, with the same parameters: validation chooses one of each list for
-        the table of results.
+        """Return lists of controls with the same parameters; validation chooses among the controls
+        of a list.
 
         Args:
-            train: samples of training; None if there are none.
+            train: the training split; None if there is none.
         """
         return []

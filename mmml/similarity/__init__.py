@@ -1,4 +1,4 @@
-"""Distances and losses over pairs of embeddings."""
+"""Distances between embeddings, and losses on these distances."""
 
 from mmml.similarity.distances import distances
 from mmml.similarity.losses import Loss, losses

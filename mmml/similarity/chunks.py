@@ -1,21 +1,22 @@
-"""Distances between long items, computed for a few pairs at a time."""
+"""Distances between items of many parts, computed for a few pairs of items at a time."""
 
 import torch
 from torch import Tensor
 
 from mmml.similarity.distances import Distance
 
-CELLS = 2**21  # numbers computed at a time; of no influence on the result
+CELLS = 2**21  # numbers computed at a time; it does not change the result
 
 
 def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) -> Tensor:
-    """Compute a distance for some episodes and queries at a time, to save memory.
+    """Return a distance, ``[..., q, s]``, computed for some episodes and queries at a time to save
+    memory.
 
     Args:
         distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.
         query: ``[..., q, d]``.
         support: ``[..., s, d]``.
-        cells: numbers that one pair needs.
+        cells: how many numbers the distance of one pair needs.
     """
     lead, (q, s) = query.shape[:-2], (query.shape[-2], support.shape[-2])
     queries = max(1, CELLS // (s * cells))
@@ -34,12 +35,12 @@ def in_chunks(distance: Distance, query: Tensor, support: Tensor, cells: int) ->
 
 
 def between_parts(distance: Distance, query: Tensor, support: Tensor) -> Tensor:
-    """Distances of every part of every query to every part of every support item.
+    """Return the distances between each part of each query and each part of each support item.
 
     Args:
         distance: ``[B, q, d], [B, s, d]`` → ``[B, q, s]``.
-        query: ``[B, q, n, d]``, of n parts each.
-        support: ``[B, s, m, d]``, of m.
+        query: ``[B, q, n, d]``, n parts each.
+        support: ``[B, s, m, d]``, m parts each.
 
     Returns:
         ``[B, q, n, s, m]``.

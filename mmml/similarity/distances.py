@@ -1,7 +1,7 @@
-"""Distances from every query to every support item:
+"""Distances between all queries and all support items:
 ``(query [..., q, d], support [..., s, d]) -> [..., q, s]``.
 
-Smaller is nearer. Computed in float32 at least, whatever the precision of the embeddings.
+Smaller is nearer. They are computed in float32 or float64, also for embeddings of lower precision.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ distances = Registry("distance", "mmml.similarity", functions=True)
 
 
 def of_parts(distance: Distance) -> Distance:
-    """Decorator: the distance compares parts, such as patches or frames, which an embedding
-    holds side by side.
+    """Decorator: the distance compares parts, such as patches or frames, which are concatenated in
+    an embedding.
     """
     distance.of_parts = True  # type: ignore[attr-defined]
     return distance
 
 
 def compares_parts(name: str, where: str) -> bool:
-    """Whether the distance of that name compares parts; ``where`` is the option that named it."""
+    """Whether the named distance compares parts; ``where`` is the option with its name."""
     return getattr(distances.get(name, where), "of_parts", False)
 
 
@@ -34,19 +34,20 @@ def compares_parts(name: str, where: str) -> bool:
 def sqeuclidean(query: Tensor, support: Tensor) -> Tensor:
     """‖q − s‖², the distance of the published prototypical networks (Snell et al., 2017).
 
-    Float32 holds no squares of differences below 1e-19 or above 1e19: use another distance for such
-    units. Its gradient is right everywhere; its second derivative is 0, and not 2, where q = s.
+    Squares of differences below 1e-19 or above 1e19 underflow or overflow in float32: use another
+    distance for such units. The gradient is exact; the second derivative is 0 instead of 2 where q
+    = s.
     """
     return euclidean(query, support).square()
 
 
 @distances.register("euclidean")
 def euclidean(query: Tensor, support: Tensor) -> Tensor:
-    """‖q − s‖, with gradient zero where q = s (the root has none there).
+    """‖q − s‖; its gradient is set to zero where q = s, since the square root has none there.
 
-    By differences, and not as |q|² + |s|² − 2qs, which in float32 loses what lies nearer than 2e-4
-    on unit vectors. Everything is first divided by about the largest number, since float32 holds
-    no squares of 1e-23 or 1e20.
+    It is computed from differences. |q|² + |s|² − 2qs would lose distances below 2e-4 between unit
+    vectors in float32. Embeddings are first divided by a power of two near their largest number,
+    since float32 cannot represent squares of 1e-23 or 1e20.
     """
     query, support = at_least_float32(query), at_least_float32(support)
     scale = torch.maximum(power_of_two(query, (-2, -1)), power_of_two(support, (-2, -1)))
@@ -64,20 +65,20 @@ def cosine(query: Tensor, support: Tensor) -> Tensor:
 
 
 def unit(x: Tensor) -> Tensor:
-    """Vectors ``[..., d]`` at length 1, whatever their units; zero stays zero."""
+    """Scale vectors ``[..., d]`` to length 1, however small or large they are; zero stays zero."""
     return F.normalize(x / power_of_two(x, (-1,)), dim=-1)
 
 
 def power_of_two(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The power of two at or below the largest absolute value along some dimensions,
-    which stay with size 1.
+    """Return the largest power of two that is not above the largest absolute value along ``dims``,
+    which are kept with size 1.
 
-    Division by it is exact. 1 where all is zero; has no gradient.
+    Division by it is exact. It is 1 where all values are zero, and has no gradient.
     """
     largest = x.detach().abs().amax(dims, keepdim=True)
     return torch.where(largest > 0, torch.exp2(torch.floor(torch.log2(largest))), 1).to(x.dtype)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """In float32, or float64 if it is so already."""
+    """Convert to float32; float64 stays as it is."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

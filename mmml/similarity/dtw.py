@@ -7,7 +7,7 @@ from torch import Tensor
 from mmml.similarity.chunks import between_parts, in_chunks
 from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
-FRAME = 40  # numbers that make up a frame: items are [frames × FRAME], NaN after the last frame
+FRAME = 40  # numbers per frame: items are [frames × FRAME], with NaN after the last frame
 
 
 @distances.register("dtw")
@@ -15,9 +15,9 @@ FRAME = 40  # numbers that make up a frame: items are [frames × FRAME], NaN aft
 def dtw(query: Tensor, support: Tensor) -> Tensor:
     """The mean euclidean distance of frames along the best alignment in time.
 
-    Sakoe and Chiba (1978), symmetric form, no slope constraint: a diagonal step counts twice, so
-    that every path has the weight n + m, by which the sum is divided. Items are sequences of
-    frames of 40 numbers (as ``raw_audio`` gives), flattened, with NaN after their end.
+    Sakoe and Chiba (1978), symmetric form without slope constraint: a diagonal step counts twice,
+    so that the weights of every path sum to n + m, by which the sum is divided. Items are sequences
+    of frames of 40 numbers (as from ``raw_audio``), flattened, with NaN after their end.
     """
     query, support = (_trimmed(at_least_float32(x)) for x in (query, support))
     cells = (query.shape[-1] // FRAME) * (support.shape[-1] // FRAME)
@@ -25,7 +25,7 @@ def dtw(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _trimmed(x: Tensor) -> Tensor:
-    """Without the frames that no item has."""
+    """Remove the frames at the end that are NaN in all items."""
     frames = int(_lengths(x).max())
     return x[..., : frames * FRAME]
 
@@ -42,17 +42,17 @@ def _aligned(query: Tensor, support: Tensor) -> Tensor:
     n = _lengths(query).unsqueeze(2).expand(pairs).flatten()
     m = _lengths(support).unsqueeze(1).expand(pairs).flatten()
     sums = _accumulated(costs.transpose(2, 3).flatten(0, 2))
-    # Frames after an item's end come after its last cell, so they have no part in it.
+    # Cells after an item's last frame are never on the path to its last cell.
     return (sums[n + m - 2, torch.arange(len(n), device=n.device), n - 1] / (n + m)).view(pairs)
 
 
 def _accumulated(costs: Tensor) -> Tensor:
-    """The cheapest way to each cell of ``[P, n, m]``, by anti-diagonals: cell (i,
+    """Return the smallest cost of a path to each cell of ``[P, n, m]``, by anti-diagonals: cell (i,
     j) is ``[i + j, P, i]``.
     """
     pairs, n, m = costs.shape
-    # With n more columns cut into rows one shorter, row i moves right by i, and columns
-    # are diagonals.
+    # Add n columns and cut the rows one number shorter: row i moves right by i, and columns
+    # are anti-diagonals.
     slanted = F.pad(costs, (0, n), value=torch.inf).flatten(1)[:, : n * (m + n - 1)]
     diagonals = slanted.view(pairs, n, m + n - 1).permute(2, 0, 1).contiguous()
     nothing = costs.new_full((pairs, n), torch.inf)

@@ -1,4 +1,4 @@
-"""Losses that shape an embedding space, from the distances between query and support items."""
+"""Losses of an embedding space, computed from distances between query and support items."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,12 +14,14 @@ losses = Registry("loss", "mmml.similarity")
 
 
 class Loss(nn.Module, ABC):
-    """A loss over episodes. It owns the temperature at which distances become probabilities."""
+    """Base class of losses over episodes. A loss has the temperature that turns distances into
+    probabilities.
+    """
 
     @property
     @abstractmethod
     def temperature(self) -> Tensor:
-        """What distances are divided by before a softmax over them (positive scalar)."""
+        """The divisor of distances before a softmax over them, a positive scalar."""
 
     @abstractmethod
     def forward(
@@ -30,7 +32,7 @@ class Loss(nn.Module, ABC):
         query: Tensor,
         query_labels: Tensor,
     ) -> Tensor:
-        """The mean loss, a scalar.
+        """Return the mean loss, a scalar.
 
         Args:
             distance: one of :mod:`mmml.similarity.distances`.
@@ -42,8 +44,7 @@ class Loss(nn.Module, ABC):
 
 
 class MarginLoss(Loss):
-    """A loss that compares distances with a margin; probabilities are a softmax of the
-    unscaled distances.
+    """Base class: a loss that compares distances with a margin. Its temperature is 1.
 
     Args:
         margin: in the units of the distance; positive.
@@ -62,12 +63,14 @@ class MarginLoss(Loss):
 
 @losses.register("contrastive")
 class Contrastive(MarginLoss):
-    """Every (query, support) pair of an episode: ``y·d + (1 − y)·max(0, m − d)``, averaged.
+    """The contrastive loss of all (query, support) pairs of an episode: the mean of
+    ``y·d + (1 − y)·max(0, m − d)``, where y is 1 for pairs of one class.
 
     Args:
-        margin: m, in the units of the distance; other classes are pushed out this far.
-        squared: ``y·d² + (1 − y)·max(0, m − d)²`` instead (Hadsell, Chopra and LeCun, 2006,
-            equation 4, without its factor ½).
+        margin: m, in the units of the distance; pairs of different classes closer than this are
+            pushed apart.
+        squared: whether the loss is ``y·d² + (1 − y)·max(0, m − d)²`` instead (Hadsell, Chopra and
+            LeCun, 2006, equation 4, without the factor ½).
     """
 
     def __init__(self, margin: float, squared: bool):
@@ -85,7 +88,7 @@ class Contrastive(MarginLoss):
         return self.pairs(distance(query, support), same_class(query_labels, support_labels)).mean()
 
     def pairs(self, d: Tensor, same: Tensor) -> Tensor:
-        """The loss of each pair, from distances and same-class flags of one shape."""
+        """Return the loss of each pair, from distances and same-class flags of the same shape."""
         if d.shape != same.shape:
             raise ValueError(
                 f"distances {list(d.shape)} and labels {list(same.shape)} must match pair by pair"
@@ -95,11 +98,11 @@ class Contrastive(MarginLoss):
 
 
 class SoftmaxLoss(Loss):
-    """A loss that compares distances by a softmax.
+    """Base class: a loss that compares distances by a softmax.
 
     Args:
-        temperature: what distances are divided by; positive.
-        learn_temperature: let training change it.
+        temperature: the divisor of distances; positive.
+        learn_temperature: whether it is trained.
     """
 
     def __init__(self, temperature: float, learn_temperature: bool):
@@ -118,11 +121,12 @@ class SoftmaxLoss(Loss):
 
 @losses.register("infonce")
 class InfoNCE(SoftmaxLoss):
-    """Contrast in both directions, as CLIP does (Radford et al., 2021), several positives allowed.
+    """InfoNCE in both directions, as in CLIP (Radford et al., 2021), for one or more positives.
 
-    From each query, the log of the softmax mass on the support items of its class; from each
-    support item, the same over the queries (van den Oord et al., 2018, equation 4; Khosla et
-    al., 2020, equation 3, with the sum inside the logarithm).
+    For each query, the negative logarithm of the softmax probability of all support items of its
+    class; for each support item, the same over the queries (van den Oord et al., 2018, equation 4;
+    Khosla et al., 2020, equation 3, with the sum inside the logarithm). The loss is the mean of
+    both directions.
     """
 
     def forward(
@@ -142,7 +146,9 @@ class InfoNCE(SoftmaxLoss):
 
 @losses.register("prototypical")
 class Prototypical(SoftmaxLoss):
-    """Cross-entropy over distances to class means (Snell, Swersky and Zemel, 2017, equation 2)."""
+    """The cross-entropy of a softmax over distances to class means (Snell, Swersky and Zemel, 2017,
+    equation 2).
+    """
 
     def forward(
         self,
@@ -157,11 +163,13 @@ class Prototypical(SoftmaxLoss):
 
 
 def same_class(query_labels: Tensor, support_labels: Tensor) -> Tensor:
-    """Whether each (query, support) pair shares its class: ``[B, q], [B, s] -> [B, q, s]``."""
+    """Return whether each (query, support) pair has the same class:
+    ``[B, q], [B, s] -> [B, q, s]``.
+    """
     return query_labels.unsqueeze(-1) == support_labels.unsqueeze(-2)
 
 
 def class_means(support: Tensor, labels: Tensor) -> Tensor:
-    """The mean embedding of each label: ``[B, s, d], [B, s] -> [B, ways, d]``."""
+    """Return the mean embedding of each label: ``[B, s, d], [B, s] -> [B, ways, d]``."""
     members = nn.functional.one_hot(labels).to(support.dtype)
     return members.transpose(-1, -2) @ support / members.sum(-2).unsqueeze(-1)

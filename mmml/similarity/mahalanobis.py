@@ -1,4 +1,4 @@
-"""``distance=mahalanobis``: a distance that is learned along with the encoders."""
+"""``distance=mahalanobis``: a distance that is trained together with the encoders."""
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +9,16 @@ from mmml.similarity.distances import at_least_float32, distances, euclidean
 
 @distances.register("mahalanobis")
 class Mahalanobis(nn.Module):
-    """``√((q − s)ᵀ LᵀL (q − s)) = ‖Lq − Ls‖``, L a learned matrix that begins as the identity.
+    """``√((q − s)ᵀ LᵀL (q − s)) = ‖Lq − Ls‖`` with a learned matrix L, initially the identity.
 
-    Weinberger and Saul (2009), equation 2. On fixed embeddings, all that is learned of the space.
+    Weinberger and Saul (2009), equation 2. With frozen encoders, L is all that is learned of the
+    embedding space.
 
     Args:
         width: of the embeddings.
 
     Raises:
-        UserError: they have none.
+        UserError: ``width`` is None.
     """
 
     def __init__(self, width: int | None):

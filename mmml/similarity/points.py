@@ -6,17 +6,17 @@ from torch import Tensor
 from mmml.similarity.chunks import between_parts, in_chunks
 from mmml.similarity.distances import at_least_float32, distances, euclidean, of_parts
 
-AXES = 2  # numbers that make up a point: items are [points × AXES], NaN after the last point
+AXES = 2  # numbers per point: items are [points × AXES], with NaN after the last point
 
 
 @distances.register("modified_hausdorff")
 @of_parts
 def modified_hausdorff(query: Tensor, support: Tensor) -> Tensor:
-    """The larger of two means: from each point to the nearest of the other set,
-    in either direction.
+    """The mean distance from each point to the nearest point of the other set, the larger one of
+    both directions.
 
-    Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015).
-    Items are points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
+    Dubuisson and Jain (1994), distance 22 (f₂ of d₆); the baseline of Lake et al. (2015). Items are
+    points in the plane, flattened, ``d`` = points × 2, with NaN in place of missing ones.
     """
     query, support = at_least_float32(query), at_least_float32(support)
     points = max(query.shape[-1], support.shape[-1]) // AXES
@@ -39,8 +39,8 @@ def _sets(query: Tensor, support: Tensor) -> Tensor:
 
 
 def _points(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``[B, n, d]`` → points ``[B, n, points, AXES]``, 0 for NaN, and which are present
-    ``[B, n, points]``.
+    """Return points ``[B, n, points, AXES]`` with 0 in place of NaN, and a mask ``[B, n, points]``,
+    from items ``[B, n, d]``.
     """
     x = x.unflatten(-1, (-1, AXES))
     return x.nan_to_num(0), ~x[..., 0].isnan()

@@ -10,15 +10,16 @@ from mmml.similarity.losses import MarginLoss, losses, same_class
 
 @losses.register("triplet")
 class Triplet(MarginLoss):
-    """``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item p of its class and one n
-    of another, averaged.
+    """The triplet loss: the mean of ``max(0, d(q, p) − d(q, n) + m)`` for a query q, a support item
+    p of its class and a support item n of another class.
 
     Schroff, Kalenichenko and Philbin (2015), equation 1, with any distance.
 
     Args:
         margin: m, in the units of the distance.
-        hard_mining: of each query only the farthest p and the nearest n count (Hermans, Beyer and
-            Leibe, 2017, equation 5); else all that violate the margin, whose mean is the loss.
+        hard_mining: whether only the farthest p and the nearest n of each query count (Hermans,
+            Beyer and Leibe, 2017, equation 5); else the mean is over all triplets that violate the
+            margin.
     """
 
     def __init__(self, margin: float, hard_mining: bool):

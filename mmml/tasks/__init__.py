@@ -1,4 +1,4 @@
-"""Tasks: what must be learned from a few examples, and how it is scored. One file per task."""
+"""Tasks: they define targets, predictions and scores; one file each."""
 
 from mmml.tasks.base import Metric, Task, tasks
 from mmml.tasks.ranking import Ranking

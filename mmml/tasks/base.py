@@ -1,4 +1,6 @@
-"""What a task supplies: what the answers are. It knows no method."""
+"""The base class of tasks, which define targets, predictions and scores, independently of the
+method.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,14 +21,14 @@ tasks = Registry("task", "mmml.tasks")
 
 @dataclass(frozen=True)
 class Metric:
-    """A score, and how to read it.
+    """A score and how to read it.
 
     Attributes:
         name: as in results.
-        percent: shown times 100.
-        higher_is_better: what validation selects by.
-        median: of an episode's queries, rather than their mean.
-        share: whether an episode's score is the share of its queries that are answered rightly.
+        percent: whether it is shown times 100.
+        higher_is_better: whether validation selects the highest value; else the lowest.
+        median: whether an episode's score is the median over its queries; else the mean.
+        share: whether an episode's score is the share of its queries that are answered correctly.
     """
 
     name: str
@@ -36,29 +38,31 @@ class Metric:
     share: bool = False
 
     def of_episodes(self, scores: Tensor) -> Tensor:
-        """The score of each episode from those of its queries: ``[B, q]`` → ``[B]`` in float64."""
+        """Return the score of each episode from the scores of its queries: ``[B, q]`` → float64
+        ``[B]``.
+        """
         scores = scores.double()
         return scores.quantile(0.5, dim=-1) if self.median else scores.mean(-1)
 
 
 class Task(ABC):
-    """What the answers of an episode are, how support targets become predictions, and how
-    predictions are scored.
+    """Base class: defines the targets of an episode, how support targets become predictions, and
+    how predictions are scored.
 
     Attributes:
-        target: the column that holds the answer of each sample, such as ``score`` or ``text``;
-            None where the answer is the label of the sample's class. Predictions are then
-            log-probabilities of labels, ``[B, q, ways]``.
+        target: the column with the answer of each sample, such as ``score`` or ``text``; None if
+            the answer is the label of the sample's class. Predictions are then log-probabilities of
+            labels, ``[B, q, ways]``.
 
     Class attributes:
         name: as in configs and results.
-        metrics: the first is the headline, by which validation selects.
-        loss_metric: what tables call the loss, where they show it.
-        form: what answers look like: ``label``, ``scalar``, ``embedding`` or
-            ``text``. Methods that compute answers have one way for each form, see
-            :mod:`mmml.methods.learned_optimizer.heads`.
-        constants: baselines that give the same answer to every query: by name, what of the targets
-            of a support set ``[B, s, …]`` is weighted alike, ``[B, s, …]``.
+        metrics: the first is the headline metric, by which validation selects.
+        loss_metric: the name of the loss in tables.
+        form: the form of answers: ``label``, ``scalar``, ``embedding`` or ``text``. The learned
+            optimizer has a head for each form, see :mod:`mmml.methods.learned_optimizer.heads`.
+        constants: baselines that give the same answer to every query, by name: functions from the
+            targets of a support set, ``[B, s, …]``, to the values ``[B, s, …]`` that are aggregated
+            with equal weights.
     """
 
     name: ClassVar[str]
@@ -71,28 +75,28 @@ class Task(ABC):
 
     @property
     def target_columns(self) -> set[str]:
-        """The target, if it is a column."""
+        """The set of the target column; empty if targets are labels."""
         return set() if self.target is None else {self.target}
 
     @property
     def embedded_columns(self) -> set[str]:
-        """The target, if the learner embeds it as it embeds queries; predictions are
-        then embeddings, too.
+        """The set of the target column if the learner embeds targets; predictions are then
+        embeddings, too.
         """
         return set()
 
     @property
     def per_sample_target(self) -> bool:
-        """Whether each sample has a target of its own, and not the label of its class."""
+        """Whether each sample has its own target instead of the label of its class."""
         return self.target is not None
 
     @property
     def min_ways(self) -> int:
-        """Classes that an episode must have."""
+        """The least number of classes of an episode."""
         return 1 if self.per_sample_target else 2
 
     def check_dataset(self, dataset: Dataset) -> None:
-        """Refuse a dataset without the answers, before it is loaded."""
+        """Raise a ``UserError`` if a dataset has no answers for this task, before it is loaded."""
         dataset.check()
         if not self.per_sample_target and not dataset.labelled:
             message = (
@@ -102,7 +106,9 @@ class Task(ABC):
             raise UserError(f"task={self.name}: {message}: set task=regression episode=regression")
 
     def check(self, episodes: EpisodeConfig) -> None:
-        """Refuse too few ways, and task augmentation where each sample has an answer of its own."""
+        """Raise a ``UserError`` for too few ways, and for task augmentation if each sample has its
+        own target.
+        """
         if self.per_sample_target and episodes.train.task_augmentation:
             share = episodes.train.task_augmentation
             raise UserError(
@@ -117,7 +123,7 @@ class Task(ABC):
                 )
 
     def check_samples(self, samples: Mapping[str, Samples]) -> None:
-        """Refuse samples without the targets that the task needs."""
+        """Raise a ``UserError`` if samples lack the targets of the task."""
         for split, part in samples.items() if self.per_sample_target else ():
             column = part.columns.get(str(self.target))
             if column is None:
@@ -135,7 +141,7 @@ class Task(ABC):
     def check_mappings(
         self, mappings: Iterable[EpisodeMapping], modalities: Mapping[str, Granularity]
     ) -> None:
-        """Refuse mappings that the task cannot play."""
+        """Raise a ``UserError`` for mappings that do not fit the task."""
         for mapping in mappings if self.per_sample_target else ():
             if any(mapping.per_class(modalities)):
                 raise UserError(
@@ -144,12 +150,14 @@ class Task(ABC):
                 )
 
     def prepare(self, samples: Samples) -> Samples:
-        """The samples with the target in the form that ``targets`` and ``scores`` read."""
+        """Return the samples with the target column in the form that ``targets`` and ``scores``
+        need.
+        """
         return samples
 
     def targets(self, examples: ExampleSet) -> Tensor:
-        """The answer of each item: its label, ``[B, items]``, or what the target column holds,
-        ``[B, items, …]``.
+        """Return the target of each item: its label, ``[B, items]``, or the value of the target
+        column, ``[B, items, …]``.
         """
         if self.target is None:
             return examples.labels
@@ -158,10 +166,10 @@ class Task(ABC):
 
     @abstractmethod
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Any:
-        """Predictions from the weights of support items.
+        """Return predictions from the weights of support items.
 
-        Where the target is embedded, the support targets are offsets from the support items,
-        and the result is an offset from the query.
+        If targets are embedded, the support targets are offsets from the support items, and the
+        result is an offset from the query.
 
         Args:
             log_weights: ``[B, q, s]``; their exponentials sum to 1 over s.
@@ -169,49 +177,49 @@ class Task(ABC):
         """
 
     def output_size(self, support_targets: Tensor) -> int:
-        """How many numbers a model must give for each query, by the targets ``[B, s, …]``
+        """Return how many numbers a model must compute for each query, by the targets ``[B, s, …]``
         of the support set.
         """
         raise NotImplementedError(f"task={self.name} has no outputs of a fixed size")
 
     def decode(self, outputs: Tensor) -> Any:
-        """Predictions from the outputs of a model: ``[B, q, output_size]`` → ``[B, q, …]``."""
+        """Return predictions ``[B, q, …]`` from the outputs of a model, ``[B, q, output_size]``."""
         return outputs
 
     def numbers(self, predictions: Any) -> Tensor:
-        """Predictions as numbers ``[B, q, …]``, which are equal where predictions are."""
+        """Return predictions as numbers ``[B, q, …]`` that are equal if predictions are equal."""
         return predictions
 
     def format(self, predictions: Any) -> list[dict[str, Any]]:
-        """The prediction for each query of the first episode, by a field of
-        :class:`mmml.Prediction`.
+        """Return the prediction for each query of the first episode as a dict, whose key is a field
+        of :class:`mmml.Prediction`.
 
-        For targets that a file can hold.
+        Only for targets that can be written to a file.
         """
         raise UserError(f"task={self.name} has no answers that mmml-predict can write")
 
     def answers(
         self, predictions: Any, samples: Samples, drawn: Episodes
     ) -> Sequence[str | int] | None:
-        """What a report shows as the answers to the queries of one episode: texts or row numbers;
-        None for nothing.
+        """Return the predicted answers to the queries of one episode for the report: texts or row
+        numbers; None if it shows none.
 
         Args:
             predictions: of the episode.
-            samples: that the episode was drawn from, by :func:`mmml.evaluation.embed.materialize`.
+            samples: of the split, from :func:`mmml.evaluation.embed.materialize`.
             drawn: the episode.
         """
         return None
 
     @abstractmethod
     def loss(self, predictions: Any, targets: Tensor) -> Tensor:
-        """The loss that training minimises, averaged over the queries of each episode, ``[B]``;
-        arguments as of ``scores``.
+        """Return the training loss of each episode, averaged over its queries, ``[B]``; for the
+        arguments see ``scores``.
         """
 
     @abstractmethod
     def scores(self, predictions: Any, targets: Tensor) -> dict[Metric, Tensor]:
-        """The score of every query, ``[B, q]``, by every metric.
+        """Return the score of each query by each metric, ``[B, q]``.
 
         Args:
             predictions: ``[B, q, …]``.
@@ -221,34 +229,35 @@ class Task(ABC):
     def scores_of_episodes(
         self, predictions: Any, targets: Tensor, samples: Samples, drawn: Episodes
     ) -> dict[Metric, Tensor]:
-        """``scores`` where more than the queries may matter, such as all candidates of the split;
-        else the same.
+        """Return the same as ``scores``, but with access to the samples, for example to rank all
+        candidates of a split.
 
         Args:
-            predictions: as of ``scores``.
-            targets: as of ``scores``.
-            samples: that the episodes were drawn from, by
-                :func:`mmml.evaluation.embed.materialize`.
+            predictions: see ``scores``.
+            targets: see ``scores``.
+            samples: of the split, from :func:`mmml.evaluation.embed.materialize`.
             drawn: the episodes.
         """
         return self.scores(predictions, targets)
 
     @abstractmethod
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """What guessing is expected to score in episodes of a shape;
-        empty where that is not known.
+        """Return the expected scores of guessing in episodes of a shape; empty if they are not
+        known.
         """
 
     def chance_of_episodes(
         self, shape: EpisodeShape, sampler: Sampler, episodes: int
     ) -> dict[Metric, float]:
-        """``chance`` where it depends on the samples of so many episodes."""
+        """Return the same as ``chance``, for scores that depend on the samples of the episodes;
+        ``episodes`` is their number.
+        """
         return self.chance(shape)
 
 
 def ways_of(episodes: EpisodeConfig) -> Iterable[tuple[str, Any, int, int]]:
-    """For training and evaluation: the side of the config, the option as given, and the fewest
-    and the most ways.
+    """Yield, for training and evaluation: the side of the config, the option, and the smallest and
+    largest number of ways.
     """
     train, evaluated = episodes.train.ways, sorted(episodes.eval.ways)
     for side, ways in (("train", train), ("eval", evaluated[0]), ("eval", evaluated[-1])):

@@ -1,4 +1,4 @@
-"""``task=classification``: which of the episode's classes is it?"""
+"""``task=classification``: predict the class of a query among the classes of the episode."""
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ class Classification(Task):
     loss_metric = LOG_LOSS
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """A vote: the weights of the support items, added up by class; −inf for a class
+        """Return the log of the sum of the weights of each class's support items; −inf for a class
         without any weight.
         """
         ways = self.output_size(support_targets)
         label = support_targets.unsqueeze(-2).expand_as(log_weights)
         none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
         largest = none.scatter_reduce(-1, label, log_weights, "amax")
-        largest = largest.masked_fill(largest == -torch.inf, 0)  # −inf less −inf would be no number
+        largest = largest.masked_fill(largest == -torch.inf, 0)  # −inf − (−inf) would be NaN
         shares = (log_weights - largest.gather(-1, label)).exp()
         return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()
 
@@ -38,17 +38,17 @@ class Classification(Task):
         return outputs.log_softmax(-1)
 
     def numbers(self, predictions: Tensor) -> Tensor:
-        """Probabilities."""
+        """Return probabilities."""
         return predictions.exp()
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy."""
+        """Return the cross-entropy."""
         return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """1 where the most probable label is the right one, 0 for NaN.
+        """Return 1 where the most probable label is right, else 0 (also for NaN).
 
-        Ties go to the first label: labels are shuffled.
+        The first of equally probable labels counts, which is fair since labels are shuffled.
         """
         return {
             self.metrics[0]: (

@@ -1,6 +1,7 @@
-"""Matching across modalities: which candidate, one of each class, belongs to the query?
+"""Matching across modalities: choose the candidate that belongs to a query, with one candidate of
+each class.
 
-The evaluator ``matching`` plays it; it is no choice of ``task=``.
+Used by the evaluator ``matching``; not available as ``task=``.
 """
 
 from mmml.tasks.base import Metric

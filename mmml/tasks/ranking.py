@@ -1,6 +1,6 @@
-"""Ranking in a gallery of all classes: what is the rank of the right one?
+"""Ranking in a gallery of all classes: the rank of the right class.
 
-The evaluator ``gallery`` plays it across modalities, without a support set; ``task=retrieval``
+Used by the evaluator ``gallery`` across modalities, without a support set; ``task=retrieval``
 learns from pairs.
 """
 
@@ -16,16 +16,14 @@ MEDIAN_RANK = Metric("median rank", percent=False, higher_is_better=False, media
 
 
 class Ranking(Task):
-    """The support set is the gallery; predictions are how well each candidate fits,
-    ``[B, q, s]``.
-    """
+    """The support set is the gallery; predictions are the fit of each candidate, ``[B, q, s]``."""
 
     name = "gallery"
     form: ClassVar[str] = "ranking"
     metrics = (*RECALLS.values(), MEDIAN_RANK)
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """The weights are the ranking."""
+        """Return the weights, which are the fit of each candidate."""
         return log_weights
 
     def numbers(self, predictions: Tensor) -> Tensor:
@@ -35,10 +33,9 @@ class Ranking(Task):
         return -predictions.gather(-1, targets.unsqueeze(-1)).squeeze(-1).mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank itself (from 1); the right candidate is
-        number ``targets``.
+        """Return recall at 1, 5 and 10, and the rank (from 1) of candidate number ``targets``.
 
-        Candidates that tie share their ranks, so a collapsed embedding scores as chance does.
+        Tied candidates share their ranks, so that a collapsed embedding scores like chance.
         """
         return rank_scores(predictions, targets)
 
@@ -47,14 +44,14 @@ class Ranking(Task):
 
 
 def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
-    """Recall at 1, 5 and 10 and the rank (from 1) of the right candidate, ``[…, q]`` each.
+    """Return recall at 1, 5 and 10 and the rank (from 1) of the right candidate, ``[…, q]`` each.
 
-    In expectation over the order of candidates that tie: with b that fit better and t others
-    that fit as well, the right one has each of the ranks from b + 1 to b + t + 1 equally often.
-    Where its fit is NaN, it is never found, and last.
+    They are expected values over random orders of tied candidates: if b candidates fit better and t
+    others fit equally, the right one has each rank from b + 1 to b + t + 1 with the same
+    probability. If its fit is NaN, it has the last rank and recall 0.
 
     Args:
-        fits: how well each candidate fits, ``[…, q, s]``.
+        fits: the fit of each candidate, ``[…, q, s]``.
         right: the number of the right candidate, ``[…, q]``.
     """
     true = fits.gather(-1, right.unsqueeze(-1))
@@ -65,7 +62,7 @@ def rank_scores(fits: Tensor, right: Tensor) -> dict[Metric, Tensor]:
 
 
 def chance_among_candidates(candidates: int) -> dict[Metric, float]:
-    """The expected scores of a random order of candidates."""
+    """Return the expected scores of a random order of candidates."""
     return {
         **{m: min(1.0, k / candidates) for k, m in RECALLS.items()},
         MEDIAN_RANK: (candidates + 1) / 2,

@@ -1,4 +1,4 @@
-"""``task=regression``: which number belongs to a query? An episode's classes are the quantities."""
+"""``task=regression``: predict a score for each query. The classes are the measured quantities."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -26,17 +26,17 @@ def median(targets: Tensor) -> Tensor:
 
 @tasks.register("regression")
 class Regression(ScoreTarget):
-    """Predictions are scores, ``[B, q]``: the support scores, averaged by weight.
+    """Regression of scores: predictions are scores, ``[B, q]``.
 
     Args:
-        threshold: above which a score counts as positive, for accuracy and F1;
-            None leaves these out.
+        threshold: scores above it count as positive, for accuracy and F1; None leaves these metrics
+            out.
     """
 
     name = "regression"
     metrics: ClassVar[tuple[Metric, ...]] = (MAE, PEARSON)
     loss_metric = SQUARED_ERROR
-    # Of all constants the mean has the least squared error, and the median the least absolute one.
+    # The mean is the constant with the least squared error, the median with the least absolute.
     constants: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {
         "mean": lambda t: t,
         "median": median,
@@ -52,7 +52,9 @@ class Regression(ScoreTarget):
         self.threshold = threshold
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """Their weighted mean (Nadaraya 1964; Watson 1964)."""
+        """Return the mean of the support scores, weighted by ``log_weights`` (Nadaraya 1964; Watson
+        1964).
+        """
         if log_weights.shape[-1] != support_targets.shape[-1]:
             raise ValueError(
                 f"{log_weights.shape[-1]} weights for {support_targets.shape[-1]} scores"
@@ -66,12 +68,12 @@ class Regression(ScoreTarget):
         return outputs.squeeze(-1)
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Squared error."""
+        """Return the mean squared error."""
         return (predictions - targets).square().mean(-1)
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """The absolute error of every prediction, ``[B, q]``, and the correlation of every
-        episode, ``[B, 1]``.
+        """Return the absolute error of each prediction, ``[B, q]``, and the correlation of each
+        episode, ``[B, 1]``; with a threshold also accuracy ``[B, q]`` and F1 ``[B, 1]``.
         """
         if predictions.shape != targets.shape:
             raise ValueError(
@@ -83,41 +85,41 @@ class Regression(ScoreTarget):
         }
         if self.threshold is not None:
             true = targets > self.threshold
-            # Diverged: wrong.
+            # NaN counts as wrong.
             guessed = torch.where(predictions.isnan(), ~true, predictions > self.threshold)
             found |= {ABOVE: (guessed == true).float(), F1: f1(guessed, true).unsqueeze(-1)}
         return found
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """Unknown without the scores."""
+        """Return an empty dict: the expected score of guessing depends on the scores."""
         return {}
 
 
 def pearson(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Pearson's correlation of each episode, ``[B, q]`` twice → ``[B]`` from −1 to 1;
-    0 where either is constant.
+    """Return Pearson's correlation of each episode, from −1 to 1: ``[B, q]`` twice → ``[B]``; 0 if
+    either side is constant.
 
-    Numbers are constant if they differ by no more than rounding, whatever their size.
+    Values count as constant if they differ by no more than rounding errors.
     """
     (x, same_x), (y, same_y) = map(standardised, (predictions, targets))
     return torch.where(same_x | same_y, 0, (x * y).sum(-1)).float()
 
 
 def standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers minus their mean, scaled to length 1, ``[B, q]`` in float64; and whether they are
+    """Return values minus their mean, scaled to length 1, float64 ``[B, q]``; and whether they are
     constant, bool ``[B]``.
     """
     rounding = 8 * torch.finfo(torch.promote_types(values.dtype, torch.float32)).eps
     largest = values.double().abs().amax(-1, keepdim=True)
-    scaled = values.double() / largest.where(largest > 0, 1)  # first, so that squares do not vanish
+    scaled = values.double() / largest.where(largest > 0, 1)  # so that squares do not underflow
     x = scaled - scaled.mean(-1, keepdim=True)
     constant = x.abs().amax(-1) <= rounding
     return x / x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny), constant
 
 
 def f1(guessed: Tensor, true: Tensor) -> Tensor:
-    """F1 of positives, the harmonic mean of precision and recall: bool ``[B, q]`` twice → ``[B]``;
-    1 if there are no positives.
+    """Return F1 of the positives (the harmonic mean of precision and recall): bool ``[B, q]`` twice
+    → ``[B]``; 1 if there are no positives.
     """
     right, named = (guessed & true).sum(-1), guessed.sum(-1) + true.sum(-1)
     return torch.where(named > 0, 2 * right / named.clamp_min(1), 1.0)

@@ -1,6 +1,4 @@
-"""``task=retrieval``: which of the candidates belongs to a query? An episode's pairs show
-what belongs together.
-"""
+"""``task=retrieval``: find the candidate that belongs to a query, from pairs in the support set."""
 
 import math
 from dataclasses import replace
@@ -25,19 +23,19 @@ INFONCE = Metric("InfoNCE", percent=False, higher_is_better=False)
 
 @tasks.register("retrieval")
 class Retrieval(ModalityTarget):
-    """Predictions are embeddings of the answers, ``[B, q, width]``.
+    """Retrieval: predictions are embeddings of the answers, ``[B, q, width]``.
 
-    Training compares with the answers to the queries of an episode; evaluation ranks all
-    answers of the domain.
+    A task is a domain (a language, a topic), and its support set consists of pairs of it. Queries
+    and answers are embedded in one space. The metric method corrects a query by the mean offset
+    between the answers and the items of the support set, weighted by distance (Nadaraya 1964;
+    Watson 1964). The learned optimizer adapts a linear projection of queries.
 
-    A task is a domain (a language, a topic), its support set some pairs of it. Queries and answers
-    are embedded in one space, which the support set corrects: the metric method adds the mean of
-    how far the answers of the support set lie from its items, weighted by distance (Nadaraya 1964;
-    Watson 1964); the learned optimizer adapts a linear projection of queries.
+    Training compares predictions with the answers to all queries of an episode; evaluation ranks
+    all answers of the domain.
 
     Args:
         target: the modality of the answers.
-        temperature: what cosines are divided by in the loss; positive.
+        temperature: divides cosines in the loss; positive.
     """
 
     name = "retrieval"
@@ -54,8 +52,8 @@ class Retrieval(ModalityTarget):
         return {self.target}
 
     def prepare(self, samples: Samples) -> Samples:
-        """Number the answers, equal ones alike: texts are compared, and rows of one file
-        have the same answer.
+        """Number the answers; equal texts, or values from the same row of a file, have the same
+        number.
         """
         column, numbers = samples.columns[self.target], None
         if base_modality(self.target) == "text" and not column.encoded:
@@ -70,7 +68,7 @@ class Retrieval(ModalityTarget):
         )
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """Their weighted mean."""
+        """Return the weighted mean of the support targets."""
         return log_weights.exp() @ support_targets
 
     def output_size(self, support_targets: Tensor) -> int:
@@ -82,15 +80,17 @@ class Retrieval(ModalityTarget):
         return [int(rows[i]) for i in fits(predictions, candidates)[0].argmax(-1).tolist()]
 
     def loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """InfoNCE among the answers of an episode, in both directions (Radford et al., 2021)."""
+        """Return InfoNCE among the answers of an episode, in both directions (Radford et al.,
+        2021).
+        """
         logits = fits(predictions, targets) / self.temperature
         right = logits.diagonal(dim1=-2, dim2=-1)
         directions = [(logits.logsumexp(dim) - right).mean(-1) for dim in (-1, -2)]
         return (directions[0] + directions[1]) / 2
 
     def scores(self, predictions: Tensor, targets: Tensor) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries
-        of the episode.
+        """Return recall at 1, 5 and 10, and the rank (from 1) among the answers to the queries of
+        the episode.
         """
         own = torch.arange(targets.shape[-2], device=targets.device).expand(targets.shape[:-1])
         return rank_scores(fits(predictions, targets), own)
@@ -98,7 +98,9 @@ class Retrieval(ModalityTarget):
     def scores_of_episodes(
         self, predictions: Tensor, targets: Tensor, samples: Samples, drawn: Episodes
     ) -> dict[Metric, Tensor]:
-        """Recall at 1, 5 and 10, and the rank (from 1) among the candidates of each episode."""
+        """Return recall at 1, 5 and 10, and the rank (from 1) among the candidates of each
+        episode.
+        """
         answers, each = unit(samples.columns[self.target].values.to(predictions.device)), []
         among = candidate_rows(samples, self.target, drawn)
         for sought, (rows, right) in zip(unit(predictions).to(answers.dtype), among, strict=True):
@@ -107,7 +109,7 @@ class Retrieval(ModalityTarget):
         return {metric: torch.stack([scores[metric] for scores in each]) for metric in self.metrics}
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """It depends on how many candidates an episode has."""
+        """Return an empty dict: chance depends on the number of candidates."""
         return {}
 
     def chance_of_episodes(
@@ -120,7 +122,7 @@ class Retrieval(ModalityTarget):
 
 
 def fits(predictions: Tensor, targets: Tensor) -> Tensor:
-    """The cosine of every prediction with every answer, ``[…, q, width], […, n, width]``
-    → ``[…, q, n]``.
+    """Return the cosine of each prediction with each answer, ``[…, q, width], […, n, width]`` →
+    ``[…, q, n]``.
     """
     return unit(predictions) @ unit(targets).mT.to(predictions.dtype)

@@ -1,4 +1,4 @@
-"""Tasks whose samples have targets of their own: scores, or values of a modality."""
+"""Base classes of tasks whose samples have their own targets: scores, or values of a modality."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -42,7 +42,7 @@ class ScoreTarget(Task):
 
 
 class ModalityTarget(Task):
-    """A task whose answers are of a modality of the dataset, such as its texts."""
+    """A task whose answers are values of a modality of the dataset, such as its texts."""
 
     target: str
 

@@ -1,8 +1,8 @@
-"""What ``scripts/check_against.py`` computes twice: each check gives what a library has,
-and what mmml has.
+"""The checks of ``scripts/check_against.py``: each computes the same numbers by a library and by
+mmml.
 """
 
-from comparisons import adaptation, scores, similarity  # which fill the list
+from comparisons import adaptation, scores, similarity  # they register the checks
 from comparisons.base import CHECKS, Check
 
 __all__ = ["CHECKS", "Check", "adaptation", "scores", "similarity"]

@@ -1,4 +1,4 @@
-"""Gradients through inner loops, and update rules."""
+"""Checks of gradients through inner loops, and of update rules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from mmml.methods.learned_optimizer.update_rules.hand_designed import hand_desig
 from mmml.methods.learned_optimizer.update_rules.learned_lr import LearnedRates
 
 STEPS, RATE = 3, 0.1
-LOUD = 1e4  # times the loss, so that Adam's ε, which higher adds elsewhere, has no say
+LOUD = 1e4  # scale of the loss: makes Adam's ε negligible, which higher adds elsewhere
 X = numbers(10, 4)
 Y = numbers(10, 2, seed=1)
 ASKED = numbers(7, 4, seed=2)
@@ -23,7 +23,7 @@ ANSWERS = numbers(7, 2, seed=3)
 
 
 def network() -> nn.Module:
-    """A small one that is not linear, always the same."""
+    """Return a small nonlinear network, always with the same parameters."""
     made = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)).double()
     for seed, parameter in enumerate(made.parameters()):
         parameter.data = numbers(*parameter.shape, seed=10 + seed) / 2
@@ -31,7 +31,9 @@ def network() -> nn.Module:
 
 
 def meta_gradient(rule: UpdateRule, first_order: bool = False, scale: float = 1.0) -> Tensor:
-    """mmml's gradient of the loss of queries after the inner loop, by all parameters before it."""
+    """Return mmml's gradient of the query loss after the inner loop with respect to the initial
+    parameters.
+    """
     model = network()
     params = {n: p.detach().unsqueeze(0).requires_grad_() for n, p in model.named_parameters()}
 
@@ -48,12 +50,12 @@ def meta_gradient(rule: UpdateRule, first_order: bool = False, scale: float = 1.
 
 
 def flat(tensors: Any) -> Tensor:
-    """All numbers, one after the other."""
+    """Concatenate all numbers."""
     return torch.cat([t.detach().flatten() for t in tensors])
 
 
 def by_higher(make: Callable[[Any], torch.optim.Optimizer], scale: float = 1.0) -> Tensor:
-    """The gradient of the same by higher."""
+    """Return the same gradient computed by higher."""
     import higher
 
     model = network()
@@ -69,17 +71,17 @@ def by_higher(make: Callable[[Any], torch.optim.Optimizer], scale: float = 1.0) 
 
 
 def by_learn2learn(learner: Any) -> Tensor:
-    """The gradient of the same by learn2learn."""
+    """Return the same gradient computed by learn2learn."""
     inner = learner.clone()
     for _ in range(STEPS):
         inner.adapt(F.mse_loss(inner(X), Y))
-    # The rates of Meta-SGD come first there, last in mmml.
+    # The rates of Meta-SGD are first in learn2learn, and last in mmml.
     by = sorted(learner.named_parameters(), key=lambda item: item[0].startswith("lrs"))
     return flat(torch.autograd.grad(F.mse_loss(inner(ASKED), ANSWERS), [p for _, p in by]))
 
 
 def by_torchopt(make: Callable[[Any], Any], scale: float = 1.0) -> Tensor:
-    """The gradient of the same by a differentiable optimizer of torchopt."""
+    """Return the same gradient computed by a differentiable optimizer of torchopt."""
     model = network()
     start_at = list(model.parameters())
     optimizer = make(model)
@@ -120,7 +122,7 @@ def _() -> Both:
     return reference, meta_gradient(hand_designed("sgd", RATE), first_order=True)
 
 
-@check("Meta-SGD, rates included", "learn2learn", tolerance=1e-6)  # mmml's rates begin in float32
+@check("Meta-SGD, rates included", "learn2learn", tolerance=1e-6)  # mmml's rates are float32
 def _() -> Both:
     from learn2learn.algorithms import MetaSGD
 
@@ -138,7 +140,7 @@ def _() -> Both:
     )
 
 
-@check("through Adam", "torchopt", tolerance=1e-5)  # whose correction of the start is in float32
+@check("through Adam", "torchopt", tolerance=1e-5)  # its bias correction is in float32
 def _() -> Both:
     import torchopt
 
@@ -164,7 +166,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 
 
 def steps_of(name: str) -> Both:
-    """Where a rule leads in some steps, by torch and by mmml."""
+    """Return the parameters after some steps of an update rule, by torch and by mmml."""
     model = network()
     before = {n: p.detach().unsqueeze(0).clone() for n, p in model.named_parameters()}
     optimizer = OPTIMIZERS[name](model.parameters())

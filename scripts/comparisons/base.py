@@ -1,4 +1,4 @@
-"""What a comparison with another library is, and numbers to make one of."""
+"""The class of a comparison with another library, and random numbers for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Both = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that two programs compute.
+    """A computation by mmml and by another library.
 
     Attributes:
-        what: it is.
-        library: by whom else.
-        package: that must be importable for it.
-        tolerance: how far apart the two may be, in the units of the numbers.
-        compute: numbers of the library, and of mmml, of one shape.
+        what: name of the computation.
+        library: name of the other library.
+        package: the package to import for it.
+        tolerance: largest difference that is accepted, in the units of the numbers.
+        compute: returns the numbers of the library and of mmml, of the same shape.
     """
 
     what: str
@@ -35,7 +35,7 @@ CHECKS: list[Check] = []
 def check(
     what: str, library: str, tolerance: float = 1e-9, package: str | None = None
 ) -> Callable[[Callable[[], Both]], Callable[[], Both]]:
-    """Decorator: the function is one of the checks."""
+    """Decorator: add the function to the checks."""
 
     def add(compute: Callable[[], Both]) -> Callable[[], Both]:
         CHECKS.append(
@@ -47,5 +47,5 @@ def check(
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal, in float64."""
+    """Return standard normal numbers in float64."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Metrics, intervals, temperatures and sounds."""
+"""Checks of metrics, intervals, temperatures and spectrograms."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ MELS, HOP, WINDOW, FFT, RATE = 40, 160, 400, 512, 16_000
 
 
 def predictions() -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities ``[n, 5]`` that are too sure, and the right classes."""
+    """Return overconfident log-probabilities ``[n, 5]``, and the right classes."""
     logits = numbers(200, 5)
     right = (logits + 1.5 * numbers(200, 5, seed=1)).argmax(-1)
     return (3 * logits).log_softmax(-1).numpy(), right.numpy()
@@ -91,7 +91,7 @@ def _() -> Both:
     return [found.low, found.high], [m + s * h for m, h in [paired_interval(a, b)] for s in (-1, 1)]
 
 
-# mmml has t, not z, for 9,999.
+# mmml uses t with 9,999 degrees of freedom, not z.
 @check("Wilson's interval, 3 wrong of 10,000", "scipy", tolerance=1e-6)
 def _() -> Both:
     from scipy.stats import binomtest
@@ -150,12 +150,12 @@ def _() -> Both:
     )
 
 
-@check("log-mel spectrum", "librosa", tolerance=1e-3)  # logarithms of sums in float32
+@check("log-mel spectrum", "librosa", tolerance=1e-3)  # logarithms of float32 sums
 def _() -> Both:
     import librosa
 
     wave = 0.1 * numbers(RATE).float().numpy()
-    # librosa puts the window in the middle of its frame.
+    # librosa centres the window in its frame.
     shifted = np.pad(wave, ((FFT - WINDOW) // 2, FFT))
     options = {
         "n_fft": FFT,

@@ -1,4 +1,4 @@
-"""Distances, losses and classifiers."""
+"""Checks of distances, losses and classifiers."""
 
 from typing import Any
 
@@ -23,7 +23,9 @@ WAYS, SHOTS, QUERIES, WIDTH = 5, 4, 6, 8
 
 
 def episode(shots: int = SHOTS, queries: int = QUERIES) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Support embeddings, their labels, query embeddings, their labels, of one episode."""
+    """Return the support embeddings and labels, and the query embeddings and labels, of one
+    episode.
+    """
     centres = numbers(WAYS, WIDTH)
     support_labels, query_labels = (
         torch.arange(WAYS).repeat_interleave(n) for n in (shots, queries)
@@ -38,12 +40,12 @@ def episode(shots: int = SHOTS, queries: int = QUERIES) -> tuple[Tensor, Tensor,
 
 
 def batched(*tensors: Tensor) -> list[Tensor]:
-    """As a batch of one episode."""
+    """Return the tensors as a batch of one episode."""
     return [x.unsqueeze(0) for x in tensors]
 
 
 def loss_of(loss: nn.Module, distance: Any, shots: int = SHOTS, queries: int = QUERIES) -> Tensor:
-    """mmml's loss of the episode."""
+    """Return mmml's loss of the episode."""
     found: Tensor = loss.double()(distance, *batched(*episode(shots, queries))).detach()
     return found
 
@@ -127,7 +129,7 @@ def _() -> Both:
     return found, loss_of(Triplet(0.5, hard_mining=True), euclidean)
 
 
-# Temperatures begin in float32.
+# Initial temperatures are float32.
 @check("InfoNCE in both directions", "pytorch-metric-learning", tolerance=1e-7)
 def _() -> Both:
     from pytorch_metric_learning.losses import NTXentLoss
@@ -140,14 +142,16 @@ def _() -> Both:
 
 
 def by_easyfsl(classifier: Any) -> Tensor:
-    """What a classifier of easyfsl gives for the episode's queries, ``[q, ways]``."""
+    """Return the predictions of an easyfsl classifier for the queries of the episode,
+    ``[q, ways]``.
+    """
     support, labels, query, _ = episode()
     classifier.process_support_set(support, labels)
     found: Tensor = classifier(query)
     return found
 
 
-@check("prototypical loss", "easyfsl", tolerance=1e-7)  # mmml's temperature went through float32
+@check("prototypical loss", "easyfsl", tolerance=1e-7)  # mmml's temperature is float32
 def _() -> Both:
     from easyfsl.methods import PrototypicalNetworks
 
@@ -172,7 +176,7 @@ def _() -> Both:
 
 
 def voted(classifier: Any, distance: Any) -> Tensor:
-    """mmml's probabilities of the episode's queries, ``[q, ways]``."""
+    """Return mmml's probabilities for the queries of the episode, ``[q, ways]``."""
     support, labels, query, _ = episode()
     weights = classifier(
         distance, *batched(support, labels, query), torch.tensor(1.0, dtype=torch.float64)

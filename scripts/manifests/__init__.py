@@ -1,1 +1,1 @@
-"""Manifests as users write them, made up at random: for ``scripts/fuzz_manifests.py``."""
+"""Random manifests, as users write them, for ``scripts/fuzz_manifests.py``."""

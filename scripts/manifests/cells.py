@@ -1,4 +1,6 @@
-"""Cells as people and programs write them: names, words, numbers, and what is odd among them."""
+"""Random cells of a table, as people and programs write them: names, words, numbers and unusual
+values.
+"""
 
 import datetime
 import random
@@ -56,7 +58,7 @@ ODD_TEXTS = (
 )
 LONE_QUOTES = ('"I said so', '"', '"quoted" and on', 'closed later"', '""', '" blank')
 BLANK = (" ", "\t", "\u00a0", "\u200b")
-# Words, until a user says otherwise.
+# Read as text unless an option says that they mean missing values.
 MISSING = ("None", "NA", "N/A", "none", "NONE", "-", "?", "nil")
 ODD_NUMBERS = (
     "inf",
@@ -77,7 +79,7 @@ NUMBERS = ("+1", "-0", ".5", "5.", "1e5", "1E-3", "00.50", "3", "0", " 2 ")
 
 
 def text(draw: Draw) -> str:
-    """A few words, or something odd."""
+    """Return a few words, or an unusual text."""
     if draw.random() < 0.15:
         return draw.choice(ODD_TEXTS)
     return " ".join(draw.choice(WORDS) for _ in range(draw.randint(1, 6)))
@@ -112,16 +114,16 @@ NAMES: dict[str, Callable[[int], Any]] = {
     "long": lambda i: "x" * 300 + str(i),
     "paths": lambda i: f"../{i}/a.png",
 }
-"""Distinct names by their number; whatever tells one from the other must not get lost."""
+"""Functions that return distinct names by number; mmml must keep all names distinct."""
 
 
 def names(draw: Draw) -> Callable[[int], Any]:
-    """One kind of name."""
+    """Return one of these functions."""
     return NAMES[draw.choice(list(NAMES))]
 
 
 def alike(draw: Draw, name: Any) -> Any:
-    """A name as somebody else types it: it looks the same."""
+    """Return a name as somebody else types it, which looks the same."""
     if not isinstance(name, str):
         return name
     spelt = {

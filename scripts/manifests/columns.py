@@ -1,4 +1,4 @@
-"""What a table says, before any format: columns of one meaning each."""
+"""Random columns of a table, independent of its format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ class Column:
     """One column.
 
     Attributes:
-        meaning: what it is to mmml, such as ``label`` or ``image``; empty if nothing.
+        meaning: its meaning in mmml, such as ``label`` or ``image``; empty if it has none.
         header: its name in the file.
-        cells: None where there is nothing.
+        cells: its values, None if missing.
     """
 
     meaning: str
@@ -30,15 +30,15 @@ class Column:
 
 @dataclass
 class Table:
-    """What a user has to say.
+    """The content of a table.
 
     Attributes:
-        count: of its rows.
-        folder: that its files lie in.
-        columns: in their order.
-        renamed: the headers of columns whose meaning an option has to tell, by meaning.
-        features: the name of a matrix beside the table.
-        flaws: patterns of the sentences that it may be refused with.
+        count: number of rows.
+        folder: of the files.
+        columns: in the order of the table.
+        renamed: the headers of columns that an option must name, by meaning.
+        features: the file name of a matrix beside the table.
+        flaws: patterns of the messages with which mmml may refuse the table.
     """
 
     count: int
@@ -50,7 +50,7 @@ class Table:
 
 
 def table(draw: Draw, folder: Path) -> Table:
-    """Some columns, in any order."""
+    """Make a table with some columns in random order."""
     classes, each = draw.choice(
         [(1, 1), (2, 3), (6, 1), (6, 2), (6, 3), (8, 3), (8, 3), (9, 4), (9, 5), (12, 2)]
     )
@@ -86,7 +86,9 @@ def table(draw: Draw, folder: Path) -> Table:
 
 
 def add(made: Table, draw: Draw, meaning: str, cells: list[Any]) -> None:
-    """A column with some gaps, under a name that is known, or that an option tells."""
+    """Add a column with some missing values, with a header that mmml knows or that an option must
+    name.
+    """
     rate = (
         draw.choice([0] * 8 + [0.1, 0.1, 0.5, 1])
         if meaning != "split"
@@ -119,7 +121,7 @@ def add(made: Table, draw: Draw, meaning: str, cells: list[Any]) -> None:
 
 
 def twice(made: Table, draw: Draw) -> None:
-    """Some rows stand there twice."""
+    """Repeat some rows."""
     for i in draw.sample(range(made.count), min(2, made.count)):
         for column in made.columns:
             column.cells.append(column.cells[i])
@@ -129,13 +131,13 @@ def twice(made: Table, draw: Draw) -> None:
 
 
 def labels(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """One name for each class, perhaps typed in several ways."""
+    """Return one name for each class, sometimes typed in several ways."""
     name, varied = names(draw), draw.random() < 0.2
     return [alike(draw, name(k)) if varied and draw.random() < 0.3 else name(k) for k in kinds]
 
 
 def texts(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """A text for each row, for each class, or several."""
+    """Return a text for each row, a text for each class, or several texts for each row."""
     way = draw.random()
     if way < 0.2:
         own = [text(draw) for _ in range(max(kinds, default=0) + 1)]
@@ -146,7 +148,7 @@ def texts(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 
 def nested(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """What other programs keep beside samples: boxes, scores of annotators."""
+    """Return nested values that other programs store with samples: boxes, scores of annotators."""
     kind = draw.choice(
         [lambda: {"x": draw.random()}, lambda: [[draw.random()]], lambda: [{"by": text(draw)}]]
     )
@@ -154,14 +156,14 @@ def nested(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 
 def ids(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """Distinct names, but for a few that come again."""
+    """Return distinct names, sometimes with a few repeated ones."""
     name, again = names(draw), 0.05 * (draw.random() < 0.2)
     found = [name(0 if draw.random() < again else i) for i in range(len(kinds))]
     return [f" {i}" if draw.random() < 0.1 and isinstance(i, str) else i for i in found]
 
 
 def splits(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """One for each class, mostly."""
+    """Return splits, mostly one for each class."""
     ways = draw.choice(
         [("train", "val", "test"), ("Train", "valid", "TEST"), ("training", "dev", "testing")]
     )
@@ -170,13 +172,13 @@ def splits(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 
 def groups(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """A few names."""
+    """Return a few different names."""
     name = names(draw)
     return [name(draw.randint(0, 4)) for _ in kinds]
 
 
 def scores(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
-    """Numbers, as numbers or as texts, some of them odd."""
+    """Return scores as numbers or as texts, some of them unusual."""
     if draw.random() < 0.4:
         return [round(draw.gauss(0, 1), 3) for _ in kinds]
     odd = draw.choice([0, 0, 0.1])
@@ -186,7 +188,9 @@ def scores(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
 
 
 def files_of(modality: str) -> Callable[[Draw, list[int], Path], list[Any]]:
-    """A file for each row, several, or few that all share."""
+    """Return a function that makes a file for each row, several files for each row, or a few shared
+    files.
+    """
 
     def files(draw: Draw, kinds: list[int], folder: Path) -> list[Any]:
         way = draw.random()
@@ -213,7 +217,7 @@ CELLS: dict[str, Callable[[Draw, list[int], Path], list[Any]]] = {
 
 
 def matrix(made: Table, draw: Draw) -> None:
-    """Features of all rows beside the table, mostly as many as it has rows."""
+    """Write a matrix of features beside the table, mostly with the right number of rows."""
     made.features = "features.npy"
     count = made.count
     shape: tuple[int, ...] = draw.choice(

@@ -1,4 +1,4 @@
-"""How a table is written down: CSV as programs and spreadsheets write it, JSON lines, Parquet."""
+"""Formats of a table: CSV as programs and spreadsheets write it, JSON lines and Parquet."""
 
 import datetime
 import json
@@ -15,7 +15,7 @@ from manifests.columns import Column, Table
 from manifests.media import MAKERS
 
 Said = str | list[str] | None
-"""What a cell says, as text: one thing, several, or nothing."""
+"""The content of a cell as text: one value, several values, or nothing."""
 
 ENCODINGS = (*["utf-8"] * 6, *["utf-8-sig", "utf-16"] * 2, "utf-16-le", "latin-1")
 NOTHING = ("", "", "", "NaN", "nan", "null", "NULL", "NaT", "<NA>", "#N/A", r"\N")
@@ -31,19 +31,19 @@ TRUTH = {True: "true", False: "false"}
 
 @dataclass
 class Case:
-    """A manifest, and what a reader must find in it.
+    """A manifest, and the content that mmml must read from it.
 
     Attributes:
-        root: the file, or the folder that it lies in.
+        root: the file, or its folder.
         how: the format in words.
-        rows: that the file holds, those without any value too.
-        cells: by meaning, what each row that has a value says.
-        columns: the headers of columns whose meaning an option has to tell, by meaning.
-        features: the name of a matrix beside the table.
-        flaws: patterns of the sentences that it may be refused with.
-        damaged: whether quotation marks that were never closed may swallow rows, if that is said.
+        rows: number of rows in the file, with empty rows.
+        cells: the content of each row that has a value, by meaning.
+        columns: the headers of columns that an option must name, by meaning.
+        features: the file name of a matrix beside the table.
+        flaws: patterns of the messages with which mmml may refuse the manifest.
+        damaged: whether unclosed quotation marks may merge rows, if mmml reports it.
         skip: whether rows that cannot be used are to be left out.
-        sorted: whether rows have an order of the reader's own.
+        sorted: whether mmml must keep the order of the rows.
     """
 
     root: Path
@@ -59,7 +59,7 @@ class Case:
 
 
 def write(draw: Draw, table: Table) -> Case:
-    """Write a table in one of the formats, under one of the names that are found."""
+    """Write a table in one of the formats, with one of the file names that mmml finds."""
     form = draw.choice([csv, csv, csv, jsonl, parquet])
     case = form(draw, table)
     known = {
@@ -76,12 +76,12 @@ def write(draw: Draw, table: Table) -> Case:
 
 
 def has(said: Said) -> bool:
-    """Whether a cell says anything."""
+    """Whether a cell has a value."""
     return any(map(has, said)) if isinstance(said, list) else bool(said and said.strip())
 
 
 def named(draw: Draw, table: Table, suffix: str) -> tuple[Path, Path]:
-    """The file, and what names it: the file itself or its folder."""
+    """Return the file, and the path by which a user names it: the file itself or its folder."""
     found = draw.random() < 0.5
     name = (
         draw.choice(["metadata", "Metadata"])
@@ -93,7 +93,7 @@ def named(draw: Draw, table: Table, suffix: str) -> tuple[Path, Path]:
 
 
 def csv(draw: Draw, table: Table) -> Case:
-    """Cells between delimiters."""
+    """Write a table as CSV."""
     delimiter = draw.choice(",,;\t|")
     quoting = draw.choice(["few", "few", "all", "lone", "formula"])
     encoding, end = draw.choice(ENCODINGS), draw.choice(["\n", "\r\n"])
@@ -147,22 +147,24 @@ def csv(draw: Draw, table: Table) -> Case:
 
 
 def flaws_of(full: str, encoding: str, damaged: bool, single: bool) -> list[str]:
-    """What a reader may say of such a file."""
+    """Return patterns of the messages with which mmml may refuse such a file."""
     flaws = (
         ["UTF"] if encoding == "utf-16-le" or (encoding == "latin-1" and not full.isascii()) else []
     )
     flaws += ["cannot be read as a row|cells where the header"] if damaged else []
-    # Any delimiter may be one within a text.
+    # A table with a single column: a delimiter in a text may look like two columns.
     return flaws + (["cells where the header|is empty"] if single else [])
 
 
 def joined(several: list[str]) -> str | None:
-    """Several files in one cell."""
+    """Join several file names in one cell."""
     return ";".join(several) or None
 
 
 def read_csv_cell(said: str | None, column: Column, decimal: str) -> Said:
-    """What a reader of CSV must find: several files are told by their column."""
+    """Return the content that mmml must read from a cell; several files are recognised by the
+    header.
+    """
     if (
         said is not None
         and column.meaning in MAKERS
@@ -173,7 +175,7 @@ def read_csv_cell(said: str | None, column: Column, decimal: str) -> Said:
 
 
 def quoted(cell: str, delimiter: str, quoting: str) -> str:
-    """A cell as this dialect writes it."""
+    """Return a cell with the quotation marks of the dialect."""
     inside = any(mark in cell for mark in (delimiter, "\n", "\r"))
     if quoting == "lone" and not inside:
         return cell
@@ -185,14 +187,14 @@ def quoted(cell: str, delimiter: str, quoting: str) -> str:
 
 
 def as_written(value: Any) -> Said:
-    """A value as a program prints it into a text file."""
+    """Return a value as a program writes it into a text file."""
     if isinstance(value, list):
         return [str(v) for v in value]
     return None if value is None else str(value)
 
 
 def jsonl(draw: Draw, table: Table) -> Case:
-    """One object a line."""
+    """Write a table as JSON lines, one object for each row."""
     path, root = named(draw, table, draw.choice([".jsonl", ".ndjson"]))
     escape, rows = draw.random() < 0.5, []
     for cells in zip(*(c.cells for c in table.columns), strict=True):
@@ -210,20 +212,20 @@ def jsonl(draw: Draw, table: Table) -> Case:
     ]
     path.write_text("".join(lines), encoding=draw.choice(["utf-8", "utf-8-sig"]))
     cells = {c.meaning: [as_json(v) for v in c.cells] for c in table.columns if c.meaning}
-    # No line has its key.
+    # No line may have the key of an empty column.
     flaws = ["has no such column"] if any(not any(c.cells) for c in table.columns) else []
     return Case(root, path.name, len(rows), cells, flaws=flaws)
 
 
 def as_json(value: Any) -> Said:
-    """What a JSON value says."""
+    """Return the content of a JSON value."""
     if isinstance(value, bool):
         return TRUTH[value]
     return as_written(value)
 
 
 def parquet(draw: Draw, table: Table) -> Case:
-    """Columns with types."""
+    """Write a table as Parquet, whose columns have types."""
     path, root = named(draw, table, ".parquet")
     arrays = {c.header: column_of(draw, c.cells) for c in table.columns}
     said = {
@@ -253,7 +255,7 @@ TYPES: dict[type, Callable[[Any], Said]] = {
 
 
 def column_of(draw: Draw, cells: list[Any]) -> pa.Array:
-    """Cells as one type, dictionary-encoded now and then."""
+    """Return cells as an array of one type, sometimes dictionary-encoded."""
     try:
         array = pa.array(cells)
     except (pa.ArrowException, OverflowError):

@@ -1,4 +1,4 @@
-"""A folder for each class, with splits above or without, and what else lies in such folders."""
+"""Class folders, with or without folders of splits, and other files that such folders contain."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ KINDS = ("words", "zeros", "date texts", "missing words", "accents", "scripts")
 
 
 def folders(draw: Draw, root: Path) -> Case:
-    """Files of one modality, or of two."""
+    """Make class folders with files of one or two modalities."""
     name = NAMES[draw.choice(KINDS)]
     modalities = draw.sample(list(MAKERS), draw.choice([1, 1, 1, 2]))
     nested = draw.random() < 0.3

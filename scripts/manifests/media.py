@@ -1,4 +1,4 @@
-"""Tiny files, whole and damaged, and the names that tables give them."""
+"""Tiny media files, intact and damaged, and their names in tables."""
 
 import json
 import wave
@@ -12,7 +12,7 @@ from manifests.cells import Draw
 
 
 def picture(path: Path, draw: Draw) -> None:
-    """Eight pixels wide; of one colour now and then."""
+    """Write an image eight pixels wide, sometimes of a single colour."""
     mode = draw.choice(["L", "RGB", "RGBA", "1", "P", "I;16"])
     pixels = noise(draw).integers(0, 256, (8, 8, 4)).astype(np.uint8)
     if draw.random() < 0.05:
@@ -26,7 +26,7 @@ def picture(path: Path, draw: Draw) -> None:
 
 
 def sound(path: Path, draw: Draw) -> None:
-    """A twentieth of a second; silence now and then."""
+    """Write a sound of a twentieth of a second, sometimes silent."""
     samples = noise(draw).integers(-9999, 9999, 400).astype("<i2") * (draw.random() > 0.05)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -36,13 +36,13 @@ def sound(path: Path, draw: Draw) -> None:
 
 
 def drawing(path: Path, draw: Draw) -> None:
-    """Two strokes."""
+    """Write a drawing of two strokes."""
     path.write_text(json.dumps(noise(draw).normal(size=(2, 3, 2)).round(3).tolist()))
 
 
 def vector(path: Path, draw: Draw) -> None:
-    """Four features, of any magnitude."""
-    with path.open("wb") as file:  # numpy would change the name
+    """Write four features of any magnitude."""
+    with path.open("wb") as file:  # given a path, numpy may change the name
         np.save(
             file,
             noise(draw).normal(size=4).astype(np.float32)
@@ -51,7 +51,7 @@ def vector(path: Path, draw: Draw) -> None:
 
 
 def noise(draw: Draw) -> np.random.Generator:
-    """Random numbers for an array."""
+    """Return a NumPy random generator."""
     return np.random.default_rng(draw.getrandbits(32))
 
 
@@ -79,7 +79,7 @@ ODD_PATHS += ("a\\b.png", "line\nbreak.png", "C:\\a.png", "folder", "nul\0.png")
 
 
 def file(folder: Path, modality: str, number: int, draw: Draw) -> str:
-    """Write a file; returns what the table calls it."""
+    """Write a file; return its name in the table."""
     if draw.random() < 0.04:
         return draw.choice(ODD_PATHS)
     suffix, make = MAKERS[modality]

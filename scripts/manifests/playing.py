@@ -1,4 +1,4 @@
-"""One manifest through check, two training steps and predict, in this process."""
+"""Test one manifest: check, two training steps and predict, in this process."""
 
 import contextlib
 import csv
@@ -49,13 +49,13 @@ evaluation.baselines=[] evaluation/evaluators=[few_shot] dataset.val=0.3 dataset
 
 @dataclass
 class Outcome:
-    """What became of a manifest.
+    """The result of testing a manifest.
 
     Attributes:
-        stages: how far it got: ``read``, ``checked``, ``trained``, ``predicted``.
-        sentences: it was refused with.
-        findings: what must not be: tracebacks, rows and values that changed.
-        printed: what the commands said.
+        stages: the stages that it passed: ``read``, ``checked``, ``trained``, ``predicted``.
+        sentences: the messages with which it was refused.
+        findings: errors of mmml: tracebacks, unjustified refusals, lost rows and changed values.
+        printed: the output of the commands.
     """
 
     stages: list[str] = field(default_factory=list)
@@ -65,18 +65,18 @@ class Outcome:
 
 
 class Here:
-    """Decodes files in this process; in place of a pool, which takes half a second to start."""
+    """Decodes files in this process instead of a pool, which takes half a second to start."""
 
     def __enter__(self) -> "Here":
         return self
 
     def __exit__(self, *about: object) -> None:
-        """Nothing needs to be stopped."""
+        """Do nothing: there is no pool to stop."""
 
     def decode(
         self, modality: str, paths: Iterable[Path], limits: Limits
     ) -> Iterator[np.ndarray | Failure]:
-        """As a pool does."""
+        """Decode files as a pool does."""
         for path in paths:
             try:
                 yield decode(modality, path, limits)
@@ -86,14 +86,14 @@ class Here:
 
 @functools.cache
 def composed(choices: tuple[str, ...], name: str) -> DictConfig:
-    """A config by its choices alone, which takes Hydra half a second."""
+    """Return a config with these choices; cached, since Hydra takes half a second."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose(name, list(choices))
 
 
 def compose_quickly(overrides: Iterable[str], name: str = "train") -> dict[str, Any]:
-    """What ``compose_plain`` gives, with what was composed before put to use again."""
+    """Return the same as ``compose_plain``, but reuse composed configs."""
     choices = tuple(o for o in overrides if "." not in o.partition("=")[0])
     config = deepcopy(composed(choices, name))
     for override in parse(quote_paths([o for o in overrides if o not in choices])):
@@ -103,9 +103,7 @@ def compose_quickly(overrides: Iterable[str], name: str = "train") -> dict[str, 
 
 @contextlib.contextmanager
 def quickly() -> Iterator[None]:
-    """Within this block configs are composed, and files decoded, faster than
-    a command does it alone.
-    """
+    """Within this context, configs are composed and files are decoded faster than in a command."""
     with contextlib.ExitStack() as stack:
         for module in ("check.command", "predict.command"):
             stack.enter_context(mock.patch(f"mmml.{module}.compose_plain", compose_quickly))
@@ -115,8 +113,8 @@ def quickly() -> Iterator[None]:
 
 
 def play(case: Case, work: Path) -> Outcome:
-    """Read it and compare, check it, train on it if the check says so, and predict its
-    rows from themselves.
+    """Read a manifest and compare, check it, train on it if the check says so, and predict its rows
+    from themselves.
     """
     outcome = Outcome()
     rows = attempt(
@@ -149,8 +147,9 @@ def play(case: Case, work: Path) -> Outcome:
 
 
 def attempt(outcome: Outcome, deserved: list[str], body: Any) -> Any:
-    """What ``body`` returns; None where it ends in a sentence that the manifest deserves,
-    or in a finding.
+    """Return the result of ``body``; None if it is refused or fails.
+
+    A refusal whose message matches no pattern in ``deserved``, and any other error, is a finding.
     """
     try:
         return body()
@@ -164,7 +163,7 @@ def attempt(outcome: Outcome, deserved: list[str], body: Any) -> Any:
 
 
 def place_of(error: Exception) -> str:
-    """What was raised, and by which line of mmml."""
+    """Return the error and the line of mmml that raised it."""
     frames = [
         f
         for f in traceback.extract_tb(error.__traceback__)
@@ -179,7 +178,7 @@ def place_of(error: Exception) -> str:
 
 
 def own_options(case: Case, section: str) -> list[str]:
-    """What has to be told of this manifest."""
+    """Return the options that this manifest needs."""
     columns = ", ".join(f"{m}: '{name}'" for m, name in case.columns.items())
     options = [f"{section}.columns={{{columns}}}"] if columns else []
     options += [f"{section}.on_bad_sample=skip"] if case.skip else []
@@ -187,7 +186,7 @@ def own_options(case: Case, section: str) -> list[str]:
 
 
 def unaccounted(options: list[str], case: Case) -> Iterator[str]:
-    """Rows that are neither samples of a split nor listed as left out."""
+    """Yield messages about rows that are neither samples of a split nor listed as left out."""
     section = compose_quickly(
         ["dataset=manifest", f"dataset.root={case.root}", "dataset.on_bad_sample=skip", *options]
     )
@@ -195,7 +194,7 @@ def unaccounted(options: list[str], case: Case) -> Iterator[str]:
         dataset = datasets.build_section(section["dataset"], "dataset")
         try:
             samples = dataset.load([modality])
-        except ExpectedError:  # a class in two splits
+        except ExpectedError:  # for example a class in two splits
             continue
         used = sum(len(s.labels) for s in samples.values())
         if used + len(dataset.skipped) != len(dataset.rows):
@@ -206,7 +205,9 @@ def unaccounted(options: list[str], case: Case) -> Iterator[str]:
 
 
 def train(overrides: list[str], folder: Path) -> Path:
-    """Two steps, as the check's last line says."""
+    """Train for two steps with the options that the check suggests; return the folder of the
+    run.
+    """
     config = compose_quickly(overrides)
     place = RunDirectory(folder).create()
     experiment, trainer = run.prepare(check_run(config), config, place)
@@ -219,7 +220,7 @@ def train(overrides: list[str], folder: Path) -> Path:
 def attempt_prediction(
     outcome: Outcome, case: Case, rows: ManifestRows | None, trained: Path | None, target: Path
 ) -> None:
-    """Predict each row from all of them; every row has a line of its own."""
+    """Predict each row from all rows; every row must have its own line in the output."""
     options = [*own_options(case, "predict"), f"predict.output={target}", "predict.device=cpu"]
     checkpoint, place = str(trained) if trained else None, str(case.root)
     code = attempt(

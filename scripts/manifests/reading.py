@@ -1,4 +1,4 @@
-"""Whether what was read is what was written: every row, and every value as it stands there."""
+"""Checks that the rows and values that mmml reads are those that were written."""
 
 import math
 import re
@@ -19,11 +19,11 @@ SPLITS = {
 }
 UNSEEN = re.compile("[\u200b\u2060\ufeff]")
 SHOWN = 60
-LONG = 255  # characters of a name that no file can have
+LONG = 255  # maximum number of characters of a file name
 
 
 def lost_rows(case: Case, rows: ManifestRows) -> Iterator[str]:
-    """What is missing or other than it was written, in one sentence each."""
+    """Yield messages about rows and values that are missing or differ from what was written."""
     read, left_out = len(np.unique(rows.origin)), sum(rows.left_out.values())
     if read + left_out != case.rows:
         if case.damaged and any("quotation mark" in why for why in rows.problems.values()):
@@ -40,19 +40,19 @@ def lost_rows(case: Case, rows: ManifestRows) -> Iterator[str]:
         if (counts := np.bincount(rows.origin).tolist()) != wanted:
             yield f"rows hold {short(wanted)} things, of which {short(counts)} were read"
         for meaning, written in case.cells.items():
-            if meaning != "id" or any(map(has, written)):  # else rows are named by what they hold
+            if meaning != "id" or any(map(has, written)):  # else mmml makes ids
                 yield from changed(meaning, written, rows)
     elif not case.sorted:
         yield from changed_files(case, rows)
 
 
 def several(said: Said) -> int:
-    """How many things a cell lists; 0 for one that is no list."""
+    """Return the number of values of a list; 0 if the cell is no list."""
     return len(said) if isinstance(said, list) else 0
 
 
 def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[str]:
-    """The first value of a column that was read as another."""
+    """Yield a message about the first value of a column that was read differently."""
     found: list[Any] = rows.column(meaning).to_pylist() if rows.has(meaning) else [None] * len(rows)
     for place, position in enumerate(positions(rows)):
         origin = int(rows.origin[place])
@@ -69,13 +69,13 @@ def changed(meaning: str, written: list[Said], rows: ManifestRows) -> Iterator[s
 
 
 def short(value: Any) -> str:
-    """A value for a message."""
+    """Return a shortened value for a message."""
     text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)})"
 
 
 def positions(rows: ManifestRows) -> list[int]:
-    """How many rows of one origin stand before each row."""
+    """Return, for each row, the number of earlier rows from the same origin."""
     counts: dict[int, int] = {}
     found = []
     for origin in rows.origin.tolist():
@@ -85,14 +85,16 @@ def positions(rows: ManifestRows) -> list[int]:
 
 
 def one_of(said: Said, position: int) -> str | None:
-    """What one of the rows that come from a cell says: one thing goes with all of several."""
+    """Return the content of one of the rows that come from a cell; a single value belongs to all of
+    them.
+    """
     if not isinstance(said, list):
         return said
     return said[0] if len(said) == 1 else said[position] if position < len(said) else None
 
 
 def meant(meaning: str, said: str | None, rows: ManifestRows) -> Any:
-    """What a cell must be read as."""
+    """Return the value that mmml must read from a cell."""
     if said is None or not said.strip():
         return None
     if meaning in ("label", "group", "domain"):
@@ -108,7 +110,7 @@ def meant(meaning: str, said: str | None, rows: ManifestRows) -> Any:
 
 
 def number(said: str) -> float | None:
-    """A finite number in ordinary digits, as a float32 can hold it."""
+    """Return a finite number in ASCII digits within the range of float32, else None."""
     try:
         value = (
             float(said) if said.isascii() and not re.search(r"_|e[+-]?\d{3}", said) else math.nan
@@ -119,7 +121,7 @@ def number(said: str) -> float | None:
 
 
 def changed_files(case: Case, rows: ManifestRows) -> Iterator[str]:
-    """Files of class folders, in any order."""
+    """Yield a message if the files of class folders differ, in any order."""
     names = [n for n, values in case.cells.items() if any(values)]
     wanted = sorted(zip(*(map(str, case.cells[n]) for n in names), strict=True))
     found = sorted(

@@ -1,1 +1,1 @@
-"""Evaluators. One file per evaluator."""
+"""Evaluators, one file each."""

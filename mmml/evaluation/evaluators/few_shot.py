@@ -1,5 +1,5 @@
-"""``few_shot``: the mean score of test episodes, in each mapping, number of ways
-and number of shots.
+"""``few_shot``: the mean score of test episodes for each mapping, number of ways and number of
+shots.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from mmml.methods import Role
 
 @evaluators.register("few_shot")
 class FewShot(Evaluator):
-    """Scores with intervals over episodes, the same for all learners.
+    """Mean scores with intervals over test episodes, which are the same for all learners.
 
-    Learners with calibrated confidence also get the calibration error, and the trained learner
-    the score of queries about names with a word that training never saw.
+    Learners with a calibration also get the calibration error. The trained learner also gets the
+    score of queries about names with words that do not occur in training.
     """
 
     name = "few_shot"
@@ -56,6 +56,6 @@ class FewShot(Evaluator):
         assert embedded is not None
         return class_examples(learners[0], samples, embedded, sampler, settings) | {
             "curves": descents(learners, embedded, sampler, settings[0]),
-            # Of the most shots.
+            # The last setting has the most shots.
             "answers": answer_examples(learners, samples, embedded, sampler, settings[-1]),
         }

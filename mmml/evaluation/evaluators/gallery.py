@@ -1,6 +1,4 @@
-"""``gallery``: ranking across modalities. What is the rank of the right class
-among all test classes?
-"""
+"""``gallery``: ranking across modalities; the rank of the right class among all test classes."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -24,22 +22,22 @@ from mmml.evaluation.statistics import interval
 from mmml.methods import Learner, Role
 from mmml.tasks import Ranking
 
-SHOWN, RETRIEVED = 12, 6  # queries in a report, and what they find
+SHOWN, RETRIEVED = 12, 6  # queries in a report, and candidates of each
 
 
 @evaluators.register("gallery")
 class Gallery(Evaluator):
-    """R@1, R@5, R@10 and the median rank for each mapping of one modality on each side,
-    two different ones.
+    """R@1, R@5, R@10 and the median rank for each mapping of two different modalities, one on each
+    side.
 
-    As everywhere the support side comes first: ``image:text`` is a gallery of images that is
-    searched by texts. Each gallery shows another sample of every class, and scores are averaged
-    over galleries. The interval of a recall is over queries, each averaged over galleries first:
-    the galleries show the same classes and are not independent. Queries about names with a word
-    that training never saw have rows of their own besides.
+    As in all mappings the support side comes first: ``image:text`` is a gallery of images that is
+    searched by texts. Each gallery has another sample of each class, and scores are averaged over
+    galleries. The galleries have the same classes and are not independent, so the score of each
+    query is first averaged over galleries, and the interval of a recall is over queries. Queries
+    about names with words that do not occur in training have additional rows.
 
     Args:
-        galleries: at most; 1 or more.
+        galleries: maximum number of galleries, 1 or more.
     """
 
     name = "gallery"
@@ -95,14 +93,16 @@ class Gallery(Evaluator):
 
     @torch.no_grad()
     def examples(self, players: Sequence[Player], context: EpisodeContext) -> dict[str, Any]:
-        """Evenly spaced queries with their first candidates, in the first gallery."""
+        """Return evenly spaced queries of the first gallery with their first candidates."""
         learner, embedded = players[0].learner, players[0].samples
         assert embedded is not None
         mappings = self.setting(context).mappings if learner.ranks else ()
         return {"galleries": [_shown(learner, embedded, mapping) for mapping in mappings]}
 
     def setting(self, context: EpisodeContext) -> EvalSetting:
-        """All classes are candidates; no mapping where each sample has a target of its own."""
+        """Return the setting with all classes as candidates; it has no mappings if each sample has
+        its own target.
+        """
         mappings = [] if context.task.per_sample_target else context.mappings
         pairs = tuple(
             m for m in mappings if len(m.support) == len(m.query) == 1 and m.support != m.query
@@ -113,8 +113,8 @@ class Gallery(Evaluator):
 
 
 def gallery(samples: Samples, number: int) -> Episodes:
-    """The episode of all classes in order that shows sample ``number`` of every class,
-    and its first name.
+    """Return the episode with all classes in order, sample ``number`` of each class, and its first
+    name.
     """
     classes = np.arange(len(samples.classes))[None]
     rows = (samples.starts[:-1] + number)[None, :, None]
@@ -124,8 +124,8 @@ def gallery(samples: Samples, number: int) -> Episodes:
 def rank(
     learner: Learner, embedded: Samples, mapping: Mapping, number: int
 ) -> tuple[Tensor, Tensor]:
-    """How well every candidate of a gallery fits every query, ``[1, queries, candidates]``,
-    and the right ones.
+    """Return the fit of each candidate of a gallery to each query, ``[1, queries, candidates]``,
+    and the numbers of the right candidates.
     """
     support, query = gather(embedded, gallery(embedded, number), [mapping]).view(mapping)
     return learner.adapt(support, Ranking())(query).cpu(), query.labels

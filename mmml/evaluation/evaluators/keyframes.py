@@ -1,9 +1,9 @@
-"""``keyframes``: summaries of videos. How well do predicted importances of frames
-agree with people?
+"""``keyframes``: video summarization; agreement of the predicted importance of frames with human
+annotators.
 
-From a few videos of a class, whose frames have scores, those of every frame of another video
-are predicted. Random summaries overlap much with those of people, so that correlations say more
-(Otani et al., 2019).
+The importance of each frame of a video is predicted from a few other videos of its class, whose
+frames have scores. Rank correlations are more informative than F, because even random summaries
+overlap much with human ones (Otani et al., 2019).
 """
 
 import warnings
@@ -32,15 +32,15 @@ from mmml.tasks import Metric
 from mmml.tasks.regression import Regression
 
 TAU, RHO, F = Metric("Kendall τ", percent=False), Metric("Spearman ρ", percent=False), Metric("F")
-PLACES = np.linspace(0, 1, 101)  # in a video, of what is known by time alone
+PLACES = np.linspace(0, 1, 101)  # relative times in a video, for the position prior
 SHOWN = 3  # videos in a report
-DRAWS = 5  # supports of each test video, and random summaries
-ROUNDING = 1e-6  # relative, in float32: so little may lie between frames that matter alike
+DRAWS = 5  # support sets for each test video, and random summaries
+ROUNDING = 1e-6  # relative, in float32; smaller differences of importance are ignored
 OPTION = "evaluation.keyframes.shots"
 
 
 class VideoSummary(Regression):
-    """The scores of all frames of a video, evaluated together; it is no choice of ``task=``."""
+    """The scores of all frames of a video, evaluated together; not available as ``task=``."""
 
     name = "summary"
     metrics: ClassVar[tuple[Metric, ...]] = (TAU, RHO, F)
@@ -48,11 +48,12 @@ class VideoSummary(Regression):
 
 @evaluators.register("keyframes")
 class KeyFrames(Evaluator):
-    """Predicts the frames of every test video from other videos of its class, several times;
-    intervals are over videos.
+    """Predicts the importance of the frames of each test video from other videos of its class.
+
+    Each video has several support sets; intervals are over videos.
 
     Args:
-        shots: how many videos the support set shows, such as ``[1, 4]``.
+        shots: numbers of videos in the support set, such as ``[1, 4]``.
     """
 
     name = "keyframes"
@@ -102,9 +103,10 @@ class KeyFrames(Evaluator):
         return results
 
     def references(self, context: EpisodeContext) -> Results:
-        """The scores of people, of random predictions and of the position prior on the same videos.
+        """Return the scores of human agreement, random predictions and the position prior on the
+        same videos.
 
-        People need several annotators, and the position prior needs a training split.
+        Human agreement needs several annotators, and the position prior needs a training split.
         """
         rng = np.random.default_rng(context.options.seed)
         footage = context.samples["test"].footage or ()
@@ -141,7 +143,9 @@ class KeyFrames(Evaluator):
         return {"keyframes": video_examples(context.samples["test"], found)}
 
     def settings(self, context: EpisodeContext) -> list[EvalSetting]:
-        """As many shots as videos in the support set."""
+        """Return one setting for each number of videos in the support set, which is its number of
+        shots.
+        """
         mappings = tuple(context.mappings)
         return [
             EvalSetting(self.name, VideoSummary(), EpisodeShape(1, count, 1), mappings)
@@ -156,8 +160,8 @@ def rows(
     scores: np.ndarray,
     **values: Any,
 ) -> Iterator[Result]:
-    """The rows of the scores of videos, ``[videos, metrics]``, of a learner,
-    or of what ``values`` name.
+    """Yield the rows of the scores of videos, ``[videos, metrics]``; without a learner, ``values``
+    give predictor and role.
     """
     for metric, each in zip(setting.task.metrics, scores.T, strict=True):
         mean, ci95 = interval(each)
@@ -174,7 +178,9 @@ def rows(
 def predicted(
     learner: Learner, embedded: Samples, mapping: Mapping, video: Footage, support: np.ndarray
 ) -> np.ndarray:
-    """The predicted importance of each frame of a video, ``[f]``, from the frames of others."""
+    """Return the predicted importance of each frame of a video, ``[f]``, from the support frames of
+    other videos.
+    """
     drawn = of_one_class(support, video.rows)
     shown, query = gather_encoded(learner, embedded, drawn, [mapping]).view(mapping)
     found: np.ndarray = learner.adapt(shown)(query)[0].double().cpu().numpy()
@@ -182,7 +188,7 @@ def predicted(
 
 
 def by_class(samples: Samples) -> dict[int, list[Footage]]:
-    """The videos of each class."""
+    """Return the videos of each class."""
     found: dict[int, list[Footage]] = {}
     for video in samples.footage or ():
         found.setdefault(int(samples.labels[video.rows[0]]), []).append(video)
@@ -190,8 +196,8 @@ def by_class(samples: Samples) -> dict[int, list[Footage]]:
 
 
 def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, np.ndarray]]:
-    """Each video ``DRAWS`` times, with the frames of others of its class,
-    the same for all learners.
+    """Yield each video ``DRAWS`` times, with the frames of other videos of its class; they are the
+    same for all learners.
     """
     rng = np.random.default_rng([seed, several])
     for videos in by_class(samples).values():
@@ -203,10 +209,10 @@ def draws(samples: Samples, several: int, seed: int) -> Iterator[tuple[Footage, 
 
 
 def agreement(importance: np.ndarray, video: Footage) -> tuple[float, float, float]:
-    """τ and ρ with each annotator's scores, and F with each annotator's summary, each the mean
+    """Return τ and ρ with each annotator's scores, and F with each annotator's summary, averaged
     over annotators.
 
-    Where all frames are equally important, random scores are used, since any summary is as good.
+    If all frames are equally important, random scores are used, since any summary is as good.
     """
     if np.ptp(importance) <= ROUNDING * np.abs(importance).max():
         return at_random(video, np.random.default_rng(zlib.crc32(video.name.encode())))
@@ -214,32 +220,36 @@ def agreement(importance: np.ndarray, video: Footage) -> tuple[float, float, flo
 
 
 def overlap_with_people(importance: np.ndarray, video: Footage) -> float:
-    """F of the predicted summary and that of each annotator, averaged over annotators."""
+    """Return F of the predicted summary with the summary of each annotator, averaged over
+    annotators.
+    """
     shown = summary(video.spread(importance), video.segments, video.budget)
     return float(np.mean([overlap(shown, theirs) for theirs in video.summaries]))
 
 
 def correlations(importance: np.ndarray, annotations: np.ndarray) -> tuple[float, float]:
-    """Kendall's τ-b and Spearman's ρ, the mean over annotators; 0 where one
-    of the two is constant.
+    """Return Kendall's τ-b and Spearman's ρ, averaged over annotators; 0 if either side is
+    constant.
     """
     from scipy.stats import kendalltau, spearmanr
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constant scores
+        warnings.simplefilter("ignore")  # about constant scores
         found = [[kendalltau(importance, a)[0], spearmanr(importance, a)[0]] for a in annotations]
     tau, rho = np.nan_to_num(np.array(found)).mean(0)
     return float(tau), float(rho)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """F of two summaries, bool ``[frames]``: twice what both show, as a share of what they show."""
+    """Return F of two summaries, bool ``[frames]``: twice the number of common frames, divided by
+    the sum of their lengths.
+    """
     together = int(a.sum() + b.sum())
     return 2 * int((a & b).sum()) / together if together else 1.0
 
 
 def people(video: Footage) -> tuple[float, float, float]:
-    """Each annotator compared with all others: what agreement can be expected."""
+    """Return the mean agreement of each annotator with all others: human agreement."""
     every = range(len(video.annotations))
     found = []
     for i in every:
@@ -253,7 +263,7 @@ def people(video: Footage) -> tuple[float, float, float]:
 
 
 def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Random scores: no correlation, but some overlap."""
+    """Return the expected scores of a random summary: no correlation, but some overlap."""
     return (
         0.0,
         0.0,
@@ -264,8 +274,8 @@ def at_random(video: Footage, rng: np.random.Generator) -> tuple[float, float, f
 
 
 def by_time(train: Samples) -> np.ndarray:
-    """The mean importance in the training split by position in a video, from its first
-    frame to its last.
+    """Return the mean importance of training frames by relative time in a video, ``[101]``, from
+    the first frame to the last.
     """
     curves = [
         np.interp(PLACES, np.linspace(0, 1, len(v.rows)), v.annotations.mean(0))

@@ -1,9 +1,10 @@
-"""``matching``: matching across modalities by pairs: one example of each class in both,
-and no model that compares the two.
+"""``matching``: matching across modalities with one pair of each class, without a model that
+compares the two modalities.
 
-Which image belongs to what is said? What is said resembles the sound of one of the pairs, and the
-image of that pair resembles one of the candidates (Eloff, Engelbrecht and Kamper, 2019). No common
-space of the modalities is needed, so that it works for classes whose pairing was never learned.
+For example, which image belongs to a spoken word? The word is most similar to the sound of one of
+the pairs, and the image of that pair is most similar to one of the candidates (Eloff, Engelbrecht
+and Kamper, 2019). The modalities need no shared space, so this works for pairings that were never
+trained.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,11 @@ OPTION = "evaluation.matching.mappings"
 
 @evaluators.register("matching")
 class MatchingByPairs(Evaluator):
-    """The accuracy of matching, in episodes of the few-shot shapes.
+    """The accuracy of matching in episodes of the few-shot shapes.
 
     Args:
-        mappings: such as ``image:audio``. As everywhere the support side, the candidates,
-            comes first.
+        mappings: such as ``image:audio``. As in all mappings the support side comes first; it has
+            the candidates.
     """
 
     name = "matching"
@@ -81,8 +82,8 @@ class MatchingByPairs(Evaluator):
         return self.of([player], context) if player.learner.role is Role.LEARNED else Results()
 
     def references(self, context: EpisodeContext) -> Results:
-        """Chance, and baselines, each of which knows one modality: those of one
-        name match together.
+        """Return the rows of chance and of baselines. A baseline sees one modality, so all
+        baselines of one name match together.
         """
         results = Results()
         for name in context.options.baselines:
@@ -94,14 +95,14 @@ class MatchingByPairs(Evaluator):
         return results
 
     def settings(self, context: EpisodeContext) -> list[EvalSetting]:
-        """The mappings in each shape that is played."""
+        """Return one setting with all mappings for each few-shot shape."""
         shapes = dict.fromkeys(setting.shape for setting in context.settings)
         return [EvalSetting(self.name, Matching(), shape, self.mappings) for shape in shapes]
 
     @torch.no_grad()
     def of(self, known: Sequence[Player], context: EpisodeContext) -> Results:
-        """The rows of players that match together; what is not known in both
-        modalities is left out.
+        """Return the rows of players that match together; mappings without a player for both
+        modalities are skipped.
         """
         results, sampler = Results(), context.sampler()
         for setting in self.settings(context):
@@ -122,7 +123,7 @@ class MatchingByPairs(Evaluator):
 
 
 def of_modality(known: Sequence[Player], modality: str) -> Player | None:
-    """The first that has an encoder of it, if any."""
+    """Return the first player with an encoder of the modality; None if there is none."""
     return next((p for p in known if modality in p.learner.embedder.encoders), None)
 
 
@@ -134,7 +135,7 @@ def matched(
     setting: EvalSetting,
     episodes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The score of each episode, ``[episodes]``, and its classes, ``[episodes, ways]``."""
+    """Return the score of each episode, ``[episodes]``, and its classes, ``[episodes, ways]``."""
     assert queries.samples is not None and candidates.samples is not None
     scores, classes = [], []
     parts = chunks(sampler.at_most(episodes), setting.shape, queries.learner)
@@ -154,20 +155,20 @@ def matched(
 
 
 def alike(samples: Samples, drawn: Episodes, side: tuple[str, ...]) -> Batch:
-    """Episodes that show the same modality on both sides."""
+    """Gather episodes with the same modality on both sides."""
     return gather(samples, drawn, [EpisodeMapping(side, side)])
 
 
 def match(first: Learner, second: Learner, queries: Batch, candidates: Batch) -> Tensor:
-    """Log-probabilities of the candidates, ``[B, q, ways]``.
+    """Return log-probabilities of the candidates, ``[B, q, ways]``.
 
     Args:
-        first: of the modality of the queries.
-        second: of the modality of the candidates.
-        queries: pairs and queries, as the first modality shows them.
-        candidates: pairs and one candidate of each class, as the second shows them.
+        first: the learner for the modality of the queries.
+        second: the learner for the modality of the candidates.
+        queries: the pairs and the queries, in the first modality.
+        candidates: the pairs and one candidate of each class, in the second modality.
     """
-    # The class whose pair a query resembles.
+    # The class whose pair is most similar to the query.
     pair = first.adapt(queries.support)(queries.query).argmax(-1).cpu()
     onwards = second.adapt(candidates.query)(candidates.support).cpu()  # [B, ways * shots, ways]
     of_class = onwards.unflatten(1, (onwards.shape[-1], -1)).exp().mean(2).log()

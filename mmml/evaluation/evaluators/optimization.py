@@ -1,5 +1,5 @@
-"""``optimization``: the loss of problems after a number of steps, compared with tuned
-hand-designed rules.
+"""``optimization``: the loss of problems after a number of steps, compared with hand-designed
+update rules with a searched rate.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ MEDIAN = Metric("median loss", percent=False, higher_is_better=False)
 
 @evaluators.register("optimization")
 class Optimization(Evaluator):
-    """Mean and median loss on test problems after each horizon, and the curves of the loss.
+    """The mean and median loss of test problems after each horizon, and the curves of the loss.
 
     Args:
-        horizon_multiples: problems are followed for so many times the steps of training
-            (``method.inner_steps``), each 1 or more.
+        horizon_multiples: horizons as multiples of the training steps (``method.inner_steps``),
+            each 1 or more.
     """
 
     name = "optimization"
@@ -41,7 +41,7 @@ class Optimization(Evaluator):
             "a list of positive whole numbers",
         )
         self.horizon_multiples = horizon_multiples
-        self._curves: list[Curve] = []  # kept for the report, since to follow problems takes long
+        self._curves: list[Curve] = []  # kept for the report, because solving problems is slow
 
     def run(self, player: Player, context: ProblemContext) -> Results:
         solver, horizon = player.learner, player.learner.unroll.inner_steps

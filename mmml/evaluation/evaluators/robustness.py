@@ -1,4 +1,6 @@
-"""``robustness``: how the score falls when modalities are missing or noisy."""
+"""``robustness``: the score as a function of the amount of corruption, such as missing or noisy
+modalities.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,22 +18,22 @@ from mmml.evaluation.results import Result, ResultKey, Results
 from mmml.evaluation.statistics import interval
 from mmml.methods import Learner, Role
 
-ALL = "all"  # in place of a corruption and a modality: the mean over them
+ALL = "all"  # in place of corruption and modality: the mean over all
 OPTION = "evaluation.robustness"
 
 
 @evaluators.register("robustness")
 class Robustness(Evaluator):
-    """The learner's score under each corruption of each modality, and the areas under the curves.
+    """The learner's score under each corruption of each modality, and the area under each curve.
 
-    It is applied after the corruptions of the config.
+    These corruptions are applied after those of the config.
 
     Args:
-        corruptions: by name, each of every modality that it fits.
-        amounts: of each, from 0 to 1.
+        corruptions: names of corruptions; each is applied to every modality that it fits.
+        amounts: of each corruption, from 0 to 1.
         side: ``support``, ``query`` or ``both``.
-        split: ``test``, or ``val`` where a choice is to be made by it.
-        episodes: of each point, or ``evaluation.episodes`` if these are fewer.
+        split: ``test``, or ``val`` to make a choice by the result.
+        episodes: for each point of a curve; ``evaluation.episodes`` if that is fewer.
     """
 
     name = "robustness"
@@ -117,7 +119,7 @@ class Robustness(Evaluator):
         embedded: Samples,
         corruption: Corruption | None,
     ) -> Results:
-        """The learner's headline scores under one corruption, or none."""
+        """Return the learner's headline scores under one corruption, or none."""
         if corruption and corruption.corrupts_values:
             raw = context.samples[self.split].columns[corruption.modality]
             embedded = replace(embedded, columns={**embedded.columns, corruption.modality: raw})
@@ -128,7 +130,7 @@ class Robustness(Evaluator):
 
 
 def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[str, str]]:
-    """Corruptions by name, each with every modality that it can corrupt."""
+    """Return pairs of a corruption's name and a modality that it can corrupt."""
     kinds = {
         name: getattr(corruptions.get(name, f"{OPTION}.corruptions"), "kinds", ()) for name in names
     }
@@ -136,8 +138,8 @@ def applicable(names: Iterable[str], modalities: Iterable[str]) -> list[tuple[st
 
 
 def areas(points: Results) -> list[Result]:
-    """The area under each curve, the mean score over all amounts (by the trapezoid rule),
-    and the mean of the areas.
+    """Return the rows of the area under each curve (the mean score over all amounts, by the
+    trapezoid rule), and of the mean of the areas.
     """
     curves: dict[ResultKey, list[Result]] = {}
     for point in points:
@@ -158,7 +160,9 @@ def areas(points: Results) -> list[Result]:
 
 
 def area_result(point: Result, key: ResultKey, scores: np.ndarray) -> Result:
-    """The row of the mean of some areas, ``[episodes]``; all else is as of a point of a curve."""
+    """Return the row of the mean of some areas, ``[episodes]``; other fields are copied from a
+    point of a curve.
+    """
     mean, ci95 = interval(scores)
     return replace(
         point, key=key, mean=mean, ci95=ci95, ci95_classes=None, answers=None, scores=scores
@@ -166,7 +170,7 @@ def area_result(point: Result, key: ResultKey, scores: np.ndarray) -> Result:
 
 
 def area_under(amounts: Sequence[float], scores: np.ndarray) -> np.ndarray:
-    """The mean score from the first amount to the last, ``[amounts, episodes]``
-    → ``[episodes]``.
+    """Return the mean score between the first and the last amount: ``[amounts, episodes]`` →
+    ``[episodes]``.
     """
     return np.trapezoid(scores, amounts, axis=0) / (amounts[-1] - amounts[0])

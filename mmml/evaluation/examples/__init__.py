@@ -1,1 +1,1 @@
-"""What a report shows besides numbers: examples of queries, answers, classes and videos."""
+"""Examples that the report shows besides numbers: queries, answers, classes and videos."""

@@ -1,4 +1,4 @@
-"""Queries with right and given answers for the report, for tasks that find or write answers."""
+"""Queries with right and predicted answers for the report, for retrieval and text generation."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from mmml.evaluation.examples.thumbnails import picture
 from mmml.evaluation.setting import EvalSetting
 from mmml.methods import Learner
 
-EPISODES, PAIRS, QUERIES = 4, 3, 6  # that are shown
-LOOKED_AT = 200  # episodes, to find some of different classes
+EPISODES, PAIRS, QUERIES = 4, 3, 6  # numbers of examples shown
+LOOKED_AT = 200  # episodes to search for different classes
 
 
 @torch.no_grad()
@@ -24,15 +24,15 @@ def answer_examples(
     sampler: Sampler,
     setting: EvalSetting,
 ) -> dict[str, Any] | None:
-    """Some queries of some episodes with what each learner answers, as JSON values;
-    None where a task shows no answers.
+    """Return some queries of some episodes with the answer of each learner, as JSON values; None if
+    the task shows no answers.
 
     Args:
-        learners: on the same samples.
+        learners: all on the same samples.
         samples: of the split, to show them.
-        embedded: the same with the learners' embeddings.
+        embedded: the same samples with the learners' embeddings.
         sampler: of that split.
-        setting: its first mapping is played.
+        setting: its first mapping is used.
     """
     target, mapping = setting.task.target, setting.mappings[0]
     learners = [learner for learner in learners if learner.can_play(setting.shape)]
@@ -60,7 +60,7 @@ def _episode(
     drawn: Episodes,
     setting: EvalSetting,
 ) -> dict[str, Any] | None:
-    """One episode: its class, some pairs of its support set, and some queries."""
+    """Return one episode: its class, some pairs of its support set, and some queries."""
     mapping, target = setting.mappings[0], str(setting.task.target)
     support, query = gather_encoded(learners[0], embedded, drawn, [mapping]).view(mapping)
     queried, known = drawn.query[0].ravel(), drawn.support[0].ravel()[:PAIRS]
@@ -87,7 +87,7 @@ def _episode(
 
 
 def of_different_classes(sampler: Sampler, setting: EvalSetting) -> Iterator[Episodes]:
-    """Some episodes, the first of their class each."""
+    """Yield some episodes, each of a different class."""
     known: set[int] = set()
     for number in range(sampler.at_most(LOOKED_AT)):
         drawn = sampler.draw([number], setting.shape)
@@ -100,7 +100,7 @@ def of_different_classes(sampler: Sampler, setting: EvalSetting) -> Iterator[Epi
 
 
 def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[str, Any]]:
-    """The values of a row that are present, as texts or pictures."""
+    """Return the values of a row that are present, as texts or pictures."""
     found = [(m, samples.columns[m].take(slice(row, row + 1)).present[:]) for m in modalities]
     return [
         {"text": str(value[0])}
@@ -112,5 +112,5 @@ def several(samples: Samples, row: int, modalities: Iterable[str]) -> list[dict[
 
 
 def one(samples: Samples, row: int, modality: str) -> dict[str, Any]:
-    """One value of a row, which must be present."""
+    """Return one value of a row, which must be present, as a text or picture."""
     return several(samples, row, [modality])[0]

@@ -1,4 +1,6 @@
-"""What a report shows besides numbers: the classes, confusions and a map. Plain values only."""
+"""Examples for the report: the classes, the most frequent confusions and a map of the
+embeddings.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,14 +31,15 @@ def class_examples(
     sampler: Sampler,
     settings: Sequence[EvalSetting],
 ) -> dict[str, Any]:
-    """All examples of one learner on one split, as JSON values.
+    """Return all examples of one learner on one split, as JSON values.
 
     Args:
-        learner: whose mistakes are shown.
+        learner: its confusions and embeddings are shown.
         samples: of the split, to show them.
-        embedded: the same with the learner's embeddings.
+        embedded: the same samples with the learner's embeddings.
         sampler: of that split.
-        settings: that are played; confusions are from the one of most ways and fewest shots.
+        settings: confusions are from the setting with the most ways and, of these, the fewest
+            shots.
     """
     widest = max(settings, key=lambda s: (s.shape.ways, -s.shape.shots))
     is_classifier = not learner.task.per_sample_target
@@ -48,7 +51,7 @@ def class_examples(
 
 
 def in_space(learner: Learner, samples: Samples) -> Samples:
-    """The samples with only the modalities that the learner embeds."""
+    """Return the samples with only the modalities that the learner embeds."""
     return replace(
         samples,
         columns={m: c for m, c in samples.columns.items() if m in learner.embedder.encoders},
@@ -56,8 +59,8 @@ def in_space(learner: Learner, samples: Samples) -> Samples:
 
 
 def _item(samples: Samples, number: int) -> dict[str, Any]:
-    """How a class is shown: its identifier and, of the modality that shows it best, a picture
-    of the first value.
+    """Return how a class is shown: its name, its first text, and a picture of its first value in
+    the modality that shows it best.
     """
     item: dict[str, Any] = {"label": samples.classes[number]}
     if (texts := samples.columns.get("text")) is not None and texts.starts is not None:
@@ -76,7 +79,9 @@ def _item(samples: Samples, number: int) -> dict[str, Any]:
 def _confusions(
     learner: Learner, embedded: Samples, sampler: Sampler, setting: EvalSetting
 ) -> dict[str, Any]:
-    """The pairs of classes that are confused most often, under the first mapping of the setting."""
+    """Return the pairs of classes that are confused most often, under the first mapping of the
+    setting.
+    """
     mapping, shape = setting.mappings[0], setting.shape
     both: Counter[tuple[int, int]] = Counter()
     queries = 0
@@ -101,10 +106,11 @@ def _confusions(
 
 
 def _map(embedded: Samples) -> dict[str, Any]:
-    """Classes laid out in two dimensions by each modality's mean embedding (t-SNE, van der
+    """Return a two-dimensional map of the mean embedding of each class and modality (t-SNE, van der
     Maaten and Hinton 2008).
 
-    Modalities of another width than the first share no space with it and are left out.
+    Modalities whose embeddings differ in width from the first one are left out, since they share no
+    space with it.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -114,7 +120,7 @@ def _map(embedded: Samples) -> dict[str, Any]:
     modalities = [m for m, width in widths.items() if width == next(iter(widths.values()))]
     means = np.concatenate([_class_means(embedded, m)[shown] for m in modalities])
     spread = means.std(axis=0)
-    # Nothing to lay out.
+    # Too few different points for a map.
     if len(means) < 5 or not np.isfinite(means).all() or (spread > 1e-6).sum() < 2:
         return {"modalities": [], "points": {}, "classes": []}
     tsne = TSNE(
@@ -124,7 +130,7 @@ def _map(embedded: Samples) -> dict[str, Any]:
         metric="cosine",
         max_iter=500,
     )
-    with threadpool_limits(1):  # on so few points, more threads wait for one another
+    with threadpool_limits(1):  # more threads are slower on so few points
         layout = tsne.fit_transform(means)
     layout = (layout - layout.min(0)) / (np.ptp(layout, axis=0) + 1e-9)
     parts = np.split(layout.round(4), len(modalities))

@@ -1,4 +1,4 @@
-"""The loss against steps of adaptation, for the report."""
+"""Curves of the loss against inner steps, for the report."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,23 +15,23 @@ from mmml.evaluation.statistics import finite
 from mmml.methods import Learner
 
 Curve = dict[str, Any]
-"""``name``, and lists ``steps``, ``low``, ``median`` and ``high``."""
+"""The name of a learner, and lists ``steps``, ``low``, ``median`` and ``high``."""
 
-TRACED = 200  # episodes whose losses are followed step by step
+TRACED = 200  # episodes whose loss is recorded after each step
 
 
 @torch.no_grad()
 def descents(
     learners: Iterable[Learner], embedded: Samples, sampler: Sampler, setting: EvalSetting
 ) -> list[Curve]:
-    """The loss on queries against steps of adaptation, of those that take steps: median and
-    quartiles over episodes.
+    """Return curves of the query loss against inner steps for learners with an inner loop: median
+    and quartiles over episodes.
 
     Args:
-        learners: on the same samples.
-        embedded: of the test split.
+        learners: all on the same samples.
+        embedded: the embedded test split.
         sampler: of that split.
-        setting: its first mapping is played.
+        setting: its first mapping is used.
     """
     found = []
     for learner in learners:
@@ -44,15 +44,17 @@ def descents(
             )
             parts.append(learner.trace(*batch.view(setting.mappings[0])).double().cpu().numpy())
         losses = np.concatenate(parts, axis=1)
-        if len(losses) > 1:  # else it takes no step
+        if len(losses) > 1:  # else there is no step
             found.append(curve(learner.predictor_name, losses))
     return found
 
 
 def curve(name: str, losses: np.ndarray, points: int = 200) -> Curve:
-    """Median and quartiles of ``[steps + 1, tasks]``, at no more steps than a figure can show."""
+    """Return the curve of losses ``[steps + 1, tasks]``: median and quartiles at no more than
+    ``points`` steps.
+    """
     shown = np.unique(np.linspace(0, len(losses) - 1, points).round().astype(int))
-    with np.errstate(invalid="ignore"):  # of losses that are infinite
+    with np.errstate(invalid="ignore"):  # infinite losses
         low, median, high = np.quantile(losses[shown], [0.25, 0.5, 0.75], axis=1)
     levels = {"low": low, "median": median, "high": high}
     return {"name": name, "steps": shown.tolist()} | {

@@ -1,4 +1,4 @@
-"""A small picture of any value: how reports show images, sounds, clips and strokes."""
+"""Small pictures for the report: of images, sounds, videos, strokes and features."""
 
 import base64
 import io
@@ -8,17 +8,17 @@ from urllib.parse import quote
 import numpy as np
 
 SIDE = 96  # pixels of a thumbnail's longer side
-ORDER = ("image", "video", "strokes", "audio", "features")  # what shows a sample best comes first
+ORDER = ("image", "video", "strokes", "audio", "features")  # best one to show a sample first
 COLOUR = "#3a6fd8"
 
 
 def picture(modality: str, value: Any) -> dict[str, Any]:
-    """``{"image": data URI, "ink": whether it may be inverted on a dark
-    page}``; of a video also ``face``, one frame.
+    """Return ``{"image": data URI, "ink": whether it may be inverted on a dark page}``; for a video
+    also ``face``, one frame.
 
     Args:
         modality: of the value, one of ``ORDER``.
-        value: one value as datasets keep it; see :class:`mmml.encoders.Encoder`.
+        value: a raw value of a dataset, see :class:`mmml.encoders.Encoder`.
     """
     array = np.asarray(value)
     if modality == "image":
@@ -39,7 +39,7 @@ def picture(modality: str, value: Any) -> dict[str, Any]:
 
 
 def ink(image: np.ndarray) -> str:
-    """A grey image ``[H, W]`` as a PNG of black ink whose opacity is the pixel's value."""
+    """Return a grey image ``[H, W]`` as a PNG of black ink whose opacity is the pixel value."""
     from PIL import Image
 
     page = Image.new("LA", image.shape[::-1])
@@ -48,7 +48,7 @@ def ink(image: np.ndarray) -> str:
 
 
 def thumbnail(image: np.ndarray, side: int = SIDE) -> str:
-    """An image ``[C, H, W]``, uint8, made small."""
+    """Return an image ``[C, H, W]``, uint8, as a PNG whose longer side is at most ``side``."""
     from PIL import Image
 
     page = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
@@ -57,7 +57,7 @@ def thumbnail(image: np.ndarray, side: int = SIDE) -> str:
 
 
 def drawing(strokes: np.ndarray) -> str:
-    """Pen strokes ``[points, 4]`` as lines."""
+    """Return pen strokes ``[points, 4]`` as an SVG of lines."""
     xy = strokes[:, :2] - strokes[:, :2].min(0)
     xy = xy / max(float(xy.max()), 1e-9) * 90 + 5
     parts = [xy[strokes[:, 3] == s] for s in np.unique(strokes[:, 3])]
@@ -72,7 +72,7 @@ def drawing(strokes: np.ndarray) -> str:
 
 
 def waveform(clip: np.ndarray, bars: int = 48) -> str:
-    """A sound ``[samples]`` as its loudness over time."""
+    """Return a sound ``[samples]`` as an SVG of its loudness over time."""
     peaks = [float(np.abs(part).max(initial=0)) for part in np.array_split(clip, bars)]
     top = max(*peaks, 1e-6)
     body = "".join(
@@ -84,7 +84,7 @@ def waveform(clip: np.ndarray, bars: int = 48) -> str:
 
 
 def heat(features: np.ndarray, columns: int = 48) -> str:
-    """A vector, or steps of vectors, as shades."""
+    """Return a vector, or a sequence of vectors, as a grey PNG (a heat map)."""
     from PIL import Image
 
     rows = np.atleast_2d(features)[:, : columns * 8]

@@ -1,4 +1,4 @@
-"""Contact sheets: summaries of some test videos, frame by frame, for the report."""
+"""Summaries of some test videos, frame by frame, for the report."""
 
 import io
 from base64 import b64encode
@@ -12,19 +12,19 @@ from mmml.data.base import Samples
 from mmml.data.values import evenly_spaced
 from mmml.evaluation.examples.thumbnails import thumbnail
 
-FRAMES = 24  # of each video at most
+FRAMES = 24  # maximum number shown of each video
 SIDE, DURATION = 96, 500  # pixels of the animation's longer side, and milliseconds of a frame
 
 
 def video_examples(
     samples: Samples, predicted: Iterable[tuple[Footage, np.ndarray]]
 ) -> list[dict[str, Any]]:
-    """Videos with what is predicted of each frame, what people say, and what a summary shows,
+    """Return, for each video, its predicted and annotated importance and the frames of its summary,
     as JSON values.
 
     Args:
         samples: of the split, to show them.
-        predicted: videos, each with how much every frame matters, ``[f]``.
+        predicted: videos, each with the predicted importance of its frames, ``[f]``.
     """
     return [_sheet(samples, video, importance) for video, importance in predicted]
 
@@ -51,14 +51,14 @@ def _sheet(samples: Samples, video: Footage, importance: np.ndarray) -> dict[str
 
 
 def _scaled(values: np.ndarray) -> list[float]:
-    """From 0 to 1."""
+    """Scale values to the range from 0 to 1."""
     spread = float(np.ptp(values))
     found: list[float] = ((values - values.min()) / (spread or 1.0)).round(3).tolist()
     return found
 
 
 def animation(frames: Sequence[np.ndarray]) -> str | None:
-    """Frames ``[3, H, W]``, uint8, as an animated GIF; None if there is none."""
+    """Return frames ``[3, H, W]``, uint8, as an animated GIF (data URI); None if there are none."""
     from PIL import Image
 
     pages = [Image.fromarray(np.moveaxis(frame, 0, -1)) for frame in frames]

@@ -1,4 +1,6 @@
-"""``method=learned_optimizer``: learn how to turn a support set into adapted parameters."""
+"""``method=learned_optimizer``: adapts parameters to a support set by gradient steps; the update
+rule may be learned.
+"""
 
 from mmml.methods.learned_optimizer.learner import LearnedOptimizer
 

@@ -1,5 +1,5 @@
-"""Losses that hold their gradient in place of their graph, so that only one graph is
-in memory at a time.
+"""Losses that store their gradient instead of their graph, so that only one graph is in memory at a
+time.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def cache_gradient(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
-    """A loss with the same value and gradient that holds the gradient in place of its graph.
-    It can be differentiated once.
+    """Return a loss with the same value and gradient, but without its graph. It can be
+    differentiated once.
 
     Args:
-        loss: a number.
-        parameters: all that it depends on and that wants a gradient.
+        loss: a scalar.
+        parameters: all parameters that the loss depends on.
     """
     if not loss.requires_grad:
         return loss

@@ -1,5 +1,5 @@
-"""The learned optimizer: a support set becomes adapted parameters by an update rule that is
-learned across tasks.
+"""The learned optimizer: adapts a model to a support set by an update rule, which may be learned
+across tasks.
 """
 
 import copy
@@ -38,29 +38,28 @@ log = logging.getLogger(__name__)
 
 @methods.register("learned_optimizer")
 class LearnedOptimizer(Learner):
-    """Adapts a model to each task by gradient steps, and minimises ``L_meta = Σ_i L_i(M(O(L_i)))``,
-    the query loss of the adapted models.
+    """Adapts a model to each task by gradient steps on the support set.
+
+    Training minimises ``L_meta = Σ_i L_i(M(O(L_i)))``, the query loss of the adapted models.
 
     Args:
         embedder: the encoders and their fusion.
-        task: what the predictions are.
-        ways: classes of a training episode, at most.
-        update_rule: the name and the options of a part of
-            ``mmml.methods.learned_optimizer.update_rules``.
-        init: of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
-        adapt: what is adapted: ``head``, or ``all``, the encoders too.
-        first_order: whether the meta-gradient takes the inner gradients as constants (yes)
-            or follows them back (no).
-        inner_steps: of the inner loop in training.
-        eval_inner_steps: of the inner loop afterwards; None for as many.
-        truncation_length, step_loss_weights, curriculum: of the unrolling, see
+        task: defines targets, predictions and loss.
+        ways: maximum number of classes of a training episode.
+        update_rule: name and options of a part of ``mmml.methods.learned_optimizer.update_rules``.
+        init: initialization of the head, see :class:`mmml.methods.learned_optimizer.heads.Head`.
+        adapt: what the inner loop changes: ``head``, or ``all`` (encoders and head).
+        first_order: whether the meta-gradient treats the gradients of the inner loop as constants.
+        inner_steps: number of inner steps in training.
+        eval_inner_steps: number of inner steps in evaluation; None for ``inner_steps``.
+        truncation_length, step_loss_weights, curriculum: see
             :class:`mmml.methods.learned_optimizer.unroll.Unroll`.
-        head_scale: what the head's outputs are multiplied by; training changes it.
-        transductive: with ``adapt=all``, whether batch normalisation sees all queries at once,
-            as in published MAML.
+        head_scale: initial factor of the head's outputs; training changes it.
+        transductive: with ``adapt=all``, whether batch normalisation uses the statistics of all
+            queries, as in published MAML.
         vectorize: ``auto``, true or false, see
             :class:`mmml.methods.learned_optimizer.models.FullModel`.
-        language_model: the name and the options of a part of
+        language_model: name and options of a part of
             ``mmml.methods.learned_optimizer.language_models``, for tasks whose answers are texts.
     """
 
@@ -126,7 +125,7 @@ class LearnedOptimizer(Learner):
 
     @property
     def embedder(self) -> Embedder:  # type: ignore[override]
-        """The encoders; with ``adapt=all``, as they are before adaptation."""
+        """The encoders; with ``adapt=all``, before adaptation."""
         return self.model.embedder
 
     def describe(self) -> dict[str, Any]:
@@ -147,8 +146,10 @@ class LearnedOptimizer(Learner):
             self.model.head.fit(samples, self.task)
 
     def check_training(self, mappings: Sequence[EpisodeMapping]) -> None:
-        """Refuse an encoder without a gradient: in first order, gradients reach supports only
-        through the initial head.
+        """Raise a ``UserError`` if an encoder would have no gradient.
+
+        With first order, an encoder that only embeds support items has a gradient only through the
+        initial head.
         """
         queried = {m for mapping in mappings for m in mapping.query}
         never_queried = sorted({m for mapping in mappings for m in mapping.support} - queried)
@@ -223,23 +224,23 @@ class LearnedOptimizer(Learner):
     def losses(self, batch: Batch, progress: float) -> Iterator[Tensor]:
         points: dict[int, InnerState] = {}
         for segment in self._unroll.segments(progress):
-            # Anew for each segment, since the encoders have learned from the one before.
+            # Encode again for each segment, since the optimizer has changed the encoders.
             encoded = batch.encode(self.embedder.encode) if self.embeds_once else batch
             with torch.autocast(self.embedder.device.type, enabled=False):
                 parts = []
                 for i, (support, query) in enumerate(self._views(encoded, begins=not points)):
                     loss, point = self._segment(support, query, points.get(i), segment)
                     points[i] = point.detached()
-                    # Embeddings, of answers too, are shared with the other pieces;
-                    # else only parameters are.
+                    # Embeddings (also of answers) are shared with other pieces, and
+                    # their graph must be kept; else only parameters are shared.
                     shared = self.embeds_once or bool(self.task.embedded_columns)
                     parts.append(loss if shared else cache_gradient(loss, self.parameters()))
                 total = torch.stack(parts).mean()
             yield total
 
     def _views(self, batch: Batch, begins: bool) -> list[tuple[EncodedSet, EncodedSet]]:
-        """The support and the query side of each mapping, encoded, split as
-        the model computes them.
+        """Return the encoded support and query side of each mapping, split into pieces that are
+        computed one by one.
         """
         views: list[tuple[EncodedSet, EncodedSet]] = []
         for mapping in batch.mappings:
@@ -252,7 +253,7 @@ class LearnedOptimizer(Learner):
     def _segment(
         self, support: EncodedSet, query: EncodedSet, point: InnerState | None, segment: range
     ) -> tuple[Tensor, InnerState]:
-        """The meta-loss of one view over some steps, and the state after them."""
+        """Return the meta-loss of one piece over some steps, and the state after them."""
         point = self._start(support) if point is None else point
         query_losses, descended = [], []
         for reached, losses in self._descend(support, point, segment):
@@ -299,19 +300,19 @@ class LearnedOptimizer(Learner):
         )
 
     def _query_loss(self, point: InnerState, support: EncodedSet, query: EncodedSet) -> Tensor:
-        """The loss of adapted parameters on each episode's queries, ``[B]``."""
+        """Return the loss of the adapted parameters on the queries of each episode, ``[B]``."""
         return self.task.loss(
             self._answer(point.params, query.inputs, support.inputs), query.targets
         )
 
     def _answer(self, params: dict[str, Tensor], query: Any, support: Any) -> Any:
-        """The task's predictions for queries, by adapted parameters."""
+        """Return the task's predictions for queries with adapted parameters."""
         outputs = self.model(params, query, None if self.transductive else support)
         return self.model.head.decode(self.task, outputs.to(self.model.head.log_scale.dtype))
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """The learner without a step and with permuted targets, and SGD and Adam at every rate
-        from the same parameters.
+        """Return the controls: no adaptation, permuted targets, and SGD and Adam at each rate, all
+        with the same initial parameters.
         """
         standing = self._variant("no adaptation", self.optimizer, 0, Role.NO_SUPPORT)
         tuned: list[list[Learner]] = [
@@ -340,7 +341,7 @@ class LearnedOptimizer(Learner):
     def _variant(
         self, name: str, rule: UpdateRule, steps: int, role: Role = Role.TUNED
     ) -> "LearnedOptimizer":
-        """The same model, adapted by another update rule."""
+        """Return a learner with the same model and another update rule."""
         twin = copy.deepcopy(self, {id(shared): shared for shared in (self.task, self.model)})
         twin.variant, twin.role, twin._steps = name, role, steps
         twin.optimizer = rule
@@ -351,7 +352,7 @@ RATES = [float(f"{10 ** (i / 2):.2g}") for i in range(-6, 5)]  # 0.001, 0.0032, 
 
 
 def refuse_misfits(embedder: Embedder, adapt: str, transductive: bool) -> None:
-    """Refuse choices that do not fit together."""
+    """Raise a ``UserError`` if options contradict one another."""
     if transductive and adapt != "all":
         raise UserError(
             "method.transductive=true needs method.adapt=all: with fixed encoders "
@@ -365,7 +366,11 @@ def refuse_misfits(embedder: Embedder, adapt: str, transductive: bool) -> None:
 
 
 def known_width(embedder: Embedder) -> int:
-    """The width of the embeddings, which the head must know before it sees one."""
+    """Return the width of the embeddings, which the head needs.
+
+    Raises:
+        UserError: the width depends on the data.
+    """
     if embedder.width is None:
         raise UserError(
             "method=learned_optimizer needs embeddings of a known width, and raw values have none: "

@@ -1,4 +1,4 @@
-"""What an inner loop adapts: the head on fixed embeddings, or the encoders too."""
+"""The models that an inner loop adapts: the head on fixed embeddings, or encoders and head."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ from mmml.methods.learned_optimizer.norm import (
 from mmml.methods.learned_optimizer.update_rules import Params
 from mmml.similarity.distances import unit
 
-LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, vmap over these is slower than a loop
+LOOPED = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # on a CPU, slower under vmap than in a loop
 
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """One side of some episodes as a model encodes it before the inner loop.
+    """One side of some episodes, encoded before the inner loop.
 
     Attributes:
-        inputs: see :meth:`Model.see`.
-        targets: what is to be predicted of each item, ``[B, n]``.
-        outputs: numbers that a head gives for each item.
+        inputs: the output of :meth:`Model.encode`.
+        targets: of the items, ``[B, n, …]``.
+        outputs: number of outputs of the head for each item.
         first: number of the first of these episodes in the batch.
     """
 
@@ -45,11 +45,11 @@ class EncodedSet:
 
 
 class Model(nn.Module, ABC):
-    """B models, one for each task, that share all parameters but the adapted ones.
+    """Base class: B models, one for each task; they share all parameters that are not adapted.
 
     Args:
         embedder: the encoders and their fusion.
-        head: from embeddings to outputs.
+        head: maps embeddings to outputs.
 
     Class attributes:
         embeds_once: see :class:`mmml.methods.Learner`.
@@ -62,7 +62,7 @@ class Model(nn.Module, ABC):
         self.embedder, self.head = embedder, head
 
     def template(self) -> Params:
-        """The adapted parameters of one model, for any number of classes."""
+        """Return tensors with the shapes of the adapted parameters of one model."""
         return self.head.template()
 
     def vectorizes_on(self, device: torch.device) -> bool:
@@ -70,40 +70,42 @@ class Model(nn.Module, ABC):
         return False
 
     def split_tasks(self, inputs: Any) -> list[Any]:
-        """The encoded side, split into pieces whose inner loops run one after the other."""
+        """Split an encoded side into pieces whose inner loops run one after the other."""
         return [inputs]
 
     @abstractmethod
     def encode(self, examples: ExampleSet) -> Any:
-        """Compute what does not depend on adapted parameters; it is differentiable."""
+        """Return the part of the computation that does not depend on adapted parameters; it is
+        differentiable.
+        """
 
     def track(self, inputs: Any) -> None:
         """Update running statistics in training."""
 
     @abstractmethod
     def initial(self, support: Any, targets: Tensor, outputs: int) -> Params:
-        """The fast parameters before the first step.
+        """Return the adapted parameters before the first step.
 
         Args:
-            support: that was seen.
-            targets: of its items, ``[B, s, …]``.
-            outputs: numbers that a model gives for each item.
+            support: the encoded support items.
+            targets: of the support items, ``[B, s, …]``.
+            outputs: number of outputs for each item.
         """
 
     @abstractmethod
     def forward(self, params: Params, inputs: Any, support: Any = None) -> Tensor:
-        """The outputs for encoded items, ``[B, n, outputs]``.
+        """Return the outputs for encoded items, ``[B, n, outputs]``.
 
         Args:
-            params: fast parameters.
-            inputs: items of either side.
-            support: of queries, the support items, whose statistics count where layers have any;
-                None if the items' own count.
+            params: the adapted parameters.
+            inputs: encoded items of either side.
+            support: for queries, the support items, whose statistics batch normalisation uses; None
+                to use those of the items themselves.
         """
 
 
 class HeadModel(Model):
-    """Only the head is adapted, so an inner loop never runs an encoder."""
+    """Only the head is adapted, so the inner loop does not run the encoders."""
 
     embeds_once = True
 
@@ -118,15 +120,15 @@ class HeadModel(Model):
 
 
 class FullModel(Model):
-    """Encoders and head are adapted; the encoders' own parameters are the initialisation.
+    """Encoders and head are adapted; the parameters of the encoders are the initialization.
 
     Args:
         embedder: its batch normalisations are replaced, see
             :mod:`mmml.methods.learned_optimizer.norm`.
-        head: from embeddings to outputs.
-        first_order: if not, needs attention that can be differentiated twice.
-        vectorize: all tasks at once, or one after the other; None leaves it to a static rule:
-            all at once, unless there are convolutions on a CPU.
+        head: maps embeddings to outputs.
+        first_order: if false, attention must be differentiable twice.
+        vectorize: whether all tasks are computed at once or one after the other; None for a fixed
+            rule: at once, unless there are convolutions on a CPU.
     """
 
     embeds_once = False
@@ -157,19 +159,21 @@ class FullModel(Model):
         )
 
     def split_tasks(self, inputs: ExampleSet) -> list[ExampleSet]:
-        """One piece for each task unless tasks are vectorised: nothing is stacked, and a task
-        fits into the caches.
+        """Return one piece for each task unless tasks are vectorised: nothing is stacked, and a
+        task fits into the caches.
         """
         return (
             [inputs] if self.vectorize else [inputs.episode(b) for b in range(len(inputs.labels))]
         )
 
     def get_extra_state(self) -> dict[str, bool]:
-        """For checkpoints: a resumed run computes as it did before."""
+        """Return the choice of ``vectorize`` for checkpoints, so that a resumed run computes as
+        before.
+        """
         return {"vectorize": self.vectorize}
 
     def set_extra_state(self, state: dict[str, bool]) -> None:
-        """Of a checkpoint."""
+        """Restore the choice of ``vectorize`` of a checkpoint."""
         if self._vectorize is None:
             self._vectorize = state["vectorize"]
 
@@ -190,7 +194,7 @@ class FullModel(Model):
     def track(self, inputs: ExampleSet) -> None:
         for modality, encoder in self.embedder.items():
             if modality in inputs.values and has_task_norms(encoder):
-                # Of one task: over many steps, as good as of all.
+                # One task is enough, over many steps.
                 encoder(inputs.values[modality][0].flatten(0, 1))
 
     def initial(self, support: ExampleSet, targets: Tensor, outputs: int) -> Params:
@@ -226,7 +230,7 @@ class FullModel(Model):
             )
 
     def _attention(self) -> AbstractContextManager[None]:
-        """Use unfused attention where a second derivative or vmap needs it."""
+        """Return a context without fused attention if a second derivative or vmap is needed."""
         return (
             sdpa_kernel(SDPBackend.MATH)
             if not self.first_order or self.vectorize
@@ -246,14 +250,14 @@ def per_task(
     statistics: Statistics,
     vectorize: bool,
 ) -> Tensor:
-    """Apply a module to the items of each task with that task's parameters, batch after batch.
+    """Apply a module to the items of each task with the parameters of that task, batch after batch.
 
     Args:
         module: an encoder.
-        params: of each task.
-        batches: ``[B, n, …]`` each; what comes of the last is returned, ``[B, n, width]``.
-        statistics: of batch normalisations.
-        vectorize: all tasks at once, or one after the other.
+        params: the parameters of all tasks, ``[B, …]`` each.
+        batches: ``[B, n, …]`` each; the output for the last one is returned, ``[B, n, width]``.
+        statistics: for batch normalisations.
+        vectorize: whether all tasks are computed at once or one after the other.
     """
 
     def one(own: Params, *parts: Tensor) -> Tensor:
@@ -262,7 +266,7 @@ def per_task(
 
     if vectorize:
         return vmap(one, randomness="different")(without_padding(module, params), *batches)
-    if len(batches[-1]) == 1:  # views, in place of the copies that stack makes
+    if len(batches[-1]) == 1:  # views instead of the copies of stack
         return one(
             {n: p.squeeze(0) for n, p in params.items()}, *(x.squeeze(0) for x in batches)
         ).unsqueeze(0)
@@ -276,8 +280,8 @@ def per_task(
 
 
 def without_padding(module: nn.Module, params: Params) -> Params:
-    """The same parameters, but the padding row of an embedding table has no gradient.
-    (vmap honours ``padding_idx`` for the first task only.)
+    """Return the same parameters, but without a gradient for the padding row of embedding tables.
+    (vmap respects ``padding_idx`` only in the first task.)
     """
     fixed = {}
     for name, layer in module.named_modules():

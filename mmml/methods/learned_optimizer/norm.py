@@ -1,4 +1,4 @@
-"""Batch normalisation inside of an inner loop, where a batch is one side of one episode."""
+"""Batch normalisation in an inner loop, where a batch is one side of one episode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Statistics(Enum):
-    """Which statistics normalise the items of a task."""
+    """The statistics by which the items of a task are normalised."""
 
     OWN = "of each batch its own"
     FIRST = "those of the first batch, for it and for all that follow"
@@ -19,12 +19,12 @@ class Statistics(Enum):
 
 
 class TaskNorm(nn.Module):
-    """Batch normalisation that knows when it is inside of a task.
+    """Batch normalisation with another choice of statistics inside a task.
 
-    Outside, it is the layer that it replaces. Inside, :func:`inside_task` says whose statistics
-    count: those of the support items, as published MAML's inner loop has it and as Bronskill et
-    al. (2020, section 4.1) have it for queries too, which then do not influence one another. Where
-    there are no support items of a modality, the running statistics serve.
+    Outside of :func:`inside_task`, it works like the layer that it replaces. Inside, it uses the
+    statistics that are chosen there: those of the support items, as in the inner loop of published
+    MAML. Queries use them, too (Bronskill et al., 2020, section 4.1), so that they do not influence
+    one another. If a modality has no support items, the running statistics are used.
 
     Args:
         norm: the layer to replace; its parameters and buffers are kept.
@@ -37,7 +37,7 @@ class TaskNorm(nn.Module):
         self.first: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[n, channels, …]`` → the same shape."""
+        """Normalise ``[n, channels, …]``; the shape stays the same."""
         norm, statistics = self.norm, self.statistics
         if statistics is None:
             return norm(x)
@@ -57,7 +57,7 @@ class TaskNorm(nn.Module):
 
 
 def with_task_norms(module: nn.Module) -> nn.Module:
-    """Put a :class:`TaskNorm` around every batch normalisation below, in place."""
+    """Replace each batch normalisation in a module by a :class:`TaskNorm`, in place."""
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
             setattr(module, name, TaskNorm(child))
@@ -67,13 +67,13 @@ def with_task_norms(module: nn.Module) -> nn.Module:
 
 
 def has_task_norms(module: nn.Module) -> bool:
-    """Whether there is one below."""
+    """Whether a module contains a :class:`TaskNorm`."""
     return any(isinstance(m, TaskNorm) for m in module.modules())
 
 
 @contextmanager
 def inside_task(module: nn.Module, statistics: Statistics) -> Iterator[None]:
-    """What is computed here belongs to one task, and every norm below takes these statistics."""
+    """Within this context, the module computes one task, and its norms use these statistics."""
     norms = [m for m in module.modules() if isinstance(m, TaskNorm)]
     for norm in norms:
         norm.statistics = statistics

@@ -1,4 +1,4 @@
-"""The inner loop: some steps of an update rule, through which gradients can be propagated."""
+"""The inner loop: steps of an update rule, through which meta-gradients are computed."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,15 +13,17 @@ from mmml.methods.learned_optimizer.update_rules import Params, State, UpdateRul
 ORDERS = {True: "first order", False: "second order"}
 
 Objective = Callable[[Params, int], Tensor]
-"""(parameters, number of the step) → the loss of each of B tasks, ``[B]``."""
+"""A function of parameters and the number of the step, which returns the loss of each of B tasks,
+``[B]``.
+"""
 
 
 @dataclass(frozen=True)
 class InnerState:
-    """Where B inner loops stand.
+    """The state of B inner loops after a step.
 
     Attributes:
-        params: of the models.
+        params: the parameters of the models.
         state: of the update rule.
     """
 
@@ -29,14 +31,14 @@ class InnerState:
     state: State
 
     def detached(self) -> "InnerState":
-        """The same values without their graph."""
+        """Return the same values without their graph."""
         return InnerState(
             detached(self.params), {name: detached(part) for name, part in self.state.items()}
         )
 
 
 def start(params: Params, rule: UpdateRule) -> InnerState:
-    """The point before the first step."""
+    """Return the state before the first step."""
     return InnerState(params, rule.init(params))
 
 
@@ -48,19 +50,19 @@ def descend(
     first_order: bool,
     connected: bool = False,
 ) -> Iterator[tuple[InnerState, Tensor]]:
-    """Take steps; yield for each the state after it and the losses before it, ``[B]``.
+    """Take inner steps. Yield for each step the state after it and the losses before it, ``[B]``.
 
-    The graph is kept if gradients are enabled outside; otherwise only the state after
-    each step is kept.
+    The graph is kept if gradients are enabled by the caller; otherwise only the last state is in
+    memory.
 
     Args:
-        objective: what is descended.
-        point: where from.
-        rule: that turns gradients into steps.
-        steps: their numbers.
-        first_order: whether gradients, and losses that the rule sees, are constants (yes) or
-            followed back through themselves (no).
-        connected: whether the losses that are descended will be followed back too.
+        objective: the loss to minimise.
+        point: the state to start from.
+        rule: the update rule.
+        steps: the numbers of the steps.
+        first_order: whether gradients, and the losses that the rule reads, are treated as
+            constants.
+        connected: whether the yielded losses are also differentiated by the caller.
     """
     recorded = torch.is_grad_enabled()
     for t in steps:
@@ -91,13 +93,13 @@ def descend(
 def divergence(
     losses: Sequence[Tensor], first: int, rule: UpdateRule, first_task: int = 0
 ) -> str | None:
-    """A message that names the first inner loop with a loss that is not finite;
-    None if there is none.
+    """Return a message about the first inner loop with a loss that is not finite; None if there is
+    none.
 
     Args:
-        losses: before each step, ``[B]`` each.
+        losses: the losses before each step, ``[B]`` each.
         first: number of the first of these steps.
-        rule: that was followed.
+        rule: the update rule.
         first_task: number of the first of these tasks.
     """
     wrong = (
@@ -126,13 +128,14 @@ class Unroll:
     """How inner loops are unrolled in training.
 
     Attributes:
-        inner_steps: in all.
-        truncation_length: steps that are followed back at a time; None for all of them.
+        inner_steps: number of steps of the full horizon.
+        truncation_length: number of steps that a meta-gradient differentiates through; None for
+            all.
         first_order: see :func:`descend`.
-        step_loss_weights: of the losses after each step in the meta-loss: ``last``,
+        step_loss_weights: the weights in the meta-loss of the losses after each step: ``last``,
             ``uniform`` or ``linear``.
-        curriculum: the share of the training, from 0 to 1, over which the horizon grows from one
-            truncation to ``steps``.
+        curriculum: the share of the training, from 0 to 1, during which the horizon grows from one
+            truncated piece to ``inner_steps``.
     """
 
     inner_steps: int
@@ -163,7 +166,7 @@ class Unroll:
             )
 
     def segments(self, progress: float) -> list[range]:
-        """The step numbers of each truncated piece.
+        """Return the step numbers of each truncated piece.
 
         Args:
             progress: the share of the training that is done.
@@ -175,7 +178,7 @@ class Unroll:
         return [range(first, min(first + piece, horizon)) for first in range(0, horizon, piece)]
 
     def meta_loss(self, losses: list[Tensor], segment: range) -> Tensor:
-        """The weighted mean of the losses after each step of a segment."""
+        """Return the weighted mean of the losses after each step of a segment."""
         if self.step_loss_weights == "last":
             return losses[-1]
         stacked = torch.stack(losses)

@@ -1,4 +1,4 @@
-"""``method=metric``: learn an embedding space in which modalities can be compared."""
+"""``method=metric``: learns an embedding space in which modalities can be compared."""
 
 from mmml.methods.metric.classifiers import Classifier, classifiers
 from mmml.methods.metric.learner import MetricLearner

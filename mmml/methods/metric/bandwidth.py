@@ -1,25 +1,28 @@
-"""The bandwidth of the weights on support items, where each sample has a target of its own."""
+"""The bandwidth of the weights of support items, for tasks in which each sample has its own
+target.
+"""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-# It is learned at this rate, times that of other parameters: few steps have to find its
+# Factor of its learning rate relative to other parameters: few steps must find its
 # order of magnitude.
 RATE = 10.0
-USUAL = 10  # support items at which the power makes no difference
+USUAL = 10  # number of support items at which the power has no effect
 
 
 class Bandwidth(nn.Module):
-    """What distances are divided by: T · e^(r · (level + power · log(s / 10))) for s support items.
+    """The divisor of distances: T · e^(r · (level + power · log(s / 10))) for s support items.
 
-    Its best value falls as items lie closer together (Silverman, 1986, section 4.3), and both
-    numbers are learned; at 0, where they begin, it is the loss's temperature T. Beyond the numbers
-    of items that training saw it stays as it is there.
+    The best bandwidth is smaller if items are closer together (Silverman, 1986, section 4.3), so
+    ``level`` and ``power`` are learned. Both start at 0, where the divisor is the temperature T of
+    the loss. For numbers of items outside the range of training, s is clipped to this range. r is
+    ``RATE``.
 
     Args:
-        learned: else they stay there.
+        learned: whether ``level`` and ``power`` are trained.
     """
 
     def __init__(self, learned: bool):
@@ -27,11 +30,11 @@ class Bandwidth(nn.Module):
         self.level, self.power = (
             nn.Parameter(torch.zeros(()), requires_grad=learned) for _ in range(2)
         )
-        self.item_range: Tensor  # the fewest and the most items, 0: none yet
+        self.item_range: Tensor  # smallest and largest number of items in training, 0 before
         self.register_buffer("item_range", torch.zeros(2, dtype=torch.int64))
 
     def forward(self, temperature: Tensor, items: int) -> Tensor:
-        """For this temperature and so many support items."""
+        """Return the divisor for a temperature and a number of support items."""
         fewest, most = self.item_range.tolist()
         if self.training:
             fewest, most = min(fewest or items, items), max(most, items)

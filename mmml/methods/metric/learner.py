@@ -1,6 +1,4 @@
-"""The metric learner: distances in the embedding space, turned into weights
-on the support items.
-"""
+"""The metric learner: distances in the embedding space become weights of support items."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,16 +24,16 @@ CLASSIFIER = "method.classifier.name"
 
 @methods.register("metric")
 class MetricLearner(Learner):
-    """Siamese encoders trained by a loss on distances; a classifier turns distances
+    """Encoders trained by a loss on distances (a siamese network); a classifier turns distances
     into predictions.
 
     Args:
         embedder: the encoders and their fusion.
-        task: what the predictions are.
-        distance: the name and the options of a part of ``mmml.similarity.distances``.
-        loss: the same of ``mmml.similarity.losses``.
-        classifier: the same of ``mmml.methods.metric.classifiers``; None for ``prototype``,
-            or ``attention`` where each sample has a target of its own.
+        task: defines targets, predictions and scores.
+        distance: name and options of a part of ``mmml.similarity.distances``.
+        loss: name and options of a part of ``mmml.similarity.losses``.
+        classifier: name and options of a part of ``mmml.methods.metric.classifiers``; None for
+            ``prototype``, or ``attention`` if each sample has its own target.
     """
 
     name = "metric"
@@ -69,7 +67,7 @@ class MetricLearner(Learner):
 
     def adapt(self, support: ExampleSet, task: Task | None = None) -> Predictor:
         task = task or self.task
-        # A score, say, belongs to a sample and not to one of its modalities.
+        # A target such as a score belongs to a sample, not to one of its modalities.
         per_sample_target = task.per_sample_target
         embedded, labels = self._items(support, fuse=self._fuses or per_sample_target)
         targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
@@ -87,8 +85,8 @@ class MetricLearner(Learner):
         return self._distance(query, support)
 
     def controls(self, train: Samples | None) -> list[list[Learner]]:
-        """Where samples have targets of their own: the learner with permuted targets,
-        and without a support set.
+        """Return the controls for tasks in which each sample has its own target: permuted targets,
+        and no support or training-set support.
         """
         found: list[list[Learner]] = (
             [[PermutedTargets(self)]] if self.task.per_sample_target else []
@@ -99,7 +97,7 @@ class MetricLearner(Learner):
 
     def loss(self, batch: Batch) -> Tensor:
         batch = batch.encode(self.embedder.encode)
-        # Only encoders gain from bf16; products inside of distances would lose digits to it.
+        # Only encoders are faster in bf16; distances would lose precision.
         with torch.autocast(self.embedder.device.type, enabled=False):
             return torch.stack(
                 [self._mapping_loss(*batch.view(mapping)) for mapping in batch.mappings]
@@ -112,8 +110,8 @@ class MetricLearner(Learner):
         return self._loss(self._distance, s, labels, q, query.labels.to(q.device))
 
     def _item_loss(self, support: ExampleSet, query: ExampleSet) -> Tensor:
-        """The loss of the task on predictions by attention, since weights of nearest
-        items have no gradient.
+        """Return the task's loss of predictions by attention, since the weights of nearest items
+        have no gradient.
         """
         (s, labels), q = self._items(support, fuse=True), self._embed(query)
         weights = attention(self._distance, s, labels, q, self._temperature(s))
@@ -123,7 +121,7 @@ class MetricLearner(Learner):
         return self.task.loss(combined(self.task, weights, s, targets, q), queries).mean()
 
     def _temperature(self, support: Tensor) -> Tensor:
-        """The divisor of distances from support items ``[B, s, width]``."""
+        """Return the divisor of distances from support items ``[B, s, width]``."""
         given = self._loss.temperature
         return given if self._bandwidth is None else self._bandwidth(given, support.shape[1])
 
@@ -131,8 +129,8 @@ class MetricLearner(Learner):
         return task.targets(examples.answered(self.embedder.encode))
 
     def _items(self, support: ExampleSet, fuse: bool) -> tuple[Tensor, Tensor]:
-        """The items that queries are compared with: embeddings ``[B, s, width]``
-        and labels ``[B, s]``.
+        """Return the items that queries are compared with: embeddings ``[B, s, width]`` and labels
+        ``[B, s]``.
         """
         if fuse:
             embedded, labels = self._embed(support), support.labels
@@ -147,10 +145,11 @@ class MetricLearner(Learner):
 def combined(
     task: Task, log_weights: Tensor, items: Tensor, targets: Tensor, queries: Tensor
 ) -> Any:
-    """The task's predictions from the weights ``[B, q, s]`` of support items with these targets.
+    """Return the task's predictions from the log-weights ``[B, q, s]`` of support items and their
+    targets.
 
-    Where targets are embedded, too, the query is moved by the weighted mean offset of targets
-    from their items.
+    If targets are embedded, the prediction is the query plus the weighted mean offset of the
+    targets from their items.
     """
     if task.embedded_columns:
         return queries + task.aggregate(log_weights, targets - items)
@@ -158,11 +157,11 @@ def combined(
 
 
 def as_items(support: ExampleSet, fuse: Callable[[ExampleSet], Tensor]) -> tuple[Tensor, Tensor]:
-    """Turn every value of every modality into an item, modalities in alphabetical order.
+    """Turn each value of each modality into an item, with modalities in alphabetical order.
 
     Args:
-        support: encoded, ``[B, ways, n, width]`` by modality, where n is 1 for what belongs to a
-            class: its name is one item, however many shots the class has.
+        support: encoded, ``[B, ways, n, width]`` for each modality; n is 1 for values that belong
+            to classes, so a class name is one item for any number of shots.
         fuse: see :meth:`mmml.encoders.Embedder.fuse`.
 
     Returns:
@@ -176,7 +175,7 @@ def as_items(support: ExampleSet, fuse: Callable[[ExampleSet], Tensor]) -> tuple
 
 
 def made_for(distance: str, modality: str) -> list[str]:
-    """The encoders of a modality whose embeddings are to be compared by a distance."""
+    """Return the names of the encoders of a modality whose embeddings a distance is made for."""
     known: dict[str, Any] = {name: encoders.get(name, "encoder") for name in encoders.names()}
     return [
         n
@@ -186,8 +185,10 @@ def made_for(distance: str, modality: str) -> list[str]:
 
 
 def refuse_incomparable(embedder: Embedder, distance: str, classifier: str) -> None:
-    """Refuse a distance that cannot compare the embeddings: embeddings with gaps make all but their
-    own distance NaN, and distances of parts need embeddings made for them.
+    """Raise a ``UserError`` if a distance or classifier cannot compare the embeddings.
+
+    Only their own distance can compare embeddings with NaN, and distances of parts need embeddings
+    that consist of such parts.
     """
     for modality, encoder in embedder.items():
         if encoder.has_gaps and needs_vectors(classifier, CLASSIFIER):

@@ -1,4 +1,4 @@
-"""``task=generation``: texts are written about queries."""
+"""``task=generation``: write a text about each query."""
 
 from mmml.tasks.generation.task import Generation
 

@@ -1,4 +1,4 @@
-"""Scores of a written text against a reference."""
+"""Scores of generated texts against references."""
 
 import functools
 from collections.abc import Sequence
@@ -9,28 +9,28 @@ from mmml.text.words import words
 
 
 def chrf(written: str, reference: str) -> float:
-    """Character n-gram F-score (Popović, 2015), by sacrebleu, from 0 to 1."""
+    """Return chrF, the character n-gram F-score (Popović, 2015), by sacrebleu, from 0 to 1."""
     return float(sacrebleu().sentence_chrf(written, [reference]).score) / 100
 
 
 def bleu(written: Sequence[str], reference: Sequence[str]) -> float:
-    """BLEU of several texts together (Papineni et al., 2002), by sacrebleu, from 0 to 1."""
+    """Return BLEU of several texts together (Papineni et al., 2002), by sacrebleu, from 0 to 1."""
     scorer = sacrebleu().metrics.BLEU(effective_order=True)
     return float(scorer.corpus_score(list(written), [list(reference)]).score) / 100
 
 
 def rouge_l(written: str, reference: str) -> float:
-    """F-score of the longest common subsequence of words (Lin, 2004), by rouge-score, from 0 to 1;
-    0 without words.
+    """Return ROUGE-L, the F-score of the longest common subsequence of words (Lin, 2004), by
+    rouge-score, from 0 to 1; 0 without words.
 
     Words are sequences of letters and digits of any alphabet, in lower case. For English this is
-    what rouge-score does; it knows no other alphabet.
+    the same as in rouge-score, which supports no other alphabet.
     """
     return float(rouge().score(reference, written)["rougeL"].fmeasure)
 
 
 class Words:
-    """Cuts texts into words, for rouge-score."""
+    """Splits texts into words, for rouge-score."""
 
     def tokenize(self, text: str) -> list[str]:
         """See :func:`mmml.text.words.words`."""
@@ -39,7 +39,7 @@ class Words:
 
 @functools.cache
 def rouge() -> Any:
-    """The scorer of the library rouge-score."""
+    """Return the scorer of the library rouge-score."""
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError:
@@ -50,7 +50,7 @@ def rouge() -> Any:
 
 
 def sacrebleu() -> Any:
-    """The library."""
+    """Return the library sacrebleu."""
     try:
         import sacrebleu as library
     except ImportError:

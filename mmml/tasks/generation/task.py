@@ -1,4 +1,4 @@
-"""``task=generation``: texts are written about queries."""
+"""``task=generation``: write a text about each query."""
 
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol
@@ -21,29 +21,27 @@ EXACT = Metric("exact match", share=True)
 
 
 class TextPredictions(Protocol):
-    """Predictions of texts: :class:`SupportTexts`, or the prefixes
-    of a language model.
-    """
+    """Predictions of texts: :class:`SupportTexts`, or the prefixes of a language model."""
 
     def texts(self) -> list[list[str]]:
-        """The text of every query of every episode."""
+        """Return the text of each query of each episode."""
         ...
 
     def loss(self, targets: Tensor) -> Tensor:
-        """The loss of predicting the right texts ``[B, q, bytes]``, ``[B, q]``."""
+        """Return the loss of each prediction, ``[B, q]``, for the right texts ``[B, q, bytes]``."""
         ...
 
     def numbers(self) -> Tensor:
-        """Numbers ``[B, q, …]`` that are equal where predictions are."""
+        """Return numbers ``[B, q, …]`` that are equal if predictions are equal."""
         ...
 
 
 @tasks.register("generation")
 class Generation(ModalityTarget):
-    """A text is written about each query. The support set shows texts in the same language
-    or of the same domain.
+    """Text generation: a text is written about each query; the support set has texts in the same
+    language or domain.
 
-    Targets are texts as bytes, ``[B, items, bytes]``, −1 where there are none.
+    Targets are texts as bytes, ``[B, items, bytes]``, padded with −1.
 
     Args:
         target: the modality of the texts.
@@ -62,11 +60,11 @@ class Generation(ModalityTarget):
             target,
             "a text, such as text or source_text",
         )
-        scores.sacrebleu(), scores.rouge()  # else they would be missed after training began
+        scores.sacrebleu(), scores.rouge()  # fail before training if they are missing
         self.target = target
 
     def prepare(self, samples: Samples) -> Samples:
-        """The texts as bytes ``[n, longest]``, −1 where there are none."""
+        """Return the samples with texts as bytes, ``[n, longest]``, padded with −1."""
         column = samples.columns[self.target]
         texts = BYTES.encode([str(text) for text in column.values[:]])
         return replace(
@@ -75,7 +73,7 @@ class Generation(ModalityTarget):
         )
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> SupportTexts:
-        """One of the support texts for each query."""
+        """Return a choice of one support text for each query."""
         return SupportTexts(log_weights, support_targets)
 
     def numbers(self, predictions: TextPredictions) -> Tensor:
@@ -88,14 +86,14 @@ class Generation(ModalityTarget):
         return predictions.texts()[0]
 
     def loss(self, predictions: TextPredictions, targets: Tensor) -> Tensor:
-        """The negative log-likelihood in nats per token; for support texts the risk
-        of the weighted choice.
+        """Return the negative log-likelihood in nats per token; for support texts, the risk of the
+        weighted choice.
         """
         return predictions.loss(targets).mean(-1)
 
     def scores(self, predictions: TextPredictions, targets: Tensor) -> dict[Metric, Tensor]:
-        """chrF, ROUGE-L and exact match of every query, ``[B, q]``; of every episode
-        BLEU, ``[B, 1]``.
+        """Return chrF, ROUGE-L and exact match of each query, ``[B, q]``, and BLEU of each episode,
+        ``[B, 1]``.
         """
         written, reference = predictions.texts(), [BYTES.decode(t) for t in targets]
         both = [list(zip(w, a, strict=True)) for w, a in zip(written, reference, strict=True)]
@@ -114,5 +112,5 @@ class Generation(ModalityTarget):
         return {m: together if m is BLEU else found[m] for m in self.metrics}
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
-        """Unknown for texts."""
+        """Return an empty dict: chance is not known for texts."""
         return {}

@@ -1,4 +1,4 @@
-"""Heads: what the learned optimizer adapts for each form of answers. One file per form."""
+"""Heads: the layers that the learned optimizer adapts, one file for each form of answers."""
 
 from mmml.methods.learned_optimizer.heads.base import Head, heads
 

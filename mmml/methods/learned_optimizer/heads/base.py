@@ -1,4 +1,6 @@
-"""Heads: from embeddings to a task's outputs, one for each of B tasks at once."""
+"""The base class of heads: linear maps from embeddings to a task's outputs, one for each of B
+tasks.
+"""
 
 from typing import Any, ClassVar
 
@@ -15,29 +17,29 @@ from mmml.tasks import Task
 INITS = ("learned", "zero", "prototype")
 
 heads = Registry("head", "mmml.methods.learned_optimizer.heads")
-"""By the form of a task's answers, see :class:`mmml.tasks.Task`."""
+"""Heads by the form of a task's answers, see :class:`mmml.tasks.Task`."""
 
 
 class Head(nn.Module):
-    """``outputs = scale · (W x + b)``; W and b are adapted to each task; scale is
-    learned across tasks.
+    """A linear layer ``outputs = scale · (W x + b)``: W and b are adapted to each task, and the
+    scale is learned across tasks.
 
-    It computes in float64 where the device can: gradients that cancel, such as those of W and
-    b summed over all classes, are then zero. In float32 about 1e-8 is left, which Adam turns
-    into a full step.
+    It computes in float64 where the device can. There, gradients that cancel, such as the sum over
+    all classes of the gradients of W and b, are zero. In float32 about 1e-8 remains, which Adam
+    turns into a full step.
 
     Args:
         width: of the embeddings.
-        init: where W and b begin. ``learned``: what training finds (Finn, Abbeel and Levine, 2017).
-            ``zero``: the embeddings then have no gradient in the first step. ``prototype``:
-            what is computed of the support set, such as class means (Triantafillou et al., 2020).
-        scale: at which the slow parameter begins, positive.
-        rows: of W and b that are learned.
+        init: the initial W and b. ``learned``: meta-learned (Finn, Abbeel and Levine, 2017).
+            ``zero``: then embeddings have no gradient in the first step. ``prototype``: computed
+            from the support set, for example from class means (Triantafillou et al., 2020).
+        scale: initial value of the scale, positive.
+        rows: number of learned rows of W and b.
 
     Class attributes:
-        per_label: whether rows belong to labels, of which an episode may have fewer.
-        shows_support: whether what ``prototype`` computes depends on the embeddings
-            of the support set.
+        per_label: whether each row belongs to a label; an episode may have fewer labels than rows.
+        shows_support: whether the initial head of ``prototype`` depends on the embeddings of the
+            support set.
     """
 
     per_label: ClassVar[bool] = False
@@ -55,24 +57,24 @@ class Head(nn.Module):
         self.width, self.rows = width, rows
 
     def fit(self, samples: Samples, task: Task) -> None:
-        """Learn what is not learned by gradients from the training split; most heads
-        have nothing to learn.
-        """
+        """Fit to the training split what gradients do not learn; most heads have nothing to fit."""
 
     def max_episodes(self, shape: EpisodeShape) -> int | None:
-        """How many episodes of a shape can be adapted to at a time; None for as many as fit."""
+        """Return how many episodes of a shape can be adapted to at a time; None for as many as fit
+        in memory.
+        """
         return None
 
     def output_size(self, task: Task, support_targets: Tensor) -> int:
-        """How many numbers the head gives for each item, by the targets of the support set."""
+        """Return the number of outputs for each item, by the targets of the support set."""
         return task.output_size(support_targets)
 
     def decode(self, task: Task, outputs: Tensor) -> Any:
-        """The task's predictions from outputs ``[B, q, outputs]``."""
+        """Return the task's predictions from outputs ``[B, q, outputs]``."""
         return task.decode(outputs)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """W ``[B, outputs, width]`` and b ``[B, outputs]`` for ``init=prototype``.
+        """Return W ``[B, outputs, width]`` and b ``[B, outputs]`` for ``init=prototype``.
 
         Args:
             embedded: the support set, ``[B, s, width]``.
@@ -82,7 +84,7 @@ class Head(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """Positive scalar."""
+        """The scale, a positive scalar."""
         return self.log_scale.to(self.dtype).exp()
 
     @property
@@ -91,21 +93,23 @@ class Head(nn.Module):
         return self.log_scale.dtype if self.log_scale.device.type == "mps" else torch.float64
 
     def template(self) -> Params:
-        """The parameters of one head, with a single row where rows belong to labels."""
+        """Return tensors with the shapes of one head's parameters, with a single row if rows belong
+        to labels.
+        """
         zeros, rows = self.log_scale.new_zeros, 1 if self.per_label else self.rows
         return {"head.weight": zeros(rows, self.width), "head.bias": zeros(rows)}
 
     def initial(self, embedded: Tensor | None, targets: Tensor, outputs: int) -> Params:
-        """The parameters of B heads before the first step.
+        """Return the initial parameters of B heads.
 
         Args:
-            embedded: of the support set, ``[B, s, width]``; None where ``init`` does
-                not look at it.
+            embedded: the support set, ``[B, s, width]``; may be None unless ``init`` is
+                ``prototype``.
             targets: of the support set, ``[B, s, …]``.
-            outputs: numbers that each head gives.
+            outputs: number of outputs of each head.
 
         Raises:
-            UserError: an episode has more classes than rows were learned.
+            UserError: an episode has more classes than there are learned rows.
         """
         batch = len(targets)
         if self.init == "prototype":
@@ -121,7 +125,9 @@ class Head(nn.Module):
         return {"head.weight": weight.to(self.dtype), "head.bias": bias.to(self.dtype)}
 
     def _rows(self, batch: int, outputs: int) -> Tensor:
-        """The learned rows that each of B heads begins with, ``[B, outputs]``."""
+        """Return the numbers of the learned rows that initialise each of B heads, ``[B,
+        outputs]``.
+        """
         self.check_outputs(outputs, "the support set")
         device = self.weight.device
         if self.training and outputs < self.rows:
@@ -129,7 +135,9 @@ class Head(nn.Module):
         return torch.arange(outputs, device=device).expand(batch, -1)
 
     def check_outputs(self, outputs: int, where: str) -> None:
-        """Refuse more classes than there are learned rows; ``where`` says what has them."""
+        """Raise a ``UserError`` if there are more classes than learned rows; ``where`` says in the
+        message what has them.
+        """
         if self.per_label and self.init == "learned" and outputs > self.rows:
             raise UserError(
                 f"{where} has {outputs} classes, and method.init=learned has a row for each "
@@ -138,7 +146,7 @@ class Head(nn.Module):
             )
 
     def forward(self, params: Params, embedded: Tensor) -> Tensor:
-        """``[B, n, width]`` → ``[B, n, outputs]``."""
+        """Return outputs ``[B, n, outputs]`` for embeddings ``[B, n, width]``."""
         embedded = embedded.to(self.dtype)
         product = torch.baddbmm(
             params["head.bias"].unsqueeze(1), embedded, params["head.weight"].mT

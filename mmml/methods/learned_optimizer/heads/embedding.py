@@ -1,4 +1,4 @@
-"""The head for answers that are embeddings: a linear map of the embedding space into itself."""
+"""The head for answers that are embeddings: a linear map of the embedding space to itself."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from mmml.methods.learned_optimizer.heads.base import Head, heads
 
 @heads.register("embedding")
 class EmbeddingHead(Head):
-    """As many rows as the embeddings are wide. The scale is not learned, since
-    no cosine depends on it.
+    """A head with one row for each number of an embedding. The scale is not learned, since cosines
+    do not depend on it.
     """
 
     def __init__(self, width: int, init: str, scale: float):
@@ -22,7 +22,7 @@ class EmbeddingHead(Head):
         self.log_scale.requires_grad_(False)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The identity: the prediction is the embedding of the query."""
+        """Return the identity map: the prediction is the embedding of the query."""
         width = embedded.shape[-1]
         same = torch.eye(width, dtype=embedded.dtype, device=embedded.device) / self.scale
         return same.expand(len(embedded), -1, -1), embedded.new_zeros(len(embedded), width)

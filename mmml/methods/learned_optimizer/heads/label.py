@@ -1,4 +1,4 @@
-"""The head for labels: an output for each class of an episode."""
+"""The head for labels: one output for each class of an episode."""
 
 from typing import ClassVar
 
@@ -10,15 +10,15 @@ from mmml.similarity.losses import class_means
 
 @heads.register("label")
 class LabelHead(Head):
-    """A row for each label.
+    """A head with one row for each label.
 
-    Labels have no meaning of their own, since classes are shuffled among them. With
-    ``init=learned`` an episode with fewer classes than rows uses some of the rows, in training
-    a random choice. There is no option of one row for all classes (Ye and Chao, 2022), because
-    encoders would then have no gradient in the first step.
+    Labels have no fixed meaning, since classes are shuffled in each episode. With ``init=learned``,
+    an episode with fewer classes than rows uses only some rows; in training they are chosen at
+    random. One row for all classes (Ye and Chao, 2022) is not available, since encoders would have
+    no gradient in the first step.
 
     Args:
-        ways: classes of a training episode, at most.
+        ways: maximum number of classes of a training episode.
     """
 
     per_label: ClassVar[bool] = True
@@ -28,6 +28,8 @@ class LabelHead(Head):
         super().__init__(width, init, scale, ways)
 
     def computed(self, embedded: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The negative squared distance to class means (Snell et al., 2017, equation 8)."""
+        """Return the head of the negative squared distances to class means (Snell et al., 2017,
+        equation 8).
+        """
         means = class_means(embedded, targets)
         return 2 * means, -means.square().sum(-1)

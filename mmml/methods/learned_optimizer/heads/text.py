@@ -1,5 +1,5 @@
-"""The head for texts: the prefix of a language model (Tsimpoukelli et al., 2021;
-Mokady et al., 2021).
+"""The head for texts: it computes a prefix that a language model continues (Tsimpoukelli et al.,
+2021; Mokady et al., 2021).
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from mmml.methods.learned_optimizer.heads.base import Head, heads
 from mmml.methods.learned_optimizer.language_models import LanguageModel, Prefixes, language_models
 from mmml.tasks import Task
 
-# Adapted to at a time, at most; the result does not depend on it.
+# Limits of what is adapted to at a time; they do not change the result.
 EPISODES = 16
-ADAPTED = 2**19  # texts of support sets × vocabulary
+ADAPTED = 2**19  # number of support texts × vocabulary size
 
 
 @heads.register("text")
 class TextHead(Head):
-    """A row for each number of a prefix. All tasks share the language model, which is learned
-    across tasks or frozen.
+    """A head with one row for each number of a prefix. All tasks share the language model, which is
+    learned across tasks or frozen.
 
     Args:
-        language_model: the name and the options of a part of
+        language_model: name and options of a part of
             :mod:`mmml.methods.learned_optimizer.language_models`.
     """
 

@@ -1,4 +1,4 @@
-"""Language models that write texts from prefixes. One file per model."""
+"""Language models that write texts from prefixes, one file each."""
 
 from mmml.methods.learned_optimizer.language_models.base import (
     LanguageModel,

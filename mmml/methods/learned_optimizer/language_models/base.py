@@ -1,5 +1,5 @@
-"""A language model that continues a prefix of embeddings (Tsimpoukelli et al., 2021;
-Mokady et al., 2021).
+"""The base class of language models that continue a prefix of embeddings (Tsimpoukelli et al.,
+2021; Mokady et al., 2021).
 """
 
 import functools
@@ -20,21 +20,20 @@ GROUP, OPTION = "method/language_model", "method.language_model"
 
 language_models = Registry("language model", "mmml.methods.learned_optimizer.language_models")
 
-SCORED = 2**17  # texts × vocabulary that are scored at a time; the result does not depend on it
-WRITTEN = 256  # texts × beams that are written at a time; the result does not depend on it
+SCORED = 2**17  # texts × vocabulary size scored at a time; it does not change the result
+WRITTEN = 256  # texts × beams written at a time; it does not change the result
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How texts are written.
+    """Options of how texts are written.
 
     Attributes:
-        prefix: how many embeddings a text begins with.
-        by: ``greedy``; ``beam``, the best of several that are followed; or ``sample``,
-            see :class:`GumbelSampler`.
-        beams: that are followed.
-        temperature: of samples: what scores are divided by.
-        max_length: tokens at most.
+        prefix: number of embeddings in the prefix of a text.
+        by: ``greedy``, ``beam`` (beam search) or ``sample`` (see :class:`GumbelSampler`).
+        beams: number of beams of the beam search.
+        temperature: divides the logits when sampling.
+        max_length: maximum number of tokens.
     """
 
     prefix: int
@@ -61,11 +60,11 @@ class Decoding:
 
     @property
     def followed(self) -> int:
-        """The number of texts that are followed at once; the best one is returned."""
+        """The number of beams; 1 without beam search."""
         return self.beams if self.by == "beam" else 1
 
     def options(self) -> dict[str, Any]:
-        """The arguments of ``GenerationConfig`` of transformers."""
+        """Return the arguments of the ``GenerationConfig`` of transformers."""
         # GumbelSampler does the sampling.
         return {"max_new_tokens": self.max_length, "do_sample": False, "num_beams": self.followed}
 
@@ -74,10 +73,10 @@ class LanguageModel(nn.Module):
     """Writes texts that continue prefixes.
 
     Args:
-        model: a causal or an encoder-decoder language model of transformers.
-        tokens: that it reads and writes.
-        decoding: how it writes.
-        frozen: whether the model stays as it is.
+        model: a causal or encoder-decoder language model of transformers.
+        tokens: its tokens.
+        decoding: how it writes texts.
+        frozen: whether the model is not trained.
 
     Attributes:
         width: of the embeddings of a prefix.
@@ -86,10 +85,10 @@ class LanguageModel(nn.Module):
     def __init__(self, model: Any, tokens: Tokens, decoding: Decoding, frozen: bool):
         super().__init__()
         self.tokens, self.decoding, self.frozen = tokens, decoding, frozen
-        # In a plain list it is no submodule: no parameter, and not part of checkpoints.
+        # In a plain list the model is no submodule, so checkpoints do not contain it.
         self.models = [model] if frozen else nn.ModuleList([model])
         self.width: int = model.get_input_embeddings().weight.shape[-1]
-        # Otherwise the model's own settings would apply where none are given here.
+        # Else the model's own settings would apply if an option is not given here.
         model.generation_config = library(GROUP).GenerationConfig()
 
     @property
@@ -104,13 +103,13 @@ class LanguageModel(nn.Module):
         return found
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        if self.frozen:  # the model moves along, though it is no submodule
+        if self.frozen:  # also move the model, which is no submodule
             self.model._apply(fn)
         return super()._apply(fn, recurse)
 
     def fit(self, texts: Column) -> None:
-        """Learn what is not learned by gradients from the training texts; most models
-        have nothing to learn.
+        """Fit to the training texts what gradients do not learn; most models have nothing to
+        fit.
         """
 
     @functools.cached_property
@@ -119,20 +118,22 @@ class LanguageModel(nn.Module):
         return fingerprint(self.model, self.tokens, self.model.name_or_path, type(self).__name__)
 
     def get_extra_state(self) -> str:
-        """For checkpoints: which frozen model they belong to."""
+        """Return the fingerprint of a frozen model, for checkpoints; empty if the model is
+        trained.
+        """
         return self.fingerprint if self.frozen else ""
 
     def set_extra_state(self, state: str) -> None:
-        """Refuse another frozen model than the checkpoint's."""
+        """Raise a ``UserError`` if the frozen model is not the one of the checkpoint."""
         if self.frozen:
             check_fingerprint(state, self.fingerprint, f"{OPTION}.model={self.model.name_or_path}")
 
     def log_loss(self, prefix: Tensor, texts: Tensor) -> Tensor:
-        """The negative log-likelihood of each text, in nats per token, ``[n]``.
+        """Return the negative log-likelihood of each text, in nats per token, ``[n]``.
 
         Args:
             prefix: ``[n, length, width]``.
-            texts: as bytes, ``[n, bytes]``; tokens beyond ``max_length`` are left out.
+            texts: as bytes, ``[n, bytes]``; tokens beyond ``max_length`` are ignored.
         """
         tokens = self.tokens.of(texts)[:, : self.decoding.max_length]
         if torch.is_grad_enabled():
@@ -152,7 +153,9 @@ class LanguageModel(nn.Module):
         return (losses * kept).sum(-1) / kept.sum(-1)
 
     def _logits(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """The logits of every token, given those before, ``[n, tokens, vocabulary]``."""
+        """Return the logits of each token, given the tokens before it, ``[n, tokens,
+        vocabulary]``.
+        """
         if self.model.config.is_encoder_decoder:
             first = torch.full_like(tokens[:, :1], self.model.config.decoder_start_token_id)
             before = torch.cat([first, tokens[:, :-1]], dim=1)
@@ -166,20 +169,22 @@ class LanguageModel(nn.Module):
 
     @torch.no_grad()
     def write(self, prefix: Tensor) -> list[str]:
-        """Write a text for each prefix, ``[n, length, width]``."""
+        """Return a text for each prefix of ``[n, length, width]``."""
         some = max(1, WRITTEN // self.decoding.followed)
         return [
             text for part in prefix.split(some) for text in self.tokens.decode(self.generate(part))
         ]
 
     def generate(self, prefix: Tensor) -> Tensor:
-        """Write the tokens of a text for each prefix, in one batch with cached keys."""
+        """Return the tokens of a text for each prefix, generated in one batch with a key-value
+        cache.
+        """
         known = {
             "eos_token_id": self.tokens.end,
             "pad_token_id": self.tokens.pad,
             "bos_token_id": self.tokens.end,
         }
-        starts = self.model.config.is_encoder_decoder  # with a token that is no part of the text
+        starts = self.model.config.is_encoder_decoder  # with a token that is not part of the text
         if starts:
             known["decoder_start_token_id"] = self.model.config.decoder_start_token_id
         config = library(GROUP).GenerationConfig(**known, **self.decoding.options())
@@ -196,54 +201,56 @@ class LanguageModel(nn.Module):
 
 @dataclass(frozen=True)
 class Prefixes:
-    """The outputs of a head for each query, which a language model continues.
+    """Prefixes from a head for each query, and the language model that continues them.
 
     Attributes:
         prefixes: ``[B, q, length · width]``.
-        model: that continues them.
+        model: the language model.
     """
 
     prefixes: Tensor
     model: LanguageModel
 
     def texts(self) -> list[list[str]]:
-        """The text of every query of every episode."""
+        """Return the text of each query of each episode."""
         flat, queries = self.model.write(self._flat()), self.prefixes.shape[1]
         return [flat[i : i + queries] for i in range(0, len(flat), queries)]
 
     def loss(self, targets: Tensor) -> Tensor:
-        """The negative log-likelihood, in nats per token, ``[B, q]``, of the texts
-        ``[B, q, bytes]``.
+        """Return the negative log-likelihood of the texts ``[B, q, bytes]``, in nats per token,
+        ``[B, q]``.
         """
         return self.model.log_loss(self._flat(), targets.flatten(0, 1)).unflatten(
             0, targets.shape[:2]
         )
 
     def numbers(self) -> Tensor:
-        """The prefixes themselves."""
+        """Return the prefixes."""
         return self.prefixes
 
     def _flat(self) -> Tensor:
-        """``[B · q, length, width]``."""
+        """Return the prefixes as ``[B · q, length, width]``."""
         return self.prefixes.flatten(0, 1).unflatten(-1, (-1, self.model.width))
 
 
 class GumbelSampler:
-    """Draws each token with random numbers that depend only on its position, so that texts
-    of a batch are independent of one another.
+    """Samples each token with random numbers that depend only on its position, so that the texts of
+    a batch are independent of one another.
 
-    The most probable token after adding Gumbel noise is a draw from the distribution (Gumbel, 1954;
-    Maddison et al., 2014).
+    The token with the largest sum of log-probability and Gumbel noise is a sample of the
+    distribution (Gumbel, 1954; Maddison et al., 2014).
 
     Args:
-        temperature: what scores are divided by.
+        temperature: divides the logits.
     """
 
     def __init__(self, temperature: float):
         self.temperature, self.written = temperature, 0
 
     def __call__(self, before: Tensor, scores: Tensor) -> Tensor:
-        """The scores ``[n, vocabulary]`` of the next token."""
+        """Return the scores ``[n, vocabulary]`` of the next token, divided by the temperature, plus
+        noise.
+        """
         drawn = torch.rand(scores.shape[-1], generator=torch.Generator().manual_seed(self.written))
         self.written += 1
         return scores / self.temperature - (-drawn.clamp_min(1e-20).log()).log().to(scores.device)

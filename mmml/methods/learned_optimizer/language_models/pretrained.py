@@ -16,17 +16,16 @@ from mmml.text.tokens import HubTokens, Tokens
 
 @language_models.register("pretrained")
 class Pretrained(LanguageModel):
-    """A causal or encoder-decoder model, from a local folder or by its name (Tsimpoukelli
-    et al., 2021).
+    """A causal or encoder-decoder model from a local folder or the hub (Tsimpoukelli et al., 2021).
 
     Args:
-        model: a folder, or a name on the hub.
-        frozen: whether it stays as it is.
-        prefix: how many embeddings a text begins with.
-        max_length: tokens of a text, in training and at most when it is written.
+        model: a local folder, or a name on the hub.
+        frozen: whether the model is not trained.
+        prefix: number of embeddings in the prefix of a text.
+        max_length: maximum number of tokens of a text, in training and when it is written.
         decoding: ``greedy``, ``beam`` or ``sample``.
-        beams: that ``beam`` follows.
-        temperature: of ``sample``.
+        beams: number of beams, for ``beam``.
+        temperature: for ``sample``.
     """
 
     def __init__(
@@ -45,16 +44,17 @@ class Pretrained(LanguageModel):
 
 
 def load_pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[Any, Tokens]:
-    """A model of transformers and its tokens.
+    """Return a model of transformers and its tokens.
 
     Args:
-        name: of a folder, or on the hub.
-        prefix: positions that it must have for one.
-        length: positions that it must have for a text.
-        frozen: whether it stays as it is.
+        name: a local folder, or a name on the hub.
+        prefix: number of positions that a prefix needs.
+        length: number of positions that a text needs.
+        frozen: whether the model is not trained.
 
     Raises:
-        UserError: it cannot be loaded, has too few positions, or no token that ends a text.
+        UserError: the model cannot be loaded, has too few positions, or its tokenizer has no token
+            that ends a text.
     """
     option = f"{OPTION}.model"
     config, tokenizer = (load(f"Auto{kind}", name, option) for kind in ("Config", "Tokenizer"))
@@ -63,7 +63,7 @@ def load_pretrained(name: str, prefix: int, length: int, frozen: bool) -> tuple[
             f"{option}={name}: its tokenizer has no eos_token, which ends a text: give it one, "
             "or choose another"
         )
-    encoder_decoder = config.is_encoder_decoder  # the prefix is read by a part of its own
+    encoder_decoder = config.is_encoder_decoder  # the encoder reads the prefix
     needed = max(prefix, length) if encoder_decoder else prefix + length
     most = getattr(config, "max_position_embeddings", None)
     if most is not None and needed > most:

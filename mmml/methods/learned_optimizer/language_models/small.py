@@ -20,15 +20,16 @@ class Small(LanguageModel):
     """A GPT-2 (Radford et al., 2019) without dropout, over bytes or word pieces.
 
     Args:
-        prefix: how many embeddings a text begins with.
-        vocabulary: word pieces that are learned from the training texts, at most; None for bytes.
-        layers: of attention.
-        heads: of each layer; they share out the width.
+        prefix: number of embeddings in the prefix of a text.
+        vocabulary: maximum number of word pieces, which are learned from the training texts; None
+            for bytes.
+        layers: number of transformer layers.
+        heads: number of attention heads of each layer; a divisor of ``width``.
         width: of the embeddings.
-        max_length: tokens of a text, in training and at most when it is written.
+        max_length: maximum number of tokens of a text, in training and when it is written.
         decoding: ``greedy``, ``beam`` or ``sample``.
-        beams: that ``beam`` follows.
-        temperature: of ``sample``.
+        beams: number of beams, for ``beam``.
+        temperature: for ``sample``.
     """
 
     def __init__(
@@ -57,24 +58,24 @@ class Small(LanguageModel):
             self._pieces.fit(map(str, texts.present[:]))
 
     def get_extra_state(self) -> str:
-        """For checkpoints: the word pieces, empty if there are none."""
+        """Return the word pieces for checkpoints; empty if there are none."""
         return "" if self._pieces is None else self._pieces.state
 
     def set_extra_state(self, state: str) -> None:
-        """Of a checkpoint."""
+        """Restore the word pieces of a checkpoint."""
         if self._pieces is not None:
             self._pieces.state = state
 
 
 def gpt2(tokens: Tokens, width: int, layers: int, heads: int, positions: int) -> Any:
-    """A GPT-2 of transformers with random weights.
+    """Return a GPT-2 of transformers with random weights.
 
     Args:
-        tokens: that it writes.
-        width: of its embeddings.
-        layers: of attention.
-        heads: of each layer; they share out the width.
-        positions: of prefix and text together.
+        tokens: its tokens.
+        width: of the embeddings.
+        layers: number of transformer layers.
+        heads: number of attention heads of each layer; a divisor of ``width``.
+        positions: number of positions for prefix and text together.
     """
     require(layers > 0, f"{OPTION}.layers", layers, "a positive whole number")
     require(width > 0, f"{OPTION}.width", width, "a positive whole number")

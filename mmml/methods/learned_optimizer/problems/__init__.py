@@ -1,4 +1,4 @@
-"""Problems: functions to be minimised in place of episodes. One file per family."""
+"""Problems: functions to minimise, used instead of episodes; one file for each family."""
 
 from mmml.methods.learned_optimizer.problems.base import Family, Problems, problems
 from mmml.methods.learned_optimizer.problems.solver import Solver, build_solver

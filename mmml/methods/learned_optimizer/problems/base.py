@@ -1,4 +1,4 @@
-"""What a family of problems is."""
+"""The base classes of problems and of their families."""
 
 import zlib
 from abc import ABC, abstractmethod
@@ -17,29 +17,31 @@ problems = Registry("problem", "mmml.methods.learned_optimizer.problems")
 
 
 class Problems(ABC):
-    """B functions to be minimised, each with a start."""
+    """Base class: B functions to minimise, each with a starting point."""
 
     @abstractmethod
     def initial(self) -> Params:
-        """Where each search starts: ``[B, …]`` by name."""
+        """Return the starting points, ``[B, …]`` by name."""
 
     @abstractmethod
     def losses(self, params: Params, step: int) -> Tensor:
-        """The value of each function, ``[B]``; of a stochastic one, on the data of this step."""
+        """Return the value of each function, ``[B]``; a stochastic one is evaluated on the data of
+        this step.
+        """
 
     def scaled(self, factors: Mapping[str, Tensor]) -> "Problems":
-        """The same functions of other coordinates: ``g(θ) = f(c ∘ θ)`` with start ``θ₀ / c``
-        (Lv et al., 2017).
+        """Return the same functions with scaled coordinates: ``g(θ) = f(c ∘ θ)``, starting from
+        ``θ₀ / c`` (Lv et al., 2017).
         """
         return Scaled(self, factors)
 
 
 class Scaled(Problems):
-    """Problems whose coordinates are measured in other units.
+    """Problems with scaled coordinates.
 
     Args:
-        problems: that are scaled.
-        factors: c of each coordinate, by name.
+        problems: the problems to scale.
+        factors: the factor c of each coordinate, by name.
     """
 
     def __init__(self, problems: Problems, factors: Mapping[str, Tensor]):
@@ -55,11 +57,12 @@ class Scaled(Problems):
 
 
 class Family(ABC):
-    """A source of problems; number i of a split is a pure function of the seed, the split and i.
+    """Base class: a source of problems. Problem i of a split depends only on the seed, the split
+    and i.
 
     Class attributes:
         name: as in configs.
-        modalities: of the dataset that it needs; none for problems made of random numbers.
+        modalities: of the dataset that the problems need; empty for problems of random numbers.
     """
 
     name: ClassVar[str]
@@ -67,10 +70,10 @@ class Family(ABC):
 
     @abstractmethod
     def template(self) -> Params:
-        """What the parameters of one problem look like, by name."""
+        """Return tensors with the shapes of the parameters of one problem, by name."""
 
     def check(self, samples: Samples, split: str) -> None:  # noqa: B027 (most have nothing to check)
-        """Refuse a split that cannot fill a problem."""
+        """Raise a ``UserError`` if a split has too few samples for a problem."""
 
     @abstractmethod
     def draw(
@@ -81,21 +84,21 @@ class Family(ABC):
         samples: Samples | None,
         device: torch.device,
     ) -> Problems:
-        """The problems of these numbers.
+        """Return the problems with these numbers.
 
         Args:
-            numbers: which.
-            seed: of the run for training, ``evaluation.seed`` for the rest.
+            numbers: of the problems.
+            seed: the seed of the run in training, else ``evaluation.seed``.
             split: ``train``, ``val`` or ``test``.
             samples: of that split; None for a family without modalities.
-            device: where they are computed.
+            device: where the problems are computed.
         """
 
 
 def generator(
     seed: int, split: str, purpose: int, number: int, step: int = 0
 ) -> np.random.Generator:
-    """Random numbers of one problem (and step)."""
+    """Return the random number generator of one problem (and step)."""
     return np.random.Generator(
         np.random.Philox(key=[seed, zlib.crc32(split.encode())], counter=[0, purpose, step, number])
     )

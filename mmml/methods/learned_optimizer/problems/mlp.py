@@ -1,4 +1,4 @@
-"""``problem=mlp``: train a small perceptron on images of some classes."""
+"""``problem=mlp``: train a small multilayer perceptron on images of some classes."""
 
 from collections.abc import Callable, Iterable
 
@@ -21,17 +21,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
 }
 START, BATCHES = 1, 2  # purposes of random numbers
-DEVIATION = 0.01  # of the initial weights and biases, as in the published code
+DEVIATION = 0.01  # standard deviation of initial weights and biases, as in the published code
 
 
 class Perceptrons(Problems):
-    """The cross-entropy of B perceptrons with one hidden layer, each on images of its own.
+    """The cross-entropy of B perceptrons with one hidden layer, each on its own images.
 
     Args:
         images: ``[B, n, inputs]``.
         labels: ``[B, n]``.
         start: initial weights and biases.
-        rows: number of a step → the images that it looks at, ``[B, batch]``.
+        rows: returns the numbers of the images of a step, ``[B, batch]``.
         activation: of the hidden layer.
     """
 
@@ -65,17 +65,17 @@ class Perceptrons(Problems):
 
 @problems.register("mlp")
 class PerceptronFamily(Family):
-    """Optimising a small neural network (Andrychowicz et al., 2016, section 3.2), on images
-    of this run's dataset.
+    """Training of a small neural network (Andrychowicz et al., 2016, section 3.2), on images of the
+    run's dataset.
 
     Args:
-        ways: classes of a problem, drawn anew for each: those of test problems were
-            never trained on.
-        samples: images of each class.
+        ways: number of classes of a problem. They are drawn for each problem; classes of test
+            problems do not occur in training.
+        samples: number of images of each class.
         size: images are resized to this many pixels on each side.
         hidden: units of the hidden layer (20 as published).
         activation: ``sigmoid`` (as published), ``tanh``, ``relu`` or ``elu``.
-        batch: images that a step looks at, drawn with replacement (128 as published).
+        batch: number of images of a step, drawn with replacement (128 as published).
     """
 
     name = "mlp"

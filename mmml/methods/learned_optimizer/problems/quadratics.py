@@ -36,7 +36,7 @@ class Quadratics(Problems):
 
 @problems.register("quadratics")
 class QuadraticFamily(Family):
-    """W, y and θ₀ are standard normal (Andrychowicz et al., 2016, section 3.1).
+    """Quadratics whose W, y and θ₀ are standard normal (Andrychowicz et al., 2016, section 3.1).
 
     Args:
         dimensions: of θ (10 as published).

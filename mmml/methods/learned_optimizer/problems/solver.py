@@ -1,4 +1,4 @@
-"""A learned optimizer whose tasks are problems to be minimised."""
+"""The learned optimizer for problems, which are minimised instead of the losses of episodes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -15,7 +15,7 @@ from mmml.methods.learner import Trainable, methods
 from mmml.registry import Registry, check_type
 
 solvers = Registry("method for problems", "mmml.methods.learned_optimizer.problems")
-"""Functions ``(section method, family, options of training) -> what the trainer trains``."""
+"""Functions ``(section method, family, options of training) -> the model to train``."""
 
 
 class Solver(Trainable):
@@ -26,12 +26,12 @@ class Solver(Trainable):
 
     Args:
         optimizer: the update rule.
-        rule: its name.
+        update_rule: its name.
         unroll: how it is unrolled in training.
-        power: p of the generalised mean over problems, ``(mean of f^p)^(1/p)``: at 1 the largest
-            losses decide, the nearer to 0 the more all problems count alike.
-        random_scaling: in training each coordinate is measured in a unit of its own, ``exp(u)``
-            with u uniform in ±random_scaling (Lv, Jiang and Li, 2017, section 4.1); 0 for none.
+        power: the exponent p of the generalised mean over problems, ``(mean of f^p)^(1/p)``. With
+            1, the largest losses dominate; near 0, all problems count equally.
+        random_scaling: in training each coordinate is scaled by a random factor ``exp(u)``, with u
+            uniform in ±random_scaling (Lv, Jiang and Li, 2017, section 4.1); 0 for none.
     """
 
     name = "learned_optimizer"
@@ -96,7 +96,9 @@ class Solver(Trainable):
 
     @torch.no_grad()
     def solve(self, problems: Problems, steps: int) -> Tensor:
-        """The loss of each problem before each step and after the last, ``[steps + 1, B]``."""
+        """Return the loss of each problem before each step and after the last, ``[steps + 1,
+        B]``.
+        """
         point = start(problems.initial(), self.optimizer)
         met = []
         for reached, loss in descend(
@@ -107,13 +109,13 @@ class Solver(Trainable):
         return torch.stack([*met, problems.losses(point.params, steps)])
 
 
-SMALLEST = 1e-12  # of losses, whose powers below 1 are infinitely steep at 0
+SMALLEST = 1e-12  # lower bound of losses: x**p with p < 1 has an infinite slope at 0
 UNROLL = {f.name: f.type for f in fields(Unroll)}
 
 
 def build_solver(options: Mapping[str, Any], family: Family, **training: float) -> Trainable:
-    """What a config section ``method`` describes for problems; arguments as
-    of :func:`learned_solver`.
+    """Build the model of a config section ``method`` for problems; for the arguments see
+    :func:`learned_solver`.
 
     Raises:
         UserError: the method cannot solve problems.
@@ -126,7 +128,7 @@ def build_solver(options: Mapping[str, Any], family: Family, **training: float) 
 
 @solvers.register("learned_optimizer")
 def learned_solver(options: Mapping[str, Any], family: Family, **training: float) -> Solver:
-    """The solver of a section ``method``; options that only concern episodes are ignored.
+    """Build the solver of a section ``method``; options that only concern episodes are ignored.
 
     Args:
         options: the section.
@@ -134,7 +136,8 @@ def learned_solver(options: Mapping[str, Any], family: Family, **training: float
         training: ``power`` and ``random_scaling``, see :class:`Solver`.
 
     Raises:
-        UserError: an option is unknown, wrong or missing.
+        UserError: an option is unknown, wrong or missing, or the update rule has no parameters to
+            learn.
     """
     for option, value in training.items():
         check_type(value, float, f"problem.{option}")

@@ -1,4 +1,4 @@
-"""Update rules: from gradients to steps. One file per rule."""
+"""Update rules: they turn gradients into steps; one file each."""
 
 from mmml.methods.learned_optimizer.update_rules.base import (
     Params,

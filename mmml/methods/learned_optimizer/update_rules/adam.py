@@ -1,4 +1,4 @@
-"""``rule: adam``: momentum relative to the size of recent gradients."""
+"""``method/update_rule=adam``: momentum divided by the size of recent gradients."""
 
 from torch import Tensor
 
@@ -14,12 +14,11 @@ from mmml.methods.learned_optimizer.update_rules.moments import Moments
 
 @update_rules.register("adam")
 class Adam(UpdateRule):
-    """Kingma and Ba (2015), as ``torch.optim.Adam`` has it.
+    """Adam (Kingma and Ba, 2015), as ``torch.optim.Adam``.
 
     Args:
         inner_lr: learning rate, positive.
-        beta1, beta2: how much of the running means of gradients and of their squares
-            stays, in [0, 1).
+        beta1, beta2: decay of the running means of gradients and of their squares, in [0, 1).
     """
 
     def __init__(self, inner_lr: float, beta1: float, beta2: float):

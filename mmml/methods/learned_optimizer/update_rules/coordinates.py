@@ -1,5 +1,6 @@
-"""The inputs of coordinate-wise rules, whose rows are the coordinates of all parameters,
-and their LSTM.
+"""The input features of coordinate-wise update rules, and their LSTM.
+
+A coordinate is one number of the model parameters.
 """
 
 import math
@@ -11,12 +12,12 @@ from mmml.errors import require
 from mmml.methods.learned_optimizer.update_rules.base import Params, State
 from mmml.methods.learned_optimizer.update_rules.moments import EPSILON, Moments
 
-LSTM_COORDINATES = 10_000  # of which an LSTM holds some 400 numbers each
+LSTM_COORDINATES = 10_000  # the state and graph of an LSTM have about 400 numbers for each
 INPUTS = ("gradient", "loss", "moments")
 
 
 def flatten(params: Params) -> Tensor:
-    """``[B, …]`` each → ``[B, n]``, n coordinates of one model."""
+    """Concatenate parameters ``[B, …]`` to ``[B, n]``, the n coordinates of each model."""
     return torch.cat([p.flatten(1) for p in params.values()], dim=1)
 
 
@@ -27,10 +28,10 @@ def unflatten(flat: Tensor, like: Params) -> Params:
 
 
 def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
-    """``[…]`` → ``[…, 2]``, of like size whatever the size of x (Andrychowicz et al.,
-    2016, appendix A).
+    """Return two features of similar size for all sizes of x, ``[…]`` → ``[…, 2]`` (Andrychowicz et
+    al., 2016, appendix A).
 
-    ``(log|x| / p, sign x)`` where ``|x| ≥ e⁻ᵖ``, else ``(−1, eᵖ x)``.
+    They are ``(log|x| / p, sign x)`` where ``|x| ≥ e⁻ᵖ``, else ``(−1, eᵖ x)``.
     """
     size = x.abs().clamp_min(math.exp(-p)).log() / p
     direction = (x * math.exp(p)).clamp(-1, 1)
@@ -38,18 +39,18 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
 
 
 class Observation:
-    """The input features of a coordinate-wise rule.
+    """The input features of a coordinate-wise update rule.
 
-    It also remembers which coordinates have had a gradient so far. The others must not move,
+    It also records which coordinates have had a gradient so far. The others must not change,
     whatever the rule outputs for a gradient of zero.
 
     Args:
-        inputs: one or several of the following, joined by ``+``. ``gradient``. ``loss``: of its
-            task, the same for all coordinates. ``moments``: the running mean of the gradient,
-            and the gradient, over the root of the running mean square (Lv, Jiang and Li,
+        inputs: one or more of these, joined by ``+``: ``gradient``; ``loss``, the loss of the task,
+            the same for all coordinates; ``moments``, the running mean of the gradient and the
+            gradient itself, both divided by the root of the running mean square (Lv, Jiang and Li,
             2017, equation 5).
-        preprocess: of gradient and loss: ``log_sign`` (two features for each), or ``none``.
-        beta1, beta2: of the running means.
+        preprocess: of gradient and loss: ``log_sign`` (two features each), or ``none``.
+        beta1, beta2: decay of the running means.
     """
 
     def __init__(self, inputs: str, preprocess: str, beta1: float, beta2: float):
@@ -71,13 +72,13 @@ class Observation:
 
     @property
     def features(self) -> int:
-        """How many numbers are shown."""
+        """The number of features."""
         return sum(
             2 if part == "moments" or self.preprocess == "log_sign" else 1 for part in self.parts
         )
 
     def init(self, params: Params) -> State:
-        """What is to be remembered."""
+        """Return the state before the first step."""
         nothing = torch.zeros_like(flatten(params).detach(), dtype=torch.bool)
         return {
             "touched": {"": nothing},
@@ -85,11 +86,11 @@ class Observation:
         }
 
     def see(self, grads: Params, losses: Tensor, state: State) -> tuple[Tensor, State]:
-        """Features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``,
-        and the next state.
+        """Return features ``[B, n, features]`` of gradients ``[B, …]`` and losses ``[B]``, and the
+        next state.
 
-        Its ``touched`` says of each coordinate whether any gradient so far was more than rounding,
-        bool ``[B, n]``.
+        Its entry ``touched``, bool ``[B, n]``, says which coordinates have had a gradient above
+        rounding errors so far.
         """
         gradients, shown = flatten(grads), []
         after: State = {
@@ -108,14 +109,14 @@ class Observation:
 
 
 class CoordinateLSTM(nn.Module):
-    """LSTM layers whose weights all coordinates share, while each has a state of its own,
-    then a linear layer.
+    """LSTM layers and a linear layer. All coordinates share the weights, and each has its own
+    state.
 
     Args:
-        features: of the input.
+        features: number of input features.
         hidden: units of each layer.
-        layers: 0 leaves the linear layer alone.
-        outputs: numbers for each coordinate.
+        layers: number of LSTM layers; 0 for the linear layer only.
+        outputs: number of outputs for each coordinate.
     """
 
     def __init__(self, features: int, hidden: int, layers: int, outputs: int = 1):
@@ -129,12 +130,16 @@ class CoordinateLSTM(nn.Module):
         self.output = nn.Linear(hidden if layers else features, outputs)
 
     def init(self, coordinates: Tensor) -> Params:
-        """Zeros for each layer, by ``h0``, ``c0``, …: ``[B, n]`` → ``[hidden, B * n]`` each."""
+        """Return zeros for each layer, by ``h0``, ``c0``, …, for coordinates ``[B, n]``:
+        ``[hidden, B * n]`` each.
+        """
         zeros = self.output.weight.new_zeros((self.hidden, coordinates.numel()))
         return {f"{kind}{i}": zeros for i in range(len(self.cells)) for kind in "hc"}
 
     def forward(self, x: Tensor, state: Params) -> tuple[Tensor, Params]:
-        """``[B, n, features]`` → ``[B, n, outputs]``."""
+        """Return the outputs, ``[B, n, outputs]``, for features ``[B, n, features]``, and the next
+        state.
+        """
         after: Params = {}
         tasks, shown = len(x), x.to(self.output.weight.dtype).flatten(0, 1).T
         for i, cell in enumerate(self.cells):
@@ -148,11 +153,11 @@ class CoordinateLSTM(nn.Module):
 def step_cell(
     cell: nn.LSTMCell, x: Tensor, hidden: Tensor, memory: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of the cell, on columns: ``[features, m]`` → hidden and memory,
-    ``[hidden, m]`` each.
+    """Return hidden state and cell state after one step of an LSTM cell, ``[hidden, m]`` each, from
+    columns ``[features, m]``.
 
-    With thousands of coordinates and few units most of the time goes into sigmoids; each gate is
-    one block of memory here, so that they are computed several times faster.
+    With thousands of coordinates and few units, most time is spent in sigmoids. Here each gate is
+    one block of memory, which makes them several times faster.
     """
     bias = (cell.bias_ih + cell.bias_hh).unsqueeze(1)
     gates = torch.addmm(torch.addmm(bias, cell.weight_ih, x), cell.weight_hh, hidden)

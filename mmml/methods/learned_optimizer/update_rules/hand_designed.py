@@ -1,4 +1,4 @@
-"""Update rules that are not learned, as controls of learned ones."""
+"""Hand-designed update rules, which are controls of learned ones."""
 
 from mmml.methods.learned_optimizer.update_rules.base import UpdateRule, update_rules
 
@@ -9,11 +9,11 @@ HAND_DESIGNED: dict[str, dict[str, float]] = {
     "rmsprop": {"decay": 0.99},
     "adam": {"beta1": 0.9, "beta2": 0.999},
 }
-"""The usual values of all options but the rate."""
+"""The usual values of all options except the learning rate."""
 
 
 def hand_designed(name: str, inner_lr: float) -> UpdateRule:
-    """The rule of that name with its usual values, at this rate."""
+    """Build a hand-designed update rule with its usual values and this learning rate."""
     rule: UpdateRule = update_rules.get(name, "method.update_rule")(
         inner_lr=inner_lr, **HAND_DESIGNED[name]
     )

@@ -1,4 +1,4 @@
-"""``rule: learned_lr``: gradient descent with a learned rate for each parameter."""
+"""``method/update_rule=learned_lr``: gradient descent with a learned rate for each parameter."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ class LearnedRates(UpdateRule):
     """Meta-SGD (Li, Zhou, Chen and Li, 2017, equation 1): ``θ − α ∘ ∇L``; α may become negative.
 
     Args:
-        inner_lr: at which every learning rate begins, positive.
+        inner_lr: initial value of each learning rate, positive.
     """
 
     learned = True
@@ -41,5 +41,5 @@ class LearnedRates(UpdateRule):
 
 
 def key(name: str) -> str:
-    """A parameter's name as a ParameterDict takes it."""
+    """Replace the dots of a parameter's name, which a ParameterDict does not allow."""
     return name.replace(".", "/")

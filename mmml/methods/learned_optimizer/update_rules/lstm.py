@@ -1,4 +1,4 @@
-"""``rule: lstm``: an LSTM that maps the gradient of each coordinate to its update."""
+"""``method/update_rule=lstm``: an LSTM that maps the gradient of each coordinate to its update."""
 
 from torch import Tensor
 
@@ -15,17 +15,17 @@ from mmml.methods.learned_optimizer.update_rules.coordinates import (
 
 @update_rules.register("lstm")
 class LSTMRule(UpdateRule):
-    """Learning to learn by gradient descent by gradient descent (Andrychowicz et al.,
-    2016, section 2.1).
+    """Learning to learn by gradient descent by gradient descent (Andrychowicz et al., 2016, section
+    2.1).
 
     Args:
         hidden: units of each layer (20 as published).
-        layers: of the LSTM (2 as published); 0 is a linear function of the input.
-        inputs, preprocess, beta1, beta2: what it is shown (``gradient`` as published), see
+        layers: number of LSTM layers (2 as published); 0 for a linear function of the input.
+        inputs, preprocess, beta1, beta2: its input features (``gradient`` as published), see
             :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
-        output_scale: what its outputs are multiplied by (0.1 as published).
-        gradient_output: whether a second output of the LSTM multiplies the gradient itself,
-            and is added: then steps shrink with the gradient, as those of gradient descent do.
+        output_scale: factor of its outputs (0.1 as published).
+        gradient_output: whether the LSTM has a second output, which is multiplied by the gradient
+            and added to the first. Then steps shrink with the gradient, as in gradient descent.
     """
 
     learned = True

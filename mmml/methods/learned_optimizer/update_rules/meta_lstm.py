@@ -1,4 +1,6 @@
-"""``rule: meta_lstm``: an LSTM cell whose memory is the parameters, and whose gates are learned."""
+"""``method/update_rule=meta_lstm``: an LSTM cell whose cell state is the parameters, with learned
+gates.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +15,23 @@ from mmml.methods.learned_optimizer.update_rules.coordinates import (
     unflatten,
 )
 
-OPEN = 5.0  # at which the forget gate begins: 1 / (1 + e⁻⁵) of a parameter stays
+OPEN = 5.0  # initial bias of the forget gate: 1 / (1 + e⁻⁵) of a parameter is kept
 
 
 @update_rules.register("meta_lstm")
 class MetaLSTM(UpdateRule):
     """Optimization as a model for few-shot learning (Ravi and Larochelle, 2017, equations 2 to 4).
 
-    ``θ ← f ∘ θ − i ∘ ∇``: the input gate i and the forget gate f of each coordinate see what an
-    LSTM layer makes of gradient and loss, the parameter, and the gate's own last value. The
-    initial memory of the cell is the learned initialisation of the model itself.
+    ``θ ← f ∘ θ − i ∘ ∇``: the input gate i and the forget gate f of each coordinate depend on the
+    output of an LSTM layer for gradient and loss, the parameter, and the last value of the gate.
+    The initial cell state is the learned initialization of the model.
 
     Args:
         hidden: units of the LSTM layer below the gates (20 as published).
-        inner_lr: what the input gate begins at, between 0 and 1.
-        inputs, preprocess, beta1, beta2: what that layer is shown (``gradient+loss`` as published),
-            see :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
+        inner_lr: initial value of the input gate, between 0 and 1.
+        inputs, preprocess, beta1, beta2: the features of the LSTM layer (``gradient+loss`` as
+            published), see
+            :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 
     learned = True

@@ -1,4 +1,4 @@
-"""``rule: momentum``: a step along a running sum of gradients."""
+"""``method/update_rule=momentum``: steps along a running sum of gradients."""
 
 from torch import Tensor
 
@@ -15,11 +15,11 @@ from mmml.methods.learned_optimizer.update_rules.base import (
 
 @update_rules.register("momentum")
 class Momentum(UpdateRule):
-    """The heavy ball (Polyak, 1964), as ``torch.optim.SGD`` has it.
+    """Gradient descent with momentum (Polyak, 1964), as ``torch.optim.SGD``.
 
     Args:
         inner_lr: learning rate, positive.
-        momentum: how much of the running sum stays, in [0, 1).
+        momentum: decay of the running sum, in [0, 1).
     """
 
     def __init__(self, inner_lr: float, momentum: float):
@@ -38,5 +38,5 @@ class Momentum(UpdateRule):
         return self.steps(grads, velocity), {"velocity": velocity}
 
     def steps(self, grads: Params, velocity: Params) -> Params:
-        """What to add to the parameters."""
+        """Return what is added to the parameters."""
         return {name: -self.inner_lr * v for name, v in velocity.items()}

@@ -1,4 +1,4 @@
-"""``rule: nesterov``: momentum that looks one step ahead."""
+"""``method/update_rule=nesterov``: Nesterov momentum."""
 
 from mmml.methods.learned_optimizer.update_rules.base import Params, update_rules
 from mmml.methods.learned_optimizer.update_rules.momentum import Momentum
@@ -6,8 +6,8 @@ from mmml.methods.learned_optimizer.update_rules.momentum import Momentum
 
 @update_rules.register("nesterov")
 class Nesterov(Momentum):
-    """Nesterov's accelerated gradient (1983) in the form of Sutskever et al. (2013),
-    as ``torch.optim.SGD`` has it.
+    """Nesterov's accelerated gradient (1983) in the form of Sutskever et al. (2013), as
+    ``torch.optim.SGD``.
     """
 
     def steps(self, grads: Params, velocity: Params) -> Params:

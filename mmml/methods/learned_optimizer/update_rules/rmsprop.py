@@ -1,4 +1,4 @@
-"""``rule: rmsprop``: steps relative to the size of recent gradients."""
+"""``method/update_rule=rmsprop``: gradients divided by the size of recent ones."""
 
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from mmml.methods.learned_optimizer.update_rules.moments import EPSILON, root
 
 @update_rules.register("rmsprop")
 class RMSProp(UpdateRule):
-    """Tieleman and Hinton (2012), as ``torch.optim.RMSprop`` has it.
+    """RMSProp (Tieleman and Hinton, 2012), as ``torch.optim.RMSprop``.
 
     Args:
         inner_lr: learning rate, positive.

@@ -1,4 +1,4 @@
-"""``rule: rnnprop``: an LSTM on normalised moments, whose steps are bounded."""
+"""``method/update_rule=rnnprop``: an LSTM on normalised moments, with bounded steps."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,11 +25,11 @@ class RNNProp(UpdateRule):
     ``inner_lr · tanh(·)``.
 
     Args:
-        inner_lr: the longest step of a coordinate (0.1 as published).
+        inner_lr: the largest step of a coordinate (0.1 as published).
         hidden: units of the input layer and of each LSTM layer (20 as published).
-        layers: of the LSTM (2 as published).
-        inputs, preprocess, beta1, beta2: what it is shown (``moments`` with 0.95 and
-            0.95 as published, so that the size of the objective makes no difference), see
+        layers: number of LSTM layers (2 as published).
+        inputs, preprocess, beta1, beta2: its input features (``moments`` with 0.95 and 0.95 as
+            published, so that the scale of the objective does not matter), see
             :class:`mmml.methods.learned_optimizer.update_rules.coordinates.Observation`.
     """
 

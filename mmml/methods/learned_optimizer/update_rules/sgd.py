@@ -1,4 +1,4 @@
-"""``rule: sgd``: a step along the negative gradient."""
+"""``method/update_rule=sgd``: steps along the negative gradient."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Classifiers: from a support set to the class of a query. One file per classifier."""
+"""Classifiers: they predict the class of a query from the support set; one file each."""
 
 from mmml.methods.metric.classifiers.base import Classifier, classifiers, fuses, needs_vectors
 

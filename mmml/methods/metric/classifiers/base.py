@@ -1,5 +1,5 @@
-"""Classifiers turn distances into log-weights on the support items, ``[B, q, s]``, whose
-exponentials sum to 1 over s.
+"""Classifiers turn distances into log-weights of support items, ``[B, q, s]``, whose exponentials
+sum to 1 over s.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 class Classifier(Protocol):
     """The signature of a classifier.
 
-    Its support items are fused, one embedding for all modalities of a sample, unless it is
+    Support items are fused (one embedding for all modalities of a sample), unless the classifier is
     marked as :func:`side_by_side`.
     """
 
@@ -31,50 +31,52 @@ class Classifier(Protocol):
         query: Tensor,
         temperature: Tensor,
     ) -> Tensor:
-        """Compute the log-weights.
+        """Return the log-weights, ``[B, q, s]``.
 
         Args:
             distance: one of :mod:`mmml.similarity.distances`.
             support: embeddings ``[B, s, d]``.
             labels: the label of each support item, ``[B, s]``.
             query: embeddings ``[B, q, d]``.
-            temperature: what distances are divided by before the softmax.
+            temperature: divides distances before the softmax.
         """
         ...
 
 
 def side_by_side(classifier: C) -> C:
-    """Decorator: the support modalities are items of their own, so a class
-    name is one more shot.
+    """Decorator: the modalities of a support sample are separate items, so that a class name is one
+    more shot.
     """
     classifier.fuses = False  # type: ignore[attr-defined]
     return classifier
 
 
 def on_vectors(classifier: C) -> C:
-    """Decorator: the classifier computes with embeddings, and does not just compare
-    them by the distance.
+    """Decorator: the classifier computes with the embeddings themselves, and not only with
+    distances.
     """
     classifier.needs_vectors = True  # type: ignore[attr-defined]
     return classifier
 
 
 def needs_vectors(name: str, where: str) -> bool:
-    """Whether the classifier of that name computes with embeddings; ``where`` is
-    the option that named it.
+    """Whether the named classifier computes with embeddings; ``where`` is the option with its
+    name.
     """
     return getattr(classifiers.get(name, where), "needs_vectors", False)
 
 
 def fuses(name: str, where: str) -> bool:
-    """Whether the classifier of that name wants support modalities fused; ``where`` is
-    the option that named it.
+    """Whether the named classifier needs fused support modalities; ``where`` is the option with its
+    name.
     """
     return getattr(classifiers.get(name, where), "fuses", True)
 
 
 def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:
-    """Share the log-probability of each class, ``[B, q, ways]``, among its items: ``[B, q, s]``."""
+    """Divide the probability of each class evenly among its items: log-probabilities
+    ``[B, q, ways]`` → log-weights ``[B, q, s]``.
+    """
     shots = torch.nn.functional.one_hot(labels).sum(-2)  # [B, ways]
     per_item = by_class - shots.log().unsqueeze(-2)
     return per_item.gather(-1, labels.unsqueeze(-2).expand(*by_class.shape[:-1], -1))

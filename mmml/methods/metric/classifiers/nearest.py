@@ -11,7 +11,8 @@ from mmml.similarity.distances import Distance
 def nearest_neighbour(
     distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
 ) -> Tensor:
-    """Softmax over the nearest support item of each class; items that tie for it share its weight.
+    """Return the log-softmax over the negative distance to the nearest support item of each class;
+    tied items share the weight.
 
     The most probable class is that of the nearest neighbour (Cover and Hart, 1967).
     """

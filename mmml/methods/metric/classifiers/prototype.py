@@ -12,8 +12,8 @@ from mmml.similarity.losses import class_means
 def prototype(
     distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
 ) -> Tensor:
-    """Softmax over distances to class means (Snell, Swersky and Zemel, 2017), shared
-    evenly within a class.
+    """Return the log-softmax over the negative distances to class means (Snell, Swersky and Zemel,
+    2017), divided evenly within a class.
     """
     by_class = (-distance(query, class_means(support, labels)) / temperature).log_softmax(-1)
     return shared_evenly(by_class, labels)

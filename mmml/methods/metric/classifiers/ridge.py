@@ -1,8 +1,7 @@
-"""``method/classifier=ridge``: ridge regression of the classes on the embeddings, solved
-for each support set.
+"""``method/classifier=ridge``: ridge regression from embeddings to classes for each support set.
 
-A linear classifier in closed form (Bertinetto et al., 2019, R2-D2, equation 5), with an
-intercept. Its strength is chosen for each episode by the support set alone.
+A linear classifier in closed form (Bertinetto et al., 2019, R2-D2, equation 5), with an intercept.
+The strength of its penalty is chosen for each episode from the support set alone.
 """
 
 import torch
@@ -12,17 +11,18 @@ from torch import Tensor
 from mmml.methods.metric.classifiers.base import classifiers, on_vectors, shared_evenly
 from mmml.similarity.distances import Distance, cosine, power_of_two, unit
 
-EPSILON = 1e-12  # as F.normalize has it
+EPSILON = 1e-12  # as in F.normalize
 
 STRENGTHS = tuple(10.0 ** (p / 2) for p in range(-2, 3))
-"""λ, from 0.1 to 10, in units of the mean squared length of the centred support items.
+"""The candidates of λ, from 0.1 to 10, in units of the mean squared length of the centred support
+items.
 
-A weaker one nearly interpolates few items, which costs much where queries are of another
-modality; a stronger one only shrinks all scores alike.
+With a smaller λ, the regression nearly interpolates few items, which is harmful if queries are of
+another modality; a larger one only shrinks all scores equally.
 """
 
 ONE_SHOT = STRENGTHS.index(1.0)
-"""Which of them, where no class can spare an item."""
+"""The index of the strength for episodes in which each class has only one item."""
 
 
 @classifiers.register("ridge")
@@ -30,18 +30,18 @@ ONE_SHOT = STRENGTHS.index(1.0)
 def ridge(
     distance: Distance, support: Tensor, labels: Tensor, query: Tensor, temperature: Tensor
 ) -> Tensor:
-    """Softmax over the scores of a ridge regression of one-hot labels, shared evenly
-    within a class.
+    """Return the log-softmax over the scores of a ridge regression of one-hot labels, divided
+    evenly within a class.
 
-    A linear model compares no items; the distance only says whether lengths count: under
-    ``cosine`` embeddings are scaled to length 1, under any other they are taken as they are.
-    The scores estimate the one-hot targets (about 0 to 1); ``temperature`` divides them before
-    the softmax.
+    A linear model does not use distances. ``distance`` only decides whether the length of
+    embeddings matters: for ``cosine`` they are scaled to length 1, for other distances they are
+    used as they are. The scores estimate the one-hot targets (about 0 to 1); ``temperature``
+    divides them before the softmax.
     """
     scale = ignores_length(distance)
     if scale:
         support, query = unit(support), query / power_of_two(query, (-1,))
-    else:  # in units of their own, so that no square is lost
+    else:  # scaled by a power of two, so that squares do not underflow
         units = power_of_two(support, (-2, -1))
         support, query = support / units, query / units
     centre = support.mean(-2, keepdim=True)
@@ -57,29 +57,30 @@ def ridge(
 
 
 def ignores_length(distance: Distance) -> bool:
-    """Whether a distance, bare or bound to options, is the cosine."""
+    """Whether a distance, with or without bound options, is the cosine distance."""
     return getattr(distance, "func", distance) is cosine
 
 
 def fit(gram: Tensor, members: Tensor) -> Tensor:
-    """The dual coefficients α = (K + λI)⁻¹ Y, λ chosen for each episode by leave-one-out.
+    """Return the dual coefficients α = (K + λI)⁻¹ Y, with λ chosen for each episode by
+    leave-one-out.
 
-    With K = V diag(w) Vᵀ all strengths cost one decomposition, and leaving item i out needs no
+    With K = V diag(w) Vᵀ, one decomposition serves all strengths, and leaving item i out needs no
     refit (PRESS, Allen 1974; Golub, Heath and Wahba 1979): its residual is
 
         e_i = α_i / ((K + λI)⁻¹_ii − 1 / (λs)),
 
-    where 1 / (λs) takes out of the inverse the constant direction, which the intercept fits
-    without penalty. The strength of the least mean square of e wins, the first of equals.
+    where 1 / (λs) removes the constant direction from the inverse, since the intercept has no
+    penalty. The strength with the smallest mean square of e is chosen, the first one if several are
+    equal.
 
-    An item that is the only one of its class is not counted: without it the class would be
-    unknown, and its residual would ask to predict what cannot be learned, which always favours
-    the strongest penalty. In one-shot episodes no item is left, and λ is 1 in the units of
-    :data:`STRENGTHS`.
+    An item that is the only one of its class is not counted: without it the class is unknown, and
+    its residual would always favour the strongest penalty. In one-shot episodes no item is left,
+    and λ is 1 in the units of :data:`STRENGTHS`.
 
     Args:
         gram: K, inner products of the centred support items, ``[B, s, s]``.
-        members: the labels, one-hot, ``[B, s, ways]``; Y is this less its mean over s.
+        members: the one-hot labels, ``[B, s, ways]``; Y is this minus its mean over s.
 
     Returns:
         α, ``[B, s, ways]``, in the precision of ``members``.
@@ -88,7 +89,7 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
     values = values.clamp_min(0)
     rotated = vectors.mT @ (members - members.mean(-2, keepdim=True)).double()
     unit = values.mean(-1, keepdim=True)
-    # A collapsed space has no unit, and needs none.
+    # If all items are equal, the unit would be 0.
     unit = unit.where(unit > torch.finfo(torch.float32).tiny, 1)
     strengths = unit * values.new_tensor(STRENGTHS)  # [B, strengths]
     # [B, s]: 1 where the class has another item
@@ -103,7 +104,7 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
 def press(
     values: Tensor, vectors: Tensor, rotated: Tensor, strengths: Tensor, spare: Tensor
 ) -> Tensor:
-    """The sum of the squared leave-one-out residuals of each strength, see :func:`fit`:
+    """Return the sum of the squared leave-one-out residuals for each strength, see :func:`fit`:
     ``[B, strengths]``.
 
     Args:
@@ -111,11 +112,11 @@ def press(
         vectors: V, ``[B, s, s]``.
         rotated: Vᵀ Y, ``[B, s, ways]``.
         strengths: λ, ``[B, strengths]``.
-        spare: 1 for each item that counts, ``[B, s]``.
+        spare: 1 for items that count, else 0, ``[B, s]``.
     """
     inverse = 1 / (values.unsqueeze(-1) + strengths.unsqueeze(-2))  # [B, s, strengths]
     diagonal = vectors.square() @ inverse - 1 / (strengths.unsqueeze(-2) * values.shape[-1])
-    # One product for all strengths and classes.
+    # One matrix product for all strengths and classes.
     spectra = inverse.unsqueeze(-1) * rotated.unsqueeze(-2)  # [B, s, strengths, ways]
     dual = (vectors @ spectra.flatten(-2)).view_as(spectra)
     squares: Tensor = (dual / diagonal.unsqueeze(-1)).square().sum(-1)  # [B, s, strengths]
