@@ -306,7 +306,7 @@ def choices_with(key: str) -> list[str]:
     """
     section, _, option = key.rpartition(".")
     for name, file in choices("evaluation/evaluators").items():  # their sections stand elsewhere
-        if f"# @package {section}\n" in file.read_text():
+        if file.read_text().startswith((f"# @package {section}\n", f"# @package {key}\n")):
             return [f"evaluation/evaluators=[{name}]"]
     group = section.replace(".", "/")
     line = re.compile(rf"^({re.escape(group)}:\n(  .*\n)*?  )?{re.escape(option)}:", re.MULTILINE)

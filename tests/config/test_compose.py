@@ -153,6 +153,14 @@ def test_refuses_what_a_finished_run_cannot_take(override, message):
         ),
         ("metod=metric", "metod is no option; did you mean 'method'"),
         ("trainer.steps={", "cannot be read"),
+        (
+            "evaluation/evaluators=[few_shot,gallry]",
+            "evaluation/evaluators=gallry: there is no such choice; did you mean 'gallery'",
+        ),
+        (
+            "evaluation.robustness.amounts=[0.1]",
+            r"belongs to evaluation/evaluators=\[robustness\], which is not chosen",
+        ),
     ],
 )
 def test_hydras_errors_become_one_sentence(override, message):
@@ -272,6 +280,19 @@ def test_other_encoders_of_ones_own_texts_are_as_they_are(choice):
         compose_plain([choice, "dataset=manifest", "dataset.root=x"])["encoder"]
         == compose_plain([choice])["encoder"]
     )
+
+
+def test_options_of_a_chosen_part_are_near_ones():
+    with pytest.raises(UserError, match="did you mean 'method.loss.margin'"):
+        compose_plain(["method/loss=triplet", "method.loss.margn=1"])
+
+
+def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path):
+    file = tmp_path / "dataset" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_text("name: mine\nfloor: [1\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: line 3 cannot be read as YAML"):
+        compose_plain([f"hydra.searchpath=[{tmp_path}]", "dataset=mine"])
 
 
 def test_a_finished_run_takes_another_classifier_with_its_options():

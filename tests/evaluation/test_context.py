@@ -3,10 +3,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmml.errors import UserError
 from mmml.evaluation.baselines import frozen_classifiers
 from mmml.evaluation.calibration import Calibration
 from mmml.evaluation.context import EpisodeContext
-from mmml.evaluation.evaluator import Player, collect_examples, run_evaluators
+from mmml.evaluation.evaluator import (
+    Player,
+    build_evaluators,
+    collect_examples,
+    run_evaluators,
+)
 from mmml.evaluation.evaluators.few_shot import FewShot
 from mmml.evaluation.evaluators.gallery import Gallery
 from tests.conftest import MLP, make_learner
@@ -46,6 +52,25 @@ def test_the_table_and_the_examples_share_one_embedding(context, learner, sample
     results, players = run_evaluators(learner, None, evaluators, context)
     collect_examples(players, evaluators, context)
     assert results and sum(calls) == sum(len(c.values) for c in samples.columns.values())
+
+
+class Twice(FewShot):
+    """An evaluator with a mistake: it gives each row twice."""
+
+    def run(self, player, context):
+        rows = super().run(player, context)
+        rows.extend(list(rows))
+        return rows
+
+
+def test_rows_with_the_same_key_are_refused(context, learner):
+    with pytest.raises(ValueError, match="gave 2 rows where there should be one"):
+        run_evaluators(learner, None, [Twice()], context)
+
+
+def test_no_evaluator_is_refused(context):
+    with pytest.raises(UserError, match=r"evaluation/evaluators=\[\] measures nothing"):
+        build_evaluators(replace(context.options, evaluators={}), EpisodeContext)
 
 
 def test_rules_on_frozen_features_embed_nothing_again(context, frozen, samples, monkeypatch):
