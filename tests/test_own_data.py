@@ -39,7 +39,7 @@ SETS = {
         own_data.gestures,
         "episode.eval.mappings=[video:video] episode.eval.ways=3 episode.eval.shots=1 "
         "episode.eval.queries=1 episode.train.queries=1 encoder.video.frames=4 trainer.steps=3",
-        0.9,  # its second takes are the first, a little darker
+        0.9,  # its second takes are the first, smaller and a little darker
     ),
     "drawings": (
         lambda data, root: own_data.drawings(data, root, characters=40),

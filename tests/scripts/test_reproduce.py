@@ -7,8 +7,9 @@ from readings import Score
 from reproductions import REPRODUCTIONS, GridCell, Reproduction
 from results import Figure, Published, load
 
+from mmml.cli.mmml_eval import FIXED
 from mmml.config import check_run
-from mmml.config.compose import compose_plain
+from mmml.config.compose import apply_overrides, compose_plain
 from mmml.config.schema import ProblemConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
@@ -22,9 +23,10 @@ def test_what_is_reproduced_are_runs_that_exist(name):
     # Other seeds and speakers differ in values alone.
     examples = {cell.group: cell for cell in wanted.cells.values()}
     for group, cell in examples.items():
-        config = check_run(compose_plain(list(cell.options)))
+        plain = compose_plain(list(cell.options))
+        config = check_run(plain)
         for options in cell.evaluations.values():
-            check_run(compose_plain([*cell.options, *options]))
+            check_run(apply_overrides(plain, options, FIXED))
         played = (
             [config.problem["name"]] if isinstance(config, ProblemConfig) else mappings_of(config)
         )
