@@ -225,7 +225,9 @@ def flat(place: str, value: Any, names: Names) -> Iterator[tuple[str, float | st
                 yield from flat(f"{place} {key}", inner, names)
     elif isinstance(value, list) and all(isinstance(v, dict) for v in value):
         times: Counter[str] = Counter()
-        for row in value:
+        for given in value:
+            amount = given.get("amount")  # of a corruption: 0 or 0.0
+            row = given if amount is None else given | {"amount": f"{amount:g} of 1"}
             about = ",".join(
                 f"{k}={v}" for k, v in sorted(row.items()) if is_about(v) and k not in names.added
             )
@@ -263,8 +265,9 @@ def differences(
         tolerance: relative differences up to this are ignored.
         floor: relative differences are computed as if the larger number were at least this.
     """
-    lines = [f"only before: {k}" for k in base if k not in head] + [
-        f"only now: {k}" for k in head if k not in base
+    # Schema 2 leaves out what does not apply, where schema 1 wrote null.
+    lines = [f"only before: {k}" for k, v in base.items() if k not in head and v is not None] + [
+        f"only now: {k}" for k, v in head.items() if k not in base and v is not None
     ]
     largest = 0.0
     for key in (k for k in base if k in head):
