@@ -117,6 +117,10 @@ class Learner(Trainable):
         """Whether it can be evaluated on episodes of a shape."""
         return True
 
+    def knows(self, mapping: Mapping) -> bool:
+        """Whether it can play a mapping: by default, whether it has all encoders."""
+        return mapping.modalities <= set(self.embedder.encoders)
+
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         """Return how many episodes of a shape to adapt to at a time; None for as many as fit in
         memory.
@@ -142,6 +146,9 @@ class Learner(Trainable):
             if samples is None
             else self.embedder.cut({m: c.present for m, c in samples.columns.items()})
         )
+
+    def check_evaluation(self, mappings: Sequence[Mapping]) -> None:
+        """Refuse mappings of evaluation that it cannot play, though it has the encoders."""
 
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Raise a ``UserError`` if training mappings leave an encoder without a gradient."""

@@ -107,16 +107,34 @@ def test_leaving_one_out_is_what_refitting_gives(labels, counted):
     rotated = vectors.mT @ (members - members.mean(1, keepdim=True))
     spare = torch.zeros(labels.shape, dtype=torch.double)
     spare[:, list(counted)] = 1
-    got = press(
-        values.clamp_min(0), vectors, rotated, unit * torch.tensor([STRENGTHS]).double(), spare
-    )
+    strengths = unit * torch.tensor([STRENGTHS]).double()
+    got = press(values.clamp_min(0), vectors, rotated, strengths, spare, intercept=True)
     expected = [errors_by_refitting(support, labels, s, unit, counted) for s in STRENGTHS]
     assert got[0].numpy() == pytest.approx(np.array(expected), rel=1e-6)
     best = unit * STRENGTHS[int(np.argmin(expected))]
-    dual = torch.linalg.solve(
-        x @ x.mT + best * torch.eye(labels.shape[1]), members - members.mean(1, keepdim=True)
-    )
-    assert torch.allclose(fit(x @ x.mT, members), dual, atol=1e-6)
+    centred = members - members.mean(1, keepdim=True)
+    dual = torch.linalg.solve(x @ x.mT + best * torch.eye(labels.shape[1]), centred)
+    assert torch.allclose(fit(x @ x.mT, centred, members), dual, atol=1e-6)
+
+
+def test_leaving_one_out_without_an_intercept_is_what_refitting_gives():
+    support, labels, _ = episode(UNEQUAL)
+    members = F.one_hot(labels).double()
+    kernel = support.double() @ support.double().mT
+    eye = torch.eye(len(UNEQUAL)).double()
+    unit = float(kernel.diagonal(dim1=1, dim2=2).mean())
+    errors = []
+    for strength in STRENGTHS:
+        left_out = []
+        for i in range(len(UNEQUAL)):
+            kept = [j for j in range(len(UNEQUAL)) if j != i]
+            inner = kernel[0][kept][:, kept] + strength * unit * eye[kept][:, kept]
+            dual = torch.linalg.solve(inner, members[0][kept])
+            left_out.append(float((kernel[0][i, kept] @ dual - members[0, i]).square().sum()))
+        errors.append(sum(left_out))
+    best = STRENGTHS[int(np.argmin(errors))] * unit
+    dual = torch.linalg.solve(kernel + best * eye, members)
+    assert torch.allclose(fit(kernel, members, members, intercept=False), dual, atol=1e-6)
 
 
 def test_episodes_of_a_batch_choose_for_themselves():

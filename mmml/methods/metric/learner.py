@@ -1,6 +1,6 @@
 """The metric learner: distances in the embedding space become weights of support items."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,14 +9,22 @@ from torch import Tensor
 from mmml.data.base import Samples, base_modality
 from mmml.encoders import Embedder, encoders
 from mmml.episodes import Batch, ExampleSet
+from mmml.episodes import Mapping as EpisodeMapping
 from mmml.errors import UserError
 from mmml.methods.controls import NoSupport, PermutedTargets, TrainSetSupport
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
-from mmml.methods.metric.classifiers import classifiers, fuses, needs_vectors
+from mmml.methods.metric.classifiers import (
+    classifiers,
+    fuses,
+    is_anchored,
+    needs_anchors,
+    needs_vectors,
+)
 from mmml.methods.metric.classifiers.attention import attention
 from mmml.similarity import distances, losses
 from mmml.similarity.distances import compares_parts
+from mmml.similarity.losses import class_means
 from mmml.tasks import Task
 
 CLASSIFIER = "method.classifier.name"
@@ -62,6 +70,9 @@ class MetricLearner(Learner):
                 "leave it out, or set method/classifier=attention"
             )
         self._fuses = fuses(self.variant, CLASSIFIER)
+        anchored = is_anchored(self.variant, CLASSIFIER)
+        self._anchor = str(classifier.get("anchor", "text")) if anchored else None
+        self._needs_anchors = needs_anchors(self.variant, CLASSIFIER)
         learned = bool(loss.get("learn_temperature", True))
         self._bandwidth = Bandwidth(learned) if task.per_sample_target else None
 
@@ -69,17 +80,37 @@ class MetricLearner(Learner):
         task = task or self.task
         # A target such as a score belongs to a sample, not to one of its modalities.
         per_sample_target = task.per_sample_target
+        extra: tuple[Tensor | None, ...] = ()
+        if self._anchor is not None:
+            extra = (self._anchors(support, self._anchor),)
+            others = set(support.columns) - {self._anchor}
+            support = support.only(others or {self._anchor})
         embedded, labels = self._items(support, fuse=self._fuses or per_sample_target)
         targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
 
         def predict(query: ExampleSet) -> Any:
             queries = self._embed(query)
             weights = self._classifier(
-                self._distance, embedded, labels, queries, self._temperature(embedded)
+                self._distance, embedded, labels, queries, self._temperature(embedded), *extra
             )
             return combined(task, weights, embedded, targets, queries)
 
         return predict
+
+    def knows(self, mapping: EpisodeMapping) -> bool:
+        lacking = self._needs_anchors and self._anchor not in mapping.support
+        return super().knows(mapping) and not lacking
+
+    def check_evaluation(self, mappings: Sequence[EpisodeMapping]) -> None:
+        lacking = [
+            str(m) for m in mappings if self._needs_anchors and self._anchor not in m.support
+        ]
+        if lacking:
+            raise UserError(
+                f"method/classifier={self.variant} needs {self._anchor} in the support set, which "
+                f"{', '.join(lacking)} lacks: set episode.eval.mappings, or "
+                "method.classifier.anchor"
+            )
 
     def compare(self, query: Tensor, support: Tensor) -> Tensor:
         return self._distance(query, support)
@@ -137,6 +168,17 @@ class MetricLearner(Learner):
         else:
             embedded, labels = as_items(support.encode(self.embedder.encode), self.embedder.fuse)
         return embedded, labels.to(embedded.device)
+
+    def _anchors(self, support: ExampleSet, modality: str) -> Tensor | None:
+        """The mean embedding of a support modality for each class, ``[B, ways, width]``; None if
+        the support set does not show it.
+        """
+        if modality not in support.columns:
+            return None
+        items, labels = as_items(
+            support.only([modality]).encode(self.embedder.encode), self.embedder.fuse
+        )
+        return class_means(items, labels.to(items.device))
 
     def _embed(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))

@@ -2,14 +2,14 @@
 sum to 1 over s.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from mmml.registry import Registry
-from mmml.similarity.distances import Distance
+from mmml.similarity.distances import Distance, at_least_float32, cosine, unit
 
 classifiers = Registry("classifier", "mmml.methods.metric.classifiers", functions=True)
 
@@ -59,6 +59,40 @@ def on_vectors(classifier: C) -> C:
     return classifier
 
 
+def anchored(classifier: C) -> C:
+    """Decorator: the classifier also reads an embedding of each class, such as that of its name.
+
+    It takes them as a last argument ``anchors``, ``[B, ways, d]``. The learner takes them from the
+    support modality that ``method.classifier.anchor`` names (the mean, where a class has several),
+    and the support items are those of the other modalities; where there are none, the anchors.
+    """
+    classifier.anchored = classifier.needs_anchors = True  # type: ignore[attr-defined]
+    return classifier
+
+
+def anchored_if_shown(classifier: C) -> C:
+    """Decorator: as :func:`anchored`, but ``anchors`` is None where the support set lacks them."""
+    classifier.anchored = True  # type: ignore[attr-defined]
+    return classifier
+
+
+def is_anchored(name: str, where: str) -> bool:
+    """Whether the classifier of that name reads anchors; ``where`` is the option that named it."""
+    return getattr(classifiers.get(name, where), "anchored", False)
+
+
+def needs_anchors(name: str, where: str) -> bool:
+    """Whether the classifier of that name cannot do without anchors; ``where`` as above."""
+    return getattr(classifiers.get(name, where), "needs_anchors", False)
+
+
+def by_anchors(distance: Distance, items: Tensor, anchors: Tensor, temperature: Tensor) -> Tensor:
+    """The log-probability of each class by the distances from items to the anchors:
+    ``[B, n, d], [B, ways, d]`` → ``[B, n, ways]``.
+    """
+    return (-distance(items, anchors) / temperature).log_softmax(-1)
+
+
 def needs_vectors(name: str, where: str) -> bool:
     """Whether the named classifier computes with embeddings; ``where`` is the option with its
     name.
@@ -71,6 +105,18 @@ def fuses(name: str, where: str) -> bool:
     name.
     """
     return getattr(classifiers.get(name, where), "fuses", True)
+
+
+def ignores_length(distance: Distance) -> bool:
+    """Whether a distance, bare or bound to options, is the cosine."""
+    return getattr(distance, "func", distance) is cosine
+
+
+def scaled(distance: Distance, *embeddings: Tensor) -> Iterator[Tensor]:
+    """Embeddings ``[..., d]`` for a linear classifier: at length 1 if the distance is the cosine,
+    else as they are.
+    """
+    return (unit(e) if ignores_length(distance) else at_least_float32(e) for e in embeddings)
 
 
 def shared_evenly(by_class: Tensor, labels: Tensor) -> Tensor:

@@ -8,8 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmml.methods.metric.classifiers.base import classifiers, on_vectors, shared_evenly
-from mmml.similarity.distances import Distance, cosine, power_of_two, unit
+from mmml.methods.metric.classifiers.base import (
+    classifiers,
+    ignores_length,
+    on_vectors,
+    shared_evenly,
+)
+from mmml.similarity.distances import Distance, power_of_two, unit
 
 EPSILON = 1e-12  # as in F.normalize
 
@@ -46,9 +51,10 @@ def ridge(
         support, query = support / units, query / units
     centre = support.mean(-2, keepdim=True)
     members = F.one_hot(labels).to(support.dtype)
-    dual = fit((support - centre) @ (support - centre).mT, members)
+    shared = members.mean(-2, keepdim=True)
+    dual = fit((support - centre) @ (support - centre).mT, members - shared, members)
     weight = (support - centre).mT @ dual  # [B, d, ways]
-    intercept = members.mean(-2, keepdim=True) - centre @ weight
+    intercept = shared - centre @ weight
     products = query @ weight
     scores = intercept + (
         products / query.norm(dim=-1, keepdim=True).clamp_min(EPSILON) if scale else products
@@ -56,38 +62,34 @@ def ridge(
     return shared_evenly((scores / temperature).log_softmax(-1), labels)
 
 
-def ignores_length(distance: Distance) -> bool:
-    """Whether a distance, with or without bound options, is the cosine distance."""
-    return getattr(distance, "func", distance) is cosine
-
-
-def fit(gram: Tensor, members: Tensor) -> Tensor:
-    """Return the dual coefficients α = (K + λI)⁻¹ Y, with λ chosen for each episode by
-    leave-one-out.
+def fit(gram: Tensor, targets: Tensor, members: Tensor, intercept: bool = True) -> Tensor:
+    """The dual coefficients α = (K + λI)⁻¹ Y, λ chosen for each episode by leave-one-out.
 
     With K = V diag(w) Vᵀ, one decomposition serves all strengths, and leaving item i out needs no
     refit (PRESS, Allen 1974; Golub, Heath and Wahba 1979): its residual is
 
         e_i = α_i / ((K + λI)⁻¹_ii − 1 / (λs)),
 
-    where 1 / (λs) removes the constant direction from the inverse, since the intercept has no
-    penalty. The strength with the smallest mean square of e is chosen, the first one if several are
-    equal.
+    where 1 / (λs) takes out of the inverse the constant direction, which an intercept fits
+    without penalty. The strength of the least mean square of e wins, the first of equals.
 
     An item that is the only one of its class is not counted: without it the class is unknown, and
     its residual would always favour the strongest penalty. In one-shot episodes no item is left,
     and λ is 1 in the units of :data:`STRENGTHS`.
 
     Args:
-        gram: K, inner products of the centred support items, ``[B, s, s]``.
-        members: the one-hot labels, ``[B, s, ways]``; Y is this minus its mean over s.
+        gram: K, ``[B, s, s]``: a kernel, or inner products of the support items, centred if there
+            is an intercept.
+        targets: Y, ``[B, s, ways]``, likewise centred.
+        members: the labels, one-hot, ``[B, s, ways]``.
+        intercept: whether there is one.
 
     Returns:
-        α, ``[B, s, ways]``, in the precision of ``members``.
+        α, ``[B, s, ways]``, in the precision of ``targets``.
     """
     values, vectors = torch.linalg.eigh(gram.double())
     values = values.clamp_min(0)
-    rotated = vectors.mT @ (members - members.mean(-2, keepdim=True)).double()
+    rotated = vectors.mT @ targets.double()
     unit = values.mean(-1, keepdim=True)
     # If all items are equal, the unit would be 0.
     unit = unit.where(unit > torch.finfo(torch.float32).tiny, 1)
@@ -96,13 +98,19 @@ def fit(gram: Tensor, members: Tensor) -> Tensor:
     spare = (members * (members.sum(-2, keepdim=True) > 1)).sum(-1)
     chosen = strengths[:, ONE_SHOT]
     if spare.any():
-        best = press(values, vectors, rotated, strengths, spare).argmin(-1, keepdim=True)
+        errors = press(values, vectors, rotated, strengths, spare, intercept)
+        best = errors.argmin(-1, keepdim=True)
         chosen = torch.where(spare.any(-1), strengths.gather(-1, best).squeeze(-1), chosen)
-    return (vectors @ (rotated / (values + chosen.unsqueeze(-1)).unsqueeze(-1))).to(members.dtype)
+    return (vectors @ (rotated / (values + chosen.unsqueeze(-1)).unsqueeze(-1))).to(targets.dtype)
 
 
 def press(
-    values: Tensor, vectors: Tensor, rotated: Tensor, strengths: Tensor, spare: Tensor
+    values: Tensor,
+    vectors: Tensor,
+    rotated: Tensor,
+    strengths: Tensor,
+    spare: Tensor,
+    intercept: bool,
 ) -> Tensor:
     """Return the sum of the squared leave-one-out residuals for each strength, see :func:`fit`:
     ``[B, strengths]``.
@@ -112,11 +120,14 @@ def press(
         vectors: V, ``[B, s, s]``.
         rotated: Vᵀ Y, ``[B, s, ways]``.
         strengths: λ, ``[B, strengths]``.
-        spare: 1 for items that count, else 0, ``[B, s]``.
+        spare: 1 for each item that counts, ``[B, s]``.
+        intercept: whether the constant direction is fitted without penalty.
     """
     inverse = 1 / (values.unsqueeze(-1) + strengths.unsqueeze(-2))  # [B, s, strengths]
-    diagonal = vectors.square() @ inverse - 1 / (strengths.unsqueeze(-2) * values.shape[-1])
-    # One matrix product for all strengths and classes.
+    diagonal = vectors.square() @ inverse
+    if intercept:
+        diagonal = diagonal - 1 / (strengths.unsqueeze(-2) * values.shape[-1])
+    # One product for all strengths and classes.
     spectra = inverse.unsqueeze(-1) * rotated.unsqueeze(-2)  # [B, s, strengths, ways]
     dual = (vectors @ spectra.flatten(-2)).view_as(spectra)
     squares: Tensor = (dual / diagonal.unsqueeze(-1)).square().sum(-1)  # [B, s, strengths]

@@ -1,0 +1,31 @@
+"""``method/classifier=zero_shot``: the names of the classes alone, without their examples."""
+
+from torch import Tensor
+
+from mmml.methods.metric.classifiers.base import anchored, by_anchors, classifiers, shared_evenly
+from mmml.similarity.distances import Distance
+
+
+@classifiers.register("zero_shot")
+@anchored
+class ZeroShot:
+    """Softmax over the distances to the anchors of the classes (Radford et al., 2021, section 3.1),
+    shared evenly within a class.
+
+    Args:
+        anchor: see :func:`anchored`.
+    """
+
+    def __init__(self, anchor: str = "text"):
+        self.anchor = anchor
+
+    def __call__(
+        self,
+        distance: Distance,
+        support: Tensor,
+        labels: Tensor,
+        query: Tensor,
+        temperature: Tensor,
+        anchors: Tensor,
+    ) -> Tensor:
+        return shared_evenly(by_anchors(distance, query, anchors, temperature), labels)
