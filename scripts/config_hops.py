@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import mmml
-import mmml.run  # before anything is watched, which is slow
+import mmml.run  # imported here, since everything is slow while functions are recorded
 from mmml import cli
 
 SHORT = ["experiment=smoke", "trainer.steps=1", "hydra.run.dir=run"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mmml.config.folders import conf_dir, conf_dirs
+from mmml.config.folders import choice_file, choices, conf_dir
 
 HEAD = """\
 mmml-train: train a model that learns new tasks from a handful of examples, and test it.
@@ -37,18 +37,17 @@ def help_text(arguments: Sequence[str]) -> str:
     """Return the help; a ``group=choice`` among the arguments shows the options of that choice."""
     words = [word for a in arguments for word in (a.split("=", 1) if a[:1] == "-" else [a])]
     own = [Path(value) for flag, value in pairwise(words) if flag in ("--config-dir", "-cd")]
-    folders = [*conf_dirs(), *own]
     train = (conf_dir() / "train.yaml").read_text()
     selected = {g: c for g, equals, c in (a.partition("=") for a in arguments) if equals}
-    chosen = _choices(folders, selected)
+    chosen = _choices(own, selected)
     pairs = {
         g: f"{chosen[a]}/{chosen[b]}"
         for g in chosen
         for a, _, b in [g.partition("/")]
         if b in chosen
     }
-    chosen = _choices(folders, pairs | selected)  # see mmml/config/loader.py
-    known = {group: _names(folders, group) for group in chosen if group not in pairs}
+    chosen = _choices(own, pairs | selected)  # see mmml/config/loader.py
+    known = {group: choices(group, own) for group in chosen if group not in pairs}
     parts = [HEAD, "Choices (group=choice; * marks the one whose options are shown):\n"]
     for group, names in known.items():
         parts.append(f"  {group}=" + ", ".join(f"{n}*" if n == chosen[group] else n for n in names))
@@ -58,19 +57,19 @@ def help_text(arguments: Sequence[str]) -> str:
         + "\n"
     )
     for group in known:
-        if file := _file(folders, group, chosen[group]):
+        if file := choice_file(group, chosen[group], own):
             parts.append(textwrap.indent(_options(file, group), "  ") + "\n")
     return "\n".join(parts)
 
 
-def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, str | None]:
+def _choices(own: Sequence[Path], selected: Mapping[str, str]) -> dict[str, str | None]:
     """Return all groups that ``train.yaml`` and its chosen files choose from, and the choice of
     each.
 
     Precedence is as in Hydra: selected choices first, then later entries before earlier ones; a
     file's own ``override`` comes before those of the files that it chooses.
     """
-    choices: dict[str, str | None] = dict(selected)
+    chosen: dict[str, str | None] = dict(selected)
     groups: list[str] = []
 
     def visit(file: Path, prefix: str) -> None:
@@ -78,7 +77,7 @@ def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, 
         entries = [e for d in defaults for e in (d.items() if isinstance(d, dict) else [(None, d)])]
         for name, choice in entries:
             if name and name.startswith("override /"):
-                choices.setdefault(name.removeprefix("override /").partition("@")[0], choice)
+                chosen.setdefault(name.removeprefix("override /").partition("@")[0], choice)
         for name, default in reversed(entries):
             if name is None:  # a base file
                 group, _, choice = default.removeprefix("/").rpartition("/")
@@ -87,16 +86,16 @@ def _choices(folders: Sequence[Path], selected: Mapping[str, str]) -> dict[str, 
                 continue
             else:
                 group = f"{prefix}/{name}".removeprefix("/")
-                choice = choices.setdefault(group, default)
+                choice = chosen.setdefault(group, default)
                 groups.append(group)
-            if below := _file(folders, group, choice):
+            if below := choice_file(group, choice, own):
                 visit(below, group)
 
     visit(conf_dir() / "train.yaml", "")
     groups.reverse()
     order = [g for g in groups if "/" not in g]
     return {
-        g: choices[g]
+        g: chosen[g]
         for g in sorted(groups, key=lambda g: (order.index(g.partition("/")[0]), "/" in g))
     }
 
@@ -132,14 +131,3 @@ def _with_values(text: str, content: Any) -> str:
                 continue
         lines.append(line)
     return "\n".join(lines)
-
-
-def _names(folders: Sequence[Path], group: str) -> list[str]:
-    """The choices of a group."""
-    return sorted({p.stem for folder in folders for p in (folder / group).glob("*.yaml")})
-
-
-def _file(folders: Sequence[Path], group: str, choice: str | None) -> Path | None:
-    """The file of a choice, if there is one."""
-    files = [folder / group / f"{choice}.yaml" for folder in folders]
-    return next((f for f in reversed(files) if f.is_file()), None)

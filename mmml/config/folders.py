@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -34,10 +35,21 @@ def conf_dirs() -> tuple[Path, ...]:
     return tuple(found)
 
 
-def choices(group: str) -> dict[str, Path]:
-    """The file of each choice of a group such as ``method/loss``, by name, sorted."""
-    files = [file for folder in conf_dirs() for file in (folder / group).glob("*.yaml")]
-    return {file.stem: file for file in sorted(files, key=lambda f: f.stem)}
+def choices(group: str, more: Sequence[Path] = ()) -> dict[str, Path]:
+    """The file of each choice of a group such as ``method/loss``, by name, sorted. If folders have
+    files with the same name, the first folder counts, as for Hydra; those in ``more`` come last.
+    """
+    folders = reversed([*conf_dirs(), *more])
+    files = {file.stem: file for f in folders for file in (f / group).glob("*.yaml")}
+    return dict(sorted(files.items()))
+
+
+def choice_file(group: str, choice: str | None, more: Sequence[Path] = ()) -> Path | None:
+    """The file of one choice, which may be in a subfolder, such as ``emoji/metric``; None if there
+    is none. Folders count as in :func:`choices`.
+    """
+    files = [folder / group / f"{choice}.yaml" for folder in (*conf_dirs(), *more)]
+    return next((file for file in files if file.is_file()), None)
 
 
 def is_group(key: str) -> bool:

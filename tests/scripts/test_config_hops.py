@@ -8,7 +8,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "config_hops.py"
 
 
 def test_a_config_passes_few_functions_before_the_first_step(tmp_path, glyphs):
-    # glyphs: drawn and in the cache, since all is slow that the script watches.
+    # The fixture puts the glyphs into the cache: drawing them is slow while the script records.
     done = subprocess.run(
         [sys.executable, SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -9,6 +9,7 @@ from mmml.errors import UserError
 from mmml.tasks import Metric
 from mmml.tasks.classification import Classification
 from mmml.tasks.ranking import Ranking
+from mmml.tasks.retrieval import Retrieval
 
 classification, gallery = Classification(), Ranking()
 
@@ -147,3 +148,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_loaded(options, monkeyp
     monkeypatch.setattr(runs.datasets, "build_section", never_loaded)
     with pytest.raises(UserError, match=IMPOSSIBLE[options]):
         runs.assemble(check_run(compose_plain(options.split())))
+
+
+def test_answers_that_no_file_can_hold_are_refused():
+    with pytest.raises(UserError, match="task=retrieval has no answers that mmml-predict can"):
+        Retrieval("text", temperature=0.1).format(None)
