@@ -11,6 +11,7 @@ from typing import Any
 from mmml import run as runs
 from mmml.config import Config, check_config
 from mmml.config.compose import path_list
+from mmml.config.schema import EvalEpisodes
 from mmml.episodes import Mapping
 from mmml.episodes.setup import eval_shapes
 from mmml.errors import UserError
@@ -85,6 +86,12 @@ class ComparedCheckpoint:
             return learner, runs.load_finished(learner, checkpoint)
 
 
+def check_episodes(learner: Learner, options: EvalEpisodes) -> None:
+    """Refuse shapes and mappings that the learner of a checkpoint cannot use."""
+    learner.check_shapes(eval_shapes(options))
+    learner.check_mappings(map(Mapping.parse, options.mappings))
+
+
 def load(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
     """Return the checkpoints, after checking that each can be compared with the first."""
     found: list[ComparedCheckpoint] = []
@@ -94,7 +101,7 @@ def load(paths: Sequence[str], change: Change) -> list[ComparedCheckpoint]:
             if checkpoint.file in [c.file for c in found]:
                 raise UserError(f"checkpoint={path} is listed twice: compare different checkpoints")
             refuse_unlike(found[0] if found else checkpoint, checkpoint)
-            checkpoint.load()[0].check_shapes(eval_shapes(checkpoint.config.episode.eval))
+            check_episodes(checkpoint.load()[0], checkpoint.config.episode.eval)
         found.append(checkpoint)
     return found
 

@@ -107,6 +107,7 @@ def on_episodes(config: Config, trains: bool) -> Experiment:
     context = EpisodeContext(
         dataset.modalities, settings, config.evaluation, {}, corruptions["eval"]
     )
+    learner.check_mappings(context.mappings)
     evaluators = build_evaluators(config.evaluation, EpisodeContext)
     for evaluator in evaluators:
         evaluator.check(learner, context)

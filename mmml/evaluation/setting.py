@@ -41,7 +41,7 @@ class EvalSetting:
         """
         if not learner.can_play(self.shape):
             return []
-        return [m for m in self.mappings if learner.knows(m)]
+        return [m for m in self.mappings if m.modalities <= set(learner.embedder.encoders)]
 
     def result(
         self,

@@ -33,9 +33,6 @@ class Control(Learner):
         self.transductive = learner.transductive
         self.is_small = learner.is_small
 
-    def knows(self, mapping: Mapping) -> bool:
-        return self.learner.knows(mapping)
-
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         return self.learner.max_episodes(shape)
 

@@ -117,10 +117,6 @@ class Learner(Trainable):
         """Whether it can be evaluated on episodes of a shape."""
         return True
 
-    def knows(self, mapping: Mapping) -> bool:
-        """Whether it can play a mapping: by default, whether it has all encoders."""
-        return mapping.modalities <= set(self.embedder.encoders)
-
     def max_episodes(self, shape: EpisodeShape) -> int | None:
         """Return how many episodes of a shape to adapt to at a time; None for as many as fit in
         memory.
@@ -147,11 +143,11 @@ class Learner(Trainable):
             else self.embedder.cut({m: c.present for m, c in samples.columns.items()})
         )
 
-    def check_evaluation(self, mappings: Sequence[Mapping]) -> None:
-        """Refuse mappings of evaluation that it cannot play, though it has the encoders."""
-
     def check_training(self, mappings: Sequence[Mapping]) -> None:
         """Raise a ``UserError`` if training mappings leave an encoder without a gradient."""
+
+    def check_mappings(self, mappings: Iterable[Mapping]) -> None:
+        """Refuse mappings of validation and test that it cannot use."""
 
     def check_shapes(self, shapes: Iterable[EpisodeShape]) -> None:
         """Raise a ``UserError`` if the learner cannot adapt to episodes of these shapes."""

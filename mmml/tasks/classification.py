@@ -19,16 +19,7 @@ class Classification(Task):
     loss_metric = LOG_LOSS
 
     def aggregate(self, log_weights: Tensor, support_targets: Tensor) -> Tensor:
-        """Return the log of the sum of the weights of each class's support items; −inf for a class
-        without any weight.
-        """
-        ways = self.output_size(support_targets)
-        label = support_targets.unsqueeze(-2).expand_as(log_weights)
-        none = log_weights.new_full((*log_weights.shape[:-1], ways), -torch.inf)
-        largest = none.scatter_reduce(-1, label, log_weights, "amax")
-        largest = largest.masked_fill(largest == -torch.inf, 0)  # −inf − (−inf) would be NaN
-        shares = (log_weights - largest.gather(-1, label)).exp()
-        return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()
+        return total_by_label(log_weights, support_targets)
 
     def output_size(self, support_targets: Tensor) -> int:
         """One output for each class."""
@@ -58,3 +49,15 @@ class Classification(Task):
 
     def chance(self, shape: EpisodeShape) -> dict[Metric, float]:
         return {self.metrics[0]: 1 / shape.ways}
+
+
+def total_by_label(log_weights: Tensor, labels: Tensor) -> Tensor:
+    """Return the log of the sum of the weights of each label's support items; −inf for a label
+    without any weight: ``[B, q, s], [B, s]`` → ``[B, q, ways]``.
+    """
+    label = labels.unsqueeze(-2).expand_as(log_weights)
+    none = log_weights.new_full((*log_weights.shape[:-1], int(labels.max()) + 1), -torch.inf)
+    largest = none.scatter_reduce(-1, label, log_weights, "amax")
+    largest = largest.masked_fill(largest == -torch.inf, 0)  # −inf − (−inf) would be NaN
+    shares = (log_weights - largest.gather(-1, label)).exp()
+    return largest + torch.zeros_like(largest).scatter_add(-1, label, shares).log()

@@ -8,22 +8,30 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from mmml.config.compose import options_of
-from mmml.episodes import Mapping
+from mmml.encoders import build_embedder
+from mmml.episodes import EpisodeShape, Mapping, Sampler, gather
 from mmml.errors import UserError
+from mmml.methods.metric import MetricLearner
 from mmml.methods.metric.classifiers import classifiers
 from mmml.methods.metric.classifiers.logistic import fit_logistic
 from mmml.similarity import distances
 from mmml.tasks import tasks
-from tests.conftest import make_learner
+from tests.conftest import LOSSES, SMALL
 from tests.methods.test_classifier_ridge import UNEQUAL, episode
 
 EQUAL = [0, 0, 0, 1, 1, 1, 2, 2, 2]
+WHERE = "method.classifier"
 CLASSIFICATION = tasks.build("classification", {}, "task")
+
+
+def build(name, **options):
+    """A classifier with the options of its YAML file, and some others."""
+    return classifiers.build_section(options_of("method/classifier", name) | options, WHERE)
 
 
 def by_class(name, support, labels, query, *anchors, distance="euclidean", temperature=1.0, **opts):
     """The log-probability of each class, ``[q, ways]``."""
-    part = classifiers.build(name, opts, "method.classifier")
+    part = build(name, **opts)
     weights = part(
         distances.get(distance, ""), support, labels, query, torch.tensor(temperature), *anchors
     )
@@ -149,7 +157,7 @@ def test_auto_follows_the_classifier_that_predicts_what_is_held_out():
     exact = centres[labels] + 0.01 * torch.randn(1, 9, 3, generator=generator)
     query = centres.unsqueeze(0)
     wrong = centres.roll(1, 0).unsqueeze(0)
-    options = {"among": ["zero_shot", "prototype"]}
+    options = {"among": [{"name": "zero_shot"}, {"name": "prototype"}]}
     found = by_class("auto", exact, labels, query, wrong, temperature=0.1, **options)
     assert torch.equal(found.argmax(-1), torch.arange(3))
     noise = torch.randn(1, 9, 3, generator=generator)
@@ -170,7 +178,7 @@ def test_auto_never_looks_at_queries():
 
 def test_auto_of_one_shot_is_the_first_that_can_be_used():
     support, labels, query = episode([0, 1, 2], width=3)
-    options = {"among": ["zero_shot", "ridge", "nearest"]}
+    options = {"among": [{"name": n} for n in ("zero_shot", "ridge", "nearest")]}
     found = by_class("auto", support, labels, query, None, **options)
     assert torch.equal(found, by_class("ridge", support, labels, query))
     found = by_class("auto", support, labels, query, ANCHORS, **options)
@@ -181,7 +189,7 @@ def test_auto_of_several_episodes_is_each_alone():
     """Also where classes have different sizes."""
     episodes = [episode(labels, seed=i) for i, labels in enumerate((UNEQUAL, UNEQUAL[::-1]))]
     support, labels, query = (torch.cat(parts) for parts in zip(*episodes, strict=True))
-    part = classifiers.build("auto", {}, "method.classifier")
+    part = build("auto")
     given = (distances.get("cosine", ""), support, labels, query, torch.ones(()))
     together = part(*given, None)
     for i in range(2):
@@ -200,26 +208,57 @@ def test_auto_of_several_episodes_is_each_alone():
         ("proker", "beta", -1.0),
         ("auto", "folds", 1),
         ("auto", "among", []),
+        ("auto", "among", [{"name": "zero_shot"}]),
     ],
 )
 def test_options_out_of_range_are_refused(name, option, value):
     with pytest.raises(UserError, match=rf"method\.classifier\.{option}"):
-        classifiers.build(name, {option: value}, "method.classifier")
+        build(name, **{option: value})
 
 
-def test_mappings_without_names_are_refused_where_names_are_needed():
-    learner = make_learner(classifier="zero_shot")
+def test_an_unknown_option_of_one_of_several_classifiers_is_named():
+    with pytest.raises(UserError, match=r"method\.classifier\.among\.1\.shrinkag"):
+        build("auto", among=[{"name": "ridge"}, {"name": "lda", "shrinkag": 0.5}])
+
+
+def learner_of(name):
+    part = options_of("method/classifier", name)
+    loss = {"name": "infonce"} | LOSSES["infonce"]
+    embedder = build_embedder(SMALL, ["image", "text"])
+    return MetricLearner(embedder, CLASSIFICATION, {"name": "cosine"}, loss, part)
+
+
+def test_mappings_without_names_are_refused_where_names_are_needed(samples):
     named, unnamed = Mapping.parse("image+text:image"), Mapping.parse("image:image")
-    learner.check_evaluation([named])
-    with pytest.raises(UserError, match="zero_shot needs text in the support set, which image:im"):
-        learner.check_evaluation([named, unnamed])
-    make_learner(classifier="auto").check_evaluation([named, unnamed])
+    learner = learner_of("zero_shot")
+    learner.check_mappings([named])
+    message = "zero_shot needs text in the support set, which has image: choose another mapping"
+    with pytest.raises(UserError, match=message):
+        learner.check_mappings([named, unnamed])
+    drawn = Sampler(samples, 0, "test").draw([0], EpisodeShape(3, 2, 1))
+    support, _ = gather(samples, drawn, [unnamed]).view(unnamed)
+    with pytest.raises(UserError, match=message):
+        learner.adapt(support)
+    learner_of("auto").check_mappings([named, unnamed])
 
 
-def test_the_defaults_of_the_yaml_are_those_of_the_signature():
-    for name in classifiers.names():
-        options = options_of("method/classifier", name)
-        assert options.pop("name") == name
-        parameters = classifiers.options_of(name, "")
-        for option, value in options.items():
-            assert parameters[option].default in (value, None), (name, option)
+def test_anchors_are_the_mean_names_of_the_classes(samples):
+    """Classes have one or two names; the images beside them are the support items."""
+    mapping = Mapping.parse("image+text:image")
+    learner = learner_of("zero_shot").eval()
+    drawn = Sampler(samples, 0, "test").draw([0, 1], EpisodeShape(3, 2, 1))
+    support, query = gather(samples, drawn, [mapping]).view(mapping)
+    named, _ = gather(samples, drawn, [Mapping.parse("text:image")]).view(
+        Mapping.parse("text:image")
+    )
+    with torch.no_grad():
+        found = learner.adapt(support)(query)
+        by_names = learner_of_prototypes(learner).adapt(named)(query)
+    assert torch.allclose(found, by_names, atol=1e-5)
+
+
+def learner_of_prototypes(learner):
+    """The same encoders and loss, with the classifier that takes the nearest mean."""
+    other = learner_of("prototype").eval()
+    other.load_state_dict(learner.state_dict())
+    return other

@@ -16,7 +16,7 @@ from mmml.evaluation.examples.curves import descents
 from mmml.evaluation.new_words import NewWords
 from mmml.evaluation.predictions import chance_results, episode_results
 from mmml.evaluation.results import Results
-from mmml.methods import Learner, Role
+from mmml.methods import Role
 
 
 @evaluators.register("few_shot")
@@ -45,9 +45,6 @@ class FewShot(Evaluator):
         for observer in observers:
             results.extend(observer.results(learner, "test"))
         return results
-
-    def check(self, learner: Learner, context: EpisodeContext) -> None:
-        learner.check_evaluation(context.mappings)
 
     def references(self, context: EpisodeContext) -> Results:
         return chance_results(context.sampler(), context.settings, context.options.episodes)

@@ -1,6 +1,6 @@
 """The metric learner: distances in the embedding space become weights of support items."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -15,10 +15,9 @@ from mmml.methods.controls import NoSupport, PermutedTargets, TrainSetSupport
 from mmml.methods.learner import Learner, Predictor, methods
 from mmml.methods.metric.bandwidth import Bandwidth
 from mmml.methods.metric.classifiers import (
+    Anchored,
     classifiers,
     fuses,
-    is_anchored,
-    needs_anchors,
     needs_vectors,
 )
 from mmml.methods.metric.classifiers.attention import attention
@@ -70,9 +69,7 @@ class MetricLearner(Learner):
                 "leave it out, or set method/classifier=attention"
             )
         self._fuses = fuses(self.variant, CLASSIFIER)
-        anchored = is_anchored(self.variant, CLASSIFIER)
-        self._anchor = str(classifier.get("anchor", "text")) if anchored else None
-        self._needs_anchors = needs_anchors(self.variant, CLASSIFIER)
+        self._anchored = self._classifier if isinstance(self._classifier, Anchored) else None
         learned = bool(loss.get("learn_temperature", True))
         self._bandwidth = Bandwidth(learned) if task.per_sample_target else None
 
@@ -81,10 +78,10 @@ class MetricLearner(Learner):
         # A target such as a score belongs to a sample, not to one of its modalities.
         per_sample_target = task.per_sample_target
         extra: tuple[Tensor | None, ...] = ()
-        if self._anchor is not None:
-            extra = (self._anchors(support, self._anchor),)
-            others = set(support.columns) - {self._anchor}
-            support = support.only(others or {self._anchor})
+        if self._anchored is not None:
+            anchor = self._anchored.anchor
+            extra = (self._anchors(support, anchor),)
+            support = support.only(set(support.columns) - {anchor} or {anchor})
         embedded, labels = self._items(support, fuse=self._fuses or per_sample_target)
         targets = self._targets(task, support).to(labels.device) if per_sample_target else labels
 
@@ -97,18 +94,17 @@ class MetricLearner(Learner):
 
         return predict
 
-    def knows(self, mapping: EpisodeMapping) -> bool:
-        lacking = self._needs_anchors and self._anchor not in mapping.support
-        return super().knows(mapping) and not lacking
+    def check_mappings(self, mappings: Iterable[EpisodeMapping]) -> None:
+        for mapping in mappings:
+            self._require_anchors(mapping.support)
 
-    def check_evaluation(self, mappings: Sequence[EpisodeMapping]) -> None:
-        lacking = [
-            str(m) for m in mappings if self._needs_anchors and self._anchor not in m.support
-        ]
-        if lacking:
+    def _require_anchors(self, shown: Collection[str]) -> None:
+        """Refuse a support set that lacks the anchors that the classifier needs."""
+        anchored = self._anchored
+        if anchored is not None and anchored.needs_anchors and anchored.anchor not in shown:
             raise UserError(
-                f"method/classifier={self.variant} needs {self._anchor} in the support set, which "
-                f"{', '.join(lacking)} lacks: set episode.eval.mappings, or "
+                f"method/classifier={self.variant} needs {anchored.anchor} in the support set, "
+                f"which has {', '.join(sorted(shown))}: choose another mapping, or set "
                 "method.classifier.anchor"
             )
 
@@ -170,15 +166,13 @@ class MetricLearner(Learner):
         return embedded, labels.to(embedded.device)
 
     def _anchors(self, support: ExampleSet, modality: str) -> Tensor | None:
-        """The mean embedding of a support modality for each class, ``[B, ways, width]``; None if
-        the support set does not show it.
+        """Return the mean embedding of each class in a support modality, ``[B, ways, width]``; None
+        if the support set lacks the modality.
         """
+        self._require_anchors(support.columns)
         if modality not in support.columns:
             return None
-        items, labels = as_items(
-            support.only([modality]).encode(self.embedder.encode), self.embedder.fuse
-        )
-        return class_means(items, labels.to(items.device))
+        return class_means(*self._items(support.only([modality]), fuse=True))
 
     def _embed(self, examples: ExampleSet) -> Tensor:
         return self.embedder.fuse(examples.encode(self.embedder.encode))

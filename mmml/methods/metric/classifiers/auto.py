@@ -3,6 +3,7 @@ items that it was not shown.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,54 +11,58 @@ from torch import Tensor
 
 from mmml.errors import require
 from mmml.methods.metric.classifiers.base import (
-    anchored_if_shown,
+    Anchored,
     classifiers,
-    is_anchored,
-    needs_anchors,
     on_vectors,
     shared_evenly,
 )
 from mmml.similarity.distances import Distance
+from mmml.tasks.classification import total_by_label
 
-Fitted = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Support items, their labels and queries → log-probabilities by class, ``[B, q, ways]``."""
-
-AMONG = ["proker", "tip_adapter", "ridge", "lda", "logistic", "prototype"]
+Rung = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Support items, their labels and queries → log-probabilities of classes, ``[B, q, ways]``."""
 
 TEMPERATURES = tuple(2.0**p for p in range(-4, 5))
-"""By which log-probabilities are divided, so that classifiers are compared by what they predict,
-and not by how sure they say they are.
+"""Divisors of log-probabilities, so that classifiers are compared by what they predict, and not by
+how confident they are.
 """
 
 
 @classifiers.register("auto")
-@anchored_if_shown
 @on_vectors
-class Auto:
+class Auto(Anchored):
     """A mixture of classifiers, weighted by cross-validation within the support set, shared evenly
     within a class.
 
     Every fold holds out the same number of items of each class. A classifier's error is the mean
     negative log-likelihood of the held-out labels at the best of :data:`TEMPERATURES`; its weight
     is the likelihood ``exp(−n · error)`` of all n labels (pseudo-BMA, Yao et al., 2018). Queries
-    have no influence. Where a class has a single item, nothing can be held out: the first
-    classifier that can be used predicts alone.
+    have no influence. If a class has a single item, none can be held out: the first classifier that
+    can be used predicts alone.
 
     Args:
-        anchor: see :func:`anchored_if_shown`; classifiers that need anchors are left out where
-            there are none.
-        among: the names of the classifiers, which have their default options.
-        folds: at most so many, and at most the items of the smallest class; at least 2.
+        anchor: see :class:`Anchored`; without anchors, classifiers that need them are left out.
+        among: name and options of each classifier, without ``anchor``.
+        folds: the largest number of folds, at least 2; the smallest class may allow fewer.
     """
 
-    def __init__(self, anchor: str = "text", among: list[str] | None = None, folds: int = 5):
+    needs_anchors = False
+
+    def __init__(self, anchor: str, among: list[dict[str, Any]], folds: int):
+        super().__init__(anchor)
         require(folds >= 2, "method.classifier.folds", folds, "a whole number above 1")
-        names = AMONG if among is None else among
         where = "method.classifier.among"
-        free = [n for n in names if not needs_anchors(n, where)]
-        require(bool(free), where, names, f"a list with a classifier that does without {anchor}")
-        self.anchor, self.folds = anchor, folds
-        self.parts = {n: classifiers.build(n, {}, where) for n in names}
+        self.parts = [
+            classifiers.build_section(section, f"{where}.{i}", anchor=anchor)
+            for i, section in enumerate(among)
+        ]
+        require(
+            not all(isinstance(p, Anchored) and p.needs_anchors for p in self.parts),
+            where,
+            among,
+            f"a list with a classifier that does not need {anchor}",
+        )
+        self.folds = folds
 
     def __call__(
         self,
@@ -68,18 +73,33 @@ class Auto:
         temperature: Tensor,
         anchors: Tensor | None,
     ) -> Tensor:
+        if not bool((labels == labels[:1]).all()):  # each episode has folds of its own
+            each = [
+                self(distance, s, y, q, temperature, a)
+                for s, y, q, a in zip(
+                    support.split(1),
+                    labels.split(1),
+                    query.split(1),
+                    [None] * len(labels) if anchors is None else anchors.split(1),
+                    strict=True,
+                )
+            ]
+            return torch.cat(each)
         rungs = [
-            _by_class(part, distance, temperature, anchors if is_anchored(name, name) else None)
-            for name, part in self.parts.items()
-            if anchors is not None or not needs_anchors(name, name)
+            _rung(part, distance, temperature, anchors)
+            for part in self.parts
+            if anchors is not None or not (isinstance(part, Anchored) and part.needs_anchors)
         ]
-        folds = min(self.folds, int(F.one_hot(labels).sum(-2).min()))
+        members = F.one_hot(labels[0])  # [s, ways]
+        folds = min(self.folds, int(members.sum(0).min()))
         if folds < 2:
             return shared_evenly(rungs[0](support, labels, query), labels)
+        fold = ((members.cumsum(0) * members).sum(-1) - 1) % folds  # by the rank within its class
         scales = support.new_tensor(TEMPERATURES)
-        held_out = [_held_out(rung, support, labels, folds) for rung in rungs]
         # [rungs, temperatures, B]
-        errors = torch.stack([_errors(logs, labels, scales) for logs in held_out])
+        errors = torch.stack(
+            [_errors(_held_out(rung, support, labels, fold), labels, scales) for rung in rungs]
+        )
         least, best = errors.min(1)
         weights = (-labels.shape[-1] * least).log_softmax(0)  # [rungs, B]
         mixed = [
@@ -90,45 +110,36 @@ class Auto:
         return shared_evenly(torch.stack(mixed).logsumexp(0), labels)
 
 
-def _by_class(
+def _rung(
     classifier: Callable[..., Tensor],
     distance: Distance,
     temperature: Tensor,
     anchors: Tensor | None,
-) -> Fitted:
-    """A classifier whose weights of items are added up by class."""
-    extra = () if anchors is None else (anchors,)
+) -> Rung:
+    """Return a classifier that gives log-probabilities of classes instead of weights of items."""
+    extra = (anchors,) if isinstance(classifier, Anchored) else ()
 
-    def fitted(support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
-        logs = classifier(distance, support, labels, query, temperature, *extra)
-        members = F.one_hot(labels).bool().unsqueeze(-3)  # [B, 1, s, ways]
-        return logs.unsqueeze(-1).where(members, -torch.inf).logsumexp(-2)
+    def rung(support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+        weights = classifier(distance, support, labels, query, temperature, *extra)
+        return total_by_label(weights, labels)
 
-    return fitted
+    return rung
 
 
-def _held_out(rung: Fitted, support: Tensor, labels: Tensor, folds: int) -> Tensor:
-    """The log-probabilities ``[B, s, ways]`` of every support item by the items of other folds."""
-    members = F.one_hot(labels)
-    fold = (
-        (members.cumsum(-2) * members).sum(-1) - 1
-    ) % folds  # [B, s]: how many of its class before
-    found = support.new_empty(*labels.shape, members.shape[-1])
-    for number in range(folds):
-        out = fold == number
-        if not bool((out == out[:1]).all()):  # classes of different sizes: one episode at a time
-            parts = [
-                _held_out(rung, support[i : i + 1], labels[i : i + 1], folds)
-                for i in range(len(labels))
-            ]
-            return torch.cat(parts)
-        test, train = out[0].nonzero().squeeze(-1), (~out[0]).nonzero().squeeze(-1)
-        found[:, test] = rung(support[:, train], labels[:, train], support[:, test])
-    return found
+def _held_out(rung: Rung, support: Tensor, labels: Tensor, fold: Tensor) -> Tensor:
+    """Return the log-probabilities ``[B, s, ways]`` of each support item, predicted from the items
+    of the other folds; ``fold`` is ``[s]``.
+    """
+    parts, order = [], []
+    for number in range(int(fold.max()) + 1):
+        test, train = (fold == number).nonzero()[:, 0], (fold != number).nonzero()[:, 0]
+        parts.append(rung(support[:, train], labels[:, train], support[:, test]))
+        order.append(test)
+    return torch.cat(parts, dim=1)[:, torch.cat(order).argsort()]
 
 
 def _errors(logs: Tensor, labels: Tensor, scales: Tensor) -> Tensor:
-    """The mean negative log-likelihood of labels ``[B, s]`` at each temperature:
+    """Return the mean negative log-likelihood of labels ``[B, s]`` at each temperature:
     ``[temperatures, B]``.
     """
     floor = torch.finfo(logs.dtype).min / 1e6

@@ -3,7 +3,7 @@ sum to 1 over s.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -59,31 +59,26 @@ def on_vectors(classifier: C) -> C:
     return classifier
 
 
-def anchored(classifier: C) -> C:
-    """Decorator: the classifier also reads an embedding of each class, such as that of its name.
+class Anchored:
+    """A classifier that also reads an embedding of each class, its anchor, such as that of its
+    name.
 
-    It takes them as a last argument ``anchors``, ``[B, ways, d]``. The learner takes them from the
-    support modality that ``method.classifier.anchor`` names (the mean, where a class has several),
-    and the support items are those of the other modalities; where there are none, the anchors.
+    The learner passes the anchors as a last argument, ``[B, ways, d]``: the mean embedding of each
+    class in the support modality ``anchor``. The support items are those of the other modalities,
+    or the anchors if there are no others.
+
+    Class attributes:
+        needs_anchors: whether the anchors are required; otherwise the argument is None if the
+            support set lacks the modality.
+
+    Args:
+        anchor: a modality, such as ``text``.
     """
-    classifier.anchored = classifier.needs_anchors = True  # type: ignore[attr-defined]
-    return classifier
 
+    needs_anchors: ClassVar[bool] = True
 
-def anchored_if_shown(classifier: C) -> C:
-    """Decorator: as :func:`anchored`, but ``anchors`` is None where the support set lacks them."""
-    classifier.anchored = True  # type: ignore[attr-defined]
-    return classifier
-
-
-def is_anchored(name: str, where: str) -> bool:
-    """Whether the classifier of that name reads anchors; ``where`` is the option that named it."""
-    return getattr(classifiers.get(name, where), "anchored", False)
-
-
-def needs_anchors(name: str, where: str) -> bool:
-    """Whether the classifier of that name cannot do without anchors; ``where`` as above."""
-    return getattr(classifiers.get(name, where), "needs_anchors", False)
+    def __init__(self, anchor: str):
+        self.anchor = anchor
 
 
 def by_anchors(distance: Distance, items: Tensor, anchors: Tensor, temperature: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class LDA:
         shrinkage: γ, above 0 and at most 1; None takes the default.
     """
 
-    def __init__(self, shrinkage: float | None = None):
+    def __init__(self, shrinkage: float | None):
         require(
             shrinkage is None or 0 < shrinkage <= 1,
             "method.classifier.shrinkage",

@@ -25,7 +25,7 @@ class Logistic:
         c: the weight of the examples against the penalty; positive.
     """
 
-    def __init__(self, c: float = 1.0):
+    def __init__(self, c: float):
         require(c > 0, "method.classifier.c", c, "a positive number")
         self.c = c
 

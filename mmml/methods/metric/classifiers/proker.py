@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmml.errors import require
 from mmml.methods.metric.classifiers.base import (
-    anchored,
+    Anchored,
     by_anchors,
     classifiers,
     on_vectors,
@@ -18,9 +18,8 @@ from mmml.similarity.distances import Distance
 
 
 @classifiers.register("proker")
-@anchored
 @on_vectors
-class ProKeR:
+class ProKeR(Anchored):
     """Softmax over ``f(q) = p(q) + k(q, S) (K + λI)⁻¹ (Y − p(S))``, shared evenly within a class
     (ProKeR, Bendou et al., 2025).
 
@@ -30,13 +29,14 @@ class ProKeR:
     too.
 
     Args:
-        anchor: see :func:`anchored`.
+        anchor: see :class:`Anchored`.
         beta: how fast the kernel falls with distance; positive.
     """
 
-    def __init__(self, anchor: str = "text", beta: float = 5.5):
+    def __init__(self, anchor: str, beta: float):
+        super().__init__(anchor)
         require(beta > 0, "method.classifier.beta", beta, "a positive number")
-        self.anchor, self.beta = anchor, beta
+        self.beta = beta
 
     def __call__(
         self,

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmml.errors import require
 from mmml.methods.metric.classifiers.base import (
-    anchored,
+    Anchored,
     by_anchors,
     classifiers,
     on_vectors,
@@ -15,9 +15,8 @@ from mmml.similarity.distances import Distance
 
 
 @classifiers.register("tip_adapter")
-@anchored
 @on_vectors
-class TipAdapter:
+class TipAdapter(Anchored):
     """The training-free Tip-Adapter (Zhang et al., 2022, equation 6), shared evenly within a class.
 
     The logit of a class is ``−d(q, anchor) / temperature + alpha · Σ exp(−beta · d(q, s))`` over
@@ -25,15 +24,16 @@ class TipAdapter:
     one.
 
     Args:
-        anchor: see :func:`anchored`.
+        anchor: see :class:`Anchored`.
         alpha: the weight of the examples; at least 0.
         beta: how fast their influence falls with distance; positive.
     """
 
-    def __init__(self, anchor: str = "text", alpha: float = 1.0, beta: float = 5.5):
+    def __init__(self, anchor: str, alpha: float, beta: float):
+        super().__init__(anchor)
         require(alpha >= 0, "method.classifier.alpha", alpha, "0 or a positive number")
         require(beta > 0, "method.classifier.beta", beta, "a positive number")
-        self.anchor, self.alpha, self.beta = anchor, alpha, beta
+        self.alpha, self.beta = alpha, beta
 
     def __call__(
         self,

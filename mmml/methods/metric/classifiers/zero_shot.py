@@ -2,22 +2,15 @@
 
 from torch import Tensor
 
-from mmml.methods.metric.classifiers.base import anchored, by_anchors, classifiers, shared_evenly
+from mmml.methods.metric.classifiers.base import Anchored, by_anchors, classifiers, shared_evenly
 from mmml.similarity.distances import Distance
 
 
 @classifiers.register("zero_shot")
-@anchored
-class ZeroShot:
+class ZeroShot(Anchored):
     """Softmax over the distances to the anchors of the classes (Radford et al., 2021, section 3.1),
     shared evenly within a class.
-
-    Args:
-        anchor: see :func:`anchored`.
     """
-
-    def __init__(self, anchor: str = "text"):
-        self.anchor = anchor
 
     def __call__(
         self,
